@@ -1,0 +1,3 @@
+"""accelsim: mapping and simulation of tensor programs on hardware accelerators."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,166 @@
+"""The nouns of a machine: Memory, Array, Unit in a tree. Base units: bits, bits per second, hertz, picojoules, watts, square micrometres."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from functools import cached_property
+from typing import Union
+
+from accelsim.errors import Place
+
+
+@dataclass(frozen=True, slots=True)
+class Quantity:
+    """A figure with its doubt and its origin: value, low and high in the unit of its field; kind is `published`, `measured`, `tool`, `derived` or `assumed`."""
+
+    value: float
+    low: float
+    high: float
+    source: str = ""
+    kind: str = "assumed"
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """A memory and what it feeds.
+
+    `size_bits`, bandwidths (bits per second and copy): None is unlimited. `ports`: `shared` (reads and writes share
+    `read_bits_per_s`) or `separate`. `access_bits`: bits moved per priced access, None if prices are per bit.
+    `read_pj`, `write_pj`, `update_pj`: per access (per bit if `access_bits` is None); None is unpriced.
+    `interface_pj`: per bit crossing the port, on top. `static_w`, `clock_w`, `background_w`, `area_um2`: per copy.
+    """
+
+    name: str
+    size_bits: int | None = None
+    read_bits_per_s: Fraction | None = None
+    write_bits_per_s: Fraction | None = None
+    ports: str = "shared"
+    access_bits: int | None = None
+    read_pj: Quantity | None = None
+    write_pj: Quantity | None = None
+    update_pj: Quantity | None = None
+    interface_pj: Quantity | None = None
+    static_w: Quantity | None = None
+    clock_w: Quantity | None = None
+    background_w: Quantity | None = None
+    area_um2: Quantity | None = None
+    banks: int = 1
+    latency_cycles: int = 0
+    feeds: tuple[Node, ...] = ()
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A named direction of an array with `size` copies.
+
+    `multicast`: one read serves copies that want the same tile. `reduces`: operators that the axis combines across copies
+    (`add`, `max`, `min`, `mul`). `broadcasts`: a partial result that returns reaches all members of a reduced group for the price of one.
+    `reduction_latency`: cycles until a reduction over the axis is complete, per operator (0 if absent).
+    """
+
+    name: str
+    size: int
+    multicast: bool = True
+    reduces: tuple[str, ...] = ()
+    broadcasts: bool = False
+    forwards: bool = False
+    reduction_latency: Mapping[str, int] = field(default_factory=dict)
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """Named axes with fan-out; every copy holds what the array feeds."""
+
+    name: str
+    axes: tuple[Axis, ...]
+    static_w: Quantity | None = None
+    clock_w: Quantity | None = None
+    area_um2: Quantity | None = None
+    feeds: tuple[Node, ...] = ()
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What one primitive costs on a unit: `cycles` per issue of one lane; `energy_pj` per operation (None is unpriced); `types` it accepts (empty: all)."""
+
+    primitive: str
+    cycles: Fraction = Fraction(1)
+    energy_pj: Quantity | None = None
+    types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A compute unit: the primitives it executes, `lanes` operations side by side, `pipeline_depth` cycles of latency."""
+
+    name: str
+    operations: Mapping[str, Operation]
+    lanes: int = 1
+    pipeline_depth: int = 0
+    static_w: Quantity | None = None
+    clock_w: Quantity | None = None
+    area_um2: Quantity | None = None
+    place: Place | None = field(default=None, compare=False)
+
+
+Node = Union[Memory, Array, Unit]
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A machine: a tree whose root is the outermost memory. `clock_hz` None: time comes from operations per second only."""
+
+    name: str
+    root: Memory
+    clock_hz: Fraction
+    technology: str = ""
+    source: str = ""
+
+    @cached_property
+    def paths(self) -> dict[str, tuple[Node, ...]]:
+        """For every node by name, the nodes from the root down to it, itself included."""
+        found: dict[str, tuple[Node, ...]] = {}
+
+        def visit(node: Node, above: tuple[Node, ...]) -> None:
+            path = (*above, node)
+            found[node.name] = path
+            if not isinstance(node, Unit):
+                for child in node.feeds:
+                    visit(child, path)
+
+        visit(self.root, ())
+        return found
+
+    def nodes(self) -> Iterator[Node]:
+        """Every node, parents before children."""
+        for path in self.paths.values():
+            yield path[-1]
+
+    @cached_property
+    def memories(self) -> dict[str, Memory]:
+        """Memories by name, outermost first."""
+        return {node.name: node for node in self.nodes() if isinstance(node, Memory)}
+
+    @cached_property
+    def units(self) -> dict[str, Unit]:
+        """Compute units by name."""
+        return {node.name: node for node in self.nodes() if isinstance(node, Unit)}
+
+    @cached_property
+    def axes(self) -> dict[str, tuple[Array, Axis]]:
+        """Every axis by name (names are unique in a machine) with the array it belongs to."""
+        return {axis.name: (node, axis) for node in self.nodes() if isinstance(node, Array) for axis in node.axes}
+
+    def copies(self, name: str) -> int:
+        """How many copies of a node the machine has."""
+        count = 1
+        for node in self.paths[name][:-1]:
+            if isinstance(node, Array):
+                for axis in node.axes:
+                    count *= axis.size
+        return count

@@ -1,0 +1,121 @@
+"""The loop tree: a Mapping is nodes from outside in, ending in a leaf or in a fuse whose branches end so. Frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Union
+
+from accelsim.errors import Place
+
+SCHEDULES = ("sequential", "staged", "pipelined")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A tensor that a keep node holds.
+
+    `copies`: tiles held at once (2: filled ahead). `fraction`: share of each tile that stays, rounded down to whole words;
+    the rest streams from the next keeper outwards. `layout`: order of ranks in memory. `in_place`: tensors that share the space.
+    """
+
+    tensor: str
+    copies: int = 1
+    fraction: Fraction = Fraction(1)
+    layout: tuple[str, ...] = ()
+    in_place: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """From here inwards `memory` holds a tile of these tensors: what the loops below touch."""
+
+    memory: str
+    held: tuple[Held, ...]
+    place: Place | None = field(default=None, compare=False)
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """Names of the tensors held."""
+        return tuple(held.tensor for held in self.held)
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    """A loop in time over `rank` that leaves tiles of `tile` inside; the last tile may be smaller."""
+
+    rank: str
+    tile: int
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Spatial:
+    """A loop over copies along `axis`: copy i takes the i-th contiguous `tile` of what is left of `rank`."""
+
+    axis: str
+    rank: str
+    tile: int
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """An Einsum on a unit, with its own loops and keeps in order, outermost first."""
+
+    einsum: str
+    unit: str
+    loops: tuple[Loop, ...] = ()
+    place: Place | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Einsums that run between two barriers. `previous` ones belong to the iteration before (or to the enclosing loop's visit before)."""
+
+    einsums: tuple[str, ...]
+    previous: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fuse:
+    """Branches that share the loops above, run `sequential`, `staged` or `pipelined`.
+
+    `stages`: for staged; empty means the levels of the dependence graph. `recompute`: tensors whose overlap is computed again.
+    """
+
+    schedule: str
+    branches: tuple[tuple[TreeNode, ...], ...]
+    stages: tuple[Stage, ...] = ()
+    recompute: tuple[str, ...] = ()
+    place: Place | None = field(default=None, compare=False)
+
+
+Loop = Union[For, Spatial, Keep]
+TreeNode = Union[Keep, For, Spatial, Leaf, Fuse]
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """A loop tree with a name."""
+
+    name: str
+    nodes: tuple[TreeNode, ...]
+    source: str = ""
+
+    def paths(self) -> Iterator[tuple[tuple[Loop | Fuse, ...], Leaf]]:
+        """For every leaf in order: the nodes above it from outside in (fuses included, the leaf's own loops last), and the leaf."""
+        yield from _paths(self.nodes, ())
+
+
+def _paths(nodes: tuple[TreeNode, ...], above: tuple[Loop | Fuse, ...]) -> Iterator[tuple[tuple[Loop | Fuse, ...], Leaf]]:
+    for node in nodes:
+        if isinstance(node, Leaf):
+            yield (*above, *node.loops), node
+            return
+        above = (*above, node)
+        if isinstance(node, Fuse):
+            for branch in node.branches:
+                yield from _paths(branch, above)
+            return

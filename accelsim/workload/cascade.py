@@ -1,0 +1,143 @@
+"""The nouns of a workload: Einsum, Tensor, Cascade, Model. Frozen; made whole by `workload.build` or by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from accelsim.errors import Place
+from accelsim.hardware.types import NumberType
+from accelsim.workload.expression import Access, Expression, IndexMap, accesses, index_map
+
+if TYPE_CHECKING:
+    import networkx
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """A tensor of a cascade.
+
+    `shape`: extent of every dimension. `fill`: what a read outside reads, None if that is an error.
+    `partial`: type of a result whose reduction is not complete; `final`: type once it is.
+    `iterative`: dimension along which the tensor reads its own earlier slice (`RM[m1+1,p]` from `RM[m1,p]`), else None.
+    `constant_slices`: slices 0..k-1 of that dimension are set to constants and cost nothing.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    final: NumberType
+    partial: NumberType
+    fill: float | None = None
+    is_input: bool = False
+    is_output: bool = False
+    iterative: int | None = None
+    constant_slices: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Einsum:
+    """One extended Einsum.
+
+    `ranks`: the rank variables of the iteration space, those of the output first, in order of appearance.
+    `reduced`: the ranks that the output does not index. `reduce`: the operator over them (`add`, `max`, `min`, `mul`).
+    `initial`: the statement only sets slices of an iterative tensor to a constant; it costs nothing and needs no unit.
+    Named by its output tensor; further statements for a tensor are `T.1`, `T.2`, …; initial ones are `T.init`, `T.init.1`, ….
+    """
+
+    name: str
+    output: Access
+    expression: Expression
+    ranks: tuple[str, ...]
+    reduced: tuple[str, ...] = ()
+    reduce: str = "add"
+    condition: Expression | None = None
+    initial: bool = False
+    text: str = ""
+    place: Place | None = field(default=None, compare=False)
+
+    @property
+    def reads(self) -> tuple[Access, ...]:
+        """The different accesses of the map expression (those of the condition are `condition_reads`)."""
+        return accesses(self.expression)
+
+    @property
+    def condition_reads(self) -> tuple[Access, ...]:
+        """Tensor accesses inside the condition (a data-dependent mask)."""
+        return accesses(self.condition) if self.condition is not None else ()
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """Einsums in order over ranks of known size.
+
+    `extents`: size of every rank variable. `constants`: further named numbers. `tensors`: every tensor by name.
+    """
+
+    name: str
+    einsums: tuple[Einsum, ...]
+    extents: Mapping[str, int]
+    constants: Mapping[str, float]
+    tensors: Mapping[str, Tensor]
+    source: str = ""
+
+    @cached_property
+    def sizes(self) -> dict[str, float]:
+        """Names usable in index expressions: the upper-case size of every rank, and the constants."""
+        return {rank.upper(): extent for rank, extent in self.extents.items()} | dict(self.constants)
+
+    @cached_property
+    def work(self) -> tuple[Einsum, ...]:
+        """The Einsums that do work: all but the initial ones."""
+        return tuple(einsum for einsum in self.einsums if not einsum.initial)
+
+    @cached_property
+    def by_name(self) -> dict[str, Einsum]:
+        """Einsums by name."""
+        return {einsum.name: einsum for einsum in self.einsums}
+
+    @cached_property
+    def producers(self) -> dict[str, tuple[Einsum, ...]]:
+        """For every computed tensor, the working Einsums that write it, in order."""
+        found: dict[str, tuple[Einsum, ...]] = {}
+        for einsum in self.work:
+            found[einsum.output.tensor] = (*found.get(einsum.output.tensor, ()), einsum)
+        return found
+
+    @cached_property
+    def consumers(self) -> dict[str, tuple[Einsum, ...]]:
+        """For every tensor, the working Einsums that read it (in the expression or the condition), in order."""
+        found: dict[str, tuple[Einsum, ...]] = {}
+        for einsum in self.work:
+            for tensor in dict.fromkeys(access.tensor for access in (*einsum.reads, *einsum.condition_reads)):
+                found[tensor] = (*found.get(tensor, ()), einsum)
+        return found
+
+    def index_maps(self, access: Access) -> tuple[IndexMap | None, ...]:
+        """The normal form of every index of an access; None where it has none."""
+        return tuple(index_map(index, self.sizes) for index in access.indices)
+
+    @cached_property
+    def graph(self) -> networkx.DiGraph:
+        """Dependence graph over the names of working Einsums; edge attribute `tensor`, `distance` (0, or 1 for an earlier slice)."""
+        from accelsim.workload.dependence import graph
+
+        return graph(self)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A cascade used `times` times inside a model."""
+
+    cascade: Cascade
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """Cascades run one after the other; outputs bind to inputs of later ones by name."""
+
+    name: str
+    layers: tuple[Layer, ...]
+    source: str = ""
