@@ -1,0 +1,58 @@
+# accelsim: `make demo` to see it run, `make test` before a change is handed in, `make help` for the rest.
+# Everything is set up in .venv by whichever target needs it first.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+# The newest Python of at least 3.11 that starts; evaluated only when the set-up runs.
+FIND_PYTHON = for python in $(PYTHON) python3.14 python3.13 python3.12 python3.11 python3 python; do \
+	  if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' >/dev/null 2>&1; then echo $$python; break; fi; done
+WORKERS ?= auto
+
+.PHONY: demo test check evidence bench lint setup help clean
+
+demo: $(READY)  ## map the default workload onto the default machine
+	@$(BIN)/accelsim map workloads/attention.yaml --arch spatial
+
+test: lint  ## everything: style, types, all tests
+	$(BIN)/python -m pytest -n $(WORKERS) tests
+
+check: lint  ## the quick part of `make test`
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not benchmark" tests
+
+evidence: lint  ## the full sizes: more random cases, more mutations
+	ACCELSIM_EVIDENCE=1 HYPOTHESIS_PROFILE=evidence $(BIN)/python -m pytest -n $(WORKERS) tests
+
+bench: $(READY)  ## speed, one process
+	$(BIN)/python -m pytest -m benchmark -s tests/benchmarks
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/mypy --strict accelsim
+
+setup: $(READY)  ## only the virtual environment
+
+$(READY): pyproject.toml
+	@set -e; \
+	python=$$($(FIND_PYTHON)); \
+	if [ -z "$$python" ] || ! $$python -c 'import ensurepip, venv' >/dev/null 2>&1; then \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+	    echo "installing python3 and python3-venv"; \
+	    apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive apt-get install -qy python3 python3-venv >/dev/null; \
+	    python=$$($(FIND_PYTHON)); \
+	  fi; \
+	fi; \
+	if [ -z "$$python" ] || ! $$python -c 'import ensurepip, venv' >/dev/null 2>&1; then \
+	  echo "accelsim needs Python 3.11 or newer with venv; on Debian: apt-get install python3 python3-venv" >&2; exit 2; \
+	fi; \
+	echo "setting up $(VENV) with $$($$python --version)"; \
+	if ! $(BIN)/python -c '' >/dev/null 2>&1; then rm -rf $(VENV); $$python -m venv $(VENV); fi; \
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'; \
+	touch $@
+
+help:
+	@sed -n 's/^\([a-z]*\):.*  ## /\1: /p' Makefile
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

@@ -1,0 +1,73 @@
+"""Where compiled kernels are kept between runs, and the `njit` that every `kernels.py` uses."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def directory() -> Path:
+    """The user's cache directory for this version of the kernels; it need not exist or be writable.
+
+    One folder per text of all kernels, because a kernel that calls one of another file is stale when that file changes.
+    """
+    home = os.environ.get("XDG_CACHE_HOME") or str(Path(os.path.expanduser("~")) / ".cache")
+    digest = hashlib.sha256(sys.version.encode())
+    for source in sorted(Path(__file__).parent.rglob("kernels*.py")):
+        digest.update(source.read_bytes())
+    return Path(home) / "accelsim" / f"kernels-{digest.hexdigest()[:16]}"
+
+
+def njit(**options: Any) -> Callable[[F], F]:
+    """`numba.njit` whose machine code is cached in the user's cache directory; a cache that fails costs time, never an error."""
+    import numba
+
+    def compiled(function: F) -> F:
+        dispatcher = numba.njit(**options)(function)
+        dispatcher._cache = _cache(function)
+        return cast(F, dispatcher)
+
+    return compiled
+
+
+def _cache(function: Callable[..., Any]) -> Any:
+    """A Numba cache that treats every failure to read or write as a miss."""
+    from numba.core.caching import FunctionCache, NullCache
+
+    class Tolerant(FunctionCache):  # type: ignore[misc]
+        def load_overload(self, sig: Any, target_context: Any) -> Any:
+            try:
+                return super().load_overload(sig, target_context)
+            except Exception:  # a damaged or vanished file: compile again
+                return None
+
+        def save_overload(self, sig: Any, data: Any) -> None:
+            try:
+                super().save_overload(sig, data)
+            except Exception:  # read-only, full or shared: go without
+                return
+
+    try:
+        cache = Tolerant(function)
+    except RuntimeError:  # no directory is writable
+        return NullCache()
+    # Numba falls back on the source's own folder, which is not ours to write to.
+    return cache if str(cache.cache_path).startswith(os.environ["NUMBA_CACHE_DIR"]) else NullCache()
+
+
+def _point_numba_at_the_cache() -> None:
+    """Let Numba write nowhere but in the user's cache directory, unless the user says otherwise."""
+    if "NUMBA_CACHE_DIR" in os.environ:
+        return
+    os.environ["NUMBA_CACHE_DIR"] = str(directory())
+    if "numba" in sys.modules:
+        sys.modules["numba"].config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
+
+
+_point_numba_at_the_cache()
