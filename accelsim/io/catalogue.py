@@ -1,0 +1,74 @@
+"""Names of workloads, machines, mappings and technologies: a path first, then what accelsim ships, else the nearest name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import accelsim
+from accelsim.errors import InputError, did_you_mean
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of file: what a person calls it, the command's word for many of them, its folder and the key that names it inside."""
+
+    noun: str
+    plural: str
+    folder: str
+    key: str
+
+
+WORKLOAD = Kind("workload", "workloads", "workloads", "workload")
+MACHINE = Kind("machine", "archs", "hw/arch", "machine")
+MAPPING = Kind("mapping", "mappings", "mappings", "mapping")
+TECHNOLOGY = Kind("technology", "technologies", "hw/tech", "technology")
+KINDS = (WORKLOAD, MACHINE, MAPPING, TECHNOLOGY)
+
+
+def root() -> Path:
+    """The folder that holds `workloads/`, `hw/` and `mappings/`: inside an installed wheel, else the checkout."""
+    package = Path(accelsim.__file__).resolve().parent
+    installed = package / "catalogue"
+    return installed if installed.is_dir() else package.parent
+
+
+def shipped(kind: Kind) -> dict[str, Path]:
+    """Files of a kind that accelsim ships, by name (their path in the folder without `.yaml`), sorted."""
+    folder = root() / kind.folder
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.yaml"))}
+
+
+def resolve(text: str, kind: Kind) -> Path:
+    """The file that `text` means; an InputError with the nearest shipped name if there is none."""
+    path = Path(text)
+    try:
+        if path.is_dir():
+            raise InputError(f"{text} is a folder, not a {kind.noun} file", f"name a file, or one of `accelsim list {kind.plural}`")
+        if path.exists():
+            return path
+    except (OSError, ValueError):
+        pass  # not a name that the file system can hold
+    known = shipped(kind)
+    if text in known:
+        return known[text]
+    if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
+        raise InputError(f"there is no file '{_short(text)}'", did_you_mean(path.stem, known))
+    raise InputError(f"there is no {kind.noun} '{_short(text)}'", did_you_mean(text, known))
+
+
+def about(path: Path) -> str:
+    """The first sentence of a file's `about`, or '' if it says nothing or cannot be read."""
+    from accelsim.io.source import load
+
+    try:
+        document = load(path).value
+    except InputError:
+        return ""
+    item = document.get("about") if isinstance(document, dict) else None
+    text = " ".join(str(item.value).split()) if item is not None else ""
+    return text.split(". ")[0].rstrip(".")
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "…"

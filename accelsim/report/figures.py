@@ -1,0 +1,68 @@
+"""Numbers as a person reads them: three or four digits and a unit."""
+
+from __future__ import annotations
+
+import math
+
+_SI = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"))
+_BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+
+def si(value: float | None, unit: str) -> str:
+    """`value` in `unit` with an SI prefix and three significant digits; '-' for None."""
+    if value is None:
+        return "-"
+    if value == 0 or not math.isfinite(value):
+        return f"{value:g} {unit}".rstrip()
+    size = abs(value)
+    for scale, prefix in _SI:
+        if size >= scale * 0.9995 or prefix == "p":
+            scaled = value / scale
+            return f"{_digits(scaled)} {prefix}{unit}".rstrip()
+    raise AssertionError
+
+
+def _digits(value: float) -> str:
+    size = abs(value)
+    if size >= 99.95:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if size >= 9.995 else f"{value:.2f}"
+
+
+def joules(picojoules: float | None) -> str:
+    """Picojoules as J, mJ, uJ, …"""
+    return "-" if picojoules is None else si(picojoules * 1e-12, "J")
+
+
+def byte_size(count: float | None) -> str:
+    """Bytes with a binary prefix and three significant digits."""
+    if count is None:
+        return "-"
+    for scale, name in _BINARY:
+        if abs(count) >= scale * 0.9995:
+            return f"{_digits(count / scale)} {name}"
+    return f"{count:g} B"
+
+
+def whole(count: float | None) -> str:
+    """A count with thousands separators; a fraction keeps two digits."""
+    if count is None:
+        return "-"
+    return f"{count:,.0f}" if float(count).is_integer() else f"{count:,.2f}"
+
+
+def percent(share: float | None) -> str:
+    """A share of 1 as a percentage with one digit."""
+    return "-" if share is None else f"{100 * share:.1f} %"
+
+
+def times(ratio: float) -> str:
+    """How many times as much."""
+    return f"{ratio:.2f}x" if ratio < 100 else f"{ratio:,.0f}x"
+
+
+def bar(share: float | None, width: int = 10) -> str:
+    """A share of 1 as a bar of `width` cells, in eighths of a cell."""
+    eighths = round(8 * width * min(max(share or 0.0, 0.0), 1.0))
+    full, rest = divmod(eighths, 8)
+    return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(width)

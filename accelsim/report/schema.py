@@ -1,0 +1,65 @@
+"""The contract of an evaluation's JSON, and a check of a document against it.
+
+The check knows the part of JSON Schema 2020-12 that the contract uses, so that a saved file can be read without a
+further dependency; a test holds it against a full implementation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+EVALUATION = "accelsim/evaluation/1"
+_TYPES: dict[str, tuple[type, ...]] = {
+    "object": (dict,), "array": (list,), "string": (str,), "boolean": (bool,), "integer": (int,), "number": (int, float), "null": (type(None),),
+}  # fmt: skip
+
+
+@cache
+def evaluation_schema() -> dict[str, Any]:
+    """The JSON Schema of `accelsim/evaluation/1`."""
+    import json
+
+    schema: dict[str, Any] = json.loads(files("accelsim.report").joinpath("evaluation.schema.json").read_text(encoding="utf-8"))
+    return schema
+
+
+def faults(document: Any, schema: dict[str, Any] | None = None, where: str = "") -> Iterator[str]:
+    """What is wrong with a document, one sentence each, outermost first; nothing if it keeps the contract."""
+    schema = evaluation_schema() if schema is None else schema
+    here = where or "the document"
+    if "const" in schema and document != schema["const"]:
+        yield f"{here} must be {schema['const']!r}"
+        return
+    if "enum" in schema and document not in schema["enum"]:
+        yield f"{here} must be one of {', '.join(schema['enum'])}"
+        return
+    wanted = schema.get("type", [])
+    names = [wanted] if isinstance(wanted, str) else wanted
+    if names and not any(_is(document, name) for name in names):
+        yield f"{here} must be {' or '.join(names)}"
+        return
+    if "minimum" in schema and _is(document, "number") and not document >= schema["minimum"]:
+        yield f"{here} must be at least {schema['minimum']}"
+    if isinstance(document, list) and "items" in schema:
+        for position, value in enumerate(document):
+            yield from faults(value, schema["items"], f"{where}[{position}]")
+    if isinstance(document, dict):
+        known = schema.get("properties", {})
+        for key in schema.get("required", ()):
+            if key not in document:
+                yield f"{here} lacks '{key}'"
+        for key, value in document.items():
+            inner = known.get(key, schema.get("additionalProperties"))
+            if inner is not None:
+                yield from faults(value, inner, f"{where}.{key}" if where else str(key))
+
+
+def _is(value: Any, name: str) -> bool:
+    if isinstance(value, bool):
+        return name == "boolean"
+    if name == "integer" and isinstance(value, float):
+        return value.is_integer()
+    return isinstance(value, _TYPES[name])
