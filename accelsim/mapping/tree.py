@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Union
 
 from accelsim.errors import Place
 
@@ -92,8 +91,8 @@ class Fuse:
     place: Place | None = field(default=None, compare=False)
 
 
-Loop = Union[For, Spatial, Keep]
-TreeNode = Union[Keep, For, Spatial, Leaf, Fuse]
+Loop = For | Spatial | Keep
+TreeNode = Keep | For | Spatial | Leaf | Fuse
 
 
 @dataclass(frozen=True)
@@ -103,6 +102,7 @@ class Mapping:
     name: str
     nodes: tuple[TreeNode, ...]
     source: str = ""
+    about: str = ""
 
     def paths(self) -> Iterator[tuple[tuple[Loop | Fuse, ...], Leaf]]:
         """For every leaf in order: the nodes above it from outside in (fuses included, the leaf's own loops last), and the leaf."""
