@@ -181,7 +181,7 @@ def _parse_held(text: str, place: Place) -> Held:
     for option in filter(None, (part.strip() for part in rest.rstrip(")").split(","))):
         word, _, value = option.partition(" ")
         share = fraction(value) if word == "fraction" else None
-        if word == "copies" and value.isascii() and value.isdigit() and 0 < int(value[:18]) and len(value) < 19:
+        if word == "copies" and value.isascii() and value.isdigit() and int(value[:18]) > 0 and len(value) < 19:
             held = Held(held.tensor, int(value), held.fraction, held.layout, held.in_place)
         elif share is not None:
             held = Held(held.tensor, held.copies, share, held.layout, held.in_place)
