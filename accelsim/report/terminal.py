@@ -5,58 +5,66 @@ Works from the JSON of the contract, so that a fresh evaluation and a saved one 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any, TextIO
 
 from accelsim.report.figures import bar, byte_size, joules, percent, si, times, whole
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
     from rich.table import Table
+    from rich.text import Text
 
 WIDTH = 100
 Document = dict[str, Any]
 
 
-def console(stream: Any = None) -> Console:
-    """A console of at most 100 columns that colours only a terminal; a pipe gets all 100 columns and no control characters."""
+def show(blocks: Iterable[RenderableType], stream: TextIO | None = None) -> None:
+    """Print blocks with an empty line between them: coloured on a terminal, plain text without trailing blanks in a pipe."""
+    import io
     import sys
 
     from rich.console import Console
 
     stream = stream or sys.stdout
     live = stream.isatty()
-    found = Console(file=stream, highlight=False, emoji=False, markup=False, force_terminal=live, width=None if live else WIDTH)
-    return found if found.width <= WIDTH else Console(file=stream, highlight=False, emoji=False, markup=False, force_terminal=live, width=WIDTH)
+    width = min(Console(file=stream).width, WIDTH) if live else WIDTH
+    text = io.StringIO()
+    console = Console(file=stream if live else text, width=width, force_terminal=live, highlight=False, emoji=False, markup=False)
+    for position, block in enumerate(blocks):
+        if position:
+            console.print()
+        console.print(block)
+    if not live:
+        stream.write("".join(line.rstrip() + "\n" for line in text.getvalue().splitlines()))
 
 
 def report(evaluation: Document, nest: str = "") -> Iterator[RenderableType]:
     """What a person wants to know about an evaluation, most important first; `nest` is the mapping as a printed loop nest."""
-    yield from _limits(evaluation)
+    yield _limits(evaluation)
     yield _summary(evaluation)
     yield _einsums(evaluation)
     yield _components(evaluation)
     if nest:
-        yield from _nest(nest)
-    yield from _last(evaluation)
+        yield _nest(nest)
+    yield _last(evaluation)
 
 
-def _limits(evaluation: Document) -> Iterator[RenderableType]:
+def _limits(evaluation: Document) -> Text:
     from rich.text import Text
 
-    yield Text.assemble(
-        (str(evaluation["workload"]), "bold"), " on ", (str(evaluation["architecture"]), "bold"), f", mapping {evaluation['mapping']}\n"
-    )
+    workload, machine, mapping = (str(evaluation[key]) for key in ("workload", "architecture", "mapping"))
+    text = Text.assemble((workload, "bold"), " on ", (machine, "bold"), f", mapping '{mapping}'")
     limits = evaluation.get("limits")
     if limits:
-        line = Text.assemble(("Limited by ", "bold"), (limits["resource"], "bold red"), f" ({limits['kind']}): ")
-        line.append(f"{percent(limits['share'])} of the time", "bold")
+        text.append("\n\nLimited by ", "bold").append(limits["resource"], "bold red").append(f", {limits['kind']}, ")
+        text.append(f"{percent(limits['share'])} of the time", "bold")
         if limits["next"]:
-            line.append(f"; next is {limits['next']['resource']} with {percent(limits['next']['share'])}")
-        line.append(".")
+            text.append(f"; next is {limits['next']['resource']}, {percent(limits['next']['share'])}")
+        text.append(".")
         if limits["relief"]:
-            line.append(f"\n{limits['relief'].rstrip('.')}.", "italic")
-        yield line
+            text.append(f"\n{limits['relief'].rstrip('.')}.", "italic")
+    return text
 
 
 def _grid() -> Table:
@@ -65,20 +73,18 @@ def _grid() -> Table:
     return Table.grid(padding=(0, 2))
 
 
-def _table(title: str, *columns: str, left: int = 1) -> Table:
+def _table(*columns: str, left: int = 1) -> Table:
     """A table whose first `left` columns hold words; the others hold numbers."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
     for position, column in enumerate(columns):
         table.add_column(column, justify="left" if position < left else "right", no_wrap=position > 0, overflow="ellipsis")
     return table
 
 
 def _summary(evaluation: Document) -> Table:
-    from rich.padding import Padding
-
     latency, bounds = evaluation["latency"], evaluation["bounds"]
     grid = _grid()
     grid.add_column(style="bold", no_wrap=True)
@@ -101,12 +107,12 @@ def _summary(evaluation: Document) -> Table:
         grid.add_row("traffic" if position == 0 else "", f"{memory} {byte_size(total)}", detail)
     if evaluation["area_um2"]:
         grid.add_row("area", f"{evaluation['area_um2'] / 1e6:,.2f} mm2", "")
-    return Padding(grid, (1, 0))  # type: ignore[return-value]
+    return grid
 
 
 def _einsums(evaluation: Document) -> Table:
     cycles = evaluation["latency"]["cycles"]
-    table = _table("Einsums", "Einsum", "unit", "operations", "busy cycles", "of the time", "energy", left=3)
+    table = _table("Einsum", "unit", "operations", "busy cycles", "of the time", "energy", left=3)
     for name, row in evaluation["einsums"].items():
         operations = ", ".join(f"{si(count, '')} {primitive}" for primitive, count in row["operations"].items())
         share = row["busy_cycles"] / cycles if cycles else None
@@ -115,38 +121,58 @@ def _einsums(evaluation: Document) -> Table:
 
 
 def _components(evaluation: Document) -> Table:
+    from rich.text import Text
+
     cycles = evaluation["latency"]["cycles"]
-    table = _table("Components", "component", "busy", "of the time", "busy cycles", "utilization", "peak held", "energy", left=2)
+    table = _table("component", "busy", "of the time", "busy cycles", "utilization", "peak held", "energy", left=2)
     for name, row in evaluation["components"].items():
         busy, bits = row["busy_cycles"], row["peak_occupancy_bits"]
         share = busy / cycles if busy is not None and cycles else None
         held = byte_size(bits / 8) if bits is not None else "-"
-        table.add_row(name, bar(share), percent(share), whole(busy), percent(row["utilization"]), held, joules(row["energy_pj"]))
+        limiting = name == (evaluation.get("limits") or {}).get("resource")
+        table.add_row(
+            name,
+            Text(bar(share), "red" if limiting else "blue"),
+            percent(share),
+            whole(busy),
+            percent(row["utilization"]),
+            held,
+            joules(row["energy_pj"]),
+        )
     return table
 
 
-def _nest(nest: str) -> Iterator[RenderableType]:
+def _nest(nest: str) -> Text:
     from rich.text import Text
 
-    yield Text("Mapping", "bold")
-    yield Text(nest.rstrip(), no_wrap=True, overflow="ellipsis")
-    yield Text("")
+    return Text.assemble(("Mapping\n", "bold"), nest.rstrip(), no_wrap=True, overflow="ellipsis")
 
 
-def _last(evaluation: Document) -> Iterator[RenderableType]:
+def _last(evaluation: Document) -> Text:
     from rich.text import Text
 
+    lines = []
     search = evaluation["search"]
     if search:
-        proof = "proved optimal" if search["proved_optimal"] else "not proved optimal"
         line = f"Search for {search['objective']}: {whole(search['evaluated'])} mappings evaluated"
         if search["mappings_covered"]:
             line += f", {whole(search['mappings_covered'])} covered"
-        bound = search["lower_bound"]
-        gap = f", at most {times(search['value'] / bound)} the best possible" if bound and not search["proved_optimal"] else ""
-        yield Text(f"{line}, {search['seconds']:.1f} s; {proof}{gap}.")
+        bound, proved = search["lower_bound"], search["proved_optimal"]
+        gap = f", at most {times(search['value'] / bound)} the best possible" if bound and not proved else ""
+        lines.append(Text(f"{line} in {search['seconds']:.1f} s; {'proved optimal' if proved else 'not proved optimal'}{gap}."))
     if evaluation["unpriced"]:
-        yield Text.assemble(("Not priced, and not in the energy: ", "yellow"), ", ".join(evaluation["unpriced"]) + ".")
-    changed = ", ".join(f"{key} {value}" for key, value in evaluation["counting"].items())
-    if changed:
-        yield Text(f"Counting: {changed}.", "dim")
+        lines.append(Text.assemble(("Not priced, and not in the energy: ", "yellow"), ", ".join(evaluation["unpriced"]) + "."))
+    options = ", ".join(f"{key}={value}" for key, value in evaluation["counting"].items())
+    if options:
+        lines.append(Text(f"Counting: {options}.", "dim"))
+    return Text("\n").join(lines)
+
+
+def listing(entries: dict[str, str]) -> RenderableType:
+    """Names with a sentence each."""
+    grid = _grid()
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column()
+    for name, about in entries.items():
+        grid.add_row(name, about)
+    return grid

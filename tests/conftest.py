@@ -1,0 +1,15 @@
+"""Sizes of random testing: `quick` for `make check`, `ci` for `make test`, `evidence` for `make evidence`; all repeatable."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+_SLOW_MACHINES = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+for _name, _examples in (("quick", 25), ("ci", 100), ("evidence", 2000)):
+    settings.register_profile(
+        _name, max_examples=_examples, deadline=None, derandomize=True, database=None, print_blob=True, suppress_health_check=_SLOW_MACHINES
+    )
+_wanted = "evidence" if os.environ.get("ACCELSIM_EVIDENCE") else "ci"
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", _wanted))
