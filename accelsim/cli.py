@@ -139,7 +139,10 @@ def _dispatch(arguments: list[str]) -> int:
             name = unknown[0].partition("=")[0]
             raise InputError(f"{command.prog} has no option '{name}'", did_you_mean(name, options))
         raise InputError(f"{command.prog} does not expect '{unknown[0]}'", f"see `{command.prog} --help`")
-    for target in (parsed.json, getattr(parsed, "output", None), getattr(parsed, "draw", None)):
+    draw = getattr(parsed, "draw", None)
+    if draw is not None and not draw.lower().endswith((".png", ".svg", ".pdf")):
+        raise InputError(f"--draw {draw}: not a kind of picture", "end the name in .png, .svg or .pdf")
+    for target in (parsed.json, getattr(parsed, "output", None), draw):
         _refuse_unwritable(target)
     verb: Callable[[Arguments], int] = parsed.verb
     return verb(parsed)
@@ -199,7 +202,10 @@ def _show(arguments: Arguments, evaluation: Any, cascade: Cascade, mapping: Mapp
     if arguments.draw is not None:
         from accelsim.mapping.picture import picture
 
-        picture(mapping, arguments.draw)
+        try:
+            picture(mapping, arguments.draw)
+        except OSError as error:
+            raise InputError(f"{arguments.draw}: cannot write: {error.strerror or error}", "check the path") from None
 
     def write() -> None:
         from accelsim.mapping.text import nest

@@ -43,9 +43,9 @@ def resolve(text: str, kind: Kind) -> Path:
     """The file that `text` means; an InputError with the nearest shipped name if there is none."""
     path = Path(text)
     try:
-        if path.is_dir():
+        if text and path.is_dir():
             raise InputError(f"{text} is a folder, not a {kind.noun} file", f"name a file, or one of `accelsim list {kind.plural}`")
-        if path.exists():
+        if text and path.exists():
             return path
     except (OSError, ValueError):
         pass  # not a name that the file system can hold

@@ -1,0 +1,72 @@
+"""Names become files: a path first, then what is shipped, else the nearest name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from accelsim.errors import InputError
+from accelsim.io import catalogue
+from accelsim.io.catalogue import KINDS, MACHINE, WORKLOAD, about, resolve, shipped
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A catalogue of two workloads, and an empty current folder."""
+    for name in ("chain", "deep/stack"):
+        path = tmp_path / "shipped" / "workloads" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("workload: x\nabout: Two products. And more.\n")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr(catalogue, "root", lambda: tmp_path / "shipped")
+    return tmp_path
+
+
+def message(text: str) -> str:
+    with pytest.raises(InputError) as error:
+        resolve(text, WORKLOAD)
+    return str(error.value)
+
+
+def test_shipped_name_is_found_from_any_folder(root: Path) -> None:
+    assert resolve("chain", WORKLOAD) == root / "shipped" / "workloads" / "chain.yaml"
+    assert resolve("deep/stack", WORKLOAD) == root / "shipped" / "workloads" / "deep" / "stack.yaml"
+
+
+def test_file_of_that_name_comes_before_the_shipped_one(root: Path) -> None:
+    Path("chain").write_text("workload: mine\n")
+    assert resolve("chain", WORKLOAD) == Path("chain")
+
+
+def test_wrong_name_gets_the_nearest(root: Path) -> None:
+    assert message("chian") == "there is no workload 'chian'; did you mean 'chain'?"
+
+
+def test_path_that_is_not_there_gets_the_nearest_shipped_name(root: Path) -> None:
+    assert message("workloads/chian.yaml") == "there is no file 'workloads/chian.yaml'; did you mean 'chain'?"
+
+
+def test_folder_is_no_file(root: Path) -> None:
+    assert message(".") == ". is a folder, not a workload file; name a file, or one of `accelsim list workloads`"
+
+
+@pytest.mark.parametrize("text", ["\0", "x" * 5000, "", "\udcff"])
+def test_name_that_no_file_system_holds_is_an_input_error(root: Path, text: str) -> None:
+    assert message(text).startswith("there is no workload '")
+
+
+def test_nothing_shipped_is_said_plainly(root: Path) -> None:
+    with pytest.raises(InputError, match=r"^there is no machine 'x'; none is known here$"):
+        resolve("x", MACHINE)
+
+
+def test_listing_shows_the_first_sentence(root: Path) -> None:
+    assert about(shipped(WORKLOAD)["chain"]) == "Two products"
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.plural)
+def test_every_shipped_file_says_what_it_is(kind: catalogue.Kind) -> None:
+    silent = [name for name, path in shipped(kind).items() if not about(path)]
+    assert silent == []
