@@ -1,0 +1,264 @@
+"""Words, operations and issues by replay: the loop nest walked iteration by iteration with Python sets; the twin of `kernels.py`.
+
+It starts from Cascade, Architecture and Mapping and is written to be believed at sight; use it on small shapes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from accelsim.errors import IllegalMapping, did_you_mean
+from accelsim.hardware.architecture import Architecture
+from accelsim.mapping.tree import Fuse, Keep, Mapping
+from accelsim.model.options import Counting
+from accelsim.model.reference_nest import NOTHING, Address, Box, Copy, Footprint, Nest, Stream, Time, Word, build_nests, share_held, streams
+from accelsim.workload.cascade import Cascade
+from accelsim.workload.expression import Access
+
+
+def count(cascade: Cascade, architecture: Architecture, mapping: Mapping, counting: Counting | None = None) -> dict[str, Any]:
+    """Operations of every Einsum and words of every (einsum, tensor, memory), by walking the mapping.
+
+    Returns `einsums`: {einsum: {operations, masked, issues}}; `words`: {(einsum, tensor, memory): {reads, fills, updates, drains}} over
+    all copies and the whole run, where the Einsum is the one whose leaf pays; `first_copy`: the same for copy 0 of each memory.
+    Refuses a tensor that no keep holds, an index that is not affine with `//` and `%`, a condition on data, and shapes of more than
+    four million points. Source: docs/model.md, "Counting".
+    """
+    counting = counting or Counting()
+    nests = build_nests(cascade, mapping)
+    einsums: dict[str, dict[str, int]] = {}
+    words: dict[tuple[str, str, str], Counter[str]] = {}
+    first_copy: dict[tuple[str, str, str], Counter[str]] = {}
+    paid: set[object] = set()
+    for nest in nests.values():
+        name, unit = nest.einsum.name, architecture.units.get(nest.leaf.unit)
+        if unit is None:
+            mend = did_you_mean(nest.leaf.unit, architecture.units)
+            raise IllegalMapping(f"no unit '{nest.leaf.unit}' for {name}", mend, nest.leaf.place)
+        flows = [
+            flow
+            for access, is_output in [*((read, False) for read in streams(cascade, nest.einsum)), (nest.einsum.output, True)]
+            if (flow := _flow(access, is_output, nest, nests, architecture, counting, paid))
+        ]
+        operations = points = issues = 0
+        for level, time, tiles in nest.visits():
+            if level == nest.residual:
+                operations += sum(nest.satisfied(point) for tile in tiles.values() for point in nest.points(tile))
+                points += sum(nest.size(tile) for tile in tiles.values())
+                issues += -(-nest.size(tiles[(0,) * nest.depth(level)]) // unit.lanes)
+            for flow in flows:
+                for crossing in flow.crossings:
+                    if crossing.child == level:
+                        crossing.move(time, {copy: flow.footprint.box(tile) for copy, tile in tiles.items()})
+        einsums[name] = {"operations": operations, "masked": points - operations, "issues": issues}
+        for flow in flows:
+            for memory, total, first in flow.account():
+                key = (name, flow.tensor, memory)
+                words.setdefault(key, Counter()).update(total)
+                first_copy.setdefault(key, Counter()).update(first)
+    kinds = ("reads", "fills", "updates", "drains")
+    return {
+        "einsums": einsums,
+        "words": {key: {kind: counts[kind] for kind in kinds} for key, counts in words.items()},
+        "first_copy": {key: {kind: counts[kind] for kind in kinds} for key, counts in first_copy.items()},
+    }
+
+
+@dataclass(slots=True)
+class Crossing:
+    """The boundary between a keeper (the parent) and the next keeper inwards, or the unit (the child), for one stream.
+
+    `above`: spatial loops above the parent; `shares`: for every spatial loop between the two, whether its axis shares what is equal.
+    `entry`: time loops that empty the child when they turn. `fresh`: time loops above a result's
+    home, which start it afresh when they turn.
+    """
+
+    child: int
+    above: int
+    shares: tuple[bool, ...]
+    entry: tuple[int, ...]
+    fresh: tuple[int, ...]
+    forgets: bool
+    last: dict[Copy, Box] = field(default_factory=dict)
+    seen: dict[Copy, set[Word]] = field(default_factory=dict)
+    epoch: tuple[Time, Time] = ((), ())
+    entering: Counter[Copy] = field(default_factory=Counter)
+    grouped: Counter[Copy] = field(default_factory=Counter)
+    distinct: Counter[Copy] = field(default_factory=Counter)
+    returned_to_one: Counter[Copy] = field(default_factory=Counter)
+    returned_to_all: Counter[Copy] = field(default_factory=Counter)
+
+    def move(self, time: Time, boxes: dict[Copy, Box]) -> None:
+        """One visit: every copy of the child that has a tile gets its box."""
+        epoch = (tuple(time[place] for place in self.entry), tuple(time[place] for place in self.fresh))
+        if epoch != self.epoch or self.forgets:
+            self.last = {}
+        if epoch[1] != self.epoch[1]:
+            self.seen = {}
+        self.epoch = epoch
+        groups: dict[tuple[Copy, Copy, Box], list[Copy]] = {}
+        for copy in sorted(boxes):
+            box, parent = boxes[copy], copy[: self.above]
+            apart = tuple(place for place, shared in zip(copy[self.above :], self.shares, strict=True) if not shared)
+            new = box - self.last.get(copy, NOTHING)
+            self.entering[copy] += len(new)
+            self.returned_to_all[copy] += len(new & self.seen.get(parent, set()))
+            if box:
+                groups.setdefault((parent, apart, box), []).append(copy)
+        for (parent, _, box), members in groups.items():
+            moved = box - frozenset.intersection(*(self.last.get(copy, NOTHING) for copy in members))
+            seen = self.seen.setdefault(parent, set())
+            self.grouped[parent] += len(moved)
+            self.distinct[parent] += len(moved - seen)
+            self.returned_to_one[members[0]] += len(moved & seen)
+            seen |= moved
+        self.last.update(boxes)
+
+
+def _inside(counts: Counter[Copy], depth: int) -> int:
+    """The sum of counts over the copies that are copy 0 of the first `depth` spatial loops."""
+    return sum(words for copy, words in counts.items() if not any(copy[:depth]))
+
+
+@dataclass(slots=True)
+class Flow:
+    """One stream of a leaf: its keepers (level, memory, share held) from outside in, and the boundaries that it crosses."""
+
+    nest: Nest
+    tensor: str
+    is_output: bool
+    counting: Counting
+    footprint: Footprint
+    keepers: list[tuple[int, str, Fraction]]
+    crossings: list[Crossing]
+
+    def account(self) -> Iterator[tuple[str, Counter[str], Counter[str]]]:
+        """For every keeper: its memory, its words over all copies, and those of its copy 0."""
+        whole = self.within(0)
+        for place, (level, memory, _) in enumerate(self.keepers):
+            yield memory, whole[place], self.within(self.nest.depth(level))[place]
+
+    def within(self, depth: int) -> list[Counter[str]]:
+        """The words of every keeper, counted in copy 0 of the first `depth` spatial loops."""
+        found = [Counter[str]() for _ in self.keepers]
+        levels = [level for level, _, _ in self.keepers]
+        for crossing in self.crossings:
+            parent = max(place for place, level in enumerate(levels) if level < crossing.child)
+            child = parent + 1 if crossing.child < self.nest.residual else None
+            moved, distinct = _inside(crossing.grouped, depth), _inside(crossing.distinct, depth)
+            kind = "updates" if self.is_output else "reads"
+            outer = Counter({kind: moved})
+            inner: Counter[str] = Counter()
+            if self.is_output:
+                outer["reads"] = moved - distinct
+                one = self.counting.returned_partials == "one"
+                inner["fills"] = _inside(crossing.returned_to_one if one else crossing.returned_to_all, depth)
+                inner["drains"] = _inside(crossing.entering, depth) if self.counting.drains == "charged" else 0
+            else:
+                inner["fills"] = _inside(crossing.entering, depth)
+            if child is not None:
+                found[parent].update({name: self.stays(child, words) for name, words in outer.items()})
+                found[child].update({name: self.stays(child, words) for name, words in inner.items()})
+            else:
+                found[parent].update(outer)
+        for place in range(len(self.keepers) - 1, 0, -1):
+            for kind in ("reads", "updates"):
+                rest = found[place][kind] - self.stays(place, found[place][kind])
+                found[place][kind] -= rest
+                found[place - 1][kind] += rest
+        return found
+
+    def stays(self, place: int, words: int) -> int:
+        """The part of a number of words that falls on the share of its tile that a keeper holds."""
+        level, _, share = self.keepers[place]
+        if share == 1:
+            return words
+        tile = len(self.footprint.box(self.nest.first_tile(level)))
+        return words * int(tile * share) // max(tile, 1)
+
+
+def _flow(
+    access: Access, is_output: bool, nest: Nest, nests: dict[str, Nest], architecture: Architecture, counting: Counting, paid: set[object]
+) -> Flow:
+    """A stream of a leaf with the boundaries that it crosses and that no leaf before it has paid for."""
+    cascade, tensor = nest.cascade, access.tensor
+    stream = (tensor, cascade.index_maps(access))
+    levels = nest.keepers(tensor)
+    keepers: list[tuple[int, str, Fraction]] = []
+    for level in levels:
+        keep = nest.nodes[level][1]
+        assert isinstance(keep, Keep)
+        keepers.append((level, keep.memory, share_held(keep, tensor) or Fraction(0)))
+    if keepers[0][2] != 1:
+        what = f"{keepers[0][1]} holds a part of {tensor} and nothing outside holds the rest"
+        raise IllegalMapping(what, "keep it further out", nest.leaf.place)
+    crossings: list[Crossing] = []
+    for parent, child in zip(levels, [*levels[1:], len(nest.steps)], strict=True):
+        if child < nest.residual:
+            address = nest.nodes[child][0]
+            if is_output and _stays_inside(tensor, address, nest, nests):
+                continue
+            if not is_output:
+                bill = (address, stream, nest.einsum.condition, tuple(_signature(nest, place) for place in range(child)))
+                if _produced_inside(stream, address, cascade, nests) or bill in paid:
+                    continue
+                paid.add(bill)
+        shares: list[bool] = []
+        for step in nest.spatial(child)[nest.depth(parent) :]:
+            if step.axis not in architecture.axes:
+                raise IllegalMapping(f"no axis '{step.axis}'", did_you_mean(str(step.axis), architecture.axes), nest.leaf.place)
+            axis = architecture.axes[step.axis][1]
+            shares.append(nest.einsum.reduce in axis.reduces if is_output else axis.multicast)
+        fuses = [place for place, (_, node) in enumerate(nest.nodes[:child]) if isinstance(node, Fuse) and node.schedule == "sequential"]
+        emptied = fuses[-1] if fuses else 0
+        times = nest.times(child)
+        crossings.append(
+            Crossing(
+                child=child,
+                above=nest.depth(parent),
+                shares=tuple(shares),
+                entry=tuple(number for number, (place, _) in enumerate(times) if place < emptied),
+                fresh=tuple(number for number, (place, _) in enumerate(times) if is_output and place < levels[0]),
+                forgets=counting.refill == "every_visit" or child == len(nest.steps),
+            )
+        )
+    return Flow(nest, tensor, is_output, counting, Footprint(cascade, access, counting.footprint == "box"), keepers, crossings)
+
+
+def _signature(nest: Nest, level: int) -> object:
+    """What makes a loop the same loop to two Einsums; a loop that restricts ranks is each Einsum's own."""
+    step = nest.steps[level]
+    return None if step is None else (level, step.how, nest.einsum.name if step.demand else "")
+
+
+def _below(nest: Nest, address: Address) -> bool:
+    return any(address == here for here, _ in nest.nodes)
+
+
+def _produced_inside(stream: Stream, address: Address, cascade: Cascade, nests: dict[str, Nest]) -> bool:
+    """Whether the words of a read are produced, at the same indices, below the keep at an address."""
+    producers = cascade.producers.get(stream[0], ())
+    same = any(cascade.index_maps(producer.output) == stream[1] for producer in producers)
+    return same and all(producer.name in nests and _below(nests[producer.name], address) for producer in producers)
+
+
+def _stays_inside(tensor: str, address: Address, nest: Nest, nests: dict[str, Nest]) -> bool:
+    """Whether a result need not leave the keep at an address: an intermediate whose every read is produced inside."""
+    cascade = nest.cascade
+    if cascade.tensors[tensor].is_output:
+        return False
+    consumers = [nests.get(consumer.name) for consumer in cascade.consumers.get(tensor, ())]
+    return all(
+        consumer is not None
+        and _below(consumer, address)
+        and all(
+            _produced_inside((tensor, cascade.index_maps(read)), address, cascade, nests)
+            for read in consumer.einsum.reads
+            if read.tensor == tensor
+        )
+        for consumer in consumers
+    )
