@@ -16,7 +16,10 @@ _LARGEST = Fraction(10) ** 40
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """A number of base units of a dimension: `size` bits, `time` s, `frequency` Hz, `energy` pJ, `power` W, `area` um2, `cycles`; or a ratio `a/b`."""
+    """A number of base units of a dimension.
+
+    Base units: `size` bit, `time` s, `frequency` Hz, `energy` pJ, `power` W, `area` um2, `cycles` cycle; `a/b` is a ratio of two.
+    """
 
     value: Fraction
     dimension: str

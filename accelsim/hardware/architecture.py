@@ -1,4 +1,7 @@
-"""The nouns of a machine: Memory, Array, Unit in a tree. Base units: bits, bits per second, hertz, picojoules, watts, square micrometres."""
+"""The nouns of a machine: Memory, Array, Unit in a tree.
+
+Base units: bits, bits per second, hertz, picojoules, watts, square micrometres.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
-from typing import Union
 
 from accelsim.errors import Place
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
-    """A figure with its doubt and its origin: value, low and high in the unit of its field; kind is `published`, `measured`, `tool`, `derived` or `assumed`."""
+    """A figure with its doubt and its origin: value, low and high in the unit of its field.
+
+    `kind` is `published`, `measured`, `tool`, `derived` or `assumed`.
+    """
 
     value: float
     low: float
@@ -86,7 +91,10 @@ class Array:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What one primitive costs on a unit: `cycles` per issue of one lane; `energy_pj` per operation (None is unpriced); `types` it accepts (empty: all)."""
+    """What one primitive costs on a unit.
+
+    `cycles` per issue of one lane; `energy_pj` per operation (None is unpriced); `types` it accepts (empty: all).
+    """
 
     primitive: str
     cycles: Fraction = Fraction(1)
@@ -108,7 +116,7 @@ class Unit:
     place: Place | None = field(default=None, compare=False)
 
 
-Node = Union[Memory, Array, Unit]
+Node = Memory | Array | Unit
 
 
 @dataclass(frozen=True)
@@ -120,6 +128,7 @@ class Architecture:
     clock_hz: Fraction
     technology: str = ""
     source: str = ""
+    about: str = ""
 
     @cached_property
     def paths(self) -> dict[str, tuple[Node, ...]]:
