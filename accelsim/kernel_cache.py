@@ -53,12 +53,13 @@ def _cache(function: Callable[..., Any]) -> Any:
             except Exception:  # read-only, full or shared: go without
                 return
 
+    # Where the directory cannot be written Numba would fall back on the source's own folder, which is not ours.
+    folder = os.environ["NUMBA_CACHE_DIR"]
     try:
-        cache = Tolerant(function)
-    except RuntimeError:  # no directory is writable
+        os.makedirs(folder, exist_ok=True)
+        return Tolerant(function) if os.access(folder, os.W_OK) else NullCache()
+    except (OSError, RuntimeError):
         return NullCache()
-    # Numba falls back on the source's own folder, which is not ours to write to.
-    return cache if str(cache.cache_path).startswith(os.environ["NUMBA_CACHE_DIR"]) else NullCache()
 
 
 def _point_numba_at_the_cache() -> None:

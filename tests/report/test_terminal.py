@@ -1,0 +1,108 @@
+"""The report of an evaluation: what it says first, how wide it is, and that a pipe gets plain text."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accelsim.report.figures import bar, byte_size, joules, si, whole
+from accelsim.report.terminal import report, show
+
+SAMPLE: dict[str, Any] = json.loads((Path(__file__).parent / "evaluation.json").read_text(encoding="utf-8"))
+
+
+class Screen(io.StringIO):
+    """A stream that says that it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def shown(document: dict[str, Any], nest: str = "", stream: io.StringIO | None = None) -> str:
+    """The report as text."""
+    stream = stream or io.StringIO()
+    show(report(document, nest), stream)
+    return stream.getvalue()
+
+
+def test_what_limits_the_run_comes_first() -> None:
+    lines = shown(SAMPLE).splitlines()
+    assert lines[:4] == [
+        "attention on spatial, mapping 'attention on spatial'",
+        "",
+        "Limited by PE1D, compute, 98.3 % of the time; next is PE2D, 76.1 %.",
+        "1.29 times the lanes of PE1D would make PE2D the limit.",
+    ]
+
+
+def test_summary_shows_time_energy_and_traffic_with_their_bounds() -> None:
+    lines = [" ".join(line.split()) for line in shown(SAMPLE).splitlines()]
+    assert lines[5:11] == [
+        "time 6,815,999 cycles 7.25 ms: fill 200, steady 6,815,744, drain 55",
+        "1.31x the bound of 5,189,632 cycles",
+        "energy 412 mJ 299 mJ to 551 mJ; dynamic 370 mJ, static 42.0 mJ",
+        "traffic DRAM 24.0 MiB read 18.0 MiB, written 6.00 MiB; 1.00x the compulsory 24.0 MiB",
+        "L3 331 MiB read 289 MiB, written 42.0 MiB",
+        "area 61.50 mm2",
+    ]
+
+
+def test_every_einsum_and_component_has_a_row() -> None:
+    rows = [line.split()[0] for line in shown(SAMPLE).splitlines() if line.strip()]
+    for name in (*SAMPLE["einsums"], *SAMPLE["components"]):
+        assert name in rows
+
+
+def test_search_says_how_far_from_the_bound_it_may_be() -> None:
+    text = " ".join(shown(SAMPLE).split())
+    assert "Search for latency: 120,934 mappings evaluated, 123,456,789,012 covered in 2.3 s; " in text
+    assert "; not proved optimal, at most 1.31x the best possible." in text
+
+
+def test_given_mapping_has_no_search_line() -> None:
+    assert "Search" not in shown(SAMPLE | {"search": None})
+
+
+def test_pipe_gets_no_control_characters_and_no_trailing_blanks() -> None:
+    text = shown(SAMPLE, "for m: 1\n  QK on PE2D")
+    assert "\x1b" not in text
+    assert [line for line in text.splitlines() if line != line.rstrip()] == []
+
+
+def test_terminal_gets_colour() -> None:
+    assert "\x1b[" in shown(SAMPLE, stream=Screen())
+
+
+def test_square_brackets_in_names_are_shown_as_they_are() -> None:
+    assert "[red]x[/red]" in shown(SAMPLE | {"workload": "[red]x[/red]"})
+
+
+@given(st.data())
+def test_report_fits_100_columns(data: st.DataObject) -> None:
+    document = copy.deepcopy(SAMPLE)
+    name = st.text("abcdefgh_0123456789", min_size=1, max_size=40)
+    big = st.integers(0, 2**63)
+    for section in ("einsums", "components"):
+        row = next(iter(document[section].values()))
+        document[section] = {data.draw(name): row | {"busy_cycles": data.draw(big), "energy_pj": data.draw(big)} for _ in range(3)}
+    document["latency"]["cycles"] = data.draw(big)
+    assert all(len(line) <= 100 for line in shown(document, "x" * 300).splitlines())
+
+
+def test_figures_have_three_digits_and_a_unit() -> None:
+    # by hand: rounding carries into the next prefix
+    assert [si(value, "s") for value in (0, 7.25e-3, 1, 999.9, 0.99996e3, 12345, 1e-13)] == [
+        "0 s", "7.25 ms", "1.00 s", "1.00 ks", "1.00 ks", "12.3 ks", "0.10 ps",
+    ]  # fmt: skip
+    assert [byte_size(value) for value in (0, 1023, 1536, 2**20, 1.5 * 2**40)] == ["0 B", "1023 B", "1.50 KiB", "1.00 MiB", "1.50 TiB"]
+    assert (joules(1e12), joules(None), whole(1234567), whole(0.125)) == ("1.00 J", "-", "1,234,567", "0.12")
+
+
+def test_bar_fills_in_eighths_of_a_cell() -> None:
+    assert [bar(share, 2) for share in (0, 1 / 16, 0.5, 1, 7, None)] == ["  ", "▏ ", "█ ", "██", "██", "  "]
