@@ -79,7 +79,9 @@ def einsum(text: str, sizes: dict[str, int], reduce: str = "add") -> Einsum:
     return Einsum(output.tensor, output, body, ranks, reduced, reduce, condition, text=text)
 
 
-def cascade(name: str, statements: list[str] | dict[str, str], sizes: dict[str, int], outputs: tuple[str, ...] = (), **options: Any) -> Cascade:
+def cascade(
+    name: str, statements: list[str] | dict[str, str], sizes: dict[str, int], outputs: tuple[str, ...] = (), **options: Any
+) -> Cascade:
     """A Cascade of statements, labelled or not. Extents of tensors are what their writers, else their readers, reach at most; fills are 0.
 
     `reduce`: {einsum: operator}; `shapes`: {tensor: shape}; `iterative`: {tensor: (dimension, constant slices)}.

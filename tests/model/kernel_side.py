@@ -1,0 +1,29 @@
+"""The kernel's counts in the shape of the replay's, so that tests can compare the two."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from accelsim.hardware.architecture import Architecture
+from accelsim.mapping.tree import Mapping
+from accelsim.model.counts import DIRECTIONS, count
+from accelsim.model.lowering import Program
+from accelsim.model.options import Counting
+from accelsim.workload.cascade import Cascade
+
+
+def kernel_count(cascade: Cascade, architecture: Architecture, mapping: Mapping, counting: Counting) -> dict[str, Any]:
+    """`reference.count` as the kernel sees it."""
+    counts = count(Program(cascade, architecture, counting), mapping)
+
+    def named(rows: dict[tuple[str, str, str], list[int]]) -> dict[tuple[str, str, str], dict[str, int]]:
+        return {key: dict(zip(DIRECTIONS, row, strict=True)) for key, row in rows.items()}
+
+    return {
+        "einsums": {
+            name: {"operations": counts.operations[name], "masked": counts.masked[name], "issues": counts.issues[name]}
+            for name in counts.operations
+        },
+        "words": named(counts.words),
+        "first_copy": named(counts.first),
+    }
