@@ -52,7 +52,7 @@ def _long_entries(item: Item, default: str) -> Item:
 def overridden(document: Item, overrides: Mapping[str, str]) -> Item:
     """The long-form document with every setting in place; a path that leads nowhere is an InputError with the nearest name."""
     for path, text in overrides.items():
-        document = _set(document, path, parse(text, f"setting {path}"))
+        document = spelled_out(_set(document, path, parse(text, f"setting {path}")))
     return document
 
 
@@ -70,8 +70,8 @@ def _set(document: Item, path: str, value: Item) -> Item:
         return _replaced(document, ("let", rest[0]), value)
     targets = dict(_targets(document.value.get("tree"), ("tree",))) if isinstance(document.value, dict) else {}
     if first not in targets:
-        known = (*targets, "clock", *(f"let.{name}" for name in _child(document, "let")))
-        raise InputError(f"setting '{path}' names no node of this machine", did_you_mean(first, known))
+        addressed = (*targets, "clock", *(f"let.{name}" for name in _child(document, "let")))
+        raise InputError(f"setting '{path}' names no node of this machine", did_you_mean(first, addressed))
     if not rest:
         raise InputError(f"setting '{path}' stops at a node", f"say what to change of it, as in '{path}.size'")
     if rest[0] in ("memory", "array", "unit", "feeds"):
@@ -112,8 +112,10 @@ def _replaced(item: Item, at: _Path, value: Item, path: str = "") -> Item:
     places = dict(item.key_places or {})
     if rest:
         child = mapping.get(key)
-        if child is None or not isinstance(child.value, (dict, list)):
-            raise InputError(f"setting '{path}' finds nothing inside '{key}'", did_you_mean(key, mapping))
+        if child is None:
+            raise InputError(f"setting '{path}' finds no '{key}'", did_you_mean(key, mapping))
+        if not isinstance(child.value, list if isinstance(rest[0], int) else dict):
+            raise InputError(f"setting '{path}' finds nothing inside '{key}'", f"set '{key}' itself")
         mapping[key] = _replaced(child, rest, value, path)
     else:
         mapping[key] = value
