@@ -1,0 +1,58 @@
+"""A machine as a tree of text lines, one per node."""
+
+from __future__ import annotations
+
+from accelsim.hardware.architecture import Architecture, Array, Memory, Node, Quantity, Unit
+from accelsim.units import UNLIMITED, show_frequency, show_rate, show_scaled, show_size
+
+
+def describe(architecture: Architecture) -> str:
+    """The tree of a machine: sizes, bandwidths, axes and primitives of every node, with energy per access and per operation."""
+    header = f"{architecture.name}, {show_frequency(architecture.clock_hz)}"
+    if architecture.technology:
+        header += f", {architecture.technology}"
+    lines = [header]
+
+    def visit(node: Node, lead: str, last: bool) -> None:
+        lines.append(f"{lead}{'└─ ' if last else '├─ '}{_line(node)}")
+        children = () if isinstance(node, Unit) else node.feeds
+        below = lead + ("   " if last else "│  ")
+        for index, child in enumerate(children):
+            visit(child, below, index == len(children) - 1)
+
+    visit(architecture.root, "", True)
+    return "\n".join(lines)
+
+
+def _line(node: Node) -> str:
+    if isinstance(node, Memory):
+        return f"{node.name}: {_memory(node)}"
+    if isinstance(node, Array):
+        axes = [f"{axis.name} {axis.size}" + (f" (reduces {', '.join(axis.reduces)})" if axis.reduces else "") for axis in node.axes]
+        return f"{node.name}: {' x '.join(axes)}"
+    return f"{node.name}: {_unit(node)}"
+
+
+def _memory(memory: Memory) -> str:
+    parts = [UNLIMITED if memory.size_bits is None else show_size(memory.size_bits)]
+    if memory.ports == "separate":
+        parts.append(f"read {show_rate(memory.read_bits_per_s)}, write {show_rate(memory.write_bits_per_s)}")
+    elif memory.read_bits_per_s is not None:
+        parts.append(show_rate(memory.read_bits_per_s))
+    per = "bit" if memory.access_bits is None else show_size(memory.access_bits)
+    prices = [price if price else "unpriced" for price in (_energy(memory.read_pj), _energy(memory.write_pj))]
+    shown = prices[0] if prices[0] == prices[1] else f"{prices[0]} read, {prices[1]} write"
+    parts.append(shown if shown == "unpriced" else f"{shown} per {per}")
+    return ", ".join(parts)
+
+
+def _unit(unit: Unit) -> str:
+    lanes = f"{unit.lanes} lanes, " if unit.lanes > 1 else ""
+    primitives = [name + (f" ({operation.cycles} cycles)" if operation.cycles != 1 else "") for name, operation in unit.operations.items()]
+    return lanes + ", ".join(primitives)
+
+
+def _energy(quantity: Quantity | None) -> str:
+    if quantity is None:
+        return ""
+    return f"{show_scaled(quantity.value * 1e-12)}J" if quantity.value >= 1000 else f"{quantity.value:.4g} pJ"
