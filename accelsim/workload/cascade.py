@@ -14,6 +14,8 @@ from accelsim.workload.expression import Access, Expression, IndexMap, accesses,
 if TYPE_CHECKING:
     import networkx
 
+    from accelsim.workload.declaration import Declaration
+
 
 @dataclass(frozen=True, slots=True)
 class Tensor:
@@ -23,6 +25,7 @@ class Tensor:
     `partial`: type of a result whose reduction is not complete; `final`: type once it is.
     `iterative`: dimension along which the tensor reads its own earlier slice (`RM[m1+1,p]` from `RM[m1,p]`), else None.
     `constant_slices`: slices 0..k-1 of that dimension are set to constants and cost nothing.
+    `density`: declared share of elements that are not zero.
     """
 
     name: str
@@ -34,6 +37,7 @@ class Tensor:
     is_output: bool = False
     iterative: int | None = None
     constant_slices: int = 0
+    density: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,8 @@ class Einsum:
     `ranks`: the rank variables of the iteration space, those of the output first, in order of appearance.
     `reduced`: the ranks that the output does not index. `reduce`: the operator over them (`add`, `max`, `min`, `mul`).
     `initial`: the statement only sets slices of an iterative tensor to a constant; it costs nothing and needs no unit.
+    `existence`: the part of `condition` that holds wherever a point exists (the last tile of a split may be partial);
+    points that it removes are not masked, they are not there.
     Named by its output tensor; further statements for a tensor are `T.1`, `T.2`, …; initial ones are `T.init`, `T.init.1`, ….
     """
 
@@ -56,6 +62,7 @@ class Einsum:
     initial: bool = False
     text: str = ""
     place: Place | None = field(default=None, compare=False)
+    existence: Expression | None = None
 
     @property
     def reads(self) -> tuple[Access, ...]:
@@ -68,11 +75,25 @@ class Einsum:
         return accesses(self.condition) if self.condition is not None else ()
 
 
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A rank cut into parts, outermost first: `rank = part0 * (size1 * size2 …) + part1 * (size2 …) + …`, of `extent` elements in all.
+
+    `free`: parts whose size was left to the mapper (`~`); the outermost part is always derived from the others.
+    """
+
+    rank: str
+    parts: tuple[str, ...]
+    extent: int
+    free: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True)
 class Cascade:
     """Einsums in order over ranks of known size.
 
     `extents`: size of every rank variable. `constants`: further named numbers. `tensors`: every tensor by name.
+    `splits`: ranks that are cut into parts. `declaration`: what it was built from, so that `build.resized` can change sizes.
     """
 
     name: str
@@ -81,6 +102,8 @@ class Cascade:
     constants: Mapping[str, float]
     tensors: Mapping[str, Tensor]
     source: str = ""
+    splits: tuple[Split, ...] = ()
+    declaration: Declaration | None = field(default=None, compare=False, repr=False)
 
     @cached_property
     def sizes(self) -> dict[str, float]:

@@ -37,7 +37,7 @@ class Call:
     arguments: tuple[Expression, ...]
 
 
-Expression = Union[Number, Name, Access, Call]
+Expression = Union[Number, Name, Access, Call]  # noqa: UP007
 
 
 @dataclass(frozen=True, slots=True)

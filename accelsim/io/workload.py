@@ -1,0 +1,350 @@
+"""Workload files: YAML to a Cascade, or with `layers:` to a Model."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from accelsim.errors import InputError, Place, did_you_mean
+from accelsim.hardware.types import TYPES, NumberType
+from accelsim.io.source import Item, parse, read_text
+from accelsim.workload.build import build
+from accelsim.workload.cascade import Cascade, Layer, Model
+from accelsim.workload.declaration import BF16, Declaration, TensorDeclaration, TypePair
+from accelsim.workload.grammar import Statement, split_statements
+
+KEYS = ("workload", "about", "source", "shape", "split", "type", "tensors", "constants", "einsums", "layers", "density")
+CASCADE_KEYS = tuple(key for key in KEYS if key != "layers")
+MODEL_KEYS = ("workload", "about", "source", "shape", "layers")
+LAYER_KEYS = ("use", "name", "times", "shape", "split", "type", "tensors", "constants", "einsums", "density")
+SETTABLE = ("shape", "split", "type", "tensors", "constants", "density", "layers")
+DEEPEST_USE = 6
+Find = Callable[[str], Path]
+
+
+def load_workload(path: Path, overrides: Mapping[str, str] | None = None, find: Find | None = None) -> Cascade | Model:
+    """The Cascade or Model that a YAML file describes, with settings such as {'shape.m': '16384'} applied.
+
+    `find` turns the name in `use:` into a path; by default a file beside this one, else a shipped workload.
+    An InputError says where and how to mend it.
+    """
+    text = read_text(path)
+    item = parse(text, str(path))
+    for dotted, value in (overrides or {}).items():
+        item = _set(item, dotted.split("."), value, dotted, ())
+    return read_workload(item, text, find or _finder(path), 0)
+
+
+def read_workload(item: Item, text: str, find: Find, depth: int = 0) -> Cascade | Model:
+    """The Cascade or Model of a parsed document; `text` is the document itself, for columns in messages."""
+    top = item.only(set(KEYS), "a workload")
+    if "workload" not in top:
+        raise item.error("the workload has no name", "write workload: NAME on the first line")
+    if "layers" in top:
+        return _model(item, text, find, depth)
+    if "einsums" not in top:
+        raise item.error("the workload has neither einsums nor layers", "write einsums: ['Z[m,n] = A[m,k] * B[k,n]']")
+    return build(declaration(item, text, top["workload"].name("the workload's name")))
+
+
+def declaration(item: Item, text: str, name: str) -> Declaration:
+    """What a document (or a layer with its own einsums) states about a cascade, with the place of everything."""
+    top = item.mapping("a workload")
+    places: dict[str, Place] = {}
+    lines = tuple(text.splitlines())
+    for section, child in top.items():
+        places[section] = (item.key_places or {}).get(section, child.place)
+        if isinstance(child.value, dict):
+            for key, place in (child.key_places or {}).items():
+                places[f"{section}.{key}"] = place
+    if "about" in top:
+        top["about"].text("about")
+    default, types = _types(top.get("type"))
+    return Declaration(
+        name,
+        _statements(top["einsums"], lines),
+        _shape(top.get("shape")),
+        _split(top.get("split")),
+        default,
+        types,
+        _tensors(top.get("tensors")),
+        _constants(top.get("constants")),
+        _density(top.get("density")),
+        top["source"].text("source") if "source" in top else "",
+        places,
+    )
+
+
+def _statements(item: Item, lines: tuple[str, ...]) -> tuple[Statement, ...]:
+    found: list[Statement] = []
+    for entry in item.items("einsums"):
+        label, text = "", entry
+        if isinstance(entry.value, dict):
+            if len(entry.value) != 1:
+                raise entry.error("a labelled einsum is one 'label: statement' pair", "write - {QK: 'QK[m,p] = ...'}")
+            ((label, text),) = entry.value.items()
+            if not label or any(sign in label for sign in " \t[]{}(),;=@"):
+                raise entry.error(f"'{label}' cannot label a statement", "a label is a word")
+        if not isinstance(text.value, str):
+            raise text.error(f"an einsum must be text, not {text.kind()}", "write it as in 'Z[m,n] = A[m,k] * B[k,n]'")
+        found.extend(split_statements(_located(text.value, label, text.place, lines)))
+    return tuple(found)
+
+
+def _located(value: str, label: str, place: Place, lines: tuple[str, ...]) -> Statement:
+    """A statement whose characters are found again in the lines of the file (YAML quotes, folds and escapes)."""
+    starts, places = [0], [(place.line, place.column)]
+    line, column = place.line - 1, place.column - 1
+    for at, character in enumerate(value):
+        if character.isspace():
+            continue
+        row, start = line, column
+        while row < len(lines):
+            hit = lines[row].find(character, start)
+            if hit >= 0:
+                break
+            row, start = row + 1, 0
+        else:
+            break
+        first, (known_line, known_column) = starts[-1], places[-1]
+        if (row + 1, hit + 1) != (known_line, known_column + at - first):
+            starts.append(at)
+            places.append((row + 1, hit + 1))
+        line, column = row, hit + 1
+    return Statement(value, label, place.file, tuple(starts), tuple(places), lines)
+
+
+def _shape(item: Item | None) -> dict[str, int]:
+    if item is None:
+        return {}
+    return {rank: size.integer(f"the size of rank '{rank}'", 1) for rank, size in item.mapping("shape").items()}
+
+
+def _split(item: Item | None) -> dict[str, dict[str, int | None]]:
+    found: dict[str, dict[str, int | None]] = {}
+    for rank, parts in (item.mapping("split") if item is not None else {}).items():
+        sizes: dict[str, int | None] = {}
+        for part, size in parts.mapping(f"the split of '{rank}'").items():
+            open_size = size.value is None or size.value == "~"
+            sizes[part] = None if open_size else size.integer(f"the size of part '{part}'", 1)
+        found[rank] = sizes
+    return found
+
+
+def _types(item: Item | None) -> tuple[TypePair, dict[str, TypePair]]:
+    if item is None:
+        return BF16, {}
+    if isinstance(item.value, str):
+        both = _number_type(item)
+        return TypePair(both, both), {}
+    stated = item.mapping("type")
+    default = _pair(stated["default"], BF16) if "default" in stated else BF16
+    return default, {name: _pair(value, default) for name, value in stated.items() if name != "default"}
+
+
+def _pair(item: Item, default: TypePair) -> TypePair:
+    if not isinstance(item.value, dict):
+        both = _number_type(item)
+        return TypePair(both, both)
+    stated = item.only({"partial", "final"}, "a type")
+    final = _number_type(stated["final"]) if "final" in stated else default.final
+    return TypePair(final, _number_type(stated["partial"]) if "partial" in stated else final)
+
+
+def _number_type(item: Item) -> NumberType:
+    name = item.name("a number type")
+    if name not in TYPES:
+        raise item.error(f"there is no number type '{name}'", did_you_mean(name, TYPES))
+    return TYPES[name]
+
+
+def _tensors(item: Item | None) -> dict[str, TensorDeclaration]:
+    found = {}
+    for name, child in (item.mapping("tensors") if item is not None else {}).items():
+        stated = child.only({"shape", "fill", "output"}, f"tensor '{name}'")
+        shape: tuple[int | str, ...] | None = None
+        if "shape" in stated:
+            sizes = stated["shape"].items(f"the shape of '{name}'")
+            shape = tuple(size.integer("a size", 1) if isinstance(size.value, int) else size.text("a size") for size in sizes)
+        fill = _number(stated["fill"], f"the fill of '{name}'") if "fill" in stated else None
+        output = stated["output"].boolean(f"'output' of '{name}'") if "output" in stated else False
+        found[name] = TensorDeclaration(shape, fill, output)
+    return found
+
+
+def _number(item: Item, what: str) -> float:
+    value = item.value
+    if isinstance(value, str):
+        word = value.strip().lower().lstrip("+")
+        if word in {"inf", "-inf"}:
+            return float(word)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or math.isnan(value) or 1e300 < abs(value) < math.inf:
+        raise item.error(f"{what} must be a number, not {item.kind()}", "write a number, or -inf")
+    return float(value)
+
+
+def _constants(item: Item | None) -> dict[str, float | str]:
+    found: dict[str, float | str] = {}
+    for name, child in (item.mapping("constants") if item is not None else {}).items():
+        if isinstance(child.value, str) and not _is_number(child.value):
+            found[name] = child.value
+        else:
+            text = isinstance(child.value, str)
+            found[name] = float(child.value) if text else _number(child, f"constant '{name}'")
+            if math.isinf(float(found[name])) or math.isnan(float(found[name])):
+                raise child.error(f"constant '{name}' is not a finite number", "write a number or a formula over sizes")
+    return found
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _density(item: Item | None) -> dict[str, float]:
+    found = {}
+    for name, child in (item.mapping("density") if item is not None else {}).items():
+        found[name] = _number(child, f"the density of '{name}'")
+        if not 0 < found[name] <= 1:
+            raise child.error(f"the density of '{name}' is {found[name]:g}", "a density is a share above 0, at most 1")
+    return found
+
+
+def _model(item: Item, text: str, find: Find, depth: int) -> Model:
+    top = item.only(set(MODEL_KEYS), "a workload with layers")
+    name = top["workload"].name("the workload's name")
+    if depth > DEEPEST_USE:
+        raise top["layers"].error(f"layers use each other more than {DEEPEST_USE} deep", "does a workload use itself?")
+    if "about" in top:
+        top["about"].text("about")
+    shared = _shape(top.get("shape"))
+    used: set[str] = set()
+    layers: list[Layer] = []
+    for number, entry in enumerate(top["layers"].items("layers")):
+        layers.extend(_layer(entry, text, find, depth, f"{name}.{number}", shared, used))
+    if not layers:
+        raise top["layers"].error("the workload has no layers", "write layers: [{use: matmul}]")
+    for rank in shared:
+        if rank not in used:
+            raise top["shape"].key_error(rank, f"no layer has rank '{rank}'", did_you_mean(rank, used))
+    model = Model(name, tuple(layers), top["source"].text("source") if "source" in top else "")
+    _check_bindings(model, top["layers"])
+    return model
+
+
+def _layer(entry: Item, text: str, find: Find, depth: int, default: str, shared: Mapping[str, int], used: set[str]) -> list[Layer]:
+    stated = entry.only(set(LAYER_KEYS), "a layer")
+    if ("use" in stated) == ("einsums" in stated):
+        raise entry.error("a layer either uses a workload or has einsums", "write {use: attention} or {name: ..., einsums: [...]}")
+    times = stated["times"].integer("'times'", 1) if "times" in stated else 1
+    own = _shape(stated.get("shape"))
+    if "einsums" in stated:
+        name = stated["name"].name("the layer's name") if "name" in stated else default
+        made = declaration(entry, text, name)
+        ranks = {*made.shape, *made.split, *(part for parts in made.split.values() for part in parts)}
+        ranks |= {rank for rank in shared if any(_mentions(statement.text, rank) for statement in made.statements)}
+        shape = {rank: size for rank, size in shared.items() if rank in ranks} | own
+        used |= set(shape)
+        return [Layer(build(dataclasses.replace(made, shape=shape)), times)]
+    for key in set(stated) - {"use", "times", "shape", "name"}:
+        raise entry.key_error(key, f"a layer that uses a workload has no '{key}'", "write it in that workload")
+    path = _found(stated["use"], find)
+    inner_text = read_text(path)
+    inner = parse(inner_text, str(path))
+    inside = inner.only(set(KEYS), "a workload")
+    names = set(inside["shape"].mapping("shape")) if "shape" in inside else set()
+    for parts in (inside["split"].mapping("split") if "split" in inside else {}).values():
+        names |= set(parts.mapping("a split"))
+    for rank in own:
+        if rank not in names:
+            raise stated["shape"].key_error(rank, f"'{path.stem}' has no rank '{rank}'", did_you_mean(rank, names))
+    used |= names & ({*shared} | {*own})
+    for rank, size in {**{rank: size for rank, size in shared.items() if rank in names}, **own}.items():
+        inner = _set(inner, ["shape", rank], str(size), f"shape.{rank}", ())
+    loaded = read_workload(inner, inner_text, find if path.parent == Path(entry.place.file).parent else _finder(path), depth + 1)
+    if isinstance(loaded, Model):
+        return [Layer(layer.cascade, layer.times * times) for layer in loaded.layers]
+    name = stated["name"].name("the layer's name") if "name" in stated else loaded.name
+    return [Layer(dataclasses.replace(loaded, name=name), times)]
+
+
+def _mentions(statement: str, rank: str) -> bool:
+    import re
+
+    return re.search(rf"(?<![A-Za-z_0-9])({re.escape(rank)}|{re.escape(rank.upper())})(?![A-Za-z_0-9\[])", statement) is not None
+
+
+def _found(item: Item, find: Find) -> Path:
+    try:
+        return find(item.name("'use'"))
+    except InputError as error:
+        raise InputError(error.what, error.mend, item.place) from None
+
+
+def _finder(path: Path) -> Find:
+    def find(name: str) -> Path:
+        from accelsim.io.catalogue import WORKLOAD, resolve
+
+        for beside in (path.parent / f"{name}.yaml", path.parent / name):
+            try:
+                if beside.is_file():
+                    return beside
+            except (OSError, ValueError):
+                continue
+        return resolve(name, WORKLOAD)
+
+    return find
+
+
+def _check_bindings(model: Model, item: Item) -> None:
+    """An output that a later layer reads by name has the shape that the layer reads."""
+    made: dict[str, tuple[str, tuple[int, ...]]] = {}
+    for layer in model.layers:
+        for tensor in layer.cascade.tensors.values():
+            if tensor.is_input and tensor.name in made and made[tensor.name][1] != tensor.shape:
+                writer, shape = made[tensor.name]
+                read = f"layer '{layer.cascade.name}' reads {tensor.name}{list(tensor.shape)}"
+                raise item.error(f"layer '{writer}' makes {tensor.name}{list(shape)}, {read}", "make the shapes agree")
+        for tensor in layer.cascade.tensors.values():
+            if tensor.is_output:
+                made[tensor.name] = (layer.cascade.name, tensor.shape)
+
+
+def _set(item: Item, path: list[str], text: str, dotted: str, above: tuple[str, ...]) -> Item:
+    """The item with one value inside replaced (or, in a section that may grow, added)."""
+    key, rest = path[0], path[1:]
+    place = Place(f"--set {dotted}", 1, 1)
+    if not above and key not in SETTABLE:
+        raise InputError(f"--set {dotted}: a workload has no setting '{key}'", did_you_mean(key, SETTABLE))
+    if isinstance(item.value, list):
+        if not key.isdigit() or int(key) >= len(item.value):
+            raise InputError(f"--set {dotted}: there is no entry '{key}'", f"entries count from 0 to {len(item.value) - 1}")
+        children = list(item.value)
+        children[int(key)] = _set(children[int(key)], rest, text, dotted, (*above, key)) if rest else _value(text, dotted)
+        return dataclasses.replace(item, value=children)
+    if item.value is not None and not isinstance(item.value, dict):
+        raise InputError(f"--set {dotted}: '{'.'.join(above)}' holds nothing named '{key}'", "shorten the path")
+    mapping = dict(item.value or {})
+    known = {**(item.key_places or {}), key: place}
+    if rest:
+        child = mapping.get(key, Item({}, place, {}))
+        mapping[key] = _set(child, rest, text, dotted, (*above, key))
+    elif not above:
+        if key not in mapping:
+            raise InputError(f"--set {dotted}: the path stops at '{key}'", f"say what to change inside, as in {key}.NAME")
+        mapping[key] = _value(text, dotted)
+    else:
+        mapping[key] = _value(text, dotted)
+    return Item(mapping, item.place, known)
+
+
+def _value(text: str, dotted: str) -> Item:
+    try:
+        return parse(text, f"--set {dotted}")
+    except InputError as error:
+        raise InputError(f"--set {dotted}: cannot read '{text[:60]}' as a value", error.mend) from None

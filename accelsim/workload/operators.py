@@ -1,0 +1,112 @@
+"""The one table of operators: identity, algebra, meaning and the primitives that cover each, in order of preference.
+
+Primitives are what compute units execute: `mac mul add sub max min div exp subexp log sqrt ...`, a word of the table or one of
+`mac` (a*b + c), `subexp` (exp(a - b)), `cmp` (a comparison), `move` (copies a value), `recip` (1 / a).
+To add an operator: one row. Index arithmetic, conditions and parts without a tensor (`1 / sqrt(E)`) cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+Cover = tuple[tuple[str, int], ...]
+"""Primitives and how many of each execute an operator once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """A row: `meaning(np, *arguments)` computes it elementwise on numpy arrays (`np` is the module, so that nothing imports it here).
+
+    `identity`: what a reduction over no points gives (None: not a reduction); `reduction`: the numpy ufunc whose `reduce` combines.
+    """
+
+    name: str
+    arity: int
+    meaning: Callable[..., Any]
+    coverings: tuple[Cover, ...]
+    identity: float | None = None
+    reduction: str = ""
+    associative: bool = False
+    commutative: bool = False
+    about: str = ""
+
+
+def _or(*alternatives: str) -> tuple[Cover, ...]:
+    """Coverings from text: `_or('exp', '6 mac', 'mul add')`."""
+    found = []
+    for alternative in alternatives:
+        words, cover, count = alternative.split(), [], 1
+        for word in words:
+            if word.isdigit():
+                count = int(word)
+            else:
+                cover.append((word, count))
+                count = 1
+        found.append(tuple(cover))
+    return tuple(found)
+
+
+def _ldexp(np: Any, mantissa: Any, exponent: Any) -> Any:
+    return mantissa * np.exp2(np.clip(exponent, -2200.0, 1100.0))
+
+
+def _sigmoid(np: Any, a: Any) -> Any:
+    return np.where(a >= 0, 1.0, np.exp(-np.abs(a))) / (1.0 + np.exp(-np.abs(a)))
+
+
+def _gelu(np: Any, a: Any) -> Any:
+    from scipy.special import erf
+
+    return 0.5 * a * (1.0 + erf(a / 2.0**0.5))
+
+
+_MUL = _or("mul", "mac")
+_CMP = _or("cmp", "sub", "add")
+# exp as six dependent mac: fifth-order Taylor, arXiv 2406.10491, section 5.
+# Subtraction on an adder: one operand's sign is flipped on the way in.
+_ROWS = (
+    Operator("add", 2, lambda np, a, b: a + b, _or("add"), 0.0, "add", True, True),
+    Operator("sub", 2, lambda np, a, b: a - b, _or("sub", "add")),
+    Operator("mul", 2, lambda np, a, b: a * b, _MUL, 1.0, "multiply", True, True),
+    Operator("div", 2, lambda np, a, b: np.true_divide(a, b), _or("div", "recip mul", "recip mac")),
+    Operator("floordiv", 2, lambda np, a, b: np.floor_divide(a, b), _or("floordiv", "div")),
+    Operator("mod", 2, lambda np, a, b: np.mod(a, b), _or("mod", "div mac")),
+    Operator("pow", 2, lambda np, a, b: np.power(a, b), _or("pow", "log mul exp"), about="a constant whole power is multiplications"),
+    Operator("neg", 1, lambda np, a: -a, _or("neg", "sub", "add")),
+    Operator("max", 2, lambda np, a, b: np.maximum(a, b), _or("max"), float("-inf"), "maximum", True, True),
+    Operator("min", 2, lambda np, a, b: np.minimum(a, b), _or("min"), float("inf"), "minimum", True, True),
+    Operator("lt", 2, lambda np, a, b: a < b, _CMP),
+    Operator("le", 2, lambda np, a, b: a <= b, _CMP),
+    Operator("gt", 2, lambda np, a, b: a > b, _CMP),
+    Operator("ge", 2, lambda np, a, b: a >= b, _CMP),
+    Operator("eq", 2, lambda np, a, b: a == b, _CMP),
+    Operator("ne", 2, lambda np, a, b: a != b, _CMP),
+    Operator("and", 2, lambda np, a, b: np.logical_and(a, b), _or("and", "mul", "mac"), 1.0, "logical_and", True, True),
+    Operator("or", 2, lambda np, a, b: np.logical_or(a, b), _or("or", "max"), 0.0, "logical_or", True, True),
+    Operator("not", 1, lambda np, a: np.logical_not(a), _or("not", "sub", "add")),
+    Operator("exp", 1, lambda np, a: np.exp(a), _or("exp", "6 mac")),
+    Operator("log", 1, lambda np, a: np.log(a), _or("log")),
+    Operator("sqrt", 1, lambda np, a: np.sqrt(a), _or("sqrt")),
+    Operator("abs", 1, lambda np, a: np.abs(a), _or("abs", "max")),
+    Operator("rint", 1, lambda np, a: np.rint(a), _or("rint", "add"), about="nearest whole number, halves to even"),
+    Operator("ldexp", 2, _ldexp, _or("ldexp", "add", "mul"), about="a * 2**b: an addition of exponents"),
+    Operator("sigmoid", 1, _sigmoid, _or("sigmoid", "exp add div", "6 mac add div")),
+    Operator("silu", 1, lambda np, a: a * _sigmoid(np, a), _or("silu", "sigmoid mul", "sigmoid mac", "exp add div", "6 mac add div")),
+    Operator("softplus", 1, lambda np, a: np.logaddexp(a, 0.0), _or("softplus", "exp add log")),
+    Operator("relu", 1, lambda np, a: np.maximum(a, 0), _or("relu", "max")),
+    Operator("gelu", 1, _gelu, _or("gelu"), about="0.5 a (1 + erf(a / sqrt 2))"),
+    Operator("tanh", 1, lambda np, a: np.tanh(a), _or("tanh")),
+    Operator("step", 1, lambda np, a: np.where(np.asarray(a) > 0, 1, 0), _CMP, about="1 where a > 0, else 0"),
+    Operator("take", 2, lambda np, a, b: np.where(np.asarray(a) != 0, b, 0), _or("take", "mul", "mac"), about="b where a is not zero"),
+    Operator("re", 1, lambda np, a: np.real(a), _or(""), about="real part; a view"),
+    Operator("cis", 1, lambda np, a: np.exp(1j * np.asarray(a)), _or("cis"), about="e**(i a)"),
+    Operator("copy", 1, lambda np, a: +a, _or("move")),
+)
+
+OPERATORS: dict[str, Operator] = {row.name: row for row in _ROWS}
+
+REDUCTIONS: tuple[str, ...] = tuple(row.name for row in _ROWS if row.reduction)
+
+PRIMITIVES: frozenset[str] = frozenset({"mac", "subexp"} | {name for row in _ROWS for cover in row.coverings for name, _ in cover})
