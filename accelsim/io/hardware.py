@@ -14,7 +14,7 @@ from accelsim.hardware.types import TYPES
 from accelsim.io import prices
 from accelsim.io.hardware_overrides import overridden, spelled_out
 from accelsim.io.source import Item, load
-from accelsim.io.values import Values, checked_name, words
+from accelsim.io.values import Values, checked_name, name_of, words
 from accelsim.units import is_unlimited
 
 MOST_COPIES = 2**40
@@ -47,7 +47,7 @@ def architecture(document: Item, overrides: Mapping[str, str] | None = None) -> 
         raise keys["tree"].error(f"the outermost node is {root.name}, not a memory", "start the tree with 'memory: DRAM'")
     reader.values.refuse_unused(keys)
     return Architecture(
-        name=keys["machine"].name("machine"),
+        name=name_of(keys["machine"], "machine"),
         root=root,
         clock_hz=reader.values.clock_hz,
         technology=reader.technology.name if reader.technology else "",
@@ -70,7 +70,7 @@ class _Reader:
         from accelsim.io.catalogue import TECHNOLOGY, resolve
         from accelsim.io.technology import load_technology
 
-        name = item.name("technology")
+        name = name_of(item, "technology")
         folder = Path(file).parent
         beside = [folder / name] if name.endswith((".yaml", ".yml")) else [folder / f"{name}.yaml", folder.parent / "tech" / f"{name}.yaml"]
         for path in beside:
@@ -86,7 +86,7 @@ class _Reader:
         return load_technology(path)
 
     def new_name(self, item: Item, what: str) -> str:
-        name = checked_name(item.name(what), what, item)
+        name = checked_name(name_of(item, what), what, item)
         if name in self.given:
             raise item.error(f"'{name}' is named twice (first at line {self.given[name].line})", "give every node and axis its own name")
         self.given[name] = item.place
@@ -216,7 +216,7 @@ class _Reader:
     def reduction(self, item: Item) -> str:
         from accelsim.workload.operators import REDUCTIONS
 
-        operator = item.name("a reduction")
+        operator = name_of(item, "a reduction")
         if operator not in REDUCTIONS:
             raise item.error(f"no reduction is called '{operator}'", did_you_mean(operator, REDUCTIONS))
         return operator
@@ -261,7 +261,7 @@ class _Reader:
         return Operation(primitive, cycles, prices.operation_energy(keys["energy"], context), types)
 
     def type(self, item: Item) -> str:
-        name = item.name("a type")
+        name = name_of(item, "a type")
         if name not in TYPES:
             raise item.error(f"no number type is called '{name}'", did_you_mean(name, TYPES))
         return name

@@ -12,6 +12,7 @@ from accelsim.hardware.architecture import Quantity
 from accelsim.hardware.technology import Technology, per_area, times, total
 from accelsim.io.source import Item
 from accelsim.io.technology import checked, kind
+from accelsim.io.values import name_of, words
 from accelsim.units import measure
 
 UNPRICED = "unpriced"
@@ -107,7 +108,7 @@ def _component(item: Item) -> str | None:
     if not isinstance(item.value, str):
         return None
     text = item.value.strip()
-    return text if text and (text[0].isalpha() or text[0] == "_") and text != UNPRICED else None
+    return name_of(item, "component") if text and (text[0].isalpha() or text[0] == "_") and text != UNPRICED else None
 
 
 def _figure(item: Item, action: str, dimensions: tuple[str, ...], context: Context) -> tuple[Quantity, str] | None:
@@ -128,7 +129,7 @@ def _figure(item: Item, action: str, dimensions: tuple[str, ...], context: Conte
         value, dimension = _measured(keys["value"], action, dimensions, context)
         low = _measured(keys["low"], "low", (dimension,), context)[0] if "low" in keys else value
         high = _measured(keys["high"], "high", (dimension,), context)[0] if "high" in keys else value
-        source = keys["source"].text("source").strip()
+        source = words(keys["source"], "source")
         if not source:
             raise keys["source"].error("a figure needs a source", "say where it comes from")
         return checked(value, low, high, source, kind(keys["kind"]) if "kind" in keys else "assumed", item), dimension
@@ -143,7 +144,7 @@ def _figure(item: Item, action: str, dimensions: tuple[str, ...], context: Conte
 
 def _measured(item: Item, what: str, dimensions: tuple[str, ...], context: Context) -> tuple[Fraction, str]:
     amount = measure(
-        " ".join(item.text(what).split()),
+        words(item, what),
         what,
         *dimensions,
         place=item.place,

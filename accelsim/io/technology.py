@@ -10,6 +10,7 @@ from accelsim.errors import did_you_mean
 from accelsim.hardware.architecture import Quantity
 from accelsim.hardware.technology import ACTIONS, KINDS, Row, Technology
 from accelsim.io.source import Item, parse, read_text
+from accelsim.io.values import name_of, words
 from accelsim.units import Amount, measure, size_bits
 
 _DIMENSIONS = {
@@ -43,7 +44,7 @@ def technology(document: Item) -> Technology:
         if key not in keys:
             raise document.error(f"a technology table needs '{key}'", f"add '{key}:'")
     citations = keys["sources"].mapping("sources") if "sources" in keys else {}
-    cited = {name: item.text(f"source '{name}'") for name, item in citations.items()}
+    cited = {name: words(item, f"source '{name}'") for name, item in citations.items()}
     rows: list[Row] = []
     used: set[str] = set()
     for item in keys["rows"].items("rows"):
@@ -54,9 +55,9 @@ def technology(document: Item) -> Technology:
         if name not in used:
             raise keys["sources"].key_error(name, f"no row cites source '{name}'", "remove it")
     _refuse_mixtures(rows, keys["rows"])
-    node = keys["node"].text("node") if "node" in keys else ""
-    about = keys["about"].text("about") if "about" in keys else ""
-    return Technology(keys["technology"].name("technology"), tuple(rows), node, about)
+    node = words(keys["node"], "node") if "node" in keys else ""
+    about = words(keys["about"], "about") if "about" in keys else ""
+    return Technology(name_of(keys["technology"], "technology"), tuple(rows), node, about)
 
 
 def _row(item: Item, cited: dict[str, str], used: set[str]) -> Row:
@@ -64,7 +65,7 @@ def _row(item: Item, cited: dict[str, str], used: set[str]) -> Row:
     for key in ("component", "action", "value", "low", "high", "kind", "source"):
         if key not in keys:
             raise item.error(f"a row needs '{key}'", f"add '{key}:'; every figure has its low, its high, its kind and its source")
-    action = keys["action"].name("action")
+    action = name_of(keys["action"], "action")
     if action not in ACTIONS:
         raise keys["action"].error(f"no action is called '{action}'", did_you_mean(action, ACTIONS))
     amount = figure(keys["value"], action, _DIMENSIONS[action])
@@ -72,8 +73,8 @@ def _row(item: Item, cited: dict[str, str], used: set[str]) -> Row:
     if "width" in keys:
         if amount.dimension != "energy" or action == "operation":
             raise keys["width"].error("a width belongs to the energy of a read or a write", "remove it")
-        width = size_bits(keys["width"].text("width"), "width", keys["width"].place)
-    source = keys["source"].text("source").strip()
+        width = size_bits(words(keys["width"], "width"), "width", keys["width"].place)
+    source = words(keys["source"], "source")
     if not source:
         raise keys["source"].error("a row needs a source", "say where the figure comes from")
     if source in cited:
@@ -83,14 +84,14 @@ def _row(item: Item, cited: dict[str, str], used: set[str]) -> Row:
     quantity = checked(amount.value / width, low / width, high / width, source, kind(keys["kind"]), item)
     capacity = None
     if "size" in keys:
-        capacity = Fraction(size_bits(keys["size"].text("size"), "size", keys["size"].place))
+        capacity = Fraction(size_bits(words(keys["size"], "size"), "size", keys["size"].place))
     per = "energy/size" if "width" in keys else amount.dimension
-    return Row(keys["component"].name("component"), action, quantity, per, capacity)
+    return Row(name_of(keys["component"], "component"), action, quantity, per, capacity)
 
 
 def figure(item: Item, what: str, dimensions: tuple[str, ...]) -> Amount:
     """A figure with its unit, of one of the dimensions."""
-    return measure(item.text(what), what, *dimensions, place=item.place)
+    return measure(words(item, what), what, *dimensions, place=item.place)
 
 
 def _bound(item: Item, key: str, action: str, amount: Amount) -> Fraction:
@@ -102,7 +103,7 @@ def _bound(item: Item, key: str, action: str, amount: Amount) -> Fraction:
 
 def kind(item: Item) -> str:
     """What kind of figure it is: one of KINDS."""
-    name = item.name("kind")
+    name = name_of(item, "kind")
     if name not in KINDS:
         raise item.error(f"no kind of figure is called '{name}'", f"known: {', '.join(KINDS)}")
     return name

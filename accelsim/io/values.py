@@ -31,6 +31,14 @@ def words(item: Item, what: str) -> str:
     return " ".join(item.text(what).split())
 
 
+def name_of(item: Item, what: str) -> str:
+    """A name on one line of at most 80 characters, whatever it says."""
+    name = " ".join(item.name(what).split())
+    if len(name) > 80:
+        raise item.error(f"{what} is called '{name[:40]}…'", "write a shorter name")
+    return name
+
+
 def checked_name(name: str, what: str, item: Item) -> str:
     """The name, if it can be written in a formula and in a setting."""
     if not _NAME.fullmatch(name) or len(name) > 60:
