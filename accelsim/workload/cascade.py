@@ -14,6 +14,7 @@ from accelsim.workload.expression import Access, Expression, IndexMap, accesses,
 if TYPE_CHECKING:
     import networkx
 
+    from accelsim.workload.bounds import Bounds
     from accelsim.workload.declaration import Declaration
 
 
@@ -147,6 +148,13 @@ class Cascade:
         from accelsim.workload.dependence import graph
 
         return graph(self)
+
+    @cached_property
+    def bounds(self) -> Bounds:
+        """Compulsory traffic and least operations, worked out once."""
+        from accelsim.workload.bounds import bounds
+
+        return bounds(self)
 
 
 @dataclass(frozen=True)
