@@ -38,12 +38,12 @@ class Case:
 
 
 def expression(text: str) -> Expression:
-    """An expression written as Python writes it: names, integers, `+ - * // %`, comparisons, `and`, and accesses `T[i, j]`."""
+    """An expression written as Python writes it: names, integers, `+ - * / // %`, comparisons, `and`, and accesses `T[i, j]`."""
     return _converted(ast.parse(text.strip(), mode="eval").body)
 
 
 def _converted(node: ast.expr) -> Expression:
-    operators = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.FloorDiv: "floordiv", ast.Mod: "mod"}
+    operators = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.FloorDiv: "floordiv", ast.Mod: "mod"}
     comparisons = {ast.LtE: "le", ast.Lt: "lt", ast.GtE: "ge", ast.Gt: "gt", ast.Eq: "eq", ast.NotEq: "ne"}
     match node:
         case ast.Constant(value=value):
