@@ -18,15 +18,21 @@ FILES = {
     "mapping: t\ntree: []\n": "f:2:7: the tree is empty; write '{einsum: NAME, unit: UNIT}' last",
     "mapping: t\ntree: [5]\n": "f:2:8: a node must be a mapping of keys to values, not 5; write 'key: value' lines",
     "mapping: t\ntree: [for m: 1]\n": "f:2:8: the tree must end in an Einsum or a fuse; write '{einsum: NAME, unit: UNIT}' last",
-    f"mapping: t\ntree: [{LEAF}, {LEAF}]\n": "f:2:8: nothing may follow an Einsum or a fuse in the same list; put both into '- fuse sequential: […]'",
+    f"mapping: t\ntree: [{LEAF}, {LEAF}]\n": (
+        "f:2:8: nothing may follow an Einsum or a fuse in the same list; put both into '- fuse sequential: […]'"
+    ),
     f"mapping: t\ntree: [fr m: 1, {LEAF}]\n": "f:2:8: a node cannot be 'fr m'; did you mean 'for'?",
     f"mapping: t\ntree: [for m n: 1, {LEAF}]\n": "f:2:8: cannot read 'for m n'; write 'for m: 16'",
     f"mapping: t\ntree: [spatial m: 1, {LEAF}]\n": "f:2:8: cannot read 'spatial m'; write 'spatial col m: 1'",
     f"mapping: t\ntree: [keep: [A], {LEAF}]\n": "f:2:8: cannot read 'keep'; write 'keep MEMORY: [A, B]'",
-    f"mapping: t\ntree: [{{for m: 1, for n: 1}}, {LEAF}]\n": "f:2:8: a node has one key, this one has 2; write '- for m: 16' or '- {einsum: NAME, unit: UNIT}'",
+    f"mapping: t\ntree: [{{for m: 1, for n: 1}}, {LEAF}]\n": (
+        "f:2:8: a node has one key, this one has 2; write '- for m: 16' or '- {einsum: NAME, unit: UNIT}'"
+    ),
     f"mapping: t\ntree: [for m: 0, {LEAF}]\n": "f:2:15: the tile of 'for m' must be at least 1, not 0",
     f"mapping: t\ntree: [for m: -M, {LEAF}]\n": "f:2:15: the tile of 'for m' must be at least 1; '-M' is -7",
-    f"mapping: t\ntree: [for m: M/2, {LEAF}]\n": "f:2:15: the tile of 'for m' must be a whole number; 'M/2' is 7/2; use // or ceil to make it whole",
+    f"mapping: t\ntree: [for m: M/2, {LEAF}]\n": (
+        "f:2:15: the tile of 'for m' must be a whole number; 'M/2' is 7/2; use // or ceil to make it whole"
+    ),
     f"mapping: t\ntree: [for m: true, {LEAF}]\n": "f:2:15: the tile of 'for m' must be a whole number, not True",
     f"mapping: t\ntree: [keep B: A, {LEAF}]\n": "f:2:16: 'keep B' must be a list, not 'A'; write '[a, b]' or '- a' lines",
     f"mapping: t\ntree: [keep B: [A B], {LEAF}]\n": "f:2:17: 'A B' is not a tensor; write 'A', or 'A = B' where B overwrites A",
@@ -40,12 +46,18 @@ FILES = {
     ),
     f"mapping: t\ntree: [fuse serial: [{LEAF}]]\n": "f:2:8: cannot read 'fuse serial'; did you mean 'sequential'?",
     "mapping: t\ntree: [fuse sequential: []]\n": "f:2:25: 'fuse sequential' has no branches; write '{einsum: NAME, unit: UNIT}' for each",
-    f"mapping: t\ntree: [fuse pipelined: [{{stages: [[Z]]}}, {LEAF}]]\n": "f:2:25: a pipelined fuse has no stages; write 'fuse staged' or remove the stages",
+    f"mapping: t\ntree: [fuse pipelined: [{{stages: [[Z]]}}, {LEAF}]]\n": (
+        "f:2:25: a pipelined fuse has no stages; write 'fuse staged' or remove the stages"
+    ),
     f"mapping: t\ntree: [fuse staged: [{{stages: [[Z@next]]}}, {LEAF}]]\n": (
         "f:2:33: cannot read 'Z@next' in a stage; write 'RD', or 'RD@prev' for the iteration before"
     ),
-    f"mapping: t\ntree: [fuse staged: [for m: 1, {LEAF}]]\n": "f:2:22: a branch must end in an Einsum or a fuse; write '{einsum: NAME, unit: UNIT}' last",
-    f"mapping: t\ntree: [fuse staged: [{{recompute: [T]}}, {{recompute: [T]}}, {LEAF}]]\n": "f:2:40: 'recompute' is given twice; remove one of the two",
+    f"mapping: t\ntree: [fuse staged: [for m: 1, {LEAF}]]\n": (
+        "f:2:22: a branch must end in an Einsum or a fuse; write '{einsum: NAME, unit: UNIT}' last"
+    ),
+    f"mapping: t\ntree: [fuse staged: [{{recompute: [T]}}, {{recompute: [T]}}, {LEAF}]]\n": (
+        "f:2:40: 'recompute' is given twice; remove one of the two"
+    ),
     f"mapping: t\nlet: {{M: 4}}\ntree: [{LEAF}]\n": "f:2:7: 'M' is already the size of rank 'm'; choose another name",
 }
 

@@ -1,0 +1,63 @@
+"""What legality needs to know of a machine, derived once per machine and remembered."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from accelsim.hardware.architecture import Architecture, Array, Memory
+from accelsim.workload.cascade import Einsum
+
+_REMEMBERED = 32
+
+
+class Machine:
+    """Static facts of one architecture."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        self.architecture = architecture
+        self.root = architecture.root.name
+        self.covered: dict[tuple[int, str], str | None] = {}
+        self._einsums: list[Einsum] = []
+
+    @cached_property
+    def depths(self) -> dict[str, dict[str, int]]:
+        """For every unit, how deep every memory and every axis on the path to it stands."""
+        found: dict[str, dict[str, int]] = {}
+        for unit in self.architecture.units:
+            depths: dict[str, int] = {}
+            for depth, node in enumerate(self.architecture.paths[unit]):
+                if isinstance(node, Memory):
+                    depths[node.name] = depth
+                elif isinstance(node, Array):
+                    depths.update((axis.name, depth) for axis in node.axes)
+            found[unit] = depths
+        return found
+
+    @cached_property
+    def axis_sizes(self) -> dict[str, int]:
+        """Copies along every axis."""
+        return {name: axis.size for name, (_, axis) in self.architecture.axes.items()}
+
+    def lacks(self, einsum: Einsum, unit: str) -> str | None:
+        """The primitive that a unit lacks to execute an Einsum, None if it lacks none."""
+        key = (id(einsum), unit)
+        if key not in self.covered:
+            from accelsim.workload.operators import missing_primitive
+
+            self.covered[key] = missing_primitive(einsum, self.architecture.units[unit].operations)
+            self._einsums.append(einsum)  # kept alive, so that its id stays its own
+        return self.covered[key]
+
+
+_machines: dict[int, Machine] = {}
+
+
+def machine(architecture: Architecture) -> Machine:
+    """The facts of a machine; those of the last few machines are remembered (by identity: a machine never changes)."""
+    known = _machines.get(id(architecture))
+    if known is not None and known.architecture is architecture:
+        return known
+    while len(_machines) >= _REMEMBERED:
+        _machines.pop(next(iter(_machines)), None)
+    made = _machines[id(architecture)] = Machine(architecture)
+    return made
