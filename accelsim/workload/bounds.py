@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from accelsim.errors import InputError
 from accelsim.workload.cascade import Cascade, Einsum, Tensor
 from accelsim.workload.conditions import affine, surviving_points
 from accelsim.workload.expression import Access, IndexMap, names
@@ -15,7 +14,9 @@ from accelsim.workload.operators import needed_primitives
 from accelsim.workload.points import count_points
 from accelsim.workload.ranges import Inequality
 
-MOST_PROJECTED = 2**20
+MOST_PROJECTED = 2**22
+MOST_ENUMERATED = 2**16
+MOST_ELEMENTS = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,37 +110,33 @@ def _apart(left: IndexMap, right: IndexMap) -> bool:
 
 
 def _touched_by(cascade: Cascade, tensor: Tensor, einsum: Einsum, access: Access) -> int:
-    forms = cascade.index_maps(access)
-    ranks = [rank for rank in einsum.ranks if rank in names(access)]
-    if any(form is None for form in forms):
+    forms = [form for form in cascade.index_maps(access) if form is not None]
+    if len(forms) < len(tensor.shape):
         return 1
-    dense = 1
-    for form, size in zip(forms, tensor.shape, strict=True):
-        assert form is not None
-        dense *= distinct_values(form, cascade.extents, size)
-    dense = min(dense, math.prod(cascade.extents[rank] for rank in ranks))
+    ranks = [rank for rank in einsum.ranks if rank in names(access)]
+    box = math.prod(cascade.extents[rank] for rank in ranks)
+    dense = math.prod(distinct_values(form, cascade.extents, size) for form, size in zip(forms, tensor.shape, strict=True))
     if einsum.condition is None:
-        return dense
+        return min(dense, box)
     if einsum.condition_reads:
-        return 0 if tensor.is_input and not any(access == read for read in einsum.condition_reads) else dense
-    share = _surviving_share(cascade, einsum, ranks)
-    return dense if share == 1 else math.floor(dense * share) if share > 0 else 0
+        return min(dense, box) if access in einsum.condition_reads or not tensor.is_input else 0
+    if math.prod(distinct_values(form, cascade.extents, MOST_ELEMENTS) for form in forms) < box:
+        return 1  # different points may share an element, and the condition may leave one of them
+    return max(0, _surviving_values(cascade, einsum, ranks) - max(0, box - dense))
 
 
-def _surviving_share(cascade: Cascade, einsum: Einsum, ranks: list[str]) -> Fraction:
-    """A lower bound of the share of values of `ranks` at which some point of an Einsum survives its condition."""
+def _surviving_values(cascade: Cascade, einsum: Einsum, ranks: list[str]) -> int:
+    """A lower bound of the number of values of `ranks` at which some point of an Einsum survives its condition."""
     found = affine(cascade, einsum.condition)
-    constrained = [rank for rank in einsum.ranks if any(rank == name for part in found or () for name, _ in part.terms)]
-    box = {rank: cascade.extents[rank] for rank in ranks if rank in constrained}
     if found is None:
-        return Fraction(0)
-    others = [rank for rank in constrained if rank not in box]
+        return 0
+    constrained = [rank for rank in einsum.ranks if any(rank == name for part in found for name, _ in part.terms)]
+    box = {rank: cascade.extents[rank] for rank in ranks if rank in constrained}
+    others = {rank: cascade.extents[rank] for rank in constrained if rank not in box}
+    free = math.prod(cascade.extents[rank] for rank in ranks if rank not in constrained)
     if not box:
-        return Fraction(1) if count_points({rank: cascade.extents[rank] for rank in others}, found) else Fraction(0)
-    total = math.prod(box.values())
-    if total > MOST_PROJECTED:
-        return Fraction(0)
-    return Fraction(_projected(box, {rank: cascade.extents[rank] for rank in others}, found), total)
+        return free if count_points(others, found) else 0
+    return _projected(box, others, found) * free if math.prod(box.values()) <= MOST_PROJECTED else 0
 
 
 def _projected(box: Mapping[str, int], others: Mapping[str, int], known: tuple[Inequality, ...]) -> int:
@@ -208,6 +205,3 @@ def distinct_values(form: IndexMap, extents: Mapping[str, int], size: int) -> in
     if form.modulus:
         values = {value % form.modulus for value in values}
     return sum(1 for value in values if 0 <= value < size)
-
-
-MOST_ENUMERATED = 2**16

@@ -115,6 +115,8 @@ class Store:
         known = self.names(ranks, block)
         places = np.broadcast_arrays(*(index_values(part, known) for part in einsum.output.indices), np.empty(shape, bool))[:-1]
         where = np.broadcast_to(np.True_ if mask is None else mask, shape)
+        for place, size in zip(places, self.cascade.tensors[name].shape, strict=True):
+            where = where & (place >= 0) & (place < size)  # the checks of `tensors` leave only masked points outside
         target = tuple(place[where] for place in places)
         self.arrays[name][target] = value[where]
         self.written[name][target] = True

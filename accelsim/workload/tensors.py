@@ -89,6 +89,8 @@ def _shape(
     for einsum, access in uses:
         for dimension, index in enumerate(access.indices):
             low, high = _range(einsum, index, known)
+            if writes:
+                high = max(high, _range(einsum, index, known, narrowed=False)[1])
             if low < 0:
                 what = "writes" if writes else "reads"
                 mend = "shift the index" if writes else f"declare it: tensors: {{{name}: {{shape: [...], fill: 0}}}}"
@@ -100,14 +102,14 @@ def _shape(
     return declared or tuple(highest)
 
 
-def _range(einsum: Einsum, index: Expression, known: Sizes) -> tuple[int, int]:
+def _range(einsum: Einsum, index: Expression, known: Sizes, narrowed: bool = True) -> tuple[int, int]:
     form = index_map(index, known.names)
     if form is None:
         found = index_extremes(index, einsum.condition, known.names, known.extents)
         if found is None:
             raise InputError(f"{einsum.name}: an index is too involved to bound", "declare the tensor's shape and fill", einsum.place)
         return found
-    return index_range(form, known.extents, known_inequalities(einsum.condition, known.names))
+    return index_range(form, known.extents, known_inequalities(einsum.condition, known.names) if narrowed else ())
 
 
 def _check_reads(declaration: Declaration, name: str, reads: list[tuple[Einsum, Access]], shape: tuple[int, ...], known: Sizes) -> None:

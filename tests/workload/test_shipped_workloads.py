@@ -1,0 +1,141 @@
+"""Every shipped workload against a direct numpy computation at a small shape."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from accelsim.io.workload import load_workload
+from accelsim.workload.cascade import Cascade, Model
+from accelsim.workload.interpreter import model_inputs, random_inputs, run, run_model
+
+Arrays = dict[str, Any]
+FOLDER = Path(__file__).resolve().parents[2] / "workloads"
+TOLERANCE = 1e-9
+
+
+def attention(i: Arrays, visible: Any = None) -> Arrays:
+    scores = np.einsum("bhpe,bhme->bhpm", i["Q"], i["K"])
+    if visible is not None:
+        scores = np.where(visible(*scores.shape[2:]), scores, -np.inf)
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    weights /= weights.sum(-1, keepdims=True)
+    return {"AV": np.einsum("bhpm,bhmf->bhfp", weights, i["V"])}
+
+
+def causal(i: Arrays) -> Arrays:
+    return attention(i, lambda p, m: np.arange(m)[None, :] <= np.arange(p)[:, None] + m - p)
+
+
+def grouped(i: Arrays) -> Arrays:
+    repeat = i["Q"].shape[0] // i["K"].shape[0]
+    keys, values = (np.repeat(i[name], repeat, axis=0)[None] for name in ("K", "V"))
+    return {"AV": attention({"Q": i["Q"][None], "K": keys, "V": values})["AV"][0]}
+
+
+def softmax(i: Arrays) -> Arrays:
+    powers = np.exp(i["X"])
+    return {"Y": powers / powers.sum(-1, keepdims=True)}
+
+
+def layernorm(i: Arrays) -> Arrays:
+    return {"Y": (i["X"] - i["X"].mean(-1, keepdims=True)) / np.sqrt(i["X"].var(-1, keepdims=True) + 1e-5)}
+
+
+def convolution(image: Any, weights: Any) -> Any:
+    rows, columns = weights.shape[2:]
+    windows = np.lib.stride_tricks.sliding_window_view(image, (rows, columns), axis=(1, 2))
+    return np.einsum("cpqrs,kcrs->kpq", windows, weights)
+
+
+def scan(i: Arrays) -> Any:
+    steps, inner = i["X"].shape
+    state, outputs = np.zeros((inner, i["B"].shape[1])), []
+    for t in range(steps):
+        drive = i["DL"][t][:, None] * i["B"][t][None, :] * i["X"][t][:, None]
+        state = np.exp(i["DL"][t][:, None] * i["A"]) * state + drive
+        outputs.append(state @ i["C"][t] + i["DP"] * i["X"][t])
+    return np.array(outputs)
+
+
+def chunked(i: Arrays) -> Arrays:
+    return {"Y": scan(i).reshape(-1, 4, i["X"].shape[1])}
+
+
+def pair(i: Arrays) -> Arrays:
+    return {"O": convolution(np.maximum(convolution(i["I"], i["F"]), 0), i["G"])}
+
+
+HEADS = {"b": 2, "h": 3, "p": 7, "m": 12, "e": 5, "f": 6}
+CASES: dict[str, tuple[dict[str, int], Callable[[Arrays], Arrays]]] = {
+    "attention": ({**HEADS, "m0": 4}, attention),
+    "attention-causal": ({**HEADS, "m0": 4}, causal),
+    "attention-naive": (HEADS, attention),
+    "attention-3pass": (HEADS, attention),
+    "attention-2pass": ({**HEADS, "m0": 4}, attention),
+    "attention-gqa": ({"h": 6, "g": 2, "p": 7, "m": 9, "e": 5, "f": 4}, grouped),
+    "matmul": ({"m": 5, "n": 6, "k": 7}, lambda i: {"Z": i["A"] @ i["B"]}),
+    "conv2d": ({"k": 3, "c": 2, "p": 5, "q": 6, "r": 3, "s": 2}, lambda i: {"O": convolution(i["I"], i["F"])}),
+    "conv2d-pair": ({"c": 2, "k": 3, "o": 2, "p": 7, "q": 8, "x": 5, "y": 6, "r": 3, "s": 3}, pair),
+    "softmax": ({"b": 3, "k": 11}, softmax),
+    "layernorm": ({"b": 3, "d": 11}, layernorm),
+    "scan-sequential": ({"t": 12, "i": 3, "n": 4}, lambda i: {"Y": scan(i)}),
+    "scan-chunked": ({"t": 12, "i": 3, "n": 4, "q": 4}, chunked),
+}
+
+
+def small(name: str, shape: dict[str, int]) -> Cascade | Model:
+    return load_workload(FOLDER / f"{name}.yaml", {f"shape.{rank}": str(extent) for rank, extent in shape.items()})
+
+
+def assert_close(found: Any, expected: Any) -> None:
+    assert found.shape == expected.shape
+    assert np.max(np.abs(found - expected)) <= TOLERANCE * max(1.0, float(np.max(np.abs(expected))))
+
+
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_shipped_cascade_equals_a_direct_computation(name: str) -> None:
+    shape, reference = CASES[name]
+    cascade = small(name, shape)
+    assert isinstance(cascade, Cascade)
+    inputs = random_inputs(cascade, np.random.default_rng(7))
+    values = run(cascade, inputs).values
+    for tensor, expected in reference(inputs).items():
+        assert_close(values[tensor], expected)
+
+
+@pytest.mark.parametrize("m", [1, 3, 4, 5, 11])
+@pytest.mark.parametrize("name", ["attention", "attention-causal", "attention-2pass"])
+def test_partial_last_key_tile_gives_the_result_of_the_unsplit_rank(name: str, m: int) -> None:
+    cascade = small(name, {**HEADS, "m": m, "p": min(m, 7), "m0": 4})
+    assert isinstance(cascade, Cascade)
+    inputs = random_inputs(cascade, np.random.default_rng(m))
+    done = run(cascade, inputs)
+    assert_close(done.values["AV"], CASES[name][1](inputs)["AV"])
+    if name == "attention":
+        assert done.counts["QK"].executed == 2 * 3 * min(m, 7) * m * 5
+        assert done.counts["QK"].masked == 0
+
+
+def test_transformer_layer_equals_the_product_of_its_parts() -> None:
+    model = small("transformer-layer", {"b": 2, "h": 3, "p": 6, "m": 6, "e": 4, "f": 4, "d": 12, "s": 10})
+    assert isinstance(model, Model)
+    i = model_inputs(model, np.random.default_rng(3))
+    query, key, value = (np.einsum("bpd,dhe->bhpe", i["X"], i[name]) for name in ("WQ", "WK", "WV"))
+    av = attention({"Q": query, "K": key, "V": value})["AV"]
+    y = np.einsum("bhfp,hfd->bpd", av, i["WO"])
+    assert_close(run_model(model, i)["feed-forward"].values["Z"], y @ i["W1"] @ i["W2"])
+
+
+def test_every_shipped_workload_has_a_case_here() -> None:
+    shipped = {path.stem for path in FOLDER.glob("*.yaml")}
+    assert shipped - {"transformer-layer"} == set(CASES)
+
+
+def test_every_shipped_workload_says_what_it_is_and_where_it_comes_from() -> None:
+    for path in FOLDER.glob("*.yaml"):
+        text = path.read_text()
+        assert text.startswith(f"workload: {path.stem}\nabout: "), path.name
+        assert "\nsource: " in text, path.name
