@@ -29,6 +29,7 @@ LAYERS = (
     ("explore",),
     ("report",),
     ("io",),
+    ("commands",),
     ("cli",),
     ("__main__",),
 )

@@ -57,6 +57,24 @@ def resolve(text: str, kind: Kind) -> Path:
     raise InputError(f"there is no {kind.noun} '{_short(text)}'", did_you_mean(text, known))
 
 
+def identify(text: str) -> tuple[Path, Kind]:
+    """The file of any kind that `text` means, and its kind by the key that names it inside."""
+    path = Path(text)
+    try:
+        found = path if text and path.is_file() else next(known[text] for kind in KINDS if text in (known := shipped(kind)))
+    except (OSError, ValueError, StopIteration):
+        names = {name for kind in KINDS for name in shipped(kind)}
+        raise InputError(f"there is no file '{_short(text)}'", did_you_mean(path.stem, names)) from None
+    from accelsim.io.source import load
+
+    document = load(found)
+    keys = document.mapping("the file")
+    for kind in KINDS:
+        if kind.key in keys:
+            return found, kind
+    raise document.error("neither a workload nor a machine, a mapping or a technology", "name it at the top, as in 'workload: NAME'")
+
+
 def about(path: Path) -> str:
     """The first sentence of a file's `about`, or '' if it says nothing or cannot be read."""
     from accelsim.io.source import load

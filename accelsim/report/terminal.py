@@ -73,15 +73,16 @@ def _grid() -> Table:
     return Table.grid(padding=(0, 2))
 
 
-def _table(*columns: str, left: int = 1) -> Table:
-    """A table whose first `left` columns hold words; the others hold numbers."""
+def table(*columns: str, left: int = 1) -> Table:
+    """A table whose first `left` columns hold words, which may wrap; the others hold numbers."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
+    rows = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1), show_edge=False)
     for position, column in enumerate(columns):
-        table.add_column(column, justify="left" if position < left else "right", no_wrap=position > 0, overflow="ellipsis")
-    return table
+        words = position < left
+        rows.add_column(column, justify="left" if words else "right", no_wrap=not words, overflow="fold" if words else "ellipsis")
+    return rows
 
 
 def _summary(evaluation: Document) -> Table:
@@ -112,25 +113,25 @@ def _summary(evaluation: Document) -> Table:
 
 def _einsums(evaluation: Document) -> Table:
     cycles = evaluation["latency"]["cycles"]
-    table = _table("Einsum", "unit", "operations", "busy cycles", "of the time", "energy", left=3)
+    rows = table("Einsum", "unit", "operations", "busy cycles", "of the time", "energy", left=3)
     for name, row in evaluation["einsums"].items():
         operations = ", ".join(f"{si(count, '')} {primitive}" for primitive, count in row["operations"].items())
         share = row["busy_cycles"] / cycles if cycles else None
-        table.add_row(name, row["unit"], operations or "-", whole(row["busy_cycles"]), percent(share), joules(row["energy_pj"]))
-    return table
+        rows.add_row(name, row["unit"], operations or "-", whole(row["busy_cycles"]), percent(share), joules(row["energy_pj"]))
+    return rows
 
 
 def _components(evaluation: Document) -> Table:
     from rich.text import Text
 
     cycles = evaluation["latency"]["cycles"]
-    table = _table("component", "busy", "of the time", "busy cycles", "utilization", "peak held", "energy", left=2)
+    rows = table("component", "busy", "of the time", "busy cycles", "utilization", "peak held", "energy", left=2)
     for name, row in evaluation["components"].items():
         busy, bits = row["busy_cycles"], row["peak_occupancy_bits"]
         share = busy / cycles if busy is not None and cycles else None
         held = byte_size(bits / 8) if bits is not None else "-"
         limiting = name == (evaluation.get("limits") or {}).get("resource")
-        table.add_row(
+        rows.add_row(
             name,
             Text(bar(share), "red" if limiting else "blue"),
             percent(share),
@@ -139,7 +140,7 @@ def _components(evaluation: Document) -> Table:
             held,
             joules(row["energy_pj"]),
         )
-    return table
+    return rows
 
 
 def _nest(nest: str) -> Text:

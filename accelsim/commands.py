@@ -1,0 +1,254 @@
+"""The verbs of the command line: each takes its parsed arguments, writes what was asked for and returns the exit code.
+
+Everything heavy is imported inside the verb that uses it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from accelsim.errors import InputError, did_you_mean
+from accelsim.workload.cascade import Cascade, Model
+
+if TYPE_CHECKING:
+    from accelsim.hardware.architecture import Architecture
+    from accelsim.io.catalogue import Kind
+    from accelsim.io.overrides import Overrides
+    from accelsim.mapping.tree import Mapping
+
+Arguments = argparse.Namespace
+
+
+def map_(arguments: Arguments) -> int:
+    from accelsim.mapper import search
+    from accelsim.mapper.objectives import OBJECTIVES
+    from accelsim.report.progress import progress
+
+    settings = _settings(arguments)
+    settings.refuse("mapping")
+    seed = _seed(arguments)
+    if arguments.objective not in OBJECTIVES:
+        raise InputError(f"there is no objective '{arguments.objective}'", did_you_mean(arguments.objective, OBJECTIVES))
+    cascade = _cascade(arguments.workload, settings)
+    machine = _machine(_required(arguments, "arch", "a machine"), settings)
+    counting = _counting(arguments)
+    with progress(not arguments.quiet) as tell:
+        found = search(cascade, machine, objective=arguments.objective, seed=seed, counting=counting, progress=tell)
+    if arguments.output is not None:
+        from accelsim.io.evaluation import write_text
+        from accelsim.io.mapping import dump_mapping
+
+        write_text(dump_mapping(found.mapping), arguments.output)
+    return _show(arguments, found.evaluation, cascade, found.mapping)
+
+
+def evaluate_(arguments: Arguments) -> int:
+    from accelsim.model import evaluate
+
+    settings = _settings(arguments)
+    cascade = _cascade(arguments.workload, settings)
+    machine = _machine(_required(arguments, "arch", "a machine"), settings)
+    mapping = _mapping(_required(arguments, "mapping", "a mapping"), cascade, settings)
+    return _show(arguments, evaluate(cascade, machine, mapping, _counting(arguments)), cascade, mapping)
+
+
+def _show(arguments: Arguments, evaluation: Any, cascade: Cascade, mapping: Mapping) -> int:
+    """Write what was asked for of an evaluation and its mapping: drawing, JSON, report."""
+    if arguments.draw is not None:
+        from accelsim.mapping.picture import picture
+
+        try:
+            picture(mapping, arguments.draw)
+        except OSError as error:
+            raise InputError(f"{arguments.draw}: cannot write: {error.strerror or error}", "check the path") from None
+
+    def write() -> None:
+        from accelsim.mapping.text import nest
+        from accelsim.report.terminal import report, show
+
+        show(report(evaluation.to_json(), nest(mapping, cascade)))
+
+    return _give(arguments, evaluation.to_json(), write)
+
+
+def _give(arguments: Arguments, document: Any, write: Callable[[], None]) -> int:
+    """Write the JSON where it was asked for, and the report unless it was not wanted or its place is taken."""
+    if arguments.json is not None:
+        from accelsim.io.evaluation import write_json
+
+        write_json(document, arguments.json)
+    if not arguments.quiet and arguments.json != "-":
+        write()
+    return 0
+
+
+def _give_blocks(arguments: Arguments, document: Any, blocks: Callable[[Any], Any]) -> int:
+    """Write a document, and its blocks as the report."""
+
+    def write() -> None:
+        from accelsim.report.terminal import show
+
+        show(blocks(document))
+
+    return _give(arguments, document, write)
+
+
+def _give_layers(arguments: Arguments, schema: str, model: Model, documents: list[Any], blocks: Callable[[Any], Any]) -> int:
+    """Write what was found out about every cascade of a model."""
+    layers = [{"times": layer.times, **document} for layer, document in zip(model.layers, documents, strict=True)]
+
+    def all_blocks(whole: Any) -> Any:
+        for layer in whole["layers"]:
+            yield from blocks(layer)
+
+    return _give_blocks(arguments, {"schema": schema, "workload": model.name, "layers": layers}, all_blocks)
+
+
+def run_(arguments: Arguments) -> int:
+    import numpy as np
+
+    from accelsim.report.analysis import run_blocks, run_document
+    from accelsim.workload.interpreter import model_inputs, random_inputs, run, run_model
+
+    settings = _settings(arguments)
+    settings.refuse("arch", "mapping")
+    found = _workload(arguments.workload, settings)
+    seed = _seed(arguments)
+    rng = np.random.default_rng(seed)
+    if isinstance(found, Model):
+        runs = run_model(found, model_inputs(found, rng))
+        documents = [run_document(layer.cascade, seed, runs[layer.cascade.name]) for layer in found.layers]
+        return _give_layers(arguments, "accelsim/run/1", found, documents, run_blocks)
+    return _give_blocks(arguments, run_document(found, seed, run(found, random_inputs(found, rng))), run_blocks)
+
+
+def check_(arguments: Arguments) -> int:
+    from accelsim.io.catalogue import MACHINE, WORKLOAD, identify
+    from accelsim.io.check import check
+
+    path, kind = identify(arguments.file)
+    workload = _resolve(arguments.workload, WORKLOAD) if arguments.workload else None
+    machine = _resolve(arguments.arch, MACHINE) if arguments.arch else None
+    found = check(path, kind, _settings(arguments), workload, machine)
+    document = {"schema": "accelsim/check/1", "file": str(path), "kind": found.kind, "name": found.name, "says": found.says}
+    return _give(arguments, document, lambda: print(f"{path}: the {found.kind} {found.name} is right\n{found.says}"))
+
+
+def passes_(arguments: Arguments) -> int:
+    from accelsim.report.analysis import passes_blocks, passes_document
+    from accelsim.workload.passes import all_passes, passes
+
+    def document(cascade: Cascade) -> dict[str, Any]:
+        return passes_document(cascade, [passes(cascade, arguments.rank)] if arguments.rank else all_passes(cascade).values())
+
+    return _analyse(arguments, "accelsim/passes/1", document, passes_blocks)
+
+
+def bounds_(arguments: Arguments) -> int:
+    from accelsim.report.analysis import bounds_blocks, bounds_document
+
+    return _analyse(arguments, "accelsim/bounds/1", bounds_document, bounds_blocks)
+
+
+def _analyse(arguments: Arguments, schema: str, document: Callable[[Cascade], Any], blocks: Callable[[Any], Any]) -> int:
+    """Say something about a cascade, or about every cascade of a model."""
+    settings = _settings(arguments)
+    settings.refuse("arch", "mapping")
+    found = _workload(arguments.workload, settings)
+    if isinstance(found, Model):
+        return _give_layers(arguments, schema, found, [document(layer.cascade) for layer in found.layers], blocks)
+    return _give_blocks(arguments, document(found), blocks)
+
+
+def list_(arguments: Arguments) -> int:
+    from accelsim.io.catalogue import KINDS, about, shipped
+
+    _settings(arguments).refuse("workload", "arch", "mapping")
+    kinds = {kind.plural: kind for kind in KINDS}
+    if arguments.kind not in kinds:
+        raise InputError(f"cannot list '{arguments.kind}'", did_you_mean(arguments.kind, kinds))
+    found = {name: about(path) for name, path in shipped(kinds[arguments.kind]).items()}
+
+    def blocks(entries: dict[str, str]) -> Any:
+        from accelsim.report.terminal import listing
+
+        yield listing(entries)
+
+    return _give_blocks(arguments, found, blocks)
+
+
+def report_(arguments: Arguments) -> int:
+    from accelsim.io.evaluation import read_evaluation
+    from accelsim.report.terminal import report
+
+    _settings(arguments).refuse("workload", "arch", "mapping")
+    return _give_blocks(arguments, read_evaluation(arguments.file), report)
+
+
+def _required(arguments: Arguments, name: str, what: str) -> str:
+    value = getattr(arguments, name)
+    if not value:
+        raise InputError(f"accelsim {arguments.command} needs {what}", f"add --{name} NAME; `accelsim list {name}s` shows them")
+    return str(value)
+
+
+def _seed(arguments: Arguments) -> int:
+    text = arguments.seed
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise InputError(f"--seed '{text}' is not a whole number from 0", "write digits, as in --seed 1")
+    return int(text)
+
+
+def _settings(arguments: Arguments) -> Overrides:
+    from accelsim.io.overrides import overrides
+
+    return overrides(arguments.set)
+
+
+def _counting(arguments: Arguments) -> Any:
+    from accelsim.model.options import Counting
+
+    found: dict[str, str] = {}
+    for text in arguments.counting:
+        for option in text.split(","):
+            name, equals, value = option.partition("=")
+            if not equals:
+                raise InputError(f"--counting {option}: not an option", "write option=value, as in drains=free")
+            found[name.strip()] = value.strip()
+    return Counting.from_text(found)
+
+
+def _resolve(text: str, kind: Kind) -> Any:
+    from accelsim.io.catalogue import resolve
+
+    return resolve(text, kind)
+
+
+def _workload(text: str, settings: Overrides) -> Cascade | Model:
+    from accelsim.io.catalogue import WORKLOAD
+    from accelsim.io.workload import load_workload
+
+    return load_workload(_resolve(text, WORKLOAD), settings.workload)
+
+
+def _cascade(text: str, settings: Overrides) -> Cascade:
+    found = _workload(text, settings)
+    if isinstance(found, Model):
+        raise InputError(f"{found.name} is a model of several cascades", "name one of its cascades")
+    return found
+
+
+def _machine(text: str, settings: Overrides) -> Architecture:
+    from accelsim.io.catalogue import MACHINE
+    from accelsim.io.hardware import load_architecture
+
+    return load_architecture(_resolve(text, MACHINE), settings.arch)
+
+
+def _mapping(text: str, cascade: Cascade, settings: Overrides) -> Mapping:
+    from accelsim.io.catalogue import MAPPING
+    from accelsim.io.mapping import load_mapping
+
+    return load_mapping(_resolve(text, MAPPING), dict(cascade.extents), settings.mapping)

@@ -1,0 +1,97 @@
+"""Whether a file of any kind is right, and what it says when it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from accelsim.errors import InputError
+from accelsim.hardware.architecture import Architecture
+from accelsim.io.catalogue import MACHINE, MAPPING, TECHNOLOGY, WORKLOAD, Kind
+from accelsim.io.overrides import Overrides
+from accelsim.workload.cascade import Cascade, Model
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A file that is right: its kind, its name and what it says in words."""
+
+    kind: str
+    name: str
+    says: str
+
+
+def check(path: Path, kind: Kind, settings: Overrides, workload: Path | None = None, machine: Path | None = None) -> Checked:
+    """What a right file says. A wrong one is an InputError or an IllegalMapping; a mapping needs its workload and machine."""
+    settings.refuse(*_unread(kind, workload, machine))
+    if kind is WORKLOAD:
+        return _workload(path, settings)
+    if kind is MACHINE:
+        return _machine(path, settings)
+    if kind is TECHNOLOGY:
+        from accelsim.io.technology import load_technology
+
+        technology = load_technology(path)
+        return Checked(kind.noun, technology.name, f"{len(technology.rows)} rows, each with its source")
+    if workload is None or machine is None:
+        raise InputError(f"{path}: a mapping is right for a workload on a machine", "add --workload NAME and --arch NAME")
+    return _mapping(path, workload, machine, settings)
+
+
+def _unread(kind: Kind, workload: Path | None, machine: Path | None) -> tuple[str, ...]:
+    read = {WORKLOAD: "workload", MACHINE: "arch", MAPPING: "mapping"}.get(kind)
+    known = {read, "workload" if workload else None, "arch" if machine else None}
+    return tuple(name for name in ("workload", "arch", "mapping") if name not in known)
+
+
+def _workload(path: Path, settings: Overrides) -> Checked:
+    from accelsim.io.workload import load_workload
+
+    found = load_workload(path, settings.workload)
+    if isinstance(found, Model):
+        lines = [f"{layer.times} x {_cascade(layer.cascade)}" for layer in found.layers]
+        return Checked(WORKLOAD.noun, found.name, "\n".join(lines))
+    return Checked(WORKLOAD.noun, found.name, _cascade(found))
+
+
+def _cascade(cascade: Cascade) -> str:
+    sizes = ", ".join(f"{rank} {extent}" for rank, extent in cascade.extents.items())
+    inputs = ", ".join(tensor.name for tensor in cascade.tensors.values() if tensor.is_input)
+    outputs = ", ".join(tensor.name for tensor in cascade.tensors.values() if tensor.is_output)
+    count = cascade.graph.number_of_nodes()
+    return f"{cascade.name}: {count} Einsum{'s' * (count != 1)} from {inputs or 'nothing'} to {outputs or 'nothing'}; {sizes}"
+
+
+def _machine(path: Path, settings: Overrides) -> Checked:
+    from accelsim.hardware.describe import describe
+    from accelsim.io.hardware import load_architecture
+
+    found = load_architecture(path, settings.arch)
+    return Checked(MACHINE.noun, found.name, describe(found))
+
+
+def _mapping(path: Path, workload: Path, machine: Path, settings: Overrides) -> Checked:
+    from accelsim.io.hardware import load_architecture
+    from accelsim.io.mapping import load_mapping
+    from accelsim.io.workload import load_workload
+    from accelsim.mapping.legality import check as legal
+    from accelsim.mapping.legality import occupancy
+
+    cascade = load_workload(workload, settings.workload)
+    if not isinstance(cascade, Cascade):
+        raise InputError(f"{workload} is a model of several cascades", "name one of its cascades")
+    architecture: Architecture = load_architecture(machine, settings.arch)
+    mapping = load_mapping(path, dict(cascade.extents), settings.mapping)
+    legal(cascade, architecture, mapping)
+    held = occupancy(cascade, architecture, mapping)
+    lines = [f"legal for {cascade.name} on {architecture.name}; at its fullest"]
+    for name, bits in held.items():
+        size = architecture.memories[name].size_bits
+        lines.append(f"  {name} holds {_size(bits)}" + (f" of {_size(size)}" if size is not None else ""))
+    return Checked(MAPPING.noun, mapping.name, "\n".join(lines))
+
+
+def _size(bits: float) -> str:
+    from accelsim.report.figures import byte_size
+
+    return byte_size(float(bits) / 8)
