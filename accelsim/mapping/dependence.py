@@ -73,7 +73,7 @@ def _homes(homes: Homes) -> Iterator[IllegalMapping]:
                 break
             copies = [(loop.axis, loop.rank, loop.tile) for inner in between if inner.trips > 1 and isinstance(loop := inner.node, Spatial)]
             if spread is not None and copies != spread:
-                what = f"{tensor} passes between branches, but {keep.memory} keeps it below other spatial loops for {einsum} than for {other}"
+                what = f"{tensor} passes between branches, but {keep.memory} keeps it below other spatial loops for {einsum} than {other}"
                 yield IllegalMapping(what, "use the same spatial loops above both keeps, or keep it above the fuse", keep.place)
                 break
             spread = copies
@@ -181,7 +181,7 @@ def _relation(known: Facts, edge: Edge, rank: str) -> str:
 
     `reduced`: not yet whole; `ahead`: beyond it; `behind`: before it; `same`: within it.
     """
-    key = (edge, rank)
+    key = (id(edge), rank)
     found = known.relations.get(key)
     if found is None:
         found = known.relations[key] = _worked_out(known, edge, rank)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cached_property
 
 from accelsim.mapping.extent import Interval, hull
@@ -43,7 +44,7 @@ class Facts:
         self.ranks: dict[str, frozenset[str]] = {name: frozenset(einsum.ranks) for name, einsum in self.einsums.items()}
         self.reduced: dict[str, frozenset[str]] = {name: frozenset(einsum.reduced) for name, einsum in self.einsums.items()}
         self.order = {name: place for place, name in enumerate(self.einsums)}
-        self.relations: dict[tuple[Edge, str], str] = {}
+        self.relations: dict[tuple[int, str], str] = {}  # by identity of an edge of `edges`
         self.demands: dict[tuple[str, str, Interval, frozenset[str]], dict[str, Interval]] = {}
 
     @cached_property
@@ -103,6 +104,28 @@ class Facts:
             tensor: frozenset(rank for use in uses for index in use.maps if index is not None for rank in index.ranks)
             for tensor, uses in self.uses.items()
         }
+
+    @cached_property
+    def shared(self) -> dict[str, tuple[IndexMap | None, ...]]:
+        """For every tensor and dimension, the index by which all of its uses touch it; None if they differ."""
+        found: dict[str, tuple[IndexMap | None, ...]] = {}
+        for tensor, uses in self.uses.items():
+            columns = [set(column) for column in zip(*(use.maps for use in uses), strict=True)]
+            found[tensor] = tuple(next(iter(column)) if len(column) == 1 else None for column in columns)
+        return found
+
+    @cached_property
+    def plain(self) -> dict[str, tuple[str | None, ...]]:
+        """For every tensor and dimension, the rank by which all of its uses touch it; None if they differ or it is not a bare rank."""
+        return {
+            tensor: tuple(index.single_rank if index is not None and index.offset == 0 else None for index in maps)
+            for tensor, maps in self.shared.items()
+        }
+
+    @cached_property
+    def bits(self) -> dict[str, tuple[int | Fraction, int | Fraction]]:
+        """Bits per word of every tensor, final and partial; whole numbers as int."""
+        return {name: (_whole(tensor.final.bits), _whole(tensor.partial.bits)) for name, tensor in self.cascade.tensors.items()}
 
     @cached_property
     def renames(self) -> bool:
@@ -178,6 +201,10 @@ class Facts:
                     known = wanted.get(target, (low, high))
                     wanted[target] = (min(low, known[0]), max(high, known[1]))
         return {target: wanted.get(target, (0, 0)) for target in restricted}
+
+
+def _whole(number: Fraction) -> int | Fraction:
+    return number.numerator if number.denominator == 1 else number
 
 
 _facts: dict[int, Facts] = {}

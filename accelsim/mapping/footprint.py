@@ -16,9 +16,9 @@ from accelsim.workload.cascade import Tensor
 from accelsim.workload.expression import IndexMap
 
 
-def held_bits(homes: Homes, architecture: Architecture, row: Row, held: Held) -> Fraction:
+def held_bits(homes: Homes, architecture: Architecture, row: Row, held: Held) -> int | Fraction:
     """Bits that a keep holds for a tensor (and those in its place), all copies of its tile."""
-    most = Fraction(0)
+    most: int | Fraction = 0
     for tensor in (held.tensor, *held.in_place):
         words = tile_words(homes, row, tensor)
         kept = words if held.fraction == 1 else words * held.fraction.numerator // held.fraction.denominator
@@ -51,28 +51,26 @@ def _extent(homes: Homes, row: Row, noun: Tensor, uses: list[Use], at: int) -> i
     walked, length = homes.walked, noun.shape[at]
     known = walked.facts
     if not row.derived:
-        maps = {use.maps[at]: use for use in uses}
-        if len(maps) == 1:
-            return _touched(known, row.left, next(iter(maps)), length)
-    else:
-        maps = {}
-    most, low, high = 0, None, 0
-    for use in maps.values() or uses:
+        plain = known.plain[noun.name][at]
+        if plain is not None:
+            return min(row.left[plain], length)
+        index = known.shared[noun.name][at]
+        if index is not None:
+            return _touched(known, row.left, index, length)
+    most, low, high = 0, 0, -1
+    for use in uses:
         index, sizes = use.maps[at], walked.sizes(row, use.einsum)
         if index is None:
             return length
         most = max(most, _touched(known, sizes, index, length))
         first, end = hull(index, {rank: (0, sizes[rank]) for rank in index.ranks})
-        low, high = (first, end) if low is None else (min(low, first), max(high, end))
-    span = high - (low or 0)
-    return most if len({use.maps[at] for use in uses}) == 1 or row.derived else min(length, max(most, span))
+        low, high = (min(low, first), max(high, end)) if high >= 0 else (first, end)
+    if row.derived or len({use.maps[at] for use in uses}) == 1:
+        return most
+    return min(length, max(most, high - low))
 
 
-def _touched(known: Facts, sizes: Dict[str, int], index: IndexMap | None, length: int) -> int:
-    if index is None:
-        return length
-    if len(index.terms) == 1 and index.terms[0][1] == 1 and index.divisor == 1 and not index.modulus and index.offset == 0:
-        return min(sizes[index.terms[0][0]], length)
+def _touched(known: Facts, sizes: Dict[str, int], index: IndexMap, length: int) -> int:
     extents = known.cascade.extents
     return touched(index, tuple(sizes[rank] for rank, _ in index.terms), tuple(extents[rank] for rank, _ in index.terms), length)
 
@@ -132,21 +130,22 @@ def _read_outside(homes: Homes, noun: Tensor, dimension: int, writer: int) -> bo
     return False
 
 
-def width(homes: Homes, architecture: Architecture, row: Row, tensor: str) -> Fraction:
+def width(homes: Homes, architecture: Architecture, row: Row, tensor: str) -> int | Fraction:
     """Bits per word in a keep: those of the partial type if it ever receives results whose reduction is not complete."""
     known = homes.walked.facts
     noun = known.cascade.tensors[tensor]
-    if noun.partial.bits == noun.final.bits:
-        return noun.final.bits
+    final, partial = known.bits[tensor]
+    if partial == final:
+        return final
     for use in known.uses[tensor]:
         number = homes.numbers[use.einsum]
         if not row.first <= number < row.last:
             continue
         if noun.iterative is not None and (index := use.maps[noun.iterative]) is not None and index.terms:
-            return noun.partial.bits
+            return partial
         if use.writes and _receives_partial(homes, architecture, row, use, number):
-            return noun.partial.bits
-    return noun.final.bits
+            return partial
+    return final
 
 
 def _receives_partial(homes: Homes, architecture: Architecture, row: Row, write: Use, number: int) -> bool:

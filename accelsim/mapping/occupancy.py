@@ -24,13 +24,13 @@ class Kept:
     row: Row
     held: Held
     memory: str
-    bits: Fraction
+    bits: int | Fraction
     first: int
     last: int
     passing: bool
 
 
-Peak = dict[str, tuple[Fraction, tuple[Kept, ...]]]
+Peak = dict[str, tuple[int | Fraction, tuple[Kept, ...]]]
 """For every memory, the bits at its fullest moment and what they are."""
 
 
@@ -69,7 +69,7 @@ def misfits(homes: Homes, architecture: Architecture) -> Iterator[IllegalMapping
             yield _misfit(homes, memory, size, bits, parts)
 
 
-def _misfit(homes: Homes, memory: str, size: int, bits: Fraction, parts: tuple[Kept, ...]) -> IllegalMapping:
+def _misfit(homes: Homes, memory: str, size: int, bits: int | Fraction, parts: tuple[Kept, ...]) -> IllegalMapping:
     largest = sorted(parts, key=lambda part: -part.bits)
     single = largest[0].bits > size or len(parts) == 1
     shown = largest[:1] if single else largest[:4]
@@ -160,7 +160,7 @@ class _Occupancy:
             total = _sum(entries)
             for branch in row.branches:
                 for memory, (bits, parts) in self._of(branch, []).items():
-                    before = total.get(memory, (Fraction(0), ()))
+                    before = total.get(memory, (0, ()))
                     total[memory] = (before[0] + bits, before[1] + parts)
             return total
         peak: Peak = {}
@@ -176,6 +176,6 @@ class _Occupancy:
 def _sum(entries: list[Kept]) -> Peak:
     total: Peak = {}
     for entry in entries:
-        bits, parts = total.get(entry.memory, (Fraction(0), ()))
+        bits, parts = total.get(entry.memory, (0, ()))
         total[entry.memory] = (bits + entry.bits, (*parts, entry))
     return total
