@@ -314,5 +314,3 @@ def _demand(nest: Nest, rank: str, interval: Interval, inside: list[Nest], below
             touched &= set(range(cascade.extents[index.single_rank]))
             restricted[index.single_rank] = (min(touched), max(touched) + 1) if touched else (0, 0)
     return restricted
-
-
