@@ -14,7 +14,7 @@ from accelsim.workload.ranges import Inequality, conjuncts, inequalities
 if TYPE_CHECKING:
     import numpy
 
-MOST_MASKED = 2**28
+MOST_MASKED = 2**27
 
 
 def condition_mask(cascade: Cascade, einsum: Einsum, limit: int = MOST_MASKED) -> numpy.ndarray[tuple[int, ...], numpy.dtype[numpy.bool_]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Union
@@ -88,27 +89,50 @@ def _order(einsums: list[Einsum], found: tuple[Dependence, ...], fixed: tuple[st
         follows[edge.producer].append(edge.consumer)
     position = {name: at for at, name in enumerate(names)}
     by_name = {einsum.name: einsum for einsum in einsums}
-    made: list[tuple[int, Order]] = []
-    group_of: dict[str, int] = {}
-    for number, group in enumerate(components(names, follows)):
-        members = sorted(group, key=position.__getitem__)
-        group_of.update(dict.fromkeys(members, number))
-        looped = len(members) > 1 or members[0] in follows[members[0]]
-        if not looped:
-            made.append((position[members[0]], by_name[members[0]]))
-            continue
-        body = [by_name[name] for name in members]
-        rank = _carrier(body, edges, fixed)
-        made.append((position[members[0]], Step(rank, _order(body, found, (*fixed, rank)))))
     for edge in edges:
-        if group_of[edge.producer] != group_of[edge.consumer] and position[edge.consumer] < position[edge.producer]:
+        if not edge.steps and position[edge.consumer] < position[edge.producer] and not _together(edge, names, follows):
             reader, writer = by_name[edge.consumer], by_name[edge.producer]
             raise InputError(
                 f"{reader.name} reads {edge.tensor}, which {writer.name} writes further down",
                 f"move {writer.name} before {reader.name}",
                 reader.place,
             )
-    return tuple(item for _, item in sorted(made, key=lambda pair: pair[0]))
+    made: list[Order] = []
+    for group in _sorted_components(names, follows):
+        if len(group) == 1 and group[0] not in follows[group[0]]:
+            made.append(by_name[group[0]])
+            continue
+        body = [by_name[name] for name in group]
+        rank = _carrier(body, edges, fixed)
+        made.append(Step(rank, _order(body, found, (*fixed, rank))))
+    return tuple(made)
+
+
+def _together(edge: Dependence, names: Sequence[str], follows: Mapping[str, Sequence[str]]) -> bool:
+    return any(edge.producer in group and edge.consumer in group for group in components(names, follows))
+
+
+def _sorted_components(names: Sequence[str], follows: Mapping[str, Sequence[str]]) -> list[tuple[str, ...]]:
+    """Components with producers first, otherwise in the order of their first statements."""
+    position = {name: at for at, name in enumerate(names)}
+    groups = [tuple(sorted(group, key=position.__getitem__)) for group in components(names, follows)]
+    number = {name: at for at, group in enumerate(groups) for name in group}
+    after = {at: {number[name] for member in group for name in follows[member]} - {at} for at, group in enumerate(groups)}
+    waits = {at: 0 for at in after}
+    for targets in after.values():
+        for target in targets:
+            waits[target] += 1
+    ready = [(position[groups[at][0]], at) for at, count in waits.items() if count == 0]
+    heapq.heapify(ready)
+    made = []
+    while ready:
+        _, at = heapq.heappop(ready)
+        made.append(groups[at])
+        for target in after[at]:
+            waits[target] -= 1
+            if waits[target] == 0:
+                heapq.heappush(ready, (position[groups[target][0]], target))
+    return made
 
 
 def _carrier(body: list[Einsum], edges: list[Dependence], fixed: tuple[str, ...]) -> str:

@@ -24,7 +24,7 @@ def evaluate(expression: Expression, names: Mapping[str, Any], read: Callable[[A
         value = expression.value
         if value in (float("inf"), float("-inf")):
             return lowest if value < 0 else -lowest
-        return int(value) if value.is_integer() and abs(value) < 2**53 else value
+        return int(value) if float(value).is_integer() and abs(value) < 2**53 else value
     if isinstance(expression, Name):
         value = names[expression.name]
         return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -10,13 +10,13 @@ from accelsim.workload.expression import Access, Expression, names, walk
 from accelsim.workload.ranges import Inequality, conjuncts
 
 MOST_ENUMERATED = 2**22
-MOST_COUNTED = 2**26
+MOST_COUNTED = 2**24
 
 
 def count_points(box: Mapping[str, int], known: Sequence[Inequality]) -> int:
     """How many points of a box satisfy all inequalities; exact.
 
-    The rank with the largest extent is counted as an interval, the other constrained ranks are enumerated; at most 2**26
+    The rank with the largest extent is counted as an interval, the other constrained ranks are enumerated; at most 2**24
     points of these, else an InputError.
     """
     import numpy as np

@@ -101,7 +101,7 @@ class Store:
         fast = self._slices(einsum, einsum.output, block, ranks)
         if fast is not None:
             index, axes = fast
-            view = self.arrays[name][index]
+            view = self.arrays[name][(*index, ...)]
             turned = value.transpose(axes)
             if mask is None:
                 view[...] = turned
