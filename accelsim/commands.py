@@ -22,18 +22,18 @@ Arguments = argparse.Namespace
 
 
 def map_(arguments: Arguments) -> int:
-    from accelsim.mapper import search
     from accelsim.mapper.objectives import OBJECTIVES
-    from accelsim.report.progress import progress
 
     settings = _settings(arguments)
     settings.refuse("mapping")
-    seed = _seed(arguments)
+    seed, counting = _seed(arguments), _counting(arguments)
     if arguments.objective not in OBJECTIVES:
         raise InputError(f"there is no objective '{arguments.objective}'", did_you_mean(arguments.objective, OBJECTIVES))
-    cascade = _cascade(arguments.workload, settings)
     machine = _machine(_required(arguments, "arch", "a machine"), settings)
-    counting = _counting(arguments)
+    cascade = _cascade(arguments.workload, settings)
+    from accelsim.mapper import search
+    from accelsim.report.progress import progress
+
     with progress(not arguments.quiet) as tell:
         found = search(cascade, machine, objective=arguments.objective, seed=seed, counting=counting, progress=tell)
     if arguments.output is not None:
@@ -45,13 +45,15 @@ def map_(arguments: Arguments) -> int:
 
 
 def evaluate_(arguments: Arguments) -> int:
-    from accelsim.model import evaluate
-
     settings = _settings(arguments)
-    cascade = _cascade(arguments.workload, settings)
+    counting = _counting(arguments)
+    file = _required(arguments, "mapping", "a mapping")
     machine = _machine(_required(arguments, "arch", "a machine"), settings)
-    mapping = _mapping(_required(arguments, "mapping", "a mapping"), cascade, settings)
-    return _show(arguments, evaluate(cascade, machine, mapping, _counting(arguments)), cascade, mapping)
+    cascade = _cascade(arguments.workload, settings)
+    mapping = _mapping(file, cascade, settings)
+    from accelsim.model.evaluation import evaluate
+
+    return _show(arguments, evaluate(cascade, machine, mapping, counting), cascade, mapping)
 
 
 def _show(arguments: Arguments, evaluation: Any, cascade: Cascade, mapping: Mapping) -> int:

@@ -75,7 +75,7 @@ def _mapping(path: Path, workload: Path, machine: Path, settings: Overrides) -> 
     from accelsim.io.mapping import load_mapping
     from accelsim.io.workload import load_workload
     from accelsim.mapping.legality import check as legal
-    from accelsim.mapping.legality import occupancy
+    from accelsim.mapping.occupancy import occupancy
 
     cascade = load_workload(workload, settings.workload)
     if not isinstance(cascade, Cascade):

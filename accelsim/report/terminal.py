@@ -97,8 +97,9 @@ def _summary(evaluation: Document) -> Table:
     if bound:
         grid.add_row("", "", f"{times(latency['cycles'] / bound)} the bound of {whole(bound)} cycles")
     energy, static = evaluation["energy_pj"], evaluation["static_energy_pj"]
-    span = f"{joules(evaluation['energy_pj_low'])} to {joules(evaluation['energy_pj_high'])}"
-    grid.add_row("energy", joules(energy), f"{span}; dynamic {joules(energy - static)}, static {joules(static)}")
+    low, high = evaluation["energy_pj_low"], evaluation["energy_pj_high"]
+    span = f"{joules(low)} to {joules(high)}: " if low < high else ""
+    grid.add_row("energy", joules(energy), f"{span}dynamic {joules(energy - static)}, static {joules(static)}")
     compulsory = bounds["compulsory_bytes"]
     for position, (memory, words) in enumerate(evaluation["traffic"].items()):
         total = words["read_bytes"] + words["write_bytes"]
@@ -146,7 +147,7 @@ def _components(evaluation: Document) -> Table:
 def _nest(nest: str) -> Text:
     from rich.text import Text
 
-    return Text.assemble(("Mapping\n", "bold"), nest.rstrip(), no_wrap=True, overflow="ellipsis")
+    return Text(nest.rstrip(), no_wrap=True, overflow="ellipsis")
 
 
 def _last(evaluation: Document) -> Text:

@@ -46,7 +46,7 @@ def test_summary_shows_time_energy_and_traffic_with_their_bounds() -> None:
     assert lines[5:11] == [
         "time 6,815,999 cycles 7.25 ms: fill 200, steady 6,815,744, drain 55",
         "1.31x the bound of 5,189,632 cycles",
-        "energy 412 mJ 299 mJ to 551 mJ; dynamic 370 mJ, static 42.0 mJ",
+        "energy 412 mJ 299 mJ to 551 mJ: dynamic 370 mJ, static 42.0 mJ",
         "traffic DRAM 24.0 MiB read 18.0 MiB, written 6.00 MiB; 1.00x the compulsory 24.0 MiB",
         "L3 331 MiB read 289 MiB, written 42.0 MiB",
         "area 61.50 mm2",
