@@ -1,0 +1,119 @@
+"""Every command that README.md and docs/*.md show is run, and prints what they show.
+
+In a block marked `sh`, a line `$ accelsim …` is a command and the lines up to the next one are what it prints; a line `…` stands
+for any lines, and a command without such lines must only succeed. A block whose first line is `# file: NAME` is written to that
+name first. Seconds may differ. `ACCELSIM_REWRITE=1 pytest tests/test_docs.py` puts the true output in; read the diff.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from accelsim.cli import main
+
+REPOSITORY = Path(__file__).parent.parent
+PAGES = [path for path in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))) if path.exists()]
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SECONDS = re.compile(r"\b\d+(\.\d+)? s\b")
+PROMPT = "$ accelsim"
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command that a page shows, and the lines that it says the command prints."""
+
+    line: str
+    prints: tuple[str, ...]
+
+
+def commands(block: str) -> Iterator[Command]:
+    """The commands of a block marked `sh`."""
+    shown: list[list[str]] = []
+    for line in block.splitlines():
+        if line.startswith("$ "):
+            shown.append([line])
+        elif shown:
+            shown[-1].append(line.rstrip())
+    for first, *rest in shown:
+        if first.startswith(PROMPT):
+            yield Command(first.removeprefix("$ "), tuple("\n".join(rest).strip("\n").splitlines()))
+
+
+def matches(shown: tuple[str, ...], printed: tuple[str, ...]) -> bool:
+    """Whether printed lines are the shown ones; `…` stands for any lines, seconds for any seconds."""
+    if not shown:
+        return not printed
+    if shown[0].strip() in {"…", "..."}:
+        return any(matches(shown[1:], printed[at:]) for at in range(len(printed) + 1))
+    return bool(printed) and _timeless(shown[0]) == _timeless(printed[0]) and matches(shown[1:], printed[1:])
+
+
+def _timeless(line: str) -> str:
+    return SECONDS.sub("T s", line.rstrip())
+
+
+def execute(line: str) -> tuple[int, tuple[str, ...]]:
+    """Exit code and printed lines of a command; a comment after it is dropped."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        code = main(shlex.split(line, comments=True)[1:])
+    return code, tuple(text.rstrip() for text in out.getvalue().strip("\n").splitlines())
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that looks like the repository to a reader who types the commands."""
+    for name in ("workloads", "hw", "mappings"):
+        (tmp_path / name).symlink_to(REPOSITORY / name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_command_of_a_page_prints_what_the_page_shows(page: Path, folder: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    rewritten = text
+    for kind, block in BLOCK.findall(text):
+        if block.startswith("# file: "):
+            (folder / block.splitlines()[0].removeprefix("# file: ").strip()).write_text(block, encoding="utf-8")
+        if kind != "sh":
+            continue
+        new = block
+        for command in commands(block):
+            code, printed = execute(command.line)
+            if os.environ.get("ACCELSIM_REWRITE"):
+                if command.prints and not matches(command.prints, printed):
+                    new = new.replace("\n".join((command.line, *command.prints)), "\n".join((command.line, *printed)))
+                continue
+            if command.prints:
+                assert matches(command.prints, printed), f"{command.line}\nprinted\n" + "\n".join(printed)
+            else:
+                assert code == 0, f"{command.line}\nprinted\n" + "\n".join(printed)
+        rewritten = rewritten.replace(block, new)
+    if os.environ.get("ACCELSIM_REWRITE"):
+        page.write_text(rewritten, encoding="utf-8")
+
+
+def test_pages_are_found() -> None:
+    assert "README.md" in [page.name for page in PAGES]
+
+
+def test_output_that_differs_is_noticed() -> None:
+    assert matches(("a", "in 2.3 s", "…", "z"), ("a", "in 9 s", "b", "c", "z"))
+    assert not matches(("a", "7.25 ms"), ("a", "7.26 ms"))
+    assert not matches(("a",), ("a", "b"))
+
+
+def test_commands_of_a_block_are_told_from_what_they_print() -> None:
+    block = "$ accelsim list archs   # all\nspatial\n\nsimple\n$ make demo\n$ accelsim --help\n"
+    assert list(commands(block)) == [Command("accelsim list archs   # all", ("spatial", "", "simple")), Command("accelsim --help", ())]
