@@ -1,0 +1,209 @@
+"""What counting needs to know of a cascade before any mapping: how every access couples the ranks of its Einsum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from accelsim.errors import InputError
+from accelsim.model import plan as p
+from accelsim.workload.cascade import Cascade, Einsum, Tensor
+from accelsim.workload.expression import Access, IndexMap
+
+FAR = 1 << 62
+
+
+@dataclass(frozen=True, slots=True)
+class Dim:
+    """One dimension of an access: terms (rank position, coefficient), and the coordinates low <= x < high that move words."""
+
+    terms: tuple[tuple[int, int], ...]
+    offset: int
+    divisor: int
+    modulus: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Ranks that share a dimension or a condition, with the dimensions they index."""
+
+    ranks: frozenset[int]
+    dims: tuple[Dim, ...]
+    masked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """One access of an Einsum. `roles`: (kind, low, high) per rank; `weight` 0 if no word of it ever moves."""
+
+    tensor: str
+    maps: tuple[IndexMap, ...]
+    output: bool
+    weight: int
+    roles: tuple[tuple[int, int, int], ...]
+    groups: tuple[Group, ...]
+    dims: tuple[Dim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """An Einsum ready for lowering; ranks are known by position. `coupled`: ranks that its condition couples."""
+
+    einsum: Einsum
+    ranks: tuple[str, ...]
+    extents: tuple[int, ...]
+    streams: tuple[Stream, ...]
+    coupled: frozenset[int]
+
+
+def analyse(cascade: Cascade, einsum: Einsum, box: bool) -> Facts:
+    """The facts of one Einsum; refuses index expressions and results that the counting kernel has no form for."""
+    ranks = einsum.ranks
+    position = {rank: k for k, rank in enumerate(ranks)}
+    extents = tuple(cascade.extents[rank] for rank in ranks)
+    coupled: frozenset[int] = frozenset()
+    if einsum.condition is not None:
+        if einsum.condition_reads:
+            raise InputError(
+                f"{einsum.name}: its condition reads {einsum.condition_reads[0].tensor}, so what it leaves depends on data",
+                "`accelsim run` executes it; a mapping needs a condition on ranks only",
+                einsum.place,
+            )
+        from accelsim.workload.expression import names
+
+        coupled = frozenset(position[name] for name in names(einsum.condition) if name in position)
+    streams = [_stream(cascade, einsum, access, False, position, extents, coupled, box) for access in _distinct(cascade, einsum)]
+    streams.append(_stream(cascade, einsum, einsum.output, True, position, extents, coupled, box))
+    return Facts(einsum, ranks, extents, tuple(streams), coupled)
+
+
+def _distinct(cascade: Cascade, einsum: Einsum) -> list[Access]:
+    seen: dict[tuple[object, ...], Access] = {}
+    for access in einsum.reads:
+        seen.setdefault((access.tensor, cascade.index_maps(access)), access)
+    return list(seen.values())
+
+
+def _stream(
+    cascade: Cascade,
+    einsum: Einsum,
+    access: Access,
+    output: bool,
+    position: dict[str, int],
+    extents: tuple[int, ...],
+    coupled: frozenset[int],
+    box: bool,
+) -> Stream:
+    tensor = cascade.tensors[access.tensor]
+    maps = []
+    for index in cascade.index_maps(access):
+        if index is None:
+            raise InputError(
+                f"{einsum.name}: the model cannot count an index of {access.tensor} in '{einsum.text}'",
+                "write an affine index, // or %",
+                einsum.place,
+            )
+        maps.append(index)
+    dims = tuple(_dim(tensor, number, index, position, extents, output) for number, index in enumerate(maps))
+    return classify(access.tensor, tuple(maps), output, dims, extents, coupled, box)
+
+
+def _dim(tensor: Tensor, number: int, index: IndexMap, position: dict[str, int], extents: tuple[int, ...], output: bool) -> Dim:
+    low = tensor.constant_slices if tensor.iterative == number and not output else 0
+    terms = tuple((position[rank], factor) for rank, factor in index.terms if extents[position[rank]] > 1)
+    return Dim(terms, index.offset, index.divisor, index.modulus, low, tensor.shape[number])
+
+
+def classify(
+    tensor: str,
+    maps: tuple[IndexMap, ...],
+    output: bool,
+    dims: tuple[Dim, ...],
+    extents: tuple[int, ...],
+    coupled: frozenset[int],
+    box: bool,
+    listed: frozenset[int] = frozenset(),
+) -> Stream:
+    """Give every rank its role. Ranks in `listed` (derived by a trunk loop) are never PLAIN."""
+    uses: dict[int, int] = {}
+    for dim in dims:
+        for rank, _ in dim.terms:
+            uses[rank] = uses.get(rank, 0) + 1
+    weight = 1
+    roles: dict[int, tuple[int, int, int]] = {}
+    joint: list[tuple[set[int], list[Dim]]] = []
+    for dim in dims:
+        if not dim.terms:
+            coordinate = dim.offset // dim.divisor
+            coordinate = coordinate % dim.modulus if dim.modulus else coordinate
+            if not dim.low <= coordinate < dim.high:
+                weight = 0
+            continue
+        role = _separable(dim, extents, uses, box)
+        if role is None:
+            joint.append(({rank for rank, _ in dim.terms}, [dim]))
+        else:
+            for rank, _ in dim.terms:
+                roles[rank] = role
+    for rank in coupled:
+        own = [dim for dim in dims if any(rank == other for other, _ in dim.terms)]
+        if rank not in roles:
+            continue  # absent, or in a joint dimension that is there already
+        if len(own[0].terms) > 1:  # mixed radix: words are counted per rank
+            own = [Dim(((rank, 1),), 0, 1, 0, 0, extents[rank])]
+        joint.append(({rank}, own))
+    merged: list[tuple[set[int], list[Dim]]] = [(set(coupled), [])] if coupled else []
+    for group_ranks, group_dims in joint:
+        ranks_now, dims_now = set(group_ranks), list(group_dims)
+        rest = []
+        for other_ranks, other_dims in merged:
+            if other_ranks & ranks_now:
+                ranks_now |= other_ranks
+                dims_now = other_dims + [dim for dim in dims_now if dim not in other_dims]
+            else:
+                rest.append((other_ranks, other_dims))
+        merged = [*rest, (ranks_now, dims_now)]
+    grouped = {rank for group_ranks, _ in merged for rank in group_ranks}
+    groups = tuple(
+        Group(frozenset(group_ranks), tuple(dict.fromkeys(group_dims)), bool(coupled & group_ranks)) for group_ranks, group_dims in merged
+    )
+    all_roles = tuple(
+        (p.GROUPED, 0, 0)
+        if rank in grouped
+        else _listed(roles[rank])
+        if rank in listed and rank in roles
+        else roles.get(rank, (p.ABSENT, -FAR, FAR))
+        for rank in range(len(extents))
+    )
+    return Stream(tensor, maps, output, weight, all_roles, groups, dims)
+
+
+def _listed(role: tuple[int, int, int]) -> tuple[int, int, int]:
+    return (p.CLIPPED, *role[1:]) if role[0] == p.PLAIN else role
+
+
+def _separable(dim: Dim, extents: tuple[int, ...], uses: dict[int, int], box: bool) -> tuple[int, int, int] | None:
+    """The role of the ranks of a dimension whose coordinates never meet (mixed radix, or one rank); None if they must be listed."""
+    if dim.divisor != 1 or dim.modulus or any(uses[rank] > 1 for rank, _ in dim.terms):
+        return None
+    smallest = dim.offset + sum(min(0, factor * (extents[rank] - 1)) for rank, factor in dim.terms)
+    largest = dim.offset + sum(max(0, factor * (extents[rank] - 1)) for rank, factor in dim.terms)
+    inside = dim.low <= smallest and largest < dim.high
+    if len(dim.terms) == 1:
+        (_, factor), *_ = dim.terms
+        if box and abs(factor) > 1:
+            return None
+        if inside:
+            return (p.PLAIN, -FAR, FAR)
+        if factor > 0:
+            return (p.CLIPPED, -((dim.offset - dim.low) // factor), -((dim.offset - dim.high) // factor))
+        return (p.CLIPPED, (dim.offset - dim.high) // -factor + 1, (dim.offset - dim.low) // -factor + 1)
+    if box or not inside:
+        return None
+    reach = 0
+    for factor, extent in sorted((abs(factor), extents[rank]) for rank, factor in dim.terms):
+        if factor <= reach:
+            return None
+        reach += factor * (extent - 1)
+    return (p.PLAIN, -FAR, FAR)

@@ -1,0 +1,146 @@
+"""Counts: integers of one mapping, by Einsum, tensor and memory. Made from the kernel's words by the rules of docs/model.md."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from accelsim.errors import IllegalMapping, InputError
+from accelsim.mapping.tree import Mapping
+from accelsim.model import plan as p
+from accelsim.model.lowering import Chain, Lowered, Program
+from accelsim.model.options import Counting
+
+READS, FILLS, UPDATES, DRAINS = range(4)
+DIRECTIONS = ("reads", "fills", "updates", "drains")
+
+
+@dataclass(slots=True)
+class Counts:
+    """Words and operations of one mapping.
+
+    `words`, `first`: (einsum, tensor, memory) -> [reads, fills, updates, drains] in words, over all copies and of each memory's first copy.
+    `final`: words of `updates` and `drains` that are complete results, by the same key.
+    `operations`: points that survive the condition. `masked`: points of visited tiles that do not. `issues`: of the first copy.
+    """
+
+    words: dict[tuple[str, str, str], list[int]]
+    first: dict[tuple[str, str, str], list[int]]
+    final: dict[tuple[str, str, str], list[int]]
+    operations: dict[str, int]
+    masked: dict[str, int]
+    issues: dict[str, int]
+    lowered: Lowered
+
+
+def count(program: Program, mapping: Mapping) -> Counts:
+    """Count a legal mapping; refuses what would not fit in 64 bits."""
+    from accelsim.model.kernels import count_plan
+
+    lowered = program.lower(mapping)
+    plan, chains = lowered.plan, lowered.chains
+    check_range(plan)
+    try:
+        words, by_leaf = count_plan(plan)
+    except OverflowError:
+        raise InputError(
+            f"{mapping.name}: too many tiles under a window or a condition to list", "make tiles larger or the shape smaller"
+        ) from None
+    rows, leaf_rows = words.tolist(), by_leaf.tolist()
+    counts = Counts({}, {}, {}, {}, {}, {}, lowered)
+    for chain in chains:
+        _collect(counts, chain, rows, program.counting, program.many)
+    for index, name in enumerate(program.order):
+        issues, visited = leaf_rows[index]
+        counts.issues[name] = issues
+        found = program.masks.get(name)
+        if found is None:
+            counts.operations[name], counts.masked[name] = visited, 0
+        else:
+            facts = program.facts[name]
+            operations = found.survivors
+            for rank, extent in enumerate(facts.extents):
+                if rank not in facts.coupled:
+                    operations *= extent
+            first_rank, last = int(plan.leaves[index, p.LEAF_RANKS]), int(plan.leaves[index, p.LEAF_RANKS_END])
+            if last - first_rank > len(facts.extents):  # repeated by recomputation
+                raise InputError(f"{name}: recomputing an Einsum with a condition is not supported", "keep its result above the loop")
+            counts.operations[name], counts.masked[name] = operations, visited - operations
+    return counts
+
+
+def check_range(plan: p.Plan) -> None:
+    """Refuse plans whose counts could pass 64 bits, before the kernel runs."""
+    for row in plan.leaves:
+        bound = 1.0
+        for rank in plan.ranks[row[p.LEAF_RANKS] : row[p.LEAF_RANKS_END]]:
+            bound *= max(rank[p.RANK_EXTENT], rank[p.RANK_SOURCE] * max(1, rank[p.RANK_WIDTH]))
+        if bound >= 2.0**62:
+            raise InputError(f"an Einsum of {bound:.3g} points passes 64-bit counters", "make the shape smaller")
+
+
+def _collect(counts: Counts, chain: Chain, rows: list[list[int]], counting: Counting, many: dict[str, bool]) -> None:
+    """Charge one stream to its keepers, from the inside out: what a fraction cannot hold streams from the next keeper."""
+    last = len(chain.keepers) - 1
+    for totals, first in ((counts.words, False), (counts.first, True)):
+        overflow = [0, 0, 0, 0]
+        for k in range(last, -1, -1):
+            memory, kept, tile = chain.keepers[k]
+            total = overflow
+            if chain.rows[k] >= 0:
+                row = rows[chain.rows[k]]
+                inner = chain.keepers[k + 1] if k < last else None
+                parent, child, final = _accesses(
+                    chain.output,
+                    row[4:] if first and many[memory] else row[:4],
+                    row[4:] if first and inner is not None and many[inner[0]] else row[:4],
+                    inner is not None,
+                    first and inner is not None and many[inner[0]],
+                    counting,
+                )
+                if inner is not None:
+                    if inner[2]:
+                        parent = [value * inner[1] // inner[2] for value in parent]
+                        child = [value * inner[1] // inner[2] for value in child]
+                    _add(totals, (chain.einsum, chain.tensor, inner[0]), child)
+                    if not first and chain.output:
+                        _add(counts.final, (chain.einsum, chain.tensor, inner[0]), [0, 0, 0, min(final, child[DRAINS])])
+                if not first and chain.output:
+                    _add(counts.final, (chain.einsum, chain.tensor, memory), [0, 0, min(final, parent[UPDATES]), 0])
+                total = [a + b for a, b in zip(parent, overflow, strict=True)]
+            if tile:
+                inside = [value * kept // tile for value in total]
+                overflow = [a - b for a, b in zip(total, inside, strict=True)]
+                total = inside
+                if first and many[chain.keepers[k - 1][0]]:
+                    raise IllegalMapping(
+                        f"{chain.tensor}: a fraction at {memory} streams from {chain.keepers[k - 1][0]}, which has several copies",
+                        "hold it whole, or let it stream from a memory with one copy",
+                    )
+            else:
+                overflow = [0, 0, 0, 0]
+            _add(totals, (chain.einsum, chain.tensor, memory), total)
+
+
+def _accesses(output: bool, above: list[int], below: list[int], has_child: bool, first_child: bool, counting: Counting) -> tuple[list[int], list[int], int]:
+    """Accesses of the parent and of the child over one boundary, and how many of its updates are complete results.
+
+    above, below: entering, grouped, distinct and unknown words, of the parent's and of the child's copies that are counted.
+    """
+    entering, unknown = below[0], below[3]
+    grouped, distinct = above[1], above[2]
+    if not output:
+        return [grouped, 0, 0, 0], [0, entering if has_child else 0, 0, 0], 0
+    returned = grouped - distinct
+    filled = returned if counting.returned_partials == "one" and not first_child else entering - unknown
+    drained = entering if counting.drains == "charged" else 0
+    return [returned, 0, grouped, 0], [0, filled, 0, drained] if has_child else [0, 0, 0, 0], distinct
+
+
+def _add(totals: dict[tuple[str, str, str], list[int]], key: tuple[str, str, str], values: list[int]) -> None:
+    found = totals.get(key)
+    if found is None:
+        totals[key] = list(values)
+    else:
+        for k in range(4):
+            found[k] += values[k]
+

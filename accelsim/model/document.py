@@ -1,0 +1,126 @@
+"""The JSON of an evaluation, contract `accelsim/evaluation/1`: words are integers, bytes may be fractions."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from accelsim.hardware.architecture import Memory, Unit
+from accelsim.model.counts import DIRECTIONS
+from accelsim.model.limits import limits
+from accelsim.model.lowering import tile_words
+from accelsim.model.plan import LEAF_RANKS
+
+if TYPE_CHECKING:
+    from accelsim.model.evaluation import Evaluation
+
+SCHEMA = "accelsim/evaluation/1"
+
+
+def document(evaluation: Evaluation) -> dict[str, Any]:
+    """Everything about an evaluation as plain values."""
+    evaluator = evaluation.evaluator
+    energy, static = evaluation.energy, evaluation.static
+    clock, timing = evaluator.clock, evaluation.timing
+    counting = evaluator.counting
+    return {
+        "schema": SCHEMA,
+        "workload": evaluator.cascade.name,
+        "architecture": evaluator.architecture.name,
+        "technology": evaluator.architecture.technology,
+        "mapping": evaluation.mapping.name,
+        "counting": {name: getattr(counting, name) for name in ("drains", "returned_partials", "footprint", "refill")},
+        "latency": {
+            "cycles": evaluation.cycles,
+            "seconds": evaluation.seconds,
+            "steady_cycles": number(evaluation.steady_cycles),
+            "fill_cycles": number(clock.cycles(timing.fill)),
+            "drain_cycles": number(clock.cycles(timing.drain)),
+        },
+        "limits": limits(evaluation),
+        "energy_pj": energy.value,
+        "energy_pj_low": energy.low,
+        "energy_pj_high": energy.high,
+        "static_energy_pj": static.value,
+        "unpriced": list(evaluation.unpriced),
+        "area_um2": evaluator.prices.area_um2,
+        "edp_pj_s": evaluation.edp_pj_s,
+        "traffic": _traffic(evaluation),
+        "components": _components(evaluation),
+        "einsums": _einsums(evaluation),
+        "bounds": evaluator.bounds(),
+        "search": evaluation.search,
+    }
+
+
+def number(value: Fraction) -> int | float:
+    """A fraction as JSON writes it: an integer where it is one."""
+    return int(value) if value.denominator == 1 else float(value)
+
+
+def _traffic(evaluation: Evaluation) -> dict[str, dict[str, int | float]]:
+    rows = {}
+    for memory in evaluation.evaluator.architecture.memories:
+        read, written = evaluation.traffic_bits(memory)
+        rows[memory] = {"read_bytes": number(read / 8), "write_bytes": number(written / 8)}
+    return rows
+
+
+def _components(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
+    evaluator = evaluation.evaluator
+    architecture, clock, timing = evaluator.architecture, evaluator.clock, evaluation.timing
+    latency = timing.steady + timing.fill + timing.drain
+    held = evaluation.occupancy()
+    rows: dict[str, dict[str, Any]] = {}
+    for node in architecture.nodes():
+        if isinstance(node, Unit):
+            names = [name for name, load in evaluation.loads.items() if load.unit == node.name]
+            places = architecture.copies(node.name) * node.lanes
+            useful = sum(evaluation.counts.operations[name] * evaluator.issue_ticks(name, node.name) for name in names)
+            rows[node.name] = {
+                "energy_pj": evaluation.by_component.get(node.name, 0.0),
+                "busy_cycles": number(clock.cycles(sum(evaluation.loads[name].busy for name in names))),
+                "utilization": useful / (places * latency) if latency else 0.0,
+                "peak_occupancy_bits": None,
+            }
+        elif isinstance(node, Memory):
+            busy = sum(load.ports.get(node.name, 0) for load in evaluation.loads.values())
+            limited = node.name in clock.ports
+            rows[node.name] = {
+                "energy_pj": evaluation.by_component.get(node.name, 0.0),
+                "busy_cycles": number(clock.cycles(busy)) if limited else None,
+                "utilization": busy / latency if limited and latency else None,
+                "peak_occupancy_bits": held.get(node.name, 0),
+            }
+    return rows
+
+
+def _einsums(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
+    evaluator, counts = evaluation.evaluator, evaluation.counts
+    rows: dict[str, dict[str, Any]] = {}
+    for name, leaf in counts.lowered.leaves.items():
+        cover = evaluator.program.cover(name, leaf.unit)
+        rows[name] = {
+            "unit": leaf.unit,
+            "operations": {primitive: int(counts.operations[name] * times) for primitive, times in cover.items()},
+            "points": counts.operations[name],
+            "masked": counts.masked[name],
+            "busy_cycles": number(evaluator.clock.cycles(evaluation.loads[name].busy)),
+            "energy_pj": evaluation.by_einsum[name],
+            "tensors": {},
+        }
+    plan = counts.lowered.plan
+    loops = plan.loops.tolist()
+    first_ranks = {name: int(plan.leaves[index, LEAF_RANKS]) for index, name in enumerate(evaluator.program.order)}
+    ranks = plan.ranks.tolist()
+    box = evaluator.counting.footprint == "box"
+    for chain in counts.lowered.chains:
+        start, depths = chain.nest
+        facts = evaluator.program.facts[chain.einsum]
+        tensors = rows[chain.einsum]["tensors"].setdefault(chain.tensor, {})
+        for (memory, _, _), depth in zip(chain.keepers, depths, strict=True):
+            words = counts.words[chain.einsum, chain.tensor, memory]
+            size = tile_words(chain.stream, loops[start:depth], facts, box, ranks[first_ranks[chain.einsum] :])
+            known = tensors.get(memory, {}).get("tile_words", 0)
+            tensors[memory] = dict(zip(DIRECTIONS, words, strict=True)) | {"tile_words": max(size, known)}
+    return rows

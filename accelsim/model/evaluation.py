@@ -1,0 +1,173 @@
+"""Evaluation: counts, times and prices of one mapping; made by an Evaluator, which is built once per workload and machine."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any
+
+from accelsim.hardware.architecture import Architecture
+from accelsim.mapping.legality import check
+from accelsim.mapping.tree import Mapping
+from accelsim.model.counts import Counts, count
+from accelsim.model.lowering import Program
+from accelsim.model.options import Counting
+from accelsim.model.pricing import Prices, Range
+from accelsim.model.schedule import Load, Timing, schedule
+from accelsim.model.ticks import Clock
+from accelsim.model.traffic import Widths
+from accelsim.workload.cascade import Cascade
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a mapping costs. Times in cycles are exact; energy in picojoules with its low and high; `search` as in the JSON contract.
+
+    `bits`: (einsum, tensor, memory) -> pieces of bits read, filled, updated. `energies`: dynamic energy by component, and by Einsum.
+    """
+
+    evaluator: Evaluator
+    mapping: Mapping
+    counts: Counts
+    timing: Timing
+    loads: dict[str, Load]
+    bits: dict[tuple[str, str, str], tuple[int, int, int]]
+    dynamic: Range
+    by_component: dict[str, float]
+    by_einsum: dict[str, float]
+    unpriced: tuple[str, ...]
+    search: dict[str, Any] | None = field(default=None)
+
+    @property
+    def steady_cycles(self) -> Fraction:
+        """Cycles of the steady state: what published tables compare."""
+        return self.evaluator.clock.cycles(self.timing.steady)
+
+    @property
+    def cycles(self) -> int:
+        """Cycles with fill and drain, rounded up."""
+        clock = self.evaluator.clock
+        return math.ceil(clock.cycles(self.timing.steady + self.timing.fill + self.timing.drain))
+
+    @property
+    def seconds(self) -> float:
+        """Latency with fill and drain."""
+        timing = self.timing
+        clock = self.evaluator.clock
+        return (timing.steady + timing.fill + timing.drain) / clock.per_cycle / float(self.evaluator.architecture.clock_hz)
+
+    @property
+    def static(self) -> Range:
+        """Energy of static, clock and background power over the run, in picojoules."""
+        return self.evaluator.prices.power.scaled(self.seconds * 1e12)
+
+    @property
+    def energy(self) -> Range:
+        """Dynamic and static energy in picojoules."""
+        return self.dynamic + self.static
+
+    @property
+    def energy_pj(self) -> float:
+        """Dynamic and static energy in picojoules."""
+        return self.energy.value
+
+    @property
+    def edp_pj_s(self) -> float:
+        """Energy times delay."""
+        return self.energy.value * self.seconds
+
+    def traffic_bits(self, memory: str) -> tuple[Fraction, Fraction]:
+        """Bits read from and written to all copies of a memory."""
+        pieces = self.evaluator.clock.pieces
+        rows = [row for key, row in self.bits.items() if key[2] == memory]
+        return Fraction(sum(row[0] for row in rows), pieces), Fraction(sum(row[1] + row[2] for row in rows), pieces)
+
+    def occupancy(self) -> dict[str, int]:
+        """Bits that every memory holds at its fullest moment, per copy."""
+        from accelsim.mapping.occupancy import occupancy
+
+        return occupancy(self.evaluator.cascade, self.evaluator.architecture, self.mapping)
+
+    def with_search(self, search: dict[str, Any]) -> Evaluation:
+        """The same evaluation with the record of the search that found its mapping."""
+        return replace(self, search=search)
+
+    def to_json(self) -> dict[str, Any]:
+        """The evaluation as the contract `accelsim/evaluation/1` says (DESIGN of the JSON: docs/model.md)."""
+        from accelsim.model.document import document
+
+        return document(self)
+
+
+class Evaluator:
+    """Evaluates mappings of one cascade on one machine; everything that does not depend on the mapping is worked out once."""
+
+    def __init__(self, cascade: Cascade, architecture: Architecture, counting: Counting | None = None) -> None:
+        self.cascade = cascade
+        self.architecture = architecture
+        self.counting = counting or Counting()
+        self.program = Program(cascade, architecture, self.counting)
+        self.clock = Clock(cascade, architecture)
+        self.widths = Widths(cascade, self.clock.pieces)
+        self.prices = Prices(architecture, self.clock.pieces)
+        self._bounds: dict[str, Any] | None = None
+        self._issue_ticks: dict[tuple[str, str], int] = {}
+        self._depth: dict[str, int] = {name: unit.pipeline_depth for name, unit in architecture.units.items()}
+
+    def evaluate(self, mapping: Mapping, checked: bool = False) -> Evaluation:
+        """Count, schedule and price a mapping; IllegalMapping says in words why a machine or a cascade does not allow it.
+
+        `checked`: the caller knows that the mapping is legal.
+        """
+        if not checked:
+            check(self.cascade, self.architecture, mapping)
+        counts = count(self.program, mapping)
+        widths = self.widths
+        final = counts.final
+        bits = {key: widths.bits(key, words, final.get(key)) for key, words in counts.words.items()}
+        loads = self._loads(counts, bits)
+        timing = schedule(self.program, mapping, loads)
+        dynamic, by_component, by_einsum, unpriced = self.prices.dynamic(self.program, counts, bits)
+        return Evaluation(self, mapping, counts, timing, loads, bits, dynamic, by_component, by_einsum, unpriced)
+
+    def issue_ticks(self, einsum: str, unit: str) -> int:
+        """Ticks that one issue of an Einsum keeps a unit busy."""
+        key = (einsum, unit)
+        if key not in self._issue_ticks:
+            operations = self.architecture.units[unit].operations
+            cycles = sum((count * operations[name].cycles for name, count in self.program.cover(einsum, unit).items()), Fraction(0))
+            self._issue_ticks[key] = int(cycles * self.clock.per_cycle)
+        return self._issue_ticks[key]
+
+    def bounds(self) -> dict[str, Any]:
+        """What no mapping can go below: compulsory traffic in bytes, cycles, and passes by rank."""
+        if self._bounds is None:
+            from accelsim.model.floor import floor
+
+            self._bounds = floor(self.cascade, self.architecture, self.program)
+        return self._bounds
+
+    def _loads(self, counts: Counts, bits: dict[tuple[str, str, str], tuple[int, int, int]]) -> dict[str, Load]:
+        per_cycle, ports, many = self.clock.per_cycle, self.clock.ports, self.program.many
+        moved: dict[tuple[str, str], tuple[int, int]] = {}
+        for key, row in bits.items():
+            memory = key[2]
+            if memory in ports:
+                if many[memory]:
+                    row = self.widths.bits(key, counts.first[key], counts.final.get(key))
+                    row = (max(0, row[0]), row[1], max(0, row[2]))
+                read, written = moved.get((key[0], memory), (0, 0))
+                moved[key[0], memory] = (read + row[0], written + row[1] + row[2])
+        loads: dict[str, Load] = {}
+        for name, leaf in counts.lowered.leaves.items():
+            latency = self._depth[leaf.unit] + counts.lowered.latencies[name]
+            loads[name] = Load(leaf.unit, counts.issues[name] * self.issue_ticks(name, leaf.unit), {}, latency * per_cycle)
+        for (name, memory), (read, written) in moved.items():
+            loads[name].ports[memory] = ports[memory].ticks(read, written)
+        return loads
+
+
+def evaluate(cascade: Cascade, architecture: Architecture, mapping: Mapping, counting: Counting | None = None) -> Evaluation:
+    """Evaluate one mapping; use an Evaluator for many."""
+    return Evaluator(cascade, architecture, counting).evaluate(mapping)

@@ -1,0 +1,307 @@
+"""Counting kernels: words that cross every boundary of a Plan, in closed form wherever one exists.
+
+How: a stream's box is a product over independent components (single ranks, and groups of ranks that share a dimension or a
+condition). Words that enter a child = sum over all visits of the box, less, for every loop, what two consecutive visits
+share; both sums are products over components. See docs/model.md, "Counting"; `reference.count` walks the nest instead.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from accelsim.kernel_cache import njit
+from accelsim.model.kernels_enumeration import component_of_group, component_of_masked_ranks, factorises, issue_points, positions
+from accelsim.model.plan import (
+    ABSENT,
+    BOUND_ABOVE_CHILD,
+    BOUND_ABOVE_PARENT,
+    BOUND_AFRESH,
+    BOUND_COMPUTE,
+    BOUND_FIRST,
+    BOUND_STREAM,
+    CLIPPED,
+    DISTINCT,
+    DISTINCT_FIRST,
+    ENTERING,
+    ENTERING_FIRST,
+    EVERY_VISIT,
+    GROUP_MASKED,
+    GROUP_RANKS,
+    GROUPED,
+    GROUPED_FIRST,
+    GROUPED_WORDS,
+    LEAF_LANES,
+    LEAF_LOOPS,
+    LEAF_LOOPS_END,
+    LEAF_MASK,
+    LEAF_RANKS,
+    LEAF_RANKS_END,
+    LOOP_RANK,
+    LOOP_SHARE,
+    LOOP_TILE,
+    LOOP_TIME,
+    MULTICASTS,
+    NAMED,
+    PLAIN,
+    RANK_EXTENT,
+    RANK_KIND,
+    REDUCES,
+    REPEATED,
+    ROLE_HIGH,
+    ROLE_KIND,
+    ROLE_LOW,
+    STREAM_GROUPS,
+    STREAM_GROUPS_END,
+    STREAM_LEAF,
+    STREAM_OUTPUT,
+    STREAM_ROLES,
+    STREAM_WEIGHT,
+    UNKNOWN,
+    UNKNOWN_FIRST,
+    VERSION,
+    IntArray,
+    Plan,
+)
+
+MAX_LOOPS = 40
+SUM, ONE, SHARE = 0, 1, 2  # what a spatial loop contributes: all its copies, its first, or its first where the axis shares
+
+
+@njit()
+def rank_sum(loops, start, parent, child, rank, extent, prefix, above, fan, share, exclusive, sizes, work):  # type: ignore[no-untyped-def]
+    """Sum over the first `prefix` time loops of a rank and over copies, the inner time loops at their first step.
+
+    `exclusive`: count only tiles that the inner loops do not cut (then first and last inner step share the tile), by size
+    if `sizes`, else 1 each. Works on (size, multiplicity) classes: uneven tiles add one class per loop.
+    work: int64[2, MAX_LOOPS] scratch.
+    """
+    size, many = work[0], work[1]
+    size[0], many[0] = extent, 1
+    classes = 1
+    seen = 0
+    for loop in range(start, child):
+        if loops[loop, LOOP_RANK] != rank:
+            continue
+        tile = loops[loop, LOOP_TILE]
+        expand = True
+        if loops[loop, LOOP_TIME]:
+            seen += 1
+            if seen > prefix:
+                expand = False
+                if exclusive:
+                    kept = 0
+                    for k in range(classes):
+                        if size[k] <= tile:
+                            size[kept], many[kept] = size[k], many[k]
+                            kept += 1
+                    classes = kept
+                    continue
+        elif loop < parent:
+            expand = above == SUM
+        elif fan == ONE or (fan == SHARE and not exclusive and loops[loop, LOOP_SHARE] & share):
+            expand = False
+        if expand:
+            full = 0
+            kept = 0
+            for k in range(classes):
+                pieces = size[k] // tile
+                rest = size[k] - pieces * tile
+                full += many[k] * pieces
+                if rest:
+                    size[kept], many[kept] = rest, many[k]
+                    kept += 1
+            if full:
+                size[kept], many[kept] = tile, full
+                kept += 1
+            classes = kept
+        else:
+            for k in range(classes):
+                size[k] = min(size[k], tile)
+    total = 0
+    for k in range(classes):
+        total += many[k] * size[k] if sizes else many[k]
+    return total
+
+
+@njit()
+def component_sum(plan, leaf, stream, rank, parent, child, prefix, above, fan, points, work):  # type: ignore[no-untyped-def]
+    """`rank_sum` for one rank of a stream, whatever its role; tiles of clipped or derived ranks are listed one by one."""
+    start = plan.leaves[leaf, LEAF_LOOPS]
+    row = plan.ranks[plan.leaves[leaf, LEAF_RANKS] + rank]
+    role = plan.roles[plan.streams[stream, STREAM_ROLES] + rank]
+    kind = role[ROLE_KIND]
+    share = REDUCES if plan.streams[stream, STREAM_OUTPUT] else MULTICASTS
+    exclusive = kind != ABSENT
+    sizes = (points or kind == PLAIN or kind == CLIPPED) and row[RANK_KIND] != REPEATED
+    if kind != CLIPPED and (row[RANK_KIND] == NAMED or row[RANK_KIND] == REPEATED):
+        return rank_sum(plan.loops, start, parent, child, rank, row[RANK_EXTENT], prefix, above, fan, share, exclusive, sizes, work)
+    low, high = role[ROLE_LOW], role[ROLE_HIGH]
+    return positions(plan.loops, start, parent, child, rank, row, prefix, above, fan, share, exclusive, sizes, low, high)
+
+
+@njit()
+def words(plan, leaf, stream, parent, child, afresh, above, fan, points, group_sums, work, state):  # type: ignore[no-untyped-def]
+    """Words over one boundary: all visits less what consecutive visits share.
+
+    group_sums: int64[groups, 2, MAX_LOOPS + 1]: per group, sums at a prefix (row 0; the last entry is the sum over all visits)
+    and over steps of its own loops (row 1). `points`: the compute boundary, where every point is a visit of its own.
+    Loops before `afresh` share nothing: the child is empty at their next step.
+    state: int64[3, 64] scratch: position of every component among its own time loops, and its sums.
+    """
+    first_loop = plan.leaves[leaf, LEAF_LOOPS]
+    ranks = plan.leaves[leaf, LEAF_RANKS_END] - plan.leaves[leaf, LEAF_RANKS]
+    roles = plan.streams[stream, STREAM_ROLES]
+    groups = group_sums.shape[0]
+    total = plan.streams[stream, STREAM_WEIGHT]
+    for rank in range(ranks):
+        if plan.roles[roles + rank, ROLE_KIND] != GROUPED and total:
+            total *= component_sum(plan, leaf, stream, rank, parent, child, MAX_LOOPS, above, fan, points, work)
+    for group in range(groups):
+        total *= group_sums[group, 0, MAX_LOOPS]
+    if points or total == 0 or plan.options[EVERY_VISIT]:
+        return total
+    depth, now = state[0], state[1]
+    for rank in range(ranks):
+        depth[rank] = 0
+        if plan.roles[roles + rank, ROLE_KIND] != GROUPED:
+            now[rank] = component_sum(plan, leaf, stream, rank, parent, child, 0, above, fan, False, work)
+    for group in range(groups):
+        depth[32 + group] = 0
+    shared = 0
+    for loop in range(first_loop, child):
+        if not plan.loops[loop, LOOP_TIME]:
+            continue
+        rank = plan.loops[loop, LOOP_RANK]
+        kind = plan.roles[roles + rank, ROLE_KIND]
+        own = -1
+        if kind == GROUPED:
+            for group in range(groups):
+                if plan.groups[plan.streams[stream, STREAM_GROUPS] + group, GROUP_RANKS] >> rank & 1:
+                    own = group
+            depth[32 + own] += 1
+            part = group_sums[own, 1, depth[32 + own]]
+        else:
+            depth[rank] += 1
+            after = component_sum(plan, leaf, stream, rank, parent, child, depth[rank], above, fan, False, work)
+            part = after - now[rank] if kind == ABSENT else 0
+            now[rank] = after
+        if part and loop >= afresh:
+            for other in range(ranks):
+                if other != rank and plan.roles[roles + other, ROLE_KIND] != GROUPED:
+                    part *= now[other]
+            for group in range(groups):
+                if group != own:
+                    part *= group_sums[group, 0, depth[32 + group]]
+            shared += part
+    return total - plan.streams[stream, STREAM_WEIGHT] * shared
+
+
+@njit()
+def first_touches(plan, leaf, stream, parent, child, above, fan_indexed, fan_absent, touched, work):  # type: ignore[no-untyped-def]
+    """Words of a result that are new where they arrive, each counted once per copy that tells them apart.
+
+    `fan_indexed`, `fan_absent`: which copies of the fan-out count, for ranks that index the result and for those that do not.
+    `touched`: int64[groups], the same for every group.
+    """
+    ranks = plan.leaves[leaf, LEAF_RANKS_END] - plan.leaves[leaf, LEAF_RANKS]
+    roles = plan.streams[stream, STREAM_ROLES]
+    total = plan.streams[stream, STREAM_WEIGHT]
+    for rank in range(ranks):
+        kind = plan.roles[roles + rank, ROLE_KIND]
+        if kind == GROUPED:
+            continue
+        if kind == ABSENT:
+            total *= component_sum(plan, leaf, stream, rank, parent, child, 0, above, fan_absent, False, work)
+        else:
+            total *= component_sum(plan, leaf, stream, rank, parent, child, MAX_LOOPS, above, fan_indexed, False, work)
+    for group in range(touched.shape[0]):
+        total *= touched[group]
+    return total
+
+
+@njit()
+def count_boundary(plan, row, out, group_sums, touched, work, state):  # type: ignore[no-untyped-def]
+    """Fill one row of the result; see `count`."""
+    bound = plan.boundaries[row]
+    stream = bound[BOUND_STREAM]
+    leaf = plan.streams[stream, STREAM_LEAF]
+    start = plan.leaves[leaf, LEAF_LOOPS]
+    parent, child = start + bound[BOUND_ABOVE_PARENT], start + bound[BOUND_ABOVE_CHILD]
+    compute = bound[BOUND_COMPUTE] != 0
+    output = plan.streams[stream, STREAM_OUTPUT] != 0
+    for variant in range(4):
+        # entering, grouped, entering of the first copy, grouped of the first copy
+        if (variant >= 2 and not bound[BOUND_FIRST]) or (compute and variant in (0, 2)):
+            continue
+        above = ONE if variant >= 2 else SUM
+        fan = SUM if variant == 0 else ONE if variant == 2 else SHARE
+        for group in range(group_sums.shape[0]):
+            index = plan.streams[stream, STREAM_GROUPS] + group
+            if plan.groups[index, GROUP_MASKED] and factorises(plan, leaf, stream, index, child):
+                component_of_masked_ranks(plan, leaf, stream, index, parent, child, above, fan, compute, group_sums[group], touched[group])
+            else:
+                component_of_group(plan, leaf, stream, index, parent, child, above, fan, compute, group_sums[group], touched[group])
+        column = ENTERING if variant == 0 else GROUPED_WORDS if variant == 1 else ENTERING_FIRST if variant == 2 else GROUPED_FIRST
+        out[column] = words(plan, leaf, stream, parent, child, start + bound[BOUND_AFRESH], above, fan, compute, group_sums, work, state)
+        if output:
+            if variant in (0, 2):
+                column = UNKNOWN if variant == 0 else UNKNOWN_FIRST
+                out[column] = first_touches(plan, leaf, stream, parent, child, above, fan, fan, touched[:, 1], work)
+            else:
+                column = DISTINCT if variant == 1 else DISTINCT_FIRST
+                out[column] = first_touches(plan, leaf, stream, parent, child, above, SUM, ONE, touched[:, 0], work)
+
+
+@njit()
+def count(plan):  # type: ignore[no-untyped-def]
+    """Words over every boundary, and issues and visited points of every leaf.
+
+    Returns int64[boundaries, 8] (columns ENTERING … UNKNOWN_FIRST of `model.plan`) and int64[leaves, 2]
+    (issues of the first copy; points of all visited tiles over all copies).
+    """
+    out = np.zeros((plan.boundaries.shape[0], 8), np.int64)
+    work = np.empty((2, MAX_LOOPS + 2), np.int64)
+    state = np.zeros((3, 64), np.int64)
+    most = 1
+    for stream in range(plan.streams.shape[0]):
+        most = max(most, plan.streams[stream, STREAM_GROUPS_END] - plan.streams[stream, STREAM_GROUPS])
+    all_sums = np.zeros((most, 2, MAX_LOOPS + 1), np.int64)
+    all_touched = np.zeros((most, 2), np.int64)
+    for row in range(plan.boundaries.shape[0]):
+        stream = plan.boundaries[row, BOUND_STREAM]
+        if plan.streams[stream, STREAM_WEIGHT] == 0:
+            continue
+        groups = plan.streams[stream, STREAM_GROUPS_END] - plan.streams[stream, STREAM_GROUPS]
+        count_boundary(plan, row, out[row], all_sums[:groups], all_touched[:groups], work, state)
+    leaves = np.zeros((plan.leaves.shape[0], 2), np.int64)
+    for leaf in range(plan.leaves.shape[0]):
+        count_leaf(plan, leaf, leaves[leaf], work)
+    return out, leaves
+
+
+@njit()
+def count_leaf(plan, leaf, out, work):  # type: ignore[no-untyped-def]
+    """Issues of the first copy and points of all copies over all visited tiles of one leaf."""
+    start, end = plan.leaves[leaf, LEAF_LOOPS], plan.leaves[leaf, LEAF_LOOPS_END]
+    first_rank, ranks = plan.leaves[leaf, LEAF_RANKS], plan.leaves[leaf, LEAF_RANKS_END] - plan.leaves[leaf, LEAF_RANKS]
+    if plan.leaves[leaf, LEAF_MASK] < 0 and plan.leaves[leaf, LEAF_LANES] == 1:
+        issues, visited = 1, 1
+        for rank in range(ranks):
+            row = plan.ranks[first_rank + rank]
+            if row[RANK_KIND] == NAMED:
+                issues *= rank_sum(plan.loops, start, end, end, rank, row[RANK_EXTENT], MAX_LOOPS, ONE, ONE, 0, False, True, work)
+                visited *= row[RANK_EXTENT]
+            else:
+                top = np.int64(1) << 62
+                sizes = row[RANK_KIND] != REPEATED
+                issues *= positions(plan.loops, start, end, end, rank, row, MAX_LOOPS, ONE, ONE, 0, False, sizes, -top, top)
+                visited *= positions(plan.loops, start, end, end, rank, row, MAX_LOOPS, SUM, SUM, 0, False, sizes, -top, top)
+        out[0], out[1] = issues, visited
+        return
+    issue_points(plan, leaf, out)
+
+
+def count_plan(plan: Plan) -> tuple[IntArray, IntArray]:
+    """Typed entry to `count`."""
+    words_by_boundary, by_leaf = count(plan)
+    return words_by_boundary, by_leaf

@@ -1,0 +1,700 @@
+"""Kernels for what has no closed form: tiles listed one by one, windows over several ranks, and conditions.
+
+A component is a set of ranks that a stream's box couples. Its sums are the same as those of a single rank (see `kernels.words`):
+over prefixes of its time loops, of what the first and the last visit inside a prefix share, and over steps of its loops.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from accelsim.kernel_cache import njit
+from accelsim.model.kernels_boxes import MAX_POSITIONS, coordinates, derive, dims_equal, group_overlap, survives
+from accelsim.model.plan import (
+    BOX,
+    DIM_DIVISOR,
+    DIM_HIGH,
+    DIM_LOW,
+    DIM_MODULUS,
+    DIM_OFFSET,
+    DIM_TERMS,
+    DIM_TERMS_END,
+    GROUP_DIMS,
+    GROUP_DIMS_END,
+    GROUP_MASKED,
+    GROUP_RANKS,
+    LEAF_LANES,
+    LEAF_LOOPS,
+    LEAF_LOOPS_END,
+    LEAF_MASK,
+    LEAF_RANKS,
+    LEAF_RANKS_END,
+    LOOP_DERIVED,
+    LOOP_RANK,
+    LOOP_SHARE,
+    LOOP_TILE,
+    LOOP_TIME,
+    MASK_RANKS,
+    MULTICASTS,
+    NAMED,
+    RANK_EXTENT,
+    RANK_KIND,
+    RANK_SOURCE,
+    RECOMPUTED,
+    REDUCES,
+    REPEATED,
+    RETAINED,
+    STREAM_OUTPUT,
+    TERM_FACTOR,
+    TERM_RANK,
+)
+
+SUM, ONE, SHARE = 0, 1, 2
+
+
+@njit()
+def positions(loops, start, parent, child, rank, row, prefix, above, fan, share, exclusive, sizes, low, high):  # type: ignore[no-untyped-def]
+    """`kernels.rank_sum` with every tile listed as an interval: for clipped and derived ranks."""
+    derived = row[RANK_KIND] == RETAINED or row[RANK_KIND] == RECOMPUTED
+    lows, highs = np.zeros(1, np.int64), np.zeros(1, np.int64)
+    highs[0] = row[RANK_SOURCE] if derived else row[RANK_EXTENT]
+    seen = 0
+    for loop in range(start, child):
+        if loops[loop, LOOP_RANK] != rank:
+            continue
+        if derived and not loops[loop, LOOP_DERIVED]:
+            derive(lows, highs, row)
+            derived = False
+        tile = loops[loop, LOOP_TILE]
+        expand = True
+        if loops[loop, LOOP_TIME]:
+            seen += 1
+            if seen > prefix:
+                expand = False
+                if exclusive:
+                    for k in range(lows.shape[0]):
+                        if highs[k] - lows[k] > tile:
+                            highs[k] = lows[k]
+        elif loop < parent:
+            expand = above == SUM
+        elif fan == ONE or (fan == SHARE and not exclusive and loops[loop, LOOP_SHARE] & share):
+            expand = False
+        if not expand:
+            for k in range(lows.shape[0]):
+                highs[k] = min(highs[k], lows[k] + tile)
+            continue
+        pieces = 0
+        for k in range(lows.shape[0]):
+            pieces += max(0, (highs[k] - lows[k] + tile - 1) // tile)
+        if pieces > MAX_POSITIONS:
+            raise OverflowError("too many tiles to list")
+        new_lows, new_highs = np.empty(pieces, np.int64), np.empty(pieces, np.int64)
+        at = 0
+        for k in range(lows.shape[0]):
+            low_edge = lows[k]
+            while low_edge < highs[k]:
+                new_lows[at], new_highs[at] = low_edge, min(low_edge + tile, highs[k])
+                low_edge += tile
+                at += 1
+        lows, highs = new_lows, new_highs
+    if derived:
+        derive(lows, highs, row)
+    total = 0
+    for k in range(lows.shape[0]):
+        if highs[k] > lows[k]:
+            total += max(0, min(highs[k], high) - max(lows[k], low)) if sizes else 1
+    return total
+
+
+@njit()
+def local_nest(plan, leaf, ranks_mask, child, points):  # type: ignore[no-untyped-def]
+    """The loops of some ranks above `child` (and, for `points`, one step of 1 per rank inside): int64[loops, 6].
+
+    Columns: slot of the rank in the component, tile, time, original loop (-1 for points), derived, trips of the largest tile.
+    Also the ranks by slot.
+    """
+    start = plan.leaves[leaf, LEAF_LOOPS]
+    first = plan.leaves[leaf, LEAF_RANKS]
+    count = plan.leaves[leaf, LEAF_RANKS_END] - first
+    slots = np.full(count, -1, np.int64)
+    ranks = np.empty(count, np.int64)
+    used = 0
+    for rank in range(count):
+        if ranks_mask >> rank & 1:
+            slots[rank] = used
+            ranks[used] = rank
+            used += 1
+    nest = np.empty((child - start + used, 6), np.int64)
+    size = np.empty(used, np.int64)
+    mapped = np.ones(used, np.bool_)
+    for slot in range(used):
+        row = plan.ranks[first + ranks[slot]]
+        mapped[slot] = not (row[RANK_KIND] == RETAINED or row[RANK_KIND] == RECOMPUTED)
+        size[slot] = row[RANK_EXTENT] if mapped[slot] else row[RANK_SOURCE]
+    at = 0
+    for loop in range(start, child):
+        slot = slots[plan.loops[loop, LOOP_RANK]]
+        if slot < 0:
+            continue
+        if not mapped[slot] and not plan.loops[loop, LOOP_DERIVED]:
+            mapped[slot] = True
+            size[slot] = plan.ranks[first + ranks[slot], RANK_EXTENT]
+        tile = plan.loops[loop, LOOP_TILE]
+        nest[at, 0], nest[at, 1], nest[at, 2] = slot, tile, plan.loops[loop, LOOP_TIME]
+        nest[at, 3], nest[at, 4] = loop, plan.loops[loop, LOOP_DERIVED]
+        nest[at, 5] = (size[slot] + tile - 1) // tile
+        size[slot] = min(size[slot], tile)
+        at += 1
+    if points:
+        for slot in range(used):
+            if not mapped[slot]:
+                size[slot] = plan.ranks[first + ranks[slot], RANK_EXTENT]
+            nest[at, 0], nest[at, 1], nest[at, 2], nest[at, 3], nest[at, 4], nest[at, 5] = slot, 1, 1, -1, 0, size[slot]
+            at += 1
+    return nest[:at], ranks[:used]
+
+
+@njit()
+def tile_at(plan, first_rank, nest, ranks, index, low, high, stop):  # type: ignore[no-untyped-def]
+    """Intervals of every rank at loop indices `index`, through the first `stop` loops; False if one is empty."""
+    used = ranks.shape[0]
+    for slot in range(used):
+        row = plan.ranks[first_rank + ranks[slot]]
+        derived = row[RANK_KIND] == RETAINED or row[RANK_KIND] == RECOMPUTED
+        low[slot] = 0
+        high[slot] = row[RANK_SOURCE] if derived else row[RANK_EXTENT]
+        for k in range(stop):
+            if nest[k, 0] != slot:
+                continue
+            if derived and not nest[k, 4]:
+                derive(low[slot : slot + 1], high[slot : slot + 1], row)
+                derived = False
+            low[slot] += index[k] * nest[k, 1]
+            high[slot] = min(high[slot], low[slot] + nest[k, 1])
+            if high[slot] <= low[slot]:
+                return False
+        if derived:
+            derive(low[slot : slot + 1], high[slot : slot + 1], row)
+        if high[slot] <= low[slot]:
+            return False
+    return True
+
+
+@njit()
+def visited(plan, leaf, nest, real, ranks, index, low, high):  # type: ignore[no-untyped-def]
+    """Does any copy have a point at these time indices that survives the condition? `real`: loops before those over points."""
+    first = plan.leaves[leaf, LEAF_RANKS]
+    mask = plan.leaves[leaf, LEAF_MASK]
+    copies = 1
+    for k in range(real):
+        if not nest[k, 2]:
+            copies *= nest[k, 5]
+    probe = index.copy()
+    for copy in range(copies):
+        rest = copy
+        for k in range(real - 1, -1, -1):
+            if not nest[k, 2]:
+                probe[k] = rest % nest[k, 5]
+                rest //= nest[k, 5]
+        if tile_at(plan, first, nest, ranks, probe, low, high, real) and survives(plan, mask, ranks, low, high):
+            return True
+    return False
+
+
+@njit()
+def measure(plan, dims, dims_end, ranks, low, high, alive, old_low, old_high, had, outer, inner):  # type: ignore[no-untyped-def]
+    """Words that boxes share with the boxes before, summed over copies; copies are [outer, inner], and those equal within one outer are one.
+
+    For groups of equal boxes the share is what every member held before.
+    """
+    total = 0
+    leader = np.empty(inner, np.int64)
+    for block in range(outer):
+        base = block * inner
+        for one in range(inner):
+            copy = base + one
+            leader[one] = -1
+            if not alive[copy]:
+                continue
+            leader[one] = one
+            for other in range(one):
+                if leader[other] == other and dims_equal(plan, dims, dims_end, ranks, low, high, copy, base + other):
+                    leader[one] = other
+                    break
+        for one in range(inner):
+            if leader[one] == one:
+                total += group_overlap(plan, dims, dims_end, ranks, low, high, old_low, old_high, had, base, one, leader)
+    return total
+
+
+@njit()
+def component_of_group(plan, leaf, stream, group, parent, child, above, fan, points, sums, touched):  # type: ignore[no-untyped-def]
+    """Sums of a component by walking all its time steps and copies. Fills sums[0, prefix], sums[1, loop] and touched[distinct, unknown]."""
+    first = plan.leaves[leaf, LEAF_RANKS]
+    dims, dims_end = plan.groups[group, GROUP_DIMS], plan.groups[group, GROUP_DIMS_END]
+    masked = plan.groups[group, GROUP_MASKED] != 0
+    share = REDUCES if plan.streams[stream, STREAM_OUTPUT] else MULTICASTS
+    real_nest, ranks = local_nest(plan, leaf, plan.groups[group, GROUP_RANKS], child, False)
+    nest, ranks = local_nest(plan, leaf, plan.groups[group, GROUP_RANKS], child, points)
+    real, total_loops, used = real_nest.shape[0], nest.shape[0], ranks.shape[0]
+    # Copies are ordered [not shared, shared]; a loop of which only the first copy counts has radix 1.
+    radix = np.ones(total_loops, np.int64)
+    shares = np.zeros(total_loops, np.bool_)
+    outer, inner, parents, times, steps = 1, 1, 1, 0, 1
+    for k in range(total_loops):
+        if nest[k, 2]:
+            times += 1
+            steps *= nest[k, 5]
+            continue
+        loop = nest[k, 3]
+        if (loop < parent and above == SUM) or (loop >= parent and fan != ONE):
+            radix[k] = nest[k, 5]
+        shares[k] = loop >= parent and fan == SHARE and plan.loops[loop, LOOP_SHARE] & share != 0
+        if shares[k]:
+            inner *= radix[k]
+        else:
+            outer *= radix[k]
+        if loop < parent:
+            parents *= radix[k]
+    copies = outer * inner
+    if float(steps) * copies > MAX_POSITIONS:
+        raise OverflowError("too many tiles to list")
+    sums[:] = 0
+    touched[:] = 0
+    output = plan.streams[stream, STREAM_OUTPUT] != 0
+    cells = 1
+    if output:
+        for dim in range(dims, dims_end):
+            cells *= plan.dims[dim, DIM_HIGH]
+        if float(cells) * parents > MAX_POSITIONS:
+            raise OverflowError("too many tiles to list")
+    known = np.zeros((parents if output else 1, cells if output else 1), np.bool_)
+    low, high = np.zeros((copies, used), np.int64), np.zeros((copies, used), np.int64)
+    alive, had = np.zeros(copies, np.bool_), np.zeros(copies, np.bool_)
+    old_low, old_high = np.zeros((copies, used), np.int64), np.zeros((copies, used), np.int64)
+    first_low, first_high = np.zeros((times + 1, copies, used), np.int64), np.zeros((times + 1, copies, used), np.int64)
+    first_alive = np.zeros((times + 1, copies), np.bool_)
+    index = np.zeros(total_loops, np.int64)
+    before = np.zeros(total_loops, np.int64)
+    parent_of = np.zeros(copies, np.int64)
+    time_loops = np.empty(times, np.int64)
+    at = 0
+    for k in range(total_loops):
+        if nest[k, 2]:
+            time_loops[at] = k
+            at += 1
+    probe_low, probe_high = np.zeros(used, np.int64), np.zeros(used, np.int64)
+    started = False
+    while True:
+        # every copy's tile at these time indices
+        any_alive = False
+        for copy in range(copies):
+            rest, rest_outer, home = copy % inner, copy // inner, 0
+            for k in range(total_loops - 1, -1, -1):
+                if nest[k, 2]:
+                    continue
+                if shares[k]:
+                    index[k] = rest % radix[k]
+                    rest //= radix[k]
+                else:
+                    index[k] = rest_outer % radix[k]
+                    rest_outer //= radix[k]
+            for k in range(total_loops):
+                if not nest[k, 2] and nest[k, 3] < parent:
+                    home = home * radix[k] + index[k]
+            parent_of[copy] = home
+            alive[copy] = tile_at(plan, first, nest, ranks, index, low[copy], high[copy], total_loops)
+            any_alive = any_alive or alive[copy]
+        if any_alive and (not masked or visited(plan, leaf, nest, real, ranks, index, probe_low, probe_high)):
+            level = 0
+            if started:
+                while index[time_loops[level]] == before[time_loops[level]]:
+                    level += 1
+                for prefix in range(level + 1, times + 1):
+                    sums[0, prefix] += measure(
+                        plan, dims, dims_end, ranks, first_low[prefix], first_high[prefix], first_alive[prefix], old_low, old_high, had, outer, inner
+                    )
+                if not points:
+                    sums[1, level + 1] += measure(plan, dims, dims_end, ranks, low, high, alive, old_low, old_high, had, outer, inner)
+            for prefix in range(level + 1 if started else 0, times + 1):
+                first_low[prefix], first_high[prefix], first_alive[prefix] = low, high, alive
+            if output:
+                touch(plan, dims, dims_end, ranks, low, high, alive, old_low, old_high, had, points, parent_of, known, touched)
+            started = True
+            before[:] = index
+            for copy in range(copies):
+                if alive[copy]:
+                    old_low[copy], old_high[copy], had[copy] = low[copy], high[copy], True
+        at = times - 1
+        while at >= 0:
+            k = time_loops[at]
+            index[k] += 1
+            if index[k] < nest[k, 5]:
+                break
+            index[k] = 0
+            at -= 1
+        if at < 0:
+            break
+    if started:
+        for prefix in range(times + 1):
+            sums[0, prefix] += measure(
+                plan, dims, dims_end, ranks, first_low[prefix], first_high[prefix], first_alive[prefix], old_low, old_high, had, outer, inner
+            )
+    sums[0, sums.shape[1] - 1] = sums[0, times]
+
+
+@njit()
+def touch(plan, dims, dims_end, ranks, low, high, alive, old_low, old_high, had, points, parent_of, known, touched):  # type: ignore[no-untyped-def]
+    """Mark what the copies of a result hold now; touched[0]: words new to a parent copy, touched[1]: the same per child copy."""
+    count = dims_end - dims
+    widest = 1
+    for dim in range(dims, dims_end):
+        widest = max(widest, plan.dims[dim, DIM_HIGH])
+    cells, held = np.zeros((count + 1, widest), np.int64), np.zeros((count + 1, widest), np.bool_)
+    sizes = np.zeros(count + 1, np.int64)
+    for round_ in range(2):
+        for copy in range(low.shape[0]):
+            if not alive[copy]:
+                continue
+            size = 1
+            for dim in range(count):
+                now = coordinates(plan, dims + dim, ranks, low[copy], high[copy])
+                again = had[copy] and not points
+                old = coordinates(plan, dims + dim, ranks, old_low[copy], old_high[copy]) if again else now
+                sizes[dim] = 0
+                for k in range(now.shape[0]):
+                    if now[k]:
+                        cells[dim, sizes[dim]] = k + plan.dims[dims + dim, DIM_LOW]
+                        held[dim, sizes[dim]] = again and old[k]
+                        sizes[dim] += 1
+                size *= sizes[dim]
+            for cell in range(size):
+                rest, position, stride, old_too = cell, 0, 1, had[copy] and not points
+                for dim in range(count - 1, -1, -1):
+                    which = rest % sizes[dim]
+                    rest //= sizes[dim]
+                    position += cells[dim, which] * stride
+                    stride *= plan.dims[dims + dim, DIM_HIGH]
+                    old_too = old_too and held[dim, which]
+                if round_ == 0:
+                    if not old_too and not known[parent_of[copy], position]:
+                        touched[1] += 1
+                elif not known[parent_of[copy], position]:
+                    known[parent_of[copy], position] = True
+                    touched[0] += 1
+
+
+@njit()
+def slot_of(plan, dim, ranks):  # type: ignore[no-untyped-def]
+    """The component's slot of the rank that a single-rank dimension is indexed by."""
+    rank = plan.terms[plan.dims[dim, DIM_TERMS], TERM_RANK]
+    for slot in range(ranks.shape[0]):
+        if ranks[slot] == rank:
+            return slot
+    return 0
+
+
+@njit()
+def factorises(plan, leaf, stream, group, child):  # type: ignore[no-untyped-def]
+    """May the ranks under a condition be counted tile by tile, without listing copies?
+
+    Yes if every dimension of the group is one rank, and every rank either has no spatial loop above `child` or all its tiles
+    divide and its spatial loops stand inside its time loops.
+    """
+    start, first = plan.leaves[leaf, LEAF_LOOPS], plan.leaves[leaf, LEAF_RANKS]
+    seen = 0
+    for dim in range(plan.groups[group, GROUP_DIMS], plan.groups[group, GROUP_DIMS_END]):
+        row = plan.dims[dim]
+        if row[DIM_TERMS_END] - row[DIM_TERMS] != 1 or row[DIM_DIVISOR] != 1 or row[DIM_MODULUS] != 0:
+            return False
+        term = plan.terms[row[DIM_TERMS]]
+        if seen >> term[TERM_RANK] & 1 or (plan.options[BOX] and abs(term[TERM_FACTOR]) != 1):
+            return False
+        seen |= np.int64(1) << term[TERM_RANK]
+    for rank in range(plan.leaves[leaf, LEAF_RANKS_END] - first):
+        if not plan.groups[group, GROUP_RANKS] >> rank & 1:
+            continue
+        if plan.ranks[first + rank, RANK_KIND] != NAMED:
+            return False
+        size, divides, spatial, ordered = plan.ranks[first + rank, RANK_EXTENT], True, False, True
+        for loop in range(start, child):
+            if plan.loops[loop, LOOP_RANK] != rank:
+                continue
+            tile = min(size, plan.loops[loop, LOOP_TILE])
+            divides = divides and size % tile == 0
+            size = tile
+            if plan.loops[loop, LOOP_TIME]:
+                ordered = ordered and not spatial
+            else:
+                spatial = True
+        if spatial and not (divides and ordered):
+            return False
+    return True
+
+
+@njit()
+def component_of_masked_ranks(plan, leaf, stream, group, parent, child, above, fan, points, sums, touched):  # type: ignore[no-untyped-def]
+    """`component_of_group` where `factorises` holds: tiles of one rank are the same or disjoint, so only time steps are walked."""
+    first = plan.leaves[leaf, LEAF_RANKS]
+    mask = plan.leaves[leaf, LEAF_MASK]
+    share = REDUCES if plan.streams[stream, STREAM_OUTPUT] else MULTICASTS
+    nest, ranks = local_nest(plan, leaf, plan.groups[group, GROUP_RANKS], child, False)
+    used, total_loops = ranks.shape[0], nest.shape[0]
+    clip_low, clip_high = np.full(used, -(np.int64(1) << 62)), np.full(used, np.int64(1) << 62)
+    indexed = np.zeros(used, np.bool_)
+    weight = 1
+    for dim in range(plan.groups[group, GROUP_DIMS], plan.groups[group, GROUP_DIMS_END]):
+        row, term = plan.dims[dim], plan.terms[plan.dims[dim, DIM_TERMS]]
+        slot = slot_of(plan, dim, ranks)
+        indexed[slot] = True
+        factor = term[TERM_FACTOR]
+        if factor > 0:
+            clip_low[slot] = -((row[DIM_OFFSET] - row[DIM_LOW]) // factor)
+            clip_high[slot] = -((row[DIM_OFFSET] - row[DIM_HIGH]) // factor)
+        else:
+            clip_low[slot] = (row[DIM_OFFSET] - row[DIM_HIGH]) // -factor + 1
+            clip_high[slot] = (row[DIM_OFFSET] - row[DIM_LOW]) // -factor + 1
+    # copies that hold their own tile (many), and those that tell parents apart (apart); all tiles divide where there are any
+    many, apart = np.ones(used, np.int64), np.ones(used, np.int64)
+    times = 0
+    for k in range(total_loops):
+        if nest[k, 2]:
+            times += 1
+            continue
+        slot, loop = nest[k, 0], nest[k, 3]
+        counted = above == SUM if loop < parent else fan == SUM or (fan == SHARE and (indexed[slot] or not plan.loops[loop, LOOP_SHARE] & share))
+        if counted:
+            many[slot] *= nest[k, 5]
+        if loop < parent and above == SUM:
+            apart[slot] *= nest[k, 5]
+    time_nest = np.empty((times, 6), np.int64)
+    at = 0
+    for k in range(total_loops):
+        if nest[k, 2]:
+            time_nest[at] = nest[k]
+            at += 1
+    # a spatial loop shrinks a copy's tile below the region of all copies
+    shrink = np.ones(used, np.int64)
+    for k in range(total_loops):
+        if not nest[k, 2]:
+            shrink[nest[k, 0]] *= nest[k, 5]
+    steps = 1.0
+    for k in range(times):
+        steps *= time_nest[k, 5]
+    if steps > MAX_POSITIONS:
+        raise OverflowError("too many tiles to list")
+    sums[:] = 0
+    touched[:] = 0
+    ids = np.ones(used, np.int64)
+    for k in range(times):
+        ids[time_nest[k, 0]] *= time_nest[k, 5]
+    cells = 1
+    for slot in range(used):
+        if indexed[slot]:
+            cells *= ids[slot]
+    output = plan.streams[stream, STREAM_OUTPUT] != 0
+    seen = np.zeros(cells if output else 1, np.bool_)
+    index, before = np.zeros(times, np.int64), np.zeros(times, np.int64)
+    low, high = np.zeros(used, np.int64), np.zeros(used, np.int64)
+    now, old = np.zeros(used, np.int64), np.zeros(used, np.int64)
+    size, old_size = np.zeros(used, np.int64), np.zeros(used, np.int64)
+    first_id, first_size = np.zeros((times + 1, used), np.int64), np.zeros((times + 1, used), np.int64)
+    started = False
+    while True:
+        if tile_at(plan, first, time_nest, ranks, index, low, high, times) and survives(plan, mask, ranks, low, high):
+            for slot in range(used):
+                now[slot] = 0
+                if indexed[slot]:
+                    length = max(0, min(high[slot], clip_high[slot]) - max(low[slot], clip_low[slot]))
+                    if many[slot] != shrink[slot]:  # only some copies: the first of them
+                        length = 0
+                        piece = (high[slot] - low[slot]) // shrink[slot]
+                        for copy in range(many[slot]):
+                            left = low[slot] + copy * piece
+                            length += max(0, min(left + piece, clip_high[slot]) - max(left, clip_low[slot]))
+                    size[slot] = length
+                elif points:
+                    size[slot] = many[slot] * ((high[slot] - low[slot]) // shrink[slot])
+                else:
+                    size[slot] = many[slot]
+            for k in range(times):
+                slot = time_nest[k, 0]
+                now[slot] = now[slot] * time_nest[k, 5] + index[k]
+            level = 0
+            if started:
+                while index[level] == before[level]:
+                    level += 1
+                for prefix in range(level + 1, times + 1):
+                    sums[0, prefix] += common(indexed, first_id[prefix], first_size[prefix], old)
+                sums[1, level + 1] += common(indexed, now, size, old)
+            for prefix in range(level + 1 if started else 0, times + 1):
+                first_id[prefix], first_size[prefix] = now, size
+            if output:
+                cell, plain, parents, children = 0, 1, 1, 1
+                for slot in range(used):
+                    if indexed[slot]:
+                        cell = cell * ids[slot] + now[slot]
+                        plain *= size[slot]
+                    else:
+                        parents *= apart[slot]
+                        children *= size[slot] if not points else 1
+                if not seen[cell]:
+                    seen[cell] = True
+                    touched[0] += plain * parents
+                    touched[1] += plain * children
+            started = True
+            before[:] = index
+            old[:] = now
+            old_size[:] = size
+        at = times - 1
+        while at >= 0:
+            index[at] += 1
+            if index[at] < time_nest[at, 5]:
+                break
+            index[at] = 0
+            at -= 1
+        if at < 0:
+            break
+    if started:
+        for prefix in range(times + 1):
+            sums[0, prefix] += common(indexed, first_id[prefix], first_size[prefix], old)
+    sums[0, sums.shape[1] - 1] = sums[0, times]
+    for k in range(sums.shape[1]):
+        sums[0, k] *= weight
+        sums[1, k] *= weight
+
+
+@njit()
+def common(indexed, tile, size, old):  # type: ignore[no-untyped-def]
+    """Words that a visit shares with an earlier one: per rank the tile if it is the same one, nothing if it is another."""
+    total = 1
+    for slot in range(indexed.shape[0]):
+        if indexed[slot] and tile[slot] != old[slot]:
+            return 0
+        total *= size[slot]
+    return total
+
+
+@njit()
+def issue_points(plan, leaf, out):  # type: ignore[no-untyped-def]
+    """Issues of the first copy and points of all copies over visited tiles, for masked leaves and units of several lanes."""
+    start, end = plan.leaves[leaf, LEAF_LOOPS], plan.leaves[leaf, LEAF_LOOPS_END]
+    first = plan.leaves[leaf, LEAF_RANKS]
+    count = plan.leaves[leaf, LEAF_RANKS_END] - first
+    lanes, mask = plan.leaves[leaf, LEAF_LANES], plan.leaves[leaf, LEAF_MASK]
+    coupled = plan.masks[mask, MASK_RANKS] if mask >= 0 else 0
+    values, many = np.ones(1, np.int64), np.ones(1, np.int64)
+    whole = 1
+    top = np.int64(1) << 62
+    for rank in range(count):
+        if coupled >> rank & 1:
+            continue
+        row = plan.ranks[first + rank]
+        repeated = row[RANK_KIND] == REPEATED
+        whole *= positions(plan.loops, start, end, end, rank, row, 64, SUM, SUM, 0, False, not repeated, -top, top)
+        sizes, times = first_copy_sizes(plan.loops, start, end, rank, row)
+        new_values = np.empty(values.shape[0] * sizes.shape[0], np.int64)
+        new_many = np.empty(values.shape[0] * sizes.shape[0], np.int64)
+        at = 0
+        for i in range(values.shape[0]):
+            for k in range(sizes.shape[0]):
+                new_values[at], new_many[at] = values[i] * (1 if repeated else sizes[k]), many[i] * times[k]
+                at += 1
+        values, many = new_values, new_many
+    if mask < 0:
+        for i in range(values.shape[0]):
+            out[0] += many[i] * ((values[i] + lanes - 1) // lanes)
+        out[1] = whole
+        return
+    nest, ranks = local_nest(plan, leaf, coupled, end, False)
+    used, total_loops = ranks.shape[0], nest.shape[0]
+    index = np.zeros(total_loops, np.int64)
+    low, high = np.zeros(used, np.int64), np.zeros(used, np.int64)
+    copies, steps = 1, 1.0
+    for k in range(total_loops):
+        steps *= nest[k, 5]
+        if not nest[k, 2]:
+            copies *= nest[k, 5]
+    if steps > MAX_POSITIONS * 16:
+        raise OverflowError("too many tiles to list")
+    while True:
+        points, first_points, seen = 0, 0, False
+        for copy in range(copies):
+            rest = copy
+            for k in range(total_loops - 1, -1, -1):
+                if not nest[k, 2]:
+                    index[k] = rest % nest[k, 5]
+                    rest //= nest[k, 5]
+            if not tile_at(plan, first, nest, ranks, index, low, high, total_loops):
+                continue
+            size = 1
+            for slot in range(used):
+                size *= high[slot] - low[slot]
+            points += size
+            if copy == 0:
+                first_points = size
+            seen = seen or survives(plan, mask, ranks, low, high)
+        if seen:
+            out[1] += points * whole
+            for i in range(values.shape[0]):
+                out[0] += many[i] * ((values[i] * first_points + lanes - 1) // lanes)
+        at = total_loops - 1
+        while at >= 0:
+            if nest[at, 2]:
+                index[at] += 1
+                if index[at] < nest[at, 5]:
+                    break
+                index[at] = 0
+            at -= 1
+        if at < 0:
+            break
+
+
+@njit()
+def first_copy_sizes(loops, start, end, rank, row):  # type: ignore[no-untyped-def]
+    """Sizes of the first copy's tiles of a rank over all time steps, with how often each occurs."""
+    if row[RANK_KIND] == RETAINED or row[RANK_KIND] == RECOMPUTED:
+        lows, highs = np.zeros(1, np.int64), np.full(1, row[RANK_SOURCE])
+    else:
+        lows, highs = np.zeros(1, np.int64), np.full(1, row[RANK_EXTENT])
+    many = np.ones(1, np.int64)
+    derived = row[RANK_KIND] == RETAINED or row[RANK_KIND] == RECOMPUTED
+    for loop in range(start, end):
+        if loops[loop, LOOP_RANK] != rank:
+            continue
+        if derived and not loops[loop, LOOP_DERIVED]:
+            derive(lows, highs, row)
+            derived = False
+        tile = loops[loop, LOOP_TILE]
+        if not loops[loop, LOOP_TIME]:
+            for k in range(lows.shape[0]):
+                highs[k] = min(highs[k], lows[k] + tile)
+            continue
+        if derived:
+            pieces = 0
+            for k in range(lows.shape[0]):
+                pieces += max(0, (highs[k] - lows[k] + tile - 1) // tile)
+            new_lows, new_highs = np.empty(pieces, np.int64), np.empty(pieces, np.int64)
+            at = 0
+            for k in range(lows.shape[0]):
+                left = lows[k]
+                while left < highs[k]:
+                    new_lows[at], new_highs[at] = left, min(left + tile, highs[k])
+                    left += tile
+                    at += 1
+            lows, highs, many = new_lows, new_highs, np.ones(pieces, np.int64)
+            continue
+        new_lows, new_highs, new_many = np.zeros(2 * lows.shape[0], np.int64), np.zeros(2 * lows.shape[0], np.int64), np.zeros(2 * lows.shape[0], np.int64)
+        at = 0
+        for k in range(lows.shape[0]):
+            size = highs[k] - lows[k]
+            if size >= tile:
+                new_highs[at], new_many[at] = tile, many[k] * (size // tile)
+                at += 1
+            if size % tile and size > 0:
+                new_highs[at], new_many[at] = size % tile, many[k]
+                at += 1
+        lows, highs, many = new_lows[:at], new_highs[:at], new_many[:at]
+    if derived:
+        derive(lows, highs, row)
+    return highs - lows, many

@@ -1,0 +1,51 @@
+"""What limits a run: the resource that decides its time, by how much, and what would relieve it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from accelsim.model.evaluation import Evaluation
+
+
+def limits(evaluation: Evaluation) -> dict[str, Any]:
+    """The deciding resource, its share of the latency, the next one, and a sentence on relief."""
+    timing = evaluation.timing
+    latency = timing.steady + timing.fill + timing.drain
+    ranked = sorted(timing.limits.items(), key=lambda item: (-item[1], item[0]))
+    waiting = timing.fill + timing.drain
+    if waiting > (ranked[0][1] if ranked else 0):
+        ranked.insert(0, (("fill and drain", "latency"), waiting))
+    (name, kind), ticks = ranked[0]
+    following = ranked[1] if len(ranked) > 1 else None
+    return {
+        "resource": name,
+        "kind": kind,
+        "share": ticks / latency if latency else 0.0,
+        "next": {"resource": following[0][0], "share": following[1] / latency if latency else 0.0} if following else None,
+        "relief": _relief(evaluation, name, kind, following),
+    }
+
+
+def _relief(evaluation: Evaluation, name: str, kind: str, following: tuple[tuple[str, str], int] | None) -> str:
+    loads = evaluation.loads
+    deciding = evaluation.timing.limits.get((name, kind), 0)
+    gain = ""
+    if following and deciding and following[1] < deciding:
+        gain = f"; up to {deciding / max(1, following[1]):.2f}x before {following[0][0]} decides"
+    if kind == "compute":
+        busiest = max((load.busy, einsum) for einsum, load in loads.items() if load.unit == name)
+        total = sum(load.busy for load in loads.values() if load.unit == name)
+        share = busiest[0] / total if total else 0.0
+        return f"{busiest[1]} is {share:.0%} of what {name} does: a faster {name}, or part of its work on another unit, would relieve it{gain}"
+    if kind == "memory":
+        bits: dict[str, int] = {}
+        for (_, tensor, memory), row in evaluation.bits.items():
+            if memory == name:
+                bits[tensor] = bits.get(tensor, 0) + sum(row)
+        tensor = max(bits, key=lambda key: (bits[key], key))
+        share = bits[tensor] / max(1, sum(bits.values()))
+        return f"{tensor} is {share:.0%} of what crosses {name}: more bandwidth, or larger tiles of {tensor} inside it, would relieve it{gain}"
+    if kind == "dependence":
+        return f"each step waits for the one before: more independent work inside the loop, or more copies, would hide {name}{gain}"
+    return "the run is too short for its pipeline: a larger problem, or fewer and larger steps, would hide the start and the end"

@@ -1,0 +1,233 @@
+"""Time: how long the resources that a mapping occupies take under its schedules. Source: docs/model.md, "Time".
+
+Times are integers in ticks; a machine and its types fix how many ticks a cycle has, so that all arithmetic is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from accelsim.errors import IllegalMapping
+from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode
+from accelsim.model.lowering import Program
+from accelsim.workload.cascade import Cascade
+
+DEPENDENCE = "dependence"
+
+
+@dataclass(slots=True)
+class Load:
+    """What one Einsum occupies, in ticks over the whole run: its unit, ports by memory, and what follows each visit (latency, in ticks)."""
+
+    unit: str
+    busy: int
+    ports: dict[str, int]
+    latency: int
+
+
+@dataclass(slots=True)
+class Timing:
+    """Ticks of a part of the loop tree: `steady` decides, `fill` and `drain` come on top once.
+
+    `limits`: candidates for what decides, largest first: (name, kind, ticks); kinds are compute, memory, dependence, latency.
+    `offsets`: start of every Einsum of a pipelined body within one iteration, in ticks.
+    """
+
+    steady: int
+    fill: int
+    drain: int
+    offsets: dict[str, int]
+    limits: dict[tuple[str, str], int]
+
+
+def schedule(program: Program, mapping: Mapping, loads: dict[str, Load]) -> Timing:
+    """Time of a whole mapping."""
+    return _part(program, mapping.nodes, (), loads)
+
+
+def _part(program: Program, nodes: tuple[TreeNode, ...], above: tuple[For | Spatial, ...], loads: dict[str, Load]) -> Timing:
+    for node in nodes:
+        if isinstance(node, Leaf):
+            load = loads[node.einsum]
+            limits = {(load.unit, "compute"): load.busy} | {(memory, "memory"): ticks for memory, ticks in load.ports.items()}
+            return Timing(max(limits.values()), 0, load.latency, {node.einsum: 0}, limits)
+        if isinstance(node, Fuse):
+            parts = [_part(program, branch, above, loads) for branch in node.branches]
+            if node.schedule == "sequential":
+                return _sequential(parts)
+            if node.schedule == "staged":
+                return _staged(program, node, above, loads)
+            return _pipelined(program, node, above, parts, loads)
+        if not isinstance(node, Keep):
+            above = (*above, node)
+    raise AssertionError("a branch ends in a leaf or a fuse")
+
+
+def _sequential(parts: list[Timing]) -> Timing:
+    limits: dict[tuple[str, str], int] = {}
+    for part in parts:
+        deciding = max(part.limits, key=lambda key: part.limits[key])
+        limits[deciding] = limits.get(deciding, 0) + part.steady
+    offsets = {name: 0 for part in parts for name in part.offsets}
+    return Timing(sum(p.steady for p in parts), sum(p.fill for p in parts), sum(p.drain for p in parts), offsets, limits)
+
+
+def leaves(fuse: Fuse) -> dict[str, Leaf]:
+    """Leaves below a fuse by Einsum, in order."""
+    found: dict[str, Leaf] = {}
+    for branch in fuse.branches:
+        last = branch[-1]
+        if isinstance(last, Leaf):
+            found[last.einsum] = last
+        elif isinstance(last, Fuse):
+            found |= leaves(last)
+    return found
+
+
+def iterations(cascade: Cascade, loops: Iterable[For | Spatial]) -> int:
+    """Points of the time loops among `loops`, counted for the first copy of every spatial one."""
+    by_rank: dict[str, list[For | Spatial]] = {}
+    for loop in loops:
+        by_rank.setdefault(loop.rank, []).append(loop)
+    total = 1
+    for rank, chain in by_rank.items():
+        sizes = {cascade.extents[rank]: 1}
+        for loop in chain:
+            pieces: dict[int, int] = {}
+            for size, many in sizes.items():
+                if isinstance(loop, Spatial):
+                    pieces[min(size, loop.tile)] = pieces.get(min(size, loop.tile), 0) + many
+                    continue
+                whole, rest = divmod(size, loop.tile)
+                if whole:
+                    pieces[loop.tile] = pieces.get(loop.tile, 0) + many * whole
+                if rest:
+                    pieces[rest] = pieces.get(rest, 0) + many
+            sizes = pieces
+        total *= sum(sizes.values())
+    return total
+
+
+def _totals(names: Iterable[str], loads: dict[str, Load]) -> dict[tuple[str, str], int]:
+    totals: dict[tuple[str, str], int] = {}
+    for name in names:
+        load = loads[name]
+        key = (load.unit, "compute")
+        totals[key] = totals.get(key, 0) + load.busy
+        for memory, ticks in load.ports.items():
+            port = (memory, "memory")
+            totals[port] = totals.get(port, 0) + ticks
+    return totals
+
+
+def _staged(program: Program, fuse: Fuse, above: tuple[For | Spatial, ...], loads: dict[str, Load]) -> Timing:
+    """A barrier after every stage; transfers are not staged. Stages are compared on totals over the run."""
+    names = leaves(fuse)
+    for branch in fuse.branches:
+        if isinstance(branch[-1], Fuse):
+            raise IllegalMapping("a staged fuse has a fuse inside", "stage single Einsums, or pipeline the inner fuse", fuse.place)
+    stages = [stage.einsums + stage.previous for stage in fuse.stages] or _levels(program.cascade, list(names))
+    listed = [name for stage in stages for name in stage]
+    if sorted(listed) != sorted(names):
+        raise IllegalMapping("the stages do not list every Einsum of the fuse once", "name each of " + ", ".join(names), fuse.place)
+    count = iterations(program.cascade, above)
+    total, latencies = 0, 0
+    limits = _totals(names, loads)
+    for stage in stages:
+        busy: dict[str, int] = {}
+        latest = 0
+        for name in sorted(stage, key=listed.index if fuse.stages else list(names).index):
+            load = loads[name]
+            busy[load.unit] = busy.get(load.unit, 0) + load.busy
+            latest = max(latest, busy[load.unit] + load.latency * count)
+        longest = max(busy.values())
+        total += max(longest, latest)
+        latencies += max(0, latest - longest)
+    limits[("stages", DEPENDENCE)] = total
+    steady = max(limits.values())
+    del latencies
+    return Timing(steady, 0, 0, dict.fromkeys(names, 0), limits)
+
+
+def _levels(cascade: Cascade, names: list[str]) -> list[tuple[str, ...]]:
+    """Stages by depth in the dependence graph."""
+    depth: dict[str, int] = {}
+    for name in names:
+        before = [depth[a] + 1 for a, b, data in cascade.graph.in_edges(name, data=True) if a in depth and data["distance"] == 0 and a != b]
+        depth[name] = max(before, default=0)
+    return [tuple(name for name in names if depth[name] == level) for level in range(max(depth.values()) + 1)]
+
+
+def _pipelined(program: Program, fuse: Fuse, above: tuple[For | Spatial, ...], parts: list[Timing], loads: dict[str, Load]) -> Timing:
+    """Iterations overlap; the busiest resource, a recurrence or a finite number of copies sets the pace."""
+    cascade = program.cascade
+    names = list(leaves(fuse))
+    count = iterations(cascade, above)
+    limits = _totals(names, loads)
+    for branch, part in zip(fuse.branches, parts, strict=True):
+        if isinstance(branch[-1], Fuse):
+            limits[(" + ".join(part.offsets), DEPENDENCE)] = part.steady
+    forward, carried = program.edges(frozenset(names))
+    # Start offsets within one iteration, and ends, in ticks times the number of iterations (so that a share of a tick is exact).
+    start: dict[str, int] = {}
+    end: dict[str, int] = {}
+    for name in names:
+        start[name] = max((end[before] for before, after, _ in forward if after == name and before in end), default=0)
+        end[name] = start[name] + loads[name].busy + loads[name].latency * count
+    for producer, reader, distance_rank in carried:
+        span = _longest(names, forward, loads, count, reader, producer)
+        distance = _distance(cascade, above, distance_rank)
+        if span is not None and distance:
+            key = (f"recurrence of {producer} over {distance_rank}", DEPENDENCE)
+            limits[key] = max(limits.get(key, 0), -(-span // distance))
+    for tensor, copies in _copies(fuse).items():
+        producers = [name for name in names if cascade.by_name[name].output.tensor == tensor]
+        readers = [b for a, b, t in forward if t == tensor and a in producers]
+        if producers and readers:
+            span = max(end[reader] for reader in readers) - min(start[name] for name in producers)
+            key = (f"{copies} cop{'y' if copies == 1 else 'ies'} of {tensor}", DEPENDENCE)
+            limits[key] = -(-span // copies)
+    steady = max(limits.values())
+    length = -(-max(end.values()) // count)
+    interval = -(-steady // count)
+    rest = max(0, length - interval)
+    deciding = max(limits, key=lambda key: limits[key])
+    fill = min((start[name] // count for name in names if loads[name].unit == deciding[0]), default=0)
+    fill = min(fill, rest)
+    return Timing(steady, fill, rest - fill, {name: start[name] // count for name in names}, limits)
+
+
+def _longest(
+    names: list[str], forward: list[tuple[str, str, str]], loads: dict[str, Load], count: int, first: str, last: str
+) -> int | None:
+    """Longest chain of busy times and latencies from the start of `first` to the end of `last` in one iteration; None if there is none."""
+    reach: dict[str, int] = {first: loads[first].busy + loads[first].latency * count}
+    for name in names:
+        for before, after, _ in forward:
+            if after == name and before in reach and name != first:
+                own = loads[name].busy + loads[name].latency * count
+                reach[name] = max(reach.get(name, 0), reach[before] + own)
+    return reach.get(last)
+
+
+def _distance(cascade: Cascade, above: tuple[For | Spatial, ...], rank: str) -> int:
+    """Iterations between a slice along `rank` and the next: points of the loops inside the innermost loop over it; 0 if none stands above."""
+    for position in range(len(above) - 1, -1, -1):
+        if above[position].rank == rank and isinstance(above[position], For):
+            inner = [loop for loop in above[position + 1 :] if loop.rank != rank]
+            outer = [loop for loop in above if loop.rank in {other.rank for other in inner}]
+            before = [loop for loop in above[:position] if loop.rank in {other.rank for other in inner}]
+            return max(1, iterations(cascade, outer) // max(1, iterations(cascade, before)))
+    return 0
+
+
+def _copies(fuse: Fuse) -> dict[str, int]:
+    """Copies of every tensor that the leaves of a pipelined body hold for one iteration (their outermost keep inside the body)."""
+    found: dict[str, int] = {}
+    for branch in fuse.branches:
+        for node in (*branch[:-1], *(branch[-1].loops if isinstance(branch[-1], Leaf) else ())):
+            if isinstance(node, Keep):
+                for held in node.held:
+                    found[held.tensor] = max(found.get(held.tensor, 0), held.copies)
+    return found
