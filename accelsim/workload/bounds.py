@@ -122,7 +122,8 @@ def _touched_by(cascade: Cascade, tensor: Tensor, einsum: Einsum, access: Access
         return min(dense, box) if access in einsum.condition_reads or not tensor.is_input else 0
     if math.prod(distinct_values(form, cascade.extents, MOST_ELEMENTS) for form in forms) < box:
         return 1  # different points may share an element, and the condition may leave one of them
-    return max(0, _surviving_values(cascade, einsum, ranks) - max(0, box - dense))
+    outside = max(0, box - dense) if tensor.fill is not None else 0  # without a fill, only masked points lie outside
+    return max(0, _surviving_values(cascade, einsum, ranks) - outside)
 
 
 def _surviving_values(cascade: Cascade, einsum: Einsum, ranks: list[str]) -> int:

@@ -13,7 +13,7 @@ from accelsim.workload.dependence import dependences, order
 from accelsim.workload.expression import Access, Call, Expression, Name, Number, accesses, index_map, names, walk
 from accelsim.workload.grammar import Parsed, Statement, parse_statement, split_statements
 from accelsim.workload.sizes import Sizes, sizes, unknown
-from accelsim.workload.tensors import tensors
+from accelsim.workload.tensors import check_dimensions, tensors
 
 Written = tuple[Statement, Parsed]
 
@@ -25,10 +25,12 @@ def build(declaration: Declaration) -> Cascade:
         raise InputError(f"workload '{declaration.name}' has no einsums", mend, declaration.place("einsums"))
     known = sizes(declaration)
     statements = [(statement, parse_statement(statement)) for statement in declaration.statements]
+    used = {access.tensor for _, parsed in statements for part in _parts(parsed) for access in accesses(part)}
     for statement, parsed in statements:
-        _check_names(statement, parsed, known, declaration)
+        _check_names(statement, parsed, known, used)
     einsums = _einsums(statements, known)
     _check_used(declaration, einsums, known)
+    check_dimensions(einsums)
     found = dependences(einsums, known.names, known.extents)
     order(einsums, found)
     made = tensors(declaration, einsums, known, found)
@@ -79,19 +81,25 @@ def _type(name: str) -> NumberType:
     return TYPES[name]
 
 
-def _check_names(statement: Statement, parsed: Parsed, known: Sizes, declaration: Declaration) -> None:
+def _parts(parsed: Parsed) -> tuple[Expression, ...]:
+    return (parsed.output, parsed.expression, *((parsed.condition,) if parsed.condition is not None else ()))
+
+
+def _check_names(statement: Statement, parsed: Parsed, known: Sizes, tensors_used: set[str]) -> None:
     """Every name is a rank, a size or a constant; ranks of the condition and of the reduction belong to the statement."""
-    parts = [parsed.output, parsed.expression, *([parsed.condition] if parsed.condition is not None else [])]
+    parts = _parts(parsed)
     words = [word for part in parts for word in names(part)]
     for word in [*words, *(parsed.reduced or ())]:
         if word in known.extents or word in known.names:
             continue
-        if any(isinstance(part, Access) and part.tensor == word for tree in parts for part in walk(tree)) or word in declaration.tensors:
+        if word in tensors_used:
             raise statement.error_at(word, f"tensor '{word}' stands without indices", f"write {word}[...], or {word}[] for a single value")
         kind = "rank" if word == word.lower() else "size or constant"
         mend = unknown(word, known)
         if kind == "rank" and "did you mean" not in mend:
             mend = f"write its size under shape: {{{word}: ...}}"
+        elif "did you mean" not in mend:
+            mend = f"write it under constants, or index it as a tensor: {word}[...]"
         raise statement.error_at(word, f"{kind} '{word}' has no value" if kind != "rank" else f"rank '{word}' has no size", mend)
     if parsed.condition is not None:
         inside = set(_ranks((parsed.output, parsed.expression), known))
@@ -166,7 +174,9 @@ def _check_reduction(statement: Statement, parsed: Parsed, reduced: tuple[str, .
     for rank in parsed.reduced:
         if rank not in ranks:
             what = f"{parsed.reduce}[{rank}] reduces a rank that the statement does not index"
-            raise statement.error_at(rank, what, did_you_mean(rank, reduced))
+            raise statement.error_at(
+                rank, what, did_you_mean(rank, reduced) if reduced else f"index a tensor by {rank}, or drop the reduction"
+            )
         if rank not in reduced:
             what = f"{parsed.reduce}[{rank}] reduces a rank that {parsed.output.tensor} keeps"
             raise statement.error_at(rank, what, "drop it from one side")
@@ -229,7 +239,7 @@ def _check_used(declaration: Declaration, einsums: Sequence[Einsum], known: Size
             mend = did_you_mean(rank, [word for word in words if word in known.extents])
             raise InputError(f"no statement uses rank '{rank}'", mend, declaration.place("shape", rank))
     for split in known.splits:
-        if split.rank not in words:
+        if split.parts[0] not in words:
             mend = f"write {split.parts[0]} and {split.parts[-1]} in the statements"
             raise InputError(f"no statement uses the parts of '{split.rank}'", mend, declaration.place("split", split.rank))
     for name in declaration.constants:

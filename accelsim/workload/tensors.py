@@ -17,14 +17,7 @@ from accelsim.workload.sizes import MOST_ELEMENTS, Sizes, tensor_shape
 
 def tensors(declaration: Declaration, einsums: Sequence[Einsum], known: Sizes, found: Sequence[Dependence]) -> dict[str, Tensor]:
     """Every tensor by name, in order of appearance; refuses reads outside, differing numbers of indices, and no output."""
-    order: dict[str, list[tuple[Einsum, Access]]] = {}
-    written: dict[str, list[tuple[Einsum, Access]]] = {}
-    for einsum in einsums:
-        for access in (*einsum.reads, *einsum.condition_reads):
-            order.setdefault(access.tensor, []).append((einsum, access))
-        order.setdefault(einsum.output.tensor, [])
-        written.setdefault(einsum.output.tensor, []).append((einsum, einsum.output))
-    _check_dimensions(order, written)
+    order, written = _uses(einsums)
     shapes = {}
     for name, reads in order.items():
         shapes[name] = _shape(declaration, name, reads, written.get(name, []), known)
@@ -55,7 +48,24 @@ def tensors(declaration: Declaration, einsums: Sequence[Einsum], known: Sizes, f
     return made
 
 
-def _check_dimensions(reads: dict[str, list[tuple[Einsum, Access]]], written: dict[str, list[tuple[Einsum, Access]]]) -> None:
+Uses = dict[str, list[tuple[Einsum, Access]]]
+
+
+def _uses(einsums: Sequence[Einsum]) -> tuple[Uses, Uses]:
+    """Reads of every tensor in order of appearance, and writes of every computed one."""
+    reads: Uses = {}
+    writes: Uses = {}
+    for einsum in einsums:
+        for access in (*einsum.reads, *einsum.condition_reads):
+            reads.setdefault(access.tensor, []).append((einsum, access))
+        reads.setdefault(einsum.output.tensor, [])
+        writes.setdefault(einsum.output.tensor, []).append((einsum, einsum.output))
+    return reads, writes
+
+
+def check_dimensions(einsums: Sequence[Einsum]) -> None:
+    """Every tensor has the same number of indices everywhere, else an InputError."""
+    reads, written = _uses(einsums)
     for name in reads:
         uses = [*written.get(name, []), *reads[name]]
         first_einsum, first = uses[0]
