@@ -1,0 +1,18 @@
+"""The mapper: finds a mapping of a cascade on a machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from accelsim.mapper.best import Found, search
+
+__all__ = ["Found", "search"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in __all__:
+        import accelsim.mapper.best as module
+
+        return getattr(module, name)
+    raise AttributeError(name)

@@ -1,0 +1,158 @@
+"""The mapper: a legal mapping of a cascade on a machine that minimises an objective, the same for the same input and seed."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from accelsim.errors import IllegalMapping, InputError, did_you_mean
+from accelsim.hardware.architecture import Architecture
+from accelsim.mapper.build import build
+from accelsim.mapper.climb import Climb, Point
+from accelsim.mapper.objectives import OBJECTIVES, Objective, key
+from accelsim.mapper.parts import part
+from accelsim.mapper.scope import Scope
+from accelsim.mapper.space import Design
+from accelsim.mapper.spread import Spreader
+from accelsim.mapping.tree import Mapping
+from accelsim.model.evaluation import Evaluation, Evaluator
+from accelsim.model.options import Counting
+from accelsim.workload.cascade import Cascade
+
+_STARTS = 60
+_REFINED = 2
+_STEPS = 120
+_NEAR = 1.05  # a fused mapping this close to the bound is not cut into parts
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The best mapping and its evaluation, whose `search` records how it was found."""
+
+    mapping: Mapping
+    evaluation: Evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Consecutive Einsums with the best design found for them, its value and how many mappings that took."""
+
+    names: tuple[str, ...]
+    design: Design
+    point: Point
+
+
+def search(
+    cascade: Cascade,
+    architecture: Architecture,
+    objective: str = "latency",
+    seed: int = 0,
+    counting: Counting | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Found:
+    """The best mapping found; refuses an unknown objective, and raises IllegalMapping where no mapping is legal."""
+    if objective not in OBJECTIVES:
+        raise InputError(f"there is no objective '{objective}'", did_you_mean(objective, OBJECTIVES))
+    return _Search(cascade, architecture, OBJECTIVES[objective], seed, counting or Counting(), progress or _silent).run()
+
+
+def _silent(_: str) -> None:
+    return
+
+
+class _Search:
+    def __init__(
+        self,
+        cascade: Cascade,
+        architecture: Architecture,
+        objective: Objective,
+        seed: int,
+        counting: Counting,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.cascade, self.architecture, self.objective = cascade, architecture, objective
+        self.seed, self.counting, self.tell = seed, counting, tell
+        self.evaluated = 0
+        self.refusal: Exception | None = None
+
+    def run(self) -> Found:
+        started = time.monotonic()
+        self.scope = Scope(self.cascade, self.architecture)
+        self.evaluator = Evaluator(self.cascade, self.architecture, self.counting)
+        names = self.scope.groups()
+        self.tell(f"fusing {len(names)} Einsums" if len(names) > 1 else "mapping one Einsum")
+        whole = self._solve(names, _STARTS, _STEPS)
+        candidates = [] if whole is None else [[whole]]
+        floor = float(self.evaluator.bounds()["min_cycles"])
+        if len(names) > 1 and (whole is None or whole.point.evaluation.cycles > _NEAR * floor):
+            candidates.append(self._cut(names))
+        best: Evaluation | None = None
+        for pieces in candidates:
+            evaluation = self._composed(pieces)
+            if evaluation is not None and (best is None or key(self.objective, evaluation) < key(self.objective, best)):
+                best = evaluation
+        if best is None:
+            raise self._none_legal()
+        record = {
+            "objective": self.objective.name,
+            "value": self.objective.value(best),
+            "lower_bound": floor if self.objective.name == "latency" else None,
+            "proved_optimal": False,
+            "mappings_covered": self.evaluated,
+            "evaluated": self.evaluated,
+            "seconds": time.monotonic() - started,
+        }
+        return Found(best.mapping, best.with_search(record))
+
+    def _solve(self, names: Sequence[str], starts: int, steps: int) -> _Piece | None:
+        """The best design of some consecutive Einsums under one set of shared loops."""
+        cascade = part(self.cascade, names)
+        climb = Climb(cascade, self.architecture, self.objective, self.counting, self.tell)
+        rng = random.Random(f"{self.seed} {' '.join(names)}")
+        found = climb.starts(starts)
+        refined = [climb.refine(point, steps, rng) for point in found[:_REFINED]]
+        self.evaluated += climb.evaluated
+        self.refusal = self.refusal or climb.refusal
+        if not refined:
+            return None
+        best = min(refined, key=lambda point: point.key)
+        return _Piece(tuple(names), best.design, best)
+
+    def _cut(self, names: tuple[str, ...]) -> list[_Piece]:
+        """The best way to run consecutive parts one after the other: dynamic programming over where to cut."""
+        best: list[tuple[float, float, list[_Piece]] | None] = [(0.0, 0.0, [])] + [None] * len(names)
+        for end in range(1, len(names) + 1):
+            for start in range(end - 1, -1, -1):
+                before = best[start]
+                if before is None or (start == 0 and end == len(names)):
+                    continue
+                piece = self._solve(names[start:end], 12, 24)
+                if piece is None:
+                    continue
+                value, energy = before[0] + piece.point.key[0], before[1] + piece.point.key[1]
+                known = best[end]
+                if known is None or (value, energy) < known[:2]:
+                    best[end] = (value, energy, [*before[2], piece])
+            self.tell(f"parts up to {names[end - 1]}, {self.evaluated} mappings")
+        final = best[len(names)]
+        return [] if final is None else final[2]
+
+    def _composed(self, pieces: list[_Piece]) -> Evaluation | None:
+        if not pieces:
+            return None
+        groups = [(piece.names, piece.design) for piece in pieces]
+        name = f"{self.cascade.name} on {self.architecture.name}"
+        self.evaluated += 1
+        try:
+            return self.evaluator.evaluate(build(self.scope, Spreader(self.scope), groups, name))
+        except (IllegalMapping, InputError) as refusal:
+            self.refusal = self.refusal or refusal
+            return None
+
+    def _none_legal(self) -> Exception:
+        if isinstance(self.refusal, InputError):
+            return self.refusal
+        reason = f": {self.refusal}" if self.refusal is not None else ""
+        return IllegalMapping(f"no legal mapping of {self.cascade.name} on {self.architecture.name} was found{reason}", "enlarge the memory")

@@ -1,0 +1,42 @@
+"""From designs to a Mapping."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from accelsim.mapper.keeps import Placer, interleaved, nodes
+from accelsim.mapper.leaves import planned
+from accelsim.mapper.scope import Scope
+from accelsim.mapper.space import Design
+from accelsim.mapper.spread import Spreader
+from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, TreeNode
+
+
+def build(scope: Scope, spreader: Spreader, groups: Sequence[tuple[Sequence[str], Design]], name: str) -> Mapping:
+    """The mapping of groups of consecutive Einsums, run one after the other; what passes between them is kept at the root."""
+    branches: list[tuple[TreeNode, ...]] = []
+    inside: set[str] = set()
+    for names, design in groups:
+        leaves = planned(scope, spreader, names, design)
+        placer = Placer(scope, names, design, leaves)
+        placed = placer.place()
+        trunk = list(nodes(scope, design, leaves, placed, [loop for loop in design.trunk]))
+        inside |= {tensor for tensor in placer.tensors if placer.internal(tensor) and any(held == tensor for _, held in placed.trunk)}
+        finished = [
+            Leaf(leaf.einsum, leaf.unit, interleaved(scope, leaf, keeps)) for leaf, keeps in zip(leaves, placed.leaves, strict=True)
+        ]
+        if len(finished) == 1:
+            branches.append((*trunk, finished[0]))
+        else:
+            branches.append((*trunk, Fuse(design.schedule, tuple((leaf,) for leaf in finished))))
+    touched = dict.fromkeys(t for names, _ in groups for name in names for t in (*scope.reads[name], scope.writes[name]))
+    root = Keep(scope.root, tuple(Held(tensor) for tensor in touched if tensor not in inside))
+    top: tuple[TreeNode, ...] = (root,) if root.held else ()
+    if len(branches) == 1:
+        return Mapping(name, (*top, *branches[0]))
+    return Mapping(name, (*top, Fuse("sequential", tuple(branches))))
+
+
+def one_trip(design: Design) -> bool:
+    """Whether the trunk has no loop in time."""
+    return not any(isinstance(loop, For) for loop in design.trunk)

@@ -1,0 +1,121 @@
+"""Search over the designs of one cascade under one set of shared loops: many starts in closed form, the best refined step by step."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from accelsim.errors import IllegalMapping, InputError
+from accelsim.hardware.architecture import Architecture
+from accelsim.mapper.build import build
+from accelsim.mapper.leaves import planned
+from accelsim.mapper.moves import Moves
+from accelsim.mapper.objectives import Key, Objective, key
+from accelsim.mapper.scope import Scope
+from accelsim.mapper.space import Design
+from accelsim.mapper.spread import Spreader
+from accelsim.mapper.trunks import Trunks, fusible, shared_ranks
+from accelsim.mapping.tree import Mapping
+from accelsim.model.evaluation import Evaluation, Evaluator
+from accelsim.model.options import Counting
+from accelsim.model.schedule import DEPENDENCE
+from accelsim.workload.cascade import Cascade
+
+_MOST_COPIES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A design with its mapping's evaluation and its place in the order of mappings."""
+
+    design: Design
+    evaluation: Evaluation
+    key: Key
+
+
+class Climb:
+    """One group's search; counts what it evaluates."""
+
+    def __init__(
+        self, cascade: Cascade, architecture: Architecture, objective: Objective, counting: Counting, tell: Callable[[str], None]
+    ) -> None:
+        self.scope = Scope(cascade, architecture)
+        self.spreader = Spreader(self.scope)
+        self.evaluator = Evaluator(cascade, architecture, counting)
+        self.objective, self.tell = objective, tell
+        self.names = self.scope.groups()
+        self.evaluated = 0
+        self.seen: dict[Design, Point | None] = {}
+        self.refusal: IllegalMapping | InputError | None = None
+
+    def mapping(self, design: Design) -> Mapping:
+        """The mapping of a design, named after its cascade and machine."""
+        name = f"{self.scope.cascade.name} on {self.scope.architecture.name}"
+        return build(self.scope, self.spreader, [(self.names, design)], name)
+
+    def point(self, design: Design) -> Point | None:
+        """A design evaluated, or None if it is not legal; every design is evaluated once."""
+        if design not in self.seen:
+            self.evaluated += 1
+            try:
+                evaluation = self.evaluator.evaluate(self.mapping(design))
+                self.seen[design] = Point(design, evaluation, key(self.objective, evaluation))
+            except (IllegalMapping, InputError) as refusal:
+                self.refusal = self.refusal or refusal
+                self.seen[design] = None
+        return self.seen[design]
+
+    def starts(self, budget: int) -> list[Point]:
+        """First designs, best first: those that the closed form finds slow are not evaluated."""
+        shared = shared_ranks(self.scope)
+        if not fusible(self.scope, shared):
+            return []
+        trunks = Trunks(self.scope, self.spreader, shared)
+        candidates: dict[Design, tuple[float, int]] = {}
+        for home in self.scope.homes():
+            for design in trunks.first(home):
+                if design not in candidates:
+                    candidates[design] = (float(f"{trunks.pace(home, design.trunk):.6g}"), len(candidates))
+        ranked = sorted(candidates, key=lambda design: candidates[design])
+        found = [point for design in ranked[:budget] if (point := self.point(design)) is not None]
+        return sorted(found, key=lambda point: point.key)
+
+    def refine(self, start: Point, budget: int, rng: random.Random) -> Point:
+        """Descend from a point: the first neighbour that is better is taken, until none is or the budget of evaluations is spent."""
+        moves = Moves(self.scope, self.spreader, shared_ranks(self.scope))
+        best, stop = start, self.evaluated + budget
+        while self.evaluated < stop:
+            best = self._unlock(best)
+            leaves = planned(self.scope, self.spreader, self.names, best.design)
+            neighbours = [design for design in dict.fromkeys(moves.around(best.design, leaves)) if design not in self.seen]
+            rng.shuffle(neighbours)
+            for design in neighbours:
+                if self.evaluated >= stop:
+                    return best
+                point = self.point(design)
+                if point is not None and point.key[:2] < best.key[:2]:
+                    best = point
+                    self.tell(f"{self.evaluated} mappings, best {self.objective.value(best.evaluation):.6g} {self.objective.unit}")
+                    break
+            else:
+                return best
+        return best
+
+    def _unlock(self, point: Point) -> Point:
+        """While too few copies of an intermediate set the pace, keep more of it."""
+        for _ in range(8):
+            limits = point.evaluation.timing.limits
+            (what, kind), ticks = max(limits.items(), key=lambda item: (item[1], item[0]))
+            words = what.split(" of ")
+            if kind != DEPENDENCE or len(words) != 2 or not words[0].split(" ")[0].isdigit():
+                return point
+            following = max((value for (_, other), value in limits.items() if other != DEPENDENCE), default=ticks)
+            held = int(words[0].split(" ")[0])
+            wanted = min(_MOST_COPIES, max(held + 1, -(-ticks * held // max(1, following))))
+            copies = dict(point.design.copies) | {words[1]: wanted}
+            better = self.point(replace(point.design, copies=tuple(sorted(copies.items()))))
+            if better is None or better.key[:2] >= point.key[:2]:
+                return point
+            point = better
+        return point

@@ -1,0 +1,268 @@
+"""Where tensors are kept, given the loops: as far inside as their use allows, then lifted outwards where that saves traffic and fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from accelsim.mapper.leaves import PlannedLeaf, trips
+from accelsim.mapper.scope import Scope
+from accelsim.mapper.space import Design, TrunkLoop
+from accelsim.mapping.tree import For, Held, Keep, Spatial, TreeNode
+
+
+@dataclass(slots=True)
+class Placed:
+    """Keeps by position: `trunk` (memory, tensor) -> loops above it; `leaves`: the same for each leaf's own loops."""
+
+    trunk: dict[tuple[str, str], int] = field(default_factory=dict)
+    leaves: list[dict[tuple[str, str], int]] = field(default_factory=list)
+
+
+class Placer:
+    """Places the keeps of one group of Einsums."""
+
+    def __init__(self, scope: Scope, names: Sequence[str], design: Design, leaves: Sequence[PlannedLeaf]) -> None:
+        self.scope, self.names, self.design, self.leaves = scope, tuple(names), design, leaves
+        self.users = frozenset(names)
+        self.trunk = design.trunk
+        self.copies = dict(design.copies)
+        self.left = [dict(scope.cascade.extents)]
+        for loop in self.trunk:
+            self.left.append({**self.left[-1], loop.rank: min(self.left[-1][loop.rank], loop.tile)})
+        self.steps = [trips(before[loop.rank], loop.tile) for before, loop in zip(self.left, self.trunk, strict=False)]
+        self.room = {memory: scope.capacity(memory) for memory in scope.architecture.memories}
+        self.tensors = tuple(dict.fromkeys(t for name in names for t in (*scope.reads[name], scope.writes[name])))
+        self.chain = [step.memory.name for step in scope.above(design.home) if step.memory is not None]
+        self.placed = Placed()
+
+    def place(self) -> Placed:
+        """Positions of all keeps but those at the root."""
+        for tensor in sorted((t for t in self.tensors if self.internal(t)), key=lambda t: (self._bits(t, len(self.trunk)), t)):
+            self._place_internal(tensor)
+        inner = {tensor: len(self.trunk) for tensor in self.tensors}
+        for memory in reversed(self.chain):
+            self._place_external(memory, inner)
+        self._place_in_leaves()
+        return self.placed
+
+    def internal(self, tensor: str) -> bool:
+        """Whether a tensor is made and used up inside the group."""
+        noun, cascade = self.scope.cascade.tensors[tensor], self.scope.cascade
+        if noun.is_input or noun.is_output:
+            return False
+        makers = cascade.producers.get(tensor, ())
+        return all(einsum.name in self.users for einsum in (*makers, *cascade.consumers.get(tensor, ())))
+
+    def limit(self, tensor: str) -> int:
+        """The innermost legal position: above every loop that its producers lack, and above the loops that carry its slices."""
+        facts = self.scope.facts
+        makers = [einsum.name for einsum in self.scope.cascade.producers.get(tensor, ()) if einsum.name in self.users]
+        if not makers:
+            return len(self.trunk)
+        carried = facts.recurrence(self.scope.cascade.tensors[tensor])
+        for position, loop in enumerate(self.trunk):
+            if loop.rank == carried or any(loop.rank not in facts.ranks[maker] for maker in makers):
+                return position
+            if any(loop.rank in facts.ranks[edge.producer] and self._behind(edge.write, edge.read, loop.rank) for edge in facts.edges
+                   if edge.tensor == tensor and edge.consumer in self.users):  # fmt: skip
+                return position
+        return len(self.trunk)
+
+    @staticmethod
+    def _behind(write: Sequence[object], read: Sequence[object], rank: str) -> bool:
+        return any(mine != theirs and rank in getattr(mine, "ranks", ()) for mine, theirs in zip(write, read, strict=True))
+
+    def window(self, memory: str) -> tuple[int, int]:
+        """Positions in the trunk at which a memory may keep: below the axes that lead to it, above those inside it."""
+        outer = {step.axis.name for step in self.scope.above(memory) if step.axis is not None}
+        low, high = 0, len(self.trunk)
+        for position, loop in enumerate(self.trunk):
+            if isinstance(loop, Spatial):
+                if loop.axis in outer:
+                    low = position + 1
+                else:
+                    high = min(high, position)
+        return low, high
+
+    def _bits(self, tensor: str, position: int) -> float:
+        return self.scope.words(tensor, self.left[position], self.users, self.left[-1]) * self.scope.bits[tensor] * self.copies.get(tensor, 1)
+
+    def _place_internal(self, tensor: str) -> None:
+        limit = self.limit(tensor)
+        for memory in reversed(self.chain):
+            low, high = self.window(memory)
+            position = min(limit, high)
+            if position < low or (tensor, memory) in self.design.bypass:
+                continue
+            bits = self._bits(tensor, position)
+            if bits <= self.room[memory]:
+                self.room[memory] -= bits
+                self.placed.trunk[memory, tensor] = position
+                return
+
+    def _place_external(self, memory: str, inner: dict[str, int]) -> None:
+        low, high = self.window(memory)
+        mine: dict[str, int] = {}
+        for tensor in self.tensors:
+            if self.internal(tensor) or (tensor, memory) in self.design.bypass:
+                continue
+            highest = min(high, inner[tensor], self.limit(tensor))
+            if highest < low:
+                continue
+            position = self._settled(tensor, highest, low)
+            bits = self._bits(tensor, position)
+            if bits <= self.room[memory]:
+                self.room[memory] -= bits
+                mine[tensor] = position
+        while True:
+            best: tuple[float, float, str, int] | None = None
+            for tensor, position in mine.items():
+                now, held = self.fills(tensor, position), self._bits(tensor, position)
+                for other in range(low, position):
+                    if self._settled(tensor, other, low) != other:
+                        continue
+                    saved, extra = now - self.fills(tensor, other), self._bits(tensor, other) - held
+                    if saved <= 0 or extra > self.room[memory]:
+                        continue
+                    rank = (saved / max(extra, 1.0), saved, tensor, other)
+                    if best is None or rank > best:
+                        best = rank
+            if best is None:
+                break
+            _, _, tensor, other = best
+            self.room[memory] -= self._bits(tensor, other) - self._bits(tensor, mine[tensor])
+            mine[tensor] = other
+        for tensor, position in mine.items():
+            inner[tensor] = position
+            self.placed.trunk[memory, tensor] = position
+
+    def _settled(self, tensor: str, position: int, low: int) -> int:
+        """The outermost position with the same footprint: above loops that do not touch the tensor."""
+        indexing = self.scope.facts.indexing[tensor]
+        while position > low and (self.trunk[position - 1].rank not in indexing or self.steps[position - 1] == 1):
+            if isinstance(self.trunk[position - 1], Spatial):
+                break
+            position -= 1
+        return position
+
+    def fills(self, tensor: str, position: int) -> float:
+        """Bits that enter one copy of a keep at a position over the run, reuse along loops that do not touch the tensor included."""
+        indexing = self.scope.facts.indexing[tensor]
+        last = max((at for at in range(position) if self.trunk[at].rank in indexing and self.steps[at] > 1), default=-1)
+        count = 1.0
+        for at in range(last + 1):
+            if isinstance(self.trunk[at], For):
+                count *= self.steps[at]
+        return count * self.scope.words(tensor, self.left[position], self.users, self.left[-1]) * self.scope.bits[tensor]
+
+    def _place_in_leaves(self) -> None:
+        self.placed.leaves = [{} for _ in self.leaves]
+        demand: dict[tuple[int, str], float] = {}
+        levels: dict[str, list[int]] = {}
+        for number, leaf in enumerate(self.leaves):
+            for step in self.scope.below(self.design.home, leaf.unit) or ():
+                if step.memory is not None:
+                    levels.setdefault(step.memory.name, []).append(number)
+        shared = self.design.schedule != "sequential"
+        for memory in sorted(levels, key=lambda name: -self.scope.depth[name]):
+            offers: list[tuple[float, int, str, int, float, float]] = []
+            for number in levels[memory]:
+                leaf = self.leaves[number]
+                for tensor in dict.fromkeys((*self.scope.reads[leaf.einsum], self.scope.writes[leaf.einsum])):
+                    if (tensor, memory) in self.design.bypass or (memory, tensor) in self.placed.trunk:
+                        continue
+                    wanted = demand.get((number, tensor)) or self._drawn(leaf, tensor, None)
+                    position, bits = self._leaf_position(leaf, memory, tensor)
+                    drawn = self._drawn(leaf, tensor, position)
+                    outer = self._parent(tensor)
+                    gain = wanted * outer - drawn * (outer + self.scope.weight[memory]) - wanted * self.scope.weight[memory]
+                    if gain > 0:
+                        offers.append((gain / bits, number, tensor, position, bits, drawn))
+            room = {number: self.room[memory] for number in levels[memory]}
+            for _, number, tensor, position, bits, drawn in sorted(offers, key=lambda offer: (-offer[0], offer[1:3])):
+                if bits <= room[number]:
+                    for other in room if shared else (number,):
+                        room[other] -= bits
+                    self.placed.leaves[number][memory, tensor] = position
+                    demand[number, tensor] = drawn
+
+    def _parent(self, tensor: str) -> float:
+        """Weight of the innermost memory that keeps a tensor above the leaves."""
+        holders = [memory for memory, held in self.placed.trunk if held == tensor]
+        return self.scope.weight[max(holders, key=lambda name: self.scope.depth[name])] if holders else self.scope.weight[self.scope.root]
+
+    def _leaf_position(self, leaf: PlannedLeaf, memory: str, tensor: str) -> tuple[int, float]:
+        """Where a memory inside a leaf keeps a tensor (own loops above it), and the bits of its tile."""
+        outer = {step.axis.name for step in self.scope.above(memory) if step.axis is not None}
+        low, high = 0, len(leaf.loops)
+        for position, loop in enumerate(leaf.loops):
+            if isinstance(loop, Spatial):
+                if loop.axis in outer:
+                    low = position + 1
+                else:
+                    high = min(high, position)
+        position = max(low, high)
+        left = dict(self.left[-1])
+        for loop in leaf.loops[:position]:
+            left[loop.rank] = min(left[loop.rank], loop.tile)
+        return position, self.scope.words(tensor, left, frozenset((leaf.einsum,)), left) * self.scope.bits[tensor]
+
+    def _drawn(self, leaf: PlannedLeaf, tensor: str, position: int | None) -> float:
+        """Bits that a keep at a position (None: the unit itself) draws from the memories outside the leaf over the run."""
+        scope, einsum = self.scope, self.scope.facts.einsums[leaf.einsum]
+        indexing, ranks = scope.facts.indexing[tensor], scope.facts.ranks[leaf.einsum]
+        path: list[TrunkLoop] = [*self.trunk, *leaf.loops]
+        end = len(path) if position is None else len(self.trunk) + position
+        left = dict(scope.cascade.extents)
+        total, pending = 1.0, 1.0
+        for at, loop in enumerate(path):
+            count = trips(left[loop.rank], loop.tile)
+            left[loop.rank] = min(left[loop.rank], loop.tile)
+            if loop.rank not in ranks or at >= end:
+                continue
+            if isinstance(loop, Spatial):
+                axis = scope.architecture.axes[loop.axis][1]
+                shares = einsum.reduce in axis.reduces if tensor == scope.writes[leaf.einsum] else axis.multicast
+                if loop.rank in indexing or not shares:
+                    total *= count
+            elif loop.rank in indexing or position is None:
+                total, pending = total * pending * count, 1.0
+            else:
+                pending *= count
+        if position is None:
+            inside = {rank: left[rank] for rank in ranks}
+            points = 1.0
+            for size in inside.values():
+                points *= size
+            return total * pending * points * scope.bits[tensor]
+        inside = dict(scope.cascade.extents)
+        for loop in path[:end]:
+            inside[loop.rank] = min(inside[loop.rank], loop.tile)
+        return total * scope.words(tensor, inside, frozenset((leaf.einsum,)), inside) * scope.bits[tensor]
+
+
+def nodes(scope: Scope, design: Design, leaves: Sequence[PlannedLeaf], placed: Placed, loops: Sequence[TrunkLoop]) -> list[TreeNode]:
+    """The trunk with its keeps in place, outermost first."""
+    return list(_interleaved(scope, loops, placed.trunk, dict(design.copies)))
+
+
+def _interleaved(
+    scope: Scope, loops: Sequence[TrunkLoop], keeps: dict[tuple[str, str], int], copies: dict[str, int]
+) -> list[For | Spatial | Keep]:
+    found: list[For | Spatial | Keep] = []
+    by_position: dict[int, dict[str, list[str]]] = {}
+    for (memory, tensor), position in keeps.items():
+        by_position.setdefault(position, {}).setdefault(memory, []).append(tensor)
+    for position in range(len(loops) + 1):
+        held = by_position.get(position, {})
+        for memory in sorted(held, key=lambda name: scope.depth[name]):
+            found.append(Keep(memory, tuple(Held(tensor, copies.get(tensor, 1)) for tensor in sorted(held[memory]))))
+        if position < len(loops):
+            found.append(loops[position])
+    return found
+
+
+def interleaved(scope: Scope, leaf: PlannedLeaf, keeps: dict[tuple[str, str], int]) -> tuple[For | Spatial | Keep, ...]:
+    """A leaf's own loops with its keeps in place."""
+    return tuple(_interleaved(scope, leaf.loops, keeps, {}))

@@ -1,0 +1,106 @@
+"""Neighbours of a design: one tile, one order, one unit, one keep or one copy different."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from accelsim.mapper.leaves import PlannedLeaf, left_after
+from accelsim.mapper.scope import Scope
+from accelsim.mapper.space import Design, LeafDesign, TrunkLoop
+from accelsim.mapper.spread import Spreader
+from accelsim.mapper.trunks import Shared, tile_sizes
+from accelsim.mapping.tree import For, Spatial
+
+
+class Moves:
+    """Neighbours in a fixed order; a search may shuffle them."""
+
+    def __init__(self, scope: Scope, spreader: Spreader, shared: Shared) -> None:
+        self.scope, self.spreader, self.shared = scope, spreader, shared
+        self.names = scope.groups()
+
+    def around(self, design: Design, leaves: Sequence[PlannedLeaf]) -> Iterator[Design]:
+        """Every neighbour of a design, whose planned leaves are given."""
+        yield from self._trunk(design)
+        yield from self._leaves(design, leaves)
+        yield from self._keeps(design)
+
+    def _trunk(self, design: Design) -> Iterator[Design]:
+        trunk = design.trunk
+        for at in range(len(trunk) - 1):
+            one, other = trunk[at], trunk[at + 1]
+            if one.rank != other.rank and not (isinstance(one, Spatial) and isinstance(other, Spatial)):
+                yield replace(design, trunk=(*trunk[:at], other, one, *trunk[at + 2 :]))
+        for at, loop in enumerate(trunk):
+            if not isinstance(loop, For):
+                continue
+            if loop.rank not in self.shared.single or any(inner.rank == loop.rank for inner in trunk[at + 1 :]):
+                yield replace(design, trunk=(*trunk[:at], *trunk[at + 1 :]))
+                for tile in self._other_tiles(trunk, at):
+                    yield replace(design, trunk=(*trunk[:at], For(loop.rank, tile), *trunk[at + 1 :]))
+        for rank in self.shared.free:
+            left = left_after(self.scope, trunk)[rank]
+            if left > 1 and sum(1 for loop in trunk if loop.rank == rank and isinstance(loop, For)) < 2:
+                for parts in (2, 4, 8):
+                    if left >= parts:
+                        yield replace(design, trunk=(*trunk, For(rank, -(-left // parts))))
+
+    def _other_tiles(self, trunk: tuple[TrunkLoop, ...], at: int) -> list[int]:
+        """Tiles near a loop's own: the next sizes up and down, its double and its half."""
+        loop = trunk[at]
+        outer = min((before.tile for before in trunk[:at] if before.rank == loop.rank), default=self.scope.cascade.extents[loop.rank])
+        inner = max((after.tile for after in trunk[at + 1 :] if after.rank == loop.rank), default=1)
+        sizes = [size for size in tile_sizes(self.scope, loop.rank, outer) if inner <= size < outer]
+        below = [size for size in sizes if size < loop.tile][-2:]
+        above = [size for size in sizes if size > loop.tile][:2]
+        more = [size for size in (loop.tile * 2, loop.tile * 4, loop.tile // 2, loop.tile // 4) if inner <= size < outer and size > 0]
+        return list(dict.fromkeys((*above, *reversed(below), *more)))
+
+    def _leaves(self, design: Design, leaves: Sequence[PlannedLeaf]) -> Iterator[Design]:
+        own = dict(design.leaves)
+        left = left_after(self.scope, design.trunk)
+        for leaf in sorted(leaves, key=lambda leaf: -leaf.busy):
+            now = own.get(leaf.einsum, LeafDesign(leaf.unit))
+            for unit in self.scope.units_below(design.home, leaf.einsum):
+                if unit != leaf.unit:
+                    yield self._with_leaf(design, leaf.einsum, LeafDesign(unit))
+            spreads = self.spreader.best(leaf.einsum, design.home, leaf.unit, left)
+            for spread in range(min(6, len(spreads))):
+                if spread != now.spread:
+                    yield self._with_leaf(design, leaf.einsum, replace(now, spread=spread, unit=leaf.unit))
+            time = [loop.rank for loop in leaf.loops if isinstance(loop, For)]
+            for at in range(len(time) - 1):
+                order = (*time[:at], time[at + 1], time[at], *time[at + 2 :])
+                yield self._with_leaf(design, leaf.einsum, replace(now, order=order, unit=leaf.unit))
+            if len(time) > 2:
+                yield self._with_leaf(design, leaf.einsum, replace(now, order=(*time[1:], time[0]), unit=leaf.unit))
+            inner = dict(now.inner)
+            if self.scope.architecture.units[leaf.unit].lanes == 1:
+                for rank in time:
+                    tile = inner.get(rank, 1) * 2
+                    yield self._with_leaf(design, leaf.einsum, replace(now, inner=_set(inner, rank, tile), unit=leaf.unit))
+                for rank, tile in inner.items():
+                    if tile > 1:
+                        yield self._with_leaf(design, leaf.einsum, replace(now, inner=_set(inner, rank, tile // 2), unit=leaf.unit))
+
+    @staticmethod
+    def _with_leaf(design: Design, einsum: str, leaf: LeafDesign) -> Design:
+        others = tuple(item for item in design.leaves if item[0] != einsum)
+        return replace(design, leaves=tuple(sorted((*others, (einsum, leaf)), key=lambda item: item[0])))
+
+    def _keeps(self, design: Design) -> Iterator[Design]:
+        memories = [step.memory.name for step in self.scope.above(design.home) if step.memory is not None]
+        inside = [memory for memory in self.scope.architecture.memories if memory != self.scope.root]
+        for pair in sorted(design.bypass):
+            yield replace(design, bypass=design.bypass - {pair})
+        tensors = dict.fromkeys(t for name in self.names for t in (*self.scope.reads[name], self.scope.writes[name]))
+        for memory in (*memories, *(name for name in inside if name not in memories)):
+            for tensor in tensors:
+                if (tensor, memory) not in design.bypass:
+                    yield replace(design, bypass=design.bypass | {(tensor, memory)})
+
+
+def _set(inner: dict[str, int], rank: str, tile: int) -> tuple[tuple[str, int], ...]:
+    changed = {**inner, rank: tile}
+    return tuple(sorted((name, size) for name, size in changed.items() if size > 1))

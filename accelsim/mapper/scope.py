@@ -1,0 +1,158 @@
+"""What the search needs to know of a cascade on a machine, worked out once: paths, units, prices of traffic, sizes of tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass
+from math import prod
+
+from accelsim.errors import IllegalMapping
+from accelsim.hardware.architecture import Architecture, Array, Axis, Memory
+from accelsim.mapping.extent import touched
+from accelsim.mapping.facts import Facts, facts
+from accelsim.workload.cascade import Cascade, Einsum
+from accelsim.workload.operators import cover, missing_primitive
+
+_PRESSURE = 1.0e6  # a cycle of a port weighs more than any energy of a bit, so that traffic is first taken off slow ports
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing on the way from a memory to a unit: an axis to spread over, or a memory to keep tiles in."""
+
+    axis: Axis | None = None
+    memory: Memory | None = None
+
+
+class Scope:
+    """Static facts of one search; ranks, tensors, memories and units are known by name.
+
+    Raises IllegalMapping if no unit of the machine executes some Einsum.
+    """
+
+    def __init__(self, cascade: Cascade, architecture: Architecture) -> None:
+        self.cascade = cascade
+        self.architecture = architecture
+        self.facts: Facts = facts(cascade)
+        self.root = architecture.root.name
+        self.steps = {unit: _steps(architecture, unit) for unit in architecture.units}
+        self.able = {einsum.name: self._able(einsum) for einsum in cascade.work}
+        self.reads = {einsum.name: tuple(dict.fromkeys(access.tensor for access in einsum.reads)) for einsum in cascade.work}
+        self.writes = {einsum.name: einsum.output.tensor for einsum in cascade.work}
+        self.bits = {name: float(max(tensor.partial.bits, tensor.final.bits)) for name, tensor in cascade.tensors.items()}
+        self.depth = {name: depth for depth, name in enumerate(architecture.memories)}
+        self.weight = {name: _weight(architecture, memory) for name, memory in architecture.memories.items()}
+        self.carried = self._carried()
+        self.rank_of = {name: self.facts.recurrence(tensor) or "" for name, tensor in cascade.tensors.items()}
+
+    def _able(self, einsum: Einsum) -> dict[str, float]:
+        """Cycles per point on every unit that executes an Einsum."""
+        found: dict[str, float] = {}
+        for name, unit in self.architecture.units.items():
+            covering = cover(einsum, unit.operations)
+            if covering is not None:
+                found[name] = float(sum(count * unit.operations[primitive].cycles for primitive, count in covering.items()))
+        if not found:
+            lacking = ", ".join(f"{name} has no '{missing_primitive(einsum, unit.operations)}'" for name, unit in self.architecture.units.items())
+            raise IllegalMapping(
+                f"no unit of {self.architecture.name} can execute {einsum.name}: {lacking}", "give a unit the primitive", einsum.place
+            )
+        return found
+
+    def _carried(self) -> dict[str, frozenset[str]]:
+        """For every Einsum, the ranks along which it depends on an earlier slice of itself or of its cycle: never spread over copies."""
+        found: dict[str, frozenset[str]] = dict.fromkeys(self.facts.einsums, frozenset())
+        for group in self.facts.cycles:
+            for edge in self.facts.edges:
+                if edge.producer in group and edge.consumer in group and edge.distance > 0:
+                    rank = self.facts.recurrence(self.cascade.tensors[edge.tensor])
+                    for name in group:
+                        found[name] |= frozenset((rank,)) if rank is not None else frozenset()
+        return found
+
+    def homes(self) -> tuple[str, ...]:
+        """Memories above a capable unit for every Einsum, innermost first: where intermediates may live."""
+        found = []
+        for memory in self.architecture.memories:
+            if all(any(self.below(memory, unit) is not None for unit in able) for able in self.able.values()):
+                found.append(memory)
+        return tuple(reversed(found))
+
+    def below(self, memory: str, unit: str) -> tuple[Step, ...] | None:
+        """The steps from a memory down to a unit, None if the memory does not feed it."""
+        if memory == self.root:
+            return self.steps[unit]
+        for position, step in enumerate(self.steps[unit]):
+            if step.memory is not None and step.memory.name == memory:
+                return self.steps[unit][position + 1 :]
+        return None
+
+    def above(self, memory: str) -> tuple[Step, ...]:
+        """The steps from the root down to a memory, itself included (empty for the root)."""
+        if memory == self.root:
+            return ()
+        for steps in self.steps.values():
+            for position, step in enumerate(steps):
+                if step.memory is not None and step.memory.name == memory:
+                    return steps[: position + 1]
+        return ()
+
+    def units_below(self, memory: str, einsum: str) -> list[str]:
+        """Units under a memory that execute an Einsum."""
+        return [unit for unit in self.able[einsum] if self.below(memory, unit) is not None]
+
+    def capacity(self, memory: str) -> float:
+        """Bits of one copy of a memory."""
+        size = self.architecture.memories[memory].size_bits
+        return float("inf") if size is None else float(size)
+
+    def words(self, tensor: str, left: Dict[str, int], users: frozenset[str], body: Dict[str, int]) -> int:
+        """Words of the largest tile of a tensor that its users touch, of an iterative one the slices in flight.
+
+        `left`: tile sizes at the keep; `body`: those at the fuse, which say how many slices pass between Einsums at once.
+        """
+        noun = self.cascade.tensors[tensor]
+        most = 1
+        for use in self.facts.uses[tensor]:
+            if use.einsum not in users:
+                continue
+            extents = []
+            for at, index in enumerate(use.maps):
+                if index is None:
+                    extents.append(noun.shape[at])
+                elif index.single_rank is not None:
+                    extents.append(min(left[index.single_rank], noun.shape[at]))
+                else:
+                    sizes = tuple(left[rank] for rank in index.ranks)
+                    whole = tuple(self.cascade.extents[rank] for rank in index.ranks)
+                    extents.append(touched(index, sizes, whole, noun.shape[at]))
+            if noun.iterative is not None:
+                passing = body.get(self.rank_of[tensor], noun.shape[noun.iterative] - 1) + 1
+                extents[noun.iterative] = min(passing, noun.shape[noun.iterative])
+            most = max(most, prod(extents))
+        return most
+
+    def groups(self) -> tuple[str, ...]:
+        """Names of the working Einsums in order."""
+        return tuple(self.facts.einsums)
+
+
+def _steps(architecture: Architecture, unit: str) -> tuple[Step, ...]:
+    found: list[Step] = []
+    for node in architecture.paths[unit][1:]:
+        if isinstance(node, Array):
+            found.extend(Step(axis=axis) for axis in node.axes)
+        elif isinstance(node, Memory):
+            found.append(Step(memory=node))
+    return tuple(found)
+
+
+def _weight(architecture: Architecture, memory: Memory) -> float:
+    """What a bit moved through a memory's port is worth avoiding: its energy (pJ), and much more where the port takes time."""
+    price = memory.read_pj.value if memory.read_pj is not None else 0.0
+    energy = price / memory.access_bits if memory.access_bits else price
+    if memory.interface_pj is not None:
+        energy += memory.interface_pj.value
+    rate = memory.read_bits_per_s
+    cycles = float(architecture.clock_hz / rate) / architecture.copies(memory.name) if rate else 0.0
+    return energy + _PRESSURE * cycles
