@@ -44,6 +44,8 @@ def expression_mask(
         raise InputError(f"the condition of {einsum.name} ties together more than {limit} points", "shrink the shape", einsum.place)
     known: dict[str, object] = dict(cascade.sizes)
     for axis, rank in enumerate(einsum.ranks):
+        if rank not in ranks:
+            continue
         known[rank] = np.arange(cascade.extents[rank], dtype=np.int64).reshape([-1 if at == axis else 1 for at in range(len(einsum.ranks))])
     return np.broadcast_to(np.asarray(evaluate(condition, known), dtype=bool), shape)
 
