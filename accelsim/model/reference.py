@@ -178,7 +178,7 @@ class Flow:
         if share == 1:
             return words
         tile = len(self.footprint.box(self.nest.first_tile(level)))
-        return words * int(tile * share) // tile if tile else words
+        return words * int(tile * share) // max(tile, 1)
 
 
 def _flow(

@@ -157,8 +157,12 @@ class Nest:
         return len(self.spatial(level))
 
     def whole(self) -> Tile:
-        """The tile before any loop."""
-        return {rank: (0, extent) for rank, extent in self.cascade.extents.items()}
+        """The tile before any loop: every rank whole, but no more than what all iterations of a loop together demand."""
+        tile = {rank: (0, extent) for rank, extent in self.cascade.extents.items()}
+        for step in self.steps:
+            for rank, (start, end) in step.demand(tile[step.rank]).items() if step and step.demand else ():
+                tile[rank] = (max(tile[rank][0], start), min(tile[rank][1], end))
+        return tile
 
     def size(self, tile: Tile) -> int:
         """How many points a tile has, masked ones included."""
@@ -300,17 +304,18 @@ def _demand(nest: Nest, rank: str, interval: Interval, inside: list[Nest], below
     if rank in nest.einsum.ranks:
         return {rank: interval}
     cascade, output = nest.cascade, nest.einsum.output
+    everything = {name: (0, extent) for name, extent in cascade.extents.items()}
     reads: list[tuple[Access, Tile, Tile]] = []
     for consumer in inside:
         if consumer.einsum.name != nest.einsum.name and consumer.einsum.name not in below:
             left = _demand(consumer, rank, interval, inside, (*below, nest.einsum.name))
-            reads += [(read, left, {**consumer.whole(), **left}) for read in consumer.einsum.reads if read.tensor == output.tensor]
+            reads += [(read, left, {**everything, **left}) for read in consumer.einsum.reads if read.tensor == output.tensor]
     restricted: Tile = {}
     for dimension, index in enumerate(cascade.index_maps(output)):
         if index is None or index.single_rank is None:
             continue
         if any(name in left for read, left, _ in reads for name in names(read.indices[dimension])):
             touched = {place - index.offset for read, _, tile in reads for place in _touched(cascade, read.indices[dimension], tile)}
-            touched &= set(range(cascade.extents[index.single_rank]))
-            restricted[index.single_rank] = (min(touched), max(touched) + 1) if touched else (0, 0)
+            start, end = (max(0, min(touched)), max(touched) + 1) if touched else (0, 0)
+            restricted[index.single_rank] = (start, max(start, min(cascade.extents[index.single_rank], end)))
     return restricted

@@ -57,12 +57,17 @@ class Group:
 
 @dataclass(frozen=True)
 class Problem:
-    """A cascade, how it may be fused, the ranks that must not be spread, and tensors of which the second may overwrite the first."""
+    """A cascade, how it may be fused, the ranks that must not be spread, and tensors of which the second may overwrite the first.
+
+    `apart`: two ranks of which only one may turn above a fuse, because each would restrict the same rank of a producer, and how often
+    that is the second.
+    """
 
     cascade: Cascade
     body: Group
     serial: tuple[str, ...] = ()
     in_place: tuple[str, str] | None = None
+    apart: tuple[tuple[str, str, int], ...] = ()
 
 
 def matmul(c: Choices) -> Problem:
@@ -222,7 +227,8 @@ def windows(c: Choices) -> Problem:
         sizes |= {"k": c.number(1, 2), "u": sizes["p"] + sizes["s"]}
         texts = ["T[u] = I[2*u + r] * F[r]", "S[p] = T[p + s] * G[s]", "O[k,p] = S[p] * T[p + 1] * H[k]"]
     names = ("T", "O") if kind < 2 else ("T", "S", "O")
-    return Problem(cascade("windows", texts, sizes), Group(names))
+    apart = (("p", "s", 0 if padding else 25), ("q", "t", 25))
+    return Problem(cascade("windows", texts, sizes), Group(names), apart=apart)
 
 
 def problem(c: Choices) -> Problem:

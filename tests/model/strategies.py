@@ -184,6 +184,9 @@ class Writer:
         spreadable = [rank for rank in turning if self.may_spread(rank, inside)]
         if len(inside) > len(group.members):  # what passes inside a member stays in one iteration of the loops above this group
             turning = spreadable
+        for first, second, percent in self.made.apart:
+            left_out = first if c.chance(percent) else second
+            turning = [rank for rank in turning if rank != left_out]
         shared = [tensor for tensor in cascade.tensors if state.holds(tensor)]
         for place in range(state.place, depth + 1):
             node = state.chain[place]
@@ -210,7 +213,7 @@ class Writer:
             loops = [loop for loop, _ in trunk]
             while last < len(trunk) and self.home_may_be_below(tensor, loops[last], inside, again):
                 last += 1
-            slots = [slot for slot in range(last + 1) if above[slot][1] >= 0]
+            slots = [slot for slot in range(last + 1) if above[slot][1] >= 0 and not self.between(tensor, loops[:slot], loops[slot:])]
             slot = slots[-1] if not slots or c.chance(60) else c.pick(slots)
             if any(self.reruns(tensor, loop) for loop in loops[:slot]):
                 recompute.append(tensor)
@@ -299,12 +302,18 @@ class Writer:
             return True
         if loop.rank in producer.ranks:
             return all(self.aligned(loop.rank, producer, consumer) for consumer in inside if consumer is not producer)
-        return again and isinstance(loop, For) and self.made.cascade.tensors[tensor].iterative is None
+        plain = producer.condition is None and self.made.cascade.tensors[tensor].iterative is None
+        return again and plain and isinstance(loop, For)
 
     def reruns(self, tensor: str, loop: Loop) -> bool:
         """Whether a loop above the home of a tensor makes its producer run again."""
         (producer,) = self.made.cascade.producers[tensor]
         return not isinstance(loop, Keep) and loop.rank not in producer.ranks
+
+    def between(self, tensor: str, outer: list[Loop], inner: list[Loop]) -> bool:
+        """Whether a home between these loops would stand between two over a rank that its producer lacks."""
+        ranks = {loop.rank for loop in outer if not isinstance(loop, Keep) and self.reruns(tensor, loop)}
+        return any(not isinstance(loop, Keep) and loop.rank in ranks for loop in inner)
 
     def overwritten(self, nodes: list[TreeNode]) -> list[TreeNode]:
         """The nodes, with a result in the space of its operand where both are held by one keep and that is allowed."""
