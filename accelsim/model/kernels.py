@@ -71,12 +71,12 @@ SUM, ONE, SHARE = 0, 1, 2  # what a spatial loop contributes: all its copies, it
 def rank_sum(loops, start, parent, child, rank, extent, prefix, above, fan, share, exclusive, sizes, work):  # type: ignore[no-untyped-def]
     """Sum over the first `prefix` time loops of a rank and over copies, the inner time loops at their first step.
 
-    `exclusive`: count only tiles that the inner loops do not cut (then first and last inner step share the tile), by size
-    if `sizes`, else 1 each. Works on (size, multiplicity) classes: uneven tiles add one class per loop.
-    work: int64[2, MAX_LOOPS] scratch.
+    `exclusive`: count only tiles that a copy holds through all inner steps, by size if `sizes`, else 1 each.
+    Works on classes (size at the first inner step, largest size at the others, multiplicity): uneven tiles add a class per loop,
+    and an inner copy keeps its tile if it is idle at the others. work: int64[3, MAX_LOOPS] scratch.
     """
-    size, many = work[0], work[1]
-    size[0], many[0] = extent, 1
+    size, other, many = work[0], work[1], work[2]
+    size[0], other[0], many[0] = extent, 0, 1
     classes = 1
     seen = 0
     for loop in range(start, child):
@@ -89,37 +89,45 @@ def rank_sum(loops, start, parent, child, rank, extent, prefix, above, fan, shar
             if seen > prefix:
                 expand = False
                 if exclusive:
-                    kept = 0
                     for k in range(classes):
-                        if size[k] <= tile:
-                            size[kept], many[kept] = size[k], many[k]
-                            kept += 1
-                    classes = kept
-                    continue
+                        if size[k] > tile:
+                            other[k] = max(min(tile, size[k] - tile), min(tile, other[k]))
         elif loop < parent:
             expand = above == SUM
         elif fan == ONE or (fan == SHARE and not exclusive and loops[loop, LOOP_SHARE] & share):
             expand = False
-        if expand:
-            full = 0
-            kept = 0
-            for k in range(classes):
-                pieces = size[k] // tile
-                rest = size[k] - pieces * tile
-                full += many[k] * pieces
-                if rest:
-                    size[kept], many[kept] = rest, many[k]
-                    kept += 1
-            if full:
-                size[kept], many[kept] = tile, full
-                kept += 1
-            classes = kept
-        else:
+        if not expand:
             for k in range(classes):
                 size[k] = min(size[k], tile)
+                other[k] = min(other[k], tile)
+            continue
+        full, kept, known = 0, 0, classes
+        for k in range(known):
+            whole, held, times = size[k], other[k], many[k]
+            busy = held // tile  # copies that have other tiles at other steps
+            if held - busy * tile:
+                mine = min(tile, whole - busy * tile)
+                if held - busy * tile < mine:  # written behind the classes still to be read
+                    size[classes], other[classes], many[classes] = mine, held - busy * tile, times
+                    classes += 1
+                busy += 1
+            left = max(0, whole - busy * tile)
+            pieces = left // tile
+            full += times * pieces
+            if left - pieces * tile:
+                size[kept], other[kept], many[kept] = left - pieces * tile, 0, times
+                kept += 1
+        for k in range(known, classes):
+            size[kept], other[kept], many[kept] = size[k], other[k], many[k]
+            kept += 1
+        if full:
+            size[kept], other[kept], many[kept] = tile, 0, full
+            kept += 1
+        classes = kept
     total = 0
     for k in range(classes):
-        total += many[k] * size[k] if sizes else many[k]
+        if other[k] == 0:
+            total += many[k] * size[k] if sizes else many[k]
     return total
 
 
@@ -260,7 +268,7 @@ def count(plan):  # type: ignore[no-untyped-def]
     (issues of the first copy; points of all visited tiles over all copies).
     """
     out = np.zeros((plan.boundaries.shape[0], 8), np.int64)
-    work = np.empty((2, MAX_LOOPS + 2), np.int64)
+    work = np.empty((3, 2 * MAX_LOOPS + 2), np.int64)
     state = np.zeros((3, 64), np.int64)
     most = 1
     for stream in range(plan.streams.shape[0]):

@@ -38,8 +38,10 @@ from accelsim.model.plan import (
     MULTICASTS,
     NAMED,
     RANK_EXTENT,
+    RANK_FACTOR,
     RANK_KIND,
     RANK_SOURCE,
+    RANK_WIDTH,
     RECOMPUTED,
     REDUCES,
     REPEATED,
@@ -56,14 +58,14 @@ SUM, ONE, SHARE = 0, 1, 2
 def positions(loops, start, parent, child, rank, row, prefix, above, fan, share, exclusive, sizes, low, high):  # type: ignore[no-untyped-def]
     """`kernels.rank_sum` with every tile listed as an interval: for clipped and derived ranks."""
     derived = row[RANK_KIND] == RETAINED or row[RANK_KIND] == RECOMPUTED
-    lows, highs = np.zeros(1, np.int64), np.zeros(1, np.int64)
+    lows, highs, others = np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
     highs[0] = row[RANK_SOURCE] if derived else row[RANK_EXTENT]
     seen = 0
     for loop in range(start, child):
         if loops[loop, LOOP_RANK] != rank:
             continue
         if derived and not loops[loop, LOOP_DERIVED]:
-            derive(lows, highs, row)
+            derive_listed(lows, highs, others, row)
             derived = False
         tile = loops[loop, LOOP_TILE]
         expand = True
@@ -74,7 +76,7 @@ def positions(loops, start, parent, child, rank, row, prefix, above, fan, share,
                 if exclusive:
                     for k in range(lows.shape[0]):
                         if highs[k] - lows[k] > tile:
-                            highs[k] = lows[k]
+                            others[k] = max(min(tile, highs[k] - lows[k] - tile), min(tile, others[k]))
         elif loop < parent:
             expand = above == SUM
         elif fan == ONE or (fan == SHARE and not exclusive and loops[loop, LOOP_SHARE] & share):
@@ -82,28 +84,40 @@ def positions(loops, start, parent, child, rank, row, prefix, above, fan, share,
         if not expand:
             for k in range(lows.shape[0]):
                 highs[k] = min(highs[k], lows[k] + tile)
+                others[k] = min(others[k], tile)
             continue
         pieces = 0
         for k in range(lows.shape[0]):
             pieces += max(0, (highs[k] - lows[k] + tile - 1) // tile)
         if pieces > MAX_POSITIONS:
             raise OverflowError("too many tiles to list")
-        new_lows, new_highs = np.empty(pieces, np.int64), np.empty(pieces, np.int64)
+        new_lows, new_highs, new_others = np.empty(pieces, np.int64), np.empty(pieces, np.int64), np.empty(pieces, np.int64)
         at = 0
         for k in range(lows.shape[0]):
             low_edge = lows[k]
             while low_edge < highs[k]:
                 new_lows[at], new_highs[at] = low_edge, min(low_edge + tile, highs[k])
+                new_others[at] = max(0, min(tile, others[k] - (low_edge - lows[k])))
                 low_edge += tile
                 at += 1
-        lows, highs = new_lows, new_highs
+        lows, highs, others = new_lows, new_highs, new_others
     if derived:
-        derive(lows, highs, row)
+        derive_listed(lows, highs, others, row)
     total = 0
     for k in range(lows.shape[0]):
-        if highs[k] > lows[k]:
+        if highs[k] > lows[k] and others[k] == 0:
             total += max(0, min(highs[k], high) - max(lows[k], low)) if sizes else 1
     return total
+
+
+@njit()
+def derive_listed(lows, highs, others, row):  # type: ignore[no-untyped-def]
+    """`derive`, with the size that the tile has at other steps."""
+    derive(lows, highs, row)
+    for k in range(others.shape[0]):
+        if others[k]:
+            reach = row[RANK_FACTOR] * (others[k] - 1) + max(row[RANK_FACTOR], row[RANK_WIDTH])
+            others[k] = min(row[RANK_EXTENT], reach)
 
 
 @njit()

@@ -280,8 +280,8 @@ class Lowering:
                 continue
             rank = positions.get(node.rank)
             if rank is None:
-                if node.rank in special:
-                    found = special[node.rank]
+                found = special.get(node.rank)
+                if node.rank in special and (found is not None or output not in keepers):
                     row = positions[found.rank] if found is not None else len(positions) + self._repeated(special).index(node.rank)
                     self.loops.append((row, node.tile, 1, 0, int(found is not None)))
                     identity.append(id(leaf))  # a derived loop is each Einsum's own
@@ -478,10 +478,12 @@ class Lowering:
 def tile_words(stream: Stream, loops: Iterable[Sequence[int]], facts: Facts, box: bool, ranks: Sequence[Sequence[int]] = ()) -> int:
     """Words of the first tile inside some loops (rows of Plan.loops); `ranks`: rows of Plan.ranks where loops are derived."""
     tiles = [(0, extent) for extent in facts.extents]
-    driven: dict[int, int] = {}
+    driven = {
+        rank: row[p.RANK_SOURCE] for rank, row in enumerate(ranks[: len(tiles)]) if row[p.RANK_KIND] in (p.RETAINED, p.RECOMPUTED)
+    }
     for rank, tile, _, _, derived in loops:
         if derived:
-            driven[rank] = min(tile, driven.get(rank, ranks[rank][p.RANK_SOURCE]))
+            driven[rank] = min(tile, driven[rank])
     for rank, size in driven.items():
         extent, _, _, factor, offset, width = ranks[rank]
         tiles[rank] = (max(0, offset), max(0, offset, min(extent, factor * (size - 1) + offset + width)))

@@ -125,14 +125,14 @@ def _staged(program: Program, fuse: Fuse, above: tuple[For | Spatial, ...], load
     """A barrier after every stage; transfers are not staged. Stages are compared on totals over the run."""
     names = leaves(fuse)
     for branch in fuse.branches:
-        if isinstance(branch[-1], Fuse):
-            raise IllegalMapping("a staged fuse has a fuse inside", "stage single Einsums, or pipeline the inner fuse", fuse.place)
+        if isinstance(branch[-1], Fuse) and branch[-1].schedule != "pipelined":
+            raise IllegalMapping(f"a staged fuse has a {branch[-1].schedule} one inside", "pipeline the inner fuse", branch[-1].place)
     stages = [stage.einsums + stage.previous for stage in fuse.stages] or _levels(program.cascade, list(names))
     listed = [name for stage in stages for name in stage]
     if sorted(listed) != sorted(names):
         raise IllegalMapping("the stages do not list every Einsum of the fuse once", "name each of " + ", ".join(names), fuse.place)
     count = iterations(program.cascade, above)
-    total, latencies = 0, 0
+    total = 0
     limits = _totals(names, loads)
     for stage in stages:
         busy: dict[str, int] = {}
@@ -143,10 +143,8 @@ def _staged(program: Program, fuse: Fuse, above: tuple[For | Spatial, ...], load
             latest = max(latest, busy[load.unit] + load.latency * count)
         longest = max(busy.values())
         total += max(longest, latest)
-        latencies += max(0, latest - longest)
     limits[("stages", DEPENDENCE)] = total
     steady = max(limits.values())
-    del latencies
     return Timing(steady, 0, 0, dict.fromkeys(names, 0), limits)
 
 
