@@ -12,6 +12,9 @@ from accelsim.mapping.walk import Row, Walk
 
 def unknown_names(walked: Walk, target: Machine) -> Iterator[IllegalMapping]:
     """One problem for every name that means nothing, every tile that is too large, every Einsum missing or mapped twice."""
+    if _is_open(walked.top):
+        yield IllegalMapping("a branch of the tree ends without an Einsum", "end every list of nodes in one leaf or fuse")
+        return
     mapped: set[str] = set()
     for row in walked.rows:
         node = row.node
@@ -29,6 +32,14 @@ def unknown_names(walked: Walk, target: Machine) -> Iterator[IllegalMapping]:
     for name in walked.facts.einsums:
         if name not in mapped:
             yield IllegalMapping(f"{name} is not mapped", f"write {{einsum: {name}, unit: …}} where it should run")
+
+
+def _is_open(rows: tuple[Row, ...]) -> bool:
+    """Whether a list of nodes, or a branch in it, does not end in a leaf or a fuse."""
+    if not rows or not isinstance(rows[-1].node, (Leaf, Fuse)):
+        return True
+    end = rows[-1]
+    return isinstance(end.node, Fuse) and (not end.branches or any(_is_open(branch) for branch in end.branches))
 
 
 def _keep(node: Keep, walked: Walk, target: Machine) -> Iterator[IllegalMapping]:

@@ -14,17 +14,21 @@ from itertools import product
 
 import pytest
 
+from accelsim.errors import InputError
 from accelsim.hardware.architecture import Architecture, Array, Axis, Memory
 from accelsim.mapping.legality import problems
-from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Mapping, TreeNode
+from accelsim.mapping.occupancy import occupancy
+from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode
 from accelsim.mapping.tree import Held as H
 from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Cascade, Einsum
 from accelsim.workload.expression import Access, IndexMap
-from tests.mapping.machines import unit
+from tests.mapping.machines import machine, softmax, unit
+from tests.mapping.machines import mapping as machine_mapping
 
 UNIT = unit("U", "mac", "add", "sub", "mul", "exp", "max", "div")
 MACHINE = Architecture("one", Memory("M", feeds=(Array("a", (Axis("x", 8),), feeds=(UNIT,)),)), Fraction(1))
+TOY = machine(register_bits=1 << 20)
 SHAPES = {"m": 4, "n": 3, "k": 3, "p": 4, "i": 3, "t": 4}
 CASCADES = {
     "chain": "T[m,n] = A[m,k] * B[k,n]; S[m,n] = exp(T[m,n]); Z[m,p] = S[m,n] * C[n,p]",
@@ -130,3 +134,54 @@ def test_legal_mappings_read_only_what_is_there_and_illegal_ones_do_not(name: st
         assert bool(found) == bool(broken) or early, f"{mapping}\n{[str(problem) for problem in found]}\n{broken}"
         legal, illegal = legal + (not found), illegal + bool(found)
     assert legal > 20 and illegal > 20, (legal, illegal)
+
+
+WORDS = ["Q", "QK", "GM", "SN", "SD", "A", "m", "p", "e", "DRAM", "Buffer", "Reg", "Side", "PE", "V", "S", "x", "y", "nonsense"]
+
+
+def _any_nodes(rng: random.Random, depth: int) -> tuple[TreeNode, ...]:
+    nodes: list[TreeNode] = []
+    for _ in range(rng.randrange(4)):
+        kind, held = rng.randrange(3), rng.sample(WORDS, 2)
+        nodes.append(
+            For(rng.choice(WORDS), rng.randrange(0, 9))
+            if kind == 0
+            else Spatial(rng.choice(WORDS), rng.choice(WORDS), rng.randrange(0, 9))
+            if kind == 1
+            else Keep(rng.choice(WORDS), tuple(H(name, in_place=tuple(rng.sample(WORDS, rng.randrange(2)))) for name in held))
+        )
+    if depth and rng.random() < 0.6:
+        branches = tuple(_any_nodes(rng, depth - 1) for _ in range(rng.randrange(4)))
+        nodes.append(Fuse(rng.choice(["sequential", "staged", "pipelined"]), branches, recompute=("QK",) if rng.random() < 0.2 else ()))
+    elif rng.random() < 0.95:
+        nodes.append(Leaf(rng.choice(WORDS), rng.choice(WORDS), tuple(node for node in nodes if isinstance(node, (For, Keep)))[:1]))
+    return tuple(nodes)
+
+
+def test_any_tree_of_any_words_is_answered_with_problems() -> None:
+    rng = random.Random(11)
+    made = softmax()
+    for _ in range(2000):
+        assert problems(made, TOY, Mapping("t", _any_nodes(rng, 3)))
+
+
+def test_damage_to_a_legal_tree_is_answered_with_problems_or_a_legal_tree() -> None:
+    text = (
+        "- keep DRAM: [Q, K, A]\n- for p: 2\n- keep Buffer: [QK, GM, SN, SD]\n- fuse sequential:\n"
+        "  - {einsum: QK, unit: PE, loops: [for m: 4, spatial x m: 1, keep Reg: [Q], for e: 1]}\n"
+        "  - {einsum: GM, unit: V, loops: [for m: 2]}\n"
+        "  - {einsum: SN, unit: V, loops: [for m: 2]}\n  - {einsum: SD, unit: V, loops: [for m: 2]}\n  - {einsum: A, unit: V}\n"
+    )
+    made, rng, words = softmax(), random.Random(5), re.findall(r"\w+", text)
+    assert problems(made, TOY, machine_mapping(text, made)) == []
+    for _ in range(2000):
+        damaged = text
+        for _ in range(rng.randint(1, 2)):
+            spots = list(re.finditer(r"\w+", damaged))
+            spot = rng.choice(spots)
+            damaged = damaged[: spot.start()] + rng.choice(words) + damaged[spot.end() :]
+        try:
+            mapping = machine_mapping(damaged, made)
+        except InputError:
+            continue
+        assert problems(made, TOY, mapping) or occupancy(made, TOY, mapping)
