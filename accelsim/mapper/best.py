@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from accelsim.errors import IllegalMapping, InputError, did_you_mean
 from accelsim.hardware.architecture import Architecture
+from accelsim.mapper.bound import least_cycles, least_transfer
 from accelsim.mapper.build import build
 from accelsim.mapper.climb import Climb, Point
 from accelsim.mapper.objectives import OBJECTIVES, Objective, key
@@ -24,7 +25,8 @@ from accelsim.workload.cascade import Cascade
 _STARTS = 60
 _REFINED = 2
 _STEPS = 120
-_NEAR = 1.05  # a fused mapping this close to the bound is not cut into parts
+_CLOSE = 1.02  # one this close is not sought from further starts
+_NEAR = 1.1  # a fused mapping this close to the bound is not cut into parts
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +87,10 @@ class _Search:
         self.tell(f"fusing {len(names)} Einsums" if len(names) > 1 else "mapping one Einsum")
         whole = self._solve(names, _STARTS, _STEPS)
         candidates = [] if whole is None else [[whole]]
-        floor = float(self.evaluator.bounds()["min_cycles"])
+        floor = max(float(self.evaluator.bounds()["min_cycles"]), least_cycles(self.scope) * (1 - 1e-9))
         if len(names) > 1 and (whole is None or whole.point.evaluation.cycles > _NEAR * floor):
-            candidates.append(self._cut(names))
+            latency = self.objective.name == "latency"
+            candidates.append(self._cut(names, whole.point.evaluation.cycles if whole is not None and latency else float("inf")))
         best: Evaluation | None = None
         for pieces in candidates:
             evaluation = self._composed(pieces)
@@ -109,10 +112,14 @@ class _Search:
     def _solve(self, names: Sequence[str], starts: int, steps: int) -> _Piece | None:
         """The best design of some consecutive Einsums under one set of shared loops."""
         cascade = part(self.cascade, names)
+        floor = least_cycles(Scope(cascade, self.architecture)) if len(names) > 1 else 0.0
         climb = Climb(cascade, self.architecture, self.objective, self.counting, self.tell)
         rng = random.Random(f"{self.seed} {' '.join(names)}")
         found = climb.starts(starts)
-        refined = [climb.refine(point, steps, rng) for point in found[:_REFINED]]
+        refined: list[Point] = []
+        for point in found[:_REFINED]:
+            if not refined or refined[0].evaluation.cycles > _CLOSE * floor:
+                refined.append(climb.refine(point, steps, rng))
         self.evaluated += climb.evaluated
         self.refusal = self.refusal or climb.refusal
         if not refined:
@@ -120,13 +127,19 @@ class _Search:
         best = min(refined, key=lambda point: point.key)
         return _Piece(tuple(names), best.design, best)
 
-    def _cut(self, names: tuple[str, ...]) -> list[_Piece]:
-        """The best way to run consecutive parts one after the other: dynamic programming over where to cut."""
-        best: list[tuple[float, float, list[_Piece]] | None] = [(0.0, 0.0, [])] + [None] * len(names)
-        for end in range(1, len(names) + 1):
+    def _cut(self, names: tuple[str, ...], limit: float) -> list[_Piece]:
+        """The best way to run consecutive parts one after the other: dynamic programming over where to cut.
+
+        `limit`: latency already reached; parts whose bounds cannot stay below it are not searched.
+        """
+        count = len(names)
+        floors = {(i, j): self._floor(names[i:j]) for i in range(count) for j in range(i + 1, count + 1)}
+        rest = [0.0 if i == count else floors[i, count] for i in range(count + 1)]
+        best: list[tuple[float, float, float, list[_Piece]] | None] = [(0.0, 0.0, 0.0, [])] + [None] * count
+        for end in range(1, count + 1):
             for start in range(end - 1, -1, -1):
                 before = best[start]
-                if before is None or (start == 0 and end == len(names)):
+                if before is None or (start == 0 and end == count) or before[2] + floors[start, end] + rest[end] > limit:
                     continue
                 piece = self._solve(names[start:end], 12, 24)
                 if piece is None:
@@ -134,10 +147,16 @@ class _Search:
                 value, energy = before[0] + piece.point.key[0], before[1] + piece.point.key[1]
                 known = best[end]
                 if known is None or (value, energy) < known[:2]:
-                    best[end] = (value, energy, [*before[2], piece])
+                    cycles = before[2] + piece.point.evaluation.cycles
+                    best[end] = (value, energy, cycles, [*before[3], piece])
             self.tell(f"parts up to {names[end - 1]}, {self.evaluated} mappings")
-        final = best[len(names)]
-        return [] if final is None else final[2]
+        final = best[count]
+        return [] if final is None else final[3]
+
+    def _floor(self, names: Sequence[str]) -> float:
+        """Cycles that consecutive Einsums run as a part cannot go below."""
+        cascade = part(self.cascade, names)
+        return max(least_cycles(Scope(cascade, self.architecture)), least_transfer(cascade, self.architecture))
 
     def _composed(self, pieces: list[_Piece]) -> Evaluation | None:
         if not pieces:
@@ -155,4 +174,5 @@ class _Search:
         if isinstance(self.refusal, InputError):
             return self.refusal
         reason = f": {self.refusal}" if self.refusal is not None else ""
-        return IllegalMapping(f"no legal mapping of {self.cascade.name} on {self.architecture.name} was found{reason}", "enlarge the memory")
+        what = f"no legal mapping of {self.cascade.name} on {self.architecture.name} was found{reason}"
+        return IllegalMapping(what, "enlarge the memory that is too small")

@@ -86,7 +86,8 @@ class Placer:
         return low, high
 
     def _bits(self, tensor: str, position: int) -> float:
-        return self.scope.words(tensor, self.left[position], self.users, self.left[-1]) * self.scope.bits[tensor] * self.copies.get(tensor, 1)
+        words = self.scope.words(tensor, self.left[position], self.users, self.left[-1])
+        return words * self.scope.bits[tensor] * self.copies.get(tensor, 1)
 
     def _place_internal(self, tensor: str) -> None:
         limit = self.limit(tensor)

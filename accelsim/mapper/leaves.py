@@ -56,7 +56,7 @@ def planned(scope: Scope, spreader: Spreader, names: Sequence[str], design: Desi
     for name in names:
         units = [own[name].unit] if name in own else scope.units_below(design.home, name)
         chosen = own[name].spread if name in own else 0
-        costs = {}
+        costs: dict[str, float] = {}
         for unit in units:
             spread = _spread(spreader, name, design.home, unit, left, chosen)
             costs[unit] = often[name] * spread.steps * scope.able[name][unit]
@@ -66,10 +66,10 @@ def planned(scope: Scope, spreader: Spreader, names: Sequence[str], design: Desi
     else:
         units_chosen = balance(options)
     found = []
-    for name, unit, costs in zip(names, units_chosen, options, strict=True):
+    for name, unit, known in zip(names, units_chosen, options, strict=True):
         leaf = own.get(name) or LeafDesign(unit)
         spread = _spread(spreader, name, design.home, unit, left, leaf.spread)
-        found.append(PlannedLeaf(name, unit, _loops(scope, name, unit, left, spread, leaf), costs[unit]))
+        found.append(PlannedLeaf(name, unit, _loops(scope, name, unit, left, spread, leaf), known[unit]))
     return tuple(found)
 
 

@@ -43,6 +43,8 @@ class Scope:
         self.depth = {name: depth for depth, name in enumerate(architecture.memories)}
         self.weight = {name: _weight(architecture, memory) for name, memory in architecture.memories.items()}
         self.carried = self._carried()
+        self._sizing = {name: tuple(sorted(ranks)) for name, ranks in self.facts.indexing.items()}
+        self._words: dict[tuple[str, frozenset[str], tuple[int, ...], int | None], int] = {}
         self.rank_of = {name: self.facts.recurrence(tensor) or "" for name, tensor in cascade.tensors.items()}
 
     def _able(self, einsum: Einsum) -> dict[str, float]:
@@ -53,7 +55,8 @@ class Scope:
             if covering is not None:
                 found[name] = float(sum(count * unit.operations[primitive].cycles for primitive, count in covering.items()))
         if not found:
-            lacking = ", ".join(f"{name} has no '{missing_primitive(einsum, unit.operations)}'" for name, unit in self.architecture.units.items())
+            units = self.architecture.units.items()
+            lacking = ", ".join(f"{name} has no '{missing_primitive(einsum, unit.operations)}'" for name, unit in units)
             raise IllegalMapping(
                 f"no unit of {self.architecture.name} can execute {einsum.name}: {lacking}", "give a unit the primitive", einsum.place
             )
@@ -111,6 +114,14 @@ class Scope:
 
         `left`: tile sizes at the keep; `body`: those at the fuse, which say how many slices pass between Einsums at once.
         """
+        ranks = self._sizing[tensor]
+        known = (tensor, users, tuple([left[rank] for rank in ranks]), body.get(self.rank_of[tensor]))
+        most = self._words.get(known)
+        if most is None:
+            most = self._words[known] = self._counted(tensor, left, users, body)
+        return most
+
+    def _counted(self, tensor: str, left: Dict[str, int], users: frozenset[str], body: Dict[str, int]) -> int:
         noun = self.cascade.tensors[tensor]
         most = 1
         for use in self.facts.uses[tensor]:

@@ -45,7 +45,8 @@ def shared_ranks(scope: Scope) -> Shared:
         before = tuple(For(rank, 1) for rank in single)
         if not single:
             return Shared((), ())
-        free = [rank for rank in ranks if rank not in single and _allowed(scope, (For(rank, -(-scope.cascade.extents[rank] // 2)), *before))]
+        extents = scope.cascade.extents
+        free = [rank for rank in ranks if rank not in single and _allowed(scope, (For(rank, -(-extents[rank] // 2)), *before))]
     return Shared(tuple(free), tuple(single))
 
 
