@@ -145,6 +145,9 @@ def _held(item: Item, names: Dict[str, int | Fraction]) -> Held:
     share = Fraction(1)
     if "fraction" in keys:
         found = fraction(keys["fraction"].text("fraction"))
+        if found is None and isinstance(keys["fraction"].value, str):
+            number = _number(keys["fraction"], "fraction", names)
+            found = Fraction(number) if 0 <= number <= 1 else None
         if found is None:
             raise keys["fraction"].error(f"fraction must lie between 0 and 1, not {keys['fraction'].value}", "write 0.5 or 1/2")
         share = found

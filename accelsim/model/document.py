@@ -105,6 +105,7 @@ def _einsums(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
             "operations": {primitive: int(counts.operations[name] * times) for primitive, times in cover.items()},
             "points": counts.operations[name],
             "masked": counts.masked[name],
+            "issues": counts.issues[name],
             "busy_cycles": number(evaluator.clock.cycles(evaluation.loads[name].busy)),
             "energy_pj": evaluation.by_einsum[name],
             "tensors": {},
