@@ -123,6 +123,12 @@ class Facts:
         }
 
     @cached_property
+    def passing(self) -> frozenset[str]:
+        """Tensors that only pass between Einsums: no inputs, no outputs, nothing that lasts from slice to slice."""
+        tensors = self.cascade.tensors.values()
+        return frozenset(noun.name for noun in tensors if not (noun.is_input or noun.is_output or noun.iterative is not None))
+
+    @cached_property
     def bits(self) -> dict[str, tuple[int | Fraction, int | Fraction]]:
         """Bits per word of every tensor, final and partial; whole numbers as int."""
         return {name: (_whole(tensor.final.bits), _whole(tensor.partial.bits)) for name, tensor in self.cascade.tensors.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 
 from accelsim.errors import IllegalMapping, did_you_mean
 from accelsim.hardware.architecture import Architecture
@@ -10,6 +11,7 @@ from accelsim.mapping.dependence import Homes, broken_dependences
 from accelsim.mapping.facts import Facts, facts
 from accelsim.mapping.machine import Machine, machine
 from accelsim.mapping.occupancy import misfits
+from accelsim.mapping.steps import broken_overwriting, broken_recurrences, broken_stages
 from accelsim.mapping.tree import For, Keep, Leaf, Mapping, Spatial
 from accelsim.mapping.unknown import unknown_names
 from accelsim.mapping.walk import Row, Walk, walk
@@ -56,7 +58,7 @@ def _problems(cascade: Cascade, architecture: Architecture, mapping: Mapping) ->
     if found:
         return
     homes = Homes(walked, keepers)
-    for problem in broken_dependences(homes):
+    for problem in chain(broken_dependences(homes), broken_recurrences(homes), broken_overwriting(homes), broken_stages(homes)):
         found = True
         yield problem
     if not found:
@@ -82,7 +84,7 @@ def _path(walked: Walk, number: int, target: Machine, keepers: Keepers) -> Itera
     for position, row in enumerate(path):
         node = row.node
         if isinstance(node, Keep):
-            mine = [tensor for held in node.held for tensor in (held.tensor, *held.in_place) if tensor in kept]
+            mine = [tensor for tensor in row.kept if tensor in kept]
             if not mine:
                 continue
             depth = depths.get(node.memory)
@@ -163,7 +165,7 @@ def _kept(known: Facts, leaf: Leaf, kept: dict[str, list[int]], path: tuple[Row,
             what = f"{tensor} is {kind} of the cascade, but its outermost keep above {leaf.einsum} is {home.memory}"
             yield IllegalMapping(what, f"keep {tensor} in {root} above it", home.place)
         for held in home.held:
-            if (tensor == held.tensor or tensor in held.in_place) and held.fraction < 1:
+            if held.fraction.denominator != 1 and (tensor == held.tensor or tensor in held.in_place):
                 what = f"{home.memory} keeps {held.fraction} of {tensor}, and no keep outside it holds the rest"
                 yield IllegalMapping(what, f"keep {tensor} in a memory further out, or keep all of it", home.place)
 
@@ -172,13 +174,12 @@ def _useless(walked: Walk) -> Iterator[IllegalMapping]:
     """Loops and keeps that no Einsum below them has anything to do with."""
     known, names = walked.facts, [leaf.einsum for leaf in walked.leaves]
     for row in walked.rows:
-        node, below = row.node, names[row.first : row.last]
+        node = row.node
+        below = names if row.last - row.first == len(names) else names[row.first : row.last]
         if isinstance(node, Keep):
-            touched = {tensor for name in below for tensor in known.mentions[name]}
-            for held in node.held:
-                for tensor in (held.tensor, *held.in_place):
-                    if tensor not in touched:
-                        yield IllegalMapping(f"{node.memory} keeps {tensor}, which no Einsum below touches", "remove it", node.place)
+            for tensor in row.kept:
+                if not any(tensor in known.mentions[name] for name in below):
+                    yield IllegalMapping(f"{node.memory} keeps {tensor}, which no Einsum below touches", "remove it", node.place)
         elif isinstance(node, (For, Spatial)) and not any(node.rank in known.ranks[name] for name in below):
             ranks = sorted({rank for name in below for rank in known.ranks[name]})
             if not _is_own(walked, row):

@@ -45,10 +45,9 @@ def occupancy(cascade: Cascade, architecture: Architecture, mapping: Mapping) ->
     for leaf, path in zip(walked.leaves, walked.paths, strict=True):
         kept: dict[str, list[int]] = {tensor: [] for tensor in walked.facts.touched[leaf.einsum]}
         for position, row in enumerate(path):
-            for held in row.node.held if isinstance(row.node, Keep) else ():
-                for tensor in (held.tensor, *held.in_place):
-                    if tensor in kept:
-                        kept[tensor].append(position)
+            for tensor in row.kept:
+                if tensor in kept:
+                    kept[tensor].append(position)
         keepers.append(kept)
     return peak_bits(Homes(walked, keepers), architecture)
 
@@ -115,8 +114,7 @@ class _Occupancy:
             touching = [numbers[use.einsum] for tensor in tensors for use in known.uses[tensor]]
             inside = [number for number in touching if row.first <= number < row.last]
             span = (min(inside), max(inside))
-        nouns = [known.cascade.tensors[tensor] for tensor in tensors]
-        passing = not any(noun.is_input or noun.is_output or noun.iterative is not None for noun in nouns)
+        passing = known.passing.issuperset(tensors)
         assert isinstance(row.node, Keep)
         bits = held_bits(self.homes, self.architecture, row, held)
         return Kept(row, held, row.node.memory, bits, *span, passing)

@@ -7,7 +7,7 @@ from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 
 from accelsim.mapping.facts import Facts
-from accelsim.mapping.tree import For, Fuse, Leaf, Mapping, Spatial, TreeNode
+from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode
 
 
 @dataclass(slots=True, eq=False)
@@ -17,7 +17,7 @@ class Row:
     `above`: rows from outside in. `first`, `last`: the leaves below are number `first` up to but not including `last`.
     `left`: size of the tile of every rank that the loops above leave, by name; `derived`: for Einsums that loops over other
     Einsums' ranks restrict, the sizes of their own ranks. `trips`: of a loop over a whole tile (1 for others).
-    `branches`: of a fuse, the rows of each branch.
+    `branches`: of a fuse, the rows of each branch; of a leaf, its own loops. `kept`: the tensors of a keep.
     """
 
     node: TreeNode
@@ -28,6 +28,7 @@ class Row:
     last: int = 0
     trips: int = 1
     branches: tuple[tuple[Row, ...], ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -93,7 +94,9 @@ def _rows(
         rows.append(row)
         found.rows.append(row)
         above = (*above, row)
-        if isinstance(node, (For, Spatial)):
+        if isinstance(node, Keep):
+            row.kept = tuple(tensor for held in node.held for tensor in (held.tensor, *held.in_place))
+        elif isinstance(node, (For, Spatial)):
             left = _enter(row, node)
             if isinstance(node, For) and found.facts.renames and row.trips > 1 and isinstance(nodes[-1], Fuse):
                 derived = _derive(found.facts, node, row.left.get(node.rank, node.tile), derived, below)

@@ -185,3 +185,12 @@ def test_damage_to_a_legal_tree_is_answered_with_problems_or_a_legal_tree() -> N
         except InputError:
             continue
         assert problems(made, TOY, mapping) or occupancy(made, TOY, mapping)
+
+
+def test_random_triples_that_are_legal_by_construction_break_no_rule_but_idle_keeps() -> None:
+    from tests.model.strategies import seeded_triples
+
+    for made, target, mapping, _ in seeded_triples(3, 200):
+        found = [str(problem) for problem in problems(made, target, mapping)]
+        assert all("which no Einsum below touches" in problem for problem in found), (mapping, found)
+        assert found or occupancy(made, target, mapping)
