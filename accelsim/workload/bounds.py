@@ -11,7 +11,7 @@ from accelsim.workload.cascade import Cascade, Einsum, Tensor
 from accelsim.workload.conditions import affine, surviving_points
 from accelsim.workload.expression import Access, IndexMap, names
 from accelsim.workload.operators import needed_primitives
-from accelsim.workload.points import count_points
+from accelsim.workload.points import check_magnitude, count_points
 from accelsim.workload.ranges import Inequality
 
 MOST_PROJECTED = 2**22
@@ -144,6 +144,7 @@ def _projected(box: Mapping[str, int], others: Mapping[str, int], known: tuple[I
     """Points of `box` for which some point of `others` satisfies all inequalities; a lower bound beyond 2**22 combinations."""
     import numpy as np
 
+    check_magnitude({**box, **others}, known)
     inner = max(others, key=lambda rank: others[rank], default=None)
     sampled = {rank: np.arange(extent, dtype=np.int64) for rank, extent in others.items() if rank != inner}
     room = max(1, 2**22 // math.prod(box.values()))

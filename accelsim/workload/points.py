@@ -27,6 +27,7 @@ def count_points(box: Mapping[str, int], known: Sequence[Inequality]) -> int:
     free = math.prod(extent for rank, extent in box.items() if rank not in constrained)
     if not constrained:
         return free if all(part.bound >= 0 for part in known) else 0
+    check_magnitude(box, known)
     inner = max(constrained, key=lambda rank: box[rank])
     outer = [rank for rank in constrained if rank != inner]
     grid = math.prod(box[rank] for rank in outer)
@@ -53,6 +54,13 @@ def count_points(box: Mapping[str, int], known: Sequence[Inequality]) -> int:
         else:
             high = np.where(left >= 0, high, -1)
     return int(np.maximum(high - low + 1, 0).sum()) * free
+
+
+def check_magnitude(box: Mapping[str, int], known: Sequence[Inequality]) -> None:
+    """An InputError if the terms of an inequality leave 64-bit integers somewhere in a box."""
+    for part in known:
+        if abs(part.bound) + sum(abs(value) * box.get(rank, 1) for rank, value in part.terms) >= 2**62:
+            raise InputError("a condition or an index is beyond 64 bits", "shrink the shape or its constants")
 
 
 def index_extremes(

@@ -102,3 +102,8 @@ def test_condition_on_data_has_no_mask() -> None:
     with pytest.raises(InputError, match=r"w:1:1: the condition of Z reads B, so only its data can tell"):
         condition_mask(made, made.work[0])
     assert surviving_points(made, made.work[0]) is None
+
+
+def test_condition_beyond_64_bits_is_refused() -> None:
+    with pytest.raises(InputError, match="a condition or an index is beyond 64 bits; shrink the shape or its constants"):
+        count_points({"a": 2**40, "b": 3}, [Inequality((("a", 2**40), ("b", 1)), 5)])
