@@ -134,8 +134,12 @@ def check_(arguments: Arguments) -> int:
     workload = _resolve(arguments.workload, WORKLOAD) if arguments.workload else None
     machine = _resolve(arguments.arch, MACHINE) if arguments.arch else None
     found = check(path, kind, _settings(arguments), workload, machine)
-    document = {"schema": "accelsim/check/1", "file": str(path), "kind": found.kind, "name": found.name, "says": found.says}
-    return _give(arguments, document, lambda: print(f"{path}: the {found.kind} {found.name} is right\n{found.says}"))
+    document = {"schema": "accelsim/check/1", "file": arguments.file, "kind": found.kind, "name": found.name, "says": found.says}
+
+    def blocks(document: dict[str, str]) -> Any:
+        yield f"{document['file']}: the {document['kind']} {document['name']} is right\n{document['says']}"
+
+    return _give_blocks(arguments, document, blocks)
 
 
 def passes_(arguments: Arguments) -> int:

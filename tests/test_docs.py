@@ -25,6 +25,7 @@ PAGES = [path for path in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SECONDS = re.compile(r"\b\d+(\.\d+)? s\b")
 PROMPT = "$ accelsim"
+HINT = "prints something else now; if it is right, put it in with ACCELSIM_REWRITE=1 and read the diff:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,15 @@ def _timeless(line: str) -> str:
     return SECONDS.sub("T s", line.rstrip())
 
 
+def _shortened(printed: tuple[str, ...], before: tuple[str, ...]) -> tuple[str, ...]:
+    """Printed lines left out where the page left lines out before."""
+    dots = [at for at, line in enumerate(before) if line.strip() == "…"]
+    if len(dots) != 1 or len(printed) < len(before):
+        return printed
+    tail = len(before) - 1 - dots[0]
+    return (*printed[: dots[0]], "…", *printed[len(printed) - tail :])
+
+
 def execute(line: str) -> tuple[int, tuple[str, ...]]:
     """Exit code and printed lines of a command; a comment after it is dropped."""
     out = io.StringIO()
@@ -86,6 +96,8 @@ def test_every_command_of_a_page_prints_what_the_page_shows(page: Path, folder: 
     for kind, block in BLOCK.findall(text):
         if block.startswith("# file: "):
             (folder / block.splitlines()[0].removeprefix("# file: ").strip()).write_text(block, encoding="utf-8")
+        if kind == "python" and page.name == "README.md":
+            exec(compile(block, page.name, "exec"), {})
         if kind != "sh":
             continue
         new = block
@@ -93,10 +105,11 @@ def test_every_command_of_a_page_prints_what_the_page_shows(page: Path, folder: 
             code, printed = execute(command.line)
             if os.environ.get("ACCELSIM_REWRITE"):
                 if command.prints and not matches(command.prints, printed):
-                    new = new.replace("\n".join((command.line, *command.prints)), "\n".join((command.line, *printed)))
+                    shown = "\n".join((command.line, *_shortened(printed, command.prints)))
+                    new = new.replace("\n".join((command.line, *command.prints)), shown)
                 continue
             if command.prints:
-                assert matches(command.prints, printed), f"{command.line}\nprinted\n" + "\n".join(printed)
+                assert matches(command.prints, printed), f"{command.line}\n{HINT}\n" + "\n".join(printed)
             else:
                 assert code == 0, f"{command.line}\nprinted\n" + "\n".join(printed)
         rewritten = rewritten.replace(block, new)

@@ -54,7 +54,9 @@ def _limits(evaluation: Document) -> Text:
     from rich.text import Text
 
     workload, machine, mapping = (str(evaluation[key]) for key in ("workload", "architecture", "mapping"))
-    text = Text.assemble((workload, "bold"), " on ", (machine, "bold"), f", mapping '{mapping}'")
+    text = Text.assemble((workload, "bold"), " on ", (machine, "bold"))
+    if mapping != f"{workload} on {machine}":
+        text.append(f", mapping '{mapping}'")
     limits = evaluation.get("limits")
     if limits:
         text.append("\n\nLimited by ", "bold").append(limits["resource"], "bold red").append(f", {limits['kind']}, ")

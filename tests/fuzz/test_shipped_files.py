@@ -14,6 +14,7 @@ import random
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
@@ -21,6 +22,7 @@ import pytest
 
 from accelsim.cli import main
 from accelsim.io.catalogue import KINDS, MACHINE, MAPPING, WORKLOAD, Kind, shipped
+from accelsim.io.source import load, plain
 from tests.fuzz.mutations import mutate
 
 FILES = [(kind, path) for kind in KINDS for path in shipped(kind).values()]
@@ -70,16 +72,42 @@ def assert_answered(arguments: tuple[str, ...], path: Path, what: str) -> None:
     assert seconds < CPU_SECONDS, f"{seconds:.1f} s: {shown}"
 
 
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """A workload and a machine, by name, for which a shipped mapping is legal, and the shape for which it is."""
+
+    workload: str
+    machine: str
+    shape: tuple[str, ...]
+
+    def evaluate(self, mapping: Path, workload: Path | None = None, machine: Path | None = None) -> tuple[str, ...]:
+        """The command that evaluates a mapping, with other files in their places where given."""
+        work, arch = str(workload or self.workload), str(machine or self.machine)
+        return ("evaluate", work, "--arch", arch, "--mapping", str(mapping), "-q", *self.settings)
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The shape as settings of the command line."""
+        return tuple(word for setting in self.shape for word in ("--set", setting))
+
+
 @functools.cache
-def companions(path: Path) -> tuple[str, str] | None:
-    """A workload and a machine for which a shipped mapping is legal, those of the most alike names first."""
+def companions(path: Path) -> Companions | None:
+    """What a shipped mapping is legal for: files of the most alike names first, their own shape before a smaller one."""
     pairs = [(workload, machine) for workload in shipped(WORKLOAD) for machine in shipped(MACHINE)]
     pairs.sort(key=lambda pair: -difflib.SequenceMatcher(None, "-".join(pair), path.stem).ratio())
-    return next((pair for pair in pairs if answer(*_check(path, *pair))[0] == 0), None)
+    for most in (None, 512):
+        for workload, machine in pairs:
+            found = Companions(workload, machine, _smaller(workload, most))
+            if answer("check", str(path), "--workload", workload, "--arch", machine, "-q", *found.settings)[0] == 0:
+                return found
+    return None
 
 
-def _check(path: Path, workload: str, machine: str) -> tuple[str, ...]:
-    return ("check", str(path), "--workload", workload, "--arch", machine, "-q")
+def _smaller(workload: str, most: int | None) -> tuple[str, ...]:
+    """Settings that cut every rank of a shipped workload to at most `most`."""
+    shape = plain(load(shipped(WORKLOAD)[workload])).get("shape", {})
+    return tuple(f"shape.{rank}={most}" for rank, size in shape.items() if most is not None and size > most)
 
 
 def commands(kind: Kind, path: Path, damaged: Path) -> list[tuple[str, ...]]:
@@ -88,21 +116,17 @@ def commands(kind: Kind, path: Path, damaged: Path) -> list[tuple[str, ...]]:
         return [("check", str(damaged), "-q"), *_evaluations(kind, path, damaged)]
     found = companions(path)
     assert found is not None, f"{path} is legal for no shipped workload on any shipped machine"
-    return [_evaluate(found[0], found[1], str(damaged))]
-
-
-def _evaluate(workload: str, machine: str, mapping: str) -> tuple[str, ...]:
-    return ("evaluate", workload, "--arch", machine, "--mapping", mapping, "-q")
+    return [found.evaluate(damaged)]
 
 
 def _evaluations(kind: Kind, path: Path, damaged: Path) -> list[tuple[str, ...]]:
     """An evaluation of a shipped mapping that uses the damaged file, where there is one."""
     for mapping in shipped(MAPPING).values():
         found = companions(mapping)
-        if found and kind is WORKLOAD and found[0] == path.stem:
-            return [_evaluate(str(damaged), found[1], str(mapping))]
-        if found and kind is MACHINE and found[1] == path.stem:
-            return [_evaluate(found[0], str(damaged), str(mapping))]
+        if found and kind is WORKLOAD and found.workload == path.stem:
+            return [found.evaluate(mapping, workload=damaged)]
+        if found and kind is MACHINE and found.machine == path.stem:
+            return [found.evaluate(mapping, machine=damaged)]
     return []
 
 

@@ -32,9 +32,9 @@ def shown(document: dict[str, Any], nest: str = "", stream: io.StringIO | None =
 
 
 def test_what_limits_the_run_comes_first() -> None:
-    lines = shown(SAMPLE).splitlines()
+    lines = shown(SAMPLE | {"mapping": "by hand"}).splitlines()
     assert lines[:4] == [
-        "attention on spatial, mapping 'attention on spatial'",
+        "attention on spatial, mapping 'by hand'",
         "",
         "Limited by PE1D, compute, 98.3 % of the time; next is PE2D, 76.1 %.",
         "1.29 times the lanes of PE1D would make PE2D the limit.",
