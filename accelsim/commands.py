@@ -30,18 +30,37 @@ def map_(arguments: Arguments) -> int:
     if arguments.objective not in OBJECTIVES:
         raise InputError(f"there is no objective '{arguments.objective}'", did_you_mean(arguments.objective, OBJECTIVES))
     machine = _machine(_required(arguments, "arch", "a machine"), settings)
-    cascade = _cascade(arguments.workload, settings)
+    workload = _workload(arguments.workload, settings)
     from accelsim.mapper import search
     from accelsim.report.progress import progress
 
-    with progress(not arguments.quiet) as tell:
-        found = search(cascade, machine, objective=arguments.objective, seed=seed, counting=counting, progress=tell)
+    def find(cascade: Cascade) -> Any:
+        with progress(not arguments.quiet) as tell:
+            return search(cascade, machine, objective=arguments.objective, seed=seed, counting=counting, progress=tell)
+
+    if isinstance(workload, Model):
+        return _map_model(arguments, workload, find)
+    found = find(workload)
     if arguments.output is not None:
         from accelsim.io.evaluation import write_text
         from accelsim.io.mapping import dump_mapping
 
         write_text(dump_mapping(found.mapping), arguments.output)
-    return _show(arguments, found.evaluation, cascade, found.mapping)
+    return _show(arguments, found.evaluation, workload, found.mapping)
+
+
+def _map_model(arguments: Arguments, model: Model, find: Callable[[Cascade], Any]) -> int:
+    """Map every cascade of a model by itself; their times and energies add up."""
+    from accelsim.mapping.text import nest
+    from accelsim.report.model import model_blocks, model_document
+
+    for option, given in (("-o", arguments.output), ("--draw", arguments.draw)):
+        if given is not None:
+            raise InputError(f"{option} {given}: '{model.name}' is a model of several cascades", "map one of them by itself")
+    found = [find(layer.cascade) for layer in model.layers]
+    nests = [nest(each.mapping, layer.cascade) for each, layer in zip(found, model.layers, strict=True)]
+    document = model_document(model, [each.evaluation.to_json() for each in found])
+    return _give_blocks(arguments, document, lambda whole: model_blocks(whole, nests))
 
 
 def evaluate_(arguments: Arguments) -> int:
