@@ -19,10 +19,11 @@ Document = dict[str, Any]
 
 def model_document(model: Model, evaluations: Sequence[Document]) -> Document:
     """Evaluations of every layer (contract `accelsim/evaluation/1`), and their sums with every layer as often as it is used."""
-    layers = [{"times": layer.times, "evaluation": found} for layer, found in zip(model.layers, evaluations, strict=True)]
+    pairs = zip(model.layers, evaluations, strict=True)
+    layers: list[Document] = [{"times": layer.times, "evaluation": found} for layer, found in pairs]
 
     def total(figure: str) -> float:
-        return sum(row["times"] * row["evaluation"][figure] for row in layers)
+        return float(sum(row["times"] * row["evaluation"][figure] for row in layers))
 
     return {
         "schema": MODEL,
