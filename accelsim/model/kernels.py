@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from accelsim.kernel_cache import njit
-from accelsim.model.kernels_enumeration import component_of_group, component_of_masked_ranks, factorises, issue_points, positions
+from accelsim.model.kernels_positions import ONE, SHARE, SUM, lane_issues, positions
 from accelsim.model.plan import (
     ABSENT,
     BOUND_ABOVE_CHILD,
@@ -25,15 +25,14 @@ from accelsim.model.plan import (
     ENTERING,
     ENTERING_FIRST,
     EVERY_VISIT,
-    GROUP_MASKED,
-    GROUP_RANKS,
     GROUPED,
     GROUPED_FIRST,
     GROUPED_WORDS,
+    GROUP_RANKS,
+    IntArray,
     LEAF_LANES,
     LEAF_LOOPS,
     LEAF_LOOPS_END,
-    LEAF_MASK,
     LEAF_RANKS,
     LEAF_RANKS_END,
     LOOP_RANK,
@@ -43,6 +42,7 @@ from accelsim.model.plan import (
     MULTICASTS,
     NAMED,
     PLAIN,
+    Plan,
     RANK_EXTENT,
     RANK_KIND,
     REDUCES,
@@ -51,20 +51,15 @@ from accelsim.model.plan import (
     ROLE_KIND,
     ROLE_LOW,
     STREAM_GROUPS,
-    STREAM_GROUPS_END,
     STREAM_LEAF,
     STREAM_OUTPUT,
     STREAM_ROLES,
     STREAM_WEIGHT,
     UNKNOWN,
     UNKNOWN_FIRST,
-    VERSION,
-    IntArray,
-    Plan,
 )
 
 MAX_LOOPS = 40
-SUM, ONE, SHARE = 0, 1, 2  # what a spatial loop contributes: all its copies, its first, or its first where the axis shares
 
 
 @njit()
@@ -138,9 +133,9 @@ def component_sum(plan, leaf, stream, rank, parent, child, prefix, above, fan, p
     row = plan.ranks[plan.leaves[leaf, LEAF_RANKS] + rank]
     role = plan.roles[plan.streams[stream, STREAM_ROLES] + rank]
     kind = role[ROLE_KIND]
-    share = REDUCES if plan.streams[stream, STREAM_OUTPUT] else MULTICASTS
-    exclusive = kind != ABSENT
-    sizes = (points or kind == PLAIN or kind == CLIPPED) and row[RANK_KIND] != REPEATED
+    share = np.int64(REDUCES if plan.streams[stream, STREAM_OUTPUT] else MULTICASTS)
+    exclusive = np.int64(kind != ABSENT)
+    sizes = np.int64((points != 0 or kind == PLAIN or kind == CLIPPED) and row[RANK_KIND] != REPEATED)
     if kind != CLIPPED and (row[RANK_KIND] == NAMED or row[RANK_KIND] == REPEATED):
         return rank_sum(plan.loops, start, parent, child, rank, row[RANK_EXTENT], prefix, above, fan, share, exclusive, sizes, work)
     low, high = role[ROLE_LOW], role[ROLE_HIGH]
@@ -161,9 +156,10 @@ def words(plan, leaf, stream, parent, child, afresh, above, fan, points, group_s
     roles = plan.streams[stream, STREAM_ROLES]
     groups = group_sums.shape[0]
     total = plan.streams[stream, STREAM_WEIGHT]
+    every, none = np.int64(MAX_LOOPS), np.int64(0)
     for rank in range(ranks):
         if plan.roles[roles + rank, ROLE_KIND] != GROUPED and total:
-            total *= component_sum(plan, leaf, stream, rank, parent, child, MAX_LOOPS, above, fan, points, work)
+            total *= component_sum(plan, leaf, stream, rank, parent, child, every, above, fan, points, work)
     for group in range(groups):
         total *= group_sums[group, 0, MAX_LOOPS]
     if points or total == 0 or plan.options[EVERY_VISIT]:
@@ -172,7 +168,7 @@ def words(plan, leaf, stream, parent, child, afresh, above, fan, points, group_s
     for rank in range(ranks):
         depth[rank] = 0
         if plan.roles[roles + rank, ROLE_KIND] != GROUPED:
-            now[rank] = component_sum(plan, leaf, stream, rank, parent, child, 0, above, fan, False, work)
+            now[rank] = component_sum(plan, leaf, stream, rank, parent, child, none, above, fan, none, work)
     for group in range(groups):
         depth[32 + group] = 0
     shared = 0
@@ -190,7 +186,7 @@ def words(plan, leaf, stream, parent, child, afresh, above, fan, points, group_s
             part = group_sums[own, 1, depth[32 + own]]
         else:
             depth[rank] += 1
-            after = component_sum(plan, leaf, stream, rank, parent, child, depth[rank], above, fan, False, work)
+            after = component_sum(plan, leaf, stream, rank, parent, child, depth[rank], above, fan, none, work)
             part = after - now[rank] if kind == ABSENT else 0
             now[rank] = after
         if part and loop >= afresh:
@@ -214,102 +210,99 @@ def first_touches(plan, leaf, stream, parent, child, above, fan_indexed, fan_abs
     ranks = plan.leaves[leaf, LEAF_RANKS_END] - plan.leaves[leaf, LEAF_RANKS]
     roles = plan.streams[stream, STREAM_ROLES]
     total = plan.streams[stream, STREAM_WEIGHT]
+    every, none = np.int64(MAX_LOOPS), np.int64(0)
     for rank in range(ranks):
         kind = plan.roles[roles + rank, ROLE_KIND]
         if kind == GROUPED:
             continue
         if kind == ABSENT:
-            total *= component_sum(plan, leaf, stream, rank, parent, child, 0, above, fan_absent, False, work)
+            total *= component_sum(plan, leaf, stream, rank, parent, child, none, above, fan_absent, none, work)
         else:
-            total *= component_sum(plan, leaf, stream, rank, parent, child, MAX_LOOPS, above, fan_indexed, False, work)
+            total *= component_sum(plan, leaf, stream, rank, parent, child, every, above, fan_indexed, none, work)
     for group in range(touched.shape[0]):
         total *= touched[group]
     return total
 
 
 @njit()
-def count_boundary(plan, row, out, group_sums, touched, work, state):  # type: ignore[no-untyped-def]
-    """Fill one row of the result; see `count`."""
+def wanted(plan, row, variant):  # type: ignore[no-untyped-def]
+    """Variants: entering, grouped, entering of the first copy, grouped of the first copy. Returns (counted, copies above, copies of the fan-out)."""
+    first, compute = plan.boundaries[row, BOUND_FIRST] != 0, plan.boundaries[row, BOUND_COMPUTE] != 0
+    counted = (variant < 2 or first) and not (compute and variant in (0, 2))
+    return counted, np.int64(ONE if variant >= 2 else SUM), np.int64(SUM if variant == 0 else ONE if variant == 2 else SHARE)
+
+
+@njit()
+def count_variant(plan, row, variant, out, group_sums, touched, work, state):  # type: ignore[no-untyped-def]
+    """Fill the columns of one variant; group_sums and touched hold the sums of the stream's groups for it."""
+    _, above, fan = wanted(plan, row, variant)
     bound = plan.boundaries[row]
     stream = bound[BOUND_STREAM]
     leaf = plan.streams[stream, STREAM_LEAF]
     start = plan.leaves[leaf, LEAF_LOOPS]
-    parent, child = start + bound[BOUND_ABOVE_PARENT], start + bound[BOUND_ABOVE_CHILD]
-    compute = bound[BOUND_COMPUTE] != 0
-    output = plan.streams[stream, STREAM_OUTPUT] != 0
-    for variant in range(4):
-        # entering, grouped, entering of the first copy, grouped of the first copy
-        if (variant >= 2 and not bound[BOUND_FIRST]) or (compute and variant in (0, 2)):
-            continue
-        above = ONE if variant >= 2 else SUM
-        fan = SUM if variant == 0 else ONE if variant == 2 else SHARE
-        for group in range(group_sums.shape[0]):
-            index = plan.streams[stream, STREAM_GROUPS] + group
-            if plan.groups[index, GROUP_MASKED] and factorises(plan, leaf, stream, index, child):
-                component_of_masked_ranks(plan, leaf, stream, index, parent, child, above, fan, compute, group_sums[group], touched[group])
-            else:
-                component_of_group(plan, leaf, stream, index, parent, child, above, fan, compute, group_sums[group], touched[group])
-        column = ENTERING if variant == 0 else GROUPED_WORDS if variant == 1 else ENTERING_FIRST if variant == 2 else GROUPED_FIRST
-        out[column] = words(plan, leaf, stream, parent, child, start + bound[BOUND_AFRESH], above, fan, compute, group_sums, work, state)
-        if output:
-            if variant in (0, 2):
-                column = UNKNOWN if variant == 0 else UNKNOWN_FIRST
-                out[column] = first_touches(plan, leaf, stream, parent, child, above, fan, fan, touched[:, 1], work)
-            else:
-                column = DISTINCT if variant == 1 else DISTINCT_FIRST
-                out[column] = first_touches(plan, leaf, stream, parent, child, above, SUM, ONE, touched[:, 0], work)
+    parent, child, afresh = start + bound[BOUND_ABOVE_PARENT], start + bound[BOUND_ABOVE_CHILD], start + bound[BOUND_AFRESH]
+    compute = bound[BOUND_COMPUTE]
+    column = ENTERING if variant == 0 else GROUPED_WORDS if variant == 1 else ENTERING_FIRST if variant == 2 else GROUPED_FIRST
+    out[column] = words(plan, leaf, stream, parent, child, afresh, above, fan, compute, group_sums, work, state)
+    if not plan.streams[stream, STREAM_OUTPUT]:
+        return
+    entering = variant in (0, 2)
+    column = UNKNOWN if variant == 0 else UNKNOWN_FIRST if variant == 2 else DISTINCT if variant == 1 else DISTINCT_FIRST
+    indexed, absent = np.int64(fan if entering else SUM), np.int64(fan if entering else ONE)
+    out[column] = first_touches(plan, leaf, stream, parent, child, above, indexed, absent, touched[:, np.int64(entering)], work)
+
+
+@njit()
+def count_leaf(plan, leaf, out, work):  # type: ignore[no-untyped-def]
+    """Issues of the first copy and points of all copies of a leaf without a condition."""
+    start, end = plan.leaves[leaf, LEAF_LOOPS], plan.leaves[leaf, LEAF_LOOPS_END]
+    first_rank, ranks = plan.leaves[leaf, LEAF_RANKS], plan.leaves[leaf, LEAF_RANKS_END] - plan.leaves[leaf, LEAF_RANKS]
+    if plan.leaves[leaf, LEAF_LANES] > 1:
+        lane_issues(plan, leaf, out)
+        return
+    out[0], out[1] = 1, 1
+    top = np.int64(1) << np.int64(62)
+    every, none, one = np.int64(MAX_LOOPS), np.int64(0), np.int64(1)
+    for rank in range(ranks):
+        row = plan.ranks[first_rank + rank]
+        if row[RANK_KIND] == NAMED:
+            out[0] *= rank_sum(plan.loops, start, end, end, rank, row[RANK_EXTENT], every, one, one, none, none, one, work)
+            out[1] *= row[RANK_EXTENT]
+        else:
+            sizes = np.int64(row[RANK_KIND] != REPEATED)
+            for first in range(2):  # the first copy, and all
+                copies = np.int64(SUM if first else ONE)
+                out[first] *= positions(plan.loops, start, end, end, rank, row, every, copies, copies, none, none, sizes, -top, top)
 
 
 @njit()
 def count(plan):  # type: ignore[no-untyped-def]
-    """Words over every boundary, and issues and visited points of every leaf.
+    """Words over every boundary, and issues and visited points of every leaf, of a plan without groups and conditions.
 
     Returns int64[boundaries, 8] (columns ENTERING … UNKNOWN_FIRST of `model.plan`) and int64[leaves, 2]
     (issues of the first copy; points of all visited tiles over all copies).
     """
     out = np.zeros((plan.boundaries.shape[0], 8), np.int64)
-    work = np.empty((3, 2 * MAX_LOOPS + 2), np.int64)
-    state = np.zeros((3, 64), np.int64)
-    most = 1
-    for stream in range(plan.streams.shape[0]):
-        most = max(most, plan.streams[stream, STREAM_GROUPS_END] - plan.streams[stream, STREAM_GROUPS])
-    all_sums = np.zeros((most, 2, MAX_LOOPS + 1), np.int64)
-    all_touched = np.zeros((most, 2), np.int64)
+    work, state = np.empty((3, 2 * MAX_LOOPS + 2), np.int64), np.zeros((3, 64), np.int64)
+    no_sums, no_touched = np.zeros((0, 2, MAX_LOOPS + 1), np.int64), np.zeros((0, 2), np.int64)
     for row in range(plan.boundaries.shape[0]):
-        stream = plan.boundaries[row, BOUND_STREAM]
-        if plan.streams[stream, STREAM_WEIGHT] == 0:
+        if plan.streams[plan.boundaries[row, BOUND_STREAM], STREAM_WEIGHT] == 0:
             continue
-        groups = plan.streams[stream, STREAM_GROUPS_END] - plan.streams[stream, STREAM_GROUPS]
-        count_boundary(plan, row, out[row], all_sums[:groups], all_touched[:groups], work, state)
+        for variant in range(4):
+            if wanted(plan, row, variant)[0]:
+                count_variant(plan, row, variant, out[row], no_sums, no_touched, work, state)
     leaves = np.zeros((plan.leaves.shape[0], 2), np.int64)
     for leaf in range(plan.leaves.shape[0]):
         count_leaf(plan, leaf, leaves[leaf], work)
     return out, leaves
 
 
-@njit()
-def count_leaf(plan, leaf, out, work):  # type: ignore[no-untyped-def]
-    """Issues of the first copy and points of all copies over all visited tiles of one leaf."""
-    start, end = plan.leaves[leaf, LEAF_LOOPS], plan.leaves[leaf, LEAF_LOOPS_END]
-    first_rank, ranks = plan.leaves[leaf, LEAF_RANKS], plan.leaves[leaf, LEAF_RANKS_END] - plan.leaves[leaf, LEAF_RANKS]
-    if plan.leaves[leaf, LEAF_MASK] < 0 and plan.leaves[leaf, LEAF_LANES] == 1:
-        issues, visited = 1, 1
-        for rank in range(ranks):
-            row = plan.ranks[first_rank + rank]
-            if row[RANK_KIND] == NAMED:
-                issues *= rank_sum(plan.loops, start, end, end, rank, row[RANK_EXTENT], MAX_LOOPS, ONE, ONE, 0, False, True, work)
-                visited *= row[RANK_EXTENT]
-            else:
-                top = np.int64(1) << 62
-                sizes = row[RANK_KIND] != REPEATED
-                issues *= positions(plan.loops, start, end, end, rank, row, MAX_LOOPS, ONE, ONE, 0, False, sizes, -top, top)
-                visited *= positions(plan.loops, start, end, end, rank, row, MAX_LOOPS, SUM, SUM, 0, False, sizes, -top, top)
-        out[0], out[1] = issues, visited
-        return
-    issue_points(plan, leaf, out)
-
-
 def count_plan(plan: Plan) -> tuple[IntArray, IntArray]:
-    """Typed entry to `count`."""
-    words_by_boundary, by_leaf = count(plan)
+    """Count any plan: the larger kernel, slow to compile, only where windows or conditions need it."""
+    if len(plan.groups) or len(plan.masks):
+        from accelsim.model.kernels_grouped import count_grouped
+
+        words_by_boundary, by_leaf = count_grouped(plan)
+    else:
+        words_by_boundary, by_leaf = count(plan)
     return words_by_boundary, by_leaf

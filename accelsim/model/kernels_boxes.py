@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from accelsim.kernel_cache import njit
+from accelsim.model.kernels_positions import MAX_POSITIONS
 from accelsim.model.plan import (
     BOX,
     DIM_DIVISOR,
@@ -19,32 +20,11 @@ from accelsim.model.plan import (
     MASK_DATA,
     MASK_KIND,
     MASK_RANKS,
-    RANK_EXTENT,
-    RANK_FACTOR,
-    RANK_KIND,
-    RANK_OFFSET,
-    RANK_WIDTH,
-    RETAINED,
     TERM_FACTOR,
     TERM_RANK,
 )
 
-MAX_POSITIONS = 1 << 26  # tiles listed for one boundary before the kernel refuses
 
-
-@njit()
-def derive(lows, highs, row):  # type: ignore[no-untyped-def]
-    """Turn intervals of the consumer's rank into intervals of the producer's rank, in place (see RANK_* in `model.plan`)."""
-    factor, offset, width, extent = row[RANK_FACTOR], row[RANK_OFFSET], row[RANK_WIDTH], row[RANK_EXTENT]
-    for k in range(lows.shape[0]):
-        if highs[k] <= lows[k]:
-            lows[k], highs[k] = 0, 0
-            continue
-        left = max(0, factor * lows[k] + offset)
-        right = min(extent, factor * (highs[k] - 1) + offset + width)
-        if row[RANK_KIND] == RETAINED and lows[k] > 0:
-            left = max(left, min(extent, factor * (lows[k] - 1) + offset + width))
-        lows[k], highs[k] = left, max(left, right)
 
 
 @njit()

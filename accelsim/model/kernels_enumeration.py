@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from accelsim.kernel_cache import njit
-from accelsim.model.kernels_boxes import MAX_POSITIONS, coordinates, derive, dims_equal, group_overlap, survives
+from accelsim.model.kernels_boxes import coordinates, dims_equal, group_overlap, survives
+from accelsim.model.kernels_positions import MAX_POSITIONS, ONE, SHARE, SUM, derive, unmasked_points
 from accelsim.model.plan import (
     BOX,
     DIM_DIVISOR,
@@ -38,86 +39,15 @@ from accelsim.model.plan import (
     MULTICASTS,
     NAMED,
     RANK_EXTENT,
-    RANK_FACTOR,
     RANK_KIND,
     RANK_SOURCE,
-    RANK_WIDTH,
     RECOMPUTED,
     REDUCES,
-    REPEATED,
     RETAINED,
     STREAM_OUTPUT,
     TERM_FACTOR,
     TERM_RANK,
 )
-
-SUM, ONE, SHARE = 0, 1, 2
-
-
-@njit()
-def positions(loops, start, parent, child, rank, row, prefix, above, fan, share, exclusive, sizes, low, high):  # type: ignore[no-untyped-def]
-    """`kernels.rank_sum` with every tile listed as an interval: for clipped and derived ranks."""
-    derived = row[RANK_KIND] == RETAINED or row[RANK_KIND] == RECOMPUTED
-    lows, highs, others = np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
-    highs[0] = row[RANK_SOURCE] if derived else row[RANK_EXTENT]
-    seen = 0
-    for loop in range(start, child):
-        if loops[loop, LOOP_RANK] != rank:
-            continue
-        if derived and not loops[loop, LOOP_DERIVED]:
-            derive_listed(lows, highs, others, row)
-            derived = False
-        tile = loops[loop, LOOP_TILE]
-        expand = True
-        if loops[loop, LOOP_TIME]:
-            seen += 1
-            if seen > prefix:
-                expand = False
-                if exclusive:
-                    for k in range(lows.shape[0]):
-                        if highs[k] - lows[k] > tile:
-                            others[k] = max(min(tile, highs[k] - lows[k] - tile), min(tile, others[k]))
-        elif loop < parent:
-            expand = above == SUM
-        elif fan == ONE or (fan == SHARE and not exclusive and loops[loop, LOOP_SHARE] & share):
-            expand = False
-        if not expand:
-            for k in range(lows.shape[0]):
-                highs[k] = min(highs[k], lows[k] + tile)
-                others[k] = min(others[k], tile)
-            continue
-        pieces = 0
-        for k in range(lows.shape[0]):
-            pieces += max(0, (highs[k] - lows[k] + tile - 1) // tile)
-        if pieces > MAX_POSITIONS:
-            raise OverflowError("too many tiles to list")
-        new_lows, new_highs, new_others = np.empty(pieces, np.int64), np.empty(pieces, np.int64), np.empty(pieces, np.int64)
-        at = 0
-        for k in range(lows.shape[0]):
-            low_edge = lows[k]
-            while low_edge < highs[k]:
-                new_lows[at], new_highs[at] = low_edge, min(low_edge + tile, highs[k])
-                new_others[at] = max(0, min(tile, others[k] - (low_edge - lows[k])))
-                low_edge += tile
-                at += 1
-        lows, highs, others = new_lows, new_highs, new_others
-    if derived:
-        derive_listed(lows, highs, others, row)
-    total = 0
-    for k in range(lows.shape[0]):
-        if highs[k] > lows[k] and others[k] == 0:
-            total += max(0, min(highs[k], high) - max(lows[k], low)) if sizes else 1
-    return total
-
-
-@njit()
-def derive_listed(lows, highs, others, row):  # type: ignore[no-untyped-def]
-    """`derive`, with the size that the tile has at other steps."""
-    derive(lows, highs, row)
-    for k in range(others.shape[0]):
-        if others[k]:
-            reach = row[RANK_FACTOR] * (others[k] - 1) + max(row[RANK_FACTOR], row[RANK_WIDTH])
-            others[k] = min(row[RANK_EXTENT], reach)
 
 
 @njit()
@@ -248,9 +178,9 @@ def component_of_group(plan, leaf, stream, group, parent, child, above, fan, poi
     dims, dims_end = plan.groups[group, GROUP_DIMS], plan.groups[group, GROUP_DIMS_END]
     masked = plan.groups[group, GROUP_MASKED] != 0
     share = REDUCES if plan.streams[stream, STREAM_OUTPUT] else MULTICASTS
-    real_nest, ranks = local_nest(plan, leaf, plan.groups[group, GROUP_RANKS], child, False)
     nest, ranks = local_nest(plan, leaf, plan.groups[group, GROUP_RANKS], child, points)
-    real, total_loops, used = real_nest.shape[0], nest.shape[0], ranks.shape[0]
+    total_loops, used = nest.shape[0], ranks.shape[0]
+    real = total_loops - used if points else total_loops
     # Copies are ordered [not shared, shared]; a loop of which only the first copy counts has radix 1.
     radix = np.ones(total_loops, np.int64)
     shares = np.zeros(total_loops, np.bool_)
@@ -452,7 +382,7 @@ def component_of_masked_ranks(plan, leaf, stream, group, parent, child, above, f
     first = plan.leaves[leaf, LEAF_RANKS]
     mask = plan.leaves[leaf, LEAF_MASK]
     share = REDUCES if plan.streams[stream, STREAM_OUTPUT] else MULTICASTS
-    nest, ranks = local_nest(plan, leaf, plan.groups[group, GROUP_RANKS], child, False)
+    nest, ranks = local_nest(plan, leaf, plan.groups[group, GROUP_RANKS], child, np.int64(0))
     used, total_loops = ranks.shape[0], nest.shape[0]
     clip_low, clip_high = np.full(used, -(np.int64(1) << 62)), np.full(used, np.int64(1) << 62)
     indexed = np.zeros(used, np.bool_)
@@ -590,64 +520,57 @@ def common(indexed, tile, size, old):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def issue_points(plan, leaf, out):  # type: ignore[no-untyped-def]
-    """Issues of the first copy and points of all copies over visited tiles, for masked leaves and units of several lanes."""
-    start, end = plan.leaves[leaf, LEAF_LOOPS], plan.leaves[leaf, LEAF_LOOPS_END]
+def masked_issues(plan, leaf, out):  # type: ignore[no-untyped-def]
+    """Issues of the first copy and points of all copies over visited tiles, under a condition."""
+    end = plan.leaves[leaf, LEAF_LOOPS_END]
     first = plan.leaves[leaf, LEAF_RANKS]
-    count = plan.leaves[leaf, LEAF_RANKS_END] - first
     lanes, mask = plan.leaves[leaf, LEAF_LANES], plan.leaves[leaf, LEAF_MASK]
-    coupled = plan.masks[mask, MASK_RANKS] if mask >= 0 else 0
-    values, many = np.ones(1, np.int64), np.ones(1, np.int64)
-    whole = 1
-    top = np.int64(1) << 62
-    for rank in range(count):
-        if coupled >> rank & 1:
-            continue
-        row = plan.ranks[first + rank]
-        repeated = row[RANK_KIND] == REPEATED
-        whole *= positions(plan.loops, start, end, end, rank, row, 64, SUM, SUM, 0, False, not repeated, -top, top)
-        sizes, times = first_copy_sizes(plan.loops, start, end, rank, row)
-        new_values = np.empty(values.shape[0] * sizes.shape[0], np.int64)
-        new_many = np.empty(values.shape[0] * sizes.shape[0], np.int64)
-        at = 0
-        for i in range(values.shape[0]):
-            for k in range(sizes.shape[0]):
-                new_values[at], new_many[at] = values[i] * (1 if repeated else sizes[k]), many[i] * times[k]
-                at += 1
-        values, many = new_values, new_many
-    if mask < 0:
-        for i in range(values.shape[0]):
-            out[0] += many[i] * ((values[i] + lanes - 1) // lanes)
-        out[1] = whole
-        return
-    nest, ranks = local_nest(plan, leaf, coupled, end, False)
+    coupled = plan.masks[mask, MASK_RANKS]
+    values, many, whole = unmasked_points(plan, leaf)
+    nest, ranks = local_nest(plan, leaf, coupled, end, np.int64(0))
     used, total_loops = ranks.shape[0], nest.shape[0]
     index = np.zeros(total_loops, np.int64)
     low, high = np.zeros(used, np.int64), np.zeros(used, np.int64)
+    # where spatial loops stand inside a rank's time loops, all copies together cover one interval of it: no need to list them
+    together = np.ones(used, np.bool_)
+    spatial = np.zeros(used, np.bool_)
     copies, steps = 1, 1.0
     for k in range(total_loops):
-        steps *= nest[k, 5]
-        if not nest[k, 2]:
+        if nest[k, 2]:
+            steps *= nest[k, 5]
+            together[nest[k, 0]] = together[nest[k, 0]] and not spatial[nest[k, 0]]
+        else:
+            spatial[nest[k, 0]] = True
+    inner = np.zeros(total_loops, np.bool_)  # spatial loops that are not listed
+    for k in range(total_loops):
+        inner[k] = not nest[k, 2] and together[nest[k, 0]]
+        if not nest[k, 2] and not inner[k]:
             copies *= nest[k, 5]
-    if steps > MAX_POSITIONS * 16:
+    if steps * copies > MAX_POSITIONS:
         raise OverflowError("too many tiles to list")
+    outer_nest = nest.copy()
+    for k in range(total_loops):
+        if inner[k]:
+            outer_nest[k, 1] = np.int64(1) << np.int64(40)  # leaves the interval of all copies
     while True:
         points, first_points, seen = 0, 0, False
         for copy in range(copies):
             rest = copy
             for k in range(total_loops - 1, -1, -1):
-                if not nest[k, 2]:
+                if not nest[k, 2] and not inner[k]:
                     index[k] = rest % nest[k, 5]
                     rest //= nest[k, 5]
-            if not tile_at(plan, first, nest, ranks, index, low, high, total_loops):
+            if not tile_at(plan, first, outer_nest, ranks, index, low, high, total_loops):
                 continue
             size = 1
             for slot in range(used):
                 size *= high[slot] - low[slot]
             points += size
-            if copy == 0:
-                first_points = size
             seen = seen or survives(plan, mask, ranks, low, high)
+            if copy == 0 and tile_at(plan, first, nest, ranks, index, low, high, total_loops):
+                first_points = 1
+                for slot in range(used):
+                    first_points *= high[slot] - low[slot]
         if seen:
             out[1] += points * whole
             for i in range(values.shape[0]):
@@ -662,53 +585,3 @@ def issue_points(plan, leaf, out):  # type: ignore[no-untyped-def]
             at -= 1
         if at < 0:
             break
-
-
-@njit()
-def first_copy_sizes(loops, start, end, rank, row):  # type: ignore[no-untyped-def]
-    """Sizes of the first copy's tiles of a rank over all time steps, with how often each occurs."""
-    if row[RANK_KIND] == RETAINED or row[RANK_KIND] == RECOMPUTED:
-        lows, highs = np.zeros(1, np.int64), np.full(1, row[RANK_SOURCE])
-    else:
-        lows, highs = np.zeros(1, np.int64), np.full(1, row[RANK_EXTENT])
-    many = np.ones(1, np.int64)
-    derived = row[RANK_KIND] == RETAINED or row[RANK_KIND] == RECOMPUTED
-    for loop in range(start, end):
-        if loops[loop, LOOP_RANK] != rank:
-            continue
-        if derived and not loops[loop, LOOP_DERIVED]:
-            derive(lows, highs, row)
-            derived = False
-        tile = loops[loop, LOOP_TILE]
-        if not loops[loop, LOOP_TIME]:
-            for k in range(lows.shape[0]):
-                highs[k] = min(highs[k], lows[k] + tile)
-            continue
-        if derived:
-            pieces = 0
-            for k in range(lows.shape[0]):
-                pieces += max(0, (highs[k] - lows[k] + tile - 1) // tile)
-            new_lows, new_highs = np.empty(pieces, np.int64), np.empty(pieces, np.int64)
-            at = 0
-            for k in range(lows.shape[0]):
-                left = lows[k]
-                while left < highs[k]:
-                    new_lows[at], new_highs[at] = left, min(left + tile, highs[k])
-                    left += tile
-                    at += 1
-            lows, highs, many = new_lows, new_highs, np.ones(pieces, np.int64)
-            continue
-        new_lows, new_highs, new_many = np.zeros(2 * lows.shape[0], np.int64), np.zeros(2 * lows.shape[0], np.int64), np.zeros(2 * lows.shape[0], np.int64)
-        at = 0
-        for k in range(lows.shape[0]):
-            size = highs[k] - lows[k]
-            if size >= tile:
-                new_highs[at], new_many[at] = tile, many[k] * (size // tile)
-                at += 1
-            if size % tile and size > 0:
-                new_highs[at], new_many[at] = size % tile, many[k]
-                at += 1
-        lows, highs, many = new_lows[:at], new_highs[:at], new_many[:at]
-    if derived:
-        derive(lows, highs, row)
-    return highs - lows, many

@@ -13,6 +13,7 @@ from accelsim.model.analysis import Facts
 from accelsim.workload.cascade import Cascade
 
 MAX_LISTED = 1 << 24  # points of a condition's ranks listed at most
+PREFER_LISTED = 1 << 10  # up to here a condition is listed even where linear inequalities would do
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,9 @@ def mask(cascade: Cascade, facts: Facts) -> Mask | None:
 
     ranks = tuple(sorted(facts.coupled))
     extents = [facts.extents[rank] for rank in ranks]
-    if math.prod(extents) <= MAX_LISTED:
+    size = math.prod(extents)
+    rows = condition_inequalities(cascade, facts.einsum) if size > PREFER_LISTED else None
+    if rows is None and size <= MAX_LISTED:
         listed = np.asarray(condition_mask(cascade, facts.einsum))
         others = tuple(axis for axis in range(listed.ndim) if axis not in facts.coupled)
         if others:
@@ -45,10 +48,9 @@ def mask(cascade: Cascade, facts: Facts) -> Mask | None:
             image = image.cumsum(axis)
         data = np.concatenate([np.array(extents, np.int64), image.ravel()])
         return Mask(p.IMAGE, ranks, 0, data, int(listed.sum()))
-    rows = condition_inequalities(cascade, facts.einsum)
     if rows is None:
         raise InputError(
-            f"{facts.einsum.name}: its condition leaves {math.prod(extents)} points to list, more than {MAX_LISTED}",
+            f"{facts.einsum.name}: its condition leaves {size} points to list, more than {MAX_LISTED}",
             "write it as linear comparisons of ranks joined by 'and', or make the shape smaller",
             facts.einsum.place,
         )
