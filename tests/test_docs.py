@@ -130,3 +130,9 @@ def test_output_that_differs_is_noticed() -> None:
 def test_commands_of_a_block_are_told_from_what_they_print() -> None:
     block = "$ accelsim list archs   # all\nspatial\n\nsimple\n$ make demo\n$ accelsim --help\n"
     assert list(commands(block)) == [Command("accelsim list archs   # all", ("spatial", "", "simple")), Command("accelsim --help", ())]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_every_link_inside_the_repository_leads_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8"))
+    assert [target for target in targets if "://" not in target and not (page.parent / target).exists()] == []
