@@ -38,7 +38,8 @@ def count(program: Program, mapping: Mapping) -> Counts:
 
     lowered = program.lower(mapping)
     plan, chains = lowered.plan, lowered.chains
-    check_range(plan)
+    if lowered.special:
+        check_range(plan)
     try:
         words, by_leaf = count_plan(plan)
     except OverflowError:
@@ -47,6 +48,8 @@ def count(program: Program, mapping: Mapping) -> Counts:
         ) from None
     rows, leaf_rows = words.tolist(), by_leaf.tolist()
     counts = Counts({}, {}, {}, {}, {}, {}, lowered)
+    if not any(program.many.values()):
+        counts.first = counts.words
     for chain in chains:
         _collect(counts, chain, rows, program.counting, program.many)
     for index, name in enumerate(program.order):
@@ -81,7 +84,8 @@ def check_range(plan: p.Plan) -> None:
 def _collect(counts: Counts, chain: Chain, rows: list[list[int]], counting: Counting, many: dict[str, bool]) -> None:
     """Charge one stream to its keepers, from the inside out: what a fraction cannot hold streams from the next keeper."""
     last = len(chain.keepers) - 1
-    for totals, first in ((counts.words, False), (counts.first, True)):
+    counting_first = counts.first is not counts.words
+    for totals, first in ((counts.words, False), (counts.first, True)) if counting_first else ((counts.words, False),):
         overflow = [0, 0, 0, 0]
         for k in range(last, -1, -1):
             memory, kept, tile = chain.keepers[k]
@@ -106,7 +110,7 @@ def _collect(counts: Counts, chain: Chain, rows: list[list[int]], counting: Coun
                         _add(counts.final, (chain.einsum, chain.tensor, inner[0]), [0, 0, 0, min(final, child[DRAINS])])
                 if not first and chain.output:
                     _add(counts.final, (chain.einsum, chain.tensor, memory), [0, 0, min(final, parent[UPDATES]), 0])
-                total = [a + b for a, b in zip(parent, overflow, strict=True)]
+                total = [a + b for a, b in zip(parent, overflow, strict=True)] if any(overflow) else parent
             if tile:
                 inside = [value * kept // tile for value in total]
                 overflow = [a - b for a, b in zip(total, inside, strict=True)]

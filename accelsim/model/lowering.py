@@ -22,6 +22,9 @@ from accelsim.workload.cascade import Cascade
 from accelsim.workload.operators import cover
 
 
+MOST_POINTS = 2**62
+
+
 @dataclass(frozen=True, slots=True)
 class Chain:
     """The keepers of one stream from outside in, and the plan's rows of what crosses inwards of each (-1: nothing does).
@@ -46,6 +49,7 @@ class Lowered:
     chains: list[Chain]
     leaves: dict[str, Leaf]
     latencies: dict[str, int]
+    special: bool  # some loop is derived or repeated, so the ranks are not those of the cascade
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,13 +152,17 @@ class Program:
             self.leaf_of_stream.extend([leaf] * len(facts.streams))
         self.static = stream_tables(self.streams, self.leaf_of_stream)
         self.rank_array = np.array(self.ranks, np.int64).reshape(-1, 6)
+        for name, facts in self.facts.items():
+            if math.prod(facts.extents) >= MOST_POINTS:
+                raise InputError(
+                    f"{name} has {math.prod(facts.extents):.3g} points, more than 64-bit counters hold", "make the shape smaller", facts.einsum.place
+                )
         self.mask_of = {name: index for index, name in enumerate(self.masks)}
         rows, data, at = [], [], 0
-        for name, found in self.masks.items():
+        for found in self.masks.values():
             rows.append((at, sum(1 << rank for rank in found.ranks), found.kind, found.count))
             data.append(found.data)
             at += len(found.data)
-            del name
         self.mask_rows = np.array(rows, np.int64).reshape(-1, 4)
         self.mask_data = np.concatenate(data) if data else np.zeros(1, np.int64)
         self.options = np.array([self.counting.footprint == "box", self.counting.refill == "every_visit"], np.int64)
@@ -229,7 +237,7 @@ class Lowering:
             program.mask_data,
             program.options,
         )
-        return Lowered(plan, self.chains, self.leaves, self.latencies)
+        return Lowered(plan, self.chains, self.leaves, self.latencies, self.ranks is not None)
 
     def _gather(self, nodes: tuple[TreeNode, ...]) -> frozenset[str]:
         """Einsums below every node of the trunk, by the node's identity."""
@@ -269,7 +277,8 @@ class Lowering:
         keepers: dict[str, list[Keeper]] = {}
         afresh = 0
         emptied = [position for position, fuse in fuses if fuse.schedule == "sequential"]
-        special = self._special_loops(leaf, above[:trunk], fuses) if trunk else {}
+        foreign = any(isinstance(node, For) and node.rank not in positions for node in above[:trunk])
+        special = self._special_loops(leaf, above[:trunk], fuses) if foreign else {}
         for number, node in enumerate((*above, *leaf.loops)):
             if number in emptied:
                 afresh = len(self.loops) - start
