@@ -9,20 +9,28 @@ from dataclasses import dataclass, replace
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapper.build import build
-from accelsim.mapper.leaves import planned
+from accelsim.mapper.leaves import planned, trips
 from accelsim.mapper.moves import Moves
 from accelsim.mapper.objectives import Key, Objective, key
 from accelsim.mapper.scope import Scope
 from accelsim.mapper.space import Design
 from accelsim.mapper.spread import Spreader
 from accelsim.mapper.trunks import Trunks, fusible, shared_ranks
-from accelsim.mapping.tree import Mapping
+from accelsim.mapping.tree import For, Mapping
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.options import Counting
 from accelsim.model.schedule import DEPENDENCE
 from accelsim.workload.cascade import Cascade
+from accelsim.workload.expression import names as expression_names
 
 _MOST_COPIES = 64
+_MOST_TILES = 4096
+_EXACT = 8
+
+
+def without_conditions(cascade: Cascade) -> Cascade:
+    """The cascade with every condition lifted: quick to count, never less work."""
+    return replace(cascade, einsums=tuple(replace(einsum, condition=None) for einsum in cascade.einsums))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +51,7 @@ class Climb:
         self.scope = Scope(cascade, architecture)
         self.spreader = Spreader(self.scope)
         self.evaluator = Evaluator(cascade, architecture, counting)
+        self.screen = Evaluator(without_conditions(cascade), architecture, counting) if self.scope.share else self.evaluator
         self.objective, self.tell = objective, tell
         self.names = self.scope.groups()
         self.evaluated = 0
@@ -55,16 +64,34 @@ class Climb:
         return build(self.scope, self.spreader, [(self.names, design)], name)
 
     def point(self, design: Design) -> Point | None:
-        """A design evaluated, or None if it is not legal; every design is evaluated once."""
+        """A design evaluated, or None if it is not legal or takes too long to count; every design is evaluated once."""
         if design not in self.seen:
-            self.evaluated += 1
-            try:
-                evaluation = self.evaluator.evaluate(self.mapping(design))
-                self.seen[design] = Point(design, evaluation, key(self.objective, evaluation))
-            except (IllegalMapping, InputError) as refusal:
-                self.refusal = self.refusal or refusal
-                self.seen[design] = None
+            self.seen[design] = self._evaluated(design, self.evaluator) if self._countable(design) else None
         return self.seen[design]
+
+    def _evaluated(self, design: Design, evaluator: Evaluator) -> Point | None:
+        self.evaluated += 1
+        try:
+            evaluation = evaluator.evaluate(self.mapping(design))
+        except (IllegalMapping, InputError) as refusal:
+            self.refusal = self.refusal or refusal
+            return None
+        return Point(design, evaluation, key(self.objective, evaluation))
+
+    def _countable(self, design: Design) -> bool:
+        """Whether the tiles of conditioned Einsums are few enough to be looked at one by one."""
+        for leaf in planned(self.scope, self.spreader, self.names, design) if self.scope.share else ():
+            if leaf.einsum in self.scope.share:
+                condition = self.scope.facts.einsums[leaf.einsum].condition
+                assert condition is not None
+                tiles, left, coupled = 1, dict(self.scope.cascade.extents), set(expression_names(condition))
+                for loop in (*design.trunk, *leaf.loops):
+                    if loop.rank in coupled and isinstance(loop, For):
+                        tiles *= trips(left[loop.rank], loop.tile)
+                    left[loop.rank] = min(left[loop.rank], loop.tile)
+                if tiles > _MOST_TILES:
+                    return False
+        return True
 
     def starts(self, budget: int) -> list[Point]:
         """First designs, best first: those that the closed form finds slow are not evaluated."""
@@ -78,8 +105,18 @@ class Climb:
                 if design not in candidates:
                     candidates[design] = (float(f"{trunks.pace(home, design.trunk):.6g}"), len(candidates))
         ranked = sorted(candidates, key=lambda design: candidates[design])
-        found = [point for design in ranked[:budget] if (point := self.point(design)) is not None]
-        return sorted(found, key=lambda point: point.key)
+        screened = [point for design in ranked[:budget] if (point := self._screened(design)) is not None]
+        screened.sort(key=lambda point: point.key)
+        if self.screen is self.evaluator:
+            return screened
+        exact = [found for point in screened[:_EXACT] if (found := self.point(point.design)) is not None]
+        return sorted(exact, key=lambda point: point.key)
+
+    def _screened(self, design: Design) -> Point | None:
+        """A design evaluated quickly: conditions left out."""
+        if self.screen is self.evaluator:
+            return self.point(design)
+        return self._evaluated(design, self.screen) if self._countable(design) else None
 
     def refine(self, start: Point, budget: int, rng: random.Random) -> Point:
         """Descend from a point: the first neighbour that is better is taken, until none is or the budget of evaluations is spent."""

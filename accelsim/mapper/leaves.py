@@ -51,7 +51,7 @@ def planned(scope: Scope, spreader: Spreader, names: Sequence[str], design: Desi
     """Leaves of a group in order. Einsums without a design of their own go where they balance the units' loads."""
     left = left_after(scope, design.trunk)
     own = dict(design.leaves)
-    often = {name: visits(scope, name, design.trunk) for name in names}
+    often = {name: visits(scope, name, design.trunk) * scope.share.get(name, 1.0) for name in names}
     options: list[Dict[str, float]] = []
     for name in names:
         units = [own[name].unit] if name in own else scope.units_below(design.home, name)

@@ -10,6 +10,7 @@ from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Architecture, Array, Axis, Memory
 from accelsim.mapping.extent import touched
 from accelsim.mapping.facts import Facts, facts
+from accelsim.workload.bounds import bounds
 from accelsim.workload.cascade import Cascade, Einsum
 from accelsim.workload.operators import cover, missing_primitive
 
@@ -31,6 +32,7 @@ class Scope:
     """
 
     def __init__(self, cascade: Cascade, architecture: Architecture) -> None:
+        self.share = _shares(cascade)
         self.cascade = cascade
         self.architecture = architecture
         self.facts: Facts = facts(cascade)
@@ -146,6 +148,15 @@ class Scope:
     def groups(self) -> tuple[str, ...]:
         """Names of the working Einsums in order."""
         return tuple(self.facts.einsums)
+
+
+def _shares(cascade: Cascade) -> dict[str, float]:
+    """Share of every Einsum's points that its condition leaves; Einsums without a condition are left out."""
+    thinned = [einsum for einsum in cascade.work if einsum.condition is not None]
+    if not thinned:
+        return {}
+    points = bounds(cascade).points
+    return {einsum.name: points[einsum.name] / prod(cascade.extents[rank] for rank in einsum.ranks) for einsum in thinned}
 
 
 def _steps(architecture: Architecture, unit: str) -> tuple[Step, ...]:
