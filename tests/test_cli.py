@@ -107,6 +107,77 @@ def test_file_that_is_no_description_is_refused_in_one_line(
     assert time.monotonic() - started < 2
 
 
+MATMUL = "workload: w\nshape: {m: 4, n: 4, k: 4}\neinsums: ['Z[m,n] = A[m,k] * B[k,n]']\n"
+ADDER = """machine: adder
+clock: 1 GHz
+tree:
+  memory: DRAM
+  size: unlimited
+  bandwidth: 1 GB/s
+  energy: 1 pJ/bit
+  feeds: {memory: L1, size: 16 B, bandwidth: 1 GB/s, energy: 1 pJ/bit, feeds: {unit: PE, executes: {UNITS: 1 pJ}}}
+"""
+NEST = "mapping: nest\ntree:\n  - keep DRAM: [A, B, Z]\n  - KEEP\n  - {einsum: Z, unit: PE}\n"
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        (
+            "w.yaml",
+            MATMUL.replace(", k: 4", ""),
+            "w.yaml:3:25: rank 'k' has no size; write its size under shape: {k: ...}\n  einsums: ['Z[m,n] = A[m,k] * B[k,n]']\n"
+            + " " * 26 + "^\n",
+        ),
+        ("w.yaml", MATMUL.replace("m: 4", "m: -4"), "w.yaml:2:12: the size of rank 'm' must be at least 1, not -4\n"),
+        (
+            "w.yaml",
+            "workload: w\nshape: {m: 4}\neinsums: ['Z[m] = Y[m]', 'Y[m] = Z[m]']\n",
+            "w.yaml:3:12: Z -> Y -> Z is a cycle that no rank carries; "
+            "write the next slice (T[i+1,...]) from earlier ones (T[i,...]) along one rank\n",
+        ),
+        ("a.yaml", ADDER.replace("1 GHz", "940"), "a.yaml:2:8: clock '940' has no unit; write a number and a unit, as in '940 MHz'\n"),
+    ],
+)  # fmt: skip
+def test_wrong_description_is_refused_with_its_place(
+    file: str, content: str, message: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / file).write_text(content)
+    assert refused(capsys, "check", file) == message
+
+
+@pytest.mark.parametrize(
+    ("units", "keep", "code", "message"),
+    [
+        ("mac", "for q: 1", 1, "nest.yaml:4:5: no rank 'q' in the cascade; known: k, m, n\n"),
+        ("mac", "keep DRM: [A]", 1, "nest.yaml:4:5: no memory 'DRM' in adder; did you mean 'DRAM'?\n"),
+        ("mac", "keep L1: [A]", 1, "nest.yaml:4:5: tile A[4,4] needs 32 B, L1 holds 16 B; shrink m or k\n"),
+        (
+            "add",
+            "for m: 1",
+            1,
+            "nest.yaml:5:5: unit PE cannot execute Z: it has no 'mac'; no unit of this machine can; give one the primitive\n",
+        ),
+        ("mac", "for m: 0", 2, "nest.yaml:4:12: the tile of 'for m' must be at least 1, not 0\n"),
+    ],
+)
+def test_mapping_that_a_machine_does_not_allow_is_refused_with_its_reason(
+    units: str, keep: str, code: int, message: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "w.yaml").write_text(MATMUL)
+    (here / "a.yaml").write_text(ADDER.replace("UNITS", units))
+    (here / "nest.yaml").write_text(NEST.replace("KEEP", keep))
+    assert refused(capsys, "evaluate", "w.yaml", "--arch", "a.yaml", "--mapping", "nest.yaml", code=code) == message
+
+
+def test_einsum_that_no_unit_executes_has_no_mapping(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "w.yaml").write_text(MATMUL)
+    (here / "a.yaml").write_text(ADDER.replace("UNITS", "add"))
+    assert refused(capsys, "map", "w.yaml", "--arch", "a.yaml", code=1) == (
+        "w.yaml:3:12: no unit of adder can execute Z: PE has no 'mac'; give a unit the primitive\n"
+    )
+
+
 def test_message_stays_one_line_whatever_the_input_holds(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     message = refused(capsys, "bounds", "softmax", "--set", "mat\nmul\x1b[31m" + "x" * 5000 + "=1")
     assert message.count("\n") == 1

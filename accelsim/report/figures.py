@@ -34,6 +34,11 @@ def joules(picojoules: float | None) -> str:
     return "-" if picojoules is None else si(picojoules * 1e-12, "J")
 
 
+def tally(count: int) -> str:
+    """A count as it is while it has three digits, then with an SI prefix."""
+    return str(count) if abs(count) < 1000 else si(count, "")
+
+
 def byte_size(count: float | None) -> str:
     """Bytes with a binary prefix and three significant digits."""
     if count is None:

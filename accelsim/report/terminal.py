@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
-from accelsim.report.figures import bar, byte_size, joules, percent, si, times, whole
+from accelsim.report.figures import bar, byte_size, joules, percent, si, tally, times, whole
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -118,7 +118,7 @@ def _einsums(evaluation: Document) -> Table:
     cycles = evaluation["latency"]["cycles"]
     rows = table("Einsum", "unit", "operations", "busy cycles", "of the time", "energy", left=3)
     for name, row in evaluation["einsums"].items():
-        operations = ", ".join(f"{si(count, '')} {primitive}" for primitive, count in row["operations"].items())
+        operations = ", ".join(f"{tally(count)} {primitive}" for primitive, count in row["operations"].items())
         share = row["busy_cycles"] / cycles if cycles else None
         rows.add_row(name, row["unit"], operations or "-", whole(row["busy_cycles"]), percent(share), joules(row["energy_pj"]))
     return rows

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accelsim.report.figures import bar, byte_size, joules, si, whole
+from accelsim.report.figures import bar, byte_size, joules, si, tally, whole
 from accelsim.report.terminal import report, show
 
 SAMPLE: dict[str, Any] = json.loads((Path(__file__).parent / "evaluation.json").read_text(encoding="utf-8"))
@@ -101,6 +101,7 @@ def test_figures_have_three_digits_and_a_unit() -> None:
         "0 s", "7.25 ms", "1.00 s", "1.00 ks", "1.00 ks", "12.3 ks", "0.10 ps",
     ]  # fmt: skip
     assert [byte_size(value) for value in (0, 1023, 1536, 2**20, 1.5 * 2**40)] == ["0 B", "1023 B", "1.50 KiB", "1.00 MiB", "1.50 TiB"]
+    assert [tally(value) for value in (0, 24, 999, 1000, 12884901888)] == ["0", "24", "999", "1.00 k", "12.9 G"]
     assert (joules(1e12), joules(None), whole(1234567), whole(0.125)) == ("1.00 J", "-", "1,234,567", "0.12")
 
 
