@@ -125,7 +125,9 @@ def _collect(counts: Counts, chain: Chain, rows: list[list[int]], counting: Coun
             _add(totals, (chain.einsum, chain.tensor, memory), total)
 
 
-def _accesses(output: bool, above: list[int], below: list[int], has_child: bool, first_child: bool, counting: Counting) -> tuple[list[int], list[int], int]:
+def _accesses(
+    output: bool, above: list[int], below: list[int], has_child: bool, first_child: bool, counting: Counting
+) -> tuple[list[int], list[int], int]:
     """Accesses of the parent and of the child over one boundary, and how many of its updates are complete results.
 
     above, below: entering, grouped, distinct and unknown words, of the parent's and of the child's copies that are counted.

@@ -42,9 +42,8 @@ def derive(cascade: Cascade, einsum: str, loop_rank: str, inside: frozenset[str]
                     continue
                 demand = _through(cascade, einsum, target, index, driver)
                 found = demand if found is None else _union(einsum, found, demand)
-    if found is not None:
-        if found.offset + found.width <= 0:
-            raise InputError(f"{einsum}: the first iteration over {loop_rank} reads nothing of it", "loop over it in the leaf instead")
+    if found is not None and found.offset + found.width <= 0:
+        raise InputError(f"{einsum}: the first iteration over {loop_rank} reads nothing of it", "loop over it in the leaf instead")
     return found
 
 

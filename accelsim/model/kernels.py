@@ -25,11 +25,10 @@ from accelsim.model.plan import (
     ENTERING,
     ENTERING_FIRST,
     EVERY_VISIT,
+    GROUP_RANKS,
     GROUPED,
     GROUPED_FIRST,
     GROUPED_WORDS,
-    GROUP_RANKS,
-    IntArray,
     LEAF_LANES,
     LEAF_LOOPS,
     LEAF_LOOPS_END,
@@ -42,7 +41,6 @@ from accelsim.model.plan import (
     MULTICASTS,
     NAMED,
     PLAIN,
-    Plan,
     RANK_EXTENT,
     RANK_KIND,
     REDUCES,
@@ -57,13 +55,19 @@ from accelsim.model.plan import (
     STREAM_WEIGHT,
     UNKNOWN,
     UNKNOWN_FIRST,
+    Int,
+    IntArray,
+    Plan,
 )
 
 MAX_LOOPS = 40
 
 
 @njit()
-def rank_sum(loops, start, parent, child, rank, extent, prefix, above, fan, share, exclusive, sizes, work):  # type: ignore[no-untyped-def]
+def rank_sum(
+    loops: IntArray, start: Int, parent: Int, child: Int, rank: Int, extent: Int, prefix: Int, above: Int, fan: Int, share: Int,
+    exclusive: Int, sizes: Int, work: IntArray,
+) -> Int:
     """Sum over the first `prefix` time loops of a rank and over copies, the inner time loops at their first step.
 
     `exclusive`: count only tiles that a copy holds through all inner steps, by size if `sizes`, else 1 each.
@@ -127,7 +131,10 @@ def rank_sum(loops, start, parent, child, rank, extent, prefix, above, fan, shar
 
 
 @njit()
-def component_sum(plan, leaf, stream, rank, parent, child, prefix, above, fan, points, work):  # type: ignore[no-untyped-def]
+def component_sum(
+    plan: Plan, leaf: Int, stream: Int, rank: Int, parent: Int, child: Int, prefix: Int, above: Int, fan: Int, points: Int,
+    work: IntArray,
+) -> Int:
     """`rank_sum` for one rank of a stream, whatever its role; tiles of clipped or derived ranks are listed one by one."""
     start = plan.leaves[leaf, LEAF_LOOPS]
     row = plan.ranks[plan.leaves[leaf, LEAF_RANKS] + rank]
@@ -135,7 +142,7 @@ def component_sum(plan, leaf, stream, rank, parent, child, prefix, above, fan, p
     kind = role[ROLE_KIND]
     share = np.int64(REDUCES if plan.streams[stream, STREAM_OUTPUT] else MULTICASTS)
     exclusive = np.int64(kind != ABSENT)
-    sizes = np.int64((points != 0 or kind == PLAIN or kind == CLIPPED) and row[RANK_KIND] != REPEATED)
+    sizes = np.int64((points != 0 or kind in (PLAIN, CLIPPED)) and row[RANK_KIND] != REPEATED)
     if kind != CLIPPED and (row[RANK_KIND] == NAMED or row[RANK_KIND] == REPEATED):
         return rank_sum(plan.loops, start, parent, child, rank, row[RANK_EXTENT], prefix, above, fan, share, exclusive, sizes, work)
     low, high = role[ROLE_LOW], role[ROLE_HIGH]
@@ -143,7 +150,10 @@ def component_sum(plan, leaf, stream, rank, parent, child, prefix, above, fan, p
 
 
 @njit()
-def words(plan, leaf, stream, parent, child, afresh, above, fan, points, group_sums, work, state):  # type: ignore[no-untyped-def]
+def words(
+    plan: Plan, leaf: Int, stream: Int, parent: Int, child: Int, afresh: Int, above: Int, fan: Int, points: Int, group_sums: IntArray,
+    work: IntArray, state: IntArray,
+) -> Int:
     """Words over one boundary: all visits less what consecutive visits share.
 
     group_sums: int64[groups, 2, MAX_LOOPS + 1]: per group, sums at a prefix (row 0; the last entry is the sum over all visits)
@@ -163,7 +173,7 @@ def words(plan, leaf, stream, parent, child, afresh, above, fan, points, group_s
     for group in range(groups):
         total *= group_sums[group, 0, MAX_LOOPS]
     if points or total == 0 or plan.options[EVERY_VISIT]:
-        return total
+        return np.int64(total)
     depth, now = state[0], state[1]
     for rank in range(ranks):
         depth[rank] = 0
@@ -197,11 +207,14 @@ def words(plan, leaf, stream, parent, child, afresh, above, fan, points, group_s
                 if group != own:
                     part *= group_sums[group, 0, depth[32 + group]]
             shared += part
-    return total - plan.streams[stream, STREAM_WEIGHT] * shared
+    return np.int64(total - plan.streams[stream, STREAM_WEIGHT] * shared)
 
 
 @njit()
-def first_touches(plan, leaf, stream, parent, child, above, fan_indexed, fan_absent, touched, work):  # type: ignore[no-untyped-def]
+def first_touches(
+    plan: Plan, leaf: Int, stream: Int, parent: Int, child: Int, above: Int, fan_indexed: Int, fan_absent: Int, touched: IntArray,
+    work: IntArray,
+) -> Int:
     """Words of a result that are new where they arrive, each counted once per copy that tells them apart.
 
     `fan_indexed`, `fan_absent`: which copies of the fan-out count, for ranks that index the result and for those that do not.
@@ -221,19 +234,21 @@ def first_touches(plan, leaf, stream, parent, child, above, fan_indexed, fan_abs
             total *= component_sum(plan, leaf, stream, rank, parent, child, every, above, fan_indexed, none, work)
     for group in range(touched.shape[0]):
         total *= touched[group]
-    return total
+    return np.int64(total)
 
 
 @njit()
-def wanted(plan, row, variant):  # type: ignore[no-untyped-def]
-    """Variants: entering, grouped, entering of the first copy, grouped of the first copy. Returns (counted, copies above, copies of the fan-out)."""
+def wanted(plan: Plan, row: Int, variant: Int) -> tuple[bool, Int, Int]:
+    """Is a variant (entering, grouped, both of the first copy) counted; which copies count above the parent and in the fan-out."""
     first, compute = plan.boundaries[row, BOUND_FIRST] != 0, plan.boundaries[row, BOUND_COMPUTE] != 0
     counted = (variant < 2 or first) and not (compute and variant in (0, 2))
     return counted, np.int64(ONE if variant >= 2 else SUM), np.int64(SUM if variant == 0 else ONE if variant == 2 else SHARE)
 
 
 @njit()
-def count_variant(plan, row, variant, out, group_sums, touched, work, state):  # type: ignore[no-untyped-def]
+def count_variant(
+    plan: Plan, row: Int, variant: Int, out: IntArray, group_sums: IntArray, touched: IntArray, work: IntArray, state: IntArray,
+) -> None:
     """Fill the columns of one variant; group_sums and touched hold the sums of the stream's groups for it."""
     _, above, fan = wanted(plan, row, variant)
     bound = plan.boundaries[row]
@@ -253,7 +268,7 @@ def count_variant(plan, row, variant, out, group_sums, touched, work, state):  #
 
 
 @njit()
-def count_leaf(plan, leaf, out, work):  # type: ignore[no-untyped-def]
+def count_leaf(plan: Plan, leaf: Int, out: IntArray, work: IntArray) -> None:
     """Issues of the first copy and points of all copies of a leaf without a condition."""
     start, end = plan.leaves[leaf, LEAF_LOOPS], plan.leaves[leaf, LEAF_LOOPS_END]
     first_rank, ranks = plan.leaves[leaf, LEAF_RANKS], plan.leaves[leaf, LEAF_RANKS_END] - plan.leaves[leaf, LEAF_RANKS]
@@ -276,7 +291,7 @@ def count_leaf(plan, leaf, out, work):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def count(plan):  # type: ignore[no-untyped-def]
+def count(plan: Plan) -> tuple[IntArray, IntArray]:
     """Words over every boundary, and issues and visited points of every leaf, of a plan without groups and conditions.
 
     Returns int64[boundaries, 8] (columns ENTERING … UNKNOWN_FIRST of `model.plan`) and int64[leaves, 2]

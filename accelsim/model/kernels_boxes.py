@@ -22,13 +22,15 @@ from accelsim.model.plan import (
     MASK_RANKS,
     TERM_FACTOR,
     TERM_RANK,
+    BoolArray,
+    Int,
+    IntArray,
+    Plan,
 )
 
 
-
-
 @njit()
-def slot(ranks, rank):  # type: ignore[no-untyped-def]
+def slot(ranks: IntArray, rank: Int) -> Int:
     """Where a rank stands in a component, or -1."""
     for k in range(ranks.shape[0]):
         if ranks[k] == rank:
@@ -37,7 +39,7 @@ def slot(ranks, rank):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def interval(plan, dim, ranks, low, high, out):  # type: ignore[no-untyped-def]
+def interval(plan: Plan, dim: Int, ranks: IntArray, low: IntArray, high: IntArray, out: IntArray) -> bool:
     """Coordinates that a tile touches in a dimension as out[0] <= x < out[1]; False if they are not an interval."""
     row = plan.dims[dim]
     count = row[DIM_TERMS_END] - row[DIM_TERMS]
@@ -52,7 +54,8 @@ def interval(plan, dim, ranks, low, high, out):  # type: ignore[no-untyped-def]
             smallest += factor * (high[k] - 1)
             largest += factor * low[k]
     whole = True
-    reach, used = 0, 0
+    reach: Int = 0
+    used = 0
     for _ in range(count):
         # the next coefficient by size; gap-free as long as each is at most the reach so far plus one
         best, span, which = np.int64(1) << 62, 0, -1
@@ -91,7 +94,7 @@ def interval(plan, dim, ranks, low, high, out):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def listed(plan, dim, ranks, low, high, clipped):  # type: ignore[no-untyped-def]
+def listed(plan: Plan, dim: Int, ranks: IntArray, low: IntArray, high: IntArray, clipped: Int) -> tuple[BoolArray, Int]:
     """Coordinates that a tile touches, marked one by one: bool array and the coordinate of its first entry."""
     row = plan.dims[dim]
     count = row[DIM_TERMS_END] - row[DIM_TERMS]
@@ -127,7 +130,7 @@ def listed(plan, dim, ranks, low, high, clipped):  # type: ignore[no-untyped-def
 
 
 @njit()
-def coordinates(plan, dim, ranks, low, high):  # type: ignore[no-untyped-def]
+def coordinates(plan: Plan, dim: Int, ranks: IntArray, low: IntArray, high: IntArray) -> BoolArray:
     """Valid coordinates that a tile touches in a dimension, as marks over DIM_LOW <= x < DIM_HIGH."""
     bounds = np.zeros(2, np.int64)
     row = plan.dims[dim]
@@ -141,7 +144,7 @@ def coordinates(plan, dim, ranks, low, high):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def dims_equal(plan, dims, dims_end, ranks, low, high, one, other):  # type: ignore[no-untyped-def]
+def dims_equal(plan: Plan, dims: Int, dims_end: Int, ranks: IntArray, low: IntArray, high: IntArray, one: Int, other: Int) -> bool:
     """Do two copies touch the same coordinates in every dimension of a component?"""
     a, b = np.zeros(2, np.int64), np.zeros(2, np.int64)
     for dim in range(dims, dims_end):
@@ -160,11 +163,14 @@ def dims_equal(plan, dims, dims_end, ranks, low, high, one, other):  # type: ign
 
 
 @njit()
-def dim_overlap(plan, dim, ranks, low, high, old_low, old_high, copy):  # type: ignore[no-untyped-def]
+def dim_overlap(
+    plan: Plan, dim: Int, ranks: IntArray, low: IntArray, high: IntArray, old_low: IntArray, old_high: IntArray, copy: Int,
+) -> Int:
     """Coordinates of one dimension that a copy's tile shares with its earlier tile."""
     a, b = np.zeros(2, np.int64), np.zeros(2, np.int64)
     if interval(plan, dim, ranks, low[copy], high[copy], a) and interval(plan, dim, ranks, old_low[copy], old_high[copy], b):
-        return max(0, min(a[1], b[1]) - max(a[0], b[0]))
+        both: Int = max(0, min(a[1], b[1]) - max(a[0], b[0]))
+        return both
     marks = coordinates(plan, dim, ranks, low[copy], high[copy])
     old = coordinates(plan, dim, ranks, old_low[copy], old_high[copy])
     total = 0
@@ -175,7 +181,10 @@ def dim_overlap(plan, dim, ranks, low, high, old_low, old_high, copy):  # type: 
 
 
 @njit()
-def group_overlap(plan, dims, dims_end, ranks, low, high, old_low, old_high, had, base, one, leader):  # type: ignore[no-untyped-def]
+def group_overlap(
+    plan: Plan, dims: Int, dims_end: Int, ranks: IntArray, low: IntArray, high: IntArray, old_low: IntArray, old_high: IntArray,
+    had: BoolArray, base: Int, one: Int, leader: IntArray,
+) -> Int:
     """Words of a group's common box that every member held before; members are the copies whose leader is `one`."""
     members = 0
     for other in range(leader.shape[0]):
@@ -183,7 +192,7 @@ def group_overlap(plan, dims, dims_end, ranks, low, high, old_low, old_high, had
             members += 1
             if not had[base + other]:
                 return 0
-    total = 1
+    total: Int = 1
     for dim in range(dims, dims_end):
         if members == 1:
             total *= dim_overlap(plan, dim, ranks, low, high, old_low, old_high, base + one)
@@ -203,7 +212,7 @@ def group_overlap(plan, dims, dims_end, ranks, low, high, old_low, old_high, had
 
 
 @njit()
-def survives(plan, mask, ranks, low, high):  # type: ignore[no-untyped-def]
+def survives(plan: Plan, mask: Int, ranks: IntArray, low: IntArray, high: IntArray) -> bool:
     """Does the condition leave a point of this box? `ranks`: those of the box, which include all of the condition's."""
     base = plan.masks[mask, MASK_DATA]
     condition_ranks = plan.masks[mask, MASK_RANKS]
@@ -214,12 +223,12 @@ def survives(plan, mask, ranks, low, high):  # type: ignore[no-untyped-def]
             slots[used] = k
             used += 1
     if plan.masks[mask, MASK_KIND] == IMAGE:
-        return image_count(plan.mask_data, base, slots[:used], low, high) > 0
+        return bool(image_count(plan.mask_data, base, slots[:used], low, high) > 0)
     return inequality_survivor(plan.mask_data, base, plan.masks[mask, MASK_COUNT], slots[:used], low, high)
 
 
 @njit()
-def image_count(data, base, slots, low, high):  # type: ignore[no-untyped-def]
+def image_count(data: IntArray, base: Int, slots: IntArray, low: IntArray, high: IntArray) -> Int:
     """Points of a box that survive, from running sums: data[base:] holds the extents and then the sums over all lower corners."""
     used = slots.shape[0]
     total = 0
@@ -236,7 +245,7 @@ def image_count(data, base, slots, low, high):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def inequality_survivor(data, base, count, slots, low, high):  # type: ignore[no-untyped-def]
+def inequality_survivor(data: IntArray, base: Int, count: Int, slots: IntArray, low: IntArray, high: IntArray) -> bool:
     """Is there a point of the box with sum(coefficient * x) <= bound in every row? Row: bound, then a coefficient per rank."""
     used = slots.shape[0]
     all_hold = True

@@ -47,11 +47,15 @@ from accelsim.model.plan import (
     STREAM_OUTPUT,
     TERM_FACTOR,
     TERM_RANK,
+    BoolArray,
+    Int,
+    IntArray,
+    Plan,
 )
 
 
 @njit()
-def local_nest(plan, leaf, ranks_mask, child, points):  # type: ignore[no-untyped-def]
+def local_nest(plan: Plan, leaf: Int, ranks_mask: Int, child: Int, points: Int) -> tuple[IntArray, IntArray]:
     """The loops of some ranks above `child` (and, for `points`, one step of 1 per rank inside): int64[loops, 6].
 
     Columns: slot of the rank in the component, tile, time, original loop (-1 for points), derived, trips of the largest tile.
@@ -99,7 +103,9 @@ def local_nest(plan, leaf, ranks_mask, child, points):  # type: ignore[no-untype
 
 
 @njit()
-def tile_at(plan, first_rank, nest, ranks, index, low, high, stop):  # type: ignore[no-untyped-def]
+def tile_at(
+    plan: Plan, first_rank: Int, nest: IntArray, ranks: IntArray, index: IntArray, low: IntArray, high: IntArray, stop: Int,
+) -> bool:
     """Intervals of every rank at loop indices `index`, through the first `stop` loops; False if one is empty."""
     used = ranks.shape[0]
     for slot in range(used):
@@ -125,7 +131,7 @@ def tile_at(plan, first_rank, nest, ranks, index, low, high, stop):  # type: ign
 
 
 @njit()
-def visited(plan, leaf, nest, real, ranks, index, low, high):  # type: ignore[no-untyped-def]
+def visited(plan: Plan, leaf: Int, nest: IntArray, real: Int, ranks: IntArray, index: IntArray, low: IntArray, high: IntArray) -> bool:
     """Does any copy have a point at these time indices that survives the condition? `real`: loops before those over points."""
     first = plan.leaves[leaf, LEAF_RANKS]
     mask = plan.leaves[leaf, LEAF_MASK]
@@ -146,12 +152,15 @@ def visited(plan, leaf, nest, real, ranks, index, low, high):  # type: ignore[no
 
 
 @njit()
-def measure(plan, dims, dims_end, ranks, low, high, alive, old_low, old_high, had, outer, inner):  # type: ignore[no-untyped-def]
-    """Words that boxes share with the boxes before, summed over copies; copies are [outer, inner], and those equal within one outer are one.
+def measure(
+    plan: Plan, dims: Int, dims_end: Int, ranks: IntArray, low: IntArray, high: IntArray, alive: BoolArray, old_low: IntArray,
+    old_high: IntArray, had: BoolArray, outer: Int, inner: Int,
+) -> Int:
+    """Words that boxes share with those before, summed over copies; copies are [outer, inner], and equal ones within one outer are one.
 
     For groups of equal boxes the share is what every member held before.
     """
-    total = 0
+    total: Int = 0
     leader = np.empty(inner, np.int64)
     for block in range(outer):
         base = block * inner
@@ -172,7 +181,10 @@ def measure(plan, dims, dims_end, ranks, low, high, alive, old_low, old_high, ha
 
 
 @njit()
-def component_of_group(plan, leaf, stream, group, parent, child, above, fan, points, sums, touched):  # type: ignore[no-untyped-def]
+def component_of_group(
+    plan: Plan, leaf: Int, stream: Int, group: Int, parent: Int, child: Int, above: Int, fan: Int, points: Int, sums: IntArray,
+    touched: IntArray,
+) -> None:
     """Sums of a component by walking all its time steps and copies. Fills sums[0, prefix], sums[1, loop] and touched[distinct, unknown]."""
     first = plan.leaves[leaf, LEAF_RANKS]
     dims, dims_end = plan.groups[group, GROUP_DIMS], plan.groups[group, GROUP_DIMS_END]
@@ -255,8 +267,9 @@ def component_of_group(plan, leaf, stream, group, parent, child, above, fan, poi
                 while index[time_loops[level]] == before[time_loops[level]]:
                     level += 1
                 for prefix in range(level + 1, times + 1):
+                    begin, end = first_low[prefix], first_high[prefix]
                     sums[0, prefix] += measure(
-                        plan, dims, dims_end, ranks, first_low[prefix], first_high[prefix], first_alive[prefix], old_low, old_high, had, outer, inner
+                        plan, dims, dims_end, ranks, begin, end, first_alive[prefix], old_low, old_high, had, outer, inner
                     )
                 if not points:
                     sums[1, level + 1] += measure(plan, dims, dims_end, ranks, low, high, alive, old_low, old_high, had, outer, inner)
@@ -281,14 +294,16 @@ def component_of_group(plan, leaf, stream, group, parent, child, above, fan, poi
             break
     if started:
         for prefix in range(times + 1):
-            sums[0, prefix] += measure(
-                plan, dims, dims_end, ranks, first_low[prefix], first_high[prefix], first_alive[prefix], old_low, old_high, had, outer, inner
-            )
+            begin, end = first_low[prefix], first_high[prefix]
+            sums[0, prefix] += measure(plan, dims, dims_end, ranks, begin, end, first_alive[prefix], old_low, old_high, had, outer, inner)
     sums[0, sums.shape[1] - 1] = sums[0, times]
 
 
 @njit()
-def touch(plan, dims, dims_end, ranks, low, high, alive, old_low, old_high, had, points, parent_of, known, touched):  # type: ignore[no-untyped-def]
+def touch(
+    plan: Plan, dims: Int, dims_end: Int, ranks: IntArray, low: IntArray, high: IntArray, alive: BoolArray, old_low: IntArray,
+    old_high: IntArray, had: BoolArray, points: Int, parent_of: IntArray, known: BoolArray, touched: IntArray,
+) -> None:
     """Mark what the copies of a result hold now; touched[0]: words new to a parent copy, touched[1]: the same per child copy."""
     count = dims_end - dims
     widest = 1
@@ -329,7 +344,7 @@ def touch(plan, dims, dims_end, ranks, low, high, alive, old_low, old_high, had,
 
 
 @njit()
-def slot_of(plan, dim, ranks):  # type: ignore[no-untyped-def]
+def slot_of(plan: Plan, dim: Int, ranks: IntArray) -> Int:
     """The component's slot of the rank that a single-rank dimension is indexed by."""
     rank = plan.terms[plan.dims[dim, DIM_TERMS], TERM_RANK]
     for slot in range(ranks.shape[0]):
@@ -339,7 +354,7 @@ def slot_of(plan, dim, ranks):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def factorises(plan, leaf, stream, group, child):  # type: ignore[no-untyped-def]
+def factorises(plan: Plan, leaf: Int, stream: Int, group: Int, child: Int) -> bool:
     """May the ranks under a condition be counted tile by tile, without listing copies?
 
     Yes if every dimension of the group is one rank, and every rank either has no spatial loop above `child` or all its tiles
@@ -377,7 +392,10 @@ def factorises(plan, leaf, stream, group, child):  # type: ignore[no-untyped-def
 
 
 @njit()
-def component_of_masked_ranks(plan, leaf, stream, group, parent, child, above, fan, points, sums, touched):  # type: ignore[no-untyped-def]
+def component_of_masked_ranks(
+    plan: Plan, leaf: Int, stream: Int, group: Int, parent: Int, child: Int, above: Int, fan: Int, points: Int, sums: IntArray,
+    touched: IntArray,
+) -> None:
     """`component_of_group` where `factorises` holds: tiles of one rank are the same or disjoint, so only time steps are walked."""
     first = plan.leaves[leaf, LEAF_RANKS]
     mask = plan.leaves[leaf, LEAF_MASK]
@@ -406,7 +424,8 @@ def component_of_masked_ranks(plan, leaf, stream, group, parent, child, above, f
             times += 1
             continue
         slot, loop = nest[k, 0], nest[k, 3]
-        counted = above == SUM if loop < parent else fan == SUM or (fan == SHARE and (indexed[slot] or not plan.loops[loop, LOOP_SHARE] & share))
+        shared = fan == SHARE and not indexed[slot] and plan.loops[loop, LOOP_SHARE] & share != 0
+        counted = above == SUM if loop < parent else fan != ONE and not shared
         if counted:
             many[slot] *= nest[k, 5]
         if loop < parent and above == SUM:
@@ -509,7 +528,7 @@ def component_of_masked_ranks(plan, leaf, stream, group, parent, child, above, f
 
 
 @njit()
-def common(indexed, tile, size, old):  # type: ignore[no-untyped-def]
+def common(indexed: BoolArray, tile: IntArray, size: IntArray, old: IntArray) -> Int:
     """Words that a visit shares with an earlier one: per rank the tile if it is the same one, nothing if it is another."""
     total = 1
     for slot in range(indexed.shape[0]):
@@ -520,7 +539,7 @@ def common(indexed, tile, size, old):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def masked_issues(plan, leaf, out):  # type: ignore[no-untyped-def]
+def masked_issues(plan: Plan, leaf: Int, out: IntArray) -> None:
     """Issues of the first copy and points of all copies over visited tiles, under a condition."""
     end = plan.leaves[leaf, LEAF_LOOPS_END]
     first = plan.leaves[leaf, LEAF_RANKS]

@@ -19,11 +19,14 @@ from accelsim.model.plan import (
     STREAM_GROUPS_END,
     STREAM_LEAF,
     STREAM_WEIGHT,
+    Int,
+    IntArray,
+    Plan,
 )
 
 
 @njit()
-def group_sums_of(plan, row, variant, sums, touched):  # type: ignore[no-untyped-def]
+def group_sums_of(plan: Plan, row: Int, variant: Int, sums: IntArray, touched: IntArray) -> None:
     """Sums of every group of a boundary's stream for one variant."""
     _, above, fan = wanted(plan, row, variant)
     bound = plan.boundaries[row]
@@ -41,7 +44,7 @@ def group_sums_of(plan, row, variant, sums, touched):  # type: ignore[no-untyped
 
 
 @njit()
-def count_grouped(plan):  # type: ignore[no-untyped-def]
+def count_grouped(plan: Plan) -> tuple[IntArray, IntArray]:
     """`kernels.count` for any plan."""
     out = np.zeros((plan.boundaries.shape[0], 8), np.int64)
     work, state = np.empty((3, 2 * MAX_LOOPS + 2), np.int64), np.zeros((3, 64), np.int64)

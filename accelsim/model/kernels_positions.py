@@ -27,6 +27,9 @@ from accelsim.model.plan import (
     RECOMPUTED,
     REPEATED,
     RETAINED,
+    Int,
+    IntArray,
+    Plan,
 )
 
 MAX_POSITIONS = 1 << 26  # tiles listed for one boundary before the kernel refuses
@@ -34,7 +37,7 @@ SUM, ONE, SHARE = 0, 1, 2  # what a spatial loop contributes: all its copies, it
 
 
 @njit()
-def derive(lows, highs, row):  # type: ignore[no-untyped-def]
+def derive(lows: IntArray, highs: IntArray, row: IntArray) -> None:
     """Turn intervals of the consumer's rank into intervals of the producer's rank, in place (see RANK_* in `model.plan`)."""
     factor, offset, width, extent = row[RANK_FACTOR], row[RANK_OFFSET], row[RANK_WIDTH], row[RANK_EXTENT]
     for k in range(lows.shape[0]):
@@ -49,7 +52,10 @@ def derive(lows, highs, row):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def positions(loops, start, parent, child, rank, row, prefix, above, fan, share, exclusive, sizes, low, high):  # type: ignore[no-untyped-def]
+def positions(
+    loops: IntArray, start: Int, parent: Int, child: Int, rank: Int, row: IntArray, prefix: Int, above: Int, fan: Int, share: Int,
+    exclusive: Int, sizes: Int, low: Int, high: Int,
+) -> Int:
     """`kernels.rank_sum` with every tile listed as an interval: for clipped and derived ranks."""
     derived = row[RANK_KIND] == RETAINED or row[RANK_KIND] == RECOMPUTED
     lows, highs, others = np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
@@ -105,7 +111,7 @@ def positions(loops, start, parent, child, rank, row, prefix, above, fan, share,
 
 
 @njit()
-def derive_listed(lows, highs, others, row):  # type: ignore[no-untyped-def]
+def derive_listed(lows: IntArray, highs: IntArray, others: IntArray, row: IntArray) -> None:
     """`derive`, with the size that the tile has at other steps."""
     derive(lows, highs, row)
     for k in range(others.shape[0]):
@@ -115,15 +121,15 @@ def derive_listed(lows, highs, others, row):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def unmasked_points(plan, leaf):  # type: ignore[no-untyped-def]
-    """Over the ranks that no condition couples: points of the first copy's tiles with how often each size occurs, and all points of all copies."""
+def unmasked_points(plan: Plan, leaf: Int) -> tuple[IntArray, IntArray, Int]:
+    """Over ranks that no condition couples: points of the first copy's tiles, how often each size occurs, and points of all copies."""
     start, end = plan.leaves[leaf, LEAF_LOOPS], plan.leaves[leaf, LEAF_LOOPS_END]
     first = plan.leaves[leaf, LEAF_RANKS]
     count = plan.leaves[leaf, LEAF_RANKS_END] - first
     mask = plan.leaves[leaf, LEAF_MASK]
     coupled = plan.masks[mask, MASK_RANKS] if mask >= 0 else 0
     values, many = np.ones(1, np.int64), np.ones(1, np.int64)
-    whole = 1
+    whole: Int = 1
     top = np.int64(1) << np.int64(62)
     for rank in range(count):
         if coupled >> rank & 1:
@@ -145,7 +151,7 @@ def unmasked_points(plan, leaf):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def lane_issues(plan, leaf, out):  # type: ignore[no-untyped-def]
+def lane_issues(plan: Plan, leaf: Int, out: IntArray) -> None:
     """Issues of the first copy on a unit of several lanes, and points of all copies, without a condition."""
     lanes = plan.leaves[leaf, LEAF_LANES]
     values, many, whole = unmasked_points(plan, leaf)
@@ -155,7 +161,7 @@ def lane_issues(plan, leaf, out):  # type: ignore[no-untyped-def]
 
 
 @njit()
-def first_copy_sizes(loops, start, end, rank, row):  # type: ignore[no-untyped-def]
+def first_copy_sizes(loops: IntArray, start: Int, end: Int, rank: Int, row: IntArray) -> tuple[IntArray, IntArray]:
     """Sizes of the first copy's tiles of a rank over all time steps, with how often each occurs."""
     if row[RANK_KIND] == RETAINED or row[RANK_KIND] == RECOMPUTED:
         lows, highs = np.zeros(1, np.int64), np.full(1, row[RANK_SOURCE])
@@ -188,7 +194,8 @@ def first_copy_sizes(loops, start, end, rank, row):  # type: ignore[no-untyped-d
                     at += 1
             lows, highs, many = new_lows, new_highs, np.ones(pieces, np.int64)
             continue
-        new_lows, new_highs, new_many = np.zeros(2 * lows.shape[0], np.int64), np.zeros(2 * lows.shape[0], np.int64), np.zeros(2 * lows.shape[0], np.int64)
+        room = 2 * lows.shape[0]
+        new_lows, new_highs, new_many = np.zeros(room, np.int64), np.zeros(room, np.int64), np.zeros(room, np.int64)
         at = 0
         for k in range(lows.shape[0]):
             size = highs[k] - lows[k]

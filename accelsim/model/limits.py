@@ -37,7 +37,8 @@ def _relief(evaluation: Evaluation, name: str, kind: str, following: tuple[tuple
         busiest = max((load.busy, einsum) for einsum, load in loads.items() if load.unit == name)
         total = sum(load.busy for load in loads.values() if load.unit == name)
         share = busiest[0] / total if total else 0.0
-        return f"{busiest[1]} is {share:.0%} of what {name} does: a faster {name}, or part of its work on another unit, would relieve it{gain}"
+        mend = f"a faster {name}, or part of its work on another unit, would relieve it"
+        return f"{busiest[1]} is {share:.0%} of what {name} does: {mend}{gain}"
     if kind == "memory":
         bits: dict[str, int] = {}
         for (_, tensor, memory), row in evaluation.bits.items():
@@ -45,7 +46,8 @@ def _relief(evaluation: Evaluation, name: str, kind: str, following: tuple[tuple
                 bits[tensor] = bits.get(tensor, 0) + sum(row)
         tensor = max(bits, key=lambda key: (bits[key], key))
         share = bits[tensor] / max(1, sum(bits.values()))
-        return f"{tensor} is {share:.0%} of what crosses {name}: more bandwidth, or larger tiles of {tensor} inside it, would relieve it{gain}"
+        mend = f"more bandwidth, or larger tiles of {tensor} inside it, would relieve it"
+        return f"{tensor} is {share:.0%} of what crosses {name}: {mend}{gain}"
     if kind == "dependence":
-        return f"each step waits for the one before: more independent work inside the loop, or more copies, would hide {name}{gain}"
+        return f"each step waits for another: more independent work inside the loop, or more copies, would hide {name}{gain}"
     return "the run is too short for its pipeline: a larger problem, or fewer and larger steps, would hide the start and the end"

@@ -21,7 +21,6 @@ from accelsim.model.options import Counting
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.operators import cover
 
-
 MOST_POINTS = 2**62
 
 
@@ -54,7 +53,7 @@ class Lowered:
 
 @dataclass(frozen=True, slots=True)
 class Keeper:
-    """A keep of one tensor on the path to a leaf: `above` of the leaf's loops stand above it; it is emptied at every step of the first `afresh`."""
+    """A keep of one tensor on the path to a leaf: `above` of its loops stand above it; every step of the first `afresh` empties it."""
 
     above: int
     keep: Keep
@@ -106,7 +105,7 @@ class Program:
         self._static()
 
     def edges(self, names: frozenset[str]) -> tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]:
-        """Dependences among some Einsums: (producer, consumer, tensor) within an iteration, and (producer, reader, rank) of earlier slices."""
+        """Dependences among some Einsums: (producer, consumer, tensor) within an iteration, (producer, reader, rank) of earlier slices."""
         if names not in self._edges:
             from accelsim.workload.dependence import distances
 
@@ -131,10 +130,10 @@ class Program:
         if key not in self._covers:
             found = cover(self.cascade.by_name[einsum], self.architecture.units[unit].operations)
             self._covers[key] = None if found is None else {name: Fraction(count) for name, count in found.items()}
-        found = self._covers[key]
-        if found is None:
+        primitives = self._covers[key]
+        if primitives is None:
             raise IllegalMapping(f"{unit} cannot execute {einsum}", "map it to another unit")
-        return found
+        return primitives
 
     def _static(self) -> None:
         """Tables that are the same for every mapping without derived loops."""
@@ -154,9 +153,8 @@ class Program:
         self.rank_array = np.array(self.ranks, np.int64).reshape(-1, 6)
         for name, facts in self.facts.items():
             if math.prod(facts.extents) >= MOST_POINTS:
-                raise InputError(
-                    f"{name} has {math.prod(facts.extents):.3g} points, more than 64-bit counters hold", "make the shape smaller", facts.einsum.place
-                )
+                what = f"{name} has {math.prod(facts.extents):.3g} points, more than 64-bit counters hold"
+                raise InputError(what, "make the shape smaller", facts.einsum.place)
         self.mask_of = {name: index for index, name in enumerate(self.masks)}
         rows, data, at = [], [], 0
         for found in self.masks.values():
@@ -167,9 +165,6 @@ class Program:
         self.mask_data = np.concatenate(data) if data else np.zeros(1, np.int64)
         self.options = np.array([self.counting.footprint == "box", self.counting.refill == "every_visit"], np.int64)
         self.positions = {name: {rank: k for k, rank in enumerate(facts.ranks)} for name, facts in self.facts.items()}
-        self.names_of_streams = [
-            (tuple(stream.tensor for stream in facts.streams), tuple(stream.maps for stream in facts.streams)) for facts in self.facts.values()
-        ]
 
     def lower(self, mapping: Mapping) -> Lowered:
         """The plan of a legal mapping and what its rows mean."""
@@ -178,7 +173,11 @@ class Program:
 
 def stream_tables(streams: list[Stream], leaf_of_stream: list[int]) -> tuple[p.IntArray, p.IntArray, p.IntArray, p.IntArray, p.IntArray]:
     """Streams, roles, groups, dims and terms as the plan's arrays."""
-    rows, roles, groups, dims, terms = [], [], [], [], []
+    rows: list[tuple[int, ...]] = []
+    roles: list[tuple[int, int, int]] = []
+    groups: list[tuple[int, int, int, int]] = []
+    dims: list[tuple[int, ...]] = []
+    terms: list[tuple[int, int]] = []
     for stream, leaf in zip(streams, leaf_of_stream, strict=True):
         first_group = len(groups)
         for group in stream.groups:
@@ -207,7 +206,7 @@ class Lowering:
         self.mapping = mapping
         self.loops: list[tuple[int, int, int, int, int]] = []
         self.leaf_rows: dict[str, tuple[int, int, int, int, int, int]] = {}
-        self.boundaries: list[tuple[int, int, int, int, int]] = []
+        self.boundaries: list[tuple[int, int, int, int, int, int]] = []
         self.chains: list[Chain] = []
         self.leaves: dict[str, Leaf] = {}
         self.latencies: dict[str, int] = {}
@@ -324,7 +323,7 @@ class Lowering:
     def _special_loops(
         self, leaf: Leaf, above: tuple[For | Spatial | Keep, ...], fuses: tuple[tuple[int, Fuse], ...]
     ) -> dict[str, Derived | None]:
-        """Ranks of trunk loops that the Einsum lacks but must follow: derived through its consumers, or repeated (None). Repeated come last."""
+        """Ranks of trunk loops that the Einsum lacks but follows: derived through its consumers, or repeated (None), repeated ones last."""
         program = self.program
         name = leaf.einsum
         positions = program.positions[name]
@@ -353,9 +352,8 @@ class Lowering:
                     kind = p.RETAINED if kept else p.RECOMPUTED
                     drivers[found.rank].append((node.rank, turns, replace(found, kind=kind)))
                 elif (known[0][2].kind == p.RETAINED) != kept:
-                    raise InputError(
-                        f"{output} is kept between two loops over {node.rank}", f"keep it above or below both loops over {node.rank}", node.place
-                    )
+                    mend = f"keep it above or below both loops over {node.rank}"
+                    raise InputError(f"{output} is kept between two loops over {node.rank}", mend, node.place)
                 elif turns:
                     drivers[found.rank] = [(r, t or r == node.rank, d) for r, t, d in drivers[found.rank]]
             elif not kept and turns:
@@ -390,14 +388,16 @@ class Lowering:
             self.leaf_ranks = dict(program.first_rank)
         assert self.streams is not None
         own = [(extent, p.NAMED, 0, 0, 0, 0) for extent in facts.extents]
-        listed, overlapping = set(), set()
+        listed: set[int] = set()
+        overlapping: set[int] = set()
         for rank_name, found in special.items():
             if found is None:
                 own.append((program.cascade.extents[rank_name], p.REPEATED, 0, 0, 0, 0))
                 continue
             rank = program.positions[name][found.rank]
             if rank in facts.coupled:
-                raise InputError(f"{name}: a condition on a rank that '{rank_name}' derives is not supported", "loop over it in the leaf", facts.einsum.place)
+                what = f"{name}: a condition on a rank that a loop over '{rank_name}' derives is not supported"
+                raise InputError(what, "loop over it in the leaf", facts.einsum.place)
             own[rank] = (facts.extents[rank], found.kind, program.cascade.extents[rank_name], found.factor, found.offset, found.width)
             (listed if found.kind == p.RETAINED else overlapping).add(rank)
         self.leaf_ranks[name] = len(self.ranks)
@@ -454,7 +454,8 @@ class Lowering:
                 kept = int(tile * keeper.held.fraction)
                 tile = max(1, tile)  # of an empty tile nothing stays
             held.append((keeper.keep.memory, kept, tile))
-        self.chains.append(Chain(name, stream.tensor, stream.output, tuple(held), tuple(rows), stream, (start, tuple(start + keeper.above for keeper in keepers))))
+        nest = (start, tuple(start + keeper.above for keeper in keepers))
+        self.chains.append(Chain(name, stream.tensor, stream.output, tuple(held), tuple(rows), stream, nest))
 
     def _inside(self, stream: Stream, keep: Keep) -> bool:
         """Does nothing of this stream cross into a keep, because the words are made and used inside?"""

@@ -38,10 +38,9 @@ def mask(cascade: Cascade, facts: Facts) -> Mask | None:
     size = math.prod(extents)
     rows = condition_inequalities(cascade, facts.einsum) if size > PREFER_LISTED else None
     if rows is None and size <= MAX_LISTED:
-        listed = np.asarray(condition_mask(cascade, facts.einsum))
+        listed = condition_mask(cascade, facts.einsum)
         others = tuple(axis for axis in range(listed.ndim) if axis not in facts.coupled)
-        if others:
-            listed = listed.any(axis=others)
+        listed = np.asarray(np.any(listed, axis=others)) if others else listed
         image = np.zeros([extent + 1 for extent in extents], np.int64)
         image[tuple(slice(1, None) for _ in extents)] = listed
         for axis in range(len(extents)):

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+Int = int | np.int64  # a kernel's integer
 
 # Columns of Plan.loops, one row per loop that applies to a leaf, outermost first.
 LOOP_RANK, LOOP_TILE, LOOP_TIME, LOOP_SHARE, LOOP_DERIVED = range(5)

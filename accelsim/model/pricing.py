@@ -100,10 +100,10 @@ class Prices:
                 if price is None:
                     unpriced[f"{leaf.unit} {primitive}"] = None
                     continue
-                amount = operations * float(times)
-                total += amount * price.value
-                low += amount * price.low
-                high += amount * price.high
+                executed = operations * float(times)
+                total += executed * price.value
+                low += executed * price.low
+                high += executed * price.high
             value += total
             by_component[leaf.unit] = by_component.get(leaf.unit, 0.0) + total
             by_einsum[einsum] += total

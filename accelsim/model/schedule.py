@@ -210,7 +210,7 @@ def _longest(
 
 
 def _distance(cascade: Cascade, above: tuple[For | Spatial, ...], rank: str) -> int:
-    """Iterations between a slice along `rank` and the next: points of the loops inside the innermost loop over it; 0 if none stands above."""
+    """Iterations from a slice along `rank` to the next: points of the loops inside the innermost one over it; 0 if none stands above."""
     for position in range(len(above) - 1, -1, -1):
         if above[position].rank == rank and isinstance(above[position], For):
             inner = [loop for loop in above[position + 1 :] if loop.rank != rank]

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from tests.model import kernel_side, published, strategies
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from accelsim.errors import AccelsimError
 from accelsim.hardware.architecture import Architecture
 from accelsim.model import reference
+from tests.model import kernel_side, published, strategies
 
 TRIPLES = 20_000 if os.environ.get("ACCELSIM_EVIDENCE") else 2_000
 

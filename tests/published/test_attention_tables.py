@@ -39,7 +39,8 @@ def evaluated(table: dict[str, Any], model: str, length: str, capsys: pytest.Cap
     options = dict(table["rows"][model][length])
     mapping = options.pop("mapping", table["mapping"])
     size = LENGTHS[length]
-    settings = SPEC["shapes"][model] | {"shape.p": size, "shape.m": size} | {f"mapping.let.{name}": value for name, value in options.items()}
+    settings = SPEC["shapes"][model] | {"shape.p": size, "shape.m": size}
+    settings |= {f"mapping.let.{name}": value for name, value in options.items()}
     if table["workload"] == "attention":
         settings["type"] = "{default: bf16}"  # the source counts 2-byte words throughout
     command = ["evaluate", table["workload"], "--arch", table["arch"], "--mapping", mapping, "--json", "-"]
