@@ -131,7 +131,8 @@ def test_two_stages_on_two_units_charge_their_busier_unit() -> None:
 
 
 def running(p: int) -> Cascade:
-    return cascade("running", ["LM[i,p] = X[i,p] * Y[i,p]", "RM[i+1,p] = max(RM[i,p], LM[i,p])"], {"i": 4, "p": p}, ("RM",), iterative={"RM": (0, 1)})
+    texts = ["LM[i,p] = X[i,p] * Y[i,p]", "RM[i+1,p] = max(RM[i,p], LM[i,p])"]
+    return cascade("running", texts, {"i": 4, "p": p}, ("RM",), iterative={"RM": (0, 1)})
 
 
 def stepped(*ranks: str) -> Mapping:
@@ -164,7 +165,8 @@ def test_branch_that_pipelines_inside_a_sequence_adds_its_own_time() -> None:
     made = cascade("three", ["S[i] = A[i] * B[i]", "T[i] = S[i] * C[i]", "Z[i] = T[i] * C[i]"], {"i": 8})
     held = keep("Buffer", "S", copies=2)
     inner = Fuse("pipelined", ((held, Leaf("S", "U")), (held, Leaf("T", "V"))))
-    mapping = Mapping("by hand", (keep("DRAM", "A", "B", "C", "Z"), keep("Buffer", "T"), Fuse("sequential", ((For("i", 1), inner), (Leaf("Z", "U"),)))))
+    outer = Fuse("sequential", ((For("i", 1), inner), (Leaf("Z", "U"),)))
+    mapping = Mapping("by hand", (keep("DRAM", "A", "B", "C", "Z"), keep("Buffer", "T"), outer))
     # S and T as in the pipeline above: 24 and 2 to drain; then Z, 8 x 3
     assert parts(evaluate(made, machine(unit("U", 3), unit("V", 2)), mapping)) == (24 + 24, 0, 2, 50)
 
