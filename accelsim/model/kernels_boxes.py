@@ -163,46 +163,36 @@ def dims_equal(plan: Plan, dims: Int, dims_end: Int, ranks: IntArray, low: IntAr
 
 
 @njit()
-def dim_overlap(
-    plan: Plan, dim: Int, ranks: IntArray, low: IntArray, high: IntArray, old_low: IntArray, old_high: IntArray, copy: Int,
-) -> Int:
-    """Coordinates of one dimension that a copy's tile shares with its earlier tile."""
-    a, b = np.zeros(2, np.int64), np.zeros(2, np.int64)
-    if interval(plan, dim, ranks, low[copy], high[copy], a) and interval(plan, dim, ranks, old_low[copy], old_high[copy], b):
-        both: Int = max(0, min(a[1], b[1]) - max(a[0], b[0]))
-        return both
-    marks = coordinates(plan, dim, ranks, low[copy], high[copy])
-    old = coordinates(plan, dim, ranks, old_low[copy], old_high[copy])
-    total = 0
-    for k in range(marks.shape[0]):
-        if marks[k] and old[k]:
-            total += 1
-    return total
-
-
-@njit()
 def group_overlap(
     plan: Plan, dims: Int, dims_end: Int, ranks: IntArray, low: IntArray, high: IntArray, old_low: IntArray, old_high: IntArray,
-    had: BoolArray, base: Int, one: Int, leader: IntArray,
+    had: BoolArray, base: Int, one: Int, chain: IntArray,
 ) -> Int:
-    """Words of a group's common box that every member held before; members are the copies whose leader is `one`."""
-    members = 0
-    for other in range(leader.shape[0]):
-        if leader[other] == one:
-            members += 1
-            if not had[base + other]:
-                return 0
+    """Words of a group's common box that every member held before; members are copy `one` and those chained to it (-1 ends)."""
+    other = one
+    while other >= 0:
+        if not had[base + other]:
+            return 0
+        other = chain[other]
     total: Int = 1
+    bounds = np.zeros(2, np.int64)
     for dim in range(dims, dims_end):
-        if members == 1:
-            total *= dim_overlap(plan, dim, ranks, low, high, old_low, old_high, base + one)
+        whole = interval(plan, dim, ranks, low[base + one], high[base + one], bounds)
+        left, right = bounds[0], bounds[1]
+        other = one
+        while whole and other >= 0:
+            whole = interval(plan, dim, ranks, old_low[base + other], old_high[base + other], bounds)
+            left, right = max(left, bounds[0]), min(right, bounds[1])
+            other = chain[other]
+        if whole:
+            total *= max(0, right - left)
             continue
         common = coordinates(plan, dim, ranks, low[base + one], high[base + one])
-        for other in range(leader.shape[0]):
-            if leader[other] == one:
-                old = coordinates(plan, dim, ranks, old_low[base + other], old_high[base + other])
-                for k in range(common.shape[0]):
-                    common[k] = common[k] and old[k]
+        other = one
+        while other >= 0:
+            old = coordinates(plan, dim, ranks, old_low[base + other], old_high[base + other])
+            for k in range(common.shape[0]):
+                common[k] = common[k] and old[k]
+            other = chain[other]
         count = 0
         for k in range(common.shape[0]):
             if common[k]:

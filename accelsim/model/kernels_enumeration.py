@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from accelsim.kernel_cache import njit
-from accelsim.model.kernels_boxes import coordinates, dims_equal, group_overlap, survives
+from accelsim.model.kernels_boxes import coordinates, dims_equal, group_overlap, interval, survives
 from accelsim.model.kernels_positions import MAX_POSITIONS, ONE, SHARE, SUM, derive, unmasked_points
 from accelsim.model.plan import (
     BOX,
@@ -161,7 +161,11 @@ def measure(
     For groups of equal boxes the share is what every member held before.
     """
     total: Int = 0
-    leader = np.empty(inner, np.int64)
+    leader, chain = np.empty(inner, np.int64), np.empty(inner, np.int64)
+    # copies whose boxes begin alike in the first dimension are chained, so that only these are compared
+    span = plan.dims[dims, DIM_HIGH] + 1 if dims_end > dims else 1
+    head, following = np.full(span, -1), np.empty(inner, np.int64)
+    begin, bounds = np.zeros(inner, np.int64), np.zeros(2, np.int64)
     for block in range(outer):
         base = block * inner
         for one in range(inner):
@@ -169,14 +173,26 @@ def measure(
             leader[one] = -1
             if not alive[copy]:
                 continue
+            if dims_end > dims:
+                interval(plan, dims, ranks, low[copy], high[copy], bounds)
+                begin[one] = min(max(bounds[0], 0), span - 1)
             leader[one] = one
-            for other in range(one):
-                if leader[other] == other and dims_equal(plan, dims, dims_end, ranks, low, high, copy, base + other):
+            other = head[begin[one]]
+            while other >= 0:
+                if dims_equal(plan, dims, dims_end, ranks, low, high, copy, base + other):
                     leader[one] = other
+                    chain[one] = chain[other]
+                    chain[other] = one
                     break
+                other = following[other]
+            if leader[one] == one:
+                chain[one] = -1
+                following[one] = head[begin[one]]
+                head[begin[one]] = one
         for one in range(inner):
             if leader[one] == one:
-                total += group_overlap(plan, dims, dims_end, ranks, low, high, old_low, old_high, had, base, one, leader)
+                head[begin[one]] = -1
+                total += group_overlap(plan, dims, dims_end, ranks, low, high, old_low, old_high, had, base, one, chain)
     return total
 
 
