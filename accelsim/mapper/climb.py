@@ -24,7 +24,8 @@ from accelsim.workload.cascade import Cascade
 from accelsim.workload.expression import names as expression_names
 
 _MOST_COPIES = 64
-_MOST_TILES = 4096
+_MOST_TILES = 1 << 18
+_TILES_PER_EVALUATION = 2048  # counting so many tiles takes about as long as an evaluation
 _EXACT = 8
 
 
@@ -55,6 +56,7 @@ class Climb:
         self.objective, self.tell = objective, tell
         self.names = self.scope.groups()
         self.evaluated = 0
+        self.spent = 0
         self.seen: dict[Design, Point | None] = {}
         self.refusal: IllegalMapping | InputError | None = None
 
@@ -66,7 +68,9 @@ class Climb:
     def point(self, design: Design) -> Point | None:
         """A design evaluated, or None if it is not legal or takes too long to count; every design is evaluated once."""
         if design not in self.seen:
-            self.seen[design] = self._evaluated(design, self.evaluator) if self._countable(design) else None
+            tiles = self._listed(design)
+            self.spent += 1 + tiles // _TILES_PER_EVALUATION
+            self.seen[design] = self._evaluated(design, self.evaluator) if tiles <= _MOST_TILES else None
         return self.seen[design]
 
     def _evaluated(self, design: Design, evaluator: Evaluator) -> Point | None:
@@ -78,20 +82,32 @@ class Climb:
             return None
         return Point(design, evaluation, key(self.objective, evaluation))
 
-    def _countable(self, design: Design) -> bool:
-        """Whether the tiles of conditioned Einsums are few enough to be looked at one by one."""
-        for leaf in planned(self.scope, self.spreader, self.names, design) if self.scope.share else ():
-            if leaf.einsum in self.scope.share:
-                condition = self.scope.facts.einsums[leaf.einsum].condition
-                assert condition is not None
-                tiles, left, coupled = 1, dict(self.scope.cascade.extents), set(expression_names(condition))
-                for loop in (*design.trunk, *leaf.loops):
-                    if loop.rank in coupled and isinstance(loop, For):
-                        tiles *= trips(left[loop.rank], loop.tile)
-                    left[loop.rank] = min(left[loop.rank], loop.tile)
-                if tiles > _MOST_TILES:
-                    return False
-        return True
+    def _listed(self, design: Design) -> int:
+        """Tiles of conditioned Einsums that counting looks at one by one: steps in time, and copies that time cuts further."""
+        if not self.scope.share:
+            return 0
+        total = 0
+        for leaf in planned(self.scope, self.spreader, self.names, design):
+            condition = self.scope.facts.einsums[leaf.einsum].condition
+            if condition is None:
+                continue
+            coupled = set(expression_names(condition))
+            time, copies, plain = 1, 1, True
+            left, spread = dict(self.scope.cascade.extents), set()
+            for loop in (*design.trunk, *leaf.loops):
+                size = left[loop.rank]
+                left[loop.rank] = min(size, loop.tile)
+                if loop.rank not in coupled:
+                    continue
+                if isinstance(loop, For):
+                    time *= trips(size, loop.tile)
+                    plain = plain and loop.rank not in spread
+                else:
+                    copies *= trips(size, loop.tile)
+                    plain = plain and size % loop.tile == 0
+                    spread.add(loop.rank)
+            total += time if plain else time * copies
+        return total
 
     def starts(self, budget: int) -> list[Point]:
         """First designs, best first: those that the closed form finds slow are not evaluated."""
@@ -116,19 +132,19 @@ class Climb:
         """A design evaluated quickly: conditions left out."""
         if self.screen is self.evaluator:
             return self.point(design)
-        return self._evaluated(design, self.screen) if self._countable(design) else None
+        return self._evaluated(design, self.screen) if self._listed(design) <= _MOST_TILES else None
 
     def refine(self, start: Point, budget: int, rng: random.Random) -> Point:
         """Descend from a point: the first neighbour that is better is taken, until none is or the budget of evaluations is spent."""
         moves = Moves(self.scope, self.spreader, shared_ranks(self.scope))
-        best, stop = start, self.evaluated + budget
-        while self.evaluated < stop:
+        best, stop = start, self.spent + budget
+        while self.spent < stop:
             best = self._unlock(best)
             leaves = planned(self.scope, self.spreader, self.names, best.design)
             neighbours = [design for design in dict.fromkeys(moves.around(best.design, leaves)) if design not in self.seen]
             rng.shuffle(neighbours)
             for design in neighbours:
-                if self.evaluated >= stop:
+                if self.spent >= stop:
                     return best
                 point = self.point(design)
                 if point is not None and point.key[:2] < best.key[:2]:
