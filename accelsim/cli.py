@@ -58,11 +58,13 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     pricing(mapping)
     mapping.add_argument("--objective", default="latency", metavar="WHAT", help="latency (default), energy or edp")
     mapping.add_argument("--seed", default="0", metavar="N", help="seed of the search (default 0)")
-    mapping.add_argument("-o", "--output", metavar="FILE", help="save the mapping as YAML")
+    about = "save the mapping as YAML; of a model, as LAYER.yaml in a folder that exists"
+    mapping.add_argument("-o", "--output", metavar="FILE", help=about)
     evaluate = command("evaluate", commands.evaluate_, "price a given mapping; an illegal one is refused with its reason and exit code 1")
     workload(evaluate)
     pricing(evaluate)
-    evaluate.add_argument("--mapping", metavar="MAPPING", help="a mapping: a file or a name from `accelsim list mappings`")
+    about = "a mapping: a file or a name from `accelsim list mappings`; of a model, LAYER=MAPPING for each layer, or a folder"
+    evaluate.add_argument("--mapping", action="append", default=[], metavar="MAPPING", help=about)
     run = command("run", commands.run_, "execute a workload with the reference interpreter on random inputs")
     workload(run)
     run.add_argument("--seed", default="0", metavar="N", help="seed of the inputs (default 0)")
@@ -149,20 +151,21 @@ def _dispatch(arguments: list[str]) -> int:
     draw = getattr(parsed, "draw", None)
     if draw is not None and not draw.lower().endswith((".png", ".svg", ".pdf")):
         raise InputError(f"--draw {draw}: not a kind of picture", "end the name in .png, .svg or .pdf")
-    for target in (parsed.json, getattr(parsed, "output", None), draw):
+    _refuse_unwritable(getattr(parsed, "output", None), folder_too=True)
+    for target in (parsed.json, draw):
         _refuse_unwritable(target)
     verb: Callable[[Arguments], int] = parsed.verb
     return verb(parsed)
 
 
-def _refuse_unwritable(target: str | None) -> None:
+def _refuse_unwritable(target: str | None, folder_too: bool = False) -> None:
     """An InputError before any work is done if a file to be written cannot be."""
     if target is None or target == "-":
         return
     folder = os.path.dirname(target) or "."
     if not os.path.isdir(folder):
         raise InputError(f"{target}: there is no folder '{folder}'", "create it or name another")
-    if os.path.isdir(target):
+    if os.path.isdir(target) and not folder_too:
         raise InputError(f"{target}: is a folder", "name a file")
     if not os.access(target if os.path.exists(target) else folder, os.W_OK):
         raise InputError(f"{target}: cannot write there", "name another file")

@@ -6,7 +6,9 @@ Everything heavy is imported inside the verb that uses it.
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import InputError, did_you_mean
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from accelsim.io.catalogue import Kind
     from accelsim.io.overrides import Overrides
     from accelsim.mapping.tree import Mapping
+    from accelsim.model.layers import ModelEvaluation
 
 Arguments = argparse.Namespace
 
@@ -31,16 +34,26 @@ def map_(arguments: Arguments) -> int:
         raise InputError(f"there is no objective '{arguments.objective}'", did_you_mean(arguments.objective, OBJECTIVES))
     machine = _machine(_required(arguments, "arch", "a machine"), settings)
     workload = _workload(arguments.workload, settings)
-    from accelsim.mapper import search
     from accelsim.report.progress import progress
 
-    def find(cascade: Cascade) -> Any:
-        with progress(not arguments.quiet) as tell:
-            return search(cascade, machine, objective=arguments.objective, seed=seed, counting=counting, progress=tell)
-
     if isinstance(workload, Model):
-        return _map_model(arguments, workload, find)
-    found = find(workload)
+        from accelsim.io.layers import refuse_target, save_layers
+        from accelsim.mapper.model import search_model
+
+        _refuse_drawing(arguments, workload)
+        if arguments.output is not None:
+            refuse_target(workload, arguments.output)
+        with progress(not arguments.quiet) as tell:
+            whole = search_model(workload, machine, arguments.objective, seed, counting, tell)
+        if arguments.output is not None:
+            save_layers(workload, whole.mappings, arguments.output)
+        return _show_model(arguments, whole.evaluation)
+    if arguments.output is not None and os.path.isdir(arguments.output):
+        raise InputError(f"{arguments.output}: is a folder", "name a file")
+    from accelsim.mapper import search
+
+    with progress(not arguments.quiet) as tell:
+        found = search(workload, machine, arguments.objective, seed, counting, tell)
     if arguments.output is not None:
         from accelsim.io.evaluation import write_text
         from accelsim.io.mapping import dump_mapping
@@ -49,30 +62,42 @@ def map_(arguments: Arguments) -> int:
     return _show(arguments, found.evaluation, workload, found.mapping)
 
 
-def _map_model(arguments: Arguments, model: Model, find: Callable[[Cascade], Any]) -> int:
-    """Map every cascade of a model by itself; their times and energies add up."""
-    from accelsim.mapping.text import nest
-    from accelsim.report.model import model_blocks, model_document
-
-    for option, given in (("-o", arguments.output), ("--draw", arguments.draw)):
-        if given is not None:
-            raise InputError(f"{option} {given}: '{model.name}' is a model of several cascades", "map one of them by itself")
-    found = [find(layer.cascade) for layer in model.layers]
-    nests = [nest(each.mapping, layer.cascade) for each, layer in zip(found, model.layers, strict=True)]
-    document = model_document(model, [each.evaluation.to_json() for each in found])
-    return _give_blocks(arguments, document, lambda whole: model_blocks(whole, nests))
-
-
 def evaluate_(arguments: Arguments) -> int:
     settings = _settings(arguments)
     counting = _counting(arguments)
-    file = _required(arguments, "mapping", "a mapping")
+    workload = _workload(arguments.workload, settings)
+    if isinstance(workload, Model):
+        from accelsim.io.layers import load_layers
+        from accelsim.model.layers import evaluate_model
+
+        _refuse_drawing(arguments, workload)
+        mappings = load_layers(workload, arguments.mapping, settings.mapping)
+        machine = _machine(_required(arguments, "arch", "a machine"), settings)
+        return _show_model(arguments, evaluate_model(workload, machine, mappings, counting))
+    if len(arguments.mapping) > 1:
+        raise InputError(f"--mapping is given {len(arguments.mapping)} times, and {workload.name} is one cascade", "give one mapping")
+    _required(arguments, "mapping", "a mapping")
     machine = _machine(_required(arguments, "arch", "a machine"), settings)
-    cascade = _cascade(arguments.workload, settings)
-    mapping = _mapping(file, cascade, settings)
+    mapping = _mapping(arguments.mapping[0], workload, settings)
     from accelsim.model.evaluation import evaluate
 
-    return _show(arguments, evaluate(cascade, machine, mapping, counting), cascade, mapping)
+    return _show(arguments, evaluate(workload, machine, mapping, counting), workload, mapping)
+
+
+def _refuse_drawing(arguments: Arguments, model: Model) -> None:
+    if arguments.draw is not None:
+        what = f"--draw {arguments.draw}: {model.name} is a model, and each of its layers has its own mapping"
+        raise InputError(what, "leave --draw out")
+
+
+def _show_model(arguments: Arguments, evaluation: ModelEvaluation) -> int:
+    """Write what was asked for of a model's evaluation: JSON, report."""
+    from accelsim.mapping.text import nest
+    from accelsim.report.model import model_blocks
+
+    pairs = zip(evaluation.model.layers, evaluation.evaluations, strict=True)
+    nests = [nest(each.mapping, layer.cascade) for layer, each in pairs]
+    return _give_blocks(arguments, evaluation.to_json(), lambda whole: model_blocks(whole, nests))
 
 
 def _show(arguments: Arguments, evaluation: Any, cascade: Cascade, mapping: Mapping) -> int:
@@ -168,7 +193,11 @@ def passes_(arguments: Arguments) -> int:
     def document(cascade: Cascade) -> dict[str, Any]:
         return passes_document(cascade, [passes(cascade, arguments.rank)] if arguments.rank else all_passes(cascade).values())
 
-    return _analyse(arguments, "accelsim/passes/1", document, passes_blocks)
+    def has_rank(cascade: Cascade) -> bool:
+        ranks = {*cascade.extents, *(split.rank for split in cascade.splits)}
+        return not arguments.rank or arguments.rank in ranks
+
+    return _analyse(arguments, "accelsim/passes/1", document, passes_blocks, has_rank)
 
 
 def bounds_(arguments: Arguments) -> int:
@@ -177,13 +206,21 @@ def bounds_(arguments: Arguments) -> int:
     return _analyse(arguments, "accelsim/bounds/1", bounds_document, bounds_blocks)
 
 
-def _analyse(arguments: Arguments, schema: str, document: Callable[[Cascade], Any], blocks: Callable[[Any], Any]) -> int:
-    """Say something about a cascade, or about every cascade of a model."""
+def _analyse(
+    arguments: Arguments,
+    schema: str,
+    document: Callable[[Cascade], Any],
+    blocks: Callable[[Any], Any],
+    wanted: Callable[[Cascade], bool] = lambda _: True,
+) -> int:
+    """Say something about a cascade, or about those cascades of a model that are wanted (all, where none is)."""
     settings = _settings(arguments)
     settings.refuse("arch", "mapping")
     found = _workload(arguments.workload, settings)
     if isinstance(found, Model):
-        return _give_layers(arguments, schema, found, [document(layer.cascade) for layer in found.layers], blocks)
+        layers = tuple(layer for layer in found.layers if wanted(layer.cascade)) or found.layers
+        part = replace(found, layers=layers)
+        return _give_layers(arguments, schema, part, [document(layer.cascade) for layer in layers], blocks)
     return _give_blocks(arguments, document(found), blocks)
 
 
@@ -206,10 +243,13 @@ def list_(arguments: Arguments) -> int:
 
 def report_(arguments: Arguments) -> int:
     from accelsim.io.evaluation import read_evaluation
+    from accelsim.report.model import model_blocks
+    from accelsim.report.schema import MODEL_EVALUATION
     from accelsim.report.terminal import report
 
     _settings(arguments).refuse("workload", "arch", "mapping")
-    return _give_blocks(arguments, read_evaluation(arguments.file), report)
+    document = read_evaluation(arguments.file)
+    return _give_blocks(arguments, document, model_blocks if document["schema"] == MODEL_EVALUATION else report)
 
 
 def _required(arguments: Arguments, name: str, what: str) -> str:
@@ -256,13 +296,6 @@ def _workload(text: str, settings: Overrides) -> Cascade | Model:
     from accelsim.io.workload import load_workload
 
     return load_workload(_resolve(text, WORKLOAD), settings.workload)
-
-
-def _cascade(text: str, settings: Overrides) -> Cascade:
-    found = _workload(text, settings)
-    if isinstance(found, Model):
-        raise InputError(f"{found.name} is a model of several cascades", "name one of its cascades")
-    return found
 
 
 def _machine(text: str, settings: Overrides) -> Architecture:

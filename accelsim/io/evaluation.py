@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.report.schema import faults
+from accelsim.report.schema import faults, schema_of
 
 MAX_BYTES = 64 * 1024 * 1024
 
@@ -39,7 +39,7 @@ def write_bytes(data: bytes, target: str) -> None:
 
 
 def read_evaluation(path: str) -> dict[str, Any]:
-    """A saved evaluation; anything that does not keep the contract `accelsim/evaluation/1` is an InputError."""
+    """A saved evaluation, of a cascade or of a model; anything that does not keep its contract is an InputError."""
     try:
         with Path(path).open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
@@ -53,7 +53,7 @@ def read_evaluation(path: str) -> dict[str, Any]:
         raise InputError(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}", "save one with --json FILE") from None
     except (UnicodeDecodeError, ValueError, RecursionError):
         raise InputError(f"{path}: not JSON text", "save one with --json FILE") from None
-    fault = next(faults(document), None)
+    fault = next(faults(document, schema_of(document)), None)
     if fault is not None:
         raise InputError(f"{path}: not an evaluation: {fault}", "save one with --json FILE")
     assert isinstance(document, dict)

@@ -1,56 +1,112 @@
-"""The evaluation of a model: its cascades one after the other, each with its own mapping."""
+"""The evaluation of a model on a terminal: the whole first, then its layers, then every different layer by itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from accelsim.report.figures import joules, percent, si, whole
+from accelsim.report.figures import byte_size, joules, percent, si, times, whole
 from accelsim.report.terminal import report, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
 
-    from accelsim.workload.cascade import Model
-
-MODEL = "accelsim/model-evaluation/1"
 Document = dict[str, Any]
 
 
-def model_document(model: Model, evaluations: Sequence[Document]) -> Document:
-    """Evaluations of every layer (contract `accelsim/evaluation/1`), and their sums with every layer as often as it is used."""
-    pairs = zip(model.layers, evaluations, strict=True)
-    layers: list[Document] = [{"times": layer.times, "evaluation": found} for layer, found in pairs]
+def model_blocks(document: Document, nests: Sequence[str] = ()) -> Iterator[RenderableType]:
+    """What a person wants to know about a model, most important first; `nests`: the mapping of every layer as a printed loop nest."""
+    from rich.rule import Rule
 
-    def total(figure: str) -> float:
-        return float(sum(row["times"] * row["evaluation"][figure] for row in layers))
-
-    return {
-        "schema": MODEL,
-        "workload": model.name,
-        "architecture": evaluations[0]["architecture"],
-        "cycles": sum(row["times"] * row["evaluation"]["latency"]["cycles"] for row in layers),
-        "seconds": sum(row["times"] * row["evaluation"]["latency"]["seconds"] for row in layers),
-        "energy_pj": total("energy_pj"),
-        "energy_pj_low": total("energy_pj_low"),
-        "energy_pj_high": total("energy_pj_high"),
-        "layers": layers,
-    }
+    yield _limits(document)
+    yield _summary(document)
+    yield _layers(document)
+    shown: list[tuple[str, Document]] = []
+    for position, layer in enumerate(document["layers"]):
+        figures = _figures(layer["evaluation"])
+        known = next((name for name, other in shown if other == figures), None)
+        yield Rule(style="dim")
+        if known is not None:
+            yield f"{layer['name']}: the same as {known}."
+            continue
+        shown.append((layer["name"], figures))
+        yield from report(layer["evaluation"], nests[position] if nests else "")
 
 
-def model_blocks(document: Document, nests: Sequence[str]) -> Iterator[RenderableType]:
-    """The whole first, then every layer as an evaluation of its own."""
-    span = f"{joules(document['energy_pj_low'])} to {joules(document['energy_pj_high'])}"
-    whole_run = f"{whole(document['cycles'])} cycles, {si(document['seconds'], 's')}, {joules(document['energy_pj'])} ({span})"
-    yield f"{document['workload']} on {document['architecture']}: {whole_run}."
-    rows = table("layer", "limited by", "times", "cycles each", "of the time", "energy each", left=2)
+def _figures(evaluation: Document) -> Document:
+    """An evaluation less its names and how it was found."""
+    return {key: value for key, value in evaluation.items() if key not in ("workload", "mapping", "search")}
+
+
+def _cycles(layer: Document) -> float:
+    return float(layer["times"] * layer["evaluation"]["latency"]["cycles"])
+
+
+def _share(cycles: float, document: Document) -> float | None:
+    return cycles / document["latency"]["cycles"] if document["latency"]["cycles"] else None
+
+
+def _limits(document: Document) -> Text:
+    from rich.text import Text
+
+    text = Text.assemble((document["model"], "bold"), " on ", (document["architecture"], "bold"))
+    spent: dict[str, float] = {}
+    for layer in document["layers"]:
+        resource = (layer["evaluation"].get("limits") or {}).get("resource")
+        if resource is not None:
+            spent[resource] = spent.get(resource, 0.0) + _cycles(layer)
+    if spent:
+        first, *others = sorted(spent, key=lambda name: -spent[name])
+        text.append("\n\nLimited by ", "bold").append(first, "bold red")
+        text.append(f" for {percent(_share(spent[first], document))} of the time", "bold")
+        text.append("".join(f", by {name} for {percent(_share(spent[name], document))}" for name in others) + ".")
+        longest = max(document["layers"], key=_cycles)
+        relief = (longest["evaluation"].get("limits") or {}).get("relief", "").rstrip(".")
+        text.append(f"\n{longest['name']} takes {percent(_share(_cycles(longest), document))}", "italic")
+        text.append(f": {relief}." if relief else ".", "italic")
+    return text
+
+
+def _summary(document: Document) -> Table:
+    from rich.table import Table
+
+    latency, bounds = document["latency"], document["bounds"]
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="bold", no_wrap=True)
+    grid.add_column(no_wrap=True)
+    grid.add_column()
+    count = sum(layer["times"] for layer in document["layers"])
+    order = f"{count} layers one after the other" if count > 1 else "one layer"
+    grid.add_row("time", f"{whole(latency['cycles'])} cycles", f"{si(latency['seconds'], 's')}: {order}")
+    if bounds["min_cycles"]:
+        grid.add_row("", "", f"{times(latency['cycles'] / bounds['min_cycles'])} the bound of {whole(bounds['min_cycles'])} cycles")
+    energy, static = document["energy_pj"], document["static_energy_pj"]
+    low, high = document["energy_pj_low"], document["energy_pj_high"]
+    span = f"{joules(low)} to {joules(high)}: " if low < high else ""
+    grid.add_row("energy", joules(energy), f"{span}dynamic {joules(energy - static)}, static {joules(static)}")
+    for position, (memory, moved) in enumerate(document["traffic"].items()):
+        total = moved["read_bytes"] + moved["write_bytes"]
+        detail = f"read {byte_size(moved['read_bytes'])}, written {byte_size(moved['write_bytes'])}"
+        if position == 0 and bounds["compulsory_bytes"]:
+            least = bounds["compulsory_bytes"]
+            detail += f"; {times(total / least)} the compulsory {byte_size(least)}"
+        grid.add_row("traffic" if position == 0 else "", f"{memory} {byte_size(total)}", detail)
+    if document["area_um2"]:
+        grid.add_row("area", f"{document['area_um2'] / 1e6:,.2f} mm2", "")
+    return grid
+
+
+def _layers(document: Document) -> Table:
+    outermost = next(iter(document["traffic"]), None)
+    moved = [f"{outermost} each"] if outermost is not None else []
+    rows = table("layer", "limited by", "times", "cycles each", "of the time", "energy each", *moved, left=2)
     for layer in document["layers"]:
         found = layer["evaluation"]
-        share = layer["times"] * found["latency"]["cycles"] / document["cycles"] if document["cycles"] else None
         limit = (found.get("limits") or {}).get("resource", "-")
-        cycles, energy = whole(found["latency"]["cycles"]), joules(found["energy_pj"])
-        rows.add_row(found["workload"], limit, str(layer["times"]), cycles, percent(share), energy)
-    yield rows
-    for layer, nest in zip(document["layers"], nests, strict=True):
-        yield "─" * 100
-        yield from report(layer["evaluation"], nest)
+        traffic = found["traffic"].get(outermost, {})
+        cells = [whole(found["latency"]["cycles"]), percent(_share(_cycles(layer), document)), joules(found["energy_pj"])]
+        cells += [byte_size(sum(traffic.values()))] if moved else []
+        rows.add_row(layer["name"], limit, str(layer["times"]), *cells)
+    return rows

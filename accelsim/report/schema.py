@@ -1,4 +1,4 @@
-"""The contract of an evaluation's JSON, and a check of a document against it.
+"""The contracts of the JSON of an evaluation and of a model's, and a check of a document against them.
 
 The check knows the part of JSON Schema 2020-12 that the contract uses, so that a saved file can be read without a
 further dependency; a test holds it against a full implementation.
@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 EVALUATION = "accelsim/evaluation/1"
+MODEL_EVALUATION = "accelsim/model-evaluation/1"
 _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
@@ -26,9 +27,27 @@ _TYPES: dict[str, tuple[type, ...]] = {
 @cache
 def evaluation_schema() -> dict[str, Any]:
     """The JSON Schema of `accelsim/evaluation/1`."""
+    return _shipped("evaluation.schema.json")
+
+
+@cache
+def model_schema() -> dict[str, Any]:
+    """The JSON Schema of `accelsim/model-evaluation/1`, that of an evaluation in place of the reference to it."""
+    schema = _shipped("model-evaluation.schema.json")
+    schema["properties"]["layers"]["items"]["properties"]["evaluation"] = evaluation_schema()
+    return schema
+
+
+def schema_of(document: Any) -> dict[str, Any]:
+    """The contract that a document says it keeps; that of an evaluation if it names none."""
+    named = document.get("schema") if isinstance(document, dict) else None
+    return model_schema() if named == MODEL_EVALUATION else evaluation_schema()
+
+
+def _shipped(name: str) -> dict[str, Any]:
     import json
 
-    schema: dict[str, Any] = json.loads(files("accelsim.report").joinpath("evaluation.schema.json").read_text(encoding="utf-8"))
+    schema: dict[str, Any] = json.loads(files("accelsim.report").joinpath(name).read_text(encoding="utf-8"))
     return schema
 
 
