@@ -11,8 +11,9 @@ from accelsim.errors import InputError, did_you_mean
 from accelsim.io.catalogue import MAPPING, resolve
 from accelsim.io.evaluation import write_text
 from accelsim.io.mapping import dump_mapping, load_mapping
+from accelsim.io.source import load
 from accelsim.mapping.tree import Mapping
-from accelsim.workload.cascade import Model
+from accelsim.workload.cascade import Cascade, Model
 
 
 def load_layers(model: Model, texts: Sequence[str], overrides: Dict[str, str] | None = None) -> tuple[Mapping, ...]:
@@ -83,6 +84,17 @@ def save_layers(model: Model, mappings: Sequence[Mapping], target: str) -> None:
     """Write every layer's mapping to LAYER.yaml in a folder that exists."""
     for layer, mapping in zip(model.layers, mappings, strict=True):
         write_text(dump_mapping(mapping), str(Path(target) / _file(layer.cascade.name)))
+
+
+def layer_of(model: Model, path: Path) -> Cascade:
+    """The cascade of the layer that a mapping file is for: the one whose name the file or the mapping in it has."""
+    cascades = {layer.cascade.name: layer.cascade for layer in model.layers}
+    stated = load(path).mapping("a mapping file").get("mapping")
+    title = stated.value if stated is not None and isinstance(stated.value, str) else ""
+    for name in (path.stem, title.partition(" on ")[0]):
+        if name in cascades:
+            return cascades[name]
+    raise InputError(f"{path}: does not say which layer of {model.name} it is for", f"name the file after one of {', '.join(cascades)}")
 
 
 def _file(layer: str) -> str:

@@ -156,6 +156,20 @@ def test_saved_mappings_of_a_model_evaluate_to_what_was_found(here: Path, capsys
     assert again == found
 
 
+def test_saved_mapping_of_a_layer_is_checked_against_that_layer(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "best").mkdir()
+    assert main(["map", "pair.yaml", "--arch", "simple", "-q", "-o", "best"]) == 0
+    against = ["--workload", "pair.yaml", "--arch", "simple"]
+    assert main(["check", "best/second.yaml", *against]) == 0
+    assert "legal for second on simple" in capsys.readouterr().out
+    (here / "best" / "second.yaml").rename(here / "renamed.yaml")
+    assert main(["check", "renamed.yaml", *against]) == 0
+    assert "legal for second on simple" in capsys.readouterr().out
+    assert main(["check", "whole.yaml", *against]) == 2
+    expected = "whole.yaml: does not say which layer of pair it is for; name the file after one of first, second\n"
+    assert capsys.readouterr().err == expected
+
+
 def test_model_evaluation_keeps_the_contract_and_reads_back(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["map", "pair.yaml", "--arch", "simple", "--json", "saved.json"]) == 0
     fresh = capsys.readouterr().out
