@@ -155,7 +155,8 @@ def _refuse_aliases(text: str, file: str) -> None:
     for event in yaml.parse(text, Loader=_Loader):
         mark = event.start_mark
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
-            raise InputError("YAML anchors and aliases are not accepted", "write the value out", Place(file, mark.line + 1, mark.column + 1))
+            place = Place(file, mark.line + 1, mark.column + 1)
+            raise InputError("YAML anchors and aliases are not accepted", "write the value out", place)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:

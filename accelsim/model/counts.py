@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.mapping.tree import Mapping
 from accelsim.model import plan as p
-from accelsim.model.lowering import Chain, Lowered, Program
+from accelsim.model.chain import Chain, Lowered
+from accelsim.model.lowering import lower
 from accelsim.model.options import Counting
+from accelsim.model.program import Program
 
 READS, FILLS, UPDATES, DRAINS = range(4)
 DIRECTIONS = ("reads", "fills", "updates", "drains")
@@ -36,7 +38,7 @@ def count(program: Program, mapping: Mapping) -> Counts:
     """Count a legal mapping; refuses what would not fit in 64 bits."""
     from accelsim.model.kernels import count_plan
 
-    lowered = program.lower(mapping)
+    lowered = lower(program, mapping)
     plan, chains = lowered.plan, lowered.chains
     if lowered.special:
         check_range(plan)

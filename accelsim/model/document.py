@@ -6,9 +6,9 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from accelsim.hardware.architecture import Memory, Unit
+from accelsim.model.chain import tile_words
 from accelsim.model.counts import DIRECTIONS
 from accelsim.model.limits import limits
-from accelsim.model.lowering import tile_words
 from accelsim.model.plan import LEAF_RANKS
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.legality import check
 from accelsim.mapping.tree import Mapping
 from accelsim.model.counts import Counts, count
-from accelsim.model.lowering import Program
 from accelsim.model.options import Counting
 from accelsim.model.pricing import Prices, Range
+from accelsim.model.program import Program
 from accelsim.model.schedule import Load, Timing, schedule
 from accelsim.model.ticks import Clock
 from accelsim.model.traffic import Widths

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 from accelsim.hardware.architecture import Architecture
-from accelsim.model.lowering import Program
+from accelsim.model.program import Program
 from accelsim.workload.bounds import bounds
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.operators import cover

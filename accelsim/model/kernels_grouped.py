@@ -6,7 +6,8 @@ import numpy as np
 
 from accelsim.kernel_cache import njit
 from accelsim.model.kernels import MAX_LOOPS, count_leaf, count_variant, wanted
-from accelsim.model.kernels_enumeration import component_of_group, component_of_masked_ranks, factorises, masked_issues
+from accelsim.model.kernels_enumeration import component_of_group
+from accelsim.model.kernels_masked import component_of_masked_ranks, factorises, masked_issues
 from accelsim.model.plan import (
     BOUND_ABOVE_CHILD,
     BOUND_ABOVE_PARENT,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from accelsim.hardware.architecture import Architecture, Array, Memory, Quantity, Unit
 from accelsim.model.counts import Counts
-from accelsim.model.lowering import Program
+from accelsim.model.program import Program
 
 
 @dataclass(frozen=True, slots=True)

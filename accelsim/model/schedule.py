@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from accelsim.errors import IllegalMapping
 from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode
-from accelsim.model.lowering import Program
+from accelsim.model.program import Program
 from accelsim.workload.cascade import Cascade
 
 DEPENDENCE = "dependence"

@@ -7,8 +7,8 @@ from typing import Any
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.tree import Mapping
 from accelsim.model.counts import DIRECTIONS, count
-from accelsim.model.lowering import Program
 from accelsim.model.options import Counting
+from accelsim.model.program import Program
 from accelsim.workload.cascade import Cascade
 
 

@@ -11,8 +11,8 @@ import pytest
 from accelsim.errors import AccelsimError
 from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping
 from accelsim.model import masks, plan, reference
-from accelsim.model.lowering import Program
 from accelsim.model.options import CHOICES, Counting
+from accelsim.model.program import Program
 from tests.model import problems, strategies
 from tests.model.kernel_side import kernel_count
 from tests.model.problems import Choices
@@ -72,7 +72,7 @@ def test_inequality_off_by_one_is_noticed(monkeypatch: pytest.MonkeyPatch) -> No
         return found
 
     monkeypatch.setattr(masks, "PREFER_LISTED", 0)
-    monkeypatch.setattr("accelsim.model.lowering.mask", broken)
+    monkeypatch.setattr("accelsim.model.program.mask", broken)
     assert [counts(triple) for triple in triples] != listed
 
 

@@ -1,0 +1,152 @@
+"""A cascade on a machine before any mapping: facts of Einsums, masks, coverings and the tables that all plans share."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from accelsim.errors import IllegalMapping, InputError
+from accelsim.hardware.architecture import Architecture
+from accelsim.model import plan as p
+from accelsim.model.analysis import Stream, analyse
+from accelsim.model.masks import Mask, mask
+from accelsim.model.options import Counting
+from accelsim.workload.cascade import Cascade
+from accelsim.workload.operators import cover
+
+MOST_POINTS = 2**62
+
+
+class Program:
+    """Everything about a cascade on a machine that does not depend on the mapping.
+
+    Built once, used for many mappings: it is what makes evaluations fast; see `lowering.lower`.
+    """
+
+    def __init__(self, cascade: Cascade, architecture: Architecture, counting: Counting) -> None:
+        self.cascade = cascade
+        self.architecture = architecture
+        self.counting = counting
+        box = counting.footprint == "box"
+        self.facts = {einsum.name: analyse(cascade, einsum, box) for einsum in cascade.work}
+        self.masks: dict[str, Mask] = {}
+        for name, facts in self.facts.items():
+            found = mask(cascade, facts)
+            if found is not None:
+                self.masks[name] = found
+        self.read_maps = {
+            tensor: [
+                (einsum.name, cascade.index_maps(access)) for einsum in consumers for access in einsum.reads if access.tensor == tensor
+            ]
+            for tensor, consumers in cascade.consumers.items()
+        }
+        self.written_maps = {
+            tensor: [(einsum.name, cascade.index_maps(einsum.output)) for einsum in producers]
+            for tensor, producers in cascade.producers.items()
+        }
+        self.read_as_written = {
+            tensor: all(maps == self.written_maps[tensor][-1][1] for _, maps in reads) and len(self.written_maps[tensor]) == 1
+            for tensor, reads in self.read_maps.items()
+            if tensor in self.written_maps
+        }
+        self.shares = {
+            name: (p.MULTICASTS if axis.multicast else 0, frozenset(axis.reduces)) for name, (_, axis) in architecture.axes.items()
+        }
+        self.many = {
+            name: architecture.copies(name) > 1 and (memory.read_bits_per_s is not None or memory.write_bits_per_s is not None)
+            for name, memory in architecture.memories.items()
+        }
+        self._covers: dict[tuple[str, str], dict[str, Fraction] | None] = {}
+        self._edges: dict[frozenset[str], tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]] = {}
+        self._static()
+
+    def edges(self, names: frozenset[str]) -> tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]:
+        """Dependences among some Einsums: (producer, consumer, tensor) within an iteration, (producer, reader, rank) of earlier slices."""
+        if names not in self._edges:
+            from accelsim.workload.dependence import distances
+
+            forward, carried = [], []
+            for (producer, reader), (tensor, distance) in distances(self.cascade).items():
+                if producer not in names or reader not in names:
+                    continue
+                if distance == 0:
+                    forward.append((producer, reader, tensor))
+                    continue
+                iterative = self.cascade.tensors[tensor].iterative
+                written = self.cascade.index_maps(self.cascade.by_name[producer].output)
+                rank = written[iterative].single_rank if iterative is not None and written[iterative] is not None else None  # type: ignore[union-attr]
+                if rank is not None:
+                    carried.append((producer, reader, rank))
+            self._edges[names] = (forward, carried)
+        return self._edges[names]
+
+    def cover(self, einsum: str, unit: str) -> dict[str, Fraction]:
+        """Primitives that a unit issues for one point of an Einsum."""
+        key = (einsum, unit)
+        if key not in self._covers:
+            found = cover(self.cascade.by_name[einsum], self.architecture.units[unit].operations)
+            self._covers[key] = None if found is None else {name: Fraction(count) for name, count in found.items()}
+        primitives = self._covers[key]
+        if primitives is None:
+            raise IllegalMapping(f"{unit} cannot execute {einsum}", "map it to another unit")
+        return primitives
+
+    def _static(self) -> None:
+        """Tables that are the same for every mapping without derived loops."""
+        self.order = list(self.facts)
+        self.first_rank: dict[str, int] = {}
+        self.first_stream: dict[str, int] = {}
+        self.ranks: list[tuple[int, int, int, int, int, int]] = []
+        self.streams: list[Stream] = []
+        self.leaf_of_stream: list[int] = []
+        for leaf, (name, facts) in enumerate(self.facts.items()):
+            self.first_rank[name] = len(self.ranks)
+            self.first_stream[name] = len(self.streams)
+            self.ranks.extend((extent, p.NAMED, 0, 0, 0, 0) for extent in facts.extents)
+            self.streams.extend(facts.streams)
+            self.leaf_of_stream.extend([leaf] * len(facts.streams))
+        self.static = stream_tables(self.streams, self.leaf_of_stream)
+        self.rank_array = np.array(self.ranks, np.int64).reshape(-1, 6)
+        for name, facts in self.facts.items():
+            if math.prod(facts.extents) >= MOST_POINTS:
+                what = f"{name} has {math.prod(facts.extents):.3g} points, more than 64-bit counters hold"
+                raise InputError(what, "make the shape smaller", facts.einsum.place)
+        self.mask_of = {name: index for index, name in enumerate(self.masks)}
+        rows, data, at = [], [], 0
+        for found in self.masks.values():
+            rows.append((at, sum(1 << rank for rank in found.ranks), found.kind, found.count))
+            data.append(found.data)
+            at += len(found.data)
+        self.mask_rows = np.array(rows, np.int64).reshape(-1, 4)
+        self.mask_data = np.concatenate(data) if data else np.zeros(1, np.int64)
+        self.options = np.array([self.counting.footprint == "box", self.counting.refill == "every_visit"], np.int64)
+        self.positions = {name: {rank: k for k, rank in enumerate(facts.ranks)} for name, facts in self.facts.items()}
+
+
+def stream_tables(streams: list[Stream], leaf_of_stream: list[int]) -> tuple[p.IntArray, p.IntArray, p.IntArray, p.IntArray, p.IntArray]:
+    """Streams, roles, groups, dims and terms as the plan's arrays."""
+    rows: list[tuple[int, ...]] = []
+    roles: list[tuple[int, int, int]] = []
+    groups: list[tuple[int, int, int, int]] = []
+    dims: list[tuple[int, ...]] = []
+    terms: list[tuple[int, int]] = []
+    for stream, leaf in zip(streams, leaf_of_stream, strict=True):
+        first_group = len(groups)
+        for group in stream.groups:
+            first_dim = len(dims)
+            for dim in group.dims:
+                first_term = len(terms)
+                terms.extend(dim.terms)
+                dims.append((first_term, len(terms), dim.offset, dim.divisor, dim.modulus, dim.low, dim.high))
+            groups.append((sum(1 << rank for rank in group.ranks), first_dim, len(dims), int(group.masked)))
+        rows.append((leaf, int(stream.output), stream.weight, len(roles), first_group, len(groups)))
+        roles.extend(stream.roles)
+    return (
+        np.array(rows, np.int64).reshape(-1, 6),
+        np.array(roles, np.int64).reshape(-1, 3),
+        np.array(groups, np.int64).reshape(-1, 4),
+        np.array(dims, np.int64).reshape(-1, 7),
+        np.array(terms, np.int64).reshape(-1, 2),
+    )
