@@ -26,6 +26,7 @@ _STARTS = 60
 _REFINED = 2
 _STEPS = 120
 _CLOSE = 1.02  # one this close is not sought from further starts
+_MOST_SPENT = 2500  # evaluations (or their like in time) after which no further parts are searched
 _NEAR = 1.1  # a fused mapping this close to the bound is not cut into parts
 
 
@@ -77,6 +78,7 @@ class _Search:
         self.cascade, self.architecture, self.objective = cascade, architecture, objective
         self.seed, self.counting, self.tell = seed, counting, tell
         self.evaluated = 0
+        self.spent = 0
         self.refusal: Exception | None = None
 
     def run(self) -> Found:
@@ -121,6 +123,7 @@ class _Search:
             if not refined or refined[0].evaluation.cycles > _CLOSE * floor:
                 refined.append(climb.refine(point, steps, rng))
         self.evaluated += climb.evaluated
+        self.spent += climb.spent
         self.refusal = self.refusal or climb.refusal
         if not refined:
             return None
@@ -140,6 +143,8 @@ class _Search:
             for start in range(end - 1, -1, -1):
                 before = best[start]
                 if before is None or (start == 0 and end == count) or before[2] + floors[start, end] + rest[end] > limit:
+                    continue
+                if self.spent > _MOST_SPENT and (limit < float("inf") or end - start > 1):
                     continue
                 piece = self._solve(names[start:end], 12, 24)
                 if piece is None:

@@ -9,7 +9,7 @@ from accelsim.mapper.leaves import planned
 from accelsim.mapper.scope import Scope
 from accelsim.mapper.space import Design
 from accelsim.mapper.spread import Spreader
-from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, TreeNode
+from accelsim.mapping.tree import Fuse, Held, Keep, Leaf, Mapping, TreeNode
 
 
 def build(scope: Scope, spreader: Spreader, groups: Sequence[tuple[Sequence[str], Design]], name: str) -> Mapping:
@@ -20,10 +20,10 @@ def build(scope: Scope, spreader: Spreader, groups: Sequence[tuple[Sequence[str]
         leaves = planned(scope, spreader, names, design)
         placer = Placer(scope, names, design, leaves)
         placed = placer.place()
-        trunk = list(nodes(scope, design, leaves, placed, [loop for loop in design.trunk]))
+        trunk = nodes(scope, design, placed)
         inside |= {tensor for tensor in placer.tensors if placer.internal(tensor) and any(held == tensor for _, held in placed.trunk)}
         finished = [
-            Leaf(leaf.einsum, leaf.unit, interleaved(scope, leaf, keeps)) for leaf, keeps in zip(leaves, placed.leaves, strict=True)
+            Leaf(leaf.einsum, leaf.unit, interleaved(scope, design, leaf, keeps)) for leaf, keeps in zip(leaves, placed.leaves, strict=True)
         ]
         if len(finished) == 1:
             branches.append((*trunk, finished[0]))
@@ -36,7 +36,3 @@ def build(scope: Scope, spreader: Spreader, groups: Sequence[tuple[Sequence[str]
         return Mapping(name, (*top, *branches[0]))
     return Mapping(name, (*top, Fuse("sequential", tuple(branches))))
 
-
-def one_trip(design: Design) -> bool:
-    """Whether the trunk has no loop in time."""
-    return not any(isinstance(loop, For) for loop in design.trunk)

@@ -25,7 +25,7 @@ from accelsim.workload.expression import names as expression_names
 
 _MOST_COPIES = 64
 _MOST_TILES = 1 << 18
-_TILES_PER_EVALUATION = 2048  # counting so many tiles takes about as long as an evaluation
+_TILES_PER_EVALUATION = 512  # counting so many tiles takes about as long as an evaluation
 _EXACT = 8
 
 
@@ -69,7 +69,7 @@ class Climb:
         """A design evaluated, or None if it is not legal or takes too long to count; every design is evaluated once."""
         if design not in self.seen:
             tiles = self._listed(design)
-            self.spent += 1 + tiles // _TILES_PER_EVALUATION
+            self.spent += 1 + (tiles // _TILES_PER_EVALUATION if tiles <= _MOST_TILES else 0)
             self.seen[design] = self._evaluated(design, self.evaluator) if tiles <= _MOST_TILES else None
         return self.seen[design]
 
@@ -92,21 +92,22 @@ class Climb:
             if condition is None:
                 continue
             coupled = set(expression_names(condition))
-            time, copies, plain = 1, 1, True
-            left, spread = dict(self.scope.cascade.extents), set()
+            time, copies = 1, 1
+            left, spread, ragged, late = dict(self.scope.cascade.extents), set(), set(), False
             for loop in (*design.trunk, *leaf.loops):
                 size = left[loop.rank]
                 left[loop.rank] = min(size, loop.tile)
                 if loop.rank not in coupled:
                     continue
+                if size % left[loop.rank]:
+                    ragged.add(loop.rank)
                 if isinstance(loop, For):
                     time *= trips(size, loop.tile)
-                    plain = plain and loop.rank not in spread
+                    late = late or loop.rank in spread
                 else:
                     copies *= trips(size, loop.tile)
-                    plain = plain and size % loop.tile == 0
                     spread.add(loop.rank)
-            total += time if plain else time * copies
+            total += time * copies if late or ragged & spread else time
         return total
 
     def starts(self, budget: int) -> list[Point]:
@@ -125,7 +126,11 @@ class Climb:
         screened.sort(key=lambda point: point.key)
         if self.screen is self.evaluator:
             return screened
-        exact = [found for point in screened[:_EXACT] if (found := self.point(point.design)) is not None]
+        exact: list[Point] = []
+        for point in screened[:_EXACT]:
+            found = self.point(point.design) if self.spent < budget or not exact else None
+            if found is not None:
+                exact.append(found)
         return sorted(exact, key=lambda point: point.key)
 
     def _screened(self, design: Design) -> Point | None:
@@ -167,7 +172,12 @@ class Climb:
             held = int(words[0].split(" ")[0])
             wanted = min(_MOST_COPIES, max(held + 1, -(-ticks * held // max(1, following))))
             copies = dict(point.design.copies) | {words[1]: wanted}
-            better = self.point(replace(point.design, copies=tuple(sorted(copies.items()))))
+            depth = self.scope.depth
+            inside = {(words[1], memory) for memory in depth if depth[memory] > depth[point.design.home]}
+            more = replace(point.design, copies=tuple(sorted(copies.items())))
+            fewer = replace(point.design, bypass=point.design.bypass | inside)
+            tried = [found for design in (more, fewer) if (found := self.point(design)) is not None]
+            better = min(tried, key=lambda found: found.key, default=None)
             if better is None or better.key[:2] >= point.key[:2]:
                 return point
             point = better

@@ -207,7 +207,8 @@ class Placer:
         left = dict(self.left[-1])
         for loop in leaf.loops[:position]:
             left[loop.rank] = min(left[loop.rank], loop.tile)
-        return position, self.scope.words(tensor, left, frozenset((leaf.einsum,)), left) * self.scope.bits[tensor]
+        words = self.scope.words(tensor, left, frozenset((leaf.einsum,)), left)
+        return position, words * self.scope.bits[tensor] * self.copies.get(tensor, 1)
 
     def _drawn(self, leaf: PlannedLeaf, tensor: str, position: int | None) -> float:
         """Bits that a keep at a position (None: the unit itself) draws from the memories outside the leaf over the run."""
@@ -243,9 +244,9 @@ class Placer:
         return total * scope.words(tensor, inside, frozenset((leaf.einsum,)), inside) * scope.bits[tensor]
 
 
-def nodes(scope: Scope, design: Design, leaves: Sequence[PlannedLeaf], placed: Placed, loops: Sequence[TrunkLoop]) -> list[TreeNode]:
+def nodes(scope: Scope, design: Design, placed: Placed) -> list[TreeNode]:
     """The trunk with its keeps in place, outermost first."""
-    return list(_interleaved(scope, loops, placed.trunk, dict(design.copies)))
+    return list(_interleaved(scope, design.trunk, placed.trunk, dict(design.copies)))
 
 
 def _interleaved(
@@ -264,6 +265,6 @@ def _interleaved(
     return found
 
 
-def interleaved(scope: Scope, leaf: PlannedLeaf, keeps: dict[tuple[str, str], int]) -> tuple[For | Spatial | Keep, ...]:
+def interleaved(scope: Scope, design: Design, leaf: PlannedLeaf, keeps: dict[tuple[str, str], int]) -> tuple[For | Spatial | Keep, ...]:
     """A leaf's own loops with its keeps in place."""
-    return tuple(_interleaved(scope, leaf.loops, keeps, {}))
+    return tuple(_interleaved(scope, leaf.loops, keeps, dict(design.copies)))
