@@ -21,13 +21,14 @@ class Counts:
     """Words and operations of one mapping.
 
     `words`, `first`: (einsum, tensor, memory) -> [reads, fills, updates, drains] in words, over all copies and of each memory's first copy.
-    `final`: words of `updates` and `drains` that are complete results, by the same key.
+    `final`, `first_final`: words of `updates` and `drains` among them that are complete results, by the same key.
     `operations`: points that survive the condition. `masked`: points of visited tiles that do not. `issues`: of the first copy.
     """
 
     words: dict[tuple[str, str, str], list[int]]
     first: dict[tuple[str, str, str], list[int]]
     final: dict[tuple[str, str, str], list[int]]
+    first_final: dict[tuple[str, str, str], list[int]]
     operations: dict[str, int]
     masked: dict[str, int]
     issues: dict[str, int]
@@ -49,9 +50,9 @@ def count(program: Program, mapping: Mapping) -> Counts:
             f"{mapping.name}: too many tiles under a window or a condition to list", "make tiles larger or the shape smaller"
         ) from None
     rows, leaf_rows = words.tolist(), by_leaf.tolist()
-    counts = Counts({}, {}, {}, {}, {}, {}, lowered)
+    counts = Counts({}, {}, {}, {}, {}, {}, {}, lowered)
     if not any(program.many.values()):
-        counts.first = counts.words
+        counts.first, counts.first_final = counts.words, counts.final
     for chain in chains:
         _collect(counts, chain, rows, program.counting, program.many)
     for index, name in enumerate(program.order):
@@ -86,19 +87,22 @@ def check_range(plan: p.Plan) -> None:
 def _collect(counts: Counts, chain: Chain, rows: list[list[int]], counting: Counting, many: dict[str, bool]) -> None:
     """Charge one stream to its keepers, from the inside out: what a fraction cannot hold streams from the next keeper."""
     last = len(chain.keepers) - 1
-    counting_first = counts.first is not counts.words
-    for totals, first in ((counts.words, False), (counts.first, True)) if counting_first else ((counts.words, False),):
-        overflow = [0, 0, 0, 0]
+    sides = [(counts.words, counts.final, False)]
+    if counts.first is not counts.words:
+        sides.append((counts.first, counts.first_final, True))
+    for totals, finals, first in sides:
+        overflow, final_overflow = [0, 0, 0, 0], 0
         for k in range(last, -1, -1):
             memory, kept, tile = chain.keepers[k]
-            total = overflow
+            total, final = overflow, final_overflow
             if chain.rows[k] >= 0:
                 row = rows[chain.rows[k]]
                 inner = chain.keepers[k + 1] if k < last else None
-                parent, child, final = _accesses(
+                parent, child, complete, drained = _accesses(
                     chain.output,
                     row[4:] if first and many[memory] else row[:4],
                     row[4:] if first and inner is not None and many[inner[0]] else row[:4],
+                    row[2] == row[3],
                     inner is not None,
                     first and inner is not None and many[inner[0]],
                     counting,
@@ -107,41 +111,46 @@ def _collect(counts: Counts, chain: Chain, rows: list[list[int]], counting: Coun
                     if inner[2]:
                         parent = [value * inner[1] // inner[2] for value in parent]
                         child = [value * inner[1] // inner[2] for value in child]
+                        complete, drained = complete * inner[1] // inner[2], drained * inner[1] // inner[2]
                     _add(totals, (chain.einsum, chain.tensor, inner[0]), child)
-                    if not first and chain.output:
-                        _add(counts.final, (chain.einsum, chain.tensor, inner[0]), [0, 0, 0, min(final, child[DRAINS])])
-                if not first and chain.output:
-                    _add(counts.final, (chain.einsum, chain.tensor, memory), [0, 0, min(final, parent[UPDATES]), 0])
+                    if chain.output:
+                        _add(finals, (chain.einsum, chain.tensor, inner[0]), [0, 0, 0, drained])
+                final += complete
                 total = [a + b for a, b in zip(parent, overflow, strict=True)] if any(overflow) else parent
             if tile:
                 inside = [value * kept // tile for value in total]
                 overflow = [a - b for a, b in zip(total, inside, strict=True)]
                 total = inside
+                final_overflow, final = final - final * kept // tile, final * kept // tile
                 if first and many[chain.keepers[k - 1][0]]:
                     raise IllegalMapping(
                         f"{chain.tensor}: a fraction at {memory} streams from {chain.keepers[k - 1][0]}, which has several copies",
                         "hold it whole, or let it stream from a memory with one copy",
                     )
             else:
-                overflow = [0, 0, 0, 0]
+                overflow, final_overflow = [0, 0, 0, 0], 0
             _add(totals, (chain.einsum, chain.tensor, memory), total)
+            if chain.output:
+                _add(finals, (chain.einsum, chain.tensor, memory), [0, 0, final, 0])
 
 
 def _accesses(
-    output: bool, above: list[int], below: list[int], has_child: bool, first_child: bool, counting: Counting
-) -> tuple[list[int], list[int], int]:
-    """Accesses of the parent and of the child over one boundary, and how many of its updates are complete results.
+    output: bool, above: list[int], below: list[int], alone: bool, has_child: bool, first_child: bool, counting: Counting
+) -> tuple[list[int], list[int], int, int]:
+    """Accesses of the parent and of the child over one boundary, and how many updates and drains are complete results.
 
     above, below: entering, grouped, distinct and unknown words, of the parent's and of the child's copies that are counted.
+    `alone`: every word comes from one copy; a word that several copies send is a part of a result until it is combined.
     """
     entering, unknown = below[0], below[3]
     grouped, distinct = above[1], above[2]
     if not output:
-        return [grouped, 0, 0, 0], [0, entering if has_child else 0, 0, 0], 0
+        return [grouped, 0, 0, 0], [0, entering if has_child else 0, 0, 0], 0, 0
     returned = grouped - distinct
     filled = returned if counting.returned_partials == "one" and not first_child else entering - unknown
     drained = entering if counting.drains == "charged" else 0
-    return [returned, 0, grouped, 0], [0, filled, 0, drained] if has_child else [0, 0, 0, 0], distinct
+    complete = min(unknown, drained) if alone else 0
+    return [returned, 0, grouped, 0], [0, filled, 0, drained] if has_child else [0, 0, 0, 0], distinct, complete
 
 
 def _add(totals: dict[tuple[str, str, str], list[int]], key: tuple[str, str, str], values: list[int]) -> None:

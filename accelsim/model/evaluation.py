@@ -155,8 +155,7 @@ class Evaluator:
             memory = key[2]
             if memory in ports:
                 if many[memory]:
-                    row = self.widths.bits(key, counts.first[key], counts.final.get(key))
-                    row = (max(0, row[0]), row[1], max(0, row[2]))
+                    row = self.widths.bits(key, counts.first[key], counts.first_final.get(key))
                 read, written = moved.get((key[0], memory), (0, 0))
                 moved[key[0], memory] = (read + row[0], written + row[1] + row[2])
         loads: dict[str, Load] = {}
