@@ -80,7 +80,7 @@ def _components(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
             rows[node.name] = {
                 "energy_pj": evaluation.by_component.get(node.name, 0.0),
                 "busy_cycles": number(clock.cycles(sum(evaluation.loads[name].busy for name in names))),
-                "utilization": useful / (places * latency) if latency else 0.0,
+                "utilization": float(useful / (places * latency)) if latency else 0.0,
                 "peak_occupancy_bits": None,
             }
         elif isinstance(node, Memory):
@@ -89,7 +89,7 @@ def _components(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
             rows[node.name] = {
                 "energy_pj": evaluation.by_component.get(node.name, 0.0),
                 "busy_cycles": number(clock.cycles(busy)) if limited else None,
-                "utilization": busy / latency if limited and latency else None,
+                "utilization": float(busy / latency) if limited and latency else None,
                 "peak_occupancy_bits": held.get(node.name, 0),
             }
     return rows

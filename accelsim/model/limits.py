@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from accelsim.model.schedule import Ticks
+
 if TYPE_CHECKING:
     from accelsim.model.evaluation import Evaluation
 
@@ -21,18 +23,18 @@ def limits(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "resource": name,
         "kind": kind,
-        "share": ticks / latency if latency else 0.0,
-        "next": {"resource": following[0][0], "share": following[1] / latency if latency else 0.0} if following else None,
+        "share": float(ticks / latency) if latency else 0.0,
+        "next": {"resource": following[0][0], "share": float(following[1] / latency) if latency else 0.0} if following else None,
         "relief": _relief(evaluation, name, kind, following),
     }
 
 
-def _relief(evaluation: Evaluation, name: str, kind: str, following: tuple[tuple[str, str], int] | None) -> str:
+def _relief(evaluation: Evaluation, name: str, kind: str, following: tuple[tuple[str, str], Ticks] | None) -> str:
     loads = evaluation.loads
     deciding = evaluation.timing.limits.get((name, kind), 0)
     gain = ""
     if following and deciding and following[1] < deciding:
-        gain = f"; up to {deciding / max(1, following[1]):.2f}x before {following[0][0]} decides"
+        gain = f"; up to {float(deciding / max(1, following[1])):.2f}x before {following[0][0]} decides"
     if kind == "compute":
         busiest = max((load.busy, einsum) for einsum, load in loads.items() if load.unit == name)
         total = sum(load.busy for load in loads.values() if load.unit == name)

@@ -1,12 +1,14 @@
 """Time: how long the resources that a mapping occupies take under its schedules. Source: docs/model.md, "Time".
 
-Times are integers in ticks; a machine and its types fix how many ticks a cycle has, so that all arithmetic is exact.
+Times are in ticks, of which a machine and its types fix how many a cycle has so that every rate is a whole number. All arithmetic
+is exact: where a total is shared out over iterations, a tick may be a fraction.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from fractions import Fraction
 
 from accelsim.errors import IllegalMapping
 from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode
@@ -14,6 +16,13 @@ from accelsim.model.program import Program
 from accelsim.workload.cascade import Cascade
 
 DEPENDENCE = "dependence"
+Ticks = int | Fraction
+
+
+def shared(ticks: int, among: int) -> Ticks:
+    """Ticks divided by a number of iterations, exactly."""
+    whole, rest = divmod(ticks, among)
+    return Fraction(ticks, among) if rest else whole
 
 
 @dataclass(slots=True)
@@ -34,11 +43,11 @@ class Timing:
     `offsets`: start of every Einsum of a pipelined body within one iteration, in ticks.
     """
 
-    steady: int
-    fill: int
-    drain: int
-    offsets: dict[str, int]
-    limits: dict[tuple[str, str], int]
+    steady: Ticks
+    fill: Ticks
+    drain: Ticks
+    offsets: dict[str, Ticks]
+    limits: dict[tuple[str, str], Ticks]
 
 
 def schedule(program: Program, mapping: Mapping, loads: dict[str, Load]) -> Timing:
@@ -50,7 +59,8 @@ def _part(program: Program, nodes: tuple[TreeNode, ...], above: tuple[For | Spat
     for node in nodes:
         if isinstance(node, Leaf):
             load = loads[node.einsum]
-            limits = {(load.unit, "compute"): load.busy} | {(memory, "memory"): ticks for memory, ticks in load.ports.items()}
+            limits: dict[tuple[str, str], Ticks] = {(load.unit, "compute"): load.busy}
+            limits |= {(memory, "memory"): ticks for memory, ticks in load.ports.items()}
             return Timing(max(limits.values()), 0, load.latency, {node.einsum: 0}, limits)
         if isinstance(node, Fuse):
             parts = [_part(program, branch, above, loads) for branch in node.branches]
@@ -65,11 +75,11 @@ def _part(program: Program, nodes: tuple[TreeNode, ...], above: tuple[For | Spat
 
 
 def _sequential(parts: list[Timing]) -> Timing:
-    limits: dict[tuple[str, str], int] = {}
+    limits: dict[tuple[str, str], Ticks] = {}
     for part in parts:
         deciding = max(part.limits, key=lambda key: part.limits[key])
         limits[deciding] = limits.get(deciding, 0) + part.steady
-    offsets = {name: 0 for part in parts for name in part.offsets}
+    offsets: dict[str, Ticks] = {name: 0 for part in parts for name in part.offsets}
     return Timing(sum(p.steady for p in parts), sum(p.fill for p in parts), sum(p.drain for p in parts), offsets, limits)
 
 
@@ -109,8 +119,8 @@ def iterations(cascade: Cascade, loops: Iterable[For | Spatial]) -> int:
     return total
 
 
-def _totals(names: Iterable[str], loads: dict[str, Load]) -> dict[tuple[str, str], int]:
-    totals: dict[tuple[str, str], int] = {}
+def _totals(names: Iterable[str], loads: dict[str, Load]) -> dict[tuple[str, str], Ticks]:
+    totals: dict[tuple[str, str], Ticks] = {}
     for name in names:
         load = loads[name]
         key = (load.unit, "compute")
@@ -178,22 +188,21 @@ def _pipelined(program: Program, fuse: Fuse, above: tuple[For | Spatial, ...], p
         distance = _distance(cascade, above, distance_rank)
         if span is not None and distance:
             key = (f"recurrence of {producer} over {distance_rank}", DEPENDENCE)
-            limits[key] = max(limits.get(key, 0), -(-span // distance))
+            limits[key] = max(limits.get(key, 0), shared(span, distance))
     for tensor, copies in _copies(fuse).items():
         producers = [name for name in names if cascade.by_name[name].output.tensor == tensor]
         readers = [b for a, b, t in forward if t == tensor and a in producers]
         if producers and readers:
             span = max(end[reader] for reader in readers) - min(start[name] for name in producers)
             key = (f"{copies} cop{'y' if copies == 1 else 'ies'} of {tensor}", DEPENDENCE)
-            limits[key] = -(-span // copies)
+            limits[key] = shared(span, copies)
     steady = max(limits.values())
-    length = -(-max(end.values()) // count)
-    interval = -(-steady // count)
-    rest = max(0, length - interval)
+    # of the last iteration, what comes after the interval that the steady state gives it
+    rest: Ticks = max(Fraction(0), Fraction(max(end.values()) - steady) / count)
     deciding = max(limits, key=lambda key: limits[key])
-    fill = min((start[name] // count for name in names if loads[name].unit == deciding[0]), default=0)
+    fill = min((shared(start[name], count) for name in names if loads[name].unit == deciding[0]), default=0)
     fill = min(fill, rest)
-    return Timing(steady, fill, rest - fill, {name: start[name] // count for name in names}, limits)
+    return Timing(steady, fill, rest - fill, {name: shared(start[name], count) for name in names}, limits)
 
 
 def _longest(

@@ -54,6 +54,6 @@ class Clock:
     def _cycles_per_piece(self, architecture: Architecture, bits_per_s: Fraction) -> Fraction:
         return architecture.clock_hz / (bits_per_s * self.pieces)
 
-    def cycles(self, ticks: int) -> Fraction:
+    def cycles(self, ticks: int | Fraction) -> Fraction:
         """Ticks as cycles."""
         return Fraction(ticks, self.per_cycle)

@@ -68,6 +68,14 @@ def test_pipelined_einsums_on_one_unit_take_turns() -> None:
     assert parts(evaluate(PAIR, machine(unit("U", 3), unit("V", 2)), paired("pipelined", "U", "U"))) == (48, 0, 0, 48)
 
 
+def test_share_that_one_iteration_has_of_the_time_is_exact() -> None:
+    # tiles of 3, 3 and 2: an iteration is a third of 24 cycles on U and of 16 on V; what V does after U's last third is 5 1/3
+    held = keep("Buffer", "T", copies=2)
+    fuse = Fuse("pipelined", ((held, Leaf("T", "U")), (held, Leaf("Z", "V"))))
+    mapping = Mapping("by hand", (keep("DRAM", "A", "B", "C", "Z"), For("i", 3), fuse))
+    assert parts(evaluate(PAIR, machine(unit("U", 3), unit("V", 2)), mapping)) == (24, 0, Fraction(16, 3), 30)
+
+
 def test_ports_serve_all_einsums_of_a_pipeline() -> None:
     # 32 words of 8 bits at 8 bits per cycle: 32 cycles, more than the 24 of U; at 64 bits per cycle, 4 cycles
     assert parts(evaluate(PAIR, machine(unit("U", 3), unit("V", 2), Fraction(8)), paired("pipelined", "U", "V")))[0] == 32
