@@ -46,7 +46,7 @@ EXPANDED, FIRST = range(2)  # a spatial loop makes pieces of its own, or only th
 INPUT, RESULT, ABOVE = range(3)  # which of the two, between a parent and its child: by what the axis shares, or none
 
 
-@njit()
+@njit(error_model="numpy")
 def rank_tables(loops, tiles, order, above, extent, mode, pieces, uncut, size, many):  # type: ignore[no-untyped-def]
     """Sums of one rank over its first `above` loops (`order`: their positions), by how many loops in time have turned.
 
@@ -119,35 +119,89 @@ def rank_tables(loops, tiles, order, above, extent, mode, pieces, uncut, size, m
     return classes
 
 
-@njit()
-def crossing(plan, stream, end, depths, depth, pieces, uncut):  # type: ignore[no-untyped-def]
-    """Words that cross a boundary: every visit's box, less what consecutive visits share. `depths`: time loops per rank above `end`."""
-    ranks = plan.extents.shape[0]
+@njit(error_model="numpy")
+def time_tables(tiles, order, above, ends, rank, extent, pieces, uncut, size, many):  # type: ignore[no-untyped-def]
+    """`rank_tables` for all ends at once where no loop of the rank is spatial; tiles only shrink, so the last one cuts most.
+
+    pieces, uncut: int64[ends, ranks, depths]. Returns how many classes there are at the end.
+    """
+    size[0], many[0] = extent, 1
+    classes, deepest = 1, above[ends - 1, rank]
+    for end in range(ends - 1):
+        deepest = max(deepest, above[end, rank])
+    for depth in range(deepest + 1):
+        if depth:
+            tile = tiles[order[rank, depth - 1]]
+            full, kept = 0, 0
+            for k in range(classes):
+                whole, count = size[k], many[k]
+                if whole > tile:
+                    times = whole // tile
+                    full += count * times
+                    whole -= times * tile
+                    if whole == 0:
+                        continue
+                elif whole == tile:
+                    full += count
+                    continue
+                size[kept], many[kept] = whole, count
+                kept += 1
+            if full:
+                size[kept], many[kept] = tile, full
+                kept += 1
+            classes = kept
+        total = 0
+        for k in range(classes):
+            total += many[k]
+        for end in range(ends):
+            last = above[end, rank]
+            if depth > last:
+                continue
+            pieces[end, rank, depth] = total
+            whole = extent
+            if depth < last:
+                tile, whole = tiles[order[rank, last - 1]], 0
+                for k in range(classes):
+                    if size[k] <= tile:
+                        whole += many[k] * size[k]
+            uncut[end, rank, depth] = whole
+    return classes
+
+
+@njit(error_model="numpy")
+def crossing(plan, stream, end, depths, depth, take, pieces, uncut):  # type: ignore[no-untyped-def]
+    """Words that cross a boundary: every visit's box, less what consecutive visits share.
+
+    depths: int64[ends, ranks], loops in time above an end; `take`: int64[ranks], which sums of `pieces`[mode, end, rank, depth].
+    """
+    ranks, last = plan.extents.shape[0], plan.ends[end]
     total = 1
     for rank in range(ranks):
-        total *= plan.extents[rank] if plan.indexed[stream, rank] else pieces[rank, depths[rank]]
+        total *= plan.extents[rank] if plan.indexed[stream, rank] else pieces[take[rank], end, rank, depths[end, rank]]
         depth[rank] = 0
     if plan.options[OPTION_EVERY_VISIT]:
         return total
-    shared = 0
-    for loop in range(end):
+    for loop in range(last):
         if not plan.loops[loop, LOOP_TIME]:
             continue
         turning = plan.loops[loop, LOOP_RANK]
-        depth[turning] += 1
+        at = depth[turning] + 1
+        depth[turning] = at
         if plan.indexed[stream, turning]:
             continue
-        part = pieces[turning, depth[turning]] - pieces[turning, depth[turning] - 1]
+        part = pieces[take[turning], end, turning, at] - pieces[take[turning], end, turning, at - 1]
         for rank in range(ranks):
             if part == 0:
                 break
-            if rank != turning:
-                part *= uncut[rank, depth[rank]] if plan.indexed[stream, rank] else pieces[rank, depth[rank]]
-        shared += part
-    return total - shared
+            if plan.indexed[stream, rank]:
+                part *= uncut[EXPANDED, end, rank, depth[rank]]
+            elif rank != turning:
+                part *= pieces[take[rank], end, rank, depth[rank]]
+        total -= part
+    return total
 
 
-@njit()
+@njit(error_model="numpy")
 def lane_issues(lanes, classes, sizes, counts):  # type: ignore[no-untyped-def]
     """Issues of the first copy when points run side by side on lanes: every combination of its ranks' pieces."""
     ranks = classes.shape[0]
@@ -166,9 +220,12 @@ def lane_issues(lanes, classes, sizes, counts):  # type: ignore[no-untyped-def]
     return total
 
 
-@njit()
-def fitting(plan, tiles, left, held, copies):  # type: ignore[no-untyped-def]
-    """0 if a tile or a number of copies is not legal, 1 if some memory is too small, 2 if everything fits."""
+@njit(error_model="numpy")
+def fitting(plan, tiles, innermost, left, held, copies):  # type: ignore[no-untyped-def]
+    """0 if a tile or a number of copies is not legal, 1 if some memory is too small, 2 if everything fits.
+
+    innermost: int64[keeps, ranks], the last loop over a rank above a keep, -1 if there is none.
+    """
     ranks = plan.extents.shape[0]
     for axis in range(copies.shape[0]):
         copies[axis] = 1
@@ -187,15 +244,11 @@ def fitting(plan, tiles, left, held, copies):  # type: ignore[no-untyped-def]
     for memory in range(held.shape[0]):
         held[memory] = 0
     for row in range(plan.keeps.shape[0]):
-        stream, position = plan.keeps[row, KEEP_STREAM], plan.keeps[row, KEEP_POSITION]
-        words = 1
+        stream, words = plan.keeps[row, KEEP_STREAM], 1
         for rank in range(ranks):
             if plan.indexed[stream, rank]:
-                tile = plan.extents[rank]
-                for loop in range(position):
-                    if plan.loops[loop, LOOP_RANK] == rank:
-                        tile = tiles[loop]
-                words *= tile
+                loop = innermost[row, rank]
+                words *= plan.extents[rank] if loop < 0 else tiles[loop]
         width = plan.widths[stream, 1]
         if stream == plan.indexed.shape[0] - 1 and plan.widths[stream, 0] != width and partial(plan, tiles, row):
             width = plan.widths[stream, 0]
@@ -206,7 +259,7 @@ def fitting(plan, tiles, left, held, copies):  # type: ignore[no-untyped-def]
     return 2
 
 
-@njit()
+@njit(error_model="numpy")
 def partial(plan, tiles, row):  # type: ignore[no-untyped-def]
     """Does a keep of the result ever receive a sum that is not complete?"""
     position, inner = plan.keeps[row, KEEP_POSITION], plan.keeps[row, KEEP_INNER]
@@ -228,7 +281,7 @@ def partial(plan, tiles, row):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit()
+@njit(error_model="numpy")
 def evaluate_batch(plan: BatchPlan, candidates: IntArray, times: IntArray, energy: FloatArray, traffic: IntArray) -> None:
     """Evaluate tilings: candidates int64[n, loops] -> times int64[n, 3] (steady ticks, fits, legal), energy float64[n] (dynamic, of
     memories, pJ) and traffic int64[n, memories, 2] (pieces of bits read and written)."""
@@ -240,7 +293,7 @@ def evaluate_batch(plan: BatchPlan, candidates: IntArray, times: IntArray, energ
     sizes, counts = np.zeros((ranks, 20), np.int64), np.zeros((ranks, 20), np.int64)
     depth, left = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
     held, copies = np.zeros(memories, np.int64), np.ones(plan.axis_sizes.shape[0], np.int64)
-    chosen = np.zeros((ranks, DEPTHS), np.int64)
+    plain, lanes = np.zeros(ranks, np.int64), plan.fixed[1]
     size, many = np.zeros(20, np.int64), np.zeros(20, np.int64)
     # the loops of every rank, how many stand above every end, and whether one of these is spatial
     order, above = np.zeros((ranks, loops + 1), np.int64), np.zeros((ends, ranks), np.int64)
@@ -256,6 +309,11 @@ def evaluate_batch(plan: BatchPlan, candidates: IntArray, times: IntArray, energ
                         above[end, rank] += 1
                         depths[end, rank] += plan.loops[loop, LOOP_TIME]
                         spread[end, rank] |= not plan.loops[loop, LOOP_TIME]
+    any_spread = np.zeros(ranks, np.bool_)
+    for rank in range(ranks):
+        for end in range(ends):
+            any_spread[rank] |= spread[end, rank]
+    by_position = np.argsort(plan.ends)
     # which sums a boundary takes for the ranks that do not index a tensor
     modes = np.zeros((pairs, 3, ranks), np.int64)
     for pair in range(pairs):
@@ -265,9 +323,13 @@ def evaluate_batch(plan: BatchPlan, candidates: IntArray, times: IntArray, energ
                 modes[pair, INPUT, rank] = FIRST if plan.loops[loop, LOOP_MULTICASTS] else EXPANDED
                 modes[pair, RESULT, rank] = FIRST if plan.loops[loop, LOOP_REDUCES] else EXPANDED
                 modes[pair, ABOVE, rank] = FIRST
+    innermost = np.full((plan.keeps.shape[0], ranks), -1, np.int64)
+    for row in range(plan.keeps.shape[0]):
+        for loop in range(plan.keeps[row, KEEP_POSITION]):
+            innermost[row, plan.loops[loop, LOOP_RANK]] = loop
     for number in range(candidates.shape[0]):
         tiles = candidates[number]
-        fits = fitting(plan, tiles, left, held, copies)
+        fits = fitting(plan, tiles, innermost, left, held, copies)
         times[number, LEGAL], times[number, FITS] = fits > 0, fits == 2
         times[number, STEADY], energy[number] = 0, 0.0
         for memory in range(memories):
@@ -276,47 +338,48 @@ def evaluate_batch(plan: BatchPlan, candidates: IntArray, times: IntArray, energ
             continue
         issues = 1
         for rank in range(ranks):
-            for end in range(ends):
-                last = plan.ends[end] == loops
+            found = 0
+            if not any_spread[rank]:
+                found = time_tables(tiles, order, above, ends, rank, plan.extents[rank], pieces[EXPANDED], uncut[EXPANDED], size, many)
+            for turn in range(ends if any_spread[rank] else 0):
+                end = by_position[turn]
                 for mode in range(2 if spread[end, rank] else 1):
                     found = rank_tables(
                         plan.loops, tiles, order[rank], above[end, rank], plan.extents[rank], mode, pieces[mode, end, rank],
                         uncut[mode, end, rank], size, many,
                     )  # fmt: skip
-                    if last and (mode == FIRST or not spread[end, rank]):
-                        classes[rank] = found
-                        for k in range(found):
-                            sizes[rank, k], counts[rank, k] = size[k], many[k]
+            # the innermost end came last, and of its modes the first copy
             points = 0
-            for k in range(classes[rank]):
-                points += sizes[rank, k] * counts[rank, k]
+            for k in range(found):
+                points += size[k] * many[k]
             left[rank] = points
             issues *= points
-        if plan.fixed[1] > 1:
-            issues = lane_issues(plan.fixed[1], classes, sizes, counts)
+            if lanes > 1:
+                classes[rank] = found
+                for k in range(found):
+                    sizes[rank, k], counts[rank, k] = size[k], many[k]
+        if lanes > 1:
+            issues = lane_issues(lanes, classes, sizes, counts)
         cost = 0.0
         for row in range(plan.rows.shape[0]):
             stream, pair = plan.rows[row, ROW_STREAM], plan.rows[row, ROW_PAIR]
             parent, child = plan.rows[row, ROW_PARENT], plan.rows[row, ROW_CHILD]
             end, output = plan.pairs[pair, 1], stream == streams - 1
-            mode = modes[pair, RESULT if output else INPUT]
+            kind = RESULT if output else INPUT
             entering, grouped = 0, 1
             if child < 0:
                 for rank in range(ranks):
-                    if plan.indexed[stream, rank] or mode[rank] == EXPANDED:
+                    if plan.indexed[stream, rank] or modes[pair, kind, rank] == EXPANDED:
                         grouped *= plan.extents[rank]
                     else:
                         grouped *= left[rank]
             else:
-                entering = crossing(plan, stream, plan.ends[end], depths[end], depth, pieces[EXPANDED, end], uncut[EXPANDED, end])
+                entering = crossing(plan, stream, end, depths, depth, plain, pieces, uncut)
                 grouped = entering
-                sharing = False
                 for rank in range(ranks):
-                    sharing = sharing or (mode[rank] == FIRST and spread[end, rank] and not plan.indexed[stream, rank])
-                if sharing:
-                    for rank in range(ranks):
-                        chosen[rank] = pieces[FIRST if mode[rank] == FIRST and spread[end, rank] else EXPANDED, end, rank]
-                    grouped = crossing(plan, stream, plan.ends[end], depths[end], depth, chosen, uncut[EXPANDED, end])
+                    if modes[pair, kind, rank] == FIRST and not plan.indexed[stream, rank]:
+                        grouped = crossing(plan, stream, end, depths, depth, modes[pair, kind], pieces, uncut)
+                        break
             wide, narrow = plan.widths[stream, 0], plan.widths[stream, 1]
             if not output:
                 traffic[number, parent, 0] += grouped * wide
@@ -331,8 +394,7 @@ def evaluate_batch(plan: BatchPlan, candidates: IntArray, times: IntArray, energ
                     distinct *= plan.extents[rank]
                     unknown *= plan.extents[rank]
                 else:
-                    first = FIRST if modes[pair, ABOVE, rank] == FIRST and spread[end, rank] else EXPANDED
-                    distinct *= pieces[first, end, rank, 0]
+                    distinct *= pieces[modes[pair, ABOVE, rank], end, rank, 0]
                     unknown *= pieces[EXPANDED, end, rank, 0]
             returned = grouped - distinct
             updates = grouped * wide - distinct * (wide - narrow)
