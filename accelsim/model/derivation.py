@@ -23,7 +23,8 @@ class Derived:
 def derive(cascade: Cascade, einsum: str, loop_rank: str, inside: frozenset[str]) -> Derived | None:
     """How a loop over `loop_rank` restricts an Einsum that lacks this rank; None if nothing inside the fuse says so.
 
-    `inside`: Einsums below the loop. Refuses demands that are not one affine window. Source: DESIGN of loop trees, docs/model.md.
+    `inside`: Einsums below the loop. Each is followed once on the way, so that a recurrence ends. Refuses demands that are not one affine
+    window. Source: docs/model.md, "Counting".
     """
     output = cascade.by_name[einsum].output
     written = cascade.index_maps(output)
@@ -31,7 +32,8 @@ def derive(cascade: Cascade, einsum: str, loop_rank: str, inside: frozenset[str]
     for consumer in cascade.consumers.get(output.tensor, ()):
         if consumer.name not in inside or consumer.name == einsum:
             continue
-        driver = Derived(loop_rank, 1, 0, 1) if loop_rank in consumer.ranks else derive(cascade, consumer.name, loop_rank, inside)
+        named = loop_rank in consumer.ranks
+        driver = Derived(loop_rank, 1, 0, 1) if named else derive(cascade, consumer.name, loop_rank, inside - {einsum})
         if driver is None:
             continue
         for access in consumer.reads:
