@@ -84,7 +84,8 @@ def _components(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
                 "peak_occupancy_bits": None,
             }
         elif isinstance(node, Memory):
-            busy = sum(load.ports.get(node.name, 0) for load in evaluation.loads.values())
+            ports = [load.ports[node.name] for load in evaluation.loads.values() if node.name in load.ports]
+            busy = max(sum(read for read, _ in ports), sum(written for _, written in ports))
             limited = node.name in clock.ports
             rows[node.name] = {
                 "energy_pj": evaluation.by_component.get(node.name, 0.0),

@@ -27,11 +27,11 @@ def shared(ticks: int, among: int) -> Ticks:
 
 @dataclass(slots=True)
 class Load:
-    """What one Einsum occupies, in ticks over the whole run: its unit, ports by memory, and what follows each visit (latency, in ticks)."""
+    """What one Einsum occupies, in ticks over the whole run: its unit, the two ports of each memory, and the latency after each visit."""
 
     unit: str
     busy: int
-    ports: dict[str, int]
+    ports: dict[str, tuple[int, int]]
     latency: int
 
 
@@ -52,24 +52,28 @@ class Timing:
 
 def schedule(program: Program, mapping: Mapping, loads: dict[str, Load]) -> Timing:
     """Time of a whole mapping."""
-    return _part(program, mapping.nodes, (), loads)
+    return _part(program, mapping.nodes, (), frozenset(), loads)
 
 
-def _part(program: Program, nodes: tuple[TreeNode, ...], above: tuple[For | Spatial, ...], loads: dict[str, Load]) -> Timing:
+def _part(
+    program: Program, nodes: tuple[TreeNode, ...], above: tuple[For | Spatial, ...], kept: frozenset[str], loads: dict[str, Load]
+) -> Timing:
     for node in nodes:
         if isinstance(node, Leaf):
             load = loads[node.einsum]
             limits: dict[tuple[str, str], Ticks] = {(load.unit, "compute"): load.busy}
-            limits |= {(memory, "memory"): ticks for memory, ticks in load.ports.items()}
+            limits |= {(memory, "memory"): max(ticks) for memory, ticks in load.ports.items()}
             return Timing(max(limits.values()), 0, load.latency, {node.einsum: 0}, limits)
         if isinstance(node, Fuse):
-            parts = [_part(program, branch, above, loads) for branch in node.branches]
+            parts = [_part(program, branch, above, kept, loads) for branch in node.branches]
             if node.schedule == "sequential":
                 return _sequential(parts)
             if node.schedule == "staged":
                 return _staged(program, node, above, loads)
-            return _pipelined(program, node, above, parts, loads)
-        if not isinstance(node, Keep):
+            return _pipelined(program, node, above, kept, parts, loads)
+        if isinstance(node, Keep):
+            kept = kept | _tensors(node)
+        else:
             above = (*above, node)
     raise AssertionError("a branch ends in a leaf or a fuse")
 
@@ -120,15 +124,17 @@ def iterations(cascade: Cascade, loops: Iterable[For | Spatial]) -> int:
 
 
 def _totals(names: Iterable[str], loads: dict[str, Load]) -> dict[tuple[str, str], Ticks]:
+    """Ticks of every unit, and of the busier port of every memory, over some Einsums."""
     totals: dict[tuple[str, str], Ticks] = {}
+    moved: dict[str, tuple[int, int]] = {}
     for name in names:
         load = loads[name]
         key = (load.unit, "compute")
         totals[key] = totals.get(key, 0) + load.busy
-        for memory, ticks in load.ports.items():
-            port = (memory, "memory")
-            totals[port] = totals.get(port, 0) + ticks
-    return totals
+        for memory, (read, written) in load.ports.items():
+            known = moved.get(memory, (0, 0))
+            moved[memory] = (known[0] + read, known[1] + written)
+    return totals | {(memory, "memory"): max(ticks) for memory, ticks in moved.items()}
 
 
 def _staged(program: Program, fuse: Fuse, above: tuple[For | Spatial, ...], loads: dict[str, Load]) -> Timing:
@@ -167,7 +173,9 @@ def _levels(cascade: Cascade, names: list[str]) -> list[tuple[str, ...]]:
     return [tuple(name for name in names if depth[name] == level) for level in range(max(depth.values()) + 1)]
 
 
-def _pipelined(program: Program, fuse: Fuse, above: tuple[For | Spatial, ...], parts: list[Timing], loads: dict[str, Load]) -> Timing:
+def _pipelined(
+    program: Program, fuse: Fuse, above: tuple[For | Spatial, ...], kept: frozenset[str], parts: list[Timing], loads: dict[str, Load]
+) -> Timing:
     """Iterations overlap; the busiest resource, a recurrence or a finite number of copies sets the pace."""
     cascade = program.cascade
     names = list(leaves(fuse))
@@ -189,7 +197,7 @@ def _pipelined(program: Program, fuse: Fuse, above: tuple[For | Spatial, ...], p
         if span is not None and distance:
             key = (f"recurrence of {producer} over {distance_rank}", DEPENDENCE)
             limits[key] = max(limits.get(key, 0), shared(span, distance))
-    for tensor, copies in _copies(fuse).items():
+    for tensor, copies in _copies(fuse, kept).items():
         producers = [name for name in names if cascade.by_name[name].output.tensor == tensor]
         readers = [b for a, b, t in forward if t == tensor and a in producers]
         if producers and readers:
@@ -229,12 +237,19 @@ def _distance(cascade: Cascade, above: tuple[For | Spatial, ...], rank: str) -> 
     return 0
 
 
-def _copies(fuse: Fuse) -> dict[str, int]:
-    """Copies of every tensor that the leaves of a pipelined body hold for one iteration (their outermost keep inside the body)."""
+def _copies(fuse: Fuse, kept: frozenset[str]) -> dict[str, int]:
+    """Copies of every tensor whose home is inside the branches of a pipelined body; what is `kept` further out waits there instead."""
     found: dict[str, int] = {}
     for branch in fuse.branches:
+        known = kept
         for node in (*branch[:-1], *(branch[-1].loops if isinstance(branch[-1], Leaf) else ())):
             if isinstance(node, Keep):
                 for held in node.held:
-                    found[held.tensor] = max(found.get(held.tensor, 0), held.copies)
+                    if held.tensor not in known:
+                        found[held.tensor] = max(found.get(held.tensor, 0), held.copies)
+                known = known | _tensors(node)
     return found
+
+
+def _tensors(keep: Keep) -> frozenset[str]:
+    return frozenset(tensor for held in keep.held for tensor in (held.tensor, *held.in_place))

@@ -18,11 +18,11 @@ class Port:
     write: int | None
     shared: bool
 
-    def ticks(self, read: int, written: int) -> int:
-        """Time to move these pieces of bits."""
+    def ticks(self, read: int, written: int) -> tuple[int, int]:
+        """Time to move these pieces of bits on the port that reads (and writes, if it is shared) and on the port that only writes."""
         if self.shared:
-            return (read + written) * (self.read or 0)
-        return max(read * (self.read or 0), written * (self.write or 0))
+            return (read + written) * (self.read or 0), 0
+        return read * (self.read or 0), written * (self.write or 0)
 
 
 class Clock:

@@ -141,7 +141,8 @@ def keeps_no_resource_longer_than_the_run(found: Evaluation) -> None:
     timing, loads, written = found.timing, found.loads, found.to_json()
     assert min(timing.steady, timing.fill, timing.drain) >= 0
     for name, row in written["components"].items():
-        busy = sum(load.busy for load in loads.values() if load.unit == name) + sum(load.ports.get(name, 0) for load in loads.values())
+        ports = (sum(load.ports.get(name, (0, 0))[port] for load in loads.values()) for port in (0, 1))
+        busy = max(sum(load.busy for load in loads.values() if load.unit == name), *ports)
         assert busy <= timing.steady
         assert isclose(row["busy_cycles"] or 0, found.evaluator.clock.cycles(busy))
         assert row["utilization"] is None or 0 <= row["utilization"] <= 1 + 1e-12

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -87,6 +88,26 @@ def test_tile_with_one_copy_makes_the_producer_wait_for_the_reader(copies: int, 
     # with one copy, U starts its next word when V has read the last one: every 3 + 2 cycles; two copies allow every 5/2, U needs 3
     found = evaluate(PAIR, machine(unit("U", 3), unit("V", 2)), paired("pipelined", "U", "V", copies))
     assert (found.steady_cycles, found.cycles) == (steady, total)
+
+
+def test_private_copy_of_what_waits_further_out_makes_nobody_wait() -> None:
+    inner = Memory("Registers", feeds=(unit("U", 3),))
+    where = Architecture("machine", Memory("DRAM", feeds=(Memory("Buffer", feeds=(inner, unit("V", 2))),)), CLOCK)
+    fuse = Fuse("pipelined", ((Leaf("T", "U", (keep("Registers", "T"),)),), (Leaf("Z", "V"),)))
+    mapping = Mapping("by hand", (keep("DRAM", "A", "B", "C", "Z"), keep("Buffer", "T"), For("i", 1), fuse))
+    assert parts(evaluate(PAIR, where, mapping)) == (24, 0, 2, 26)  # all eight words of T wait in the Buffer
+
+
+def test_memory_with_separate_ports_reads_for_one_einsum_while_it_writes_for_another() -> None:
+    # at 2 cycles per 8-bit word: T reads 16 words and writes none, Z reads 8 and writes 8; the read port is busy 48 cycles, the other 16
+    where = machine(unit("U", 3), unit("V", 2), Fraction(4))
+    separate = replace(where, root=replace(where.root, ports="separate", write_bits_per_s=4 * CLOCK))
+    assert parts(evaluate(PAIR, separate, paired("pipelined", "U", "V")))[0] == 48
+    assert parts(evaluate(PAIR, where, paired("pipelined", "U", "V")))[0] == 64
+    # writing at a sixth of the speed, the 8 words of Z take 96 cycles: more than all reads; in a sequence they add to the 32 for T
+    slow = replace(where, root=replace(where.root, ports="separate", write_bits_per_s=CLOCK * 4 / 6))
+    assert parts(evaluate(PAIR, slow, paired("pipelined", "U", "V")))[0] == 96
+    assert parts(evaluate(PAIR, slow, paired("sequential", "U", "V")))[0] == 32 + 96
 
 
 def test_depth_of_a_unit_delays_its_reader_and_not_its_next_iteration() -> None:
@@ -177,6 +198,16 @@ def test_branch_that_pipelines_inside_a_sequence_adds_its_own_time() -> None:
     mapping = Mapping("by hand", (keep("DRAM", "A", "B", "C", "Z"), keep("Buffer", "T"), outer))
     # S and T as in the pipeline above: 24 and 2 to drain; then Z, 8 x 3
     assert parts(evaluate(made, machine(unit("U", 3), unit("V", 2)), mapping)) == (24 + 24, 0, 2, 50)
+
+
+def test_loop_that_a_recurrence_of_two_einsums_lacks_is_followed_once_round_it() -> None:
+    texts = ["S[i,p] = R[i,p] * X[i,p]", "R[i+1,p] = max(S[i,p], Y[i,p])", "Z[f,p] = R[I,p] * W[f]"]
+    made = cascade("ring", texts, {"i": 3, "p": 2, "f": 4}, iterative={"R": (0, 1)})
+    ring = Fuse("pipelined", ((Leaf("S", "U"),), (Leaf("R", "U"),)))
+    fuse = Fuse("sequential", ((For("i", 1), ring), (Leaf("Z", "U"),)))
+    mapping = Mapping("by hand", (keep("DRAM", "X", "Y", "W", "Z"), keep("Buffer", "R", "S"), For("f", 1), fuse))
+    # S and R run once, 3 x 2 points each, and Z 4 x 2 points, at 3 cycles a point
+    assert evaluate(made, machine(unit("U", 3), unit("V", 2)), mapping).cycles == 3 * (6 + 6 + 8)
 
 
 @pytest.mark.parametrize(
