@@ -21,7 +21,6 @@ from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.options import Counting
 from accelsim.model.schedule import DEPENDENCE
 from accelsim.workload.cascade import Cascade
-from accelsim.workload.expression import names as expression_names
 
 _MOST_COPIES = 64
 _MOST_TILES = 1 << 18
@@ -88,10 +87,9 @@ class Climb:
             return 0
         total = 0
         for leaf in planned(self.scope, self.spreader, self.names, design):
-            condition = self.scope.facts.einsums[leaf.einsum].condition
-            if condition is None:
+            coupled = self.scope.coupled[leaf.einsum]
+            if not coupled:
                 continue
-            coupled = set(expression_names(condition))
             time, copies = 1, 1
             left, spread, ragged, late = dict(self.scope.cascade.extents), set(), set(), False
             for loop in (*design.trunk, *leaf.loops):

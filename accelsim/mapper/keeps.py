@@ -91,13 +91,13 @@ class Placer:
 
     def _place_internal(self, tensor: str) -> None:
         limit = self.limit(tensor)
-        for memory in reversed(self.chain):
+        for memory in (*reversed(self.chain), self.scope.root):
             low, high = self.window(memory)
             position = min(limit, high)
-            if position < low or (tensor, memory) in self.design.bypass:
+            if position < low or ((tensor, memory) in self.design.bypass and memory != self.scope.root):
                 continue
             bits = self._bits(tensor, position)
-            if bits <= self.room[memory]:
+            if bits <= self.room[memory] or memory == self.scope.root:
                 self.room[memory] -= bits
                 self.placed.trunk[memory, tensor] = position
                 return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 from accelsim.errors import IllegalMapping
@@ -12,6 +12,7 @@ from accelsim.mapping.extent import touched
 from accelsim.mapping.facts import Facts, facts
 from accelsim.workload.bounds import bounds
 from accelsim.workload.cascade import Cascade, Einsum
+from accelsim.workload.expression import names
 from accelsim.workload.operators import cover, missing_primitive
 
 _PRESSURE = 1.0e6  # a cycle of a port weighs more than any energy of a bit, so that traffic is first taken off slow ports
@@ -33,10 +34,15 @@ class Scope:
 
     def __init__(self, cascade: Cascade, architecture: Architecture) -> None:
         self.share = _shares(cascade)
+        self.coupled = {
+            einsum.name: frozenset(names(einsum.condition)) & frozenset(einsum.ranks) if einsum.condition is not None else frozenset()
+            for einsum in cascade.work
+        }
         self.cascade = cascade
         self.architecture = architecture
         self.facts: Facts = facts(cascade)
         self.root = architecture.root.name
+        self.roomy = replace(architecture, root=replace(architecture.root, size_bits=None))
         self.steps = {unit: _steps(architecture, unit) for unit in architecture.units}
         self.able = {einsum.name: self._able(einsum) for einsum in cascade.work}
         self.reads = {einsum.name: tuple(dict.fromkeys(access.tensor for access in einsum.reads)) for einsum in cascade.work}

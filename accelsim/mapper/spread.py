@@ -36,7 +36,10 @@ class Spread:
 
 
 class Spreader:
-    """Best spreads by (Einsum, memory, unit, sizes), remembered."""
+    """Best spreads by (Einsum, memory, unit, sizes), remembered.
+
+    Ranks under a condition are spread over equal parts only, and rather than other ranks: what counting a mapping takes depends on it.
+    """
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -56,14 +59,16 @@ class Spreader:
         assert below is not None
         axes = [step.axis for step in below if step.axis is not None and step.axis.size > 1]
         lanes = self.scope.architecture.units[unit].lanes
-        scored: list[tuple[int, float, tuple[tuple[str, str, int], ...]]] = []
+        coupled = self.scope.coupled[einsum]
+        scored: list[tuple[int, int, tuple[tuple[str, str, int], ...]]] = []
         options = [list(self._options(einsum, axis, sizes)) for axis in axes]
         for chosen in product(*options):
             over: dict[str, int] = {}
             copies = []
             for axis, spread in zip(axes, chosen, strict=True):
                 for rank, count in spread:
-                    count = min(count, -(-sizes[rank] // over.get(rank, 1)))
+                    left = -(-sizes[rank] // over.get(rank, 1))
+                    count = _dividing(left, count) if rank in coupled else min(count, left)
                     if count > 1:
                         over[rank] = over.get(rank, 1) * count
                         copies.append((axis.name, rank, count))
@@ -71,12 +76,13 @@ class Spreader:
                 steps = prod(-(-size // over.get(rank, 1)) for rank, size in sizes.items())
             else:
                 steps = -(-prod(-(-size // over.get(rank, 1)) for rank, size in sizes.items()) // lanes)
-            scored.append((steps, 0.0, tuple(copies)))
-        scored.sort(key=lambda row: row[0])
+            listed = prod(-(-sizes[rank] // over.get(rank, 1)) for rank in coupled)
+            scored.append((steps, listed, tuple(copies)))
+        scored.sort(key=lambda row: row[:2])
         fewest = scored[0][0]
         kept = [row for row in scored if row[0] <= 4 * fewest][:64]
-        found = {Spread(copies, steps, self._moved(einsum, copies, steps)) for steps, _, copies in kept}
-        ranked = sorted(found, key=lambda spread: (spread.steps, spread.moved, spread.copies))
+        found = {Spread(copies, steps, self._moved(einsum, copies, steps)): listed for steps, listed, copies in kept}
+        ranked = sorted(found, key=lambda spread: (spread.steps, found[spread], spread.moved, spread.copies))
         return tuple(ranked[:12])
 
     def _options(self, einsum: str, axis: Axis, sizes: dict[str, int]) -> Iterator[tuple[tuple[str, int], ...]]:
@@ -113,3 +119,8 @@ class Spreader:
                     share *= count
             total += share * scope.bits[tensor]
         return total * steps
+
+
+def _dividing(size: int, most: int) -> int:
+    """The most equal parts of a size, at most so many."""
+    return next(parts for parts in range(min(size, most), 0, -1) if size % parts == 0)

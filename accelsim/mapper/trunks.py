@@ -61,7 +61,7 @@ def _allowed(scope: Scope, loops: tuple[TrunkLoop, ...]) -> bool:
     root = Keep(scope.root, tuple(Held(tensor) for tensor in tensors))
     leaves = tuple((Leaf(name, next(iter(scope.able[name]))),) for name in names)
     nodes: tuple[TreeNode, ...] = (root, *loops, Fuse("pipelined", leaves))
-    return is_legal(scope.cascade, scope.architecture, Mapping("probe", nodes))
+    return is_legal(scope.cascade, scope.roomy, Mapping("probe", nodes))
 
 
 def tile_sizes(scope: Scope, rank: str, most: int) -> list[int]:
