@@ -104,7 +104,10 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A compute unit: the primitives it executes, `lanes` operations side by side, `pipeline_depth` cycles of latency."""
+    """A compute unit: the primitives it executes, `lanes` operations side by side, `pipeline_depth` cycles of latency.
+
+    `static_w`, `clock_w`, `area_um2`: per copy, all lanes together.
+    """
 
     name: str
     operations: Mapping[str, Operation]

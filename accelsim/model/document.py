@@ -22,14 +22,13 @@ def document(evaluation: Evaluation) -> dict[str, Any]:
     evaluator = evaluation.evaluator
     energy, static = evaluation.energy, evaluation.static
     clock, timing = evaluator.clock, evaluation.timing
-    counting = evaluator.counting
     return {
         "schema": SCHEMA,
         "workload": evaluator.cascade.name,
         "architecture": evaluator.architecture.name,
         "technology": evaluator.architecture.technology,
         "mapping": evaluation.mapping.name,
-        "counting": {name: getattr(counting, name) for name in ("drains", "returned_partials", "footprint", "refill")},
+        "counting": evaluator.counting.to_json(),
         "latency": {
             "cycles": evaluation.cycles,
             "seconds": evaluation.seconds,

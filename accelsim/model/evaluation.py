@@ -145,7 +145,7 @@ class Evaluator:
         if self._bounds is None:
             from accelsim.model.floor import floor
 
-            self._bounds = floor(self.cascade, self.architecture, self.program)
+            self._bounds = floor(self.cascade, self.architecture)
         return self._bounds
 
     def _loads(self, counts: Counts, bits: dict[tuple[str, str, str], tuple[int, int, int]]) -> dict[str, Load]:

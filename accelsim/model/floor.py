@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
 from accelsim.hardware.architecture import Architecture
-from accelsim.model.program import Program
 from accelsim.workload.bounds import bounds
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.operators import cover
 from accelsim.workload.passes import all_passes
 
 
-def floor(cascade: Cascade, architecture: Architecture, program: Program) -> dict[str, Any]:
+def floor(cascade: Cascade, architecture: Architecture) -> dict[str, Any]:
     """Compulsory bytes, cycles that no mapping beats, passes by rank.
 
     Cycles: the larger of compulsory traffic at the outermost memory's bandwidth, of each Einsum on the unit that does it
-    fastest, and of all Einsums so, spread evenly over all units.
+    fastest, and of all Einsums shared out over the units as well as can be (`shared_out`).
     """
-    del program
     found = bounds(cascade)
     rate = architecture.root.read_bits_per_s
     if architecture.root.ports != "shared" and rate is not None and architecture.root.write_bits_per_s is not None:
@@ -30,19 +29,45 @@ def floor(cascade: Cascade, architecture: Architecture, program: Program) -> dic
     least = Fraction(0)
     if rate is not None:
         least = Fraction(found.compulsory_bytes) * 8 / rate * architecture.clock_hz
-    work = []
+    work: list[dict[str, float]] = []
     for einsum in cascade.work:
-        times = []
+        times: dict[str, float] = {}
         for name, unit in architecture.units.items():
             primitives = cover(einsum, unit.operations)
             if primitives is not None:
                 cycles = sum((Fraction(count) * unit.operations[primitive].cycles for primitive, count in primitives.items()), Fraction(0))
-                times.append(found.points[einsum.name] * cycles / (architecture.copies(name) * unit.lanes))
+                times[name] = float(found.points[einsum.name] * cycles / (architecture.copies(name) * unit.lanes))
         if times:
-            work.append(min(times))
-    least = max([least, *work, sum(work, Fraction(0)) / max(1, len(architecture.units))])
+            work.append(times)
+    least = max(least, *(Fraction(min(times.values())) for times in work), Fraction(shared_out(work) * (1 - 1e-9)))
     return {
         "compulsory_bytes": float(found.compulsory_bytes),
         "min_cycles": math.floor(least),
         "passes": {rank: passed.count for rank, passed in all_passes(cascade).items()},
     }
+
+
+def shared_out(work: Sequence[Mapping[str, float]]) -> float:
+    """A lower bound on the busiest unit's time, given every item's time on each unit that can do it.
+
+    For any weights of the units that sum to 1, no sharing out is faster than the sum over items of the least weighted time
+    (duality of linear programs); the weights are moved towards the units that this loads most.
+    """
+    units = sorted({unit for times in work for unit in times})
+    weights = dict.fromkeys(units, 1.0 / max(1, len(units)))
+    best = 0.0
+    for step in range(1, 101):
+        loads = dict.fromkeys(units, 0.0)
+        total = 0.0
+        for times in work:
+            unit = min(times, key=lambda name: (weights[name] * times[name], name))
+            total += weights[unit] * times[unit]
+            loads[unit] += times[unit]
+        best = max(best, total)
+        most = max(loads.values(), default=0.0)
+        if not most:
+            break
+        weights = {unit: weight * math.exp(loads[unit] / most / step**0.5) for unit, weight in weights.items()}
+        scale = sum(weights.values())
+        weights = {unit: weight / scale for unit, weight in weights.items()}
+    return best

@@ -38,6 +38,8 @@ from accelsim.model.plan import (
     LOOP_SHARE,
     LOOP_TILE,
     LOOP_TIME,
+    MAX_LOOPS,
+    MOST_PREFIXES,
     MULTICASTS,
     NAMED,
     PLAIN,
@@ -59,8 +61,6 @@ from accelsim.model.plan import (
     IntArray,
     Plan,
 )
-
-MAX_LOOPS = 40
 
 
 @njit()
@@ -156,7 +156,7 @@ def words(
 ) -> Int:
     """Words over one boundary: all visits less what consecutive visits share.
 
-    group_sums: int64[groups, 2, MAX_LOOPS + 1]: per group, sums at a prefix (row 0; the last entry is the sum over all visits)
+    group_sums: int64[groups, 2, MOST_PREFIXES]: per group, sums at a prefix (row 0; the last entry is the sum over all visits)
     and over steps of its own loops (row 1). `points`: the compute boundary, where every point is a visit of its own.
     Loops before `afresh` share nothing: the child is empty at their next step.
     state: int64[3, 64] scratch: position of every component among its own time loops, and its sums.
@@ -171,7 +171,7 @@ def words(
         if plan.roles[roles + rank, ROLE_KIND] != GROUPED and total:
             total *= component_sum(plan, leaf, stream, rank, parent, child, every, above, fan, points, work)
     for group in range(groups):
-        total *= group_sums[group, 0, MAX_LOOPS]
+        total *= group_sums[group, 0, group_sums.shape[2] - 1]
     if points or total == 0 or plan.options[EVERY_VISIT]:
         return np.int64(total)
     depth, now = state[0], state[1]
@@ -299,7 +299,7 @@ def count(plan: Plan) -> tuple[IntArray, IntArray]:
     """
     out = np.zeros((plan.boundaries.shape[0], 8), np.int64)
     work, state = np.empty((3, 2 * MAX_LOOPS + 2), np.int64), np.zeros((3, 64), np.int64)
-    no_sums, no_touched = np.zeros((0, 2, MAX_LOOPS + 1), np.int64), np.zeros((0, 2), np.int64)
+    no_sums, no_touched = np.zeros((0, 2, MOST_PREFIXES), np.int64), np.zeros((0, 2), np.int64)
     for row in range(plan.boundaries.shape[0]):
         if plan.streams[plan.boundaries[row, BOUND_STREAM], STREAM_WEIGHT] == 0:
             continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from accelsim.kernel_cache import njit
-from accelsim.model.kernels import MAX_LOOPS, count_leaf, count_variant, wanted
+from accelsim.model.kernels import count_leaf, count_variant, wanted
 from accelsim.model.kernels_enumeration import component_of_group
 from accelsim.model.kernels_masked import component_of_masked_ranks, factorises, masked_issues
 from accelsim.model.plan import (
@@ -16,6 +16,8 @@ from accelsim.model.plan import (
     GROUP_MASKED,
     LEAF_LOOPS,
     LEAF_MASK,
+    MAX_LOOPS,
+    MOST_PREFIXES,
     STREAM_GROUPS,
     STREAM_GROUPS_END,
     STREAM_LEAF,
@@ -52,7 +54,7 @@ def count_grouped(plan: Plan) -> tuple[IntArray, IntArray]:
     most = 1
     for stream in range(plan.streams.shape[0]):
         most = max(most, plan.streams[stream, STREAM_GROUPS_END] - plan.streams[stream, STREAM_GROUPS])
-    sums, touched = np.zeros((most, 2, MAX_LOOPS + 1), np.int64), np.zeros((most, 2), np.int64)
+    sums, touched = np.zeros((most, 2, MOST_PREFIXES), np.int64), np.zeros((most, 2), np.int64)
     for row in range(plan.boundaries.shape[0]):
         stream = plan.boundaries[row, BOUND_STREAM]
         if plan.streams[stream, STREAM_WEIGHT] == 0:

@@ -97,7 +97,6 @@ def component_of_masked_ranks(
     used, total_loops = ranks.shape[0], nest.shape[0]
     clip_low, clip_high = np.full(used, -(np.int64(1) << 62)), np.full(used, np.int64(1) << 62)
     indexed = np.zeros(used, np.bool_)
-    weight = 1
     for dim in range(plan.groups[group, GROUP_DIMS], plan.groups[group, GROUP_DIMS_END]):
         row, term = plan.dims[dim], plan.terms[plan.dims[dim, DIM_TERMS]]
         slot = slot_of(plan, dim, ranks)
@@ -153,7 +152,7 @@ def component_of_masked_ranks(
     index, before = np.zeros(times, np.int64), np.zeros(times, np.int64)
     low, high = np.zeros(used, np.int64), np.zeros(used, np.int64)
     now, old = np.zeros(used, np.int64), np.zeros(used, np.int64)
-    size, old_size = np.zeros(used, np.int64), np.zeros(used, np.int64)
+    size = np.zeros(used, np.int64)
     first_id, first_size = np.zeros((times + 1, used), np.int64), np.zeros((times + 1, used), np.int64)
     started = False
     while True:
@@ -201,7 +200,6 @@ def component_of_masked_ranks(
             started = True
             before[:] = index
             old[:] = now
-            old_size[:] = size
         at = times - 1
         while at >= 0:
             index[at] += 1
@@ -215,9 +213,6 @@ def component_of_masked_ranks(
         for prefix in range(times + 1):
             sums[0, prefix] += common(indexed, first_id[prefix], first_size[prefix], old)
     sums[0, sums.shape[1] - 1] = sums[0, times]
-    for k in range(sums.shape[1]):
-        sums[0, k] *= weight
-        sums[1, k] *= weight
 
 
 @njit()

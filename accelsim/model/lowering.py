@@ -126,6 +126,9 @@ class Lowering:
             else:
                 self.loops.append((rank, node.tile, 1, 0, 0))
             identity.append(id(node))
+        if len(self.loops) - start > p.MAX_LOOPS:
+            what = f"{name} stands below {len(self.loops) - start} loops, more than {p.MAX_LOOPS}"
+            raise IllegalMapping(what, "drop loops of one trip", leaf.place)
         if special:
             facts = self._with_special(name, facts, special)
         first_rank = program.first_rank[name]

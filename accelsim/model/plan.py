@@ -11,6 +11,10 @@ IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Int = int | np.int64  # a kernel's integer
 
+# What the kernels' scratch arrays hold: loops and ranks of one leaf; `lowering` refuses more.
+MAX_LOOPS, MAX_RANKS = 40, 30
+MOST_PREFIXES = MAX_LOOPS + MAX_RANKS + 2  # at the compute boundary every rank has one loop more, over points
+
 # Columns of Plan.loops, one row per loop that applies to a leaf, outermost first.
 LOOP_RANK, LOOP_TILE, LOOP_TIME, LOOP_SHARE, LOOP_DERIVED = range(5)
 MULTICASTS, REDUCES = 1, 2  # bits of LOOP_SHARE

@@ -60,14 +60,16 @@ class Prices:
             elif isinstance(node, Unit):
                 for name, operation in node.operations.items():
                     self.operation[node.name, name] = None if operation.energy_pj is None else _range([operation.energy_pj])
-                power += _range([node.static_w, node.clock_w]).scaled(copies * node.lanes)
+                power += _range([node.static_w, node.clock_w]).scaled(copies)
             else:
                 assert isinstance(node, Array)
                 power += _range([node.static_w, node.clock_w]).scaled(copies)
             if node.area_um2 is not None:
-                area += node.area_um2.value * copies * (node.lanes if isinstance(node, Unit) else 1)
+                area += node.area_um2.value * copies
                 any_area = True
         self.power = power
+        # the outermost memory's port is where an interface is paid: without a price it is said so
+        self.interface_missing = architecture.root.name if architecture.root.interface_pj is None else None
         self.area_um2 = area if any_area else None
 
     def dynamic(
@@ -107,4 +109,6 @@ class Prices:
             value += total
             by_component[leaf.unit] = by_component.get(leaf.unit, 0.0) + total
             by_einsum[einsum] += total
+        if self.interface_missing and any(memory == self.interface_missing and any(row) for (_, _, memory), row in bits.items()):
+            unpriced[f"{self.interface_missing} interface"] = None
         return Range(value, low, high), by_component, by_einsum, tuple(unpriced)

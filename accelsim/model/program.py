@@ -110,6 +110,9 @@ class Program:
         self.static = stream_tables(self.streams, self.leaf_of_stream)
         self.rank_array = np.array(self.ranks, np.int64).reshape(-1, 6)
         for name, facts in self.facts.items():
+            if len(facts.ranks) > p.MAX_RANKS:
+                what = f"{name} has {len(facts.ranks)} ranks, more than {p.MAX_RANKS}"
+                raise InputError(what, "split it into several Einsums", facts.einsum.place)
             if math.prod(facts.extents) >= MOST_POINTS:
                 what = f"{name} has {math.prod(facts.extents):.3g} points, more than 64-bit counters hold"
                 raise InputError(what, "make the shape smaller", facts.einsum.place)

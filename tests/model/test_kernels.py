@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from fractions import Fraction
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from accelsim.errors import AccelsimError
-from accelsim.hardware.architecture import Architecture
+from accelsim.errors import AccelsimError, IllegalMapping
+from accelsim.hardware.architecture import Architecture, Memory
+from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping
 from accelsim.model import reference
+from accelsim.model.options import Counting
 from tests.model import kernel_side, published, strategies
 
 TRIPLES = 20_000 if os.environ.get("ACCELSIM_EVIDENCE") else 2_000
@@ -70,7 +73,7 @@ def test_kernels_count_what_other_tools_counted_for_fixed_mappings() -> None:
     published.check_counts(kernel_side.kernel_count)
 
 
-@pytest.mark.parametrize("column", [0, 1, 2])
+@pytest.mark.parametrize("column", range(8))
 def test_a_kernel_off_by_one_word_is_noticed(column: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from accelsim.model import kernels
 
@@ -82,4 +85,24 @@ def test_a_kernel_off_by_one_word_is_noticed(column: int, monkeypatch: pytest.Mo
         return words, leaves
 
     monkeypatch.setattr(kernels, "count_plan", broken)
-    assert any(differences(triple) for triple in strategies.seeded_triples(5, 40))
+    assert any(differences(triple) for triple in strategies.seeded_triples(5, 120))
+
+
+def convolution(extra: int) -> tuple[Any, Mapping]:
+    """A window under `extra` loops of one trip: Z[p] = I[p+r] F[r], p = 8, r = 3, on two memories."""
+    made = published.cascade("conv", ["Z[p] = I[p+r] * F[r]"], {"p": 8, "r": 3})
+    held = tuple(Held(name) for name in "IFZ")
+    loops = tuple(For("p", 8) for _ in range(extra))
+    return made, Mapping("nest", (Keep("Far", held), *loops, For("p", 4), Keep("Near", held), Leaf("Z", "PE")))
+
+
+def test_the_longest_nest_is_counted_and_one_loop_more_is_refused() -> None:
+    unit = published.unit("PE")
+    machine = Architecture("two", Memory("Far", feeds=(Memory("Near", feeds=(unit,)),)), Fraction(1))
+    made, longest = convolution(39)
+    assert compared(kernel_side.kernel_count(made, machine, longest, Counting()), machine) == compared(
+        reference.count(made, machine, longest, Counting()), machine
+    )
+    _, longer = convolution(40)
+    with pytest.raises(IllegalMapping, match=r"^Z stands below 41 loops, more than 40; drop loops of one trip$"):
+        kernel_side.kernel_count(made, machine, longer, Counting())
