@@ -12,6 +12,7 @@ from accelsim.mapping.tree import Fuse, Keep, Leaf, Loop, Mapping, Spatial
 from accelsim.model.evaluation import Evaluator
 
 IntArray = NDArray[np.int64]
+Int = int | np.int64  # an integer of a kernel
 FloatArray = NDArray[np.float64]
 
 LOOP_RANK, LOOP_TIME, LOOP_MULTICASTS, LOOP_REDUCES, LOOP_AXIS = range(5)
@@ -25,7 +26,8 @@ MOST_LOOPS, MOST_RANKS = 16, 8
 
 class BatchPlan(NamedTuple):
     """Columns of the tables are named in this module. `ends`: positions (loops above) of children; `pairs`: the position of a parent
-    and the number of its child's. `widths`: partial and final bits per word of every stream (in pieces). `fixed`: ticks per issue, lanes."""
+    and the number of its child's. `widths`: partial and final bits per word of every stream (in pieces). `fixed`: ticks per issue and
+    lanes."""
 
     extents: IntArray
     reduced: IntArray

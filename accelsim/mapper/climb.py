@@ -10,7 +10,7 @@ from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapper.build import build
 from accelsim.mapper.leaves import planned, trips
-from accelsim.mapper.moves import Moves
+from accelsim.mapper.moves import Move, Moves
 from accelsim.mapper.objectives import Key, Objective, key
 from accelsim.mapper.scope import Scope
 from accelsim.mapper.space import Design
@@ -23,7 +23,7 @@ from accelsim.model.schedule import DEPENDENCE
 from accelsim.workload.cascade import Cascade
 
 _MOST_COPIES = 64
-_MOST_TILES = 1 << 18
+_MOST_TILES = 1 << 20
 _TILES_PER_EVALUATION = 512  # counting so many tiles takes about as long as an evaluation
 _EXACT = 8
 
@@ -144,9 +144,10 @@ class Climb:
         while self.spent < stop:
             best = self._unlock(best)
             leaves = planned(self.scope, self.spreader, self.names, best.design)
-            neighbours = [design for design in dict.fromkeys(moves.around(best.design, leaves)) if design not in self.seen]
-            rng.shuffle(neighbours)
-            for design in neighbours:
+            worth = self._worth(best.evaluation)
+            neighbours = {move.design: move for move in moves.around(best.design, leaves) if move.design not in self.seen}
+            ranked = sorted(neighbours.values(), key=lambda move: -worth(move) * (0.5 + rng.random()))
+            for design in [move.design for move in ranked]:
                 if self.spent >= stop:
                     return best
                 point = self.point(design)
@@ -157,6 +158,34 @@ class Climb:
             else:
                 return best
         return best
+
+    def _worth(self, evaluation: Evaluation) -> Callable[[Move], float]:
+        """How much of what decides the objective a move may change: the share of its Einsum or its tensor."""
+        einsums: dict[str, float] = dict.fromkeys(self.names, 0.0)
+        tensors: dict[str, float] = {}
+        limits = evaluation.timing.limits
+        (what, kind), _ = max(limits.items(), key=lambda item: (item[1], item[0]))
+        if self.objective.name == "latency" and kind == "compute":
+            for name, load in evaluation.loads.items():
+                einsums[name] = float(load.busy) if load.unit == what else 0.0
+        elif self.objective.name == "latency" and kind == "memory":
+            for (name, tensor, memory), row in evaluation.bits.items():
+                if memory == what:
+                    einsums[name] += float(sum(row))
+                    tensors[tensor] = tensors.get(tensor, 0.0) + float(sum(row))
+        else:
+            for (_, tensor, _), row in evaluation.bits.items():
+                tensors[tensor] = tensors.get(tensor, 0.0) + float(sum(row))
+            einsums.update(evaluation.by_einsum)
+        whole = max(1.0, sum(einsums.values()))
+        moved = max(1.0, sum(tensors.values()))
+
+        def worth(move: Move) -> float:
+            if move.einsum:
+                return 0.02 + einsums[move.einsum] / whole
+            return 0.02 + 0.5 * tensors.get(move.tensor, 0.0) / moved if move.tensor else 0.3
+
+        return worth
 
     def _unlock(self, point: Point) -> Point:
         """While too few copies of an intermediate set the pace, keep more of it."""

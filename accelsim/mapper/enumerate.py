@@ -38,10 +38,8 @@ def enumerate_space(cascade: Cascade, architecture: Architecture, limits: Limits
     if len(cascade.work) != 1:
         raise InputError("only a cascade of one Einsum can be enumerated", "cut it into parts")
     scope = Scope(cascade, architecture)
-    seen = 0
-    for mapping in _candidates(scope, limits):
-        seen += 1
-        if seen > limits.most:
+    for seen, mapping in enumerate(_candidates(scope, limits)):
+        if seen >= limits.most:
             raise InputError(f"the map space has more than {limits.most} mappings", "make the shape smaller or the limits narrower")
         if is_legal(cascade, architecture, mapping):
             yield mapping
@@ -83,7 +81,9 @@ def _levels(scope: Scope, unit: str) -> tuple[_Level, ...]:
     return tuple(found)
 
 
-def _tails(ranks: Sequence[str], left: Sizes, tensors: Sequence[str], levels: tuple[_Level, ...], limits: Limits) -> Iterator[tuple[Loop, ...]]:
+def _tails(
+    ranks: Sequence[str], left: Sizes, tensors: Sequence[str], levels: tuple[_Level, ...], limits: Limits
+) -> Iterator[tuple[Loop, ...]]:
     """Everything below a memory, from its loops in time inwards."""
     if not levels:
         yield ()

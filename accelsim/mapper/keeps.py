@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from accelsim.mapper.leaves import PlannedLeaf, trips
+from accelsim.mapper.reuse import drawn, innermost
 from accelsim.mapper.scope import Scope
 from accelsim.mapper.space import Design, TrunkLoop
 from accelsim.mapping.tree import For, Held, Keep, Spatial, TreeNode
@@ -175,18 +176,18 @@ class Placer:
                         continue
                     wanted = demand.get((number, tensor)) or self._drawn(leaf, tensor, None)
                     position, bits = self._leaf_position(leaf, memory, tensor)
-                    drawn = self._drawn(leaf, tensor, position)
+                    needed = self._drawn(leaf, tensor, position)
                     outer = self._parent(tensor)
-                    gain = wanted * outer - drawn * (outer + self.scope.weight[memory]) - wanted * self.scope.weight[memory]
+                    gain = wanted * outer - needed * (outer + self.scope.weight[memory]) - wanted * self.scope.weight[memory]
                     if gain > 0:
-                        offers.append((gain / bits, number, tensor, position, bits, drawn))
+                        offers.append((gain / bits, number, tensor, position, bits, needed))
             room = {number: self.room[memory] for number in levels[memory]}
-            for _, number, tensor, position, bits, drawn in sorted(offers, key=lambda offer: (-offer[0], offer[1:3])):
+            for _, number, tensor, position, bits, needed in sorted(offers, key=lambda offer: (-offer[0], offer[1:3])):
                 if bits <= room[number]:
                     for other in room if shared else (number,):
                         room[other] -= bits
                     self.placed.leaves[number][memory, tensor] = position
-                    demand[number, tensor] = drawn
+                    demand[number, tensor] = needed
 
     def _parent(self, tensor: str) -> float:
         """Weight of the innermost memory that keeps a tensor above the leaves."""
@@ -195,53 +196,17 @@ class Placer:
 
     def _leaf_position(self, leaf: PlannedLeaf, memory: str, tensor: str) -> tuple[int, float]:
         """Where a memory inside a leaf keeps a tensor (own loops above it), and the bits of its tile."""
-        outer = {step.axis.name for step in self.scope.above(memory) if step.axis is not None}
-        low, high = 0, len(leaf.loops)
-        for position, loop in enumerate(leaf.loops):
-            if isinstance(loop, Spatial):
-                if loop.axis in outer:
-                    low = position + 1
-                else:
-                    high = min(high, position)
-        position = max(low, high)
+        position = innermost(self.scope, memory, leaf.loops)
         left = dict(self.left[-1])
         for loop in leaf.loops[:position]:
             left[loop.rank] = min(left[loop.rank], loop.tile)
-        words = self.scope.words(tensor, left, frozenset((leaf.einsum,)), left)
+        words = self.scope.words(tensor, left, self.scope.alone[leaf.einsum], left)
         return position, words * self.scope.bits[tensor] * self.copies.get(tensor, 1)
 
     def _drawn(self, leaf: PlannedLeaf, tensor: str, position: int | None) -> float:
         """Bits that a keep at a position (None: the unit itself) draws from the memories outside the leaf over the run."""
-        scope, einsum = self.scope, self.scope.facts.einsums[leaf.einsum]
-        indexing, ranks = scope.facts.indexing[tensor], scope.facts.ranks[leaf.einsum]
-        path: list[TrunkLoop] = [*self.trunk, *leaf.loops]
-        end = len(path) if position is None else len(self.trunk) + position
-        left = dict(scope.cascade.extents)
-        total, pending = 1.0, 1.0
-        for at, loop in enumerate(path):
-            count = trips(left[loop.rank], loop.tile)
-            left[loop.rank] = min(left[loop.rank], loop.tile)
-            if loop.rank not in ranks or at >= end:
-                continue
-            if isinstance(loop, Spatial):
-                axis = scope.architecture.axes[loop.axis][1]
-                shares = einsum.reduce in axis.reduces if tensor == scope.writes[leaf.einsum] else axis.multicast
-                if loop.rank in indexing or not shares:
-                    total *= count
-            elif loop.rank in indexing or position is None:
-                total, pending = total * pending * count, 1.0
-            else:
-                pending *= count
-        if position is None:
-            inside = {rank: left[rank] for rank in ranks}
-            points = 1.0
-            for size in inside.values():
-                points *= size
-            return total * pending * points * scope.bits[tensor]
-        inside = dict(scope.cascade.extents)
-        for loop in path[:end]:
-            inside[loop.rank] = min(inside[loop.rank], loop.tile)
-        return total * scope.words(tensor, inside, frozenset((leaf.einsum,)), inside) * scope.bits[tensor]
+        end = None if position is None else len(self.trunk) + position
+        return drawn(self.scope, leaf.einsum, tensor, (*self.trunk, *leaf.loops), self.left[0], end)
 
 
 def nodes(scope: Scope, design: Design, placed: Placed) -> list[TreeNode]:

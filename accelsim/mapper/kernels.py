@@ -38,6 +38,7 @@ from accelsim.mapper.batch_plan import (
     STEADY,
     BatchPlan,
     FloatArray,
+    Int,
     IntArray,
 )
 
@@ -47,7 +48,10 @@ INPUT, RESULT, ABOVE = range(3)  # which of the two, between a parent and its ch
 
 
 @njit(error_model="numpy")
-def rank_tables(loops, tiles, order, above, extent, mode, pieces, uncut, size, many):  # type: ignore[no-untyped-def]
+def rank_tables(
+    loops: IntArray, tiles: IntArray, order: IntArray, above: Int, extent: Int, mode: int, pieces: IntArray, uncut: IntArray,
+    size: IntArray, many: IntArray,
+) -> int:  # fmt: skip
     """Sums of one rank over its first `above` loops (`order`: their positions), by how many loops in time have turned.
 
     pieces[depth]: pieces when the loops in time beyond a depth stay at their first step; uncut[depth]: what the pieces that those
@@ -120,7 +124,10 @@ def rank_tables(loops, tiles, order, above, extent, mode, pieces, uncut, size, m
 
 
 @njit(error_model="numpy")
-def time_tables(tiles, order, above, ends, rank, extent, pieces, uncut, size, many):  # type: ignore[no-untyped-def]
+def time_tables(
+    tiles: IntArray, order: IntArray, above: IntArray, ends: int, rank: int, extent: Int, pieces: IntArray, uncut: IntArray,
+    size: IntArray, many: IntArray,
+) -> int:  # fmt: skip
     """`rank_tables` for all ends at once where no loop of the rank is spatial; tiles only shrink, so the last one cuts most.
 
     pieces, uncut: int64[ends, ranks, depths]. Returns how many classes there are at the end.
@@ -169,13 +176,15 @@ def time_tables(tiles, order, above, ends, rank, extent, pieces, uncut, size, ma
 
 
 @njit(error_model="numpy")
-def crossing(plan, stream, end, depths, depth, take, pieces, uncut):  # type: ignore[no-untyped-def]
+def crossing(
+    plan: BatchPlan, stream: Int, end: Int, depths: IntArray, depth: IntArray, take: IntArray, pieces: IntArray, uncut: IntArray
+) -> Int:
     """Words that cross a boundary: every visit's box, less what consecutive visits share.
 
     depths: int64[ends, ranks], loops in time above an end; `take`: int64[ranks], which sums of `pieces`[mode, end, rank, depth].
     """
     ranks, last = plan.extents.shape[0], plan.ends[end]
-    total = 1
+    total: Int = 1
     for rank in range(ranks):
         total *= plan.extents[rank] if plan.indexed[stream, rank] else pieces[take[rank], end, rank, depths[end, rank]]
         depth[rank] = 0
@@ -202,15 +211,16 @@ def crossing(plan, stream, end, depths, depth, take, pieces, uncut):  # type: ig
 
 
 @njit(error_model="numpy")
-def lane_issues(lanes, classes, sizes, counts):  # type: ignore[no-untyped-def]
+def lane_issues(lanes: Int, classes: IntArray, sizes: IntArray, counts: IntArray) -> Int:
     """Issues of the first copy when points run side by side on lanes: every combination of its ranks' pieces."""
     ranks = classes.shape[0]
     combinations = 1
     for rank in range(ranks):
         combinations *= classes[rank]
-    total = 0
+    total: Int = 0
     for combination in range(combinations):
-        rest, points, times = combination, 1, 1
+        rest: Int = combination
+        points, times = 1, 1
         for rank in range(ranks):
             at = rest % classes[rank]
             rest //= classes[rank]
@@ -221,7 +231,7 @@ def lane_issues(lanes, classes, sizes, counts):  # type: ignore[no-untyped-def]
 
 
 @njit(error_model="numpy")
-def fitting(plan, tiles, innermost, left, held, copies):  # type: ignore[no-untyped-def]
+def fitting(plan: BatchPlan, tiles: IntArray, innermost: IntArray, left: IntArray, held: IntArray, copies: IntArray) -> int:
     """0 if a tile or a number of copies is not legal, 1 if some memory is too small, 2 if everything fits.
 
     innermost: int64[keeps, ranks], the last loop over a rank above a keep, -1 if there is none.
@@ -260,7 +270,7 @@ def fitting(plan, tiles, innermost, left, held, copies):  # type: ignore[no-unty
 
 
 @njit(error_model="numpy")
-def partial(plan, tiles, row):  # type: ignore[no-untyped-def]
+def partial(plan: BatchPlan, tiles: IntArray, row: int) -> bool:
     """Does a keep of the result ever receive a sum that is not complete?"""
     position, inner = plan.keeps[row, KEEP_POSITION], plan.keeps[row, KEEP_INNER]
     end = plan.loops.shape[0] if inner < 0 else inner
@@ -336,7 +346,7 @@ def evaluate_batch(plan: BatchPlan, candidates: IntArray, times: IntArray, energ
             traffic[number, memory, 0], traffic[number, memory, 1] = 0, 0
         if fits == 0:
             continue
-        issues = 1
+        issues: Int = 1
         for rank in range(ranks):
             found = 0
             if not any_spread[rank]:
@@ -366,7 +376,8 @@ def evaluate_batch(plan: BatchPlan, candidates: IntArray, times: IntArray, energ
             parent, child = plan.rows[row, ROW_PARENT], plan.rows[row, ROW_CHILD]
             end, output = plan.pairs[pair, 1], stream == streams - 1
             kind = RESULT if output else INPUT
-            entering, grouped = 0, 1
+            entering: Int = 0
+            grouped: Int = 1
             if child < 0:
                 for rank in range(ranks):
                     if plan.indexed[stream, rank] or modes[pair, kind, rank] == EXPANDED:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 from accelsim.mapper.assign import balance
+from accelsim.mapper.reuse import drawn, innermost
 from accelsim.mapper.scope import Scope
 from accelsim.mapper.space import Design, LeafDesign, TrunkLoop
 from accelsim.mapper.spread import Spread, Spreader
 from accelsim.mapping.tree import For
+
+_SPREADS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,42 +56,98 @@ def planned(scope: Scope, spreader: Spreader, names: Sequence[str], design: Desi
     left = left_after(scope, design.trunk)
     own = dict(design.leaves)
     often = {name: visits(scope, name, design.trunk) * scope.share.get(name, 1.0) for name in names}
-    options: list[Dict[str, float]] = []
+    options: list[dict[str, float]] = []
     for name in names:
         units = [own[name].unit] if name in own else scope.units_below(design.home, name)
-        chosen = own[name].spread if name in own else 0
+        chosen = own[name].spread if name in own else -1
         costs: dict[str, float] = {}
         for unit in units:
-            spread = _spread(spreader, name, design.home, unit, left, chosen)
-            costs[unit] = often[name] * spread.steps * scope.able[name][unit]
+            found = spreader.best(name, design.home, unit, left)
+            costs[unit] = often[name] * found[min(max(chosen, 0), len(found) - 1)].steps * scope.able[name][unit]
         options.append(costs)
     if design.schedule == "sequential":
         units_chosen = tuple(min(costs, key=lambda unit: (costs[unit], unit)) for costs in options)
     else:
         units_chosen = balance(options)
-    found = []
+    found_leaves = []
     for name, unit, known in zip(names, units_chosen, options, strict=True):
-        leaf = own.get(name) or LeafDesign(unit)
-        spread = _spread(spreader, name, design.home, unit, left, leaf.spread)
-        found.append(PlannedLeaf(name, unit, _loops(scope, name, unit, left, spread, leaf), known[unit]))
-    return tuple(found)
+        loops = own_loops(scope, spreader, name, design.home, left, own.get(name) or LeafDesign(unit))
+        found_leaves.append(PlannedLeaf(name, unit, loops, known[unit]))
+    return tuple(found_leaves)
 
 
-def _spread(spreader: Spreader, einsum: str, home: str, unit: str, left: Dict[str, int], chosen: int) -> Spread:
-    found = spreader.best(einsum, home, unit, left)
-    return found[min(chosen, len(found) - 1)]
+def own_loops(
+    scope: Scope, spreader: Spreader, einsum: str, home: str, left: Dict[str, int], leaf: LeafDesign
+) -> tuple[TrunkLoop, ...]:
+    """A leaf's own loops: what its design leaves open is chosen so that the least is drawn from the home."""
+    key = (einsum, home, leaf, tuple(left[rank] for rank in scope.facts.einsums[einsum].ranks))
+    loops = spreader.loops.get(key)
+    if loops is None:
+        spreads = spreader.best(einsum, home, leaf.unit, left)
+        if leaf.spread >= 0:
+            spreads = (spreads[min(leaf.spread, len(spreads) - 1)],)
+        else:
+            first = _looked_at(scope, einsum, left, spreads[0])
+            spreads = tuple(
+                spread
+                for spread in spreads[:_SPREADS]
+                if spread.steps == spreads[0].steps and _looked_at(scope, einsum, left, spread) == first
+            )
+        candidates = [
+            _loops(scope, einsum, leaf.unit, left, spread, dict(leaf.inner), order)
+            for spread in spreads
+            for order in _orders(scope, einsum, leaf)
+        ]
+        best = min(range(len(candidates)), key=lambda at: (_cost(scope, einsum, home, leaf.unit, left, candidates[at]), at))
+        loops = spreader.loops[key] = candidates[best]
+    return loops
 
 
-def _loops(scope: Scope, einsum: str, unit: str, left: Dict[str, int], spread: Spread, leaf: LeafDesign) -> tuple[TrunkLoop, ...]:
-    noun = scope.facts.einsums[einsum]
-    inner = {rank: min(tile, trips(left[rank], spread.over(rank))) for rank, tile in leaf.inner}
+def _looked_at(scope: Scope, einsum: str, left: Dict[str, int], spread: Spread) -> int:
+    """Steps in time over ranks under a condition, which counting looks at one by one."""
+    return prod(trips(left[rank], spread.over(rank)) for rank in scope.coupled[einsum])
+
+
+def _orders(scope: Scope, einsum: str, leaf: LeafDesign) -> list[tuple[str, ...]]:
+    """Orders of the time loops to choose from: the design's, or every rank innermost in turn and every other next to it."""
+    ranks = scope.facts.einsums[einsum].ranks
+    if leaf.order:
+        return [(*(rank for rank in ranks if rank not in leaf.order), *(rank for rank in leaf.order if rank in ranks))]
+    found: dict[tuple[str, ...], None] = {ranks: None}
+    for last in ranks:
+        for before in ranks:
+            if before != last:
+                found[(*(rank for rank in ranks if rank not in (before, last)), before, last)] = None
+    return list(found)
+
+
+def _loops(
+    scope: Scope, einsum: str, unit: str, left: Dict[str, int], spread: Spread, wanted: Dict[str, int], order: Sequence[str]
+) -> tuple[TrunkLoop, ...]:
+    inner = {rank: min(tile, trips(left[rank], spread.over(rank))) for rank, tile in wanted.items()}
     if scope.architecture.units[unit].lanes > 1:  # what is left is executed side by side: no loop may cut it
-        inner = {rank: inner.get(rank, trips(left[rank], spread.over(rank))) for rank in noun.ranks}
-    named = [rank for rank in leaf.order if rank in noun.ranks]
-    rest = [rank for rank in noun.ranks if rank not in named]
+        inner = {rank: inner.get(rank, trips(left[rank], spread.over(rank))) for rank in order}
     time: list[TrunkLoop] = []
-    for rank in (*named, *rest):
+    for rank in order:
         chunk = spread.over(rank) * inner.get(rank, 1)
         if left[rank] > chunk:
             time.append(For(rank, chunk))
     return (*time, *spread.loops(inner))
+
+
+def _cost(scope: Scope, einsum: str, home: str, unit: str, left: Dict[str, int], loops: tuple[TrunkLoop, ...]) -> float:
+    """What one run of a leaf moves from and to its home, weighed: every tensor kept where it fits and draws least."""
+    total = 0.0
+    below = [step.memory for step in scope.below(home, unit) or () if step.memory is not None]
+    for tensor in (*scope.reads[einsum], scope.writes[einsum]):
+        least = drawn(scope, einsum, tensor, loops, left, None)
+        for memory in below:
+            position = innermost(scope, memory.name, loops)
+            inside = dict(left)
+            for loop in loops[:position]:
+                inside[loop.rank] = min(inside[loop.rank], loop.tile)
+            words = scope.words(tensor, inside, scope.alone[einsum], inside)
+            if words * scope.bits[tensor] * len(below) <= scope.capacity(memory.name):
+                least = min(least, drawn(scope, einsum, tensor, loops, left, position))
+        total += least
+    return total

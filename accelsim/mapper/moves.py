@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from accelsim.mapper.leaves import PlannedLeaf, left_after
 from accelsim.mapper.scope import Scope
@@ -13,16 +13,26 @@ from accelsim.mapper.trunks import Shared, tile_sizes
 from accelsim.mapping.tree import For, Spatial
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A neighbour and what it changes: an Einsum's leaf, where a tensor is kept, or (neither) the trunk."""
+
+    design: Design
+    einsum: str = ""
+    tensor: str = ""
+
+
 class Moves:
-    """Neighbours in a fixed order; a search may shuffle them."""
+    """Neighbours in a fixed order; a search may reorder them."""
 
     def __init__(self, scope: Scope, spreader: Spreader, shared: Shared) -> None:
         self.scope, self.spreader, self.shared = scope, spreader, shared
         self.names = scope.groups()
 
-    def around(self, design: Design, leaves: Sequence[PlannedLeaf]) -> Iterator[Design]:
+    def around(self, design: Design, leaves: Sequence[PlannedLeaf]) -> Iterator[Move]:
         """Every neighbour of a design, whose planned leaves are given."""
-        yield from self._trunk(design)
+        for changed in self._trunk(design):
+            yield Move(changed)
         yield from self._leaves(design, leaves)
         yield from self._keeps(design)
 
@@ -57,7 +67,7 @@ class Moves:
         more = [size for size in (loop.tile * 2, loop.tile * 4, loop.tile // 2, loop.tile // 4) if inner <= size < outer and size > 0]
         return list(dict.fromkeys((*above, *reversed(below), *more)))
 
-    def _leaves(self, design: Design, leaves: Sequence[PlannedLeaf]) -> Iterator[Design]:
+    def _leaves(self, design: Design, leaves: Sequence[PlannedLeaf]) -> Iterator[Move]:
         own = dict(design.leaves)
         left = left_after(self.scope, design.trunk)
         for leaf in sorted(leaves, key=lambda leaf: -leaf.busy):
@@ -85,20 +95,20 @@ class Moves:
                         yield self._with_leaf(design, leaf.einsum, replace(now, inner=_set(inner, rank, tile // 2), unit=leaf.unit))
 
     @staticmethod
-    def _with_leaf(design: Design, einsum: str, leaf: LeafDesign) -> Design:
+    def _with_leaf(design: Design, einsum: str, leaf: LeafDesign) -> Move:
         others = tuple(item for item in design.leaves if item[0] != einsum)
-        return replace(design, leaves=tuple(sorted((*others, (einsum, leaf)), key=lambda item: item[0])))
+        return Move(replace(design, leaves=tuple(sorted((*others, (einsum, leaf)), key=lambda item: item[0]))), einsum)
 
-    def _keeps(self, design: Design) -> Iterator[Design]:
+    def _keeps(self, design: Design) -> Iterator[Move]:
         memories = [step.memory.name for step in self.scope.above(design.home) if step.memory is not None]
         inside = [memory for memory in self.scope.architecture.memories if memory != self.scope.root]
         for pair in sorted(design.bypass):
-            yield replace(design, bypass=design.bypass - {pair})
+            yield Move(replace(design, bypass=design.bypass - {pair}), tensor=pair[0])
         tensors = dict.fromkeys(t for name in self.names for t in (*self.scope.reads[name], self.scope.writes[name]))
         for memory in (*memories, *(name for name in inside if name not in memories)):
             for tensor in tensors:
                 if (tensor, memory) not in design.bypass:
-                    yield replace(design, bypass=design.bypass | {(tensor, memory)})
+                    yield Move(replace(design, bypass=design.bypass | {(tensor, memory)}), tensor=tensor)
 
 
 def _set(inner: dict[str, int], rank: str, tile: int) -> tuple[tuple[str, int], ...]:

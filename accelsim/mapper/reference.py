@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from accelsim.errors import AccelsimError
 from accelsim.mapping.legality import check
-from accelsim.mapping.tree import For, Keep, Leaf, Mapping, Spatial
+from accelsim.mapping.tree import For, Keep, Leaf, Mapping, Spatial, TreeNode
 from accelsim.model.evaluation import Evaluator
 
 
@@ -14,7 +15,7 @@ from accelsim.model.evaluation import Evaluator
 class Row:
     """Steady ticks, energy of memories (pJ), pieces of bits read and written by memory; and whether everything fits."""
 
-    steady: int
+    steady: int | Fraction
     energy: float
     traffic: dict[str, tuple[int, int]]
     fits: bool
@@ -42,7 +43,7 @@ def evaluate_batch(evaluator: Evaluator, mapping: Mapping, tiles: tuple[int, ...
 def with_tiles(mapping: Mapping, tiles: tuple[int, ...]) -> Mapping:
     """A mapping of one Einsum with the tiles of its loops replaced, outermost first."""
     left = list(tiles)
-    nodes = []
+    nodes: list[TreeNode] = []
     for node in mapping.nodes:
         if isinstance(node, (For, Spatial)):
             nodes.append(replace(node, tile=left.pop(0)))

@@ -50,6 +50,10 @@ class Scope:
         self.bits = {name: float(max(tensor.partial.bits, tensor.final.bits)) for name, tensor in cascade.tensors.items()}
         self.depth = {name: depth for depth, name in enumerate(architecture.memories)}
         self.weight = {name: _weight(architecture, memory) for name, memory in architecture.memories.items()}
+        self.alone = {einsum.name: frozenset((einsum.name,)) for einsum in cascade.work}
+        self.outer_axes = {
+            name: frozenset(step.axis.name for step in self.above(name) if step.axis is not None) for name in architecture.memories
+        }
         self.carried = self._carried()
         self._sizing = {name: tuple(sorted(ranks)) for name, ranks in self.facts.indexing.items()}
         self._words: dict[tuple[str, frozenset[str], tuple[int, ...], int | None], int] = {}
@@ -123,7 +127,7 @@ class Scope:
         `left`: tile sizes at the keep; `body`: those at the fuse, which say how many slices pass between Einsums at once.
         """
         ranks = self._sizing[tensor]
-        known = (tensor, users, tuple([left[rank] for rank in ranks]), body.get(self.rank_of[tensor]))
+        known = (tensor, users, tuple([left.get(rank, 1) for rank in ranks]), body.get(self.rank_of[tensor]))
         most = self._words.get(known)
         if most is None:
             most = self._words[known] = self._counted(tensor, left, users, body)

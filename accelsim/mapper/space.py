@@ -13,12 +13,13 @@ TrunkLoop = For | Spatial
 class LeafDesign:
     """How one Einsum runs.
 
-    `unit`; `spread`: which of the spreader's answers (0: the best); `order`: ranks of its time loops, outermost first (those not
-    named follow, reduced ones last); `inner`: tile sizes that stay inside the innermost memory of the unit.
+    `unit`; `spread`: which of the spreader's answers (-1: that of the fewest steps which moves least); `order`: ranks of its time
+    loops, outermost first (those not named come before; none named: the order that moves least); `inner`: tile sizes that stay inside
+    the innermost memory of the unit.
     """
 
     unit: str
-    spread: int = 0
+    spread: int = -1
     order: tuple[str, ...] = ()
     inner: tuple[tuple[str, int], ...] = ()
 

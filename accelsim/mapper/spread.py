@@ -10,6 +10,7 @@ from math import prod
 
 from accelsim.hardware.architecture import Axis
 from accelsim.mapper.scope import Scope
+from accelsim.mapper.space import LeafDesign, TrunkLoop
 from accelsim.mapping.tree import Spatial
 
 
@@ -43,6 +44,7 @@ class Spreader:
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
+        self.loops: dict[tuple[str, str, LeafDesign, tuple[int, ...]], tuple[TrunkLoop, ...]] = {}  # see `leaves.own_loops`
         self._known: dict[tuple[str, str, str, tuple[int, ...]], tuple[Spread, ...]] = {}
 
     def best(self, einsum: str, memory: str, unit: str, sizes: Dict[str, int]) -> tuple[Spread, ...]:
