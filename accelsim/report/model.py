@@ -80,11 +80,12 @@ def _summary(document: Document) -> Table:
     count = sum(layer["times"] for layer in document["layers"])
     order = f"{count} layers one after the other" if count > 1 else "one layer"
     grid.add_row("time", f"{whole(latency['cycles'])} cycles", f"{si(latency['seconds'], 's')}: {order}")
-    if bounds["min_cycles"]:
-        grid.add_row("", "", f"{times(latency['cycles'] / bounds['min_cycles'])} the bound of {whole(bounds['min_cycles'])} cycles")
+    bound = bounds["min_cycles"]
+    if bound:
+        grid.add_row("", "", f"{times(latency['cycles'] / bound)} the algebraic bound of {whole(bound)} cycles")
     energy, static = document["energy_pj"], document["static_energy_pj"]
     low, high = document["energy_pj_low"], document["energy_pj_high"]
-    span = f"{joules(low)} to {joules(high)}: " if low < high else ""
+    span = f"prices {joules(low)} to {joules(high)}: " if low < high else ""
     grid.add_row("energy", joules(energy), f"{span}dynamic {joules(energy - static)}, static {joules(static)}")
     for position, (memory, moved) in enumerate(document["traffic"].items()):
         total = moved["read_bytes"] + moved["write_bytes"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -12,15 +11,31 @@ Progress = Callable[[str], None]
 
 @contextmanager
 def progress(wanted: bool = True) -> Iterator[Progress]:
-    """A function that shows a message with the seconds so far; it does nothing unless standard error is a terminal."""
+    """A function that shows a message beside a running clock; it does nothing unless standard error is a terminal.
+
+    While this computer has no compiled kernels, the first message says that they are compiled.
+    """
     if not wanted or not sys.stderr.isatty():
         yield _nothing
         return
     from rich.console import Console
+    from rich.progress import Progress as Bar
+    from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    started = time.monotonic()
-    with Console(stderr=True).status("starting") as status:
-        yield lambda message: status.update(f"{message} · {time.monotonic() - started:.0f} s")
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
+        cold = ["compiling kernels, once: "] if _no_kernels() else []
+        task = bar.add_task(cold[0].rstrip(": ") if cold else "starting", total=None)
+        yield lambda message: bar.update(task, description=(cold.pop() if cold else "") + message)
+
+
+def _no_kernels() -> bool:
+    from accelsim.kernel_cache import directory
+
+    try:
+        return next(directory().rglob("*.nbc"), None) is None
+    except OSError:
+        return True
 
 
 def _nothing(_: str) -> None:

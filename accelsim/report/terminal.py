@@ -6,12 +6,13 @@ Works from the JSON of the contract, so that a fresh evaluation and a saved one 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 from accelsim.report.figures import bar, byte_size, joules, percent, si, tally, times, whole
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, ConsoleOptions, RenderableType
     from rich.table import Table
     from rich.text import Text
 
@@ -44,7 +45,7 @@ def report(evaluation: Document, nest: str = "") -> Iterator[RenderableType]:
     yield _limits(evaluation)
     yield _summary(evaluation)
     yield _einsums(evaluation)
-    yield _components(evaluation)
+    yield ByWidth(_components(evaluation, bars=True), _components(evaluation, bars=False))
     if nest:
         yield _nest(nest)
     yield _last(evaluation)
@@ -97,10 +98,10 @@ def _summary(evaluation: Document) -> Table:
     parts = [f"{name} {whole(latency[f'{name}_cycles'])}" for name in ("fill", "steady", "drain")]
     grid.add_row("time", f"{whole(latency['cycles'])} cycles", f"{si(latency['seconds'], 's')}: {', '.join(parts)}")
     if bound:
-        grid.add_row("", "", f"{times(latency['cycles'] / bound)} the bound of {whole(bound)} cycles")
+        grid.add_row("", "", f"{times(latency['cycles'] / bound)} the algebraic bound of {whole(bound)} cycles")
     energy, static = evaluation["energy_pj"], evaluation["static_energy_pj"]
     low, high = evaluation["energy_pj_low"], evaluation["energy_pj_high"]
-    span = f"{joules(low)} to {joules(high)}: " if low < high else ""
+    span = f"prices {joules(low)} to {joules(high)}: " if low < high else ""
     grid.add_row("energy", joules(energy), f"{span}dynamic {joules(energy - static)}, static {joules(static)}")
     compulsory = bounds["compulsory_bytes"]
     for position, (memory, words) in enumerate(evaluation["traffic"].items()):
@@ -124,19 +125,31 @@ def _einsums(evaluation: Document) -> Table:
     return rows
 
 
-def _components(evaluation: Document) -> Table:
+@dataclass(frozen=True, slots=True)
+class ByWidth:
+    """Two forms of a block: one for at least `WIDTH` columns, one for a narrower terminal."""
+
+    wide: RenderableType
+    narrow: RenderableType
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        yield self.wide if options.max_width >= WIDTH else self.narrow
+
+
+def _components(evaluation: Document, bars: bool) -> Table:
     from rich.text import Text
 
     cycles = evaluation["latency"]["cycles"]
-    rows = table("component", "busy", "of the time", "busy cycles", "utilization", "peak held", "energy", left=2)
+    busy_columns = ["busy"] if bars else []
+    rows = table("component", *busy_columns, "of the time", "busy cycles", "utilization", "peak held", "energy", left=1 + bars)
     for name, row in evaluation["components"].items():
         busy, bits = row["busy_cycles"], row["peak_occupancy_bits"]
         share = busy / cycles if busy is not None and cycles else None
         held = byte_size(bits / 8) if bits is not None else "-"
         limiting = name == (evaluation.get("limits") or {}).get("resource")
         rows.add_row(
-            name,
-            Text(bar(share), "red" if limiting else "blue"),
+            Text(name, "red" if limiting and not bars else ""),
+            *([Text(bar(share), "red" if limiting else "blue")] if bars else []),
             percent(share),
             whole(busy),
             percent(row["utilization"]),
@@ -159,7 +172,7 @@ def _last(evaluation: Document) -> Text:
     search = evaluation["search"]
     if search:
         line = f"Search for {search['objective']}: {whole(search['evaluated'])} mappings evaluated"
-        if search["mappings_covered"]:
+        if search["mappings_covered"] and search["mappings_covered"] != search["evaluated"]:
             line += f", {whole(search['mappings_covered'])} covered"
         bound, proved = search["lower_bound"], search["proved_optimal"]
         gap = f", at most {times(search['value'] / bound)} the best possible" if bound and not proved else ""

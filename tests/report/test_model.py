@@ -40,8 +40,8 @@ def test_whole_model_comes_before_its_layers() -> None:
     assert lines[3].startswith("part-2 takes 60.0 %: ")
     # by hand: five times the sample's 6,815,999 cycles, 7.251063 ms and 412.345678901 mJ
     assert "time 34,079,995 cycles 36.3 ms: 5 layers one after the other" in lines
-    assert "2.00x the bound of 17,039,997.50 cycles" in lines
-    assert any(line.startswith("energy 2.06 J 1.49 J to 2.76 J: ") for line in lines)
+    assert "2.00x the algebraic bound of 17,039,997.50 cycles" in lines
+    assert any(line.startswith("energy 2.06 J prices 1.49 J to 2.76 J: ") for line in lines)
     rows = [line for line in lines if line.startswith(("part-1 PE1D", "part-2 PE1D"))]
     assert [row.split(" ", 2)[2].rsplit(" ", 2)[0] for row in rows] == ["2 6,815,999 40.0 % 412 mJ", "3 6,815,999 60.0 % 1.00 J"]
     assert lines.index(rows[1]) < lines.index("for m: 1") < lines.index("for n: 1")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import io
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +21,8 @@ SAMPLE: dict[str, Any] = json.loads((Path(__file__).parent / "evaluation.json").
 
 class Screen(io.StringIO):
     """A stream that says that it is a terminal."""
+
+    encoding = "utf-8"
 
     def isatty(self) -> bool:
         return True
@@ -45,8 +49,8 @@ def test_summary_shows_time_energy_and_traffic_with_their_bounds() -> None:
     lines = [" ".join(line.split()) for line in shown(SAMPLE).splitlines()]
     assert lines[5:11] == [
         "time 6,815,999 cycles 7.25 ms: fill 200, steady 6,815,744, drain 55",
-        "1.31x the bound of 5,189,632 cycles",
-        "energy 412 mJ 299 mJ to 551 mJ: dynamic 370 mJ, static 42.0 mJ",
+        "1.31x the algebraic bound of 5,189,632 cycles",
+        "energy 412 mJ prices 299 mJ to 551 mJ: dynamic 370 mJ, static 42.0 mJ",
         "traffic DRAM 24.0 MiB read 18.0 MiB, written 6.00 MiB; 1.00x the compulsory 24.0 MiB",
         "L3 331 MiB read 289 MiB, written 42.0 MiB",
         "area 61.50 mm2",
@@ -65,6 +69,12 @@ def test_search_says_how_far_from_the_bound_it_may_be() -> None:
     assert "; not proved optimal, at most 1.31x the best possible." in text
 
 
+def test_covered_mappings_are_named_only_where_they_are_more_than_the_evaluated() -> None:
+    search = SAMPLE["search"] | {"mappings_covered": SAMPLE["search"]["evaluated"]}
+    text = " ".join(shown(SAMPLE | {"search": search}).split())
+    assert "Search for latency: 120,934 mappings evaluated in 2.3 s; " in text
+
+
 def test_given_mapping_has_no_search_line() -> None:
     assert "Search" not in shown(SAMPLE | {"search": None})
 
@@ -77,6 +87,17 @@ def test_pipe_gets_no_control_characters_and_no_trailing_blanks() -> None:
 
 def test_terminal_gets_colour() -> None:
     assert "\x1b[" in shown(SAMPLE, stream=Screen())
+
+
+@pytest.mark.parametrize(("columns", "bars"), [(100, True), (99, False), (80, False)])
+def test_bars_are_left_out_where_the_terminal_is_narrow(columns: int, bars: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", shown(SAMPLE, stream=Screen())).splitlines()
+    assert any("█" in line for line in lines) is bars
+    start = next(at for at, line in enumerate(lines) if line.startswith("component"))
+    rows = lines[start + 2 : start + 2 + len(SAMPLE["components"])]
+    assert [row.split()[0] for row in rows] == list(SAMPLE["components"])  # no row wraps
+    assert max(map(len, rows)) <= columns
 
 
 def test_square_brackets_in_names_are_shown_as_they_are() -> None:

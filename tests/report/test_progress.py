@@ -1,0 +1,51 @@
+"""Progress: a running clock on a terminal, nothing in a pipe, and a word about compiling where there are no kernels yet."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from accelsim.report.progress import progress
+
+REPOSITORY = Path(__file__).parents[2]
+WORK = "import time\nfrom accelsim.report.progress import progress\nwith progress() as tell:\n    tell('working')\n    time.sleep(1.3)\n"
+FILL = "from accelsim.kernel_cache import directory as d\nd().mkdir(parents=True)\n(d() / 'x.nbc').touch()\n"
+
+
+def on_a_terminal(code: str, cache: Path) -> str:
+    """What a script writes to a terminal as its standard error."""
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY), "XDG_CACHE_HOME": str(cache), "TERM": "xterm", "COLUMNS": "80"}
+    with subprocess.Popen([sys.executable, "-c", code], stderr=theirs, env=environment):
+        os.close(theirs)
+        written = b""
+        try:
+            while data := os.read(ours, 65536):
+                written += data
+        except OSError:  # the other end is closed
+            pass
+    os.close(ours)
+    return written.decode()
+
+
+def test_clock_runs_while_the_work_says_nothing(tmp_path: Path) -> None:
+    text = on_a_terminal(FILL + WORK, tmp_path)
+    assert "working" in text
+    assert "0:00:00" in text
+    assert "0:00:01" in text
+    assert "compiling" not in text
+
+
+def test_first_run_says_that_kernels_are_compiled(tmp_path: Path) -> None:
+    assert "compiling kernels, once: working" in on_a_terminal(WORK, tmp_path)
+
+
+def test_pipe_gets_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress() as tell:
+        tell("working")
+    assert capsys.readouterr() == ("", "")
