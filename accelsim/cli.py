@@ -6,7 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import accelsim
 from accelsim import commands
@@ -18,8 +18,23 @@ INTERRUPTED = 130
 MOST_CHARACTERS = 1000
 
 
+class Once(argparse.Action):
+    """An option with one value, which may be given once."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Arguments, values: Any, option_string: str | None = None) -> None:
+        given: set[str] = getattr(namespace, "given", set())
+        if self.dest in given:
+            raise InputError(f"{option_string} is given twice", "remove one of the two")
+        namespace.given = given | {self.dest}
+        setattr(namespace, self.dest, values)
+
+
 class Parser(argparse.ArgumentParser):
-    """An argparse parser that raises InputError instead of printing its usage and leaving."""
+    """An argparse parser that raises InputError instead of printing its usage and leaving, also where an option is given twice."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.register("action", None, Once)
 
     def error(self, message: str) -> NoReturn:
         raise InputError(message, f"see `{self.prog} --help`")

@@ -80,8 +80,12 @@ def evaluate_(arguments: Arguments) -> int:
     machine = _machine(_required(arguments, "arch", "a machine"), settings)
     mapping = _mapping(arguments.mapping[0], workload, settings)
     from accelsim.model.evaluation import evaluate
+    from accelsim.report.progress import progress
 
-    return _show(arguments, evaluate(workload, machine, mapping, counting), workload, mapping)
+    with progress(not arguments.quiet) as tell:
+        tell("evaluating")
+        evaluation = evaluate(workload, machine, mapping, counting)
+    return _show(arguments, evaluation, workload, mapping)
 
 
 def _refuse_drawing(arguments: Arguments, model: Model) -> None:

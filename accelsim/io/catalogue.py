@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,7 +37,8 @@ def root() -> Path:
 def shipped(kind: Kind) -> dict[str, Path]:
     """Files of a kind that accelsim ships, by name (their path in the folder without `.yaml`), sorted."""
     folder = root() / kind.folder
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.yaml"))}
+    found = {path.relative_to(folder).with_suffix("").as_posix(): path for path in folder.rglob("*.yaml")}
+    return dict(sorted(found.items()))
 
 
 def resolve(text: str, kind: Kind) -> Path:
@@ -52,6 +54,9 @@ def resolve(text: str, kind: Kind) -> Path:
     known = shipped(kind)
     if text in known:
         return known[text]
+    for other in KINDS:
+        if text in shipped(other):
+            raise InputError(f"'{text}' is a {other.noun}, not a {kind.noun}", f"see `accelsim list {kind.plural}`")
     if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
         raise InputError(f"there is no file '{_short(text)}'", did_you_mean(path.stem, known))
     raise InputError(f"there is no {kind.noun} '{_short(text)}'", did_you_mean(text, known))
@@ -67,12 +72,28 @@ def identify(text: str) -> tuple[Path, Kind]:
         raise InputError(f"there is no file '{_short(text)}'", did_you_mean(path.stem, names)) from None
     from accelsim.io.source import load
 
+    _refuse_result(found, text)
     document = load(found)
     keys = document.mapping("the file")
     for kind in KINDS:
         if kind.key in keys:
             return found, kind
     raise document.error("neither a workload nor a machine, a mapping or a technology", "name it at the top, as in 'workload: NAME'")
+
+
+def _refuse_result(path: Path, text: str) -> None:
+    """An InputError if a file is what `--json` wrote, which is known by its first line."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(200).decode("utf-8", "replace")
+    except OSError:
+        return  # `load` says why
+    found = re.match(r'\{\s*"schema":\s*"accelsim/([a-z-]+)/', start)
+    if found is None:
+        return
+    if found[1].endswith("evaluation"):
+        raise InputError(f"{text} is an evaluation, not a description", f"see it with `accelsim report {text}`")
+    raise InputError(f"{text} is what `accelsim {found[1]} --json` wrote, not a description", "check the file that it was made from")
 
 
 def about(path: Path) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from accelsim.errors import InputError, Place, did_you_mean
-from accelsim.io.source import Item, parse
+from accelsim.io.source import Item, parse_setting
 
 _Path = tuple[str | int, ...]
 _TOP = ("clock", "technology", "word", "source", "about", "machine")
@@ -52,30 +52,30 @@ def _long_entries(item: Item, default: str) -> Item:
 def overridden(document: Item, overrides: Mapping[str, str]) -> Item:
     """The long-form document with every setting in place; a path that leads nowhere is an InputError with the nearest name."""
     for path, text in overrides.items():
-        document = spelled_out(_set(document, path, parse(text, f"setting {path}")))
+        document = spelled_out(_set(document, path, parse_setting(f"arch.{path}", text)))
     return document
 
 
 def _set(document: Item, path: str, value: Item) -> Item:
     first, *rest = path.split(".")
     if not all((first, *rest)):
-        raise InputError(f"setting '{path}' is not a path", "write it as in 'L3.size'")
+        raise InputError(f"--set arch.{path}: not a path", "write it as in arch.L3.size")
     if first in _TOP and not rest:
         return _replaced(document, (first,), value)
     if first == "let":
         names = _child(document, "let")
         if len(rest) != 1 or rest[0] not in names:
-            known = [f"let.{name}" for name in names]
-            raise InputError(f"setting '{path}' names nothing under 'let'", did_you_mean(path, known))
+            known = [f"arch.let.{name}" for name in names]
+            raise InputError(f"--set arch.{path}: names nothing under 'let'", did_you_mean(f"arch.{path}", known))
         return _replaced(document, ("let", rest[0]), value)
     targets = dict(_targets(document.value.get("tree"), ("tree",))) if isinstance(document.value, dict) else {}
     if first not in targets:
         addressed = (*targets, "clock", *(f"let.{name}" for name in _child(document, "let")))
-        raise InputError(f"setting '{path}' names no node of this machine", did_you_mean(first, addressed))
+        raise InputError(f"--set arch.{path}: this machine has no node '{first}'", did_you_mean(first, addressed))
     if not rest:
-        raise InputError(f"setting '{path}' stops at a node", f"say what to change of it, as in '{path}.size'")
+        raise InputError(f"--set arch.{path}: the path stops at a node", f"say what to change of it, as in arch.{path}.size")
     if rest[0] in ("memory", "array", "unit", "feeds"):
-        raise InputError(f"setting '{path}' would change the tree", "edit the machine file")
+        raise InputError(f"--set arch.{path}: would change the tree", "edit the machine file")
     if rest[0] == "bandwidth":
         document = _without(document, targets[first], ("read_bandwidth", "write_bandwidth"))
     return _replaced(document, (*targets[first], *rest), value, path)
@@ -113,9 +113,9 @@ def _replaced(item: Item, at: _Path, value: Item, path: str = "") -> Item:
     if rest:
         child = mapping.get(key)
         if child is None:
-            raise InputError(f"setting '{path}' finds no '{key}'", did_you_mean(key, mapping))
+            raise InputError(f"--set arch.{path}: finds no '{key}'", did_you_mean(key, mapping))
         if not isinstance(child.value, list if isinstance(rest[0], int) else dict):
-            raise InputError(f"setting '{path}' finds nothing inside '{key}'", f"set '{key}' itself")
+            raise InputError(f"--set arch.{path}: finds nothing inside '{key}'", f"set '{key}' itself")
         mapping[key] = _replaced(child, rest, value, path)
     else:
         mapping[key] = value

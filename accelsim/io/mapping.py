@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from accelsim.errors import InputError, did_you_mean
-from accelsim.io.source import Item, load, parse
+from accelsim.io.source import Item, Setting, load, parse
 from accelsim.mapping.names import HELD_OPTIONS, NODE_WORDS, chain_names, fraction, is_name
 from accelsim.mapping.tree import SCHEDULES, For, Fuse, Held, Keep, Leaf, Loop, Mapping, Spatial, Stage, TreeNode
 from accelsim.mapping.yaml_text import dump_mapping
@@ -50,7 +50,7 @@ def _names(let: Item | None, sizes: Dict[str, int], overrides: Dict[str, str]) -
     known = [f"let.{name}" for name in given]
     for path in overrides:
         if path not in known:
-            raise InputError(f"a mapping has no '{path}' to set", did_you_mean(path, known))
+            raise InputError(f"--set mapping.{path}: the mapping has no '{path}' to set", did_you_mean(path, known))
     for name, value in given.items():
         assert let is not None
         if not is_name(name):
@@ -58,7 +58,8 @@ def _names(let: Item | None, sizes: Dict[str, int], overrides: Dict[str, str]) -
         if name in ranks:
             raise let.key_error(name, f"'{name}' is already the size of rank '{name.lower()}'", "choose another name")
         text = overrides.get(f"let.{name}")
-        names[name] = _number(value if text is None else Item(text, value.place), f"'{name}'", names)
+        place = value.place if text is None else Setting(f"mapping.let.{name}", 1, 1)
+        names[name] = _number(value if text is None else Item(text, place), f"'{name}'", names)
     return names
 
 

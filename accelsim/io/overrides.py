@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from accelsim.errors import InputError, did_you_mean
+from accelsim.errors import InputError, did_you_mean, nearest
 
 WORKLOAD_KEYS = ("shape", "split", "type", "tensors", "constants", "density", "layers")
 PREFIXES = ("workload", "arch", "mapping")
@@ -41,7 +41,7 @@ def overrides(settings: Sequence[str]) -> Overrides:
         if first in WORKLOAD_KEYS:
             first, rest = "workload", path
         elif first not in PREFIXES:
-            raise InputError(f"--set {setting}: no part is called '{first}'", did_you_mean(first, (*WORKLOAD_KEYS, *PREFIXES)))
+            raise InputError(f"--set {setting}: no part is called '{first}'", _mend(first, path))
         if not rest:
             raise InputError(f"--set {setting}: the path stops at '{first}'", f"say what to change inside, as in {_EXAMPLES[first]}")
         target = getattr(found, first)
@@ -49,6 +49,14 @@ def overrides(settings: Sequence[str]) -> Overrides:
             raise InputError(f"--set {setting}: '{path}' is set twice", "remove one of the two")
         target[rest] = value
     return found
+
+
+def _mend(first: str, path: str) -> str:
+    """The nearest part; what is near to none is a name of the machine, or one that the machine or the mapping lets stand for a number."""
+    known = (*WORKLOAD_KEYS, *PREFIXES)
+    if first == "let":
+        return f"did you mean 'mapping.{path}' or 'arch.{path}'?"
+    return did_you_mean(first, known) if nearest(first, known) else f"did you mean 'arch.{path}'?"
 
 
 _EXAMPLES = {"workload": "shape.m=16384", "arch": "arch.L3.size='8 MiB'", "mapping": "mapping.let.P1=4"}

@@ -18,6 +18,14 @@ _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(frozen=True, slots=True)
+class Setting(Place):
+    """A setting of the command line, which stands in no file; it shows the path as it was typed, without line and column."""
+
+    def __str__(self) -> str:
+        return f"--set {self.file}"
+
+
+@dataclass(frozen=True, slots=True)
 class Item:
     """A YAML value that remembers where it stands.
 
@@ -143,6 +151,22 @@ def parse(text: str, file: str) -> Item:
         raise InputError(f"not YAML: {reason}", "write plain text", Place(file, 1, 1)) from None
     except (UnicodeError, RecursionError):
         raise InputError("not YAML: unreadable characters or nesting", "write plain text", Place(file, 1, 1)) from None
+
+
+def parse_setting(path: str, text: str) -> Item:
+    """The value of `--set path=text`; whatever is wrong with it is said of the setting."""
+    place = Setting(path, 1, 1)
+    try:
+        return _placed(parse(text, path), place)
+    except InputError as error:
+        raise InputError(f"cannot read '{text[:60]}' as a value", error.mend, place) from None
+
+
+def _placed(item: Item, place: Place) -> Item:
+    """The item with one place for all that is in it."""
+    if isinstance(item.value, dict):
+        return Item({key: _placed(child, place) for key, child in item.value.items()}, place, dict.fromkeys(item.value, place))
+    return Item([_placed(child, place) for child in item.value] if isinstance(item.value, list) else item.value, place)
 
 
 def load(path: Path) -> Item:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from accelsim.errors import InputError, Place, did_you_mean
 from accelsim.hardware.types import TYPES, NumberType
-from accelsim.io.source import Item, parse, read_text
+from accelsim.io.source import Item, Setting, parse, parse_setting, read_text
 from accelsim.workload.build import build
 from accelsim.workload.cascade import Cascade, Layer, Model
 from accelsim.workload.declaration import BF16, Declaration, TensorDeclaration, TypePair
@@ -318,14 +318,14 @@ def _check_bindings(model: Model, item: Item) -> None:
 def _set(item: Item, path: list[str], text: str, dotted: str, above: tuple[str, ...]) -> Item:
     """The item with one value inside replaced (or, in a section that may grow, added)."""
     key, rest = path[0], path[1:]
-    place = Place(f"--set {dotted}", 1, 1)
+    place = Setting(dotted, 1, 1)
     if not above and key not in SETTABLE:
         raise InputError(f"--set {dotted}: a workload has no setting '{key}'", did_you_mean(key, SETTABLE))
     if isinstance(item.value, list):
         if not key.isdigit() or int(key) >= len(item.value):
             raise InputError(f"--set {dotted}: there is no entry '{key}'", f"entries count from 0 to {len(item.value) - 1}")
         children = list(item.value)
-        children[int(key)] = _set(children[int(key)], rest, text, dotted, (*above, key)) if rest else _value(text, dotted)
+        children[int(key)] = _set(children[int(key)], rest, text, dotted, (*above, key)) if rest else parse_setting(dotted, text)
         return dataclasses.replace(item, value=children)
     if item.value is not None and not isinstance(item.value, dict):
         raise InputError(f"--set {dotted}: '{'.'.join(above)}' holds nothing named '{key}'", "shorten the path")
@@ -337,14 +337,7 @@ def _set(item: Item, path: list[str], text: str, dotted: str, above: tuple[str, 
     elif not above:
         if key not in mapping:
             raise InputError(f"--set {dotted}: the path stops at '{key}'", f"say what to change inside, as in {key}.NAME")
-        mapping[key] = _value(text, dotted)
+        mapping[key] = parse_setting(dotted, text)
     else:
-        mapping[key] = _value(text, dotted)
+        mapping[key] = parse_setting(dotted, text)
     return Item(mapping, item.place, known)
-
-
-def _value(text: str, dotted: str) -> Item:
-    try:
-        return parse(text, f"--set {dotted}")
-    except InputError as error:
-        raise InputError(f"--set {dotted}: cannot read '{text[:60]}' as a value", error.mend) from None

@@ -8,7 +8,7 @@ import pytest
 
 from accelsim.errors import InputError
 from accelsim.io import catalogue
-from accelsim.io.catalogue import KINDS, MACHINE, WORKLOAD, about, resolve, shipped
+from accelsim.io.catalogue import KINDS, MACHINE, WORKLOAD, about, identify, resolve, shipped
 
 
 @pytest.fixture
@@ -44,6 +44,21 @@ def test_wrong_name_gets_the_nearest(root: Path) -> None:
     assert message("chian") == "there is no workload 'chian'; did you mean 'chain'?"
 
 
+def test_name_of_another_kind_says_so(root: Path) -> None:
+    with pytest.raises(InputError, match=r"^'chain' is a workload, not a machine; see `accelsim list archs`$"):
+        resolve("chain", MACHINE)
+
+
+def test_result_is_told_from_a_description(root: Path) -> None:
+    Path("r.json").write_text('{\n "schema": "accelsim/evaluation/1",\n "workload": "x"\n}\n')
+    with pytest.raises(InputError, match=r"^r\.json is an evaluation, not a description; see it with `accelsim report r\.json`$"):
+        identify("r.json")
+    Path("b.json").write_text('{\n "schema": "accelsim/bounds/1"\n}\n')
+    with pytest.raises(InputError) as error:
+        identify("b.json")
+    assert str(error.value) == "b.json is what `accelsim bounds --json` wrote, not a description; check the file that it was made from"
+
+
 def test_path_that_is_not_there_gets_the_nearest_shipped_name(root: Path) -> None:
     assert message("workloads/chian.yaml") == "there is no file 'workloads/chian.yaml'; did you mean 'chain'?"
 
@@ -55,6 +70,11 @@ def test_folder_is_no_file(root: Path) -> None:
 @pytest.mark.parametrize("text", ["\0", "x" * 5000, "", "\udcff"])
 def test_name_that_no_file_system_holds_is_an_input_error(root: Path, text: str) -> None:
     assert message(text).startswith("there is no workload '")
+
+
+def test_names_are_in_order_of_the_alphabet(root: Path) -> None:
+    (root / "shipped" / "workloads" / "chain-2.yaml").write_text("workload: x\n")
+    assert list(shipped(WORKLOAD)) == ["chain", "chain-2", "deep/stack"]
 
 
 def test_nothing_shipped_is_said_plainly(root: Path) -> None:

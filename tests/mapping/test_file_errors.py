@@ -80,7 +80,9 @@ def test_let_names_are_set_from_outside_and_unknown_ones_refused(tmp_path: Path)
     assert load_mapping(file, {}, {"let.P1": "3 + 2"}).nodes[0].tile == 10  # type: ignore[union-attr]
     with pytest.raises(InputError) as caught:
         load_mapping(file, {}, {"let.P2": "5"})
-    assert str(caught.value) == "a mapping has no 'let.P2' to set; did you mean 'let.P1'?"
+    assert str(caught.value) == "--set mapping.let.P2: the mapping has no 'let.P2' to set; did you mean 'let.P1'?"
+    with pytest.raises(InputError, match=r"^--set mapping\.let\.P1: 'P1': formula 'x' names an unknown 'x'"):
+        load_mapping(file, {}, {"let.P1": "x"})
 
 
 NESTS = {

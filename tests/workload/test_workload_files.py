@@ -93,8 +93,8 @@ def test_settings_replace_and_add_values(tmp_path: Path) -> None:
 
 SETTINGS = {
     ("shap.m", "3"): "--set shap.m: a workload has no setting 'shap'; did you mean 'shape'?",
-    ("shape.q", "3"): "--set shape.q:1:1: no statement uses rank 'q'; known: k, m, n",
-    ("shape.m", "x"): "--set shape.m:1:1: the size of rank 'm' must be a whole number, not 'x'",
+    ("shape.q", "3"): "--set shape.q: no statement uses rank 'q'; known: k, m, n",
+    ("shape.m", "x"): "--set shape.m: the size of rank 'm' must be a whole number, not 'x'",
     ("shape.m", "[1"): "--set shape.m: cannot read '[1' as a value; check indentation, quotes and brackets",
     ("shape.m.x", "3"): "--set shape.m.x: 'shape.m' holds nothing named 'x'; shorten the path",
     ("split", "3"): "--set split: the path stops at 'split'; say what to change inside, as in split.NAME",
