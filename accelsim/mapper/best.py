@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from accelsim.errors import IllegalMapping, InputError, did_you_mean
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapper.bound import least_cycles, least_transfer
 from accelsim.mapper.build import build
 from accelsim.mapper.climb import Climb, Point
+from accelsim.mapper.enumerate import Limits, enumerate_space
 from accelsim.mapper.objectives import OBJECTIVES, Objective, key
 from accelsim.mapper.parts import part
 from accelsim.mapper.scope import Scope
@@ -27,6 +29,8 @@ _REFINED = 2
 _STEPS = 120
 _CLOSE = 1.02  # one this close is not sought from further starts
 _MOST_SPENT = 2500  # evaluations (or their like in time) after which no further parts are searched
+_SMALL = 128  # points of a single Einsum up to which all its mappings may be tried
+_MOST_LISTED = 4000
 _NEAR = 1.1  # a fused mapping this close to the bound is not cut into parts
 
 
@@ -98,13 +102,16 @@ class _Search:
             evaluation = self._composed(pieces)
             if evaluation is not None and (best is None or key(self.objective, evaluation) < key(self.objective, best)):
                 best = evaluation
+        for evaluation in self._exhaustive():
+            if best is None or key(self.objective, evaluation) < key(self.objective, best):
+                best = evaluation
         if best is None:
             raise self._none_legal()
         record = {
             "objective": self.objective.name,
             "value": self.objective.value(best),
             "lower_bound": floor if self.objective.name == "latency" else None,
-            "proved_optimal": False,
+            "proved_optimal": self.objective.name == "latency" and best.cycles <= math.ceil(floor),
             "mappings_covered": self.evaluated,
             "evaluated": self.evaluated,
             "seconds": time.monotonic() - started,
@@ -174,6 +181,23 @@ class _Search:
         except (IllegalMapping, InputError) as refusal:
             self.refusal = self.refusal or refusal
             return None
+
+    def _exhaustive(self) -> Iterator[Evaluation]:
+        """Every mapping of a single small Einsum; nothing for larger ones."""
+        points = math.prod(self.cascade.extents.values())
+        if len(self.cascade.work) > 1 or points > _SMALL or self.scope.share:
+            return
+        limits = Limits(dividing=False, most=_MOST_LISTED)
+        try:
+            mappings = list(enumerate_space(self.cascade, self.architecture, limits))
+        except InputError:  # more mappings than are worth listing
+            return
+        for mapping in mappings:
+            self.evaluated += 1
+            try:
+                yield self.evaluator.evaluate(replace(mapping, name=f"{self.cascade.name} on {self.architecture.name}"), checked=True)
+            except (IllegalMapping, InputError) as refusal:
+                self.refusal = self.refusal or refusal
 
     def _none_legal(self) -> Exception:
         if isinstance(self.refusal, InputError):
