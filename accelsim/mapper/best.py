@@ -202,6 +202,7 @@ class _Search:
     def _none_legal(self) -> Exception:
         if isinstance(self.refusal, InputError):
             return self.refusal
-        reason = f": {self.refusal}" if self.refusal is not None else ""
-        what = f"no legal mapping of {self.cascade.name} on {self.architecture.name} was found{reason}"
+        what = f"no legal mapping of {self.cascade.name} on {self.architecture.name} was found"
+        if isinstance(self.refusal, IllegalMapping):
+            return IllegalMapping(f"{what}: {self.refusal.what}", self.refusal.mend)
         return IllegalMapping(what, "enlarge the memory that is too small")

@@ -1,0 +1,127 @@
+"""The search: legal, fused where that pays, the same every time, and errors in words."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from tests.mapper.small import grid, matmul, one_unit, price, running, softmax, two_units, unit
+
+from accelsim.errors import IllegalMapping, InputError
+from accelsim.hardware.architecture import Architecture, Memory
+from accelsim.mapper import search
+from accelsim.mapper.objectives import OBJECTIVES
+from accelsim.mapping.legality import is_legal
+from accelsim.mapping.text import nest
+from accelsim.mapping.tree import Fuse, Mapping
+from accelsim.model import Evaluator
+from accelsim.workload.cascade import Cascade
+
+CASCADES = {"matmul": matmul(16, 12, 10), "softmax": softmax(), "running": running()}
+
+
+def fused(mapping: Mapping) -> bool:
+    """Whether all Einsums stand under one fuse that is not sequential."""
+    last = mapping.nodes[-1]
+    return isinstance(last, Fuse) and last.schedule != "sequential"
+
+
+@pytest.mark.parametrize("cascade", CASCADES.values(), ids=CASCADES)
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_what_is_found_is_legal_and_evaluates_to_the_same_numbers(cascade: Cascade, objective: str) -> None:
+    machine = two_units()
+    found = search(cascade, machine, objective)
+    assert is_legal(cascade, machine, found.mapping)
+    again = Evaluator(cascade, machine).evaluate(found.mapping)
+    assert (again.cycles, again.energy_pj) == (found.evaluation.cycles, found.evaluation.energy_pj)
+    record = found.evaluation.search
+    assert record is not None and record["objective"] == objective
+    assert record["value"] == OBJECTIVES[objective].value(found.evaluation)
+    assert record["lower_bound"] is None or record["lower_bound"] <= record["value"]
+
+
+@pytest.mark.parametrize("cascade", CASCADES.values(), ids=CASCADES)
+def test_each_objective_is_best_at_its_own_figure(cascade: Cascade) -> None:
+    machine = two_units(600)
+    found = {name: search(cascade, machine, name).evaluation for name in ("latency", "energy")}
+    assert found["latency"].cycles <= found["energy"].cycles
+    assert found["energy"].energy_pj <= found["latency"].energy_pj
+
+
+def test_a_softmax_is_fused_and_only_scores_in_and_out_touch_the_root() -> None:
+    found = search(softmax(), two_units())
+    assert fused(found.mapping)
+    touched = {tensor for (_, tensor, memory), row in found.evaluation.bits.items() if memory == "Main" and sum(row)}
+    assert touched == {"Q", "K", "A"}
+
+
+def test_a_recurrence_of_several_einsums_is_fused_under_a_loop_over_single_slices() -> None:
+    found = search(running(), two_units())
+    assert fused(found.mapping)
+    assert "for i by 1" in nest(found.mapping)
+
+
+def test_the_same_input_gives_the_same_mapping_whatever_the_hash_seed() -> None:
+    program = (
+        "from tests.mapper.small import running, two_units\nfrom accelsim.mapper import search\nfrom accelsim.mapping.text import nest\n"
+        "print(nest(search(running(), two_units(300), 'latency', 3).mapping))"
+    )
+    texts = set()
+    for seed in ("1", "2"):
+        environment = os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.getcwd()}
+        done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
+        texts.add(done.stdout)
+    assert len(texts) == 1 and "fuse pipelined" in texts.pop()
+
+
+def test_cutting_a_cascade_is_legal_when_no_memory_but_the_root_holds_anything() -> None:
+    machine = two_units(2)
+    found = search(softmax(), machine)
+    assert is_legal(softmax(), machine, found.mapping)
+
+
+def test_a_faster_root_never_slows_the_mapping_that_is_found() -> None:
+    slow = grid()
+    rate = slow.root.read_bits_per_s
+    assert rate is not None
+    fast = replace(slow, root=replace(slow.root, read_bits_per_s=rate * 4, write_bits_per_s=rate * 4))
+    cascade = matmul(24, 20, 16)
+    assert search(cascade, fast).evaluation.cycles <= search(cascade, slow).evaluation.cycles
+
+
+def test_the_bound_of_a_product_that_fills_the_grid_is_reached_and_so_proved() -> None:
+    # 16 x 12 x 10 points on 4 x 3 units: 160 cycles; a root of 4 words a cycle moves the 472 words in 118, and there is no array depth.
+    found = search(matmul(16, 12, 10), grid(registers=16))
+    assert found.evaluation.cycles == 160
+    assert found.evaluation.search is not None and found.evaluation.search["proved_optimal"] is True
+
+
+def test_an_einsum_that_no_unit_executes_is_named_with_what_every_unit_lacks() -> None:
+    with pytest.raises(IllegalMapping) as caught:
+        search(softmax(), one_unit())
+    assert "no unit of one can execute" in str(caught.value)
+    assert "U has no 'max'" in str(caught.value)
+    assert str(caught.value).endswith("; give a unit the primitive")
+
+
+def test_a_root_that_cannot_hold_the_inputs_is_named() -> None:
+    root = Memory("Main", 16 * 20, read_pj=price(1.0), write_pj=price(1.0), feeds=(unit("U", "mac"),))
+    machine = Architecture("tiny", root, one_unit().clock_hz)
+    with pytest.raises(IllegalMapping) as caught:
+        search(matmul(8, 8, 8), machine)
+    assert str(caught.value) == "no legal mapping of gemm on tiny was found: tile Z[8,8] needs 256 B, Main holds 40 B; shrink m or n"
+
+
+def test_an_unknown_objective_is_answered_with_the_nearest() -> None:
+    with pytest.raises(InputError) as caught:
+        search(matmul(), one_unit(), "latenzy")
+    assert str(caught.value) == "there is no objective 'latenzy'; did you mean 'latency'?"
+
+
+def test_progress_is_told_in_words() -> None:
+    told: list[str] = []
+    search(running(), two_units(), progress=told.append)
+    assert told and told[0] == "fusing 6 Einsums"

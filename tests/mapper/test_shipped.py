@@ -1,0 +1,92 @@
+"""The search on shipped cascades and machines: legal everywhere, fused attention, and at least as fast as published mappings."""
+
+from __future__ import annotations
+
+import pytest
+
+from accelsim.hardware.architecture import Architecture
+from accelsim.io.catalogue import MACHINE, WORKLOAD, resolve, shipped
+from accelsim.io.hardware import load_architecture
+from accelsim.io.workload import load_workload
+from accelsim.mapper import search
+from accelsim.mapping.legality import is_legal
+from accelsim.mapping.tree import Fuse, Mapping
+from accelsim.workload.cascade import Cascade
+
+ATTENTION = ("attention", "attention-naive", "attention-3pass", "attention-2pass", "attention-causal", "attention-gqa")
+OTHERS = ("matmul", "conv2d", "conv2d-pair", "softmax", "layernorm", "scan-sequential", "scan-chunked")
+SMALL = {
+    "attention-gqa": {"shape.h": "4", "shape.g": "2", "shape.p": "512", "shape.m": "512"},
+    "scan-sequential": {"shape.t": "64", "shape.i": "512"},
+    "scan-chunked": {"shape.t": "256", "shape.i": "256"},
+}
+LACKING = {("layernorm", machine) for machine in ("spatial", "cascade", "flat", "unfused")}  # no square root on these machines
+
+# steady cycles: seconds of the published sheet times 940 MHz. FuseMax (MICRO 2024, arXiv 2406.10491), artifact, attention, +Binding.
+CLOCK_HZ = 940e6
+BERT = {1024: 0.002013140425531915, 4096: 0.02970035744680851, 16384: 0.46516616170212766}
+BERT |= {65536: 7.402500357446808, 262144: 118.2793728, 1048576: 1891.8274331234043}
+XLM = {1024: 0.005194076595744681, 16384: 1.1958228425531914, 262144: 303.9888754382979}
+
+
+def machine(name: str) -> Architecture:
+    """A shipped machine."""
+    return load_architecture(resolve(name, MACHINE), {})
+
+
+def workload(name: str, sizes: dict[str, str] | None = None) -> Cascade:
+    """A shipped cascade with other sizes."""
+    found = load_workload(resolve(name, WORKLOAD), sizes or {})
+    assert isinstance(found, Cascade)
+    return found
+
+
+def fused(mapping: Mapping) -> bool:
+    """Whether all Einsums stand under one fuse that is not sequential."""
+    last = mapping.nodes[-1]
+    return isinstance(last, Fuse) and last.schedule != "sequential"
+
+
+@pytest.mark.parametrize("length", BERT)
+def test_attention_with_64_wide_heads_is_at_least_as_fast_as_published(length: int) -> None:
+    sizes = {"shape.b": "64", "shape.h": "12", "shape.p": str(length), "shape.m": str(length)}
+    found = search(workload("attention", sizes), machine("spatial"))
+    assert fused(found.mapping)
+    assert float(found.evaluation.steady_cycles) <= BERT[length] * CLOCK_HZ * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("length", XLM)
+def test_attention_with_128_wide_heads_is_at_least_as_fast_as_published(length: int) -> None:
+    sizes = {"shape.b": "64", "shape.h": "16", "shape.e": "128", "shape.f": "128", "shape.p": str(length), "shape.m": str(length)}
+    found = search(workload("attention", sizes), machine("spatial"))
+    assert float(found.evaluation.steady_cycles) <= XLM[length] * CLOCK_HZ * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("name", shipped(MACHINE))
+def test_the_default_attention_is_fused_on_every_machine(name: str) -> None:
+    cascade, target = workload("attention"), machine(name)
+    found = search(cascade, target)
+    assert is_legal(cascade, target, found.mapping) and fused(found.mapping)
+    record = found.evaluation.search
+    assert record is not None and record["lower_bound"] <= record["value"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", shipped(MACHINE))
+@pytest.mark.parametrize("kind", ATTENTION[1:])
+def test_every_attention_is_mapped_on_every_machine(kind: str, name: str) -> None:
+    sizes = SMALL.get(kind, {"shape.h": "2", "shape.p": "512", "shape.m": "512"})
+    cascade, target = workload(kind, sizes), machine(name)
+    found = search(cascade, target)
+    assert is_legal(cascade, target, found.mapping)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", shipped(MACHINE))
+@pytest.mark.parametrize("kind", OTHERS)
+def test_every_other_cascade_is_mapped_on_every_machine_that_can_execute_it(kind: str, name: str) -> None:
+    if (kind, name) in LACKING:
+        pytest.skip("the machine lacks a primitive")
+    cascade, target = workload(kind, SMALL.get(kind)), machine(name)
+    found = search(cascade, target)
+    assert is_legal(cascade, target, found.mapping)
