@@ -25,9 +25,9 @@ evidence: lint  ## the full sizes: more random cases, more mutations
 	ACCELSIM_EVIDENCE=1 HYPOTHESIS_PROFILE=evidence $(BIN)/python -m pytest -n $(WORKERS) tests
 
 bench: $(READY)  ## speed, one process
-	$(BIN)/python -m pytest -m benchmark -s tests/benchmarks
+	@set -e; for each in tests/benchmarks/bench_*.py; do echo "$$each"; $(BIN)/python $$each; done
 
-lint: $(READY)
+lint: $(READY)  ## only style and types
 	$(BIN)/ruff check .
 	$(BIN)/mypy --strict accelsim
 
@@ -51,8 +51,8 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'; \
 	touch $@
 
-help:
+help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*  ## /\1: /p' Makefile
 
-clean:
+clean:  ## remove the virtual environment and whatever tools left
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build
