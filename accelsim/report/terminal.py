@@ -171,9 +171,9 @@ def _last(evaluation: Document) -> Text:
     lines = []
     search = evaluation["search"]
     if search:
-        line = f"Search for {search['objective']}: {whole(search['evaluated'])} mappings evaluated"
+        line = f"Search for {search['objective']}: {whole(search['evaluated'])} mappings"
         if search["mappings_covered"] and search["mappings_covered"] != search["evaluated"]:
-            line += f", {whole(search['mappings_covered'])} covered"
+            line += f" evaluated, {whole(search['mappings_covered'])} covered"
         bound, proved = search["lower_bound"], search["proved_optimal"]
         gap = f", at most {times(search['value'] / bound)} the best possible" if bound and not proved else ""
         lines.append(Text(f"{line} in {search['seconds']:.1f} s; {'proved optimal' if proved else 'not proved optimal'}{gap}."))
