@@ -38,6 +38,7 @@ def broken_dependences(homes: Homes) -> Iterator[IllegalMapping]:
         return
     for edge in homes.walked.facts.edges:
         yield from _loops_above_both(homes, edge)
+    yield from _made_elsewhere(homes)
 
 
 def _homes(homes: Homes) -> Iterator[IllegalMapping]:
@@ -136,6 +137,34 @@ def _loops_above_both(homes: Homes, edge: Edge) -> Iterator[IllegalMapping]:
         elif relation == "behind" and home > position:
             what = f"{edge.consumer} reads {tensor} of earlier iterations of {word} {loop.rank}, but {tensor} is kept inside that loop"
             yield IllegalMapping(what, f"keep {tensor} above the loop", loop.place)
+
+
+def _made_elsewhere(homes: Homes) -> Iterator[IllegalMapping]:
+    """A keep inside the home that serves producer and consumers holds, at every visit, what is made in that visit: all of it."""
+    walked, known = homes.walked, homes.walked.facts
+    for number, leaf in enumerate(walked.leaves):
+        einsum = known.einsums[leaf.einsum]
+        tensor, path = einsum.output.tensor, walked.paths[number]
+        positions = homes.keepers[number].get(tensor, [])
+        made = {rank for index in known.cascade.index_maps(einsum.output) if index is not None for rank in index.ranks}
+        for inner in positions[1:]:
+            keep = path[inner]
+            readers = [
+                other for other in range(keep.first, keep.last) if other != number and tensor in homes.keepers[other]
+            ]
+            if not readers:
+                continue
+            assert isinstance(keep.node, Keep)
+            for row in path[positions[0] + 1 : inner]:
+                loop = row.node
+                if not isinstance(loop, (For, Spatial)) or row.trips == 1 or loop.rank in made:
+                    continue
+                word = "for" if isinstance(loop, For) else f"spatial {loop.axis}"
+                why = "are partial" if loop.rank in einsum.reduced else f"come from one of its iterations over {loop.rank}"
+                what = f"{keep.node.memory} keeps {tensor} below '{word} {loop.rank}: {loop.tile}', where its values {why}"
+                mend = f"keep {tensor} at {keep.node.memory} above that loop, or in the branches of its readers only"
+                yield IllegalMapping(what, mend, keep.node.place)
+                return
 
 
 def _foreign_loop(homes: Homes, edge: Edge, row: Row, position: int, home_above: bool) -> Iterator[IllegalMapping]:

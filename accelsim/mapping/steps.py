@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from accelsim.errors import IllegalMapping
 from accelsim.mapping.dependence import Homes
 from accelsim.mapping.facts import Facts
-from accelsim.mapping.tree import Fuse, Held, Keep, Spatial
+from accelsim.mapping.tree import For, Fuse, Held, Keep, Spatial
+from accelsim.mapping.walk import Row
 
 
 def broken_recurrences(homes: Homes) -> Iterator[IllegalMapping]:
@@ -76,10 +77,35 @@ def broken_stages(homes: Homes) -> Iterator[IllegalMapping]:
         count = len(node.stages)
         at = {name: place for place, stage in enumerate(node.stages) for name in stage.einsums}
         at |= {name: place + count for place, stage in enumerate(node.stages) for name in stage.previous}
+        earlier = {name for stage in node.stages for name in stage.previous}
         for edge in known.edges:
+            if edge.consumer in earlier and edge.producer not in earlier and at.get(edge.producer, count) <= at[edge.consumer] - count:
+                number = homes.numbers[edge.consumer]
+                path, positions = homes.walked.paths[number], homes.keepers[number][edge.tensor]
+                depth = next(place for place, above in enumerate(path) if above is row)
+                shared = [place for place in positions if place < depth] or positions[:1]
+                keep = path[shared[-1]].node
+                assert isinstance(keep, Keep)
+                held = next(held for held in keep.held if edge.tensor in (held.tensor, *held.in_place))
+                between = path[shared[-1] :]
+                own_place = any(
+                    isinstance(above.node, For) and above.trips > 1 and above.node.rank in known.indexing[edge.tensor]
+                    for above in _before(between, row)
+                )
+                if held.copies < 2 and not own_place:
+                    what = f"stages: {edge.consumer}@prev still reads {edge.tensor} when {edge.producer} makes its next tile"
+                    yield IllegalMapping(what, f"keep {edge.tensor} with copies: 2", node.place)
             if edge.producer not in at or edge.consumer not in at or edge.producer == edge.consumer:
                 continue
             if at[edge.producer] > at[edge.consumer] + (count if edge.distance else 0):
                 what = f"stages: {edge.consumer} reads {edge.tensor} in a stage before {edge.producer} makes it"
                 mend = f"move {edge.consumer} to a later stage, or write '{edge.consumer}@prev'"
                 yield IllegalMapping(what, mend, node.place)
+
+
+def _before(rows: Sequence[Row], fuse: Row) -> Iterator[Row]:
+    """Rows up to a fuse; all if it is not among them."""
+    for row in rows:
+        if row is fuse:
+            return
+        yield row

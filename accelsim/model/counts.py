@@ -14,6 +14,7 @@ from accelsim.model.program import Program
 
 READS, FILLS, UPDATES, DRAINS = range(4)
 DIRECTIONS = ("reads", "fills", "updates", "drains")
+Rows = dict[tuple[str, str, str], list[int]]
 
 
 @dataclass(slots=True)
@@ -85,53 +86,72 @@ def check_range(plan: p.Plan) -> None:
 
 
 def _collect(counts: Counts, chain: Chain, rows: list[list[int]], counting: Counting, many: dict[str, bool]) -> None:
-    """Charge one stream to its keepers, from the inside out: what a fraction cannot hold streams from the next keeper."""
-    last = len(chain.keepers) - 1
-    sides = [(counts.words, counts.final, False)]
+    """Charge one stream to its keepers: words of all copies, and of first copies where a memory has several."""
+    shares = _shares(chain, rows, counting, None)
+    _charge(counts.words, counts.final, chain, shares)
     if counts.first is not counts.words:
-        sides.append((counts.first, counts.first_final, True))
-    for totals, finals, first in sides:
+        first = _shares(chain, rows, counting, many) if any(many[keeper[0]] for keeper in chain.keepers) else shares
+        _charge(counts.first, counts.first_final, chain, first)
+
+
+def _charge(totals: Rows, finals: Rows, chain: Chain, shares: list[tuple[list[int], list[int]]]) -> None:
+    for (memory, _, _), (words, final) in zip(chain.keepers, shares, strict=True):
+        key = (chain.einsum, chain.tensor, memory)
+        _add(totals, key, words)
+        if chain.output:
+            _add(finals, key, final)
+
+
+def _shares(chain: Chain, rows: list[list[int]], counting: Counting, many: dict[str, bool] | None) -> list[tuple[list[int], list[int]]]:
+    """Accesses of every keeper, and how many are of complete results, from the inside out: what a fraction lacks streams from further out.
+
+    `many` None: of all copies. Else of the first copy of each memory that has several, and of all copies of the others.
+    """
+    last = len(chain.keepers) - 1
+    shares = [([0, 0, 0, 0], [0, 0, 0, 0]) for _ in chain.keepers]
+    every = _shares(chain, rows, counting, None) if many is not None and any(keeper[2] for keeper in chain.keepers) else None
+    overflow, final_overflow = [0, 0, 0, 0], 0
+    for k in range(last, -1, -1):
+        memory, kept, tile = chain.keepers[k]
+        own, final = overflow, final_overflow
+        if chain.rows[k] >= 0:
+            row = rows[chain.rows[k]]
+            inner = chain.keepers[k + 1] if k < last else None
+            first_child = many is not None and inner is not None and many[inner[0]]
+            above = row[4:] if many is not None and many[memory] else row[:4]
+            parent, child, complete, drained = _accesses(
+                chain.output, above, row[4:] if first_child else row[:4], row[2] == row[3], inner is not None, first_child, counting
+            )
+            if inner is not None:
+                if inner[2]:
+                    parent = [value * inner[1] // inner[2] for value in parent]
+                    child = [value * inner[1] // inner[2] for value in child]
+                    complete, drained = complete * inner[1] // inner[2], drained * inner[1] // inner[2]
+                _into(shares[k + 1], child, [0, 0, 0, drained])
+            final += complete
+            own = [a + b for a, b in zip(parent, overflow, strict=True)] if any(overflow) else parent
         overflow, final_overflow = [0, 0, 0, 0], 0
-        for k in range(last, -1, -1):
-            memory, kept, tile = chain.keepers[k]
-            total, final = overflow, final_overflow
-            if chain.rows[k] >= 0:
-                row = rows[chain.rows[k]]
-                inner = chain.keepers[k + 1] if k < last else None
-                parent, child, complete, drained = _accesses(
-                    chain.output,
-                    row[4:] if first and many[memory] else row[:4],
-                    row[4:] if first and inner is not None and many[inner[0]] else row[:4],
-                    row[2] == row[3],
-                    inner is not None,
-                    first and inner is not None and many[inner[0]],
-                    counting,
+        if tile:
+            inside = [value * kept // tile for value in own]
+            overflow = [a - b for a, b in zip(own, inside, strict=True)]
+            final_overflow, final = final - final * kept // tile, final * kept // tile
+            own = inside
+            if many is not None and many[chain.keepers[k - 1][0]]:
+                raise IllegalMapping(
+                    f"{chain.tensor}: a fraction at {memory} streams from {chain.keepers[k - 1][0]}, which has several copies",
+                    "hold it whole, or let it stream from a memory with one copy",
                 )
-                if inner is not None:
-                    if inner[2]:
-                        parent = [value * inner[1] // inner[2] for value in parent]
-                        child = [value * inner[1] // inner[2] for value in child]
-                        complete, drained = complete * inner[1] // inner[2], drained * inner[1] // inner[2]
-                    _add(totals, (chain.einsum, chain.tensor, inner[0]), child)
-                    if chain.output:
-                        _add(finals, (chain.einsum, chain.tensor, inner[0]), [0, 0, 0, drained])
-                final += complete
-                total = [a + b for a, b in zip(parent, overflow, strict=True)] if any(overflow) else parent
-            if tile:
-                inside = [value * kept // tile for value in total]
-                overflow = [a - b for a, b in zip(total, inside, strict=True)]
-                total = inside
-                final_overflow, final = final - final * kept // tile, final * kept // tile
-                if first and many[chain.keepers[k - 1][0]]:
-                    raise IllegalMapping(
-                        f"{chain.tensor}: a fraction at {memory} streams from {chain.keepers[k - 1][0]}, which has several copies",
-                        "hold it whole, or let it stream from a memory with one copy",
-                    )
-            else:
-                overflow, final_overflow = [0, 0, 0, 0], 0
-            _add(totals, (chain.einsum, chain.tensor, memory), total)
-            if chain.output:
-                _add(finals, (chain.einsum, chain.tensor, memory), [0, 0, final, 0])
+        _into(shares[k], own, [0, 0, final, 0])
+    if every is not None and many is not None:
+        # what streams past the first copy of a keeper is not all that streams: memories with one copy serve every copy
+        return [share if many[keeper[0]] else all_copies for share, all_copies, keeper in zip(shares, every, chain.keepers, strict=True)]
+    return shares
+
+
+def _into(share: tuple[list[int], list[int]], words: list[int], final: list[int]) -> None:
+    for k in range(4):
+        share[0][k] += words[k]
+        share[1][k] += final[k]
 
 
 def _accesses(
@@ -153,7 +173,7 @@ def _accesses(
     return [returned, 0, grouped, 0], [0, filled, 0, drained] if has_child else [0, 0, 0, 0], distinct, complete
 
 
-def _add(totals: dict[tuple[str, str, str], list[int]], key: tuple[str, str, str], values: list[int]) -> None:
+def _add(totals: Rows, key: tuple[str, str, str], values: list[int]) -> None:
     found = totals.get(key)
     if found is None:
         totals[key] = list(values)

@@ -14,7 +14,9 @@ from accelsim.workload.cascade import Cascade
 
 def kernel_count(cascade: Cascade, architecture: Architecture, mapping: Mapping, counting: Counting) -> dict[str, Any]:
     """`reference.count` as the kernel sees it."""
-    counts = count(Program(cascade, architecture, counting), mapping)
+    program = Program(cascade, architecture, counting)
+    program.many = {name: architecture.copies(name) > 1 for name in architecture.memories}  # also where no port needs them
+    counts = count(program, mapping)
 
     def named(rows: dict[tuple[str, str, str], list[int]]) -> dict[tuple[str, str, str], dict[str, int]]:
         return {key: dict(zip(DIRECTIONS, row, strict=True)) for key, row in rows.items()}

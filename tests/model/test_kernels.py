@@ -19,27 +19,24 @@ from tests.model import kernel_side, published, strategies
 TRIPLES = 20_000 if os.environ.get("ACCELSIM_EVIDENCE") else 2_000
 
 
-def compared(counts: dict[str, Any], machine: Architecture) -> dict[str, Any]:
-    """Counts without rows of zeros, and without first copies of memories whose ports never decide a time."""
-    free = {
-        name
-        for name, memory in machine.memories.items()
-        if machine.copies(name) > 1 and memory.read_bits_per_s is None and memory.write_bits_per_s is None
+def compared(counts: dict[str, Any]) -> dict[str, Any]:
+    """Counts without rows of zeros."""
+    return {
+        "einsums": counts["einsums"],
+        "words": {key: row for key, row in counts["words"].items() if any(row.values())},
+        "first_copy": {key: row for key, row in counts["first_copy"].items() if any(row.values())},
     }
-    words = {key: row for key, row in counts["words"].items() if any(row.values())}
-    first = {key: row for key, row in counts["first_copy"].items() if any(row.values()) and key[2] not in free}
-    return {"einsums": counts["einsums"], "words": words, "first_copy": first}
 
 
 def differences(triple: strategies.Triple) -> list[str] | None:
     """What the kernel counts otherwise than the replay; None if the kernel refuses what it has no form for."""
     cascade, machine, mapping, counting = triple
     try:
-        replayed = compared(reference.count(*triple), machine)
+        replayed = compared(reference.count(*triple))
     except AccelsimError:
         replayed = None
     try:
-        counted = compared(kernel_side.kernel_count(cascade, machine, mapping, counting), machine)
+        counted = compared(kernel_side.kernel_count(cascade, machine, mapping, counting))
     except AccelsimError:
         return None
     assert replayed is not None, "the kernel counts what the replay refuses"
@@ -66,7 +63,7 @@ def test_kernels_count_what_a_replay_of_the_loop_nest_counts() -> None:
             assert not found, "\n".join(found)
 
     holds()
-    assert refused < TRIPLES // 50  # what is refused is rare: see docs/model.md, "What is refused"
+    assert refused < TRIPLES // 15  # see docs/model.md, "What is refused"; fractions above memories with copies are most of it
 
 
 def test_kernels_count_what_other_tools_counted_for_fixed_mappings() -> None:
@@ -85,7 +82,7 @@ def test_a_kernel_off_by_one_word_is_noticed(column: int, monkeypatch: pytest.Mo
         return words, leaves
 
     monkeypatch.setattr(kernels, "count_plan", broken)
-    assert any(differences(triple) for triple in strategies.seeded_triples(5, 120))
+    assert any(differences(triple) for triple in strategies.seeded_triples(5, 3000))
 
 
 def convolution(extra: int) -> tuple[Any, Mapping]:
@@ -100,9 +97,8 @@ def test_the_longest_nest_is_counted_and_one_loop_more_is_refused() -> None:
     unit = published.unit("PE")
     machine = Architecture("two", Memory("Far", feeds=(Memory("Near", feeds=(unit,)),)), Fraction(1))
     made, longest = convolution(39)
-    assert compared(kernel_side.kernel_count(made, machine, longest, Counting()), machine) == compared(
-        reference.count(made, machine, longest, Counting()), machine
-    )
+    counted = kernel_side.kernel_count(made, machine, longest, Counting())
+    assert compared(counted) == compared(reference.count(made, machine, longest, Counting()))
     _, longer = convolution(40)
     with pytest.raises(IllegalMapping, match=r"^Z stands below 41 loops, more than 40; drop loops of one trip$"):
         kernel_side.kernel_count(made, machine, longer, Counting())
