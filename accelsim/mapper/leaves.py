@@ -53,27 +53,32 @@ def visits(scope: Scope, einsum: str, trunk: Sequence[TrunkLoop]) -> float:
 
 def planned(scope: Scope, spreader: Spreader, names: Sequence[str], design: Design) -> tuple[PlannedLeaf, ...]:
     """Leaves of a group in order. Einsums without a design of their own go where they balance the units' loads."""
-    left = left_after(scope, design.trunk)
-    own = dict(design.leaves)
-    often = {name: visits(scope, name, design.trunk) * scope.share.get(name, 1.0) for name in names}
+    left, own = left_after(scope, design.trunk), dict(design.leaves)
+    found = []
+    for name, (unit, busy) in zip(names, assigned(scope, spreader, names, design), strict=True):
+        loops = own_loops(scope, spreader, name, design.home, left, own.get(name) or LeafDesign(unit))
+        found.append(PlannedLeaf(name, unit, loops, busy))
+    return tuple(found)
+
+
+def assigned(scope: Scope, spreader: Spreader, names: Sequence[str], design: Design) -> list[tuple[str, float]]:
+    """The unit of every Einsum of a group, and its busy cycles over the run in closed form."""
+    left, own = left_after(scope, design.trunk), dict(design.leaves)
     options: list[dict[str, float]] = []
     for name in names:
+        often = visits(scope, name, design.trunk) * scope.share.get(name, 1.0)
         units = [own[name].unit] if name in own else scope.units_below(design.home, name)
         chosen = own[name].spread if name in own else -1
         costs: dict[str, float] = {}
         for unit in units:
             found = spreader.best(name, design.home, unit, left)
-            costs[unit] = often[name] * found[min(max(chosen, 0), len(found) - 1)].steps * scope.able[name][unit]
+            costs[unit] = often * found[min(max(chosen, 0), len(found) - 1)].steps * scope.able[name][unit]
         options.append(costs)
     if design.schedule == "sequential":
         units_chosen = tuple(min(costs, key=lambda unit: (costs[unit], unit)) for costs in options)
     else:
         units_chosen = balance(options)
-    found_leaves = []
-    for name, unit, known in zip(names, units_chosen, options, strict=True):
-        loops = own_loops(scope, spreader, name, design.home, left, own.get(name) or LeafDesign(unit))
-        found_leaves.append(PlannedLeaf(name, unit, loops, known[unit]))
-    return tuple(found_leaves)
+    return [(unit, costs[unit]) for unit, costs in zip(units_chosen, options, strict=True)]
 
 
 def own_loops(
@@ -93,11 +98,10 @@ def own_loops(
                 for spread in spreads[:_SPREADS]
                 if spread.steps == spreads[0].steps and _looked_at(scope, einsum, left, spread) == first
             )
-        candidates = [
-            _loops(scope, einsum, leaf.unit, left, spread, dict(leaf.inner), order)
-            for spread in spreads
-            for order in _orders(scope, einsum, leaf)
-        ]
+        inner = dict(leaf.inner)
+        orders = _orders(scope, einsum, leaf)
+        made = (_loops(scope, einsum, leaf.unit, left, spread, inner, order) for spread in spreads for order in orders)
+        candidates = list(dict.fromkeys(made))
         best = min(range(len(candidates)), key=lambda at: (_cost(scope, einsum, home, leaf.unit, left, candidates[at]), at))
         loops = spreader.loops[key] = candidates[best]
     return loops

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from accelsim.hardware.architecture import Axis
-from accelsim.mapper.leaves import planned
+from accelsim.mapper.leaves import assigned
 from accelsim.mapper.scope import Scope
 from accelsim.mapper.space import Design, TrunkLoop
 from accelsim.mapper.spread import Spreader
@@ -92,8 +92,8 @@ class Trunks:
     def pace(self, home: str, trunk: Sequence[TrunkLoop]) -> float:
         """Busy cycles of the busiest unit over the run, in closed form."""
         loads: dict[str, float] = {}
-        for leaf in planned(self.scope, self.spreader, self.names, Design(home, tuple(trunk))):
-            loads[leaf.unit] = loads.get(leaf.unit, 0.0) + leaf.busy
+        for unit, busy in assigned(self.scope, self.spreader, self.names, Design(home, tuple(trunk))):
+            loads[unit] = loads.get(unit, 0.0) + busy
         return max(loads.values())
 
     def _axis_choices(self, home: str) -> Iterator[tuple[tuple[Axis, str], ...]]:

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.mapper.small import grid, matmul, one_unit
 
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.mapper.batch import Batch
@@ -14,6 +13,7 @@ from accelsim.mapper.reference import evaluate_batch
 from accelsim.mapping.tree import For, Held, Keep, Leaf, Loop, Mapping, Spatial
 from accelsim.model import Evaluator
 from accelsim.model.options import Counting
+from tests.mapper.small import grid, matmul, one_unit
 
 TENSORS = ("A", "B", "Z")
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.mapper.small import grid, matmul, one_unit, softmax
 
 from accelsim.errors import InputError
 from accelsim.hardware.architecture import Architecture, Memory
@@ -16,6 +15,7 @@ from accelsim.mapper.enumerate import Limits, enumerate_space
 from accelsim.mapping.text import nest
 from accelsim.model import Evaluator
 from accelsim.workload.cascade import Cascade
+from tests.mapper.small import grid, matmul, one_unit, softmax
 
 
 def best(cascade: Cascade, architecture: Architecture, limits: Limits | None = None) -> tuple[float, float]:

@@ -8,7 +8,6 @@ import sys
 from dataclasses import replace
 
 import pytest
-from tests.mapper.small import grid, matmul, one_unit, price, running, softmax, two_units, unit
 
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture, Memory
@@ -19,6 +18,7 @@ from accelsim.mapping.text import nest
 from accelsim.mapping.tree import Fuse, Mapping
 from accelsim.model import Evaluator
 from accelsim.workload.cascade import Cascade
+from tests.mapper.small import grid, matmul, one_unit, price, running, softmax, two_units, unit
 
 CASCADES = {"matmul": matmul(16, 12, 10), "softmax": softmax(), "running": running()}
 
