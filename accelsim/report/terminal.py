@@ -162,7 +162,7 @@ def _components(evaluation: Document, bars: bool) -> Table:
 def _nest(nest: str) -> Text:
     from rich.text import Text
 
-    return Text(nest.rstrip(), no_wrap=True, overflow="ellipsis")
+    return Text(nest.rstrip())
 
 
 def _last(evaluation: Document) -> Text:
