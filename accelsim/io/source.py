@@ -47,7 +47,8 @@ class Item:
             return "a mapping"
         if isinstance(value, list):
             return "a list"
-        return "nothing" if value is None else repr(value)
+        shown = repr(value)
+        return "nothing" if value is None else shown if len(shown) <= 42 else shown[:39] + "…" + shown[-1]
 
     def mapping(self, what: str) -> dict[str, Item]:
         """The value as a dict, or an error that says what was expected."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
 
+from accelsim.errors import InputError
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.legality import check
 from accelsim.mapping.tree import Mapping
@@ -107,11 +108,13 @@ class Evaluator:
         self.cascade = cascade
         self.architecture = architecture
         self.counting = counting or Counting()
+        _refuse_unmodelled(architecture)
         self.program = Program(cascade, architecture, self.counting)
         self.clock = Clock(cascade, architecture)
         self.widths = Widths(cascade, self.clock.pieces)
         self.prices = Prices(architecture, self.clock.pieces)
         self._bounds: dict[str, Any] | None = None
+        self._copies = {name: architecture.copies(name) for name in architecture.memories}
         self._issue_ticks: dict[tuple[str, str], int] = {}
         self._depth: dict[str, int] = {name: unit.pipeline_depth for name, unit in architecture.units.items()}
 
@@ -155,7 +158,10 @@ class Evaluator:
             memory = key[2]
             if memory in ports:
                 if many[memory]:
-                    row = self.widths.bits(key, counts.first[key], counts.first_final.get(key))
+                    # the first copy is the busiest but where padding or // touch it less; none is below the mean of all
+                    copies = self._copies[memory]
+                    first = self.widths.bits(key, counts.first[key], counts.first_final.get(key))
+                    row = (max(first[0], -(-row[0] // copies)), max(first[1], -(-row[1] // copies)), max(first[2], -(-row[2] // copies)))
                 read, written = moved.get((key[0], memory), (0, 0))
                 moved[key[0], memory] = (read + row[0], written + row[1] + row[2])
         loads: dict[str, Load] = {}
@@ -165,6 +171,18 @@ class Evaluator:
         for (name, memory), (read, written) in moved.items():
             loads[name].ports[memory] = ports[memory].ticks(read, written)
         return loads
+
+
+def _refuse_unmodelled(architecture: Architecture) -> None:
+    """What a machine states and this model would ignore is an error: what is accepted is modelled."""
+    for memory in architecture.memories.values():
+        if memory.latency_cycles:
+            raise InputError(f"{memory.name}: the latency of a memory is not modelled yet", "remove it", memory.place)
+        if memory.banks > 1:
+            raise InputError(f"{memory.name}: banks are not modelled yet", "remove them", memory.place)
+    for _, axis in architecture.axes.values():
+        if axis.forwards:
+            raise InputError(f"{axis.name}: forwarding between neighbours is not modelled yet", "remove it", axis.place)
 
 
 def evaluate(cascade: Cascade, architecture: Architecture, mapping: Mapping, counting: Counting | None = None) -> Evaluation:

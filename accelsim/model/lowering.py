@@ -106,6 +106,9 @@ class Lowering:
                 afresh = len(self.loops) - start
             if isinstance(node, Keep):
                 for held in node.held:
+                    if held.layout:
+                        what = f"{held.tensor}: a layout in {node.memory} is not modelled yet"
+                        raise IllegalMapping(what, "remove 'layout'", node.place)
                     for tensor in (held.tensor, *held.in_place):
                         keepers.setdefault(tensor, []).append(Keeper(len(self.loops) - start, node, held, afresh))
                 continue
