@@ -124,6 +124,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        return _fail(f"cannot write the result: {error.strerror or error}; check where the output goes", 2)
     except Exception as error:
         if os.environ.get("ACCELSIM_DEBUG"):
             raise

@@ -16,6 +16,7 @@ from accelsim.model.program import Program
 from accelsim.workload.cascade import Cascade
 
 DEPENDENCE = "dependence"
+Homes = dict[str, tuple[int, int]]  # tensor -> how many loops stand above its outermost keep so far, and the copies it holds
 Ticks = int | Fraction
 
 
@@ -52,11 +53,11 @@ class Timing:
 
 def schedule(program: Program, mapping: Mapping, loads: dict[str, Load]) -> Timing:
     """Time of a whole mapping."""
-    return _part(program, mapping.nodes, (), frozenset(), loads)
+    return _part(program, mapping.nodes, (), {}, loads)
 
 
 def _part(
-    program: Program, nodes: tuple[TreeNode, ...], above: tuple[For | Spatial, ...], kept: frozenset[str], loads: dict[str, Load]
+    program: Program, nodes: tuple[TreeNode, ...], above: tuple[For | Spatial, ...], kept: Homes, loads: dict[str, Load]
 ) -> Timing:
     for node in nodes:
         if isinstance(node, Leaf):
@@ -72,7 +73,7 @@ def _part(
                 return _staged(program, node, above, loads)
             return _pipelined(program, node, above, kept, parts, loads)
         if isinstance(node, Keep):
-            kept = kept | _tensors(node)
+            kept = _tensors(node, len(above)) | kept
         else:
             above = (*above, node)
     raise AssertionError("a branch ends in a leaf or a fuse")
@@ -173,7 +174,7 @@ def _levels(cascade: Cascade, names: list[str]) -> list[tuple[str, ...]]:
 
 
 def _pipelined(
-    program: Program, fuse: Fuse, above: tuple[For | Spatial, ...], kept: frozenset[str], parts: list[Timing], loads: dict[str, Load]
+    program: Program, fuse: Fuse, above: tuple[For | Spatial, ...], kept: Homes, parts: list[Timing], loads: dict[str, Load]
 ) -> Timing:
     """Iterations overlap; the busiest resource, a recurrence or a finite number of copies sets the pace."""
     cascade = program.cascade
@@ -196,7 +197,7 @@ def _pipelined(
         if span is not None and distance:
             key = (f"recurrence of {producer} over {distance_rank}", DEPENDENCE)
             limits[key] = max(limits.get(key, 0), shared(span, distance))
-    for tensor, copies in _copies(fuse, kept).items():
+    for tensor, copies in _copies(cascade, fuse, above, kept).items():
         producers = [name for name in names if cascade.by_name[name].output.tensor == tensor]
         readers = [b for a, b, t in forward if t == tensor and a in producers]
         if producers and readers:
@@ -236,19 +237,23 @@ def _distance(cascade: Cascade, above: tuple[For | Spatial, ...], rank: str) -> 
     return 0
 
 
-def _copies(fuse: Fuse, kept: frozenset[str]) -> dict[str, int]:
-    """Copies of every tensor whose home is inside the branches of a pipelined body; what is `kept` further out waits there instead."""
-    found: dict[str, int] = {}
+def _copies(cascade: Cascade, fuse: Fuse, above: tuple[For | Spatial, ...], kept: Homes) -> dict[str, int]:
+    """Copies of every tensor whose home holds a tile of one iteration: inside the branches, or above the fuse with no loop between.
+
+    A home further out holds the tiles of several iterations, each in a place of its own.
+    """
+    count = iterations(cascade, above)
+    found = {tensor: copies for tensor, (depth, copies) in kept.items() if iterations(cascade, above[:depth]) == count}
     for branch in fuse.branches:
-        known = kept
+        known = set(kept)
         for node in (*branch[:-1], *(branch[-1].loops if isinstance(branch[-1], Leaf) else ())):
             if isinstance(node, Keep):
                 for held in node.held:
                     if held.tensor not in known:
                         found[held.tensor] = max(found.get(held.tensor, 0), held.copies)
-                known = known | _tensors(node)
+                known.update(_tensors(node, 0))
     return found
 
 
-def _tensors(keep: Keep) -> frozenset[str]:
-    return frozenset(tensor for held in keep.held for tensor in (held.tensor, *held.in_place))
+def _tensors(keep: Keep, depth: int) -> Homes:
+    return {tensor: (depth, held.copies) for held in keep.held for tensor in (held.tensor, *held.in_place)}

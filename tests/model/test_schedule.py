@@ -65,6 +65,19 @@ def test_pipelined_einsums_on_two_units_overlap() -> None:
     assert parts(evaluate(PAIR, machine(unit("U", 3), unit("V", 2)), paired("pipelined", "V", "U"))) == (24, 2, 0, 26)
 
 
+def test_one_tile_above_the_fuse_makes_its_producer_wait() -> None:
+    # T's only place, kept above the body and below its loop, is written for 3 cycles and read for 2 before it is free: 8 x 5.
+    # With two places U never waits: 8 x 3. Above the loop every iteration has a place of its own.
+    where = machine(unit("U", 3), unit("V", 2))
+    fuse = Fuse("pipelined", ((Leaf("T", "U"),), (Leaf("Z", "V"),)))
+    outer = keep("DRAM", "A", "B", "C", "Z")
+    for copies, steady in ((1, 40), (2, 24)):
+        mapping = Mapping("by hand", (outer, For("i", 1), keep("Buffer", "T", copies=copies), fuse))
+        assert parts(evaluate(PAIR, where, mapping))[0] == steady
+    mapping = Mapping("by hand", (outer, keep("Buffer", "T"), For("i", 1), fuse))
+    assert parts(evaluate(PAIR, where, mapping))[0] == 24
+
+
 def test_pipelined_einsums_on_one_unit_take_turns() -> None:
     assert parts(evaluate(PAIR, machine(unit("U", 3), unit("V", 2)), paired("pipelined", "U", "U"))) == (48, 0, 0, 48)
 
