@@ -163,7 +163,12 @@ class _Search:
                     best[end] = (value, energy, cycles, [*before[3], piece])
             self.tell(f"parts up to {names[end - 1]}, {self.evaluated} mappings")
         final = best[count]
-        return [] if final is None else final[3]
+        return [] if final is None else [self._better(piece) for piece in final[3]]
+
+    def _better(self, piece: _Piece) -> _Piece:
+        """A part of the final cut searched with the budget of a whole cascade."""
+        again = self._solve(piece.names, _STARTS, _STEPS)
+        return again if again is not None and again.point.key < piece.point.key else piece
 
     def _floor(self, names: Sequence[str]) -> float:
         """Cycles that consecutive Einsums run as a part cannot go below."""

@@ -105,7 +105,7 @@ class Climb:
                 else:
                     copies *= trips(size, loop.tile)
                     spread.add(loop.rank)
-            total += time * copies if late or ragged & spread else time
+            total += 4 * time * copies if late or ragged & spread else time
         return total
 
     def starts(self, budget: int) -> list[Point]:
