@@ -11,7 +11,7 @@ from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.dependence import Homes
 from accelsim.mapping.facts import facts
 from accelsim.mapping.footprint import held_bits, tile_shape
-from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial
+from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping
 from accelsim.mapping.walk import Row, walk
 from accelsim.units import show_size
 from accelsim.workload.cascade import Cascade
@@ -139,17 +139,22 @@ class _Occupancy:
                 self.skipped.add((id(row), held.tensor))
             self.handed.setdefault(id(fuse), []).append(max(parts, key=lambda part: part.bits))
 
+    def _counts(self, row: Row, held: Held) -> bool:
+        """Whether a keep takes space where it stands, and not as part of a fuse above."""
+        return not self.skipped or (id(row), held.tensor) not in self.skipped
+
     def _of(self, rows: tuple[Row, ...], above: list[Kept]) -> Peak:
         entries = list(above)
         for row in rows:
             node = row.node
             if isinstance(node, Keep):
-                entries += [self._kept(row, held) for held in node.held if (id(row), held.tensor) not in self.skipped]
+                entries += [self._kept(row, held) for held in node.held if self._counts(row, held)]
             elif isinstance(node, Leaf):
-                return self._of(row.branches[0], entries)
+                keeps = [(inner, inner.node) for inner in row.branches[0] if isinstance(inner.node, Keep)]
+                return _sum(entries + [self._kept(inner, held) for inner, keep in keeps for held in keep.held if self._counts(inner, held)])
             elif isinstance(node, Fuse):
                 return self._fused(row, node, [*entries, *self.handed.get(id(row), ())])
-            elif isinstance(node, (For, Spatial)) and isinstance(node, For) and row.trips > 1:
+            elif isinstance(node, For) and row.trips > 1:
                 entries = [replace(entry, passing=False) if entry.passing else entry for entry in entries]
         return _sum(entries)
 

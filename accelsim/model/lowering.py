@@ -98,6 +98,7 @@ class Lowering:
         axes: list[str] = []
         keepers: dict[str, list[Keeper]] = {}
         afresh = 0
+        touched = program.touched[name]
         emptied = [position for position, fuse in fuses if fuse.schedule == "sequential"]
         foreign = any(isinstance(node, For) and node.rank not in positions for node in above[:trunk])
         special = self._special_loops(leaf, above[:trunk], fuses) if foreign else {}
@@ -109,7 +110,9 @@ class Lowering:
                     if held.layout:
                         what = f"{held.tensor}: a layout in {node.memory} is not modelled yet"
                         raise IllegalMapping(what, "remove 'layout'", node.place)
-                    for tensor in (held.tensor, *held.in_place):
+                    for tensor in (held.tensor, *held.in_place) if held.in_place else (held.tensor,):
+                        if tensor not in touched:
+                            continue
                         keepers.setdefault(tensor, []).append(Keeper(len(self.loops) - start, node, held, afresh))
                 continue
             rank = positions.get(node.rank)

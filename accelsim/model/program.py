@@ -125,6 +125,7 @@ class Program:
         self.mask_rows = np.array(rows, np.int64).reshape(-1, 4)
         self.mask_data = np.concatenate(data) if data else np.zeros(1, np.int64)
         self.options = np.array([self.counting.footprint == "box", self.counting.refill == "every_visit"], np.int64)
+        self.touched = {name: frozenset(stream.tensor for stream in facts.streams) for name, facts in self.facts.items()}
         self.positions = {name: {rank: k for k, rank in enumerate(facts.ranks)} for name, facts in self.facts.items()}
 
 
