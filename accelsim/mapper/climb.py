@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from fractions import Fraction
 
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture
@@ -13,7 +14,7 @@ from accelsim.mapper.leaves import planned, trips
 from accelsim.mapper.moves import Move, Moves
 from accelsim.mapper.objectives import Key, Objective, key
 from accelsim.mapper.scope import Scope
-from accelsim.mapper.space import Design
+from accelsim.mapper.space import Design, LeafDesign
 from accelsim.mapper.spread import Spreader
 from accelsim.mapper.trunks import Trunks, fusible, shared_ranks
 from accelsim.mapping.tree import For, Mapping
@@ -25,7 +26,9 @@ from accelsim.workload.cascade import Cascade
 _MOST_COPIES = 64
 _MOST_TILES = 1 << 20
 _TILES_PER_EVALUATION = 512  # counting so many tiles takes about as long as an evaluation
+_UNEVEN = 64  # listing copies as well takes so much longer per tile
 _EXACT = 8
+_UNLOCKED = 6
 
 
 def without_conditions(cascade: Cascade) -> Cascade:
@@ -105,7 +108,7 @@ class Climb:
                 else:
                     copies *= trips(size, loop.tile)
                     spread.add(loop.rank)
-            total += 4 * time * copies if late or ragged & spread else time
+            total += _UNEVEN * time * copies if late or ragged & spread else time
         return total
 
     def starts(self, budget: int) -> list[Point]:
@@ -121,9 +124,13 @@ class Climb:
                     candidates[design] = (float(f"{trunks.pace(home, design.trunk):.6g}"), len(candidates))
         ranked = sorted(candidates, key=lambda design: candidates[design])
         screened = [point for design in ranked[:budget] if (point := self._screened(design)) is not None]
+        if not screened and self.scope.share:
+            coarse = [self._coarse(design) for design in ranked[:budget]]
+            screened = [point for design in coarse if (point := self._screened(design)) is not None]
         screened.sort(key=lambda point: point.key)
         if self.screen is self.evaluator:
-            return screened
+            screened.sort(key=lambda point: (_promise(point), point.key))
+            return sorted([*map(self._unlock, screened[:_UNLOCKED]), *screened[_UNLOCKED:]], key=lambda point: point.key)
         exact: list[Point] = []
         for point in screened[:_EXACT]:
             found = self.point(point.design) if self.spent < budget or not exact else None
@@ -136,6 +143,16 @@ class Climb:
         if self.screen is self.evaluator:
             return self.point(design)
         return self._evaluated(design, self.screen) if self._listed(design) <= _MOST_TILES else None
+
+    def _coarse(self, design: Design) -> Design:
+        """A design in which no leaf steps through ranks under its condition, so that few tiles have to be looked at."""
+        leaves = []
+        for leaf in planned(self.scope, self.spreader, self.names, design):
+            coupled = self.scope.coupled[leaf.einsum]
+            if coupled:
+                inner = tuple((rank, self.scope.cascade.extents[rank]) for rank in sorted(coupled))
+                leaves.append((leaf.einsum, LeafDesign(leaf.unit, inner=inner)))
+        return replace(design, leaves=tuple(leaves))
 
     def refine(self, start: Point, budget: int, rng: random.Random) -> Point:
         """Descend from a point: the first neighbour that is better is taken, until none is or the budget of evaluations is spent."""
@@ -188,24 +205,32 @@ class Climb:
         return worth
 
     def _unlock(self, point: Point) -> Point:
-        """While too few copies of an intermediate set the pace, keep more of it."""
-        for _ in range(8):
+        """While too few copies of intermediates set the pace, keep more of them, or keep them out of inner memories."""
+        depth = self.scope.depth
+        for _ in range(4):
             limits = point.evaluation.timing.limits
-            (what, kind), ticks = max(limits.items(), key=lambda item: (item[1], item[0]))
-            words = what.split(" of ")
-            if kind != DEPENDENCE or len(words) != 2 or not words[0].split(" ")[0].isdigit():
+            (_, kind), ticks = max(limits.items(), key=lambda item: (item[1], item[0]))
+            if kind != DEPENDENCE:
                 return point
-            following = max((value for (_, other), value in limits.items() if other != DEPENDENCE), default=ticks)
-            held = int(words[0].split(" ")[0])
-            wanted = min(_MOST_COPIES, max(held + 1, -(-ticks * held // max(1, following))))
-            copies = dict(point.design.copies) | {words[1]: wanted}
-            depth = self.scope.depth
-            inside = {(words[1], memory) for memory in depth if depth[memory] > depth[point.design.home]}
+            enough = max((value for (_, other), value in limits.items() if other != DEPENDENCE), default=ticks)
+            copies, scarce = dict(point.design.copies), set()
+            for (what, other), value in limits.items():
+                words = what.split(" of ")
+                if other == DEPENDENCE and value > enough and len(words) == 2 and words[0].split(" ")[0].isdigit():
+                    held = int(words[0].split(" ")[0])
+                    copies[words[1]] = min(_MOST_COPIES, max(held + 1, -(-value * held // max(1, enough))))
+                    scarce.add(words[1])
+            inside = {(tensor, memory) for tensor in scarce for memory in depth if depth[memory] > depth[point.design.home]}
             more = replace(point.design, copies=tuple(sorted(copies.items())))
             fewer = replace(point.design, bypass=point.design.bypass | inside)
-            tried = [found for design in (more, fewer) if (found := self.point(design)) is not None]
+            tried = [found for design in (more, fewer) if scarce and (found := self.point(design)) is not None]
             better = min(tried, key=lambda found: found.key, default=None)
             if better is None or better.key[:2] >= point.key[:2]:
                 return point
             point = better
         return point
+
+
+def _promise(point: Point) -> int | Fraction:
+    """Ticks that a point would take if nothing waited for anything."""
+    return max((ticks for (_, kind), ticks in point.evaluation.timing.limits.items() if kind != DEPENDENCE), default=0)
