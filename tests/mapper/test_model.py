@@ -209,7 +209,7 @@ def test_setting_changes_the_mapping_of_one_layer(here: Path, capsys: pytest.Cap
     command = ["evaluate", "pair.yaml", "--arch", "simple", "--mapping", "first=tiled.yaml", "--mapping", "second=whole.yaml"]
     assert main([*command, "-q", "--set", "mapping.first.let.T=3"]) == 0
     assert main([*command, "-q", "--set", "mapping.first.let.U=3"]) == 2
-    assert capsys.readouterr().err == "a mapping has no 'let.U' to set; did you mean 'let.T'?\n"
+    assert capsys.readouterr().err == "--set mapping.let.U: the mapping has no 'let.U' to set; did you mean 'let.T'?\n"
 
 
 EVALUATE = ["evaluate", "pair.yaml", "--arch", "simple"]
