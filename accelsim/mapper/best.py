@@ -127,7 +127,7 @@ class _Search:
         found = climb.starts(starts)
         refined: list[Point] = []
         for point in found[:_REFINED]:
-            if not refined or refined[0].evaluation.cycles > _CLOSE * floor:
+            if not refined or self.objective.name != "latency" or refined[0].evaluation.cycles > _CLOSE * floor:
                 refined.append(climb.refine(point, steps, rng))
         self.evaluated += climb.evaluated
         self.spent += climb.spent

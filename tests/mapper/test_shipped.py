@@ -75,7 +75,7 @@ def test_the_default_attention_is_fused_on_every_machine(name: str) -> None:
 @pytest.mark.parametrize("name", shipped(MACHINE))
 @pytest.mark.parametrize("kind", ATTENTION[1:])
 def test_every_attention_is_mapped_on_every_machine(kind: str, name: str) -> None:
-    sizes = SMALL.get(kind, {"shape.h": "2", "shape.p": "512", "shape.m": "512"})
+    sizes = SMALL.get(kind, {"shape.h": "2", "shape.p": "256", "shape.m": "512"})
     cascade, target = workload(kind, sizes), machine(name)
     found = search(cascade, target)
     assert is_legal(cascade, target, found.mapping)
