@@ -146,6 +146,8 @@ def _made_elsewhere(homes: Homes) -> Iterator[IllegalMapping]:
         einsum = known.einsums[leaf.einsum]
         tensor, path = einsum.output.tensor, walked.paths[number]
         positions = homes.keepers[number].get(tensor, [])
+        if len(positions) < 2:
+            continue
         made = {rank for index in known.cascade.index_maps(einsum.output) if index is not None for rank in index.ranks}
         for inner in positions[1:]:
             keep = path[inner]

@@ -108,7 +108,7 @@ def _shares(chain: Chain, rows: list[list[int]], counting: Counting, many: dict[
     `many` None: of all copies. Else of the first copy of each memory that has several, and of all copies of the others.
     """
     last = len(chain.keepers) - 1
-    shares = [([0, 0, 0, 0], [0, 0, 0, 0]) for _ in chain.keepers]
+    shares: list[tuple[list[int], list[int]]] = [([], [])] * len(chain.keepers)  # inner keepers first, then what crosses to them
     every = _shares(chain, rows, counting, None) if many is not None and any(keeper[2] for keeper in chain.keepers) else None
     overflow, final_overflow = [0, 0, 0, 0], 0
     for k in range(last, -1, -1):
@@ -141,7 +141,7 @@ def _shares(chain: Chain, rows: list[list[int]], counting: Counting, many: dict[
                     f"{chain.tensor}: a fraction at {memory} streams from {chain.keepers[k - 1][0]}, which has several copies",
                     "hold it whole, or let it stream from a memory with one copy",
                 )
-        _into(shares[k], own, [0, 0, final, 0])
+        shares[k] = (own, [0, 0, final, 0])
     if every is not None and many is not None:
         # what streams past the first copy of a keeper is not all that streams: memories with one copy serve every copy
         return [share if many[keeper[0]] else all_copies for share, all_copies, keeper in zip(shares, every, chain.keepers, strict=True)]
