@@ -19,6 +19,7 @@ server. None is a search that ends without a mapping. AccelForge computes in 32-
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 ONE_FUSED_LOOP = "-one-fused-loop"
@@ -54,7 +55,14 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         ],
         "arrays": [],
         "units": [
-            {"name": "MAC", "under": "GlobalBuffer", "copies": 1, "pj_per_operation": 0.1, "operations_per_s": 1024e9, "runs": "every Einsum"}
+            {
+                "name": "MAC",
+                "under": "GlobalBuffer",
+                "copies": 1,
+                "pj_per_operation": 0.1,
+                "operations_per_s": 1024e9,
+                "runs": "every Einsum",
+            }
         ],
         "leakage_w": 0,
         "area_m2": 0,
@@ -162,16 +170,18 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
 }
 
 
-def workload(statements: list[str], shape: dict[str, int], weights: str) -> dict[str, Any]:
-    """Einsums named after their outputs. `weights` lists the operand of each two-operand Einsum that stays in place; the other moves."""
+def roles_of(statement: str, stationary: set[str]) -> dict[str, str]:
+    """Input and output of an Einsum, and its weight where it has two operands of which one is stationary."""
+    output, *operands = [access.partition("[")[0].strip() for access in re.split("[=*]", statement)]
+    weights = [operand for operand in operands if operand in stationary] if len(operands) == 2 else []
+    [moving] = [operand for operand in operands if operand not in weights]
+    return dict(zip(("input", "output", "weight"), (moving, output, *weights), strict=False))
+
+
+def workload(statements: list[str], shape: dict[str, int], stationary: str) -> dict[str, Any]:
+    """Einsums named after their outputs. Of two operands, the one listed as stationary is the weight and the other the input."""
     einsums = {statement.partition("[")[0]: statement for statement in statements}
-    stationary = weights.split()
-    roles = {}
-    for output, statement in einsums.items():
-        operands = [access.partition("[")[0].strip() for access in statement.partition("=")[2].split("*")]
-        weight = [operand for operand in operands if operand in stationary and len(operands) == 2][:1]
-        moving = next(operand for operand in operands if operand not in weight)
-        roles[output] = {"input": moving, "output": output} | {"weight": operand for operand in weight}
+    roles = {name: roles_of(statement, set(stationary.split())) for name, statement in einsums.items()}
     return {"einsums": einsums, "shape": shape, "bits_per_value": 8, "roles": roles}
 
 
@@ -242,3 +252,36 @@ def state_space_step() -> dict[str, Any]:
         "L[b,d] = DX[b,d]",
     ]
     return workload(statements, {"d": 4096, "n": 128, "b": 1, "r": 128}, "WB WC WTTD WTD A H_prev BD HH H D")
+
+
+def case(name: str, machine: str, objective: str, work: dict[str, Any], max_fused_loops: int | None = None) -> dict[str, Any]:
+    """A problem with AccelForge's usual options; its id tells the machine, the objective and the limit of fused loops."""
+    short = {"energy": "energy", "energy x latency": "edp"}[objective]
+    return {
+        "id": f"{name}-{machine.partition('_')[0]}-{short}{'' if max_fused_loops is None else ONE_FUSED_LOOP}",
+        "architecture": machine,
+        "objective": objective,
+        "options": {"max_fused_loops": max_fused_loops, "max_fused_loops_per_rank": 1, "tiles": "divisors only"},
+        "workload": work,
+    }
+
+
+def cases() -> list[dict[str, Any]]:
+    """All problems, shortest families first."""
+    product = "energy x latency"
+    found = [
+        case("matmul-1024", "simple", "energy", chain(1, 1024)),
+        case("matmul-4096", "tpu_v4i", product, chain(1, 4096)),
+        case("chain-2", "simple", product, chain(2, 1024)),
+    ]
+    families = [(f"attention-{tokens}", attention(tokens), (None, 1)) for tokens in (1024, 4096, 16384, 65536)]
+    families += [(f"softmax-attention-{tokens}", softmax_attention(tokens), (None, 1)) for tokens in (1024, 4096)]
+    families += [("mamba-step", state_space_step(), (None, 1))]
+    families += [("gpt3-decode-2048", decoder_layer(1, 2048, cached=True), (1,))]
+    families += [("gpt3-prefill-2048", decoder_layer(2048, 2048, cached=False), (1,))]
+    for name, work, limits in families:
+        found += [case(name, machine, product, work, limit) for machine in ARCHITECTURES for limit in limits]
+    return found
+
+
+CASES = cases()

@@ -1,0 +1,2 @@
+def proposals(draws, objective): 
+    yield None

@@ -1,0 +1,682 @@
+"""Completions of one Einsum from the inside out: what is the least that the levels below a tile can cost?
+
+A *label* is one way to complete an Einsum below a memory, given the tile that stands there. Tiles divide, so words depend only on
+tiles: a keep of a tensor at tile x is filled with |T| times the trips over its other ranks, less what loops that turn directly above it
+share. A label therefore carries, beside what is settled, what the loops still to come can change:
+
+    main   energy and time that are settled                     open   of each tensor, what further idle loops directly above divide
+    credit energy and time that first touches save (they grow    pending words that the next keeper outwards will be asked for
+           with the copies over reduced ranks above)
+
+Labels that another one beats in every part are dropped. `reference.completions` lists every nest and asks the model. See docs/mapper.md.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from accelsim.kernel_cache import njit
+from accelsim.mapper.leaf_plan import (
+    AXIS_MULTICAST,
+    AXIS_REDUCES,
+    AXIS_SIZE,
+    AXIS_STEP,
+    OPTION_CHARGED,
+    OPTION_EVERY_VISIT,
+    OPTION_ONE,
+    PORT_MANY,
+    PORT_READ,
+    PORT_SIZE,
+    PORT_WRITE,
+    PTR_CHOICE,
+    PTR_INNER,
+    PTR_KEPT,
+    PTR_ORDER,
+    PTR_TILE,
+    FloatArray,
+    Int,
+    IntArray,
+    Labels,
+    LeafPlan,
+)
+
+SLACK = 1 + 1e-12
+MOST_AXES = 6
+UNKNOWN, WANTED = -1, -2  # of a tile: its labels are not known, or are about to be
+# as numbers of NumPy, since Numba compiles a function again for every literal that it is called with
+NONE, ALL = np.int64(0), np.int64(-1)  # sets of tensors
+NO, YES, NOBODY = np.int64(0), np.int64(1), np.int64(-1)
+ROOT, OUTERMOST = np.int64(0), np.int64(1)  # a memory; a level
+ALONE, COMPLETE = 1, 2  # of the result: no axis over a reduced rank since its keep; no partial sum since its keep
+
+
+@njit(error_model="numpy")
+def tile_bits(plan: LeafPlan, stream: Int, tile: IntArray, wide: Int) -> Int:
+    """Bits (in pieces) of the tile of a tensor; of a result, `wide` while it is partial."""
+    words: Int = plan.widths[stream, 0] if wide else plan.widths[stream, 1]
+    for rank in range(plan.extents.shape[0]):
+        if plan.indexed[stream, rank]:
+            words *= tile[rank]
+    return words
+
+
+@njit(error_model="numpy")
+def copy(to: FloatArray, values: FloatArray) -> None:
+    """Copy numbers one by one: slices take Numba seconds to compile."""
+    for at in range(to.shape[0]):
+        to[at] = values[at]
+
+
+@njit(error_model="numpy")
+def copy_integers(to: IntArray, values: IntArray) -> None:
+    """The same for integers."""
+    for at in range(to.shape[0]):
+        to[at] = values[at]
+
+
+@njit(error_model="numpy")
+def same_as_before(known: FloatArray, count: Int, shared: FloatArray) -> bool:
+    """Has an order of loops been seen that divides every tensor's words alike? If not, it is noted at `count`."""
+    for before in range(count):
+        equal = True
+        for at in range(shared.shape[0]):
+            equal = equal and known[before, at] == shared[at]
+        if equal:
+            return True
+    copy(known[count], shared)
+    return False
+
+
+@njit(error_model="numpy")
+def beats(one: FloatArray, other: FloatArray, time: Int) -> bool:
+    """Is a label nowhere worse than another with the same key? Credits count the other way."""
+    for at in range(time + 1):
+        if one[at] > other[at] * SLACK:
+            return False
+        if one[time + 1 + at] * SLACK < other[time + 1 + at]:
+            return False
+    for at in range(2 * time + 2, one.shape[0]):
+        if one[at] > other[at] * SLACK:
+            return False
+    return True
+
+
+@njit(error_model="numpy")
+def insert(
+    values: FloatArray, keys: IntArray, pointers: IntArray, count: Int, value: FloatArray, key: Int, pointer: IntArray, time: Int
+) -> Int:
+    """Add a label to a front unless one beats it; drop those that it beats. Returns how many there are, -1 if there is no room."""
+    for at in range(count):
+        if keys[at] == key and beats(values[at], value, time):
+            return count
+    kept = 0
+    for at in range(count):
+        if keys[at] == key and beats(value, values[at], time):
+            continue
+        if kept != at:
+            copy(values[kept], values[at])
+            copy_integers(pointers[kept], pointers[at])
+            keys[kept] = keys[at]
+        kept += 1
+    if kept == values.shape[0]:
+        return -1
+    copy(values[kept], value)
+    copy_integers(pointers[kept], pointer)
+    keys[kept] = key
+    return kept + 1
+
+
+@njit(error_model="numpy")
+def spread(plan: LeafPlan, step: Int, choice: Int, tile: IntArray, inner: IntArray, ranks: IntArray, trips: IntArray) -> bool:
+    """Decode one way to spread a tile over the axes before a level: inner tile, and rank (or -1) and copies for every axis."""
+    for rank in range(tile.shape[0]):
+        inner[rank] = tile[rank]
+    rest: Int = choice
+    for axis in range(plan.axes.shape[0]):
+        ranks[axis], trips[axis] = -1, 1
+        if plan.axes[axis, AXIS_STEP] != step:
+            continue
+        options = plan.spread_count[axis] + 1
+        chosen = rest % options
+        rest //= options
+        if chosen == options - 1:
+            continue
+        rank, times = plan.spread_rank[axis, chosen], plan.spread_trips[axis, chosen]
+        if inner[rank] % times:
+            return False
+        inner[rank] //= times
+        ranks[axis], trips[axis] = rank, times
+    return True
+
+
+@njit(error_model="numpy")
+def spreads(plan: LeafPlan, step: Int) -> Int:
+    """How many ways to spread there are to decode before a level."""
+    total: Int = 1
+    for axis in range(plan.axes.shape[0]):
+        if plan.axes[axis, AXIS_STEP] == step:
+            total *= plan.spread_count[axis] + 1
+    return total
+
+
+@njit(error_model="numpy")
+def index_of(plan: LeafPlan, tile: IntArray) -> Int:
+    """Number of a tile in the lattice of tiles."""
+    found: Int = 0
+    for rank in range(tile.shape[0]):
+        at = 0
+        while plan.sizes[rank, at] != tile[rank]:
+            at += 1
+        found += at * plan.strides[rank]
+    return found
+
+
+@njit(error_model="numpy")
+def tile_of(plan: LeafPlan, number: Int, tile: IntArray) -> None:
+    """The tile with a number in the lattice."""
+    for rank in range(tile.shape[0]):
+        tile[rank] = plan.sizes[rank, (number // plan.strides[rank]) % plan.size_count[rank]]
+
+
+@njit(error_model="numpy")
+def apply_axes(plan: LeafPlan, step: Int, ranks: IntArray, trips: IntArray, value: FloatArray, flags: Int) -> Int:
+    """Take a label from inside the axes before a level to the outside. Returns its flags."""
+    time, streams = plan.times, plan.indexed.shape[0]
+    for axis in range(plan.axes.shape[0]):
+        if plan.axes[axis, AXIS_STEP] != step or ranks[axis] < 0:
+            continue
+        rank, times = ranks[axis], trips[axis]
+        reduced = not plan.indexed[streams - 1, rank]
+        for at in range(time):
+            if at == plan.traffic_at:
+                continue
+            value[1 + at] /= times
+            if not reduced:
+                value[time + 2 + at] /= times
+            for stream in range(streams):
+                value[2 * time + 2 + stream * (time + 2) + 1 + at] /= times
+        if reduced:
+            value[time + 1] *= times
+            flags &= ~ALONE
+            if not plan.axes[axis, AXIS_REDUCES]:
+                flags &= ~COMPLETE
+        for stream in range(streams):
+            if plan.indexed[stream, rank]:
+                continue
+            shares = plan.axes[axis, AXIS_REDUCES] if stream == streams - 1 else plan.axes[axis, AXIS_MULTICAST]
+            if shares:
+                value[2 * time + 2 + stream * (time + 2) + time + 1] /= times
+    return flags
+
+
+@njit(error_model="numpy")
+def pay(plan: LeafPlan, memory: Int, stream: Int, child: Int, flags: Int, is_open: Int, value: FloatArray) -> None:
+    """Charge a memory for the words that the keeper (or unit) inside it asks for."""
+    time, streams = plan.times, plan.indexed.shape[0]
+    own = 2 * time + 2 + stream * (time + 2)
+    words = value[own + time + 1]
+    to = own if is_open else 0
+    wide, narrow = plan.widths[stream, 0], plan.widths[stream, 1]
+    read, write = plan.ports[memory, PORT_READ], plan.ports[memory, PORT_WRITE]
+    if stream < streams - 1:
+        value[to] += words * wide * plan.prices[memory, 0]
+        if read >= 0:
+            value[to + 1 + read] += words * wide * plan.rates[memory, 0]
+        if memory == 0 and plan.traffic_at >= 0:
+            value[to + 1 + plan.traffic_at] += words * wide
+    else:
+        distinct = plan.words[stream]
+        value[to] += words * wide * (plan.prices[memory, 0] + plan.prices[memory, 2])
+        value[time + 1] += distinct * (wide * plan.prices[memory, 0] + (wide - narrow) * plan.prices[memory, 2])
+        if read >= 0:
+            value[to + 1 + read] += words * wide * plan.rates[memory, 0]
+            value[time + 2 + read] += distinct * wide * plan.rates[memory, 0]
+        if write >= 0:
+            value[to + 1 + write] += words * wide * plan.rates[memory, 1]
+            value[time + 2 + write] += distinct * (wide - narrow) * plan.rates[memory, 1]
+        if memory == 0 and plan.traffic_at >= 0:
+            value[to + 1 + plan.traffic_at] += 2 * words * wide
+            value[time + 2 + plan.traffic_at] += distinct * (2 * wide - narrow)
+        if child >= 0:
+            if plan.options[OPTION_ONE]:
+                value[to] += words * wide * plan.prices[child, 1]
+                value[time + 1] += distinct * wide * plan.prices[child, 1]
+                port = plan.ports[child, PORT_WRITE]
+                if port >= 0 and not plan.ports[child, PORT_MANY]:
+                    value[to + 1 + port] += words * wide * plan.rates[child, 1]
+                    value[time + 2 + port] += distinct * wide * plan.rates[child, 1]
+            if flags & ALONE and plan.options[OPTION_CHARGED]:
+                value[time + 1] += distinct * (wide - narrow) * plan.prices[child, 0]
+                port = plan.ports[child, PORT_READ]
+                if port >= 0:
+                    value[time + 2 + port] += distinct * (wide - narrow) * plan.rates[child, 0]
+    value[own + time + 1] = 0.0
+
+
+@njit(error_model="numpy")
+def keep(plan: LeafPlan, memory: Int, stream: Int, tile: IntArray, value: FloatArray) -> None:
+    """Keep a tensor in a memory at a tile: what fills and drains it, still open to loops that share, and what it will ask for."""
+    time, streams = plan.times, plan.indexed.shape[0]
+    own = 2 * time + 2 + stream * (time + 2)
+    words = float(plan.words[stream])
+    for rank in range(tile.shape[0]):
+        if not plan.indexed[stream, rank]:
+            words *= plan.extents[rank] // tile[rank]
+    wide = plan.widths[stream, 0]
+    read, write = plan.ports[memory, PORT_READ], plan.ports[memory, PORT_WRITE]
+    value[own + time + 1] = words
+    if stream < streams - 1:
+        value[own] += words * wide * plan.prices[memory, 1]
+        if write >= 0:
+            value[own + 1 + write] += words * wide * plan.rates[memory, 1]
+        return
+    if plan.options[OPTION_CHARGED]:
+        value[own] += words * wide * plan.prices[memory, 0]
+        if read >= 0:
+            value[own + 1 + read] += words * wide * plan.rates[memory, 0]
+    every = not plan.options[OPTION_ONE]
+    if every:
+        value[own] += words * wide * plan.prices[memory, 1]
+        value[time + 1] += plan.words[stream] * wide * plan.prices[memory, 1]
+    if write >= 0 and (every or plan.ports[memory, PORT_MANY]):
+        value[own + 1 + write] += words * wide * plan.rates[memory, 1]
+        value[time + 2 + write] += plan.words[stream] * wide * plan.rates[memory, 1]
+
+
+@njit(error_model="numpy")
+def block(plan: LeafPlan, outer: IntArray, inner: IntArray, order: Int, shared: FloatArray) -> Int:
+    """Loops in time from a tile to a smaller one, in an order: by how much each tensor's words are divided (0: its ranks do not turn).
+
+    Returns the set of ranks that turn. The order puts innermost the ranks that the most favoured tensors lack.
+    """
+    ranks, streams = outer.shape[0], plan.indexed.shape[0]
+    turning: Int = 0
+    for rank in range(ranks):
+        if outer[rank] != inner[rank]:
+            turning |= 1 << rank
+    for stream in range(streams):
+        shared[stream] = 1.0
+    done: Int = 0
+    closed: Int = 0
+    while done != turning:
+        # the innermost rank that is left: the least by which of the favoured tensors it indexes
+        best, least = -1, 1 << 30
+        for rank in range(ranks):
+            if not (turning >> rank) & 1 or (done >> rank) & 1:
+                continue
+            code = 0
+            for place in range(streams):
+                code = 2 * code + plan.indexed[plan.orders[order, place], rank]
+            if code < least:
+                best, least = rank, code
+        done |= 1 << best
+        for stream in range(streams):
+            if plan.indexed[stream, best]:
+                closed |= 1 << stream
+            elif not (closed >> stream) & 1:
+                shared[stream] *= outer[best] // inner[best]
+    return turning
+
+
+@njit(error_model="numpy")
+def close(plan: LeafPlan, stream: Int, value: FloatArray) -> None:
+    """No loop to come can share a tensor's tile any more: what was open is settled."""
+    time = plan.times
+    own = 2 * time + 2 + stream * (time + 2)
+    for at in range(time + 1):
+        value[at] += value[own + at]
+        value[own + at] = 0.0
+
+
+@njit(error_model="numpy")
+def turn(plan: LeafPlan, turning: Int, shared: FloatArray, open_set: Int, flags: Int, value: FloatArray) -> tuple[Int, Int]:
+    """Put a block's loops around a label. Returns which tensors are still open, and the flags."""
+    time, streams = plan.times, plan.indexed.shape[0]
+    for stream in range(streams):
+        if not (open_set >> stream) & 1:
+            continue
+        own = 2 * time + 2 + stream * (time + 2)
+        if shared[stream] != 1.0:
+            for at in range(time + 2):
+                value[own + at] /= shared[stream]
+        walked = bool(plan.options[OPTION_EVERY_VISIT])
+        for rank in range(plan.extents.shape[0]):
+            walked = walked or ((turning >> rank) & 1 and plan.indexed[stream, rank])
+        if walked:
+            close(plan, stream, value)
+            open_set &= ~(1 << stream)
+    for rank in range(plan.extents.shape[0]):
+        if (turning >> rank) & 1 and not plan.indexed[streams - 1, rank]:
+            flags &= ~COMPLETE
+    return open_set, flags
+
+
+@njit(error_model="numpy")
+def unit_labels(plan: LeafPlan, tile: IntArray, labels: Labels, level: Int) -> Int:
+    """Ways to compute a tile on the unit: spread over the axes before it. Leaves them in the level's scratch; returns how many."""
+    time, streams, ranks = plan.times, plan.indexed.shape[0], plan.extents.shape[0]
+    inner, chosen, trips = np.zeros(ranks, np.int64), np.zeros(MOST_AXES, np.int64), np.zeros(MOST_AXES, np.int64)
+    value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
+    count: Int = NONE
+    for choice in range(spreads(plan, level)):
+        if not spread(plan, level, choice, tile, inner, chosen, trips):
+            continue
+        for part in range(value.shape[0]):
+            value[part] = 0.0
+        points, places = 1, 1
+        for rank in range(ranks):
+            points *= inner[rank]
+        value[0] = plan.energy
+        value[1] = plan.points / points * ((points + plan.lanes - 1) // plan.lanes) * plan.issue
+        flags: Int = ALONE | COMPLETE
+        for rank in range(ranks):
+            if inner[rank] > 1 and not plan.indexed[streams - 1, rank]:
+                flags &= ~COMPLETE
+        for stream in range(streams):
+            value[2 * time + 2 + stream * (time + 2) + time + 1] = plan.points
+        for axis in range(plan.axes.shape[0]):
+            if plan.axes[axis, AXIS_STEP] == level:
+                places *= trips[axis]
+        flags = apply_axes(plan, level, chosen, trips, value, flags)
+        pointer[PTR_INNER], pointer[PTR_TILE], pointer[PTR_KEPT], pointer[PTR_ORDER] = -1, -1, 0, 0
+        pointer[PTR_CHOICE] = choice
+        count = insert(
+            labels.scratch[level], labels.scratch_keys[level], labels.scratch_pointers[level], count, value, key_of(flags, NONE, NOBODY), pointer, time
+        )
+        if count < 0:
+            return -1
+    return count
+
+
+@njit(error_model="numpy")
+def key_of(flags: Int, open_set: Int, child: Int) -> Int:
+    """What must be equal for labels to be compared: flags and the keeper of the result, and which tensors are open."""
+    return flags + 4 * (child + 1) + 256 * open_set
+
+
+@njit(error_model="numpy")
+def fits(plan: LeafPlan, memory: Int, kept: Int, tile: IntArray, wide: Int) -> bool:
+    """Do the tiles of these tensors fit the memory?"""
+    size = plan.ports[memory, PORT_SIZE]
+    if size < 0:
+        return True
+    total: Int = 0
+    streams = plan.indexed.shape[0]
+    for stream in range(streams):
+        if (kept >> stream) & 1:
+            total += tile_bits(plan, stream, tile, wide)
+    return total <= size
+
+
+@njit(error_model="numpy")
+def growable(plan: LeafPlan, memory: Int, kept: Int, outer: IntArray, tile: IntArray) -> Int:
+    """The ranks along which the tile could be larger."""
+    found: Int = 0
+    for rank in range(tile.shape[0]):
+        times = outer[rank] // tile[rank]
+        if times == 1:
+            continue
+        prime = 2
+        while times % prime:
+            prime += 1
+        tile[rank] *= prime
+        if fits(plan, memory, kept, tile, YES):
+            found |= 1 << rank
+        tile[rank] //= prime
+    return found
+
+
+@njit(error_model="numpy")
+def settle(
+    plan: LeafPlan, labels: Labels, level: Int, inner: Int, tile: IntArray, kept: Int, given: Int, value: FloatArray
+) -> tuple[Int, Int, Int]:
+    """A label of the level inside, with a memory's keeps put around it: open tensors, flags, and the keeper of the result.
+
+    given: tensors that the memory holds already, which it serves without being filled here. The flags are -1 if the tiles do not fit.
+    """
+    streams = plan.indexed.shape[0]
+    last = streams - 1
+    memory = level
+    copy(value, labels.values[level + 1, inner])
+    key = labels.keys[level + 1, inner]
+    flags, child, open_set = key % 4, (key // 4) % 64 - 1, key // 256
+    if (kept >> last) & 1 and plan.widths[last, 0] != plan.widths[last, 1]:
+        if not whole(plan, flags, tile) and not fits(plan, memory, kept, tile, YES):
+            return open_set, -1, child
+    for stream in range(streams):
+        if ((kept | given) >> stream) & 1:
+            pay(plan, memory, stream, child, flags, (open_set >> stream) & 1, value)
+    for stream in range(streams):
+        if (kept >> stream) & 1:
+            keep(plan, memory, stream, tile, value)
+            open_set |= 1 << stream
+            if stream == last:
+                child, flags = memory, flags | ALONE | COMPLETE
+    return open_set, flags, child
+
+
+@njit(error_model="numpy")
+def conclude(plan: LeafPlan, given: Int, above: FloatArray, held: Int, open_set: Int, flags: Int, child: Int, value: FloatArray) -> None:
+    """Make a label of level 1 final: what is open is shared with idle loops further out, and the root serves what is pending."""
+    time, streams = plan.times, plan.indexed.shape[0]
+    for stream in range(streams):
+        if (open_set >> stream) & 1:
+            own = 2 * time + 2 + stream * (time + 2)
+            for part in range(time + 2):
+                value[own + part] /= above[stream]
+            close(plan, stream, value)
+        if not (given >> stream) & 1:
+            pay(plan, ROOT, stream, child, flags, NO, value)
+    for part in range(time + 1):
+        value[part] -= value[time + 1 + part]
+        value[time + 1 + part] = 0.0
+    for part in range(2 * time + 2, value.shape[0]):
+        value[part] = 0.0
+    value[2 * time + 2] = held
+
+
+@njit(error_model="numpy")
+def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept: Int, memory: Int) -> bool:
+    """The next tile that divides the one inside the axes and fits; False after the last. A memory that keeps nothing cuts nothing."""
+    ranks = tile.shape[0]
+    if kept == 0:
+        if at[0] >= 0:
+            return False
+        at[0] = 0
+        copy_integers(tile, inside)
+        return True
+    place = 0
+    if at[0] < 0:
+        at[0] = 0
+        place = ranks
+    while True:
+        while place < ranks:
+            at[place] += 1
+            if at[place] < plan.size_count[place]:
+                break
+            at[place] = 0
+            place += 1
+            if place == ranks:
+                return False
+        good = True
+        for rank in range(ranks):
+            tile[rank] = plan.sizes[rank, at[rank]]
+            good = good and inside[rank] % tile[rank] == 0
+        if good and fits(plan, memory, kept, tile, NO):
+            return True
+        if good:
+            at[0] = plan.size_count[0] - 1  # larger tiles along this rank do not fit either
+        place = 0
+
+
+@njit(error_model="numpy")
+def gather(plan: LeafPlan, labels: Labels, level: Int, number: Int, allowed: Int, roomy: Int, wanted: IntArray, count: Int) -> Int:
+    """Note the tiles inside one whose labels are not known yet; each once. Returns how many are wanted now."""
+    ranks = plan.extents.shape[0]
+    outer, tile = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
+    inside, at = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
+    chosen, trips = np.zeros(MOST_AXES, np.int64), np.zeros(MOST_AXES, np.int64)
+    tile_of(plan, number, outer)
+    for choice in range(spreads(plan, level)):
+        if not spread(plan, level, choice, outer, inside, chosen, trips):
+            continue
+        for row in range(plan.subset_count[level]):
+            kept = plan.subsets[level, row]
+            if kept & ~allowed:
+                continue
+            at[0] = -1
+            for rank in range(1, ranks):
+                at[rank] = 0
+            while advance(plan, inside, at, tile, kept, level):
+                if kept and roomy and plan.options[OPTION_EVERY_VISIT] and growable(plan, level, kept, inside, tile):
+                    continue
+                inner = index_of(plan, tile)
+                if labels.first[level + 1, inner] == UNKNOWN:
+                    labels.first[level + 1, inner] = WANTED
+                    wanted[count] = inner
+                    count += 1
+    return count
+
+
+@njit(error_model="numpy")
+def fill(
+    plan: LeafPlan, labels: Labels, level: Int, number: Int, given: Int, allowed: Int, above: FloatArray, roomy: Int, single: Int
+) -> Int:
+    """Work out the labels of a level for a tile from those of the level inside. Returns how many, -1 if out of room. See `complete`."""
+    time, streams, ranks = plan.times, plan.indexed.shape[0], plan.extents.shape[0]
+    last, units = streams - 1, plan.ports.shape[0]
+    outer, tile = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
+    tile_of(plan, number, outer)
+    count: Int = NONE
+    if level == units:
+        count = unit_labels(plan, outer, labels, level)
+        if level == 1:
+            for row in range(count):
+                conclude(plan, NONE, above, NONE, NONE, labels.scratch_keys[1, row] % 4, NOBODY, labels.scratch[1, row])
+            return count
+        return store(labels, level, number, count)
+    inside, at = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
+    chosen, trips = np.zeros(MOST_AXES, np.int64), np.zeros(MOST_AXES, np.int64)
+    shared, known = np.zeros(streams), np.zeros((plan.orders.shape[0], streams))
+    value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
+    every_visit = plan.options[OPTION_EVERY_VISIT]
+    for choice in range(spreads(plan, level)):
+        if not spread(plan, level, choice, outer, inside, chosen, trips):
+            continue
+        for row in range(plan.subset_count[level]):
+            kept = plan.subsets[level, row]
+            if kept & ~allowed:
+                continue
+            at[0] = -1
+            for rank in range(1, ranks):
+                at[rank] = 0
+            while advance(plan, inside, at, tile, kept, level):
+                more = growable(plan, level, kept, inside, tile) if kept and roomy else 0
+                if more and every_visit:
+                    continue
+                inner_number = index_of(plan, tile)
+                first, found = labels.first[level + 1, inner_number], labels.counts[level + 1, inner_number]
+                orders = NONE
+                for order in range(plan.orders.shape[0]):
+                    turning = block(plan, inside, tile, order, shared)
+                    if same_as_before(known, orders, shared):
+                        continue
+                    orders += 1
+                    for inner in range(first, first + found):
+                        if more and not worth_small(plan, more, labels.keys[level + 1, inner] // 256):
+                            continue
+                        open_set, flags, child = settle(plan, labels, level, inner, tile, kept, given, value)
+                        if flags < 0:
+                            continue
+                        held: Int = NONE
+                        if level == 1:
+                            for stream in range(streams):
+                                if (kept >> stream) & 1:
+                                    wide = NO if stream != last or whole(plan, labels.keys[2, inner] % 4, tile) else YES
+                                    held += tile_bits(plan, stream, tile, wide)
+                        open_set, flags = turn(plan, turning, shared, open_set, flags, value)
+                        flags = apply_axes(plan, level, chosen, trips, value, flags)
+                        key = key_of(flags, open_set, child)
+                        if level == 1:
+                            conclude(plan, given, above, held, open_set, flags, child, value)
+                            if single:
+                                for part in range(2, 1 + time):
+                                    if part - 1 != plan.traffic_at:
+                                        value[1] = max(value[1], value[part])
+                                        value[part] = 0.0
+                            key = NONE
+                        pointer[PTR_INNER], pointer[PTR_TILE], pointer[PTR_KEPT] = inner, inner_number, kept
+                        pointer[PTR_ORDER], pointer[PTR_CHOICE] = order, choice
+                        count = insert(
+                            labels.scratch[level], labels.scratch_keys[level], labels.scratch_pointers[level], count, value, key, pointer, time
+                        )
+                        if count < 0:
+                            return -1
+    return count if level == 1 else store(labels, level, number, count)
+
+
+@njit(error_model="numpy")
+def complete(
+    plan: LeafPlan, labels: Labels, number: Int, given: Int, allowed: Int, above: FloatArray, roomy: Int, single: Int, wanted: IntArray
+) -> Int:
+    """All good ways to run an Einsum below a tile, left in the scratch of level 1. Returns how many, -1 if out of room.
+
+    Labels of level k are ways to complete the Einsum below memory k - 1. Those of level 1 are final: energy, times (the busiest alone
+    if `single`), and in place of what is open the bits that memory 1 holds. For these, `given` are tensors that memory 1 holds already
+    and `allowed` those that it may keep; `above` says by how much idle loops further out divide what is open; only tiles that could not
+    be larger count if `roomy`. wanted: int64[levels, tiles] for notes.
+    """
+    units = plan.ports.shape[0]
+    size = np.zeros(units + 2, np.int64)
+    wanted[1, 0], size[1] = number, 1
+    for level in range(OUTERMOST, units):
+        for row in range(size[level]):
+            size[level + 1] = gather(
+                plan, labels, level, wanted[level, row], allowed if level == 1 else ALL, YES if level > 1 else roomy, wanted[level + 1], size[level + 1]
+            )
+    for level in range(units, 1, -1):
+        for row in range(size[level]):
+            if fill(plan, labels, level, wanted[level, row], NONE, ALL, above, YES, NO) < 0:
+                return -1
+    return fill(plan, labels, OUTERMOST, number, given, allowed, above, roomy, single)
+
+
+@njit(error_model="numpy")
+def whole(plan: LeafPlan, flags: Int, tile: IntArray) -> bool:
+    """Does a keep of the result at a tile only ever receive complete words? flags: of the label inside."""
+    last = plan.indexed.shape[0] - 1
+    if not flags & COMPLETE:
+        return False
+    for rank in range(tile.shape[0]):
+        if not plan.indexed[last, rank] and tile[rank] != plan.extents[rank]:
+            return False
+    return True
+
+
+@njit(error_model="numpy")
+def worth_small(plan: LeafPlan, more: Int, open_inside: Int) -> bool:
+    """May a tile that could be larger along some ranks be worth it? Only if each of these ranks would end the sharing of a tile inside."""
+    for rank in range(plan.extents.shape[0]):
+        if not (more >> rank) & 1:
+            continue
+        held = False
+        for stream in range(plan.indexed.shape[0]):
+            held = held or ((open_inside >> stream) & 1 and plan.indexed[stream, rank])
+        if not held:
+            return False
+    return True
+
+
+@njit(error_model="numpy")
+def store(labels: Labels, level: Int, number: Int, count: Int) -> Int:
+    """Move a level's scratch to its pool. Returns how many labels that were, -1 if there is no room."""
+    first = labels.used[level]
+    if count < 0 or first + count > labels.values.shape[1]:
+        return -1
+    for at in range(count):
+        copy(labels.values[level, first + at], labels.scratch[level, at])
+        copy_integers(labels.pointers[level, first + at], labels.scratch_pointers[level, at])
+        labels.keys[level, first + at] = labels.scratch_keys[level, at]
+    labels.used[level] = first + count
+    labels.first[level, number], labels.counts[level, number] = first, count
+    return count

@@ -1,0 +1,157 @@
+"""All good ways to run one Einsum below a given tile, and the loops and keeps that each of them stands for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from accelsim.mapper import kernels_levels as kernels
+from accelsim.mapper.leaf_plan import (
+    OPTION_EVERY_VISIT,
+    PORT_SIZE,
+    PTR_CHOICE,
+    PTR_INNER,
+    PTR_KEPT,
+    PTR_ORDER,
+    PTR_TILE,
+    FloatArray,
+    IntArray,
+    Labels,
+    LeafPlan,
+    Names,
+)
+from accelsim.mapping.tree import For, Held, Keep, Loop, Spatial
+
+_POOL, _SCRATCH = 1 << 12, 1 << 10
+_MOST = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """Ways to complete an Einsum: rows float64[n, 2 + times] (picojoules, ticks by resource, pieces held in memory 1), and pointers."""
+
+    rows: FloatArray
+    pointers: IntArray
+
+
+class LeafSearch:
+    """One plan with the labels worked out so far. Fronts are remembered."""
+
+    def __init__(self, plan: LeafPlan, names: Names) -> None:
+        self.plan, self.names = plan, names
+        self.tiles = int(np.prod(plan.size_count))
+        self.whole = self.tiles - 1
+        self._most = {"pool": _POOL, "scratch": _SCRATCH}
+        self._known: dict[tuple[int, int, int, tuple[float, ...], bool, bool, int], Front] = {}
+        self.plan = plan
+        self.labels = self._empty()
+        self._wanted = np.empty((plan.ports.shape[0] + 2, self.tiles), np.int64)
+
+    def _empty(self) -> Labels:
+        plan = self.plan
+        levels, streams = plan.ports.shape[0] + 1, plan.indexed.shape[0]
+        width = 2 * (plan.times + 1) + streams * (plan.times + 2)
+        pool, scratch = self._most["pool"], self._most["scratch"]
+        return Labels(
+            np.empty((levels, pool, width)), np.empty((levels, pool), np.int64), np.empty((levels, pool, 5), np.int64),
+            np.zeros(levels, np.int64), np.full((levels, self.tiles), -1, np.int64), np.zeros((levels, self.tiles), np.int64),
+            np.empty((levels, scratch, width)), np.empty((levels, scratch), np.int64), np.empty((levels, scratch, 5), np.int64),
+        )  # fmt: skip
+
+    def number(self, tile: tuple[int, ...]) -> int:
+        """The number of a tile in the lattice."""
+        found = 0
+        for rank, size in enumerate(tile):
+            found += int(np.searchsorted(self.plan.sizes[rank, : self.plan.size_count[rank]], size)) * int(self.plan.strides[rank])
+        return found
+
+    def front(
+        self, number: int, given: int, allowed: int, budget: int, above: tuple[float, ...] | None = None, roomy: bool = True, single: bool = False
+    ) -> Front:  # fmt: skip
+        """The front of an Einsum below a tile; see `kernels_levels.finish`. budget: pieces that memory 1 has left (-1: unlimited)."""
+        key = (number, given, allowed, above or (), roomy, single, budget)
+        if key not in self._known:
+            self._known[key] = self._front(number, given, allowed, budget, above, roomy, single)
+        return self._known[key]
+
+    def _front(
+        self, number: int, given: int, allowed: int, budget: int, above: tuple[float, ...] | None, roomy: bool, single: bool
+    ) -> Front:
+        plan = self.plan
+        streams = plan.indexed.shape[0]
+        if plan.ports.shape[0] > 1 and budget != plan.ports[1, PORT_SIZE]:
+            ports = plan.ports.copy()
+            ports[1, PORT_SIZE] = budget
+            plan = plan._replace(ports=ports)
+        outside = np.ones(streams) if above is None else np.array(above)
+        while True:
+            count = kernels.complete(plan, self.labels, number, given, allowed, outside, int(roomy), int(single), self._wanted)
+            if count >= 0:
+                values = self.labels.scratch[1, :count]
+                rows = np.concatenate([values[:, : plan.times + 1], values[:, 2 * plan.times + 2 : 2 * plan.times + 3]], axis=1)
+                return Front(rows, self.labels.scratch_pointers[1, :count].copy())
+            if self._most["pool"] >= _MOST:
+                raise MemoryError
+            for name in self._most:
+                self._most[name] *= 2 if name != "pool" else 4
+            self.labels = self._empty()
+            self._known.clear()
+
+    def loops(self, number: int, given: int, pointer: IntArray) -> tuple[Loop, ...]:
+        """The loops and keeps, from outside in, of one row of a front."""
+        nodes: list[Loop] = []
+        outer = self._tile(number)
+        level, levels = 1, self.plan.ports.shape[0]
+        while True:
+            inner = self._spread(level, int(pointer[PTR_CHOICE]), outer, nodes)
+            if level == levels:
+                return tuple(nodes)
+            tile = self._tile(int(pointer[PTR_TILE]))
+            self._block(level, inner, tile, int(pointer[PTR_ORDER]), int(pointer[PTR_KEPT]), nodes)
+            outer = tile
+            level += 1
+            pointer = self.labels.pointers[level, int(pointer[PTR_INNER])]
+
+    def _tile(self, number: int) -> list[int]:
+        plan = self.plan
+        return [int(plan.sizes[rank, number // int(plan.strides[rank]) % int(plan.size_count[rank])]) for rank in range(len(plan.extents))]
+
+    def _spread(self, level: int, choice: int, tile: list[int], nodes: list[Loop]) -> list[int]:
+        plan, inner = self.plan, list(tile)
+        for axis in range(plan.axes.shape[0]):
+            if plan.axes[axis, 0] != level:
+                continue
+            options = int(plan.spread_count[axis]) + 1
+            choice, chosen = divmod(choice, options)
+            if chosen < options - 1:
+                rank = int(plan.spread_rank[axis, chosen])
+                inner[rank] //= int(plan.spread_trips[axis, chosen])
+                nodes.append(Spatial(self.names.axes[axis], self.names.ranks[rank], inner[rank]))
+        return inner
+
+    def _block(self, level: int, outer: list[int], inner: list[int], order: int, kept: int, nodes: list[Loop]) -> None:
+        plan, names = self.plan, self.names
+        favoured = [int(stream) for stream in plan.orders[order]]
+        turning = [rank for rank in range(len(outer)) if outer[rank] != inner[rank]]
+        # innermost first: ranks that the most favoured tensors lack
+        turning.sort(key=lambda rank: ([int(plan.indexed[stream, rank]) for stream in favoured], rank))
+        streams = [stream for stream in range(plan.indexed.shape[0]) if kept >> stream & 1]
+        raised = bool(plan.options[OPTION_EVERY_VISIT])
+        inside: list[Loop] = []
+        waiting = list(streams)
+        for rank in turning:
+            closed = [stream for stream in waiting if plan.indexed[stream, rank]] if raised else []
+            if closed:
+                inside.insert(0, Keep(names.memories[level], tuple(Held(names.tensors[stream]) for stream in closed)))
+                waiting = [stream for stream in waiting if stream not in closed]
+            inside.insert(0, For(names.ranks[rank], inner[rank]))
+        if waiting:
+            keep = Keep(names.memories[level], tuple(Held(names.tensors[stream]) for stream in waiting))
+            if raised:
+                inside.insert(0, keep)
+            else:
+                inside.append(keep)
+        nodes.extend(inside)
+
+

@@ -1,0 +1,196 @@
+"""One Einsum on one unit, lowered to the arrays of `kernels_levels`: its ranks, tensors, the memories on its way, and their prices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import permutations
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.hardware.architecture import Array, Axis, Memory
+from accelsim.mapper.tiles import divisors
+from accelsim.model.evaluation import Evaluator
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+Int = int | np.int64  # an integer of a kernel
+
+AXIS_STEP, AXIS_SIZE, AXIS_MULTICAST, AXIS_REDUCES = range(4)
+PORT_READ, PORT_WRITE, PORT_SIZE, PORT_MANY = range(4)
+OPTION_ONE, OPTION_CHARGED, OPTION_EVERY_VISIT = range(3)
+PTR_INNER, PTR_TILE, PTR_KEPT, PTR_ORDER, PTR_CHOICE = range(5)
+
+
+class LeafPlan(NamedTuple):
+    """Columns of the tables are named in this module; memories are those on the way to the unit, the root first.
+
+    sizes: int64[ranks, most], tile sizes of each rank (`size_count` of them, rising); a tile has the number sum of place x `strides`.
+    indexed: int64[tensors, ranks], the result last; words: their sizes; widths: int64[tensors, 2], partial and final (pieces of a bit).
+    axes: int64[axes, 4]; the step of an axis is the level that it leads to. spread_rank, spread_trips: ways to spread over each.
+    ports: int64[memories, 4], resources of the two ports (-1: unlimited), size (-1), several copies; rates in ticks and prices in
+    picojoules per piece. subsets: what each memory may keep, as sets of tensors. orders: int64[orders, tensors]. Resource 0 is the unit;
+    `traffic_at` is one that counts pieces moved at the root (-1: none). energy: of all operations; issue: ticks; points: of the Einsum.
+    """
+
+    extents: IntArray
+    sizes: IntArray
+    size_count: IntArray
+    strides: IntArray
+    indexed: IntArray
+    words: IntArray
+    widths: IntArray
+    axes: IntArray
+    spread_count: IntArray
+    spread_rank: IntArray
+    spread_trips: IntArray
+    ports: IntArray
+    rates: FloatArray
+    prices: FloatArray
+    subsets: IntArray
+    subset_count: IntArray
+    orders: IntArray
+    options: IntArray
+    times: int
+    traffic_at: int
+    energy: float
+    issue: int
+    lanes: int
+    points: float
+
+
+class Labels(NamedTuple):
+    """Pools of labels by level, and where those of each tile are (first: -1 before they are worked out); scratch for one tile a level."""
+
+    values: FloatArray
+    keys: IntArray
+    pointers: IntArray
+    used: IntArray
+    first: IntArray
+    counts: IntArray
+    scratch: FloatArray
+    scratch_keys: IntArray
+    scratch_pointers: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What the numbers of a plan stand for."""
+
+    einsum: str
+    unit: str
+    ranks: tuple[str, ...]
+    tensors: tuple[str, ...]
+    memories: tuple[str, ...]
+    axes: tuple[str, ...]
+
+
+class Unsupported(Exception):
+    """An Einsum or a machine that the exact search has no form for; the reason in words."""
+
+
+MOST_TENSORS, MOST_LEVELS, MOST_TILES = 4, 6, 60_000
+_ABSENT, _PLAIN = 0, 1
+
+
+def way(evaluator: Evaluator, unit: str) -> tuple[list[Memory], list[tuple[Axis, int]]]:
+    """Memories from the root to a unit, and axes with the level that they lead to."""
+    memories: list[Memory] = []
+    axes: list[tuple[Axis, int]] = []
+    for node in evaluator.architecture.paths[unit]:
+        if isinstance(node, Memory):
+            memories.append(node)
+        elif isinstance(node, Array):
+            axes.extend((axis, len(memories)) for axis in node.axes)
+    return memories, axes
+
+
+def lower(evaluator: Evaluator, einsum: str, unit: str, resources: dict[tuple[str, str], int], allowed: dict[str, list[int]]) -> tuple[LeafPlan, Names]:
+    """The plan of one Einsum on one unit.
+
+    resources: numbers of (unit, 'compute') and of (memory, 'read' | 'write'), shared by all plans of a search. allowed: for each memory,
+    the sets of tensors that it may keep. Raises Unsupported.
+    """
+    facts = evaluator.program.facts[einsum]
+    cascade, machine = evaluator.cascade, evaluator.architecture
+    if facts.einsum.condition is not None:
+        raise Unsupported(f"{einsum} has a condition")
+    for stream in facts.streams:
+        if stream.groups or stream.weight != 1 or any(role[0] not in (_ABSENT, _PLAIN) for role in stream.roles):
+            raise Unsupported(f"{einsum} indexes {stream.tensor} by more than bare ranks")
+        if cascade.tensors[stream.tensor].iterative is not None:
+            raise Unsupported(f"{stream.tensor} is a recurrence")
+    tensors = tuple(stream.tensor for stream in facts.streams)
+    if len(set(tensors)) < len(tensors) or len(tensors) > MOST_TENSORS:
+        raise Unsupported(f"{einsum} touches a tensor in two ways, or more than {MOST_TENSORS} tensors")
+    memories, axes = way(evaluator, unit)
+    if len(memories) > MOST_LEVELS:
+        raise Unsupported(f"{unit} lies below {len(memories)} memories")
+    extents = facts.extents
+    sizes = [divisors(extent) for extent in extents]
+    if prod(map(len, sizes)) > MOST_TILES:
+        raise Unsupported(f"{einsum} has more than {MOST_TILES} dividing tiles")
+    strides = [prod(map(len, sizes[:at])) for at in range(len(sizes))]
+    indexed = np.array([[role[0] != _ABSENT for role in stream.roles] for stream in facts.streams], np.int64).reshape(len(tensors), -1)
+    spreading = [[(rank, times) for rank, each in enumerate(sizes) for times in each if 1 < times <= axis.size] for axis, _ in axes]
+    subsets = [allowed[memory.name] for memory in memories]
+    widths = evaluator.widths
+    reduce = facts.einsum.reduce
+    ports, rates, prices = [], [], []
+    for memory in memories:
+        port = evaluator.clock.ports.get(memory.name)
+        shared = port is not None and port.shared
+        read = -1 if port is None or port.read is None else resources[memory.name, "read"]
+        write = -1 if port is None or port.write is None else resources[memory.name, "read" if shared else "write"]
+        size = -1 if memory.size_bits is None else memory.size_bits * evaluator.clock.pieces
+        ports.append((read, write, size, int(machine.copies(memory.name) > 1)))
+        rates.append((0 if port is None else port.read or 0, 0 if port is None else (port.read if shared else port.write) or 0))
+        tables = (evaluator.prices.read, evaluator.prices.write, evaluator.prices.update)
+        prices.append([0.0 if (price := table[memory.name]) is None else price.value for table in tables])
+    points = prod(extents)
+    energy = 0.0
+    for primitive, times in evaluator.program.cover(einsum, unit).items():
+        price = evaluator.prices.operation[unit, primitive]
+        energy += 0.0 if price is None else points * float(times) * price.value
+    most = max(map(len, subsets))
+    counting = evaluator.counting
+    plan = LeafPlan(
+        np.array(extents, np.int64),
+        _table(sizes),
+        np.array([len(each) for each in sizes], np.int64),
+        np.array(strides, np.int64),
+        indexed,
+        np.array([prod(extent for extent, has in zip(extents, row, strict=True) if has) for row in indexed], np.int64),
+        np.array(
+            [
+                (widths.partial[stream.tensor], widths.final[stream.tensor]) if stream.output else (widths.read[einsum, stream.tensor],) * 2
+                for stream in facts.streams
+            ],
+            np.int64,
+        ),
+        np.array([(step, axis.size, int(axis.multicast), int(reduce in axis.reduces)) for axis, step in axes], np.int64).reshape(-1, 4),
+        np.array([len(each) for each in spreading], np.int64),
+        _table([[rank for rank, _ in each] for each in spreading]),
+        _table([[times for _, times in each] for each in spreading]),
+        np.array(ports, np.int64),
+        np.array(rates, np.float64),
+        np.array(prices, np.float64),
+        np.array([list(each) + [0] * (most - len(each)) for each in subsets], np.int64),
+        np.array([len(each) for each in subsets], np.int64),
+        np.array(list(permutations(range(len(tensors)))), np.int64),
+        np.array([counting.returned_partials == "one", counting.drains == "charged", counting.refill == "every_visit"], np.int64),
+        max(resources.values()) + 1,
+        resources.get((machine.root.name, "traffic"), -1),
+        energy,
+        evaluator.issue_ticks(einsum, unit),
+        machine.units[unit].lanes,
+        float(points),
+    )
+    return plan, Names(einsum, unit, facts.ranks, tensors, tuple(memory.name for memory in memories), tuple(axis.name for axis, _ in axes))
+
+
+def _table(rows: list[tuple[int, ...]] | list[list[int]]) -> IntArray:
+    most = max((len(row) for row in rows), default=0)
+    return np.array([[*row, *[0] * (max(1, most) - len(row))] for row in rows], np.int64).reshape(len(rows), max(1, most))
