@@ -18,6 +18,7 @@ import numpy as np
 from accelsim.kernel_cache import njit
 from accelsim.mapper.leaf_plan import (
     AXIS_MULTICAST,
+    AXIS_LATENCY,
     AXIS_REDUCES,
     AXIS_SIZE,
     AXIS_STEP,
@@ -187,8 +188,10 @@ def apply_axes(plan: LeafPlan, step: Int, ranks: IntArray, trips: IntArray, valu
             continue
         rank, times = ranks[axis], trips[axis]
         reduced = not plan.indexed[streams - 1, rank]
+        if reduced:
+            value[1 + plan.latency_at] += plan.axes[axis, AXIS_LATENCY]
         for at in range(time):
-            if at == plan.traffic_at:
+            if at == plan.traffic_at or at == plan.latency_at:
                 continue
             value[1 + at] /= times
             if not reduced:
@@ -367,6 +370,7 @@ def unit_labels(plan: LeafPlan, tile: IntArray, labels: Labels, level: Int) -> I
         for rank in range(ranks):
             points *= inner[rank]
         value[0] = plan.energy
+        value[1 + plan.latency_at] = plan.depth
         value[1] = plan.points / points * ((points + plan.lanes - 1) // plan.lanes) * plan.issue
         flags: Int = ALONE | COMPLETE
         for rank in range(ranks):
@@ -601,9 +605,11 @@ def fill(
                             conclude(plan, given, above, held, open_set, flags, child, value)
                             if single:
                                 for part in range(2, 1 + time):
-                                    if part - 1 != plan.traffic_at:
+                                    if part - 1 != plan.traffic_at and part - 1 != plan.latency_at:
                                         value[1] = max(value[1], value[part])
                                         value[part] = 0.0
+                            if (given >> last) & 1 and not whole(plan, labels.keys[2, inner] % 4, tile):
+                                value[2 * time + 3] = 1.0
                             key = NONE
                         pointer[PTR_INNER], pointer[PTR_TILE], pointer[PTR_KEPT] = inner, inner_number, kept
                         pointer[PTR_ORDER], pointer[PTR_CHOICE] = order, choice

@@ -29,7 +29,10 @@ _MOST = 1 << 22
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """Ways to complete an Einsum: rows float64[n, 2 + times] (picojoules, ticks by resource, pieces held in memory 1), and pointers."""
+    """Ways to complete an Einsum: rows float64[n, 3 + times], and pointers.
+
+    A row is picojoules, ticks by resource, pieces held in memory 1, and 1 where a result that memory 1 holds already gets partial sums.
+    """
 
     rows: FloatArray
     pointers: IntArray
@@ -89,26 +92,33 @@ class LeafSearch:
             count = kernels.complete(plan, self.labels, number, given, allowed, outside, int(roomy), int(single), self._wanted)
             if count >= 0:
                 values = self.labels.scratch[1, :count]
-                rows = np.concatenate([values[:, : plan.times + 1], values[:, 2 * plan.times + 2 : 2 * plan.times + 3]], axis=1)
+                rows = np.concatenate([values[:, : plan.times + 1], values[:, 2 * plan.times + 2 : 2 * plan.times + 4]], axis=1)
                 return Front(rows, self.labels.scratch_pointers[1, :count].copy())
-            if self._most["pool"] >= _MOST:
-                raise MemoryError
-            for name in self._most:
-                self._most[name] *= 2 if name != "pool" else 4
-            self.labels = self._empty()
-            self._known.clear()
+            self._grow()
 
-    def loops(self, number: int, given: int, pointer: IntArray) -> tuple[Loop, ...]:
-        """The loops and keeps, from outside in, of one row of a front."""
+    def _grow(self) -> None:
+        """Make room for more labels; those that are known stay where they are."""
+        if self._most["pool"] >= _MOST:
+            raise MemoryError
+        old, pool = self.labels, self._most["pool"]
+        self._most = {"pool": 4 * pool, "scratch": 2 * self._most["scratch"]}
+        new = self._empty()
+        new.values[:, :pool], new.keys[:, :pool], new.pointers[:, :pool] = old.values, old.keys, old.pointers
+        new.used[:], new.counts[:] = old.used, old.counts
+        new.first[:] = np.maximum(old.first, -1)  # what was wanted is not known
+        self.labels = new
+
+    def loops(self, number: int, pointer: IntArray, names: Names) -> tuple[Loop, ...]:
+        """The loops and keeps, from outside in, of one row of a front, in the names of an Einsum that has this plan."""
         nodes: list[Loop] = []
         outer = self._tile(number)
         level, levels = 1, self.plan.ports.shape[0]
         while True:
-            inner = self._spread(level, int(pointer[PTR_CHOICE]), outer, nodes)
+            inner = self._spread(level, int(pointer[PTR_CHOICE]), outer, nodes, names)
             if level == levels:
                 return tuple(nodes)
             tile = self._tile(int(pointer[PTR_TILE]))
-            self._block(level, inner, tile, int(pointer[PTR_ORDER]), int(pointer[PTR_KEPT]), nodes)
+            self._block(level, inner, tile, int(pointer[PTR_ORDER]), int(pointer[PTR_KEPT]), nodes, names)
             outer = tile
             level += 1
             pointer = self.labels.pointers[level, int(pointer[PTR_INNER])]
@@ -117,7 +127,7 @@ class LeafSearch:
         plan = self.plan
         return [int(plan.sizes[rank, number // int(plan.strides[rank]) % int(plan.size_count[rank])]) for rank in range(len(plan.extents))]
 
-    def _spread(self, level: int, choice: int, tile: list[int], nodes: list[Loop]) -> list[int]:
+    def _spread(self, level: int, choice: int, tile: list[int], nodes: list[Loop], names: Names) -> list[int]:
         plan, inner = self.plan, list(tile)
         for axis in range(plan.axes.shape[0]):
             if plan.axes[axis, 0] != level:
@@ -127,11 +137,11 @@ class LeafSearch:
             if chosen < options - 1:
                 rank = int(plan.spread_rank[axis, chosen])
                 inner[rank] //= int(plan.spread_trips[axis, chosen])
-                nodes.append(Spatial(self.names.axes[axis], self.names.ranks[rank], inner[rank]))
+                nodes.append(Spatial(names.axes[axis], names.ranks[rank], inner[rank]))
         return inner
 
-    def _block(self, level: int, outer: list[int], inner: list[int], order: int, kept: int, nodes: list[Loop]) -> None:
-        plan, names = self.plan, self.names
+    def _block(self, level: int, outer: list[int], inner: list[int], order: int, kept: int, nodes: list[Loop], names: Names) -> None:
+        plan = self.plan
         favoured = [int(stream) for stream in plan.orders[order]]
         turning = [rank for rank in range(len(outer)) if outer[rank] != inner[rank]]
         # innermost first: ranks that the most favoured tensors lack

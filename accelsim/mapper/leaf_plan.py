@@ -18,7 +18,7 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 Int = int | np.int64  # an integer of a kernel
 
-AXIS_STEP, AXIS_SIZE, AXIS_MULTICAST, AXIS_REDUCES = range(4)
+AXIS_STEP, AXIS_SIZE, AXIS_MULTICAST, AXIS_REDUCES, AXIS_LATENCY = range(5)
 PORT_READ, PORT_WRITE, PORT_SIZE, PORT_MANY = range(4)
 OPTION_ONE, OPTION_CHARGED, OPTION_EVERY_VISIT = range(3)
 PTR_INNER, PTR_TILE, PTR_KEPT, PTR_ORDER, PTR_CHOICE = range(5)
@@ -29,10 +29,10 @@ class LeafPlan(NamedTuple):
 
     sizes: int64[ranks, most], tile sizes of each rank (`size_count` of them, rising); a tile has the number sum of place x `strides`.
     indexed: int64[tensors, ranks], the result last; words: their sizes; widths: int64[tensors, 2], partial and final (pieces of a bit).
-    axes: int64[axes, 4]; the step of an axis is the level that it leads to. spread_rank, spread_trips: ways to spread over each.
+    axes: int64[axes, 5]; the step of an axis is the level that it leads to. spread_rank, spread_trips: ways to spread over each.
     ports: int64[memories, 4], resources of the two ports (-1: unlimited), size (-1), several copies; rates in ticks and prices in
     picojoules per piece. subsets: what each memory may keep, as sets of tensors. orders: int64[orders, tensors]. Resource 0 is the unit;
-    `traffic_at` is one that counts pieces moved at the root (-1: none). energy: of all operations; issue: ticks; points: of the Einsum.
+    `traffic_at` counts pieces moved at the root, `latency_at` ticks from a visit's last issue to its result, `depth` those of the unit. energy: of all operations; issue: ticks; points: of the Einsum.
     """
 
     extents: IntArray
@@ -55,6 +55,8 @@ class LeafPlan(NamedTuple):
     options: IntArray
     times: int
     traffic_at: int
+    latency_at: int
+    depth: int
     energy: float
     issue: int
     lanes: int
@@ -107,10 +109,21 @@ def way(evaluator: Evaluator, unit: str) -> tuple[list[Memory], list[tuple[Axis,
     return memories, axes
 
 
-def lower(evaluator: Evaluator, einsum: str, unit: str, resources: dict[tuple[str, str], int], allowed: dict[str, list[int]]) -> tuple[LeafPlan, Names]:
+def resources(evaluator: Evaluator) -> dict[tuple[str, str], int]:
+    """Numbers of what takes time: the unit, the ports of memories whose bandwidth is limited; then traffic at the root and latency."""
+    found = {("", "unit"): 0}
+    for name, port in evaluator.clock.ports.items():
+        if port.read is not None:
+            found[name, "read"] = len(found)
+        if not port.shared and port.write is not None:
+            found[name, "write"] = len(found)
+    return found | {("", "traffic"): len(found), ("", "latency"): len(found) + 1}
+
+
+def lower(evaluator: Evaluator, einsum: str, unit: str, numbers: dict[tuple[str, str], int], allowed: dict[str, list[int]]) -> tuple[LeafPlan, Names]:
     """The plan of one Einsum on one unit.
 
-    resources: numbers of (unit, 'compute') and of (memory, 'read' | 'write'), shared by all plans of a search. allowed: for each memory,
+    numbers: of `resources`. allowed: for each memory,
     the sets of tensors that it may keep. Raises Unsupported.
     """
     facts = evaluator.program.facts[einsum]
@@ -136,14 +149,14 @@ def lower(evaluator: Evaluator, einsum: str, unit: str, resources: dict[tuple[st
     indexed = np.array([[role[0] != _ABSENT for role in stream.roles] for stream in facts.streams], np.int64).reshape(len(tensors), -1)
     spreading = [[(rank, times) for rank, each in enumerate(sizes) for times in each if 1 < times <= axis.size] for axis, _ in axes]
     subsets = [allowed[memory.name] for memory in memories]
-    widths = evaluator.widths
+    widths, per_cycle = evaluator.widths, evaluator.clock.per_cycle
     reduce = facts.einsum.reduce
     ports, rates, prices = [], [], []
     for memory in memories:
         port = evaluator.clock.ports.get(memory.name)
         shared = port is not None and port.shared
-        read = -1 if port is None or port.read is None else resources[memory.name, "read"]
-        write = -1 if port is None or port.write is None else resources[memory.name, "read" if shared else "write"]
+        read = -1 if port is None or port.read is None else numbers[memory.name, "read"]
+        write = -1 if port is None or (port.read if shared else port.write) is None else numbers[memory.name, "read" if shared else "write"]
         size = -1 if memory.size_bits is None else memory.size_bits * evaluator.clock.pieces
         ports.append((read, write, size, int(machine.copies(memory.name) > 1)))
         rates.append((0 if port is None else port.read or 0, 0 if port is None else (port.read if shared else port.write) or 0))
@@ -170,7 +183,7 @@ def lower(evaluator: Evaluator, einsum: str, unit: str, resources: dict[tuple[st
             ],
             np.int64,
         ),
-        np.array([(step, axis.size, int(axis.multicast), int(reduce in axis.reduces)) for axis, step in axes], np.int64).reshape(-1, 4),
+        np.array([(step, axis.size, int(axis.multicast), int(reduce in axis.reduces), axis.reduction_latency.get(reduce, 0) * per_cycle) for axis, step in axes], np.int64).reshape(-1, 5),
         np.array([len(each) for each in spreading], np.int64),
         _table([[rank for rank, _ in each] for each in spreading]),
         _table([[times for _, times in each] for each in spreading]),
@@ -181,8 +194,10 @@ def lower(evaluator: Evaluator, einsum: str, unit: str, resources: dict[tuple[st
         np.array([len(each) for each in subsets], np.int64),
         np.array(list(permutations(range(len(tensors)))), np.int64),
         np.array([counting.returned_partials == "one", counting.drains == "charged", counting.refill == "every_visit"], np.int64),
-        max(resources.values()) + 1,
-        resources.get((machine.root.name, "traffic"), -1),
+        max(numbers.values()) + 1,
+        numbers["", "traffic"],
+        numbers["", "latency"],
+        machine.units[unit].pipeline_depth * evaluator.clock.per_cycle,
         energy,
         evaluator.issue_ticks(einsum, unit),
         machine.units[unit].lanes,

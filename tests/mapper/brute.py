@@ -124,7 +124,15 @@ class _Space:
                 top = _keep(root, (*rooted, *(tensor for tensor in passing if tensor not in residents))) + _keep(at, residents)
                 for branches in _every([partial(self._part, part, sizes, held) for part in parts]):
                     below = branches[0] if len(parts) == 1 else (Fuse("sequential", branches),)
+                    if len(parts) == 1 and self._is_cut(parts[0], below):
+                        continue
                     yield Mapping("brute", (*top, *below))
+
+    def _is_cut(self, part: Part, nodes: Nodes) -> bool:
+        """Whether a part of all Einsums, as a tree, is parts of one Einsum between which everything is resident."""
+        *trunk, last = nodes
+        empty = tuple(trunk) == _keep(home(self.architecture), self._internal(part))
+        return empty and isinstance(last, Fuse) and last.schedule == "sequential"
 
     def _passing(self, parts: tuple[Part, ...]) -> tuple[str, ...]:
         """Tensors made in one part and read in another that are not outputs of the cascade: these are at the root anyway."""

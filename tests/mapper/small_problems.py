@@ -78,12 +78,12 @@ def problem(rng: Rng, most: int = 3000) -> Problem:
 
 
 def _smaller(rng: Rng, drawn: Problem) -> Problem | None:
-    """The same problem with a smaller rank; None if all ranks are 1."""
-    large = [rank for rank, size in drawn.cascade.extents.items() if size > 1]
-    if not large:
+    """The same problem with its largest rank smaller; None if all ranks are 1."""
+    size = max(drawn.cascade.extents.values())
+    if size == 1:
         return None
-    rank = _pick(rng, large)
-    return replace(drawn, cascade=resized(drawn.cascade, {rank: int(rng.integers(1, drawn.cascade.extents[rank]))}))
+    rank = _pick(rng, [rank for rank, extent in drawn.cascade.extents.items() if extent == size])
+    return replace(drawn, cascade=resized(drawn.cascade, {rank: int(rng.integers((size + 1) // 2, size))}))
 
 
 def _candidates(drawn: Problem, stop: int) -> int:
@@ -96,9 +96,9 @@ def _candidates(drawn: Problem, stop: int) -> int:
 
 def _drawn(rng: Rng) -> Problem | None:
     """A problem of any size; None if no unit can execute some Einsum."""
-    einsums = _pick(rng, (1, 2, 2, 3))
+    einsums = _pick(rng, (1, 2, 2, 3, 3))
     cascade = _cascade(rng, einsums)
-    architecture = _architecture(rng, _pick(rng, (1, 2, 2, 2, 3, 3, 3) if einsums == 1 else (1, 2, 2, 2, 2, 2, 2, 3)), einsums > 1)
+    architecture = _architecture(rng, _pick(rng, (1, 2, 2, 2, 3, 3, 3, 3) if einsums == 1 else (1, *(2,) * 10, 3)), einsums > 1)
     for einsum in cascade.work:
         if all(missing_primitive(einsum, unit.operations) for unit in architecture.units.values()):
             return None

@@ -1,0 +1,875 @@
+"""The exact search: the best mapping of the map space (docs/mapspace.md) with tiles that divide, and a bound on it.
+
+Einsums are cut into parts; a part is a choice of shared loops, of what is kept above its fuse, and of one way to run each Einsum below
+it, which `leaf` gives as a front. Parts are joined by dynamic programming over cuts and over the tensors that stay resident in memory 1.
+Whatever is left unexplored (for lack of time, or within the gap asked for) enters a second pass of the same program with its lower bound.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import permutations, product
+from math import prod
+
+import numpy as np
+
+from accelsim.hardware.architecture import Array, Memory
+from accelsim.mapper.figures import NOTHING, SLACK, Aim, Cost, Scale
+from accelsim.mapper.leaf import Front, LeafSearch
+from accelsim.mapper.leaf_plan import FloatArray, LeafPlan, Names, Unsupported, lower, resources
+from accelsim.mapper.pieces import Stretch, Tensors
+from accelsim.mapper.tiles import divisors
+from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, TreeNode
+from accelsim.model.evaluation import Evaluator
+
+LONGEST = 12  # Einsums in one part
+_MOST_CHOICES = 20_000  # combinations of ways to run the Einsums of a pipelined part that are tried one by one
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """One Einsum's way: on which unit, below which tile, and which row of its front."""
+
+    search: LeafSearch
+    names: Names
+    number: int
+    pointer: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One way to run a part: trunk loops (rank, tile), keeps above the fuse by how many loops stand above, copies, and its Einsums."""
+
+    cost: Cost
+    schedule: str
+    loops: tuple[tuple[str, int], ...]
+    keeps: tuple[tuple[int, tuple[str, ...]], ...]
+    copies: tuple[tuple[str, int], ...]
+    leaves: tuple[Chosen, ...]
+
+
+@dataclass(slots=True)
+class Solved:
+    """The good options of a part, lower bounds of what was not explored, and how many combinations were covered and worked out."""
+
+    options: list[Option] = field(default_factory=list)
+    rest: list[Cost] = field(default_factory=list)
+    covered: int = 0
+    evaluated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The best mapping, the lower bound on the objective over the space, and how much of the space that took."""
+
+    mapping: Mapping
+    value: float
+    bound: float
+    covered: int
+    evaluated: int
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When to stop: `deadline` on the clock `time.process_time`, and the relative gap that is good enough."""
+
+    deadline: float = float("inf")
+    gap: float = 0.0
+
+    @property
+    def over(self) -> bool:
+        """Whether time is up."""
+        return time.process_time() > self.deadline
+
+
+@dataclass(frozen=True, slots=True)
+class _Label:
+    """A way to run the Einsums up to a cut: its cost, and the part that came last."""
+
+    cost: Cost
+    before: _Label | None = None
+    first: int = 0
+    end: int = 0
+    option: Option | None = None
+    stays: frozenset[str] = frozenset()
+
+
+class Exact:
+    """One search. Raises Unsupported if an Einsum or the machine has no form here."""
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        aim: Aim,
+        schedules: tuple[str, ...] = ("sequential", "pipelined"),
+        keepable: Callable[[str, str], bool] = lambda memory, tensor: True,
+        limits: Limits | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.evaluator, self.aim, self.schedules, self.limits, self.tell = evaluator, aim, schedules, limits or Limits(), tell
+        self.cascade, self.machine = evaluator.cascade, evaluator.architecture
+        self.tensors = Tensors(self.cascade)
+        self.order = self.tensors.order
+        self.scale = Scale.of(evaluator)
+        self.numbers = resources(evaluator)
+        self.times = len(self.numbers)
+        self.traffic, self.latency = self.numbers["", "traffic"], self.numbers["", "latency"]
+        self.home = self._home()
+        self.keepable = keepable
+        self._plans: dict[bytes, LeafSearch] = {}
+        self.ways = {name: self._ways(name) for name in self.order}
+        self.solved: dict[object, Solved] = {}
+        self.best_above: dict[tuple[int, int], list[Cost]] = {}
+        size = None if self.home is None else self.machine.memories[self.home].size_bits
+        self.size = float("inf") if size is None else float(size * evaluator.clock.pieces)
+
+    def _home(self) -> str | None:
+        """The first memory below the root, if every unit lies below it and no axis stands between."""
+        (child, *others) = self.machine.root.feeds
+        return child.name if isinstance(child, Memory) and not others else None
+
+    def _ways(self, name: str) -> list[tuple[LeafSearch, Names]]:
+        found = []
+        for unit, noun in self.machine.units.items():
+            try:
+                self.evaluator.program.cover(name, unit)
+            except Exception as error:
+                if type(error).__name__ != "IllegalMapping":
+                    raise
+                continue
+            tensors = [stream.tensor for stream in self.evaluator.program.facts[name].streams]
+            allowed = {}
+            for memory in self.machine.memories:
+                able = [at for at, tensor in enumerate(tensors) if self.keepable(memory, tensor)]
+                sets = [sum(1 << at for at, chosen in zip(able, bits, strict=True) if chosen) for bits in product((1, 0), repeat=len(able))]
+                allowed[memory] = sets
+            plan, names = lower(self.evaluator, name, unit, self.numbers, allowed)
+            found.append((self._shared(plan, names), names))
+        if not found:
+            raise Unsupported(f"no unit executes {name}")
+        return found
+
+    def _shared(self, plan: LeafPlan, names: Names) -> LeafSearch:
+        key = b"|".join(np.asarray(part).tobytes() for part in plan)
+        if key not in self._plans:
+            self._plans[key] = LeafSearch(plan, names)
+        return self._plans[key]
+
+    # --- cuts -----------------------------------------------------------------------------------------------------------------------
+
+    def run(self) -> Result | None:
+        """The best mapping, None if nothing in the space is legal."""
+        labels = self._join(bounds=False)
+        if not labels:
+            return None
+        best = min(labels, key=lambda label: (self.aim.value(label.cost), label.cost.energy, label.cost.ticks))
+        lower_bound = min(self.aim.value(label.cost) for label in self._join(bounds=True))
+        value = self.aim.value(best.cost)
+        covered, evaluated = sum(part.covered for part in self.solved.values()), sum(part.evaluated for part in self.solved.values())
+        return Result(self.mapping(best), value, min(value, lower_bound), covered, evaluated)
+
+    def _join(self, bounds: bool) -> list[_Label]:
+        count = len(self.order)
+        states: list[dict[frozenset[str], list[_Label]]] = [{} for _ in range(count + 1)]
+        states[0][frozenset()] = [_Label(NOTHING)]
+        for first in range(count):
+            for stays, labels in states[first].items():
+                for end in range(first + 1, min(count, first + LONGEST) + 1):
+                    self._extend(states[end], first, end, stays, labels, bounds)
+            states[first] = {}
+        return states[count].get(frozenset(), [])
+
+    def _extend(
+        self, to: dict[frozenset[str], list[_Label]], first: int, end: int, stays: frozenset[str], labels: list[_Label], bounds: bool
+    ) -> None:
+        stretch = self.tensors.stretch(first, end)
+        leaving = [tensor for tensor in stretch.exported if tensor in self.tensors.passing] if self.home is not None else []
+        for kept in product((False, True), repeat=len(leaving)):
+            new = frozenset(tensor for tensor, here in zip(leaving, kept, strict=True) if here)
+            if new and not all(self.keepable(self.home or "", tensor) for tensor in new):
+                continue
+            resident = stays | new
+            held = sum(self._bits(tensor) for tensor in resident)
+            if held > self.size:
+                continue
+            solved = self.solve(first, end, stretch, stays, new, held)
+            after = frozenset(tensor for tensor in resident if self.tensors.passing[tensor][1] >= end)
+            front = to.setdefault(after, [])
+            costs: list[tuple[Cost, Option | None]] = [(option.cost, option) for option in solved.options]
+            if bounds:
+                costs.extend((cost, None) for cost in solved.rest)
+            for cost, option in costs:
+                for label in labels:
+                    self._add(front, _Label(cost.after(label.cost), label, first, end, option, resident))
+
+    def _add(self, front: list[_Label], label: _Label) -> None:
+        if any(self.aim.beats(known.cost, label.cost) for known in front):
+            return
+        front[:] = [known for known in front if not self.aim.beats(label.cost, known.cost)]
+        front.append(label)
+
+    def _bits(self, tensor: str) -> int:
+        """A whole tensor while it is complete."""
+        return self.tensors.words(tensor) * self.evaluator.widths.final[tensor]
+
+    # --- parts ----------------------------------------------------------------------------------------------------------------------
+
+    def solve(self, first: int, end: int, stretch: Stretch, stays: frozenset[str], new: frozenset[str], held: float) -> Solved:
+        """The options of a part; `stays`: tensors that are resident already, `new`: those that it leaves so, `held`: their pieces."""
+        key = self._key(stretch, stays, new, held)
+        if key not in self.solved:
+            part = Part(self, stretch, stays & set(stretch.external) | new, held)
+            if end - first > 1 and (self.home is None or not stretch.sound):
+                self.solved[key] = Solved()
+            elif end - first == 1:
+                self.solved[key] = part.single()
+            else:
+                self.solved[key] = part.several(self._rivals(first, end) if not (stays or new) else [])
+            if not (stays or new):
+                self._note(first, end, self.solved[key])
+            self.tell(f"parts of {stretch.names[0]} to {stretch.names[-1]}")
+        elif not (stays or new):
+            self._note(first, end, self.solved[key])
+        return self._named(self.solved[key], stretch)
+
+    def _note(self, first: int, end: int, solved: Solved) -> None:
+        """Remember what Einsums cost at best, in one part or in several without residents."""
+        costs = [option.cost for option in solved.options]
+        for middle in range(first + 1, end):
+            costs.extend(a.after(b) for a in self.best_above.get((first, middle), []) for b in self.best_above.get((middle, end), []))
+        front: list[Cost] = []
+        for cost in costs:
+            if not any(self.aim.beats(known, cost) for known in front):
+                front = [known for known in front if not self.aim.beats(cost, known)]
+                front.append(cost)
+        self.best_above[first, end] = front
+
+    def _rivals(self, first: int, end: int) -> list[Cost]:
+        """What the same Einsums cost when cut further."""
+        for length in range(1, end - first):
+            for at in range(first, end - length + 1):
+                if (at, at + length) not in self.best_above:
+                    self.solve(at, at + length, self.tensors.stretch(at, at + length), frozenset(), frozenset(), 0.0)
+        self._note(first, end, Solved())
+        return self.best_above.pop((first, end))
+
+    def _key(self, stretch: Stretch, stays: frozenset[str], new: frozenset[str], held: float) -> object:
+        """What parts that are alike but for names have in common."""
+        ranks: dict[str, int] = {}
+        tensors: dict[str, int] = {}
+        rows = []
+        for name in stretch.names:
+            for tensor in self.tensors.touched[name]:
+                tensors.setdefault(tensor, len(tensors))
+            ways = self.ways[name]
+            names = ways[0][1]
+            for rank in names.ranks:
+                ranks.setdefault(rank, len(ranks))
+            roles = tuple((tensors.setdefault(tensor, len(tensors)), self._role(tensor, stretch, stays, new)) for tensor in names.tensors)
+            rows.append((tuple(id(search) for search, _ in ways), tuple(ranks[rank] for rank in names.ranks), roles))
+        alike = tuple(self.tensors.alike(tensor, stretch.names) for tensor in stretch.external)
+        return tuple(rows), alike, held, tuple(ranks[rank] for rank in stretch.shared), stretch.sound
+
+    def _role(self, tensor: str, stretch: Stretch, stays: frozenset[str], new: frozenset[str]) -> int:
+        return 1 * (tensor in stretch.internal) + 2 * (tensor in stays) + 4 * (tensor in new)
+
+    def _named(self, solved: Solved, stretch: Stretch) -> Solved:
+        """Options of a part that is alike, in the names of this one."""
+        renamed = []
+        for option in solved.options:
+            if option.leaves[0].names.einsum == stretch.names[0]:
+                renamed.append(option)
+                continue
+            ranks: dict[str, str] = {}
+            tensors: dict[str, str] = {}
+            leaves = []
+            for chosen, name in zip(option.leaves, stretch.names, strict=True):
+                at = [search is chosen.search and names.unit == chosen.names.unit for search, names in self.ways[name]].index(True)
+                names = self.ways[name][at][1]
+                ranks |= dict(zip(chosen.names.ranks, names.ranks, strict=True))
+                tensors |= dict(zip(chosen.names.tensors, names.tensors, strict=True))
+                leaves.append(Chosen(chosen.search, names, chosen.number, chosen.pointer))
+            loops = tuple((ranks[rank], tile) for rank, tile in option.loops)
+            keeps = tuple((depth, tuple(tensors[tensor] for tensor in kept)) for depth, kept in option.keeps)
+            copies = tuple((tensors[tensor], many) for tensor, many in option.copies)
+            renamed.append(Option(option.cost, option.schedule, loops, keeps, copies, tuple(leaves)))
+        return Solved(renamed, solved.rest)
+
+    # --- the mapping ----------------------------------------------------------------------------------------------------------------
+
+    def mapping(self, label: _Label) -> Mapping:
+        """The mapping that a label stands for."""
+        chain: list[_Label] = []
+        at: _Label | None = label
+        while at is not None and at.option is not None:
+            chain.append(at)
+            at = at.before
+        chain.reverse()
+        everything = dict.fromkeys(tensor for name in self.order for tensor in self.tensors.touched[name])
+        resident = dict.fromkeys(tensor for each in chain for tensor in sorted(each.stays))
+        inside = {tensor for each in chain for tensor in self.tensors.stretch(each.first, each.end).internal}
+        nodes: list[TreeNode] = [
+            Keep(self.machine.root.name, tuple(Held(tensor) for tensor in everything if tensor not in resident and tensor not in inside))
+        ]
+        if not nodes[0].held:  # type: ignore[union-attr]
+            nodes = []
+        if resident and self.home is not None:
+            nodes.append(Keep(self.home, tuple(Held(tensor) for tensor in resident)))
+        parts = [self._branch(each.option) for each in chain if each.option is not None]
+        name = f"{self.cascade.name} on {self.machine.name}"
+        if len(parts) == 1:
+            return Mapping(name, (*nodes, *parts[0]))
+        return Mapping(name, (*nodes, Fuse("sequential", tuple(parts))))
+
+    def _branch(self, option: Option) -> tuple[TreeNode, ...]:
+        nodes: list[TreeNode] = []
+        copies = dict(option.copies)
+        keeps = dict(option.keeps)
+        for depth in range(len(option.loops) + 1):
+            if depth:
+                nodes.append(For(*option.loops[depth - 1]))
+            if keeps.get(depth):
+                assert self.home is not None
+                nodes.append(Keep(self.home, tuple(Held(tensor, copies.get(tensor, 1)) for tensor in keeps[depth])))
+        leaves = [
+            Leaf(chosen.names.einsum, chosen.names.unit, chosen.search.loops(chosen.number, chosen.pointer, chosen.names))
+            for chosen in option.leaves
+        ]
+        if len(leaves) == 1:
+            return (*nodes, leaves[0])
+        return (*nodes, Fuse(option.schedule, tuple((leaf,) for leaf in leaves)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A keep of an external tensor above a fuse (depth -1: in the leaves): pieces held, and what it costs by resource (energy first)."""
+
+    depth: int
+    bits: int
+    loose_bits: int
+    cost: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Ways to run one Einsum of a part on one unit: rows as in `Front`, with what is kept for it above the fuse."""
+
+    search: LeafSearch
+    names: Names
+    number: int
+    front: Front
+    rows: FloatArray
+    held: FloatArray
+
+
+class Part:
+    """The search within one part."""
+
+    def __init__(self, exact: Exact, stretch: Stretch, resident: frozenset[str], held: float) -> None:
+        self.exact, self.stretch, self.resident, self.held = exact, stretch, resident, held
+        self.aim, self.evaluator = exact.aim, exact.evaluator
+        self.extents = exact.cascade.extents
+        self.room = exact.size - held
+        self.ways = [exact.ways[name] for name in stretch.names]
+        self.solved = Solved()
+
+    def single(self) -> Solved:
+        """A part of one Einsum: no trunk."""
+        for search, names in self.ways[0]:
+            streams = len(names.tensors)
+            given = sum(1 << at for at, tensor in enumerate(names.tensors) if tensor in self.resident)
+            allowed = ((1 << streams) - 1) & ~given
+            if self.exact.home is None:
+                budget = int(search.plan.ports[1, 2]) if search.plan.ports.shape[0] > 1 else -1
+            else:
+                budget = -1 if self.room == float("inf") else int(self.room)
+            front = search.front(search.whole, given, allowed, budget, None, not self.aim.uses[3], True)
+            for row, pointer in zip(front.rows, front.pointers, strict=True):
+                held = row[1 + self.exact.times]
+                if row[2 + self.exact.times] and given >> (streams - 1) & 1:  # the result is resident, and partial for a while
+                    held += self._loose(names.tensors[-1], self.exact.tensors.words(names.tensors[-1]))
+                if held > self.room:
+                    continue
+                cost = self._cost(row, held)
+                self._offer(Option(cost, "sequential", (), (), (), (Chosen(search, names, search.whole, pointer),)))
+            self.solved.covered += search.tiles
+            self.solved.evaluated += len(front.rows)
+        return self.solved
+
+    def _cost(self, row: FloatArray, held: float) -> Cost:
+        ticks = float(np.max(row[1 : 1 + self.exact.traffic])) + float(row[1 + self.exact.latency])
+        return Cost(float(row[0]), ticks, float(row[1 + self.exact.traffic]), held + self.held)
+
+    def _offer(self, option: Option) -> None:
+        if any(self._better(known.cost, option.cost) for known in self.solved.options):
+            return
+        self.solved.options = [known for known in self.solved.options if not self._better(option.cost, known.cost)]
+        self.solved.options.append(option)
+
+    def _better(self, one: Cost, other: Cost) -> bool:
+        """Dominance; figures that the objective does not look at break ties."""
+        if not self.aim.beats(one, other):
+            return False
+        if not self.aim.beats(other, one):
+            return True
+        return (one.energy, one.ticks, one.traffic, one.held) <= (other.energy, other.ticks, other.traffic, other.held)
+
+    def _loose(self, tensor: str, words: int) -> int:
+        """Pieces more that so many words take while they are partial."""
+        widths = self.evaluator.widths
+        return words * (widths.partial[tensor] - widths.final[tensor])
+
+    # --- several Einsums ------------------------------------------------------------------------------------------------------------
+
+    def several(self, rivals: list[Cost]) -> Solved:
+        """A part of several Einsums; `rivals`: costs of the same Einsums in several parts, which an option must beat."""
+        self.rivals = rivals
+        self.placeable = [tensor for tensor in self.stretch.external if tensor not in self.resident]
+        self.floors = [self._floor(ways) for ways in self.ways]
+        for schedule in self.exact.schedules:
+            if schedule == "pipelined" and not self._overlaps():
+                continue
+            self._trunks(schedule)
+        return self.solved
+
+    def _overlaps(self) -> bool:
+        """Whether pipelining could pay: only if there is more than one unit, or a port, to keep busy."""
+        return self.aim.uses[1]
+
+    def _floor(self, ways: list[tuple[LeafSearch, Names]]) -> list[FloatArray]:
+        """For each unit, the least energy and times of an Einsum whose tensors memory 1 holds already."""
+        found = []
+        for search, names in ways:
+            everything = (1 << len(names.tensors)) - 1
+            front = search.front(search.whole, everything, 0, -1, None, False, False)
+            found.append(front.rows.min(axis=0) if len(front.rows) else np.full(3 + self.exact.times, np.inf))
+        return found
+
+    def _trunks(self, schedule: str) -> None:
+        ranks = self.stretch.shared
+        sizes = [divisors(self.extents[rank]) for rank in ranks]
+        least = self._least(schedule)
+        waiting: list[tuple[float, int, Cost, tuple[int, ...], tuple[int, ...]]] = []
+        for tile in product(*sizes):
+            internal = self._internal_bits(dict(zip(ranks, tile, strict=True)), schedule)
+            if internal > self.room:
+                continue
+            turning = [at for at, rank in enumerate(ranks) if tile[at] < self.extents[rank]]
+            bound = self._bound(schedule, least, tile, ranks, internal)
+            for order in permutations(turning):
+                waiting.append((self.aim.value(bound), len(waiting), bound, tile, order))
+        waiting.sort()
+        self.solved.covered += sum(1 for _ in waiting) * prod(search.tiles for ways in self.ways for search, _ in ways[:1])
+        for _, _, bound, tile, order in waiting:
+            if not self._worth(bound):
+                continue
+            if self.exact.limits.over:
+                self.solved.rest.append(bound)
+                continue
+            self._expand(schedule, tuple(ranks[at] for at in order), dict(zip(ranks, tile, strict=True)))
+
+    def _worth(self, bound: Cost) -> bool:
+        """Could something with this lower bound be of use? Bounds that only the gap rules out are remembered."""
+        known = [*(option.cost for option in self.solved.options), *self.rivals]
+        if any(self.aim.beats(cost, bound) for cost in known):
+            return False
+        gap = 1 + self.exact.limits.gap
+        if gap > 1:
+            larger = Cost(bound.energy * gap, bound.ticks * gap, bound.traffic * gap, bound.held)
+            if any(self.aim.beats(cost, larger) for cost in known):
+                self.solved.rest.append(bound)
+                return False
+        return True
+
+    def _least(self, schedule: str) -> Cost:
+        """What the Einsums cost below any trunk, with nothing to bring from the root."""
+        energy = sum(min(float(floor[0]) for floor in floors) for floors in self.floors)
+        latencies = [min(float(floor[1 + self.exact.latency]) for floor in floors) for floors in self.floors]
+        if schedule == "sequential":
+            ticks = sum(min(float(np.max(floor[1 : 1 + self.exact.traffic])) for floor in floors) for floors in self.floors) + sum(latencies)
+        else:
+            ticks = self._balanced()
+        return Cost(energy, ticks, 0.0, 0.0)
+
+    def _balanced(self) -> float:
+        """Ticks that no assignment of Einsums to units goes below."""
+        units = sorted({names.unit for ways in self.ways for _, names in ways})
+        best = float("inf")
+        several = [at for at, ways in enumerate(self.ways) if len(ways) > 1]
+        if len(several) > LONGEST:
+            return 0.0
+        for picks in product(*(range(len(ways)) for ways in self.ways)):
+            loads = dict.fromkeys(units, 0.0)
+            ports = np.zeros(self.exact.traffic)
+            for pick, ways, floors in zip(picks, self.ways, self.floors, strict=True):
+                loads[ways[pick][1].unit] += float(floors[pick][1])
+                ports += floors[pick][1 : 1 + self.exact.traffic]
+            ports[0] = 0.0
+            best = min(best, max(*loads.values(), float(ports.max())))
+        return best
+
+    def _internal_bits(self, tile: dict[str, int], schedule: str) -> int:
+        """Pieces that tensors between the Einsums hold at least at one moment."""
+        bits = [self._tile_words(tensor, tile) * self.evaluator.widths.final[tensor] for tensor in self.stretch.internal]
+        if schedule == "pipelined":
+            return sum(bits)
+        return max(bits, default=0)
+
+    def _tile_words(self, tensor: str, tile: dict[str, int]) -> int:
+        words = 1
+        for dimension, extent in enumerate(self.exact.cascade.tensors[tensor].shape):
+            rank = self._rank(tensor, dimension)
+            words *= extent if rank is None else tile.get(rank, extent)
+        return words
+
+    def _rank(self, tensor: str, dimension: int) -> str | None:
+        """The rank by which this part's Einsums index a dimension, None if they differ."""
+        inside = set(self.stretch.names)
+        found = {
+            use.maps[dimension].single_rank if use.maps[dimension] is not None else None  # type: ignore[union-attr]
+            for use in self.exact.tensors.facts.uses[tensor]
+            if use.einsum in inside
+        }
+        return found.pop() if len(found) == 1 else None
+
+    def _bound(self, schedule: str, least: Cost, tile: tuple[int, ...], ranks: tuple[str, ...], internal: int) -> Cost:
+        """A lower bound of every option with a trunk: each external tensor is brought once, or as often as its tile's size forces."""
+        energy, traffic = least.energy, 0.0
+        port = 0.0
+        for tensor in self.placeable:
+            cost = self._moved(tensor, self.exact.tensors.words(tensor))
+            energy += cost[0]
+            traffic += float(cost[1 + self.exact.traffic])
+            port += float(cost[1 : 1 + self.exact.traffic].max()) if self.exact.traffic else 0.0
+        ticks = max(least.ticks, port if schedule == "pipelined" and self._one_port() else 0.0)
+        return Cost(energy, ticks, traffic, self.held)
+
+    def _one_port(self) -> bool:
+        return (self.exact.machine.root.name, "read") in self.exact.numbers and self.exact.machine.root.ports == "shared"
+
+    def _moved(self, tensor: str, words: int) -> FloatArray:
+        """Energy and times of bringing words of a tensor from the root to memory 1, or of sending them out (distinct words once each)."""
+        exact, evaluator = self.exact, self.evaluator
+        cost = np.zeros(1 + exact.times)
+        root, home = exact.machine.root.name, exact.home
+        assert home is not None
+        prices = {name: [0.0 if table[name] is None else table[name].value for table in (evaluator.prices.read, evaluator.prices.write, evaluator.prices.update)] for name in (root, home)}  # type: ignore[union-attr]
+        widths = evaluator.widths
+
+        def move(memory: str, side: str, pieces: float, price: float) -> None:
+            cost[0] += pieces * price
+            port = evaluator.clock.ports.get(memory)
+            if port is not None:
+                rate = port.read if side == "read" or port.shared else port.write
+                if rate is not None:
+                    cost[1 + exact.numbers[memory, "read" if side == "read" or port.shared else "write"]] += pieces * rate
+            if memory == root:
+                cost[1 + exact.traffic] += pieces
+
+        if tensor not in self.stretch.exported:
+            width = max(widths.read[name, tensor] for name in self.stretch.names if (name, tensor) in widths.read)
+            move(root, "read", words * width, prices[root][0])
+            move(home, "write", words * width, prices[home][1])
+            return cost
+        wide, narrow = widths.partial[tensor], widths.final[tensor]
+        distinct = exact.tensors.words(tensor)
+        complete = distinct * (wide - narrow)
+        move(root, "write", words * wide - complete, prices[root][2])
+        move(root, "read", (words - distinct) * wide, prices[root][0])
+        move(home, "write", (words - distinct) * wide, prices[home][1])
+        if evaluator.counting.drains == "charged":
+            move(home, "read", words * wide - complete, prices[home][0])
+        return cost
+
+    def _places(self, tensor: str, loops: tuple[str, ...], tile: dict[str, int]) -> list[_Place]:
+        """Where a tensor may be kept: in the leaves, on top of the trunk, or directly below a loop that indexes it."""
+        found = [_Place(-1, 0, 0, np.zeros(1 + self.exact.times))]
+        if not self.exact.keepable(self.exact.home or "", tensor) or not self.exact.tensors.alike(tensor, self.stretch.names):
+            return found
+        ranks = {self._rank(tensor, dimension) for dimension in range(len(self.exact.cascade.tensors[tensor].shape))}
+        whole = self.exact.tensors.words(tensor)
+        for depth in range(len(loops) + 1):
+            if depth and loops[depth - 1] not in ranks:
+                continue
+            above = {rank: tile[rank] for rank in loops[:depth]}
+            words = self._tile_words(tensor, above)
+            visits = prod(self.extents[rank] // size for rank, size in above.items() if rank not in ranks)
+            bits = words * self._width(tensor)
+            loose = self._loose(tensor, words) if tensor in self.stretch.exported else 0
+            if bits <= self.room:
+                found.append(_Place(depth, bits, loose, self._moved(tensor, whole * visits)))
+        return found
+
+    def _width(self, tensor: str) -> int:
+        return self.evaluator.widths.final[tensor]
+
+    def _expand(self, schedule: str, loops: tuple[str, ...], tile: dict[str, int]) -> None:
+        """Every choice of keeps above the fuse for one trunk."""
+        options = [self._places(tensor, loops, tile) for tensor in self.placeable]
+        first_user = [next(at for at, name in enumerate(self.stretch.names) if tensor in self.exact.tensors.touched[name]) for tensor in self.placeable]
+        combos = []
+        for places in product(*options):
+            bits = sum(place.bits for place in places)
+            if bits > self.room:
+                continue
+            combos.append((float(sum(place.cost[0] for place in places)), len(combos), places, bits))
+        combos.sort(key=lambda each: each[:2])
+        for _, _, places, bits in combos:
+            extra = np.zeros((len(self.ways), 1 + self.exact.times))
+            for at, place in zip(first_user, places, strict=True):
+                extra[at] += place.cost
+            bound = self._combo_bound(schedule, extra, places, loops, tile)
+            if not self._worth(bound):
+                continue
+            if self.exact.limits.over:
+                self.solved.rest.append(bound)
+                continue
+            self.solved.evaluated += 1
+            self._choose(schedule, loops, tile, places, bits, extra)
+
+    def _combo_bound(
+        self, schedule: str, extra: FloatArray, places: tuple[_Place, ...], loops: tuple[str, ...], tile: dict[str, int]
+    ) -> Cost:
+        least = self._least(schedule)
+        energy, traffic = least.energy + float(extra[:, 0].sum()), float(extra[:, 1 + self.exact.traffic].sum())
+        port = extra[:, 1 : 1 + self.exact.traffic].sum(axis=0)
+        for tensor, place in zip(self.placeable, places, strict=True):
+            if place.depth < 0:
+                cost = self._moved_inside(tensor, loops, tile)
+                energy += float(cost[0])
+                traffic += float(cost[1 + self.exact.traffic])
+                port = port + cost[1 : 1 + self.exact.traffic]
+        ticks = least.ticks
+        if schedule == "pipelined" and len(port):
+            ticks = max(ticks, float(port.max()))
+        return Cost(energy, ticks, traffic, self.held)
+
+    def _moved_inside(self, tensor: str, loops: tuple[str, ...], tile: dict[str, int]) -> FloatArray:
+        """At least what a tensor costs that is kept in the leaves: its words come in every iteration that another rank's loop makes.
+
+        Consecutive iterations may share what a memory holds, so with `refill=delta` loops innermost in a pipelined trunk are left out.
+        Only the root's part counts, since memory 1 may be passed by.
+        """
+        ranks = {self._rank(tensor, dimension) for dimension in range(len(self.exact.cascade.tensors[tensor].shape))}
+        turning = list(loops)
+        if self.evaluator.counting.refill == "delta":
+            while turning and turning[-1] not in ranks:
+                turning.pop()
+        if not self.exact.tensors.alike(tensor, self.stretch.names):
+            turning = []
+        visits = prod(self.extents[rank] // tile[rank] for rank in turning if rank not in ranks)
+        cost = self._moved(tensor, self.exact.tensors.words(tensor) * visits)
+        only_root = np.zeros_like(cost)
+        root = self.exact.machine.root.name
+        only_root[1 + self.exact.traffic] = cost[1 + self.exact.traffic]
+        for side in ("read", "write"):
+            if (root, side) in self.exact.numbers:
+                only_root[1 + self.exact.numbers[root, side]] = cost[1 + self.exact.numbers[root, side]]
+        prices = [table[root] for table in (self.evaluator.prices.read, self.evaluator.prices.update)]
+        only_root[0] = cost[1 + self.exact.traffic] * min(0.0 if price is None else price.value for price in prices)
+        return only_root
+
+    def _choose(
+        self, schedule: str, loops: tuple[str, ...], tile: dict[str, int], places: tuple[_Place, ...], bits: int, extra: FloatArray
+    ) -> None:
+        """The ways to run every Einsum under one trunk with its keeps, and their combinations."""
+        above = {tensor for tensor, place in zip(self.placeable, places, strict=True) if place.depth >= 0}
+        given_tensors = above | self.resident | set(self.stretch.internal)
+        loose = {tensor: place.loose_bits for tensor, place in zip(self.placeable, places, strict=True)}
+        for tensor in self.resident & set(self.stretch.exported):
+            loose[tensor] = self._loose(tensor, self.exact.tensors.words(tensor))
+        for tensor in self.stretch.internal:
+            loose[tensor] = self._loose(tensor, self._tile_words(tensor, tile))
+        every: list[list[_Way]] = []
+        for at, ways in enumerate(self.ways):
+            found = []
+            for search, names in ways:
+                inside = tuple(tile.get(rank, self.extents[rank]) for rank in names.ranks)
+                number = search.number(inside)
+                given = sum(1 << k for k, tensor in enumerate(names.tensors) if tensor in given_tensors)
+                allowed = ((1 << len(names.tensors)) - 1) & ~given
+                share = self._shares(search, names, loops, tile) if schedule == "pipelined" else None
+                budget = -1 if self.exact.size == float("inf") else int(self.exact.size)
+                front = search.front(number, given, allowed, budget, share, False, False)
+                if not len(front.rows):
+                    continue
+                rows = front.rows.copy()
+                rows[:, : 1 + self.exact.times] += extra[at]
+                held = rows[:, 1 + self.exact.times] + rows[:, 2 + self.exact.times] * loose.get(names.tensors[-1], 0)
+                found.append(_Way(search, names, number, front, rows, held))
+            if not found:
+                return
+            every.append(found)
+        kept: dict[int, list[str]] = {}
+        for tensor, place in zip(self.placeable, places, strict=True):
+            if place.depth >= 0:
+                kept.setdefault(place.depth, []).append(tensor)
+        kept.setdefault(len(loops), []).extend(self.stretch.internal)
+        recipe = (tuple((rank, tile[rank]) for rank in loops), tuple(sorted((depth, tuple(names)) for depth, names in kept.items())))
+        if schedule == "sequential":
+            self._in_sequence(every, tile, bits, recipe)
+        else:
+            self._overlapped(every, loops, tile, bits, recipe)
+
+    def _shares(self, search: LeafSearch, names: Names, loops: tuple[str, ...], tile: dict[str, int]) -> tuple[float, ...]:
+        """By how much loops of the trunk that turn directly above the leaves divide what each tensor's tiles are filled with."""
+        if self.evaluator.counting.refill != "delta":
+            return (1.0,) * len(names.tensors)
+        found = []
+        for stream in range(len(names.tensors)):
+            indexed = {rank for rank, has in zip(names.ranks, search.plan.indexed[stream], strict=True) if has}
+            share = 1
+            for rank in reversed(loops):
+                if rank in indexed:
+                    break
+                share *= self.extents[rank] // tile[rank]
+            found.append(float(share))
+        return tuple(found)
+
+    def _live(self, tile: dict[str, int]) -> list[int]:
+        """Pieces that internal tensors hold while each Einsum runs."""
+        spans = {}
+        for tensor in self.stretch.internal:
+            users = [at for at, name in enumerate(self.stretch.names) if tensor in self.exact.tensors.touched[name]]
+            spans[tensor] = (min(users), max(users))
+        bits = {tensor: self._tile_words(tensor, tile) * self.evaluator.widths.final[tensor] for tensor in spans}
+        return [sum(bits[tensor] for tensor, (a, b) in spans.items() if a <= at <= b) for at in range(len(self.ways))]
+
+    def _in_sequence(self, every: list[list[_Way]], tile: dict[str, int], bits: int, recipe: tuple) -> None:  # type: ignore[type-arg]
+        fronts: list[list[tuple[Cost, Chosen]]] = []
+        live = self._live(tile)
+        for at, ways in enumerate(every):
+            front: list[tuple[Cost, Chosen]] = []
+            for way in ways:
+                ticks = way.rows[:, 1 : 1 + self.exact.traffic].max(axis=1) + way.rows[:, 1 + self.exact.latency]
+                for row in range(len(ticks)):
+                    held = float(way.held[row]) + live[at] + bits
+                    if held > self.room:
+                        continue
+                    cost = Cost(float(way.rows[row, 0]), float(ticks[row]), float(way.rows[row, 1 + self.exact.traffic]), held + self.held)
+                    if any(self._better(known, cost) for known, _ in front):
+                        continue
+                    front = [each for each in front if not self._better(cost, each[0])]
+                    front.append((cost, Chosen(way.search, way.names, way.number, way.front.pointers[row])))
+            if not front:
+                return
+            fronts.append(front)
+        sums: list[tuple[Cost, tuple[Chosen, ...]]] = [(NOTHING, ())]
+        for front in fronts:
+            grown: list[tuple[Cost, tuple[Chosen, ...]]] = []
+            for before, chosen in sums:
+                for cost, mine in front:
+                    total = cost.after(before)
+                    if any(self._better(known, total) for known, _ in grown):
+                        continue
+                    grown = [each for each in grown if not self._better(total, each[0])]
+                    grown.append((total, (*chosen, mine)))
+            sums = grown
+        for cost, leaves in sums:
+            self._offer(Option(cost, "sequential", recipe[0], recipe[1], (), leaves))
+
+    # --- pipelined ------------------------------------------------------------------------------------------------------------------
+
+    def _overlapped(self, every: list[list[_Way]], loops: tuple[str, ...], tile: dict[str, int], bits: int, recipe: tuple) -> None:  # type: ignore[type-arg]
+        iterations = prod(self.extents[rank] // tile[rank] for rank in loops)
+        units = sorted({way.names.unit for ways in every for way in ways})
+        choices: list[list[tuple[_Way, int, FloatArray]]] = []
+        for ways in every:
+            mine: list[tuple[_Way, int, FloatArray]] = []
+            for way in ways:
+                for row in self._undominated(way):
+                    vector = np.zeros(len(units) + self.exact.traffic)
+                    vector[units.index(way.names.unit)] = way.rows[row, 1]
+                    vector[len(units) + 1 :] = way.rows[row, 2 : 1 + self.exact.traffic]
+                    mine.append((way, row, vector))
+            mine.sort(key=lambda each: (float(each[2].max()), float(each[0].rows[each[1], 0])))
+            choices.append(mine)
+        least = [np.min([vector for _, _, vector in mine], axis=0) for mine in choices]
+        after = [np.sum(least[at:], axis=0) if at < len(least) else np.zeros_like(least[0]) for at in range(len(least) + 1)]
+        thrift = [min(float(way.rows[row, 0]) for way, row, _ in mine) for mine in choices]
+        saving = [sum(thrift[at:]) for at in range(len(thrift) + 1)]
+        tried = 0
+
+        def descend(at: int, picked: list[tuple[_Way, int]], vector: FloatArray, energy: float, traffic: float, held: float) -> None:
+            nonlocal tried
+            if held > self.room:
+                return
+            bound = Cost(energy + saving[at], float((vector + after[at]).max()), traffic, self.held)
+            if not self._worth(bound):
+                return
+            if tried > _MOST_CHOICES or self.exact.limits.over:
+                self.solved.rest.append(bound)
+                return
+            if at == len(choices):
+                tried += 1
+                self._pipeline(picked, vector, energy, traffic, held, loops, tile, iterations, recipe)
+                return
+            for way, row, mine in choices[at]:
+                more = way.rows[row]
+                descend(
+                    at + 1, [*picked, (way, row)], vector + mine, energy + float(more[0]), traffic + float(more[1 + self.exact.traffic]),
+                    held + float(way.held[row]),
+                )  # fmt: skip
+
+        internal = sum(self._tile_words(tensor, tile) * self.evaluator.widths.final[tensor] for tensor in self.stretch.internal)
+        descend(0, [], np.zeros_like(least[0]), 0.0, 0.0, float(bits + internal))
+
+    def _undominated(self, way: _Way) -> Iterator[int]:
+        """Rows that no other beats in what counts in a pipelined part."""
+        uses = self.aim.uses
+        columns = [*range(1, 1 + self.exact.traffic), 1 + self.exact.latency]
+        columns += [0] * uses[0] + [1 + self.exact.traffic] * uses[2]
+        table = np.concatenate([way.rows[:, columns], way.held[:, None]], axis=1)
+        order = np.lexsort((way.rows[:, 0], table.sum(axis=1)))
+        kept: list[int] = []
+        for row in order:
+            if not any(np.all(table[known] <= table[row] * SLACK) for known in kept):
+                kept.append(int(row))
+        yield from kept
+
+    def _pipeline(
+        self, picked: list[tuple[_Way, int]], vector: FloatArray, energy: float, traffic: float, held: float, loops: tuple[str, ...],
+        tile: dict[str, int], iterations: int, recipe: tuple,
+    ) -> None:  # type: ignore[type-arg]  # fmt: skip
+        """One combination: its pace, and as many copies of what passes between Einsums as are needed to keep it."""
+        names = self.stretch.names
+        busy = {name: float(way.rows[row, 1]) for name, (way, row) in zip(names, picked, strict=True)}
+        late = {name: float(way.rows[row, 1 + self.exact.latency]) for name, (way, row) in zip(names, picked, strict=True)}
+        forward, _ = self.evaluator.program.edges(frozenset(names))
+        start: dict[str, float] = {}
+        end: dict[str, float] = {}
+        for name in names:
+            start[name] = max((end[a] for a, b, _ in forward if b == name and a in end), default=0.0)
+            end[name] = start[name] + busy[name] + late[name] * iterations
+        pace = float(vector.max())
+        spans = {}
+        for tensor in self.stretch.internal:
+            producer = next(name for name in names if self.exact.cascade.by_name[name].output.tensor == tensor)
+            readers = [b for a, b, t in forward if t == tensor and a == producer]
+            spans[tensor] = max(end[reader] for reader in readers) - start[producer]
+        last = max(end.values())
+        for copies in self._copies(spans, pace, held, tile):
+            steady = max([pace, *(spans[tensor] / many for tensor, many in copies.items())])
+            ticks = steady + max(0.0, last - steady) / iterations
+            total = held + sum((many - 1) * self._copy_bits(tensor, tile) for tensor, many in copies.items())
+            cost = Cost(energy, ticks, traffic, total + self.held)
+            leaves = tuple(Chosen(way.search, way.names, way.number, way.front.pointers[row]) for way, row in picked)
+            self._offer(Option(cost, "pipelined", recipe[0], recipe[1], tuple(sorted((t, c) for t, c in copies.items() if c > 1)), leaves))
+
+    def _copy_bits(self, tensor: str, tile: dict[str, int]) -> int:
+        return self._tile_words(tensor, tile) * self.evaluator.widths.partial[tensor]
+
+    def _copies(self, spans: dict[str, float], pace: float, held: float, tile: dict[str, int]) -> Iterable[dict[str, int]]:
+        """Numbers of copies worth trying: for every pace that a number of copies sets, the fewest that keep it; those that fit."""
+        paces = {pace} | {
+            span / many for span in spans.values() for many in range(1, len(self.ways) + 2) if span / many > pace
+        }
+        for each in sorted(paces):
+            copies = {tensor: max(1, int(np.ceil(span / each * (1 - 1e-12)))) for tensor, span in spans.items()}
+            total = held + sum((many - 1) * self._copy_bits(tensor, tile) for tensor, many in copies.items())
+            if total <= self.room:
+                yield copies
+                if not (self.aim.uses[3]):
+                    return
