@@ -385,7 +385,7 @@ class Part:
                 budget = int(search.plan.ports[1, 2]) if search.plan.ports.shape[0] > 1 else -1
             else:
                 budget = -1 if self.room == float("inf") else int(self.room)
-            front = search.front(search.whole, given, allowed, budget, None, not self.aim.uses[3], True)
+            front = search.front(search.whole, given, allowed, budget, None, not self.aim.uses[3], True, self.aim.uses)
             for row, pointer in zip(front.rows, front.pointers, strict=True):
                 held = row[1 + self.exact.times]
                 if row[2 + self.exact.times] and given >> (streams - 1) & 1:  # the result is resident, and partial for a while
@@ -428,6 +428,8 @@ class Part:
         self.rivals = rivals
         self.placeable = [tensor for tensor in self.stretch.external if tensor not in self.resident]
         self.floors = [self._floor(ways) for ways in self.ways]
+        once = [self._at_root(tensor, self.exact.tensors.words(tensor)) for tensor in self.placeable]
+        self._once = np.sum([np.zeros(1 + self.exact.times), *once], axis=0)
         for schedule in self.exact.schedules:
             if schedule == "pipelined" and not self._overlaps():
                 continue
@@ -441,10 +443,8 @@ class Part:
     def _floor(self, ways: list[tuple[LeafSearch, Names]]) -> list[FloatArray]:
         """For each unit, the least energy and times of an Einsum whose tensors memory 1 holds already."""
         found = []
-        for search, names in ways:
-            everything = (1 << len(names.tensors)) - 1
-            front = search.front(search.whole, everything, 0, -1, None, False, False)
-            found.append(front.rows.min(axis=0) if len(front.rows) else np.full(3 + self.exact.times, np.inf))
+        for search, _ in ways:
+            found.append(search.floor())
         return found
 
     def _trunks(self, schedule: str) -> None:
@@ -536,18 +536,9 @@ class Part:
 
     def _bound(self, schedule: str, least: Cost, tile: tuple[int, ...], ranks: tuple[str, ...], internal: int) -> Cost:
         """A lower bound of every option with a trunk: each external tensor is brought once, or as often as its tile's size forces."""
-        energy, traffic = least.energy, 0.0
-        port = 0.0
-        for tensor in self.placeable:
-            cost = self._moved(tensor, self.exact.tensors.words(tensor))
-            energy += cost[0]
-            traffic += float(cost[1 + self.exact.traffic])
-            port += float(cost[1 : 1 + self.exact.traffic].max()) if self.exact.traffic else 0.0
-        ticks = max(least.ticks, port if schedule == "pipelined" and self._one_port() else 0.0)
-        return Cost(energy, ticks, traffic, self.held)
-
-    def _one_port(self) -> bool:
-        return (self.exact.machine.root.name, "read") in self.exact.numbers and self.exact.machine.root.ports == "shared"
+        total = self._once
+        ticks = least.ticks if schedule == "sequential" else max(least.ticks, float(total[1 : 1 + self.exact.traffic].max(initial=0.0)))
+        return Cost(least.energy + float(total[0]), ticks, float(total[1 + self.exact.traffic]), self.held)
 
     def _moved(self, tensor: str, words: int) -> FloatArray:
         """Energy and times of bringing words of a tensor from the root to memory 1, or of sending them out (distinct words once each)."""
@@ -660,16 +651,20 @@ class Part:
         if not self.exact.tensors.alike(tensor, self.stretch.names):
             turning = []
         visits = prod(self.extents[rank] // tile[rank] for rank in turning if rank not in ranks)
-        cost = self._moved(tensor, self.exact.tensors.words(tensor) * visits)
-        only_root = np.zeros_like(cost)
-        root = self.exact.machine.root.name
-        only_root[1 + self.exact.traffic] = cost[1 + self.exact.traffic]
+        return self._at_root(tensor, self.exact.tensors.words(tensor) * visits)
+
+    def _at_root(self, tensor: str, words: int) -> FloatArray:
+        """The root's part of `_moved`: all that counts where memory 1 may be passed by."""
+        cost = self._moved(tensor, words)
+        found = np.zeros_like(cost)
+        root, pieces = self.exact.machine.root.name, 1 + self.exact.traffic
+        found[pieces] = cost[pieces]
         for side in ("read", "write"):
             if (root, side) in self.exact.numbers:
-                only_root[1 + self.exact.numbers[root, side]] = cost[1 + self.exact.numbers[root, side]]
+                found[1 + self.exact.numbers[root, side]] = cost[1 + self.exact.numbers[root, side]]
         prices = [table[root] for table in (self.evaluator.prices.read, self.evaluator.prices.update)]
-        only_root[0] = cost[1 + self.exact.traffic] * min(0.0 if price is None else price.value for price in prices)
-        return only_root
+        found[0] = cost[pieces] * min(0.0 if price is None else price.value for price in prices)
+        return found
 
     def _choose(
         self, schedule: str, loops: tuple[str, ...], tile: dict[str, int], places: tuple[_Place, ...], bits: int, extra: FloatArray
@@ -692,7 +687,7 @@ class Part:
                 allowed = ((1 << len(names.tensors)) - 1) & ~given
                 share = self._shares(search, names, loops, tile) if schedule == "pipelined" else None
                 budget = -1 if self.exact.size == float("inf") else int(self.exact.size)
-                front = search.front(number, given, allowed, budget, share, False, False)
+                front = search.front(number, given, allowed, budget, share, False, schedule == "sequential" and not any(extra[at]), (*self.aim.uses[:3], True))
                 if not len(front.rows):
                     continue
                 rows = front.rows.copy()

@@ -43,7 +43,7 @@ from accelsim.mapper.leaf_plan import (
 
 SLACK = 1 + 1e-12
 MOST_AXES = 6
-UNKNOWN, WANTED = -1, -2  # of a tile: its labels are not known, or are about to be
+NO_ROOM, NO_CANDIDATES = -1, -2
 # as numbers of NumPy, since Numba compiles a function again for every literal that it is called with
 NONE, ALL = np.int64(0), np.int64(-1)  # sets of tensors
 NO, YES, NOBODY = np.int64(0), np.int64(1), np.int64(-1)
@@ -355,7 +355,17 @@ def turn(plan: LeafPlan, turning: Int, shared: FloatArray, open_set: Int, flags:
 
 
 @njit(error_model="numpy")
-def unit_labels(plan: LeafPlan, tile: IntArray, labels: Labels, level: Int) -> Int:
+def serve(plan: LeafPlan, memory: Int, served: Int, open_set: Int, flags: Int, child: Int, value: FloatArray) -> Int:
+    """Let a memory serve some tensors. Returns the keeper of the result, which is nobody's concern once it is served."""
+    last = plan.indexed.shape[0] - 1
+    for stream in range(last + 1):
+        if (served >> stream) & 1:
+            pay(plan, memory, stream, child, flags, (open_set >> stream) & 1, value)
+    return NOBODY if (served >> last) & 1 else child
+
+
+@njit(error_model="numpy")
+def unit_labels(plan: LeafPlan, tile: IntArray, labels: Labels, level: Int, served: Int) -> Int:
     """Ways to compute a tile on the unit: spread over the axes before it. Leaves them in the level's scratch; returns how many."""
     time, streams, ranks = plan.times, plan.indexed.shape[0], plan.extents.shape[0]
     inner, chosen, trips = np.zeros(ranks, np.int64), np.zeros(MOST_AXES, np.int64), np.zeros(MOST_AXES, np.int64)
@@ -382,10 +392,11 @@ def unit_labels(plan: LeafPlan, tile: IntArray, labels: Labels, level: Int) -> I
             if plan.axes[axis, AXIS_STEP] == level:
                 places *= trips[axis]
         flags = apply_axes(plan, level, chosen, trips, value, flags)
+        serve(plan, level - 1, served, NONE, flags, NOBODY, value)
         pointer[PTR_INNER], pointer[PTR_TILE], pointer[PTR_KEPT], pointer[PTR_ORDER] = -1, -1, 0, 0
         pointer[PTR_CHOICE] = choice
         count = insert(
-            labels.scratch[level], labels.scratch_keys[level], labels.scratch_pointers[level], count, value, key_of(flags, NONE, NOBODY), pointer, time
+            labels.scratch[level], labels.scratch_keys[level], labels.scratch_pointers[level], count, value, key_of(plan, flags, NONE, NOBODY, served), pointer, time
         )
         if count < 0:
             return -1
@@ -393,8 +404,16 @@ def unit_labels(plan: LeafPlan, tile: IntArray, labels: Labels, level: Int) -> I
 
 
 @njit(error_model="numpy")
-def key_of(flags: Int, open_set: Int, child: Int) -> Int:
-    """What must be equal for labels to be compared: flags and the keeper of the result, and which tensors are open."""
+def key_of(plan: LeafPlan, flags: Int, open_set: Int, child: Int, served: Int) -> Int:
+    """What must be equal for labels to be compared: flags and the keeper of the result, and which tensors are open.
+
+    Where partial results are no wider than complete ones, and where a result is served, the flags that no longer matter are set.
+    """
+    last = plan.indexed.shape[0] - 1
+    if plan.widths[last, 0] == plan.widths[last, 1]:
+        flags |= ALONE | COMPLETE
+    elif (served >> last) & 1:
+        flags |= ALONE
     return flags + 4 * (child + 1) + 256 * open_set
 
 
@@ -431,12 +450,10 @@ def growable(plan: LeafPlan, memory: Int, kept: Int, outer: IntArray, tile: IntA
 
 
 @njit(error_model="numpy")
-def settle(
-    plan: LeafPlan, labels: Labels, level: Int, inner: Int, tile: IntArray, kept: Int, given: Int, value: FloatArray
-) -> tuple[Int, Int, Int]:
+def settle(plan: LeafPlan, labels: Labels, level: Int, inner: Int, tile: IntArray, kept: Int, value: FloatArray) -> tuple[Int, Int, Int]:
     """A label of the level inside, with a memory's keeps put around it: open tensors, flags, and the keeper of the result.
 
-    given: tensors that the memory holds already, which it serves without being filled here. The flags are -1 if the tiles do not fit.
+    The flags are -1 if the tiles do not fit.
     """
     streams = plan.indexed.shape[0]
     last = streams - 1
@@ -447,9 +464,6 @@ def settle(
     if (kept >> last) & 1 and plan.widths[last, 0] != plan.widths[last, 1]:
         if not whole(plan, flags, tile) and not fits(plan, memory, kept, tile, YES):
             return open_set, -1, child
-    for stream in range(streams):
-        if ((kept | given) >> stream) & 1:
-            pay(plan, memory, stream, child, flags, (open_set >> stream) & 1, value)
     for stream in range(streams):
         if (kept >> stream) & 1:
             keep(plan, memory, stream, tile, value)
@@ -480,8 +494,23 @@ def conclude(plan: LeafPlan, given: Int, above: FloatArray, held: Int, open_set:
 
 
 @njit(error_model="numpy")
-def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept: Int, memory: Int) -> bool:
-    """The next tile that divides the one inside the axes and fits; False after the last. A memory that keeps nothing cuts nothing."""
+def largest(plan: LeafPlan, memory: Int, kept: Int, inside: IntArray, tile: IntArray, rank: Int) -> bool:
+    """Make a tile as large along a rank as divides and fits; False if not even one coordinate does."""
+    for at in range(plan.size_count[rank] - 1, -1, -1):
+        size = plan.sizes[rank, at]
+        if inside[rank] % size == 0:
+            tile[rank] = size
+            if fits(plan, memory, kept, tile, NO):
+                return True
+    return False
+
+
+@njit(error_model="numpy")
+def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept: Int, memory: Int, largest_only: Int) -> bool:
+    """The next tile that divides the one inside the axes and fits; False after the last (at[0] < 0 asks for the first).
+
+    A memory that keeps nothing cuts nothing. largest_only: only tiles that could not be larger along some rank that they index.
+    """
     ranks = tile.shape[0]
     if kept == 0:
         if at[0] >= 0:
@@ -489,14 +518,26 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
         at[0] = 0
         copy_integers(tile, inside)
         return True
-    place = 0
-    if at[0] < 0:
+    indexed: Int = NONE
+    for stream in range(plan.indexed.shape[0]):
+        if (kept >> stream) & 1:
+            for rank in range(ranks):
+                indexed |= plan.indexed[stream, rank] << rank
+    last = plan.indexed.shape[0] - 1
+    longest = NOBODY
+    if largest_only and not ((kept >> last) & 1 and plan.widths[last, 0] != plan.widths[last, 1]):
+        for rank in range(ranks):
+            if (indexed >> rank) & 1 and (longest < 0 or plan.size_count[rank] > plan.size_count[longest]):
+                longest = rank
+    fresh = at[0] < 0
+    if fresh:
         at[0] = 0
-        place = ranks
+    place = ranks if fresh else 0
     while True:
         while place < ranks:
+            fixed = largest_only and (place == longest or not (indexed >> place) & 1)
             at[place] += 1
-            if at[place] < plan.size_count[place]:
+            if not fixed and at[place] < plan.size_count[place]:
                 break
             at[place] = 0
             place += 1
@@ -504,147 +545,353 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
                 return False
         good = True
         for rank in range(ranks):
-            tile[rank] = plan.sizes[rank, at[rank]]
-            good = good and inside[rank] % tile[rank] == 0
+            if largest_only and not (indexed >> rank) & 1:
+                tile[rank] = inside[rank]
+            elif rank == longest:
+                tile[rank] = 1
+            else:
+                tile[rank] = plan.sizes[rank, at[rank]]
+                good = good and inside[rank] % tile[rank] == 0
         if good and fits(plan, memory, kept, tile, NO):
-            return True
-        if good:
-            at[0] = plan.size_count[0] - 1  # larger tiles along this rank do not fit either
+            if longest < 0 or largest(plan, memory, kept, inside, tile, longest):
+                return True
+            good = False
         place = 0
+        if good:  # it does not fit, so neither does any with more along the first rank that is not at its least
+            while place < ranks - 1 and at[place] == 0:
+                place += 1
+            for smaller in range(place + 1):
+                at[smaller] = plan.size_count[smaller] - 1
+            place = 0
 
 
 @njit(error_model="numpy")
-def gather(plan: LeafPlan, labels: Labels, level: Int, number: Int, allowed: Int, roomy: Int, wanted: IntArray, count: Int) -> Int:
-    """Note the tiles inside one whose labels are not known yet; each once. Returns how many are wanted now."""
-    ranks = plan.extents.shape[0]
-    outer, tile = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
-    inside, at = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
-    chosen, trips = np.zeros(MOST_AXES, np.int64), np.zeros(MOST_AXES, np.int64)
-    tile_of(plan, number, outer)
-    for choice in range(spreads(plan, level)):
-        if not spread(plan, level, choice, outer, inside, chosen, trips):
+def only_largest(plan: LeafPlan, level: Int) -> Int:
+    """May a memory's tiles that could be larger be left out? Yes if nothing inside can go on being shared by loops further out."""
+    return YES if plan.options[OPTION_EVERY_VISIT] or level + 1 == plan.ports.shape[0] else NO
+
+
+@njit(error_model="numpy")
+def surround(
+    plan: LeafPlan, labels: Labels, level: Int, tile: IntArray, kept: Int, given: Int, more: Int, turning: Int, shared: FloatArray,
+    chosen: IntArray, trips: IntArray, above: FloatArray, single: Int, value: FloatArray, pointer: IntArray, served: Int, tiles: Int,
+    count: Int,
+) -> Int:  # fmt: skip
+    """Add to a level's scratch what the labels inside a tile become with its memory's keeps, loops in time and axes around them.
+
+    served: tensors that the memory outside (not the root) keeps, and pays for.
+    """
+    time, streams, last = plan.times, plan.indexed.shape[0], plan.indexed.shape[0] - 1
+    inner_number = pointer[PTR_TILE] + (kept | given) * tiles
+    first, found = labels.first[level + 1, inner_number], labels.counts[level + 1, inner_number]
+    for inner in range(first, first + found):
+        if more and not worth_small(plan, more, labels.keys[level + 1, inner] // 256):
             continue
-        for row in range(plan.subset_count[level]):
-            kept = plan.subsets[level, row]
-            if kept & ~allowed:
-                continue
-            at[0] = -1
-            for rank in range(1, ranks):
-                at[rank] = 0
-            while advance(plan, inside, at, tile, kept, level):
-                if kept and roomy and plan.options[OPTION_EVERY_VISIT] and growable(plan, level, kept, inside, tile):
-                    continue
-                inner = index_of(plan, tile)
-                if labels.first[level + 1, inner] == UNKNOWN:
-                    labels.first[level + 1, inner] = WANTED
-                    wanted[count] = inner
-                    count += 1
+        open_set, flags, child = settle(plan, labels, level, inner, tile, kept, value)
+        if flags < 0:
+            continue
+        held: Int = NONE
+        partial = NO if whole(plan, labels.keys[level + 1, inner] % 4, tile) else YES
+        if level == 1:
+            for stream in range(streams):
+                if (kept >> stream) & 1:
+                    held += tile_bits(plan, stream, tile, partial if stream == last else NO)
+        open_set, flags = turn(plan, turning, shared, open_set, flags, value)
+        flags = apply_axes(plan, level, chosen, trips, value, flags)
+        if level > 1:
+            child = serve(plan, level - 1, served, open_set, flags, child, value)
+        key = key_of(plan, flags, open_set, child, served)
+        if level == 1:
+            conclude(plan, given, above, held, open_set, flags, child, value)
+            if single:
+                only_busiest(plan, value)
+            if (given >> last) & 1 and partial:
+                value[2 * time + 3] = 1.0
+            key = NONE
+        pointer[PTR_INNER] = inner
+        count = insert(labels.scratch[level], labels.scratch_keys[level], labels.scratch_pointers[level], count, value, key, pointer, time)
+        if count < 0:
+            return count
     return count
 
 
 @njit(error_model="numpy")
-def fill(
-    plan: LeafPlan, labels: Labels, level: Int, number: Int, given: Int, allowed: Int, above: FloatArray, roomy: Int, single: Int
-) -> Int:
-    """Work out the labels of a level for a tile from those of the level inside. Returns how many, -1 if out of room. See `complete`."""
+def only_busiest(plan: LeafPlan, value: FloatArray) -> None:
+    """Of a final label's times, leave the largest."""
+    for part in range(2, 1 + plan.times):
+        if part - 1 != plan.traffic_at and part - 1 != plan.latency_at:
+            value[1] = max(value[1], value[part])
+            value[part] = 0.0
+
+
+@njit(error_model="numpy")
+def promise(
+    plan: LeafPlan, level: Int, tile: IntArray, kept: Int, given: Int, served: Int, turning: Int, shared: FloatArray, chosen: IntArray,
+    trips: IntArray, floor: FloatArray, value: FloatArray,
+) -> None:  # fmt: skip
+    """The least that a label can become whose memory keeps these tensors at a tile, whatever stands inside it and further out.
+
+    floor: the least of every label inside (of credits, the most). What further loops may share counts as brought once.
+    """
+    time, streams = plan.times, plan.indexed.shape[0]
+    last = streams - 1
+    copy(value, floor)
+    for stream in range(streams):
+        if (kept >> stream) & 1:
+            keep(plan, level, stream, tile, value)
+            own = 2 * time + 2 + stream * (time + 2)
+            walked = bool(plan.options[OPTION_EVERY_VISIT])
+            for rank in range(tile.shape[0]):
+                walked = walked or ((turning >> rank) & 1 and plan.indexed[stream, rank])
+            share = shared[stream]
+            if not walked:
+                # no fewer than its words, once
+                share = max(1.0, value[own + time + 1] / plan.words[stream])
+            for part in range(time + 2):
+                value[own + part] /= share
+            close(plan, stream, value)
+    apply_axes(plan, level, chosen, trips, value, NONE)
+    if level > 1:
+        serve(plan, level - 1, served, NONE, ALONE, level if (kept >> last) & 1 else NOBODY, value)
+        return
+    for stream in range(streams):
+        if not (given >> stream) & 1:
+            if not (kept >> stream) & 1:
+                own = 2 * time + 2 + stream * (time + 2)
+                value[own + time + 1] = max(value[own + time + 1], plan.words[stream])
+            pay(plan, ROOT, stream, OUTERMOST if (kept >> last) & 1 else NOBODY, ALONE, NO, value)
+    for part in range(time + 1):
+        value[part] -= value[time + 1 + part]
+        value[time + 1 + part] = 0.0
+
+
+@njit(error_model="numpy")
+def enlist(
+    plan: LeafPlan, level: Int, number: Int, given: Int, allowed: Int, served: Int, roomy: Int, single: Int, floors: FloatArray,
+    order_of: IntArray, bounds: FloatArray, ranking: IntArray,
+) -> Int:  # fmt: skip
+    """List what may stand below a tile at a level (spread, keeps, tile inside, order), with bounds, best first. -2 if there is no room."""
     time, streams, ranks = plan.times, plan.indexed.shape[0], plan.extents.shape[0]
-    last, units = streams - 1, plan.ports.shape[0]
     outer, tile = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
-    tile_of(plan, number, outer)
-    count: Int = NONE
-    if level == units:
-        count = unit_labels(plan, outer, labels, level)
-        if level == 1:
-            for row in range(count):
-                conclude(plan, NONE, above, NONE, NONE, labels.scratch_keys[1, row] % 4, NOBODY, labels.scratch[1, row])
-            return count
-        return store(labels, level, number, count)
     inside, at = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
     chosen, trips = np.zeros(MOST_AXES, np.int64), np.zeros(MOST_AXES, np.int64)
     shared, known = np.zeros(streams), np.zeros((plan.orders.shape[0], streams))
-    value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
-    every_visit = plan.options[OPTION_EVERY_VISIT]
+    value = np.zeros(floors.shape[1])
+    tile_of(plan, number, outer)
+    least = only_largest(plan, level) if roomy else NO
+    count: Int = NONE
     for choice in range(spreads(plan, level)):
         if not spread(plan, level, choice, outer, inside, chosen, trips):
             continue
         for row in range(plan.subset_count[level]):
             kept = plan.subsets[level, row]
-            if kept & ~allowed:
+            if kept & ~allowed or floors[kept | given, 0] == np.inf:
                 continue
+            several = kept & (kept - 1) or not least
             at[0] = -1
             for rank in range(1, ranks):
                 at[rank] = 0
-            while advance(plan, inside, at, tile, kept, level):
-                more = growable(plan, level, kept, inside, tile) if kept and roomy else 0
-                if more and every_visit:
+            while advance(plan, inside, at, tile, kept, level, least):
+                if least and kept and growable(plan, level, kept, inside, tile):
                     continue
-                inner_number = index_of(plan, tile)
-                first, found = labels.first[level + 1, inner_number], labels.counts[level + 1, inner_number]
                 orders = NONE
                 for order in range(plan.orders.shape[0]):
                     turning = block(plan, inside, tile, order, shared)
                     if same_as_before(known, orders, shared):
                         continue
                     orders += 1
-                    for inner in range(first, first + found):
-                        if more and not worth_small(plan, more, labels.keys[level + 1, inner] // 256):
-                            continue
-                        open_set, flags, child = settle(plan, labels, level, inner, tile, kept, given, value)
-                        if flags < 0:
-                            continue
-                        held: Int = NONE
-                        if level == 1:
-                            for stream in range(streams):
-                                if (kept >> stream) & 1:
-                                    wide = NO if stream != last or whole(plan, labels.keys[2, inner] % 4, tile) else YES
-                                    held += tile_bits(plan, stream, tile, wide)
-                        open_set, flags = turn(plan, turning, shared, open_set, flags, value)
-                        flags = apply_axes(plan, level, chosen, trips, value, flags)
-                        key = key_of(flags, open_set, child)
-                        if level == 1:
-                            conclude(plan, given, above, held, open_set, flags, child, value)
-                            if single:
-                                for part in range(2, 1 + time):
-                                    if part - 1 != plan.traffic_at and part - 1 != plan.latency_at:
-                                        value[1] = max(value[1], value[part])
-                                        value[part] = 0.0
-                            if (given >> last) & 1 and not whole(plan, labels.keys[2, inner] % 4, tile):
-                                value[2 * time + 3] = 1.0
-                            key = NONE
-                        pointer[PTR_INNER], pointer[PTR_TILE], pointer[PTR_KEPT] = inner, inner_number, kept
-                        pointer[PTR_ORDER], pointer[PTR_CHOICE] = order, choice
-                        count = insert(
-                            labels.scratch[level], labels.scratch_keys[level], labels.scratch_pointers[level], count, value, key, pointer, time
-                        )
-                        if count < 0:
-                            return -1
-    return count if level == 1 else store(labels, level, number, count)
+                    if count == order_of.shape[0]:
+                        return NO_CANDIDATES
+                    promise(plan, level, tile, kept, given, served, turning, shared, chosen, trips, floors[kept | given], value)
+                    if single:
+                        only_busiest(plan, value)
+                    if level == 1:
+                        value[2 * time + 2] = 0.0
+                        for stream in range(streams):
+                            if (kept >> stream) & 1:
+                                value[2 * time + 2] += tile_bits(plan, stream, tile, NO)
+                    copy(bounds[count], value)
+                    order_of[count, 0], order_of[count, 1] = choice, kept
+                    order_of[count, 2], order_of[count, 3] = index_of(plan, tile), order
+                    count += 1
+                    if not several:  # the loops are over the one tensor's own ranks: no order shares anything
+                        break
+    score = np.zeros(count)
+    for row in range(count):
+        score[row] = bounds[row, 0] / (1e-9 + bounds[0, 0]) + bounds[row, 1] / (1e-9 + bounds[0, 1])
+        if level > 1:
+            for stream in range(streams):
+                score[row] += bounds[row, 2 * time + 2 + stream * (time + 2) + time + 1] / plan.words[stream]
+    best = np.argsort(score, kind="mergesort")
+    for row in range(count):
+        ranking[row] = best[row]
+    return count
+
+
+@njit(error_model="numpy")
+def hopeless_inside(plan: LeafPlan, labels: Labels, level: Int, count: Int, bound: FloatArray, kept: Int, served: Int) -> bool:
+    """Does some label of a level, at its worst, beat the least that another can become?"""
+    time, streams = plan.times, plan.indexed.shape[0]
+    last = streams - 1
+    for at in range(count):
+        row, key = labels.scratch[level, at], labels.scratch_keys[level, at]
+        child = (key // 4) % 64 - 1
+        if child != (level if (kept >> last) & 1 and not (served >> last) & 1 else -1) or (plan.widths[last, 0] != plan.widths[last, 1] and key % 4 != ALONE | COMPLETE):
+            continue
+        good = True
+        for part in range(time + 1):
+            worst = row[part]
+            for stream in range(streams):
+                worst += row[2 * time + 2 + stream * (time + 2) + part]
+            if worst > bound[part] * SLACK or row[time + 1 + part] * SLACK < bound[time + 1 + part]:
+                good = False
+                break
+        if good:
+            for stream in range(streams):
+                pending = 2 * time + 2 + stream * (time + 2) + time + 1
+                good = good and row[pending] <= bound[pending] * SLACK
+            if good:
+                return True
+    return False
+
+
+@njit(error_model="numpy")
+def note_floor(plan: LeafPlan, labels: Labels, level: Int, number: Int, floor: FloatArray) -> None:
+    """The least of every part of the labels of a tile at their worst (of credits, the most): the tile is whole, so nothing is shared further."""
+    time, streams = plan.times, plan.indexed.shape[0]
+    for part in range(floor.shape[0]):
+        floor[part] = np.inf if labels.counts[level, number] == 0 else 0.0
+    for at in range(labels.first[level, number], labels.first[level, number] + labels.counts[level, number]):
+        row = labels.values[level, at]
+        first = at == labels.first[level, number]
+        for part in range(time + 1):
+            worst = row[part]
+            for stream in range(streams):
+                worst += row[2 * time + 2 + stream * (time + 2) + part]
+            floor[part] = worst if first else min(floor[part], worst)
+            floor[time + 1 + part] = max(floor[time + 1 + part], row[time + 1 + part])
+        for stream in range(streams):
+            pending = 2 * time + 2 + stream * (time + 2) + time + 1
+            floor[pending] = row[pending] if first else min(floor[pending], row[pending])
 
 
 @njit(error_model="numpy")
 def complete(
-    plan: LeafPlan, labels: Labels, number: Int, given: Int, allowed: Int, above: FloatArray, roomy: Int, single: Int, wanted: IntArray
-) -> Int:
-    """All good ways to run an Einsum below a tile, left in the scratch of level 1. Returns how many, -1 if out of room.
+    plan: LeafPlan, labels: Labels, start: Int, number: Int, given: Int, allowed: Int, above: FloatArray, roomy: Int, single: Int,
+    uses: IntArray, floors: FloatArray, order_of: IntArray, bounds: FloatArray, ranking: IntArray,
+) -> Int:  # fmt: skip
+    """All good ways to run an Einsum below a tile at a level, and below whatever tiles inside it that takes. Returns how many.
 
-    Labels of level k are ways to complete the Einsum below memory k - 1. Those of level 1 are final: energy, times (the busiest alone
-    if `single`), and in place of what is open the bits that memory 1 holds. For these, `given` are tensors that memory 1 holds already
-    and `allowed` those that it may keep; `above` says by how much idle loops further out divide what is open; only tiles that could not
-    be larger count if `roomy`. wanted: int64[levels, tiles] for notes.
+    Labels of level k are ways to complete the Einsum below memory k - 1; those of levels above 1 go to their pools. Those of level 1 stay in
+    its scratch and are final: energy, times (the busiest alone if `single`), and in place of what is open the bits that memory 1
+    holds, and whether a result that it holds already gets partial sums. `given`: tensors that memory 1 holds already; `allowed`: those that it
+    may keep; `above`: by how much idle loops further out divide what is open; `roomy`: only tiles that could not be larger.
+
+    Depth first, without recursion: every level has a list of candidates, best first, and waits while the labels of a tile inside are worked
+    out. What a bound shows to be worse than a label that is known is left out; at level 1 in what `uses` (energy, times, traffic, bits)
+    names. Above level 1, a number is that of a tile plus `tiles` times the set of tensors that the memory outside keeps and pays for, the
+    root apart. floors: float64[levels, sets, label], of every level for the whole tile. order_of int64[levels, n, 4], bounds float64[levels, n, label],
+    ranking int64[levels, n]: room for the lists. -1: no room for labels, -2: none for candidates.
     """
-    units = plan.ports.shape[0]
-    size = np.zeros(units + 2, np.int64)
-    wanted[1, 0], size[1] = number, 1
-    for level in range(OUTERMOST, units):
-        for row in range(size[level]):
-            size[level + 1] = gather(
-                plan, labels, level, wanted[level, row], allowed if level == 1 else ALL, YES if level > 1 else roomy, wanted[level + 1], size[level + 1]
-            )
-    for level in range(units, 1, -1):
-        for row in range(size[level]):
-            if fill(plan, labels, level, wanted[level, row], NONE, ALL, above, YES, NO) < 0:
-                return -1
-    return fill(plan, labels, OUTERMOST, number, given, allowed, above, roomy, single)
+    streams, ranks, units = plan.indexed.shape[0], plan.extents.shape[0], plan.ports.shape[0]
+    tiles: Int = NO + 1
+    for rank in range(ranks):
+        tiles *= plan.size_count[rank]
+    if start > 1 and labels.first[start, number] >= 0:
+        return labels.counts[start, number]
+    numbers, size, at, count = (
+        np.zeros(units + 2, np.int64), np.full(units + 2, -1, np.int64), np.zeros(units + 2, np.int64), np.zeros(units + 2, np.int64)
+    )  # fmt: skip
+    outer, tile, inside = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
+    chosen, trips, shared = np.zeros(MOST_AXES, np.int64), np.zeros(MOST_AXES, np.int64), np.zeros(streams)
+    value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
+    level = start
+    numbers[level] = number
+    while True:
+        served = numbers[level] // tiles
+        if level == units:
+            tile_of(plan, numbers[level], outer)
+            found = unit_labels(plan, outer, labels, level, served)
+            if level == 1:
+                for row in range(found):
+                    conclude(plan, NONE, above, NONE, NONE, labels.scratch_keys[1, row] % 4, NOBODY, labels.scratch[1, row])
+                return found
+            if not store(labels, level, numbers[level], found):
+                return NO_ROOM
+            if level == start:
+                return found
+            level -= 1
+            continue
+        if size[level] < 0:
+            here = given if level == 1 else NONE
+            size[level] = enlist(
+                plan, level, numbers[level], here, allowed if level == 1 else ALL, served, roomy if level == 1 else YES,
+                single if level == 1 else NO, floors[level + 1], order_of[level], bounds[level], ranking[level],
+            )  # fmt: skip
+            at[level], count[level] = 0, 0
+            if size[level] < 0:
+                return NO_CANDIDATES
+        waits = False
+        while at[level] < size[level]:
+            row = ranking[level, at[level]]
+            choice, kept, inner_number, order = (
+                order_of[level, row, 0], order_of[level, row, 1], order_of[level, row, 2], order_of[level, row, 3]
+            )  # fmt: skip
+            if level == 1:
+                if hopeless(plan, labels.scratch[1], count[1], bounds[1, row], uses):
+                    at[level] += 1
+                    continue
+            elif hopeless_inside(plan, labels, level, count[level], bounds[level, row], kept, served):
+                at[level] += 1
+                continue
+            wanted = inner_number + tiles * (kept | (given if level == 1 else NONE))
+            if labels.first[level + 1, wanted] < 0:
+                numbers[level + 1], size[level + 1] = wanted, -1
+                waits = True
+                break
+            tile_of(plan, numbers[level], outer)
+            spread(plan, level, choice, outer, inside, chosen, trips)
+            tile_of(plan, inner_number, tile)
+            more = growable(plan, level, kept, inside, tile) if kept and (roomy or level > 1) else NONE
+            turning = block(plan, inside, tile, order, shared)
+            pointer[PTR_TILE], pointer[PTR_KEPT], pointer[PTR_ORDER], pointer[PTR_CHOICE] = inner_number, kept, order, choice
+            count[level] = surround(
+                plan, labels, level, tile, kept, given if level == 1 else NONE, more, turning, shared, chosen, trips, above, single, value,
+                pointer, served, tiles, count[level],
+            )  # fmt: skip
+            if count[level] < 0:
+                return NO_ROOM
+            at[level] += 1
+        if waits:
+            level += 1
+            continue
+        if level == 1:
+            return count[1]
+        if not store(labels, level, numbers[level], count[level]):
+            return NO_ROOM
+        if level == start:
+            return count[level]
+        level -= 1
+
+
+@njit(error_model="numpy")
+def hopeless(plan: LeafPlan, rows: FloatArray, count: Int, bound: FloatArray, uses: IntArray) -> bool:
+    """Does some final label beat a lower bound in all that counts, or equal it there with no more energy?"""
+    time = plan.times
+    for at in range(count):
+        row = rows[at]
+        if uses[3] and row[2 * time + 2] > bound[2 * time + 2]:
+            continue
+        worse, better = False, False
+        for part in range(1 + time):
+            matters = uses[0] if part == 0 else uses[2] if part - 1 == plan.traffic_at else uses[1]
+            if not matters:
+                continue
+            worse = worse or row[part] > bound[part] * SLACK
+            better = better or row[part] * SLACK < bound[part]
+        if not worse and (better or row[0] <= bound[0] * SLACK):
+            return True
+    return False
 
 
 @njit(error_model="numpy")
@@ -674,15 +921,15 @@ def worth_small(plan: LeafPlan, more: Int, open_inside: Int) -> bool:
 
 
 @njit(error_model="numpy")
-def store(labels: Labels, level: Int, number: Int, count: Int) -> Int:
-    """Move a level's scratch to its pool. Returns how many labels that were, -1 if there is no room."""
+def store(labels: Labels, level: Int, number: Int, count: Int) -> bool:
+    """Move a level's scratch to its pool. False if there is no room."""
     first = labels.used[level]
     if count < 0 or first + count > labels.values.shape[1]:
-        return -1
+        return False
     for at in range(count):
         copy(labels.values[level, first + at], labels.scratch[level, at])
         copy_integers(labels.pointers[level, first + at], labels.scratch_pointers[level, at])
         labels.keys[level, first + at] = labels.scratch_keys[level, at]
     labels.used[level] = first + count
     labels.first[level, number], labels.counts[level, number] = first, count
-    return count
+    return True

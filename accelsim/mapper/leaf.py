@@ -23,8 +23,9 @@ from accelsim.mapper.leaf_plan import (
 )
 from accelsim.mapping.tree import For, Held, Keep, Loop, Spatial
 
-_POOL, _SCRATCH = 1 << 12, 1 << 10
+_POOL, _SCRATCH, _CANDIDATES = 1 << 12, 1 << 10, 1 << 12
 _MOST = 1 << 22
+EVERYTHING = (True, True, True, True)  # energy, times, traffic, bits held
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,12 @@ class LeafSearch:
         self.plan, self.names = plan, names
         self.tiles = int(np.prod(plan.size_count))
         self.whole = self.tiles - 1
-        self._most = {"pool": _POOL, "scratch": _SCRATCH}
-        self._known: dict[tuple[int, int, int, tuple[float, ...], bool, bool, int], Front] = {}
-        self.plan = plan
+        self._most = {"pool": _POOL, "scratch": _SCRATCH, "candidates": _CANDIDATES}
+        self._floor: FloatArray | None = None
+        self._floors: FloatArray | None = None
+        self._known: dict[object, Front] = {}
         self.labels = self._empty()
-        self._wanted = np.empty((plan.ports.shape[0] + 2, self.tiles), np.int64)
+        self._lists()
 
     def _empty(self) -> Labels:
         plan = self.plan
@@ -58,7 +60,7 @@ class LeafSearch:
         pool, scratch = self._most["pool"], self._most["scratch"]
         return Labels(
             np.empty((levels, pool, width)), np.empty((levels, pool), np.int64), np.empty((levels, pool, 5), np.int64),
-            np.zeros(levels, np.int64), np.full((levels, self.tiles), -1, np.int64), np.zeros((levels, self.tiles), np.int64),
+            np.zeros(levels, np.int64), np.full((levels, self.tiles << streams), -1, np.int64), np.zeros((levels, self.tiles << streams), np.int64),
             np.empty((levels, scratch, width)), np.empty((levels, scratch), np.int64), np.empty((levels, scratch, 5), np.int64),
         )  # fmt: skip
 
@@ -70,38 +72,114 @@ class LeafSearch:
         return found
 
     def front(
-        self, number: int, given: int, allowed: int, budget: int, above: tuple[float, ...] | None = None, roomy: bool = True, single: bool = False
+        self, number: int, given: int, allowed: int, budget: int, above: tuple[float, ...] | None = None, roomy: bool = True,
+        single: bool = False, uses: tuple[bool, bool, bool, bool] = EVERYTHING,
     ) -> Front:  # fmt: skip
-        """The front of an Einsum below a tile; see `kernels_levels.finish`. budget: pieces that memory 1 has left (-1: unlimited)."""
-        key = (number, given, allowed, above or (), roomy, single, budget)
+        """The front of an Einsum below a tile; see `kernels_levels.complete`. budget: pieces that memory 1 has left (-1: unlimited)."""
+        key = (number, given, allowed, above or (), roomy, single, budget, uses)
         if key not in self._known:
-            self._known[key] = self._front(number, given, allowed, budget, above, roomy, single)
+            self._known[key] = self._front(number, given, allowed, budget, above, roomy, single, uses)
         return self._known[key]
 
+    def floor(self) -> FloatArray:
+        """The least energy and times of the Einsum with all its tensors in memory 1 already, float64[1 + times]; infinite if none fits."""
+        everything = (1 << self.plan.indexed.shape[0]) - 1
+        if self._floor is None:
+            rows = self.front(self.whole, everything, 0, -1, None, False, False).rows
+            self._floor = rows[:, : 1 + self.plan.times].min(axis=0) if len(rows) else np.full(1 + self.plan.times, np.inf)
+        return self._floor
+
     def _front(
-        self, number: int, given: int, allowed: int, budget: int, above: tuple[float, ...] | None, roomy: bool, single: bool
-    ) -> Front:
+        self, number: int, given: int, allowed: int, budget: int, above: tuple[float, ...] | None, roomy: bool, single: bool,
+        uses: tuple[bool, bool, bool, bool],
+    ) -> Front:  # fmt: skip
         plan = self.plan
-        streams = plan.indexed.shape[0]
-        if plan.ports.shape[0] > 1 and budget != plan.ports[1, PORT_SIZE]:
+        streams, units = plan.indexed.shape[0], plan.ports.shape[0]
+        if units > 1 and budget != plan.ports[1, PORT_SIZE]:
             ports = plan.ports.copy()
             ports[1, PORT_SIZE] = budget
             plan = plan._replace(ports=ports)
         outside = np.ones(streams) if above is None else np.array(above)
+        if self._floors is None:
+            self._note_floors()
+        count = self._complete(plan, 1, number, given, allowed, outside, roomy, single, uses)
+        values = self.labels.scratch[1, :count]
+        rows = np.concatenate([values[:, : plan.times + 1], values[:, 2 * plan.times + 2 : 2 * plan.times + 4]], axis=1)
+        return Front(rows, self.labels.scratch_pointers[1, :count].copy())
+
+    def _note_floors(self) -> None:
+        """Bounds of every level: worked out where the memory outside serves every tensor, derived from that where it does not."""
+        plan = self.plan
+        streams, units = plan.indexed.shape[0], plan.ports.shape[0]
+        everything = (1 << streams) - 1
+        self._floors = np.zeros((units + 2, 1 << streams, self.labels.values.shape[2]))
+        for level in range(units, 1, -1):
+            number = self.whole + everything * self.tiles
+            self._complete(plan, level, number, 0, -1, np.ones(streams), True, False, EVERYTHING)
+            kernels.note_floor(plan, self.labels, level, number, self._floors[level, everything])
+            for served in range(everything):
+                self._floors[level, served] = self._derived(level, served, self._floors[level, everything])
+
+    def _derived(self, level: int, served: int, full: FloatArray) -> FloatArray:
+        """A bound where the memory outside serves only some tensors and a memory further out, no cheaper, the others.
+
+        What these ask for is at least each word once; what is left when the memory outside is not paid for it bounds the rest.
+        """
+        plan, times = self.plan, self.plan.times
+        memory, last = level - 1, plan.indexed.shape[0] - 1
+        found = full.copy()
+        if np.isinf(full[0]):
+            return found
+        missing = [stream for stream in range(last + 1) if not served >> stream & 1]
+        dearer = all(np.all(plan.prices[outer, (0, 2),] >= plan.prices[memory, (0, 2),]) for outer in range(memory))
+        alone = last not in missing or not np.any(plan.axes[:, 0] <= memory)
+        for resource in set(plan.ports[memory, :2].tolist()) - {-1}:
+            found[1 + resource] = 0.0
+        if last in missing:
+            found[0] -= found[times + 1]
+            found[times + 1 : 2 * times + 2] = 0.0
+        for stream in missing:
+            words = plan.words[stream]
+            if stream < last:
+                found[0] -= words * plan.widths[stream, 0] * plan.prices[memory, 0]
+            else:
+                found[0] -= words * plan.widths[stream, 1] * plan.prices[memory, 2]
+            found[2 * times + 2 + stream * (times + 2) + times + 1] = words
+        if not (dearer and alone):
+            found[0] = plan.energy
+        found[0] = max(found[0], plan.energy)
+        return found
+
+    def _complete(
+        self, plan: LeafPlan, level: int, number: int, given: int, allowed: int, above: FloatArray, roomy: bool, single: bool,
+        uses: tuple[bool, bool, bool, bool],
+    ) -> int:  # fmt: skip
+        assert self._floors is not None
         while True:
-            count = kernels.complete(plan, self.labels, number, given, allowed, outside, int(roomy), int(single), self._wanted)
+            count = kernels.complete(
+                plan, self.labels, level, number, given, allowed, above, int(roomy), int(single), np.array(uses, np.int64), self._floors,
+                self._candidates, self._bounds, self._ranking,
+            )  # fmt: skip
             if count >= 0:
-                values = self.labels.scratch[1, :count]
-                rows = np.concatenate([values[:, : plan.times + 1], values[:, 2 * plan.times + 2 : 2 * plan.times + 4]], axis=1)
-                return Front(rows, self.labels.scratch_pointers[1, :count].copy())
-            self._grow()
+                return int(count)
+            if count == kernels.NO_CANDIDATES:
+                self._most["candidates"] *= 4
+                self._lists()
+            else:
+                self._grow()
+
+    def _lists(self) -> None:
+        most, levels = self._most["candidates"], self.plan.ports.shape[0] + 2
+        self._candidates = np.empty((levels, most, 4), np.int64)
+        self._bounds = np.empty((levels, most, self.labels.values.shape[2]))
+        self._ranking = np.empty((levels, most), np.int64)
 
     def _grow(self) -> None:
         """Make room for more labels; those that are known stay where they are."""
         if self._most["pool"] >= _MOST:
             raise MemoryError
         old, pool = self.labels, self._most["pool"]
-        self._most = {"pool": 4 * pool, "scratch": 2 * self._most["scratch"]}
+        self._most |= {"pool": 4 * pool, "scratch": 2 * self._most["scratch"]}
         new = self._empty()
         new.values[:, :pool], new.keys[:, :pool], new.pointers[:, :pool] = old.values, old.keys, old.pointers
         new.used[:], new.counts[:] = old.used, old.counts

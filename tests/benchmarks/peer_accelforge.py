@@ -204,12 +204,15 @@ def evaluate(spec: Any, found: Any) -> tuple[float, float]:
 
 
 def loop_tree(nodes: list[Any]) -> list[dict[str, Any]]:
-    """A mapping from outside in: tensors kept, loops in time and space with the tile left inside, branches run in order, units."""
+    """A mapping from outside in: tensors kept, loops in time and space with the tile left inside, branches run in order, units.
+
+    A tensor is kept where its space is reserved: AccelForge lifts the storage node of a tensor that branches share above their loops.
+    """
     tree: list[dict[str, Any]] = []
     for node in nodes:
         match type(node).__name__:
-            case "Storage":
-                tree.append({"keep": {"memory": node.component, "tensors": list(node.tensors)}})
+            case "Reservation":
+                tree.append({"keep": {"memory": node.resource, "tensors": list(node.purposes)}})
             case "Temporal":
                 tree.append({"for": {"rank": node.rank_variable, "tile": int(node.tile_shape)}})
             case "Spatial":

@@ -13,8 +13,9 @@ pJ and rates per second; None is unlimited. `keep` says which tensors a memory m
                 `roles`: which operand is the input, the weight and the output. `*` only lists the operands: every point of an Einsum is
                 one operation, whatever it computes. A tensor's indices count by position: `K[b,p]` reads what `K[b,m]` wrote.
 
-`RECORDED` holds what AccelForge 1.0.467 returns: energy in J, latency in s, CPU seconds of its mapper in one process on a 2-core x86
-server. None is a search that ends without a mapping. AccelForge computes in 32-bit floats: compare with a relative tolerance of 1e-6.
+`RECORDED` holds what AccelForge 1.0.467 (Python 3.12) returns: energy in J, latency in s and, of the runs on an otherwise idle 2-core x86
+server, CPU seconds of its mapper in one process. Energy and latency are None where its search ends without a valid mapping. It computes in
+32-bit floats: compare with a relative tolerance of 1e-6.
 """
 
 from __future__ import annotations
@@ -285,3 +286,41 @@ def cases() -> list[dict[str, Any]]:
 
 
 CASES = cases()
+
+RECORDED: dict[str, tuple[float | None, float | None, float | None]] = {
+    "matmul-1024-simple-energy": (0.01756826, 0.002149056, 0.8),
+    "matmul-4096-tpu-edp": (0.01422654, 0.0009986438, 6.64),
+    "chain-2-simple-edp": (0.03499392, 0.004297065, 2.99),
+    "attention-1024-simple-edp": (0.0697798, 0.008601469, 6.43),
+    "attention-1024-simple-edp-one-fused-loop": (0.07407476, 0.008937013, None),
+    "attention-1024-tpu-edp": (0.002372785, 9.362286e-05, None),
+    "attention-1024-tpu-edp-one-fused-loop": (0.002372785, 9.362286e-05, None),
+    "attention-4096-simple-edp": (None, None, None),
+    "attention-4096-simple-edp-one-fused-loop": (1.178452, 0.1429545, 3.46),
+    "attention-4096-tpu-edp": (0.03224427, 0.001497966, None),
+    "attention-4096-tpu-edp-one-fused-loop": (0.03224427, 0.001497966, None),
+    "attention-16384-simple-edp": (None, None, None),
+    "attention-16384-simple-edp-one-fused-loop": (18.84194, 2.287221, None),
+    "attention-16384-tpu-edp": (0.5062768, 0.02396745, None),
+    "attention-16384-tpu-edp-one-fused-loop": (0.6234867, 0.02396745, None),
+    "attention-65536-simple-edp": (284.1178, 35.22309, None),
+    "attention-65536-simple-edp-one-fused-loop": (301.4179, 36.59534, None),
+    "attention-65536-tpu-edp": (8.044491, 0.3834792, None),
+    "attention-65536-tpu-edp-one-fused-loop": (17.06335, 0.3834792, None),
+    "softmax-attention-1024-simple-edp": (0.07045579, 0.008685339, None),
+    "softmax-attention-1024-simple-edp-one-fused-loop": (0.07575739, 0.009129943, None),
+    "softmax-attention-1024-tpu-edp": (0.00374204, 0.0001872457, None),
+    "softmax-attention-1024-tpu-edp-one-fused-loop": (0.00374204, 0.0001872457, None),
+    "softmax-attention-4096-simple-edp": (None, None, None),
+    "softmax-attention-4096-simple-edp-one-fused-loop": (1.205375, 0.1460414, None),
+    "softmax-attention-4096-tpu-edp": (None, None, None),
+    "softmax-attention-4096-tpu-edp-one-fused-loop": (0.05414838, 0.002995931, None),
+    "mamba-step-simple-edp": (0.0002900019, 3.882726e-05, None),
+    "mamba-step-simple-edp-one-fused-loop": (0.0002900019, 3.882726e-05, 16.95),
+    "mamba-step-tpu-edp": (0.0002941898, 0.0002562939, None),
+    "mamba-step-tpu-edp-one-fused-loop": (0.0002941898, 0.0002562939, None),
+    "gpt3-decode-2048-simple-edp-one-fused-loop": (0.1417225, 0.0186234, None),
+    "gpt3-decode-2048-tpu-edp-one-fused-loop": (0.1050089, 0.003033463, None),
+    "gpt3-prefill-2048-simple-edp-one-fused-loop": (62.10847, 7.640885, None),
+    "gpt3-prefill-2048-tpu-edp-one-fused-loop": (0.6935695, 0.05622053, None),
+}

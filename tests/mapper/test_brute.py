@@ -171,6 +171,13 @@ def test_mappings_are_legal_and_no_two_are_alike() -> None:
         assert len({nest(mapping) for mapping in found}) == len(found)
 
 
+def test_a_loop_below_a_raised_keep_is_in_one_block_only() -> None:
+    # 'for m, keep Buffer, for n, keep Reg' is read as a keep raised above n, and as n in the block of Reg.
+    machine = two_memories(64, memory("Reg", 64, None, 0.1, unit("U", "add")))
+    found = list(brute.mappings(OUTER, machine, dividing=True, refill="every_visit"))
+    assert len(set(found)) == len(found)
+
+
 def test_what_is_left_out_for_its_size_is_illegal(monkeypatch: pytest.MonkeyPatch) -> None:
     problems = drawn(4, 8, 250)
     before = [listed(each) for each in problems]

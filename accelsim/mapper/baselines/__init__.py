@@ -48,8 +48,9 @@ def run(
 ) -> Iterator[Step]:
     """A Step whenever the best improves, and a last one at the end: when so many CPU seconds are spent, or nothing is left to try.
 
-    Time starts with the first step that is asked for and stands still between two. What is found after a number of evaluations depends on the
-    seed only. `program` is solved to its end whatever the seconds. Raises InputError for an unknown name, IllegalMapping where nothing legal was found.
+    Time starts with the first step that is asked for and stands still between two. What is found after a number of evaluations
+    depends on the seed only. `program` is solved to its end whatever the seconds.
+    Raises InputError for an unknown name, IllegalMapping where nothing legal was found.
     """
     if name not in BASELINES:
         raise InputError(f"there is no baseline '{name}'", did_you_mean(name, BASELINES))
@@ -66,7 +67,7 @@ def run(
     evaluator = Evaluator(cascade, architecture, counting)
     draws, rng = Draws(Space(cascade, architecture)), np.random.default_rng(seed)
     if name == "program":
-        proposals = program.proposals(draws, objective)
+        proposals = program.proposals(draws, objective, rng)
     else:
         proposals = {"random": random_search, "annealing": annealing, "genetic": genetic}[name].proposals(draws, rng)
     known: dict[Mapping, float] = {}

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Axis
+from accelsim.mapper.baselines.fitting import Fitting, pick, sizes
 from accelsim.mapper.baselines.points import Block, Branch, Part, Point, Space
 
 if TYPE_CHECKING:
     import numpy as np
 
-T = TypeVar("T")
-
 _TRIES = 40
-_MOST_STEPS = 64  # of a loop over a rank under a condition, whose tiles are counted one by one
+_MOST_STEPS = 16  # of a loop over a rank under a condition, whose tiles are counted one by one
 
 
 class Draws:
@@ -26,13 +24,14 @@ class Draws:
 
     def __init__(self, space: Space) -> None:
         self.space, self.scope = space, space.scope
-        self.coupled = frozenset(rank for ranks in self.scope.coupled.values() for rank in ranks)
+        self.fitting = Fitting(space)
+        self.coupled = self.fitting.coupled
 
     def draw(self, rng: np.random.Generator) -> Point:
         """A point in which nothing depends on another; raises IllegalMapping if none is found that fits."""
         for attempt in range(_TRIES):
             chance = 1.0 if attempt > _TRIES // 2 else rng.random()
-            found = self.fitted(self._drawn(rng, chance), rng)
+            found = self.fitting.fitted(self._drawn(rng, chance), rng)
             if found is not None:
                 return found
         what = f"no mapping of {self.scope.cascade.name} on {self.scope.architecture.name} was drawn that fits"
@@ -44,7 +43,7 @@ class Draws:
             found: Point | None = self._moved(point, rng)
             while rng.random() < 0.3:
                 found = self._moved(found or point, rng)
-            found = self.fitted(found or point, rng)
+            found = self.fitting.fitted(found or point, rng)
             if found is not None and found != point:
                 return found
         return self.draw(rng)

@@ -11,7 +11,8 @@ from collections.abc import Generator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from accelsim.mapper.baselines.draws import Draws, pick
+from accelsim.mapper.baselines.draws import Draws
+from accelsim.mapper.baselines.fitting import pick
 from accelsim.mapper.baselines.points import Block, Branch, Part, Point
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def _child(draws: Draws, population: list[tuple[float, Point]], rng: np.random.G
     mother = _parent(population, rng)
     if rng.random() >= _MIXED:
         return draws.vary(mother, rng)
-    child = draws.fitted(_crossed(mother, _parent(population, rng), rng), rng)
+    child = draws.fitting.fitted(_crossed(mother, _parent(population, rng), rng), rng)
     return draws.vary(child or mother, rng) if child is None or rng.random() < 0.5 else child
 
 

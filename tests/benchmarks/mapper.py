@@ -1,0 +1,344 @@
+"""The exact mapper beside AccelForge's, and its cost against the number of Einsums.
+
+python -m tests.benchmarks.mapper [--peer | --recorded FILE] [--case ID ...]    objectives, CPU seconds, start and memory, case by case
+python -m tests.benchmarks.mapper --scale [--plot FILE]                         chains and transformer layers, longer and longer
+
+Every search runs in a process of its own. CPU seconds of a mapper go from problem to mapping: for accelsim an Evaluator, an Exact and its
+run, with kernels compiled before; for AccelForge its mapper, without the specification. Start is the interpreter and all imports. The
+value is what the front-door Evaluator says of the mapping found. With --recorded, rows that `peer_accelforge.py` printed before are read
+from a JSON list; if they hold mappings, these are evaluated here too ("recount": what AccelForge's mapping costs by our count).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from itertools import product
+from math import exp, log
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.peer_cases import ARCHITECTURES, CASES, case, chain
+
+Record = dict[str, Any]
+
+ROOT = Path(__file__).resolve().parents[2]
+PEER_PYTHON = "ACCELSIM_PEER_PYTHON"
+MACHINES = ("hw/arch/simple.yaml", "hw/arch/tpu_like.yaml")
+TOLERANCE = 1e-6  # AccelForge computes in 32-bit floats
+NO_PEER = (
+    f"{PEER_PYTHON} names no Python that has accelforge; python3 -m venv peer && peer/bin/pip install accelforge==1.0.467, "
+    f"then {PEER_PYTHON}=peer/bin/python, or give --recorded FILE"
+)
+
+
+# --- one search, in its own process -------------------------------------------------------------------------------------------------
+
+
+def solve(job: Record) -> Record:
+    """Row of a job: a `case` of `peer_cases`, or `statements` with a `shape` for a shipped machine. Imports of accelsim belong to its start."""
+    from accelsim.io.hardware import load_architecture
+    from accelsim.mapper.exact import Exact, Limits
+    from accelsim.mapper.figures import Scale, aim
+    from accelsim.mapping.text import nest
+    from accelsim.model.evaluation import Evaluator
+    from accelsim.workload.build import cascade
+    from tests.benchmarks import peer_problems
+
+    row: Record = {"start_cpu_s": time.process_time(), "error": None}
+    limits = Limits(time.process_time() + job["cpu_limit"] if job["cpu_limit"] else float("inf"))
+    problem = job.get("case")
+    if problem is None:
+        work, machine = cascade("long", job["statements"], job["shape"]), load_architecture(ROOT / job["machine"], {})
+    before = time.process_time()
+    if problem is None:
+        evaluator = Evaluator(work, machine)
+        search = Exact(evaluator, aim(job["objective"], Scale.of(evaluator)), limits=limits)
+    else:
+        search = peer_problems.search(problem, job["rules"], limits)
+    found = search.run()
+    row |= {"mapper_cpu_s": time.process_time() - before, "einsums": len(search.order)}
+    if found is None:
+        return row | {"error": "no mapping found"}
+    evaluation = search.evaluator.evaluate(found.mapping)
+    row |= {"energy_j": evaluation.energy_pj * 1e-12, "latency_s": evaluation.seconds, "gap": found.value / found.bound - 1}
+    row |= {"covered": found.covered, "evaluated": found.evaluated, "mapping": nest(found.mapping)}
+    row["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
+    if problem is not None:
+        row |= {"objective_value": peer_problems.value(problem, evaluation), "wider": peer_problems.wider(problem, job["rules"])}
+        row["recount"] = peer_problems.recount(problem, search.evaluator, job["peer_mapping"]) if job.get("peer_mapping") else None
+    return row
+
+
+def run_job(job: Record) -> Record:
+    """The row of a job from a fresh process, which is ended when it takes much longer than it may."""
+    environment = {name: text for name, text in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    command = [sys.executable, "-m", "tests.benchmarks.mapper", "--solve"]
+    limit = int(1.5 * job["cpu_limit"] + 10) if job["cpu_limit"] else resource.RLIM_INFINITY
+    done = subprocess.run(
+        command, input=json.dumps(job), capture_output=True, text=True, cwd=ROOT, env=environment,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (limit, limit)),
+    )  # fmt: skip
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"ended after {limit} CPU seconds or by a signal"
+        return {"error": reason}
+    row: Record = json.loads(done.stdout)
+    return row
+
+
+def run_peer(problem: Record) -> Record:
+    """The row of a case from AccelForge, in its own Python."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "case.json"
+        file.write_text(json.dumps(problem | {"architecture": ARCHITECTURES[problem["architecture"]]}), encoding="utf-8")
+        command = [os.environ[PEER_PYTHON], str(ROOT / "tests" / "benchmarks" / "peer_accelforge.py"), str(file), "--mapping"]
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        return {"error": (done.stderr.strip().splitlines() or ["failed without a word"])[-1]}
+    row: Record = json.loads(done.stdout)
+    return row
+
+
+def recorded(file: Path) -> dict[str, Record]:
+    """Rows by case that were saved before: a list of rows, each with the id of its case."""
+    return {row["id"]: row for row in json.loads(file.read_text(encoding="utf-8"))}
+
+
+# --- against the peer ---------------------------------------------------------------------------------------------------------------
+
+
+def tell(what: str, row: Record) -> None:
+    """A line of progress."""
+    print(f"{what}: {row['error'] or format(row['mapper_cpu_s'], '.2f') + ' CPU s'}", file=sys.stderr, flush=True)
+
+
+def compare(problems: list[Record], peer: dict[str, Record] | None, live: bool, rules: bool, cpu_limit: float) -> list[Record]:
+    """Rows {id, ours, peer} of some cases, after a first search on every machine that leaves all kernels compiled."""
+    for machine in sorted({problem["architecture"] for problem in problems}):
+        run_job({"case": case("warm", machine, "energy x latency", chain(2, 8)), "rules": rules, "cpu_limit": 0})
+    rows = []
+    for problem in problems:
+        theirs = run_peer(problem) if live else (peer or {}).get(problem["id"])
+        job = {"case": problem, "rules": rules, "cpu_limit": cpu_limit, "peer_mapping": (theirs or {}).get("mapping")}
+        rows.append({"id": problem["id"], "ours": run_job(job), "peer": theirs})
+        tell(problem["id"], rows[-1]["ours"])
+    return rows
+
+
+def verdict(row: Record) -> tuple[float | None, str]:
+    """Ratio of our value to the peer's, and what is to be said about it."""
+    ours, theirs = row["ours"], row["peer"]
+    if ours["error"]:
+        return None, f"accelsim: {ours['error']}"
+    if theirs is None:
+        return None, ""
+    if theirs.get("error"):
+        return None, f"AccelForge: {theirs['error']}"
+    ratio = ours["objective_value"] / theirs["objective_value"]
+    if ratio <= 1 + TOLERANCE:
+        return ratio, ""
+    if ours["gap"] > TOLERANCE:
+        return ratio, f"worse: the search was stopped, {ours['gap']:.1%} above its bound"
+    again = (ours.get("recount") or {}).get("objective_value")
+    if again is not None and ours["objective_value"] <= again * (1 + TOLERANCE):
+        return ratio, "worse than AccelForge reports, not worse than its mapping by our count"
+    return ratio, "worse"
+
+
+def number(record: Record | None, key: str, form: str) -> str:
+    """A figure of a row as text."""
+    found = None if record is None else record.get(key)
+    return "—" if found is None else format(found, form)
+
+
+def show(rows: list[Record]) -> None:
+    """The table, its notes and the summary."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("case", title="objectives in J, s or J s; seconds of CPU", title_justify="left")
+    heads = ["AccelForge", "recount", "accelsim", "ratio", "gap", "AccelForge s", "accelsim s", "speed-up", "start s", "MB"]
+    for head in heads:
+        table.add_column(head, justify="right", no_wrap=True)
+    speedups: dict[str, float] = {}
+    notes = []
+    for row in rows:
+        ours, theirs = row["ours"], row["peer"]
+        ratio, note = verdict(row)
+        if note:
+            notes.append(f"{row['id']}: {note}")
+        recount = ours.get("recount") or {}
+        if recount.get("illegal"):
+            notes.append(f"{row['id']}: AccelForge's mapping is not legal here: {recount['illegal']}")
+        if theirs and theirs.get("mapper_cpu_s") and ours.get("mapper_cpu_s") and not theirs.get("error"):
+            speedups[row["id"]] = theirs["mapper_cpu_s"] / ours["mapper_cpu_s"]
+        table.add_row(
+            row["id"], number(theirs, "objective_value", ".6g"), number(recount, "objective_value", ".6g"),
+            number(ours, "objective_value", ".6g"), "—" if ratio is None else f"{ratio:.6f}", number(ours, "gap", ".1%"),
+            number(theirs, "mapper_cpu_s", ".2f"), number(ours, "mapper_cpu_s", ".2f"), number(speedups, row["id"], ".1f"),
+            f"{number(theirs, 'import_cpu_s', '.2f')} / {number(ours, 'start_cpu_s', '.2f')}",
+            f"{number(theirs, 'peak_rss_mb', '.0f')} / {number(ours, 'peak_rss_mb', '.0f')}",
+        )  # fmt: skip
+    console = Console(width=None if sys.stdout.isatty() else 190)
+    console.print(table)
+    for line in [*notes, *widenings(rows)]:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    if speedups:
+        mean = exp(sum(map(log, speedups.values())) / len(speedups))
+        worst = min(speedups, key=lambda name: speedups[name])
+        console.print(f"speed-up: {mean:.2f} in the geometric mean, {speedups[worst]:.2f} at worst ({worst})", highlight=False)
+    if any(row["peer"] for row in rows):
+        worse = [row["id"] for row in rows if row["peer"] and (row["ours"]["error"] or (verdict(row)[0] or 0) > 1 + TOLERANCE)]
+        console.print(f"never worse: {'no, see ' + ', '.join(worse) if worse else 'yes'}", highlight=False, soft_wrap=True)
+
+
+def widenings(rows: list[Record]) -> Iterator[str]:
+    """What our spaces have that the peer's have not, with the cases."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for what in row["ours"].get("wider", []):
+            found.setdefault(what, []).append(row["id"])
+    for what, names in found.items():
+        yield f"wider here: {what} ({len(names)} cases)"
+
+
+# --- longer and longer --------------------------------------------------------------------------------------------------------------
+
+
+def layer(at: int) -> list[str]:
+    """A transformer layer with residuals; X{at} goes in, X{at + 1} comes out."""
+    statements = [
+        "Q@[m,h,e] = X@[m,d] * WQ@[h,e,d]",
+        "K@[m,h,e] = X@[m,d] * WK@[h,e,d]",
+        "V@[m,h,f] = X@[m,d] * WV@[h,f,d]",
+        "S@[m,p,h] = Q@[m,h,e] * K@[p,h,e]",
+        "P@[m,p,h] = exp(S@[m,p,h])",
+        "A@[m,h,f] = P@[m,p,h] * V@[p,h,f]",
+        "Z@[m,d] = A@[m,h,f] * WZ@[h,f,d]",
+        "Y@[m,d] = Z@[m,d] + X@[m,d]",
+        "F@[m,c] = Y@[m,d] * WF@[d,c]",
+        "G@[m,d] = F@[m,c] * WG@[c,d]",
+        f"X{at + 1}[m,d] = G@[m,d] + Y@[m,d]",
+    ]
+    return [text.replace("@", str(at)) for text in statements]
+
+
+def long_problems() -> dict[str, list[Record]]:
+    """Series of ever longer problems, as jobs: chains of products, of one size or of many, and stacks of layers."""
+    series: dict[str, list[Record]] = {"chain, equal sizes": [], "chain, different sizes": [], "transformer layers": []}
+    for length in (2, 4, 8, 16, 32, 64):
+        work = chain(length, 512)
+        job = {"statements": list(work["einsums"].values()), "shape": work["shape"]}
+        series["chain, equal sizes"].append(job)
+        series["chain, different sizes"].append(job | {"shape": {"m": 512} | {f"n{at}": 256 + 8 * at for at in range(length + 1)}})
+    shape = {"m": 512, "p": 512, "h": 8, "e": 64, "f": 64, "d": 512, "c": 2048}
+    for count in (1, 2, 4):
+        series["transformer layers"].append({"statements": [text for at in range(count) for text in layer(at)], "shape": shape})
+    return series
+
+
+def measure_scale(cpu_limit: float) -> list[Record]:
+    """A row for every problem, machine and objective; after one that failed or was stopped, longer ones of its series are not tried."""
+    rows = []
+    for machine, objective in product(MACHINES, ("energy", "latency")):
+        for name, jobs in long_problems().items():
+            reason = ""
+            for job in jobs:
+                asked = {"series": name, "machine": machine, "objective": objective, "einsums": len(job["statements"])}
+                row = {"error": reason} if reason else run_job(job | asked | {"cpu_limit": cpu_limit})
+                rows.append(row | asked)
+                tell(f"{name}, {len(job['statements'])} Einsums, {machine}, {objective}", row)
+                if not reason and (row["error"] or row["gap"] > TOLERANCE):
+                    reason = f"not run: {row['error'] or 'stopped'} at {len(job['statements'])} Einsums"
+    return rows
+
+
+def show_scale(rows: list[Record], plot: Path | None) -> None:
+    """The table, and the plot if it is asked for."""
+    from rich.console import Console
+    from rich.table import Table
+
+    heads = ("mapper_cpu_s", ".2f"), ("gap", ".1%"), ("covered", ".3g"), ("evaluated", "d"), ("peak_rss_mb", ".0f")
+    table = Table("series", "machine", "objective", "Einsums", "CPU s", "gap", "covered", "evaluated", "MB", "note")
+    for row in rows:
+        cells = [number(row, key, form) for key, form in heads]
+        table.add_row(row["series"], Path(row["machine"]).stem, row["objective"], str(row["einsums"]), *cells, row["error"] or "")
+    Console(width=None if sys.stdout.isatty() else 190).print(table)
+    if plot is not None:
+        draw(rows, plot)
+
+
+def draw(rows: list[Record], file: Path) -> None:
+    """CPU seconds over Einsums, a panel for each machine, with a line of slope one."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(10, 4.5), layout="constrained")
+    panels = figure.subplots(1, len(MACHINES), sharey=True)
+    colours = {name: f"C{at}" for at, name in enumerate(long_problems())}
+    for panel, machine in zip(panels, MACHINES, strict=True):
+        for (name, colour), objective in product(colours.items(), ("energy", "latency")):
+            points = [
+                (row["einsums"], row["mapper_cpu_s"])
+                for row in rows
+                if (row["series"], row["machine"], row["objective"], row["error"]) == (name, machine, objective, None)
+            ]
+            style = {"color": colour, "linestyle": "-" if objective == "energy" else "--", "marker": "o", "markersize": 4}
+            panel.plot(*zip(*points, strict=True) if points else ([], []), label=f"{name}, {objective}", **style)
+        done = [row["mapper_cpu_s"] for row in rows if row["machine"] == machine and not row["error"]]
+        least = min(done, default=1.0)
+        panel.plot([2, 64], [least, 32 * least], color="0.6", linewidth=1, label="slope one")
+        panel.set(xscale="log", yscale="log", title=Path(machine).stem, xlabel="Einsums")
+        panel.set_xticks([2, 4, 8, 16, 32, 64], ["2", "4", "8", "16", "32", "64"], minor=False)
+        panel.minorticks_off()
+        panel.grid(color="0.9")
+    panels[0].set_ylabel("CPU seconds of the exact search")
+    panels[0].legend(fontsize=8, frameon=False)
+    figure.savefig(file, dpi=150)
+
+
+# --- command line -------------------------------------------------------------------------------------------------------------------
+
+
+def main() -> int:
+    """Run what the command line asks for."""
+    parser = argparse.ArgumentParser(description="Benchmark of the exact mapper.")
+    parser.add_argument("--peer", action="store_true", help=f"run AccelForge too, with the Python that {PEER_PYTHON} names")
+    parser.add_argument("--recorded", type=Path, metavar="FILE", help="take AccelForge's rows from a JSON file")
+    parser.add_argument("--case", nargs="+", metavar="ID", help="only these cases")
+    parser.add_argument("--wide", action="store_true", help="without the rules that go by an Einsum's roles")
+    parser.add_argument("--scale", action="store_true", help="cost against the number of Einsums")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="with --scale: draw a PNG")
+    parser.add_argument("--cpu-limit", type=float, default=0, metavar="S", help="stop every search after so many CPU seconds")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all rows")
+    parser.add_argument("--solve", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.solve:
+        print(json.dumps(solve(json.load(sys.stdin))))
+        return 0
+    if arguments.peer and not os.environ.get(PEER_PYTHON):
+        parser.error(NO_PEER)
+    known = {problem["id"]: problem for problem in CASES}
+    if unknown := [name for name in arguments.case or [] if name not in known]:
+        parser.error(f"there is no case {unknown[0]}; the cases: {', '.join(known)}")
+    if arguments.scale:
+        rows = measure_scale(arguments.cpu_limit)
+        show_scale(rows, arguments.plot)
+    else:
+        problems = [known[name] for name in arguments.case] if arguments.case else CASES
+        peer = recorded(arguments.recorded) if arguments.recorded else None
+        rows = compare(problems, peer, arguments.peer, not arguments.wide, arguments.cpu_limit)
+        show(rows)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

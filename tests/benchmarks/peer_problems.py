@@ -1,0 +1,199 @@
+"""Problems of `peer_cases` as cascades, machines and searches of accelsim, counted by AccelForge's rules.
+
+Every statement becomes one that a unit issues once per point: a product of two operands, a sum of one, or, where one operand is neither
+multiplied nor summed, its magnitude. A unit executes the primitives of the Einsums that it runs and no others. The clock is the highest
+rate of any unit; an operation of a slower one takes a whole or broken number of cycles, so that no rate is rounded.
+
+An Einsum's roles say which tensors a memory keeps for it and over which ranks an axis may spread it. `search(case, rules=True)` obeys
+that; without rules every axis spreads every rank, and a memory may keep, or not, what it keeps for any Einsum. `wider` says what our
+space still has that AccelForge's has not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from fractions import Fraction
+from functools import partial
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+
+from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Node, Operation, Quantity, Unit
+from accelsim.mapper import exact, leaf_plan
+from accelsim.mapper.figures import Scale, aim
+from accelsim.mapping.legality import problems
+from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial, TreeNode
+from accelsim.model.evaluation import Evaluation, Evaluator
+from accelsim.model.options import Counting
+from accelsim.workload.build import cascade
+from accelsim.workload.cascade import Cascade
+from tests.benchmarks.peer_cases import ARCHITECTURES
+
+Record = dict[str, Any]
+
+COUNTING = Counting(returned_partials="every_member", refill="every_visit")
+OBJECTIVES = {"energy": "energy", "latency": "latency", "energy x latency": "edp"}
+ACCESS = re.compile(r"\w+\[([^\]]*)\]")
+RUNS = {
+    "every Einsum": ("mac", "mul", "add", "abs"),
+    "Einsums with two tensors": ("add", "abs"),
+    "Einsums with three tensors": ("mac", "mul"),
+}
+KEEPS = {  # roles that a memory keeps; other memories may keep every tensor
+    "the input and the output of each Einsum; never its weight": ("input", "output"),
+    "the weight": ("weight",),
+}
+SPREADS = re.compile(r"only ranks the (\w+) does not index")
+
+
+def statement(text: str) -> str:
+    """A statement of a case in accelsim's grammar, one primitive per point."""
+    output, operands = (side.strip() for side in text.split("="))
+    ranks = {side: set(ACCESS.findall(side)[0].split(",")) for side in (output, operands)}
+    return text if "*" in operands or ranks[operands] - ranks[output] else f"{output} = abs({operands})"
+
+
+def workload(case: Record) -> Cascade:
+    """The cascade of a case: integers of its width, partial results too."""
+    work = case["workload"]
+    statements = [statement(text) for text in work["einsums"].values()]
+    return cascade(case["id"], statements, work["shape"], types={"default": f"int{work['bits_per_value']}"})
+
+
+def record(case: Record) -> Record:
+    """The record of a case's machine."""
+    found: Record = ARCHITECTURES[case["architecture"]]
+    return found
+
+
+def machine(case: Record) -> Architecture:
+    """The machine of a case."""
+    rows = record(case)
+    assert rows["leakage_w"] == 0, "leakage is not translated"
+    clock = max(Fraction(unit["operations_per_s"]) for unit in rows["units"])
+    inner: tuple[Node, ...] = ()
+    for row in reversed(rows["memories"]):
+        arrays = [found for found in rows["arrays"] if found["under"] == row["name"]]
+        for array in arrays:
+            inner = (Array(f"{array['name']}s", tuple(map(_axis, array["axes"])), feeds=inner),)
+        units = tuple(_unit(unit, clock) for unit in rows["units"] if unit["under"] == row["name"])
+        inner = (_memory(row, case["workload"]["bits_per_value"], (*units, *inner)),)
+    (root,) = inner
+    assert isinstance(root, Memory)
+    return Architecture(case["architecture"], root, clock)
+
+
+def _price(picojoules: float) -> Quantity:
+    return Quantity(picojoules, picojoules, picojoules)
+
+
+def _memory(row: Record, bits: int, feeds: tuple[Node, ...]) -> Memory:
+    size = bits if row["size_bits"] == "one weight value" else row["size_bits"]
+    ports = "separate" if row.get("ports") == "separate read and write" else "shared"
+    read, write = (None if rate is None else Fraction(rate) for rate in (row["read_bits_per_s"], row["write_bits_per_s"]))
+    assert ports == "separate" or read == write, f"{row['name']} shares one port between two rates"
+    prices = _price(row["read_pj_per_bit"]), _price(row["write_pj_per_bit"])
+    return Memory(row["name"], size, read, write, ports, None, *prices, feeds=feeds)
+
+
+def _axis(row: Record) -> Axis:
+    return Axis(row["name"], row["fanout"], row["reuses"] == "input", ("add",) if row["reuses"] == "output" else ())
+
+
+def _unit(row: Record, clock: Fraction) -> Unit:
+    cycles, price = clock / Fraction(row["operations_per_s"]), _price(row["pj_per_operation"])
+    return Unit(row["name"], {primitive: Operation(primitive, cycles, price) for primitive in RUNS[row["runs"]]})
+
+
+def kept_roles(case: Record) -> dict[str, tuple[str, ...]]:
+    """Memories that keep tensors by role, and the roles."""
+    return {row["name"]: KEEPS[row["keep"]] for row in record(case)["memories"] if row["keep"] in KEEPS}
+
+
+def keepable(case: Record) -> Callable[[str, str], bool]:
+    """Whether a memory keeps a tensor for any Einsum."""
+    by_role = kept_roles(case)
+    roles = case["workload"].get("roles", {}).values()
+    kept = {name: {tensor for each in roles for role, tensor in each.items() if role in wanted} for name, wanted in by_role.items()}
+    return lambda memory, tensor: memory not in kept or tensor in kept[memory]
+
+
+def search(case: Record, rules: bool = True, limits: exact.Limits | None = None) -> exact.Exact:
+    """The exact search of a case."""
+    evaluator = Evaluator(workload(case), machine(case), COUNTING)
+    goal = aim(OBJECTIVES[case["objective"]], Scale.of(evaluator))
+    with patch.object(exact, "lower", partial(restricted, case) if rules else leaf_plan.lower):
+        return exact.Exact(evaluator, goal, ("sequential",), keepable(case), limits)
+
+
+def restricted(
+    case: Record, evaluator: Evaluator, einsum: str, unit: str, numbers: dict[tuple[str, str], int], allowed: dict[str, list[int]]
+) -> tuple[leaf_plan.LeafPlan, leaf_plan.Names]:
+    """The plan of an Einsum whose memories keep what its roles say and whose axes spread the ranks that they may."""
+    roles = case["workload"].get("roles", {}).get(einsum, {})
+    tensors = [stream.tensor for stream in evaluator.program.facts[einsum].streams]
+    kept = {
+        memory: [sum(1 << tensors.index(roles[role]) for role in wanted if role in roles)] for memory, wanted in kept_roles(case).items()
+    }
+    plan, names = leaf_plan.lower(evaluator, einsum, unit, numbers, allowed | kept)
+    uses = {axis["name"]: SPREADS.search(axis["use"]) for array in record(case)["arrays"] for axis in array["axes"]}
+    counts, ranks, trips = plan.spread_count.copy(), plan.spread_rank.copy(), plan.spread_trips.copy()
+    for number, axis in enumerate(names.axes):
+        use = uses[axis]
+        if use is not None and use[1] in roles:
+            indexed = plan.indexed[tensors.index(roles[use[1]])]
+            free = np.flatnonzero(indexed[ranks[number, : counts[number]]] == 0)
+            counts[number] = len(free)
+            ranks[number, : len(free)], trips[number, : len(free)] = plan.spread_rank[number, free], plan.spread_trips[number, free]
+    return plan._replace(spread_count=counts, spread_rank=ranks, spread_trips=trips), names
+
+
+def wider(case: Record, rules: bool = True) -> list[str]:
+    """What our space has for a case that AccelForge's has not."""
+    found = []
+    if case["options"]["max_fused_loops"] is not None:
+        found.append("any number of fused loops")
+    axes = [axis for array in record(case)["arrays"] for axis in array["axes"]]
+    if axes:
+        found.append("axes need not be as full as factors allow")
+    if not rules and any(SPREADS.search(axis["use"]) for axis in axes):
+        found.append("every axis spreads every rank")
+    if not rules and kept_roles(case):
+        found.append("memories keep by tensor what AccelForge keeps by an Einsum's roles, or leave it out")
+    return found
+
+
+def value(case: Record, evaluation: Evaluation) -> float:
+    """The objective of a case in J, s or J s."""
+    energy, latency = evaluation.energy_pj * 1e-12, evaluation.seconds
+    return {"energy": energy, "latency": latency, "energy x latency": energy * latency}[case["objective"]]
+
+
+def recount(case: Record, evaluator: Evaluator, rows: list[Record]) -> Record:
+    """What a recorded mapping costs by our count, and the first reason why it is not legal here."""
+    mapping = Mapping(case["id"], _nodes(rows))
+    broken = problems(evaluator.cascade, evaluator.architecture, mapping)
+    return {
+        "objective_value": value(case, evaluator.evaluate(mapping, checked=True)),
+        "illegal": " ".join(str(broken[0]).split()) if broken else None,
+    }
+
+
+def _nodes(rows: list[Record]) -> tuple[TreeNode, ...]:
+    found: list[TreeNode] = []
+    for outer in rows:
+        ((kind, row),) = outer.items()
+        match kind:
+            case "keep":
+                found.append(Keep(row["memory"], tuple(map(Held, row["tensors"]))))
+            case "for":
+                found.append(For(row["rank"], row["tile"]))
+            case "spatial":
+                found.append(Spatial(row["axis"], row["rank"], row["tile"]))
+            case "compute":
+                found.append(Leaf(row["einsum"], row["unit"]))
+            case _:
+                found.append(Fuse(row["run"], tuple(map(_nodes, row["branches"]))))
+    return tuple(found)
