@@ -15,9 +15,9 @@ from math import prod
 
 import numpy as np
 
-from accelsim.hardware.architecture import Array, Memory
+from accelsim.hardware.architecture import Memory
 from accelsim.mapper.figures import NOTHING, SLACK, Aim, Cost, Scale
-from accelsim.mapper.leaf import Front, LeafSearch
+from accelsim.mapper.leaf import Front, LeafSearch, OutOfTime
 from accelsim.mapper.leaf_plan import FloatArray, LeafPlan, Names, Unsupported, lower, resources
 from accelsim.mapper.pieces import Stretch, Tensors
 from accelsim.mapper.tiles import divisors
@@ -154,7 +154,7 @@ class Exact:
     def _shared(self, plan: LeafPlan, names: Names) -> LeafSearch:
         key = b"|".join(np.asarray(part).tobytes() for part in plan)
         if key not in self._plans:
-            self._plans[key] = LeafSearch(plan, names)
+            self._plans[key] = LeafSearch(plan, names, lambda: self.limits.over)
         return self._plans[key]
 
     # --- cuts -----------------------------------------------------------------------------------------------------------------------
@@ -427,9 +427,6 @@ class Part:
         """A part of several Einsums; `rivals`: costs of the same Einsums in several parts, which an option must beat."""
         self.rivals = rivals
         self.placeable = [tensor for tensor in self.stretch.external if tensor not in self.resident]
-        self.floors = [self._floor(ways) for ways in self.ways]
-        once = [self._at_root(tensor, self.exact.tensors.words(tensor)) for tensor in self.placeable]
-        self._once = np.sum([np.zeros(1 + self.exact.times), *once], axis=0)
         for schedule in self.exact.schedules:
             if schedule == "pipelined" and not self._overlaps():
                 continue
@@ -437,27 +434,19 @@ class Part:
         return self.solved
 
     def _overlaps(self) -> bool:
-        """Whether pipelining could pay: only if there is more than one unit, or a port, to keep busy."""
-        return self.aim.uses[1]
-
-    def _floor(self, ways: list[tuple[LeafSearch, Names]]) -> list[FloatArray]:
-        """For each unit, the least energy and times of an Einsum whose tensors memory 1 holds already."""
-        found = []
-        for search, _ in ways:
-            found.append(search.floor())
-        return found
+        """Whether pipelining could pay: only where time counts (or nothing else is allowed)."""
+        return self.aim.uses[1] or "sequential" not in self.exact.schedules
 
     def _trunks(self, schedule: str) -> None:
         ranks = self.stretch.shared
         sizes = [divisors(self.extents[rank]) for rank in ranks]
-        least = self._least(schedule)
+        bound = self._least(schedule, dict.fromkeys(self.placeable, 1), once=True)
         waiting: list[tuple[float, int, Cost, tuple[int, ...], tuple[int, ...]]] = []
         for tile in product(*sizes):
             internal = self._internal_bits(dict(zip(ranks, tile, strict=True)), schedule)
             if internal > self.room:
                 continue
             turning = [at for at, rank in enumerate(ranks) if tile[at] < self.extents[rank]]
-            bound = self._bound(schedule, least, tile, ranks, internal)
             for order in permutations(turning):
                 waiting.append((self.aim.value(bound), len(waiting), bound, tile, order))
         waiting.sort()
@@ -483,32 +472,46 @@ class Part:
                 return False
         return True
 
-    def _least(self, schedule: str) -> Cost:
-        """What the Einsums cost below any trunk, with nothing to bring from the root."""
-        energy = sum(min(float(floor[0]) for floor in floors) for floors in self.floors)
-        latencies = [min(float(floor[1 + self.exact.latency]) for floor in floors) for floors in self.floors]
-        if schedule == "sequential":
-            ticks = sum(min(float(np.max(floor[1 : 1 + self.exact.traffic])) for floor in floors) for floors in self.floors) + sum(latencies)
-        else:
-            ticks = self._balanced()
-        return Cost(energy, ticks, 0.0, 0.0)
+    def _least(self, schedule: str, visits: dict[str, int], extra: FloatArray | None = None, once: bool = False) -> Cost:
+        """A lower bound on what the Einsums cost; `visits`: how often at least the words of tensors come that memory 1 need not hold;
+        `once`: for the first Einsum that touches them only, since a trunk may keep them for all.
+        """
+        energy = ticks = traffic = 0.0
+        seen: set[str] = set()
+        rows = []
+        for at, ways in enumerate(self.ways):
+            options = []
+            for search, names in ways:
+                bypassing = sum(1 << k for k, tensor in enumerate(names.tensors) if tensor in visits)
+                words = tuple(
+                    0.0 if tensor in seen else float(self.exact.tensors.words(tensor) * visits.get(tensor, 0)) for tensor in names.tensors
+                )
+                options.append((names.unit, *search.least(bypassing, words)))
+            rows.append(options)
+            if once:
+                seen.update(ways[0][1].tensors)
+            more = np.zeros(1 + self.exact.times) if extra is None else extra[at]
+            energy += min(float(row[0]) for _, row, _ in options) + float(more[0])
+            latency = min(float(row[1 + self.exact.latency]) for _, row, _ in options)
+            ticks += min(max(busiest, float((row[1:] + more[1:])[: self.exact.traffic].max())) for _, row, busiest in options) + latency
+            traffic += min(float(row[1 + self.exact.traffic]) for _, row, _ in options) + float(more[1 + self.exact.traffic])
+        if schedule == "pipelined":
+            ticks = self._balanced(rows, extra)
+        return Cost(energy, ticks, traffic, self.held)
 
-    def _balanced(self) -> float:
+    def _balanced(self, rows: list[list[tuple[str, FloatArray, float]]], extra: FloatArray | None) -> float:
         """Ticks that no assignment of Einsums to units goes below."""
-        units = sorted({names.unit for ways in self.ways for _, names in ways})
+        units = sorted({unit for options in rows for unit, _, _ in options})
+        ports = np.sum([np.min([row for _, row, _ in options], axis=0) for options in rows], axis=0)[2 : 1 + self.exact.traffic]
+        if extra is not None:
+            ports = ports + extra.sum(axis=0)[2 : 1 + self.exact.traffic]
         best = float("inf")
-        several = [at for at, ways in enumerate(self.ways) if len(ways) > 1]
-        if len(several) > LONGEST:
-            return 0.0
-        for picks in product(*(range(len(ways)) for ways in self.ways)):
+        for picks in product(*(range(len(options)) for options in rows)):
             loads = dict.fromkeys(units, 0.0)
-            ports = np.zeros(self.exact.traffic)
-            for pick, ways, floors in zip(picks, self.ways, self.floors, strict=True):
-                loads[ways[pick][1].unit] += float(floors[pick][1])
-                ports += floors[pick][1 : 1 + self.exact.traffic]
-            ports[0] = 0.0
-            best = min(best, max(*loads.values(), float(ports.max())))
-        return best
+            for pick, options in zip(picks, rows, strict=True):
+                loads[options[pick][0]] += float(options[pick][1][1])
+            best = min(best, max(loads.values()))
+        return max(best, float(ports.max(initial=0.0)))
 
     def _internal_bits(self, tile: dict[str, int], schedule: str) -> int:
         """Pieces that tensors between the Einsums hold at least at one moment."""
@@ -533,12 +536,6 @@ class Part:
             if use.einsum in inside
         }
         return found.pop() if len(found) == 1 else None
-
-    def _bound(self, schedule: str, least: Cost, tile: tuple[int, ...], ranks: tuple[str, ...], internal: int) -> Cost:
-        """A lower bound of every option with a trunk: each external tensor is brought once, or as often as its tile's size forces."""
-        total = self._once
-        ticks = least.ticks if schedule == "sequential" else max(least.ticks, float(total[1 : 1 + self.exact.traffic].max(initial=0.0)))
-        return Cost(least.energy + float(total[0]), ticks, float(total[1 + self.exact.traffic]), self.held)
 
     def _moved(self, tensor: str, words: int) -> FloatArray:
         """Energy and times of bringing words of a tensor from the root to memory 1, or of sending them out (distinct words once each)."""
@@ -623,48 +620,24 @@ class Part:
     def _combo_bound(
         self, schedule: str, extra: FloatArray, places: tuple[_Place, ...], loops: tuple[str, ...], tile: dict[str, int]
     ) -> Cost:
-        least = self._least(schedule)
-        energy, traffic = least.energy + float(extra[:, 0].sum()), float(extra[:, 1 + self.exact.traffic].sum())
-        port = extra[:, 1 : 1 + self.exact.traffic].sum(axis=0)
-        for tensor, place in zip(self.placeable, places, strict=True):
-            if place.depth < 0:
-                cost = self._moved_inside(tensor, loops, tile)
-                energy += float(cost[0])
-                traffic += float(cost[1 + self.exact.traffic])
-                port = port + cost[1 : 1 + self.exact.traffic]
-        ticks = least.ticks
-        if schedule == "pipelined" and len(port):
-            ticks = max(ticks, float(port.max()))
-        return Cost(energy, ticks, traffic, self.held)
+        visits = {
+            tensor: self._visits(tensor, loops, tile) for tensor, place in zip(self.placeable, places, strict=True) if place.depth < 0
+        }
+        return self._least(schedule, visits, extra)
 
-    def _moved_inside(self, tensor: str, loops: tuple[str, ...], tile: dict[str, int]) -> FloatArray:
-        """At least what a tensor costs that is kept in the leaves: its words come in every iteration that another rank's loop makes.
+    def _visits(self, tensor: str, loops: tuple[str, ...], tile: dict[str, int]) -> int:
+        """How often at least the words of a tensor come that is kept in the leaves: in every iteration that another rank's loop makes.
 
         Consecutive iterations may share what a memory holds, so with `refill=delta` loops innermost in a pipelined trunk are left out.
-        Only the root's part counts, since memory 1 may be passed by.
         """
+        if not self.exact.tensors.alike(tensor, self.stretch.names):
+            return 1
         ranks = {self._rank(tensor, dimension) for dimension in range(len(self.exact.cascade.tensors[tensor].shape))}
         turning = list(loops)
         if self.evaluator.counting.refill == "delta":
             while turning and turning[-1] not in ranks:
                 turning.pop()
-        if not self.exact.tensors.alike(tensor, self.stretch.names):
-            turning = []
-        visits = prod(self.extents[rank] // tile[rank] for rank in turning if rank not in ranks)
-        return self._at_root(tensor, self.exact.tensors.words(tensor) * visits)
-
-    def _at_root(self, tensor: str, words: int) -> FloatArray:
-        """The root's part of `_moved`: all that counts where memory 1 may be passed by."""
-        cost = self._moved(tensor, words)
-        found = np.zeros_like(cost)
-        root, pieces = self.exact.machine.root.name, 1 + self.exact.traffic
-        found[pieces] = cost[pieces]
-        for side in ("read", "write"):
-            if (root, side) in self.exact.numbers:
-                found[1 + self.exact.numbers[root, side]] = cost[1 + self.exact.numbers[root, side]]
-        prices = [table[root] for table in (self.evaluator.prices.read, self.evaluator.prices.update)]
-        found[0] = cost[pieces] * min(0.0 if price is None else price.value for price in prices)
-        return found
+        return prod(self.extents[rank] // tile[rank] for rank in turning if rank not in ranks)
 
     def _choose(
         self, schedule: str, loops: tuple[str, ...], tile: dict[str, int], places: tuple[_Place, ...], bits: int, extra: FloatArray

@@ -43,7 +43,7 @@ from accelsim.mapper.leaf_plan import (
 
 SLACK = 1 + 1e-12
 MOST_AXES = 6
-NO_ROOM, NO_CANDIDATES = -1, -2
+NO_ROOM, NO_CANDIDATES, NO_TIME = -1, -2, -3
 # as numbers of NumPy, since Numba compiles a function again for every literal that it is called with
 NONE, ALL = np.int64(0), np.int64(-1)  # sets of tensors
 NO, YES, NOBODY = np.int64(0), np.int64(1), np.int64(-1)
@@ -128,25 +128,26 @@ def insert(
 
 
 @njit(error_model="numpy")
-def spread(plan: LeafPlan, step: Int, choice: Int, tile: IntArray, inner: IntArray, ranks: IntArray, trips: IntArray) -> bool:
-    """Decode one way to spread a tile over the axes before a level: inner tile, and rank (or -1) and copies for every axis."""
+def spread(plan: LeafPlan, step: Int, choice: Int, tile: IntArray, inner: IntArray, chosen: IntArray) -> bool:
+    """Decode one way to spread a tile over the axes before a level: the tile inside, and for every axis a row of `spread_trips` (or -1)."""
     for rank in range(tile.shape[0]):
         inner[rank] = tile[rank]
     rest: Int = choice
     for axis in range(plan.axes.shape[0]):
-        ranks[axis], trips[axis] = -1, 1
+        chosen[axis] = -1
         if plan.axes[axis, AXIS_STEP] != step:
             continue
         options = plan.spread_count[axis] + 1
-        chosen = rest % options
+        option = rest % options
         rest //= options
-        if chosen == options - 1:
+        if option == options - 1:
             continue
-        rank, times = plan.spread_rank[axis, chosen], plan.spread_trips[axis, chosen]
-        if inner[rank] % times:
-            return False
-        inner[rank] //= times
-        ranks[axis], trips[axis] = rank, times
+        chosen[axis] = option
+        for rank in range(tile.shape[0]):
+            times = plan.spread_trips[axis, option, rank]
+            if inner[rank] % times:
+                return False
+            inner[rank] //= times
     return True
 
 
@@ -180,35 +181,40 @@ def tile_of(plan: LeafPlan, number: Int, tile: IntArray) -> None:
 
 
 @njit(error_model="numpy")
-def apply_axes(plan: LeafPlan, step: Int, ranks: IntArray, trips: IntArray, value: FloatArray, flags: Int) -> Int:
+def apply_axes(plan: LeafPlan, step: Int, chosen: IntArray, value: FloatArray, flags: Int) -> Int:
     """Take a label from inside the axes before a level to the outside. Returns its flags."""
     time, streams = plan.times, plan.indexed.shape[0]
     for axis in range(plan.axes.shape[0]):
-        if plan.axes[axis, AXIS_STEP] != step or ranks[axis] < 0:
+        if plan.axes[axis, AXIS_STEP] != step or chosen[axis] < 0:
             continue
-        rank, times = ranks[axis], trips[axis]
-        reduced = not plan.indexed[streams - 1, rank]
-        if reduced:
-            value[1 + plan.latency_at] += plan.axes[axis, AXIS_LATENCY]
-        for at in range(time):
-            if at == plan.traffic_at or at == plan.latency_at:
+        waited = False
+        for rank in range(plan.extents.shape[0]):
+            times = plan.spread_trips[axis, chosen[axis], rank]
+            if times == 1:
                 continue
-            value[1 + at] /= times
-            if not reduced:
-                value[time + 2 + at] /= times
+            reduced = not plan.indexed[streams - 1, rank]
+            if reduced and not waited:
+                value[1 + plan.latency_at] += plan.axes[axis, AXIS_LATENCY]
+                waited = True
+            for at in range(time):
+                if at == plan.traffic_at or at == plan.latency_at:
+                    continue
+                value[1 + at] /= times
+                if not reduced:
+                    value[time + 2 + at] /= times
+                for stream in range(streams):
+                    value[2 * time + 2 + stream * (time + 2) + 1 + at] /= times
+            if reduced:
+                value[time + 1] *= times
+                flags &= ~ALONE
+                if not plan.axes[axis, AXIS_REDUCES]:
+                    flags &= ~COMPLETE
             for stream in range(streams):
-                value[2 * time + 2 + stream * (time + 2) + 1 + at] /= times
-        if reduced:
-            value[time + 1] *= times
-            flags &= ~ALONE
-            if not plan.axes[axis, AXIS_REDUCES]:
-                flags &= ~COMPLETE
-        for stream in range(streams):
-            if plan.indexed[stream, rank]:
-                continue
-            shares = plan.axes[axis, AXIS_REDUCES] if stream == streams - 1 else plan.axes[axis, AXIS_MULTICAST]
-            if shares:
-                value[2 * time + 2 + stream * (time + 2) + time + 1] /= times
+                if plan.indexed[stream, rank]:
+                    continue
+                shares = plan.axes[axis, AXIS_REDUCES] if stream == streams - 1 else plan.axes[axis, AXIS_MULTICAST]
+                if shares:
+                    value[2 * time + 2 + stream * (time + 2) + time + 1] /= times
     return flags
 
 
@@ -368,15 +374,15 @@ def serve(plan: LeafPlan, memory: Int, served: Int, open_set: Int, flags: Int, c
 def unit_labels(plan: LeafPlan, tile: IntArray, labels: Labels, level: Int, served: Int) -> Int:
     """Ways to compute a tile on the unit: spread over the axes before it. Leaves them in the level's scratch; returns how many."""
     time, streams, ranks = plan.times, plan.indexed.shape[0], plan.extents.shape[0]
-    inner, chosen, trips = np.zeros(ranks, np.int64), np.zeros(MOST_AXES, np.int64), np.zeros(MOST_AXES, np.int64)
+    inner, chosen = np.zeros(ranks, np.int64), np.zeros(MOST_AXES, np.int64)
     value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
     count: Int = NONE
     for choice in range(spreads(plan, level)):
-        if not spread(plan, level, choice, tile, inner, chosen, trips):
+        if not spread(plan, level, choice, tile, inner, chosen):
             continue
         for part in range(value.shape[0]):
             value[part] = 0.0
-        points, places = 1, 1
+        points = 1
         for rank in range(ranks):
             points *= inner[rank]
         value[0] = plan.energy
@@ -388,10 +394,7 @@ def unit_labels(plan: LeafPlan, tile: IntArray, labels: Labels, level: Int, serv
                 flags &= ~COMPLETE
         for stream in range(streams):
             value[2 * time + 2 + stream * (time + 2) + time + 1] = plan.points
-        for axis in range(plan.axes.shape[0]):
-            if plan.axes[axis, AXIS_STEP] == level:
-                places *= trips[axis]
-        flags = apply_axes(plan, level, chosen, trips, value, flags)
+        flags = apply_axes(plan, level, chosen, value, flags)
         serve(plan, level - 1, served, NONE, flags, NOBODY, value)
         pointer[PTR_INNER], pointer[PTR_TILE], pointer[PTR_KEPT], pointer[PTR_ORDER] = -1, -1, 0, 0
         pointer[PTR_CHOICE] = choice
@@ -574,7 +577,7 @@ def only_largest(plan: LeafPlan, level: Int) -> Int:
 @njit(error_model="numpy")
 def surround(
     plan: LeafPlan, labels: Labels, level: Int, tile: IntArray, kept: Int, given: Int, more: Int, turning: Int, shared: FloatArray,
-    chosen: IntArray, trips: IntArray, above: FloatArray, single: Int, value: FloatArray, pointer: IntArray, served: Int, tiles: Int,
+    chosen: IntArray, above: FloatArray, single: Int, value: FloatArray, pointer: IntArray, served: Int, tiles: Int,
     count: Int,
 ) -> Int:  # fmt: skip
     """Add to a level's scratch what the labels inside a tile become with its memory's keeps, loops in time and axes around them.
@@ -597,7 +600,7 @@ def surround(
                 if (kept >> stream) & 1:
                     held += tile_bits(plan, stream, tile, partial if stream == last else NO)
         open_set, flags = turn(plan, turning, shared, open_set, flags, value)
-        flags = apply_axes(plan, level, chosen, trips, value, flags)
+        flags = apply_axes(plan, level, chosen, value, flags)
         if level > 1:
             child = serve(plan, level - 1, served, open_set, flags, child, value)
         key = key_of(plan, flags, open_set, child, served)
@@ -626,8 +629,7 @@ def only_busiest(plan: LeafPlan, value: FloatArray) -> None:
 
 @njit(error_model="numpy")
 def promise(
-    plan: LeafPlan, level: Int, tile: IntArray, kept: Int, given: Int, served: Int, turning: Int, shared: FloatArray, chosen: IntArray,
-    trips: IntArray, floor: FloatArray, value: FloatArray,
+    plan: LeafPlan, level: Int, tile: IntArray, kept: Int, given: Int, served: Int, turning: Int, shared: FloatArray, chosen: IntArray, floor: FloatArray, value: FloatArray,
 ) -> None:  # fmt: skip
     """The least that a label can become whose memory keeps these tensors at a tile, whatever stands inside it and further out.
 
@@ -650,7 +652,7 @@ def promise(
             for part in range(time + 2):
                 value[own + part] /= share
             close(plan, stream, value)
-    apply_axes(plan, level, chosen, trips, value, NONE)
+    apply_axes(plan, level, chosen, value, NONE)
     if level > 1:
         serve(plan, level - 1, served, NONE, ALONE, level if (kept >> last) & 1 else NOBODY, value)
         return
@@ -674,14 +676,14 @@ def enlist(
     time, streams, ranks = plan.times, plan.indexed.shape[0], plan.extents.shape[0]
     outer, tile = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
     inside, at = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
-    chosen, trips = np.zeros(MOST_AXES, np.int64), np.zeros(MOST_AXES, np.int64)
+    chosen = np.zeros(MOST_AXES, np.int64)
     shared, known = np.zeros(streams), np.zeros((plan.orders.shape[0], streams))
     value = np.zeros(floors.shape[1])
     tile_of(plan, number, outer)
     least = only_largest(plan, level) if roomy else NO
     count: Int = NONE
     for choice in range(spreads(plan, level)):
-        if not spread(plan, level, choice, outer, inside, chosen, trips):
+        if not spread(plan, level, choice, outer, inside, chosen):
             continue
         for row in range(plan.subset_count[level]):
             kept = plan.subsets[level, row]
@@ -702,7 +704,7 @@ def enlist(
                     orders += 1
                     if count == order_of.shape[0]:
                         return NO_CANDIDATES
-                    promise(plan, level, tile, kept, given, served, turning, shared, chosen, trips, floors[kept | given], value)
+                    promise(plan, level, tile, kept, given, served, turning, shared, chosen, floors[kept | given], value)
                     if single:
                         only_busiest(plan, value)
                     if level == 1:
@@ -778,7 +780,7 @@ def note_floor(plan: LeafPlan, labels: Labels, level: Int, number: Int, floor: F
 @njit(error_model="numpy")
 def complete(
     plan: LeafPlan, labels: Labels, start: Int, number: Int, given: Int, allowed: Int, above: FloatArray, roomy: Int, single: Int,
-    uses: IntArray, floors: FloatArray, order_of: IntArray, bounds: FloatArray, ranking: IntArray,
+    uses: IntArray, floors: FloatArray, order_of: IntArray, bounds: FloatArray, ranking: IntArray, patience: Int,
 ) -> Int:  # fmt: skip
     """All good ways to run an Einsum below a tile at a level, and below whatever tiles inside it that takes. Returns how many.
 
@@ -791,7 +793,8 @@ def complete(
     out. What a bound shows to be worse than a label that is known is left out; at level 1 in what `uses` (energy, times, traffic, bits)
     names. Above level 1, a number is that of a tile plus `tiles` times the set of tensors that the memory outside keeps and pays for, the
     root apart. floors: float64[levels, sets, label], of every level for the whole tile. order_of int64[levels, n, 4], bounds float64[levels, n, label],
-    ranking int64[levels, n]: room for the lists. -1: no room for labels, -2: none for candidates.
+    ranking int64[levels, n]: room for the lists. -1: no room for labels, -2: none for candidates, -3: more
+    than `patience` candidates were listed (what was worked out stays known).
     """
     streams, ranks, units = plan.indexed.shape[0], plan.extents.shape[0], plan.ports.shape[0]
     tiles: Int = NO + 1
@@ -803,7 +806,7 @@ def complete(
         np.zeros(units + 2, np.int64), np.full(units + 2, -1, np.int64), np.zeros(units + 2, np.int64), np.zeros(units + 2, np.int64)
     )  # fmt: skip
     outer, tile, inside = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
-    chosen, trips, shared = np.zeros(MOST_AXES, np.int64), np.zeros(MOST_AXES, np.int64), np.zeros(streams)
+    chosen, shared = np.zeros(MOST_AXES, np.int64), np.zeros(streams)
     value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
     level = start
     numbers[level] = number
@@ -831,6 +834,9 @@ def complete(
             at[level], count[level] = 0, 0
             if size[level] < 0:
                 return NO_CANDIDATES
+            patience -= size[level]
+            if patience < 0 and level < units - 1:
+                return NO_TIME
         waits = False
         while at[level] < size[level]:
             row = ranking[level, at[level]]
@@ -850,13 +856,13 @@ def complete(
                 waits = True
                 break
             tile_of(plan, numbers[level], outer)
-            spread(plan, level, choice, outer, inside, chosen, trips)
+            spread(plan, level, choice, outer, inside, chosen)
             tile_of(plan, inner_number, tile)
             more = growable(plan, level, kept, inside, tile) if kept and (roomy or level > 1) else NONE
             turning = block(plan, inside, tile, order, shared)
             pointer[PTR_TILE], pointer[PTR_KEPT], pointer[PTR_ORDER], pointer[PTR_CHOICE] = inner_number, kept, order, choice
             count[level] = surround(
-                plan, labels, level, tile, kept, given if level == 1 else NONE, more, turning, shared, chosen, trips, above, single, value,
+                plan, labels, level, tile, kept, given if level == 1 else NONE, more, turning, shared, chosen, above, single, value,
                 pointer, served, tiles, count[level],
             )  # fmt: skip
             if count[level] < 0:

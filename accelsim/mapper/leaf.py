@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +26,7 @@ from accelsim.mapping.tree import For, Held, Keep, Loop, Spatial
 
 _POOL, _SCRATCH, _CANDIDATES = 1 << 12, 1 << 10, 1 << 12
 _MOST = 1 << 22
+_PATIENCE = 100_000  # candidates between looks at the clock
 EVERYTHING = (True, True, True, True)  # energy, times, traffic, bits held
 
 
@@ -39,10 +41,15 @@ class Front:
     pointers: IntArray
 
 
-class LeafSearch:
-    """One plan with the labels worked out so far. Fronts are remembered."""
+class OutOfTime(Exception):
+    """The search was told to stop."""
 
-    def __init__(self, plan: LeafPlan, names: Names) -> None:
+
+class LeafSearch:
+    """One plan with the labels worked out so far. Fronts are remembered. `over`: says whether time is up."""
+
+    def __init__(self, plan: LeafPlan, names: Names, over: Callable[[], bool] = lambda: False) -> None:
+        self.over = over
         self.plan, self.names = plan, names
         self.tiles = int(np.prod(plan.size_count))
         self.whole = self.tiles - 1
@@ -89,6 +96,48 @@ class LeafSearch:
             self._floor = rows[:, : 1 + self.plan.times].min(axis=0) if len(rows) else np.full(1 + self.plan.times, np.inf)
         return self._floor
 
+    def least(self, bypassing: int, words: tuple[float, ...]) -> tuple[FloatArray, float]:
+        """Lower bounds of energy and times (float64[1 + times]), and on the largest of the times, whatever the tile.
+
+        bypassing: the tensors that memory 1 may leave out, or that it must be brought; words: how many of each come from the root at least.
+        """
+        key = ("least", bypassing, words)
+        if key not in self._known:
+            self._known[key] = self._least(bypassing, words)  # type: ignore[assignment]
+        return self._known[key]  # type: ignore[return-value]
+
+    def _least(self, bypassing: int, words: tuple[float, ...]) -> tuple[FloatArray, float]:
+        plan, times = self.plan, self.plan.times
+        if plan.ports.shape[0] == 1:
+            return np.zeros(1 + times), 0.0
+        if self._floors is None:
+            self._note_floors()
+        assert self._floors is not None
+        streams = plan.indexed.shape[0]
+        everything = (1 << streams) - 1
+        best, busiest = np.full(1 + times, np.inf), np.inf
+        for bypassed in range(everything + 1):
+            if bypassed & ~bypassing:
+                continue
+            floor = self._floors[2, everything & ~bypassed].copy()
+            if np.isinf(floor[0]):
+                continue
+            for stream in range(streams):
+                if bypassing >> stream & 1:
+                    pending = floor[2 * times + 2 + stream * (times + 2) + times + 1] if bypassed >> stream & 1 else 0.0
+                    self._from_root(stream, max(pending, words[stream]), floor)
+            row = floor[: 1 + times] - floor[times + 1 : 2 * times + 2]
+            best = np.minimum(best, row)
+            busiest = min(busiest, float(row[1 : 1 + plan.traffic_at].max()))
+        return best, busiest
+
+    def _from_root(self, stream: int, words: float, value: FloatArray) -> None:
+        """Add what the root pays for words of a tensor, its first touches not counted twice."""
+        plan, times = self.plan, self.plan.times
+        own = 2 * times + 2 + stream * (times + 2) + times + 1
+        value[own] = words
+        kernels.pay(plan, 0, stream, -1, 0, 0, value)
+
     def _front(
         self, number: int, given: int, allowed: int, budget: int, above: tuple[float, ...] | None, roomy: bool, single: bool,
         uses: tuple[bool, bool, bool, bool],
@@ -118,7 +167,12 @@ class LeafSearch:
             self._complete(plan, level, number, 0, -1, np.ones(streams), True, False, EVERYTHING)
             kernels.note_floor(plan, self.labels, level, number, self._floors[level, everything])
             for served in range(everything):
-                self._floors[level, served] = self._derived(level, served, self._floors[level, everything])
+                if level == units:
+                    number = self.whole + served * self.tiles
+                    self._complete(plan, level, number, 0, -1, np.ones(streams), True, False, EVERYTHING)
+                    kernels.note_floor(plan, self.labels, level, number, self._floors[level, served])
+                else:
+                    self._floors[level, served] = self._derived(level, served, self._floors[level, everything])
 
     def _derived(self, level: int, served: int, full: FloatArray) -> FloatArray:
         """A bound where the memory outside serves only some tensors and a memory further out, no cheaper, the others.
@@ -158,10 +212,14 @@ class LeafSearch:
         while True:
             count = kernels.complete(
                 plan, self.labels, level, number, given, allowed, above, int(roomy), int(single), np.array(uses, np.int64), self._floors,
-                self._candidates, self._bounds, self._ranking,
+                self._candidates, self._bounds, self._ranking, _PATIENCE,
             )  # fmt: skip
             if count >= 0:
                 return int(count)
+            if count == kernels.NO_TIME:
+                if self.over():
+                    raise OutOfTime
+                continue
             if count == kernels.NO_CANDIDATES:
                 self._most["candidates"] *= 4
                 self._lists()
@@ -213,9 +271,10 @@ class LeafSearch:
             options = int(plan.spread_count[axis]) + 1
             choice, chosen = divmod(choice, options)
             if chosen < options - 1:
-                rank = int(plan.spread_rank[axis, chosen])
-                inner[rank] //= int(plan.spread_trips[axis, chosen])
-                nodes.append(Spatial(names.axes[axis], names.ranks[rank], inner[rank]))
+                for rank, times in enumerate(plan.spread_trips[axis, chosen].tolist()):
+                    if times > 1:
+                        inner[rank] //= times
+                        nodes.append(Spatial(names.axes[axis], names.ranks[rank], inner[rank]))
         return inner
 
     def _block(self, level: int, outer: list[int], inner: list[int], order: int, kept: int, nodes: list[Loop], names: Names) -> None:

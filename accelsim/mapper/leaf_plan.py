@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import permutations, product
 from math import prod
 from typing import NamedTuple
 
@@ -29,7 +29,8 @@ class LeafPlan(NamedTuple):
 
     sizes: int64[ranks, most], tile sizes of each rank (`size_count` of them, rising); a tile has the number sum of place x `strides`.
     indexed: int64[tensors, ranks], the result last; words: their sizes; widths: int64[tensors, 2], partial and final (pieces of a bit).
-    axes: int64[axes, 5]; the step of an axis is the level that it leads to. spread_rank, spread_trips: ways to spread over each.
+    axes: int64[axes, 5]; the step of an axis is the level that it leads to. spread_trips: int64[axes, ways,
+    ranks], copies along each rank in every way to spread (`spread_count` of them, besides not to).
     ports: int64[memories, 4], resources of the two ports (-1: unlimited), size (-1), several copies; rates in ticks and prices in
     picojoules per piece. subsets: what each memory may keep, as sets of tensors. orders: int64[orders, tensors]. Resource 0 is the unit;
     `traffic_at` counts pieces moved at the root, `latency_at` ticks from a visit's last issue to its result, `depth` those of the unit. energy: of all operations; issue: ticks; points: of the Einsum.
@@ -44,7 +45,6 @@ class LeafPlan(NamedTuple):
     widths: IntArray
     axes: IntArray
     spread_count: IntArray
-    spread_rank: IntArray
     spread_trips: IntArray
     ports: IntArray
     rates: FloatArray
@@ -97,6 +97,19 @@ MOST_TENSORS, MOST_LEVELS, MOST_TILES = 4, 6, 60_000
 _ABSENT, _PLAIN = 0, 1
 
 
+FEW_WAYS = 64  # ways to spread several ranks over one axis, up to which they are searched
+
+
+def ways_to_spread(sizes: list[tuple[int, ...]], places: int) -> list[tuple[int, ...]]:
+    """Copies along each rank in every way to spread over an axis: several ranks at once where that makes few ways, else one."""
+    found = [way for way in product(*([times for times in each if times <= places] for each in sizes)) if 1 < prod(way) <= places] if (
+        prod(sum(1 for times in each if times <= places) for each in sizes) <= 4096) else []
+    if not found or len(found) > FEW_WAYS:
+        one = [1] * len(sizes)
+        found = [(*one[:rank], times, *one[rank + 1 :]) for rank, each in enumerate(sizes) for times in each if 1 < times <= places]
+    return found
+
+
 def way(evaluator: Evaluator, unit: str) -> tuple[list[Memory], list[tuple[Axis, int]]]:
     """Memories from the root to a unit, and axes with the level that they lead to."""
     memories: list[Memory] = []
@@ -147,7 +160,7 @@ def lower(evaluator: Evaluator, einsum: str, unit: str, numbers: dict[tuple[str,
         raise Unsupported(f"{einsum} has more than {MOST_TILES} dividing tiles")
     strides = [prod(map(len, sizes[:at])) for at in range(len(sizes))]
     indexed = np.array([[role[0] != _ABSENT for role in stream.roles] for stream in facts.streams], np.int64).reshape(len(tensors), -1)
-    spreading = [[(rank, times) for rank, each in enumerate(sizes) for times in each if 1 < times <= axis.size] for axis, _ in axes]
+    spreading = [ways_to_spread(sizes, axis.size) for axis, _ in axes]
     subsets = [allowed[memory.name] for memory in memories]
     widths, per_cycle = evaluator.widths, evaluator.clock.per_cycle
     reduce = facts.einsum.reduce
@@ -185,8 +198,7 @@ def lower(evaluator: Evaluator, einsum: str, unit: str, numbers: dict[tuple[str,
         ),
         np.array([(step, axis.size, int(axis.multicast), int(reduce in axis.reduces), axis.reduction_latency.get(reduce, 0) * per_cycle) for axis, step in axes], np.int64).reshape(-1, 5),
         np.array([len(each) for each in spreading], np.int64),
-        _table([[rank for rank, _ in each] for each in spreading]),
-        _table([[times for _, times in each] for each in spreading]),
+        _ways(spreading, len(extents)),
         np.array(ports, np.int64),
         np.array(rates, np.float64),
         np.array(prices, np.float64),
@@ -209,3 +221,12 @@ def lower(evaluator: Evaluator, einsum: str, unit: str, numbers: dict[tuple[str,
 def _table(rows: list[tuple[int, ...]] | list[list[int]]) -> IntArray:
     most = max((len(row) for row in rows), default=0)
     return np.array([[*row, *[0] * (max(1, most) - len(row))] for row in rows], np.int64).reshape(len(rows), max(1, most))
+
+
+def _ways(axes: list[list[tuple[int, ...]]], ranks: int) -> IntArray:
+    most = max((len(ways) for ways in axes), default=0)
+    table = np.ones((len(axes), max(1, most), ranks), np.int64)
+    for axis, ways in enumerate(axes):
+        for row, way in enumerate(ways):
+            table[axis, row] = way
+    return table

@@ -5,8 +5,9 @@ python -m tests.benchmarks.mapper --scale [--plot FILE]                         
 
 Every search runs in a process of its own. CPU seconds of a mapper go from problem to mapping: for accelsim an Evaluator, an Exact and its
 run, with kernels compiled before; for AccelForge its mapper, without the specification. Start is the interpreter and all imports. The
-value is what the front-door Evaluator says of the mapping found. With --recorded, rows that `peer_accelforge.py` printed before are read
-from a JSON list; if they hold mappings, these are evaluated here too ("recount": what AccelForge's mapping costs by our count).
+value is what the front-door Evaluator says of the mapping found. AccelForge's rows are `peer_cases.RECORDED`; with --recorded, those that
+`peer_accelforge.py` printed before, as a JSON list, or what --json wrote; with --peer, it runs. If they hold mappings, these are evaluated
+here too ("recount": what AccelForge's mapping costs by our count).
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from math import exp, log
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.peer_cases import ARCHITECTURES, CASES, case, chain
+from tests.benchmarks.peer_cases import ARCHITECTURES, CASES, RECORDED, case, chain
 
 Record = dict[str, Any]
 
@@ -33,6 +34,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PEER_PYTHON = "ACCELSIM_PEER_PYTHON"
 MACHINES = ("hw/arch/simple.yaml", "hw/arch/tpu_like.yaml")
 TOLERANCE = 1e-6  # AccelForge computes in 32-bit floats
+ROUNDED = 2e-6  # and `RECORDED` holds seven digits
 NO_PEER = (
     f"{PEER_PYTHON} names no Python that has accelforge; python3 -m venv peer && peer/bin/pip install accelforge==1.0.467, "
     f"then {PEER_PYTHON}=peer/bin/python, or give --recorded FILE"
@@ -43,7 +45,7 @@ NO_PEER = (
 
 
 def solve(job: Record) -> Record:
-    """Row of a job: a `case` of `peer_cases`, or `statements` with a `shape` for a shipped machine. Imports of accelsim belong to its start."""
+    """Row of a job: a `case` of `peer_cases`, or `statements` with a `shape` on a shipped machine. All of accelsim is imported here."""
     from accelsim.io.hardware import load_architecture
     from accelsim.mapper.exact import Exact, Limits
     from accelsim.mapper.figures import Scale, aim
@@ -93,12 +95,13 @@ def run_job(job: Record) -> Record:
     return row
 
 
-def run_peer(problem: Record) -> Record:
+def run_peer(problem: Record, cpu_limit: float) -> Record:
     """The row of a case from AccelForge, in its own Python."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "case.json"
         file.write_text(json.dumps(problem | {"architecture": ARCHITECTURES[problem["architecture"]]}), encoding="utf-8")
         command = [os.environ[PEER_PYTHON], str(ROOT / "tests" / "benchmarks" / "peer_accelforge.py"), str(file), "--mapping"]
+        command += ["--cpu-limit", str(cpu_limit)] if cpu_limit else []
         done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         return {"error": (done.stderr.strip().splitlines() or ["failed without a word"])[-1]}
@@ -106,9 +109,19 @@ def run_peer(problem: Record) -> Record:
     return row
 
 
-def recorded(file: Path) -> dict[str, Record]:
-    """Rows by case that were saved before: a list of rows, each with the id of its case."""
-    return {row["id"]: row for row in json.loads(file.read_text(encoding="utf-8"))}
+def recorded(file: Path | None) -> dict[str, Record]:
+    """Rows of AccelForge by case: those of a file, else what `peer_cases` records."""
+    if file is not None:
+        return {row["id"]: row.get("peer", row) for row in json.loads(file.read_text(encoding="utf-8"))}
+    rows: dict[str, Record] = {}
+    goals = {problem["id"]: problem["objective"] for problem in CASES}
+    for name, (energy, latency, seconds) in RECORDED.items():
+        if energy is None or latency is None:
+            rows[name] = {"error": "no valid mapping found"}
+        else:
+            value = {"energy": energy, "latency": latency, "energy x latency": energy * latency}[goals[name]]
+            rows[name] = {"objective_value": value, "mapper_cpu_s": seconds, "tolerance": ROUNDED}
+    return rows
 
 
 # --- against the peer ---------------------------------------------------------------------------------------------------------------
@@ -119,42 +132,57 @@ def tell(what: str, row: Record) -> None:
     print(f"{what}: {row['error'] or format(row['mapper_cpu_s'], '.2f') + ' CPU s'}", file=sys.stderr, flush=True)
 
 
-def compare(problems: list[Record], peer: dict[str, Record] | None, live: bool, rules: bool, cpu_limit: float) -> list[Record]:
-    """Rows {id, ours, peer} of some cases, after a first search on every machine that leaves all kernels compiled."""
+def compare(problems: list[Record], peer: dict[str, Record] | None, rules: bool, cpu_limit: float) -> list[Record]:
+    """Rows {id, ours, peer} of some cases; without rows of the peer it runs. A first search on each machine leaves all kernels compiled."""
     for machine in sorted({problem["architecture"] for problem in problems}):
         run_job({"case": case("warm", machine, "energy x latency", chain(2, 8)), "rules": rules, "cpu_limit": 0})
     rows = []
     for problem in problems:
-        theirs = run_peer(problem) if live else (peer or {}).get(problem["id"])
-        job = {"case": problem, "rules": rules, "cpu_limit": cpu_limit, "peer_mapping": (theirs or {}).get("mapping")}
-        rows.append({"id": problem["id"], "ours": run_job(job), "peer": theirs})
-        tell(problem["id"], rows[-1]["ours"])
+        theirs = run_peer(problem, cpu_limit) if peer is None else peer.get(problem["id"], {"error": "no row of this case"})
+        ours = run_job({"case": problem, "rules": rules, "cpu_limit": cpu_limit, "peer_mapping": theirs.get("mapping")})
+        rows.append({"id": problem["id"], "ours": ours, "peer": theirs})
+        tell(problem["id"], ours)
     return rows
 
 
-def verdict(row: Record) -> tuple[float | None, str]:
-    """Ratio of our value to the peer's, and what is to be said about it."""
+def ratio(row: Record) -> float | None:
+    """Our value over AccelForge's, None if one of them has none."""
+    ours, theirs = row["ours"].get("objective_value"), row["peer"].get("objective_value")
+    return None if ours is None or theirs is None else ours / theirs
+
+
+def is_worse(row: Record) -> bool:
+    """Whether we have no mapping, or one that is worse than AccelForge's by more than rounding."""
+    found = ratio(row)
+    return bool(row["ours"]["error"]) or (found is not None and found > 1 + row["peer"].get("tolerance", TOLERANCE))
+
+
+def notes(row: Record) -> Iterator[str]:
+    """What is to be said about a row."""
     ours, theirs = row["ours"], row["peer"]
-    if ours["error"]:
-        return None, f"accelsim: {ours['error']}"
-    if theirs is None:
-        return None, ""
-    if theirs.get("error"):
-        return None, f"AccelForge: {theirs['error']}"
-    ratio = ours["objective_value"] / theirs["objective_value"]
-    if ratio <= 1 + TOLERANCE:
-        return ratio, ""
-    if ours["gap"] > TOLERANCE:
-        return ratio, f"worse: the search was stopped, {ours['gap']:.1%} above its bound"
-    again = (ours.get("recount") or {}).get("objective_value")
-    if again is not None and ours["objective_value"] <= again * (1 + TOLERANCE):
-        return ratio, "worse than AccelForge reports, not worse than its mapping by our count"
-    return ratio, "worse"
+    for who, found in (("accelsim", ours), ("AccelForge", theirs)):
+        if found.get("error"):
+            yield f"{who}: {found['error']}"
+    if ours.get("gap", 0) > TOLERANCE:
+        yield f"accelsim was stopped {ours['gap']:.1%} above its bound; its time is not compared"
+    recount = ours.get("recount") or {}
+    if recount.get("illegal"):
+        yield f"AccelForge's mapping is not legal here: {recount['illegal']}"
+    if is_worse(row) and not ours["error"]:
+        better = recount.get("objective_value", 0) >= ours["objective_value"] * (1 - TOLERANCE)
+        yield f"worse{' than AccelForge reports, but not than its mapping by our count' if better else ''}"
 
 
-def number(record: Record | None, key: str, form: str) -> str:
-    """A figure of a row as text."""
-    found = None if record is None else record.get(key)
+def speed_up(row: Record) -> float | None:
+    """AccelForge's CPU seconds over ours, where both finished."""
+    ours, theirs = row["ours"], row["peer"]
+    if ours["error"] or theirs.get("error") or ours["gap"] > TOLERANCE or not theirs.get("mapper_cpu_s"):
+        return None
+    return float(theirs["mapper_cpu_s"] / ours["mapper_cpu_s"])
+
+
+def number(found: float | None, form: str) -> str:
+    """A figure as text."""
     return "—" if found is None else format(found, form)
 
 
@@ -163,40 +191,29 @@ def show(rows: list[Record]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("case", title="objectives in J, s or J s; seconds of CPU", title_justify="left")
-    heads = ["AccelForge", "recount", "accelsim", "ratio", "gap", "AccelForge s", "accelsim s", "speed-up", "start s", "MB"]
-    for head in heads:
+    table = Table("case", title="objectives in J, s or J s; seconds of CPU; start and memory: AccelForge / accelsim", title_justify="left")
+    for head in ("AccelForge", "recount", "accelsim", "ratio", "gap", "AccelForge s", "accelsim s", "speed-up", "start s", "MB"):
         table.add_column(head, justify="right", no_wrap=True)
-    speedups: dict[str, float] = {}
-    notes = []
     for row in rows:
         ours, theirs = row["ours"], row["peer"]
-        ratio, note = verdict(row)
-        if note:
-            notes.append(f"{row['id']}: {note}")
-        recount = ours.get("recount") or {}
-        if recount.get("illegal"):
-            notes.append(f"{row['id']}: AccelForge's mapping is not legal here: {recount['illegal']}")
-        if theirs and theirs.get("mapper_cpu_s") and ours.get("mapper_cpu_s") and not theirs.get("error"):
-            speedups[row["id"]] = theirs["mapper_cpu_s"] / ours["mapper_cpu_s"]
         table.add_row(
-            row["id"], number(theirs, "objective_value", ".6g"), number(recount, "objective_value", ".6g"),
-            number(ours, "objective_value", ".6g"), "—" if ratio is None else f"{ratio:.6f}", number(ours, "gap", ".1%"),
-            number(theirs, "mapper_cpu_s", ".2f"), number(ours, "mapper_cpu_s", ".2f"), number(speedups, row["id"], ".1f"),
-            f"{number(theirs, 'import_cpu_s', '.2f')} / {number(ours, 'start_cpu_s', '.2f')}",
-            f"{number(theirs, 'peak_rss_mb', '.0f')} / {number(ours, 'peak_rss_mb', '.0f')}",
+            row["id"], number(theirs.get("objective_value"), ".6g"), number((ours.get("recount") or {}).get("objective_value"), ".6g"),
+            number(ours.get("objective_value"), ".6g"), number(ratio(row), ".6f"), number(ours.get("gap"), ".1%"),
+            number(theirs.get("mapper_cpu_s"), ".2f"), number(ours.get("mapper_cpu_s"), ".2f"), number(speed_up(row), ".1f"),
+            f"{number(theirs.get('import_cpu_s'), '.2f')} / {number(ours.get('start_cpu_s'), '.2f')}",
+            f"{number(theirs.get('peak_rss_mb'), '.0f')} / {number(ours.get('peak_rss_mb'), '.0f')}",
         )  # fmt: skip
+    lines = [f"{row['id']}: {note}" for row in rows for note in notes(row)]
+    speedups = {row["id"]: found for row in rows if (found := speed_up(row)) is not None}
+    if speedups:
+        mean, worst = exp(sum(map(log, speedups.values())) / len(speedups)), min(speedups, key=lambda name: speedups[name])
+        lines.append(f"speed-up over {len(speedups)} cases: {mean:.2f} in the geometric mean, {speedups[worst]:.2f} at worst ({worst})")
+    worse = [row["id"] for row in rows if is_worse(row)]
+    lines.append(f"never worse: {'no, see ' + ', '.join(worse) if worse else 'yes'}")
     console = Console(width=None if sys.stdout.isatty() else 190)
     console.print(table)
-    for line in [*notes, *widenings(rows)]:
+    for line in [*widenings(rows), *lines]:
         console.print(line, highlight=False, soft_wrap=True, markup=False)
-    if speedups:
-        mean = exp(sum(map(log, speedups.values())) / len(speedups))
-        worst = min(speedups, key=lambda name: speedups[name])
-        console.print(f"speed-up: {mean:.2f} in the geometric mean, {speedups[worst]:.2f} at worst ({worst})", highlight=False)
-    if any(row["peer"] for row in rows):
-        worse = [row["id"] for row in rows if row["peer"] and (row["ours"]["error"] or (verdict(row)[0] or 0) > 1 + TOLERANCE)]
-        console.print(f"never worse: {'no, see ' + ', '.join(worse) if worse else 'yes'}", highlight=False, soft_wrap=True)
 
 
 def widenings(rows: list[Record]) -> Iterator[str]:
@@ -252,7 +269,7 @@ def measure_scale(cpu_limit: float) -> list[Record]:
             reason = ""
             for job in jobs:
                 asked = {"series": name, "machine": machine, "objective": objective, "einsums": len(job["statements"])}
-                row = {"error": reason} if reason else run_job(job | asked | {"cpu_limit": cpu_limit})
+                row: Record = {"error": reason} if reason else run_job(job | asked | {"cpu_limit": cpu_limit})
                 rows.append(row | asked)
                 tell(f"{name}, {len(job['statements'])} Einsums, {machine}, {objective}", row)
                 if not reason and (row["error"] or row["gap"] > TOLERANCE):
@@ -265,10 +282,10 @@ def show_scale(rows: list[Record], plot: Path | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    heads = ("mapper_cpu_s", ".2f"), ("gap", ".1%"), ("covered", ".3g"), ("evaluated", "d"), ("peak_rss_mb", ".0f")
+    figures = ("mapper_cpu_s", ".2f"), ("gap", ".1%"), ("covered", ".3g"), ("evaluated", "d"), ("peak_rss_mb", ".0f")
     table = Table("series", "machine", "objective", "Einsums", "CPU s", "gap", "covered", "evaluated", "MB", "note")
     for row in rows:
-        cells = [number(row, key, form) for key, form in heads]
+        cells = [number(row.get(key), form) for key, form in figures]
         table.add_row(row["series"], Path(row["machine"]).stem, row["objective"], str(row["einsums"]), *cells, row["error"] or "")
     Console(width=None if sys.stdout.isatty() else 190).print(table)
     if plot is not None:
@@ -283,14 +300,11 @@ def draw(rows: list[Record], file: Path) -> None:
     panels = figure.subplots(1, len(MACHINES), sharey=True)
     colours = {name: f"C{at}" for at, name in enumerate(long_problems())}
     for panel, machine in zip(panels, MACHINES, strict=True):
-        for (name, colour), objective in product(colours.items(), ("energy", "latency")):
-            points = [
-                (row["einsums"], row["mapper_cpu_s"])
-                for row in rows
-                if (row["series"], row["machine"], row["objective"], row["error"]) == (name, machine, objective, None)
-            ]
-            style = {"color": colour, "linestyle": "-" if objective == "energy" else "--", "marker": "o", "markersize": 4}
-            panel.plot(*zip(*points, strict=True) if points else ([], []), label=f"{name}, {objective}", **style)
+        for (name, colour), (objective, line) in product(colours.items(), (("energy", "-"), ("latency", "--"))):
+            wanted = (name, machine, objective, None)
+            found = [row for row in rows if (row["series"], row["machine"], row["objective"], row["error"]) == wanted]
+            einsums, seconds = [row["einsums"] for row in found], [row["mapper_cpu_s"] for row in found]
+            panel.plot(einsums, seconds, line, color=colour, marker="o", markersize=4, label=f"{name}, {objective}")
         done = [row["mapper_cpu_s"] for row in rows if row["machine"] == machine and not row["error"]]
         least = min(done, default=1.0)
         panel.plot([2, 64], [least, 32 * least], color="0.6", linewidth=1, label="slope one")
@@ -332,8 +346,7 @@ def main() -> int:
         show_scale(rows, arguments.plot)
     else:
         problems = [known[name] for name in arguments.case] if arguments.case else CASES
-        peer = recorded(arguments.recorded) if arguments.recorded else None
-        rows = compare(problems, peer, arguments.peer, not arguments.wide, arguments.cpu_limit)
+        rows = compare(problems, None if arguments.peer else recorded(arguments.recorded), not arguments.wide, arguments.cpu_limit)
         show(rows)
     if arguments.json:
         arguments.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

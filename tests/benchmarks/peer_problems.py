@@ -18,8 +18,6 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
-import numpy as np
-
 from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Node, Operation, Quantity, Unit
 from accelsim.mapper import exact, leaf_plan
 from accelsim.mapper.figures import Scale, aim
@@ -139,15 +137,16 @@ def restricted(
     }
     plan, names = leaf_plan.lower(evaluator, einsum, unit, numbers, allowed | kept)
     uses = {axis["name"]: SPREADS.search(axis["use"]) for array in record(case)["arrays"] for axis in array["axes"]}
-    counts, ranks, trips = plan.spread_count.copy(), plan.spread_rank.copy(), plan.spread_trips.copy()
+    counts, trips = plan.spread_count.copy(), plan.spread_trips.copy()  # ways to spread over each axis, and copies along each rank
     for number, axis in enumerate(names.axes):
         use = uses[axis]
         if use is not None and use[1] in roles:
-            indexed = plan.indexed[tensors.index(roles[use[1]])]
-            free = np.flatnonzero(indexed[ranks[number, : counts[number]]] == 0)
+            indexed = plan.indexed[tensors.index(roles[use[1]])].astype(bool)
+            ways = plan.spread_trips[number, : counts[number]]
+            free = ways[(ways[:, indexed] == 1).all(axis=1)]
             counts[number] = len(free)
-            ranks[number, : len(free)], trips[number, : len(free)] = plan.spread_rank[number, free], plan.spread_trips[number, free]
-    return plan._replace(spread_count=counts, spread_rank=ranks, spread_trips=trips), names
+            trips[number, : len(free)] = free
+    return plan._replace(spread_count=counts, spread_trips=trips), names
 
 
 def wider(case: Record, rules: bool = True) -> list[str]:

@@ -155,6 +155,8 @@ class _Space:
             return
         internal = self._internal(part)
         external = tuple(tensor for tensor in touching if tensor not in internal and tensor not in residents)
+        if any(einsum.output.tensor not in internal and self._reads(part, einsum.output.tensor) for einsum in part):  # (3)
+            return
         for loops, left in self._loops(self._trunk_ranks(part, internal), sizes):  # (4)
             around = [sizes]  # tiles above the first loop, above the second, … and inside the last
             for loop in loops:
@@ -202,6 +204,10 @@ class _Space:
             elif isinstance(node, Keep) and node.memory == home(self.architecture).name:
                 total += self._least_bits(self.cascade.by_name[leaf.einsum], node.tensors, left)
         return total
+
+    def _reads(self, part: Part, tensor: str) -> bool:
+        """Does an Einsum of the part read a tensor?"""
+        return any(access.tensor == tensor for einsum in part for access in einsum.reads)
 
     def _internal(self, part: Part) -> tuple[str, ...]:
         """Tensors that the part makes and only the part reads (3)."""

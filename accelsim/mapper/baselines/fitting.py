@@ -112,7 +112,11 @@ class Fitting:
         if len(part.einsums) > 1:
             for tensor, depth in part.keeps:
                 yield Use(home, tensor, scope.words(tensor, left[depth], users, body) * scope.bits[tensor], -1, depth)
-            for tensor in self.space.group(part.einsums).internal:
+            group = self.space.group(part.einsums)
+            slices = len(part.trunk) - len(group.single)
+            for tensor in group.carried:
+                yield Use(home, tensor, scope.words(tensor, left[slices], users, body) * scope.bits[tensor], -1, slices)
+            for tensor in group.internal:
                 words = scope.words(tensor, body, users, body) * copies.get(tensor, 1)
                 yield Use(home, tensor, words * scope.bits[tensor], -1, len(part.trunk))
         above = self.space.held_above(part, residents)
@@ -144,7 +148,7 @@ class Fitting:
 
     def _trunk_relieved(self, part: Part, excess: float, use: Use, rng: np.random.Generator) -> Part | None:
         group, left = self.space.group(part.einsums), self.space.left_in(part)[use.at]
-        internal, copies = use.tensor in group.internal, dict(part.copies)
+        internal, copies = use.tensor in (*group.internal, *group.carried), dict(part.copies)
         dropped = None if internal else replace(part, keeps=tuple(keep for keep in part.keeps if keep[0] != use.tensor))
         if dropped is not None and rng.random() < 0.4:
             return dropped

@@ -1,7 +1,7 @@
 """Points of the space that the baselines search, and the mappings that they stand for.
 
-The space is that of docs/mapspace.md with tiles of any size, without raised keeps inside blocks. Tensors that a recurrence passes on are
-kept at the root, and Einsums around a recurrence are one part.
+The space is that of docs/mapspace.md with tiles of any size, without raised keeps inside blocks. Einsums around a recurrence are one part.
+What it passes on is kept at home above the loops over its slices if only this part touches it, else at the root, and never further inside.
 """
 
 from __future__ import annotations
@@ -78,13 +78,15 @@ class Group:
     """What may be shared by some consecutive Einsums.
 
     `joined`: whether they may stand under one fuse. `free`: ranks of the trunk with any tile; `single`: ranks that it must walk one
-    slice at a time. `internal`: tensors that only pass between them; `external`: others that the home may keep.
+    slice at a time. `internal`: tensors that only pass between them; `carried`: the same from slice to slice, which the home keeps
+    above the loops over slices; `external`: others that the home may keep.
     """
 
     joined: bool
     free: tuple[str, ...] = ()
     single: tuple[str, ...] = ()
     internal: tuple[str, ...] = ()
+    carried: tuple[str, ...] = ()
     external: tuple[str, ...] = ()
 
 
@@ -144,24 +146,22 @@ class Space:
             return Group(False)
         touched = tuple(dict.fromkeys(tensor for name in names for tensor in self.tensors[name]))
         passed = [tensor for tensor in touched if not cascade.tensors[tensor].is_input and cascade.consumers.get(tensor)]
-        internal = tuple(
-            tensor
-            for tensor in passed
-            if tensor in self.once and not cascade.tensors[tensor].is_output and facts.indexing[tensor].issuperset(shared.single)
-        )
+        inside = [tensor for tensor in passed if not cascade.tensors[tensor].is_output]
+        internal = tuple(tensor for tensor in inside if tensor in self.once and facts.indexing[tensor].issuperset(shared.single))
+        carried = tuple(tensor for tensor in inside if tensor not in self.once) if shared.single else ()
         singles = tuple(For(rank, 1) for rank in shared.single)
-        if not _allowed(scope, singles, internal):
-            internal = ()
-        indexing = [facts.indexing[tensor] for tensor in passed if tensor in self.once]
+        if not _allowed(scope, (), carried, singles, internal):
+            internal, carried = (), ()
+        indexing = [facts.indexing[tensor] for tensor in passed if tensor in self.once or tensor in carried]
         free = tuple(
             rank
             for rank in shared.free
             if all(rank in facts.ranks[name] for name in names)
             and all(rank in ranks for ranks in indexing)
-            and _allowed(scope, (For(rank, -(-scope.cascade.extents[rank] // 2)), *singles), internal)
+            and _allowed(scope, (For(rank, -(-scope.cascade.extents[rank] // 2)),), carried, singles, internal)
         )
         external = tuple(tensor for tensor in touched if tensor in self.once and tensor not in passed)
-        return Group(True, free, shared.single, internal, external)
+        return Group(True, free, shared.single, internal, carried, external)
 
     def passing(self, parts: Sequence[Part]) -> tuple[str, ...]:
         """Tensors that pass from one part to another and need not end at the root: those that may be resident."""
@@ -183,7 +183,8 @@ class Space:
 
     def held_above(self, part: Part, residents: Sequence[str]) -> frozenset[str]:
         """What the home holds above the branches of a part."""
-        return frozenset((*residents, *self.group(part.einsums).internal, *(tensor for tensor, _ in part.keeps)))
+        group = self.group(part.einsums)
+        return frozenset((*residents, *group.internal, *group.carried, *(tensor for tensor, _ in part.keeps)))
 
     def stops(self, einsum: str, branch: Branch, left: Dict[str, int], above: frozenset[str]) -> Iterator[Stop]:
         """The levels of a branch, outermost first. A memory that keeps nothing has no loops in time."""
@@ -209,7 +210,8 @@ class Space:
 
     def mapping(self, point: Point) -> Mapping:
         """The mapping of a point, named after its cascade and machine."""
-        hidden = {*point.residents, *(tensor for part in point.parts for tensor in self.group(part.einsums).internal)}
+        groups = [self.group(part.einsums) for part in point.parts]
+        hidden = {*point.residents, *(tensor for group in groups for tensor in (*group.internal, *group.carried))}
         touched = dict.fromkeys(tensor for name in self.names for tensor in self.tensors[name])
         top: list[TreeNode] = [Keep(self.scope.root, tuple(Held(tensor) for tensor in touched if tensor not in hidden))]
         if point.residents:
@@ -225,6 +227,8 @@ class Space:
         nodes: list[TreeNode] = []
         for depth in range(len(part.trunk) + 1):
             held = [Held(tensor) for tensor, above in part.keeps if above == depth]
+            if depth == len(part.trunk) - len(group.single):
+                held += map(Held, group.carried)
             if depth == len(part.trunk):
                 held += [Held(tensor, copies.get(tensor, 1)) for tensor in group.internal]
             nodes += [Keep(self.home, tuple(held))] if held else []
@@ -245,12 +249,12 @@ class Space:
         return (*nodes, Fuse(part.schedule, tuple((leaf,) for leaf in leaves)))
 
 
-def _allowed(scope: Scope, loops: tuple[For, ...], internal: tuple[str, ...]) -> bool:
-    """Whether loops may stand above a pipelined fuse of a whole cascade that keeps some tensors inside them."""
+def _allowed(scope: Scope, loops: tuple[For, ...], carried: tuple[str, ...], singles: tuple[For, ...], internal: tuple[str, ...]) -> bool:
+    """Whether loops may stand above a pipelined fuse of a whole cascade, with some tensors kept between them and inside them."""
     names = scope.groups()
     tensors = dict.fromkeys(tensor for name in names for tensor in (*scope.reads[name], scope.writes[name]))
-    outside = Keep(scope.root, tuple(Held(tensor) for tensor in tensors if tensor not in internal))
-    inside = (Keep(scope.root, tuple(map(Held, internal))),) if internal else ()
+    outside = tuple(tensor for tensor in tensors if tensor not in internal and tensor not in carried)
+    keeps = [(Keep(scope.root, tuple(map(Held, held))),) if held else () for held in (outside, carried, internal)]
     leaves = tuple((Leaf(name, next(iter(scope.able[name]))),) for name in names)
-    nodes: tuple[TreeNode, ...] = (outside, *loops, *inside, Fuse("pipelined", leaves))
+    nodes: tuple[TreeNode, ...] = (*keeps[0], *loops, *keeps[1], *singles, *keeps[2], Fuse("pipelined", leaves))
     return is_legal(scope.cascade, scope.roomy, Mapping("probe", nodes))
