@@ -71,7 +71,12 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     mapping = command("map", commands.map_, "find the best mapping of a workload on a machine, and say what limits it")
     workload(mapping)
     pricing(mapping)
-    mapping.add_argument("--objective", default="latency", metavar="WHAT", help="latency (default), energy or edp")
+    about = "latency (default), energy, edp, traffic; a sum as in 'energy + 0.5*latency'; 'latency, energy' breaks ties by the second"
+    mapping.add_argument("--objective", default="latency", metavar="WHAT", help=about)
+    mapping.add_argument("--schedule", metavar="HOW", help="how fused Einsums may run: sequential or pipelined (default: whichever is better)")
+    mapping.add_argument("--tiles", default="any", metavar="WHICH", help="any (default), or dividing: only tiles that divide the tile around them")
+    mapping.add_argument("--time-limit", metavar="SECONDS", help="stop after so many CPU seconds with the best so far and its gap")
+    mapping.add_argument("--gap", metavar="SHARE", help="stop when the best is proved to be within this share of the optimum, as in 0.02")
     mapping.add_argument("--seed", default="0", metavar="N", help="seed of the search (default 0)")
     about = "save the mapping as YAML; of a model, as LAYER.yaml in a folder that exists"
     mapping.add_argument("-o", "--output", metavar="FILE", help=about)

@@ -25,13 +25,9 @@ Arguments = argparse.Namespace
 
 
 def map_(arguments: Arguments) -> int:
-    from accelsim.mapper.objectives import OBJECTIVES
-
     settings = _settings(arguments)
     settings.refuse("mapping")
-    seed, counting = _seed(arguments), _counting(arguments)
-    if arguments.objective not in OBJECTIVES:
-        raise InputError(f"there is no objective '{arguments.objective}'", did_you_mean(arguments.objective, OBJECTIVES))
+    request = _request(arguments)
     machine = _machine(_required(arguments, "arch", "a machine"), settings)
     workload = _workload(arguments.workload, settings)
     from accelsim.report.progress import progress
@@ -44,7 +40,7 @@ def map_(arguments: Arguments) -> int:
         if arguments.output is not None:
             refuse_target(workload, arguments.output)
         with progress(not arguments.quiet) as tell:
-            whole = search_model(workload, machine, arguments.objective, seed, counting, tell)
+            whole = search_model(workload, machine, progress=tell, request=request)
         if arguments.output is not None:
             save_layers(workload, whole.mappings, arguments.output)
         return _show_model(arguments, whole.evaluation)
@@ -53,7 +49,7 @@ def map_(arguments: Arguments) -> int:
     from accelsim.mapper import search
 
     with progress(not arguments.quiet) as tell:
-        found = search(workload, machine, arguments.objective, seed, counting, tell)
+        found = search(workload, machine, progress=tell, request=request)
     if arguments.output is not None:
         from accelsim.io.evaluation import write_text
         from accelsim.io.mapping import dump_mapping
@@ -268,6 +264,35 @@ def _seed(arguments: Arguments) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise InputError(f"--seed '{text}' is not a whole number from 0", "write digits, as in --seed 1")
     return int(text)
+
+
+def _request(arguments: Arguments) -> Any:
+    from accelsim.mapper.best import SCHEDULES, Request
+    from accelsim.mapper.objectives import objective_named
+
+    objective = objective_named(arguments.objective)
+    schedules = SCHEDULES
+    if arguments.schedule is not None:
+        if arguments.schedule not in SCHEDULES:
+            raise InputError(f"there is no schedule '{arguments.schedule}' to search", did_you_mean(arguments.schedule, SCHEDULES))
+        schedules = (arguments.schedule,)
+    if arguments.tiles not in ("any", "dividing"):
+        raise InputError(f"--tiles {arguments.tiles}: not a choice", "write dividing or any")
+    limit = _number(arguments.time_limit, "--time-limit", "seconds, as in 10")
+    gap = _number(arguments.gap, "--gap", "a share, as in 0.02 for two per cent") or 0.0
+    return Request(objective, _seed(arguments), _counting(arguments), schedules, arguments.tiles, limit, gap)
+
+
+def _number(text: str | None, option: str, mend: str) -> float | None:
+    if text is None:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1e9:
+        raise InputError(f"{option} {text}: not a number from 0", f"write {mend}")
+    return number
 
 
 def _settings(arguments: Arguments) -> Overrides:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from accelsim.mapper.best import Found, search
+    from accelsim.mapper.best import Found, Request, search
 
-__all__ = ["Found", "search"]
+__all__ = ["Found", "Request", "search"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,37 +1,31 @@
-"""The mapper: a legal mapping of a cascade on a machine that minimises an objective, the same for the same input and seed."""
+"""The mapper: the best mapping of a cascade on a machine for an objective, with a certificate; the same for the same input and seed.
+
+The exact search answers where it has a form for the cascade; small problems are listed with every tile; the climbing search adds tiles
+that do not divide, and answers for recurrences, windows and conditions. The best of what they find is returned.
+"""
 
 from __future__ import annotations
 
 import math
-import random
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
-from accelsim.errors import IllegalMapping, InputError, did_you_mean
+from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture
-from accelsim.mapper.bound import least_cycles, least_transfer
-from accelsim.mapper.build import build
-from accelsim.mapper.climb import Climb, Point
-from accelsim.mapper.enumerate import Limits, enumerate_space
-from accelsim.mapper.objectives import OBJECTIVES, Objective, key
-from accelsim.mapper.parts import part
-from accelsim.mapper.scope import Scope
-from accelsim.mapper.space import Design
-from accelsim.mapper.spread import Spreader
+from accelsim.mapper.climbing import Climbing
+from accelsim.mapper.exact import Exact, Limits, Result
+from accelsim.mapper.figures import Scale
+from accelsim.mapper.leaf_plan import Unsupported
+from accelsim.mapper.objectives import Objective, key, objective_named
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.options import Counting
 from accelsim.workload.cascade import Cascade
 
-_STARTS = 60
-_REFINED = 2
-_STEPS = 120
-_CLOSE = 1.02  # one this close is not sought from further starts
-_MOST_SPENT = 2500  # evaluations (or their like in time) after which no further parts are searched
-_SMALL = 128  # points of a single Einsum up to which all its mappings may be tried
-_MOST_LISTED = 4000
-_NEAR = 1.1  # a fused mapping this close to the bound is not cut into parts
+SCHEDULES = ("sequential", "pipelined")
+_WORK = 24  # hundred thousands of candidates that the exact search may list where no time limit is given
+_CLOSE = 1 + 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +37,21 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
-    """Consecutive Einsums with the best design found for them, its value and how many mappings that took."""
+class Request:
+    """What is asked of a search.
 
-    names: tuple[str, ...]
-    design: Design
-    point: Point
+    `schedules`: those allowed inside parts. `tiles`: `dividing`, or `any` (the default). `time_limit`: CPU seconds, None for a fixed amount
+    of work. `gap`: a relative distance from the lower bound that is good enough. `keepable`: which memory may keep which tensor.
+    """
+
+    objective: Objective
+    seed: int = 0
+    counting: Counting = field(default_factory=Counting)
+    schedules: tuple[str, ...] = SCHEDULES
+    tiles: str = "any"
+    time_limit: float | None = None
+    gap: float = 0.0
+    keepable: Callable[[str, str], bool] = lambda memory, tensor: True
 
 
 def search(
@@ -58,11 +61,14 @@ def search(
     seed: int = 0,
     counting: Counting | None = None,
     progress: Callable[[str], None] | None = None,
+    request: Request | None = None,
 ) -> Found:
-    """The best mapping found; refuses an unknown objective, and raises IllegalMapping where no mapping is legal."""
-    if objective not in OBJECTIVES:
-        raise InputError(f"there is no objective '{objective}'", did_you_mean(objective, OBJECTIVES))
-    return _Search(cascade, architecture, OBJECTIVES[objective], seed, counting or Counting(), progress or _silent).run()
+    """The best mapping found; refuses an unknown objective, and raises IllegalMapping where no mapping is legal.
+
+    `request` says more than the arguments before it, and replaces them.
+    """
+    request = request or Request(objective_named(objective), seed, counting or Counting())
+    return _Search(cascade, architecture, request, progress or _silent).run()
 
 
 def _silent(_: str) -> None:
@@ -70,144 +76,80 @@ def _silent(_: str) -> None:
 
 
 class _Search:
-    def __init__(
-        self,
-        cascade: Cascade,
-        architecture: Architecture,
-        objective: Objective,
-        seed: int,
-        counting: Counting,
-        tell: Callable[[str], None],
-    ) -> None:
-        self.cascade, self.architecture, self.objective = cascade, architecture, objective
-        self.seed, self.counting, self.tell = seed, counting, tell
-        self.evaluated = 0
-        self.spent = 0
-        self.refusal: Exception | None = None
+    def __init__(self, cascade: Cascade, architecture: Architecture, request: Request, tell: Callable[[str], None]) -> None:
+        self.cascade, self.architecture, self.request, self.tell = cascade, architecture, request, tell
+        self.climbing = Climbing(cascade, architecture, request.objective, request.seed, request.counting, tell)
+        self.evaluator: Evaluator = self.climbing.evaluator
 
     def run(self) -> Found:
-        started = time.monotonic()
-        self.scope = Scope(self.cascade, self.architecture)
-        self.evaluator = Evaluator(self.cascade, self.architecture, self.counting)
-        names = self.scope.groups()
-        self.tell(f"fusing {len(names)} Einsums" if len(names) > 1 else "mapping one Einsum")
-        whole = self._solve(names, _STARTS, _STEPS)
-        candidates = [] if whole is None else [[whole]]
-        floor = max(float(self.evaluator.bounds()["min_cycles"]), least_cycles(self.scope) * (1 - 1e-9))
-        if len(names) > 1 and (whole is None or whole.point.evaluation.cycles > _NEAR * floor):
-            latency = self.objective.name == "latency"
-            candidates.append(self._cut(names, whole.point.evaluation.cycles if whole is not None and latency else float("inf")))
+        started, request, objective = time.monotonic(), self.request, self.request.objective
+        exact, result = self._exact()
         best: Evaluation | None = None
-        for pieces in candidates:
-            evaluation = self._composed(pieces)
-            if evaluation is not None and (best is None or key(self.objective, evaluation) < key(self.objective, best)):
-                best = evaluation
-        for evaluation in self._exhaustive():
-            if best is None or key(self.objective, evaluation) < key(self.objective, best):
-                best = evaluation
+        if result is not None:
+            best = self.evaluator.evaluate(result.mapping)
+        refusal: IllegalMapping | InputError | None = None
+        if self._climbs(exact, result, best):
+            try:
+                other = self.climbing.run()
+                if best is None or key(objective, other) < key(objective, best):
+                    best = other
+            except (IllegalMapping, InputError) as error:
+                refusal = error
         if best is None:
-            raise self._none_legal()
+            raise refusal or IllegalMapping(f"no mapping of {self.cascade.name} on {self.architecture.name} was found", "allow more")
+        value = objective.value(best)
+        bound, space = self._bound(result, best)
         record = {
-            "objective": self.objective.name,
-            "value": self.objective.value(best),
-            "lower_bound": floor if self.objective.name == "latency" else None,
-            "proved_optimal": self.objective.name == "latency" and best.cycles <= math.ceil(floor),
-            "mappings_covered": self.evaluated,
-            "evaluated": self.evaluated,
+            "objective": objective.name,
+            "value": value,
+            "lower_bound": bound,
+            "gap": None if not bound else max(0.0, value / bound - 1),
+            "proved_optimal": bound is not None and value <= bound * _CLOSE,
+            "space": space,
+            "mappings_covered": self.climbing.evaluated + (0 if result is None else result.covered),
+            "evaluated": self.climbing.evaluated + (0 if result is None else result.evaluated),
             "seconds": time.monotonic() - started,
         }
         return Found(best.mapping, best.with_search(record))
 
-    def _solve(self, names: Sequence[str], starts: int, steps: int) -> _Piece | None:
-        """The best design of some consecutive Einsums under one set of shared loops."""
-        cascade = part(self.cascade, names)
-        floor = least_cycles(Scope(cascade, self.architecture)) if len(names) > 1 else 0.0
-        climb = Climb(cascade, self.architecture, self.objective, self.counting, self.tell)
-        rng = random.Random(f"{self.seed} {' '.join(names)}")
-        found = climb.starts(starts)
-        refined: list[Point] = []
-        for point in found[:_REFINED]:
-            if not refined or self.objective.name != "latency" or refined[0].evaluation.cycles > _CLOSE * floor:
-                refined.append(climb.refine(point, steps, rng))
-        self.evaluated += climb.evaluated
-        self.spent += climb.spent
-        self.refusal = self.refusal or climb.refusal
-        if not refined:
-            return None
-        best = min(refined, key=lambda point: point.key)
-        return _Piece(tuple(names), best.design, best)
-
-    def _cut(self, names: tuple[str, ...], limit: float) -> list[_Piece]:
-        """The best way to run consecutive parts one after the other: dynamic programming over where to cut.
-
-        `limit`: latency already reached; parts whose bounds cannot stay below it are not searched.
-        """
-        count = len(names)
-        floors = {(i, j): self._floor(names[i:j]) for i in range(count) for j in range(i + 1, count + 1)}
-        rest = [0.0 if i == count else floors[i, count] for i in range(count + 1)]
-        best: list[tuple[float, float, float, list[_Piece]] | None] = [(0.0, 0.0, 0.0, [])] + [None] * count
-        for end in range(1, count + 1):
-            for start in range(end - 1, -1, -1):
-                before = best[start]
-                if before is None or (start == 0 and end == count) or before[2] + floors[start, end] + rest[end] > limit:
-                    continue
-                if self.spent > _MOST_SPENT and (limit < float("inf") or end - start > 1):
-                    continue
-                piece = self._solve(names[start:end], 12, 24)
-                if piece is None:
-                    continue
-                value, energy = before[0] + piece.point.key[0], before[1] + piece.point.key[1]
-                known = best[end]
-                if known is None or (value, energy) < known[:2]:
-                    cycles = before[2] + piece.point.evaluation.cycles
-                    best[end] = (value, energy, cycles, [*before[3], piece])
-            self.tell(f"parts up to {names[end - 1]}, {self.evaluated} mappings")
-        final = best[count]
-        return [] if final is None else [self._better(piece) for piece in final[3]]
-
-    def _better(self, piece: _Piece) -> _Piece:
-        """A part of the final cut searched with the budget of a whole cascade."""
-        again = self._solve(piece.names, _STARTS, _STEPS)
-        return again if again is not None and again.point.key < piece.point.key else piece
-
-    def _floor(self, names: Sequence[str]) -> float:
-        """Cycles that consecutive Einsums run as a part cannot go below."""
-        cascade = part(self.cascade, names)
-        return max(least_cycles(Scope(cascade, self.architecture)), least_transfer(cascade, self.architecture))
-
-    def _composed(self, pieces: list[_Piece]) -> Evaluation | None:
-        if not pieces:
-            return None
-        groups = [(piece.names, piece.design) for piece in pieces]
-        name = f"{self.cascade.name} on {self.architecture.name}"
-        self.evaluated += 1
+    def _exact(self) -> tuple[Exact | None, Result | None]:
+        """The exact search, None where it has no form for the problem, and what it found."""
+        request = self.request
+        aim = request.objective.aim(Scale.of(self.evaluator))
+        if aim is None:
+            return None, None
+        if request.time_limit is None:
+            limits = Limits(work=_WORK, gap=request.gap)
+        else:
+            limits = Limits(deadline=time.process_time() + request.time_limit, gap=request.gap)
         try:
-            return self.evaluator.evaluate(build(self.scope, Spreader(self.scope), groups, name))
-        except (IllegalMapping, InputError) as refusal:
-            self.refusal = self.refusal or refusal
-            return None
-
-    def _exhaustive(self) -> Iterator[Evaluation]:
-        """Every mapping of a single small Einsum; nothing for larger ones."""
-        points = math.prod(self.cascade.extents.values())
-        if len(self.cascade.work) > 1 or points > _SMALL or self.scope.share:
-            return
-        limits = Limits(dividing=False, most=_MOST_LISTED)
+            exact = Exact(self.evaluator, aim, request.schedules, request.keepable, limits, self.tell)
+        except Unsupported:
+            return None, None
         try:
-            mappings = list(enumerate_space(self.cascade, self.architecture, limits))
-        except InputError:  # more mappings than are worth listing
-            return
-        for mapping in mappings:
-            self.evaluated += 1
-            try:
-                yield self.evaluator.evaluate(replace(mapping, name=f"{self.cascade.name} on {self.architecture.name}"), checked=True)
-            except (IllegalMapping, InputError) as refusal:
-                self.refusal = self.refusal or refusal
+            return exact, exact.run()
+        except KeyboardInterrupt:
+            limits.stop()
+            return exact, exact.run()
 
-    def _none_legal(self) -> Exception:
-        if isinstance(self.refusal, InputError):
-            return self.refusal
-        what = f"no legal mapping of {self.cascade.name} on {self.architecture.name} was found"
-        if isinstance(self.refusal, IllegalMapping):
-            return IllegalMapping(f"{what}: {self.refusal.what}", self.refusal.mend)
-        return IllegalMapping(what, "enlarge the memory that is too small")
+    def _climbs(self, exact: Exact | None, result: Result | None, best: Evaluation | None) -> bool:
+        """Whether the climbing search may still find something better (with tiles that do not divide, or at all)."""
+        if best is None or result is None:
+            return True
+        if self.request.tiles == "dividing" or self.request.time_limit is not None or self.request.schedules != SCHEDULES:
+            return False
+        if self.request.objective.name != "latency":
+            return exact is not None and exact.limits.over
+        return best.cycles > math.ceil(self.climbing.floor()) * 1.02
+
+    def _bound(self, result: Result | None, best: Evaluation) -> tuple[float | None, str]:
+        """A lower bound on the objective, and over what: the space with tiles that divide, or all mappings."""
+        objective = self.request.objective
+        everywhere = float(math.ceil(self.climbing.floor() * (1 - 1e-12))) if objective.name == "latency" else None
+        if result is not None:
+            bound = objective.rounded(result.bound)
+            if objective.value(best) >= bound / _CLOSE:
+                if everywhere is not None and everywhere >= bound / _CLOSE:
+                    return everywhere, "all mappings"
+                return bound, "dividing tiles"
+        return everywhere, "all mappings"

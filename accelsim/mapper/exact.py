@@ -25,6 +25,7 @@ from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, TreeNode
 from accelsim.model.evaluation import Evaluator
 
 LONGEST = 12  # Einsums in one part
+_STEP = 0.01  # of the work that one look at the clock stands for: what one choice of shared loops and keeps costs
 _MOST_CHOICES = 20_000  # combinations of ways to run the Einsums of a pipelined part that are tried one by one
 
 
@@ -71,17 +72,28 @@ class Result:
     evaluated: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Limits:
-    """When to stop: `deadline` on the clock `time.process_time`, and the relative gap that is good enough."""
+    """When to stop: `deadline` on the clock `time.process_time`, `work` in steps of a fixed size, and the relative gap that is good enough."""
 
     deadline: float = float("inf")
+    work: float = float("inf")
     gap: float = 0.0
+    spent: float = 0.0
 
     @property
     def over(self) -> bool:
-        """Whether time is up."""
-        return time.process_time() > self.deadline
+        """Whether time or work is up."""
+        return self.spent > self.work or (self.deadline < float("inf") and time.process_time() > self.deadline)
+
+    def stop(self) -> None:
+        """Let everything end that can."""
+        self.work = -1.0
+
+    def spend(self) -> bool:
+        """Account for one step; says whether that was the last."""
+        self.spent += 1
+        return self.over
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +166,7 @@ class Exact:
     def _shared(self, plan: LeafPlan, names: Names) -> LeafSearch:
         key = b"|".join(np.asarray(part).tobytes() for part in plan)
         if key not in self._plans:
-            self._plans[key] = LeafSearch(plan, names, lambda: self.limits.over)
+            self._plans[key] = LeafSearch(plan, names, self.limits.spend)
         return self._plans[key]
 
     # --- cuts -----------------------------------------------------------------------------------------------------------------------
@@ -164,7 +176,7 @@ class Exact:
         labels = self._join(bounds=False)
         if not labels:
             return None
-        best = min(labels, key=lambda label: (self.aim.value(label.cost), label.cost.energy, label.cost.ticks))
+        best = min(labels, key=lambda label: self.aim.order(label.cost))
         lower_bound = min(self.aim.value(label.cost) for label in self._join(bounds=True))
         value = self.aim.value(best.cost)
         covered, evaluated = sum(part.covered for part in self.solved.values()), sum(part.evaluated for part in self.solved.values())
@@ -385,7 +397,11 @@ class Part:
                 budget = int(search.plan.ports[1, 2]) if search.plan.ports.shape[0] > 1 else -1
             else:
                 budget = -1 if self.room == float("inf") else int(self.room)
-            front = search.front(search.whole, given, allowed, budget, None, not self.aim.uses[3], True, self.aim.uses)
+            try:
+                front = search.front(search.whole, given, allowed, budget, None, not self.aim.uses[3], True, self.aim.uses)
+            except OutOfTime:
+                self.solved.rest.append(Cost(search.plan.energy, 0.0, 0.0, self.held))
+                continue
             for row, pointer in zip(front.rows, front.pointers, strict=True):
                 held = row[1 + self.exact.times]
                 if row[2 + self.exact.times] and given >> (streams - 1) & 1:  # the result is resident, and partial for a while
@@ -426,11 +442,18 @@ class Part:
     def several(self, rivals: list[Cost]) -> Solved:
         """A part of several Einsums; `rivals`: costs of the same Einsums in several parts, which an option must beat."""
         self.rivals = rivals
+        crude = Cost(sum(min(search.plan.energy for search, _ in ways) for ways in self.ways), 0.0, 0.0, self.held)
+        if self.exact.limits.over:
+            self.solved.rest.append(crude)
+            return self.solved
         self.placeable = [tensor for tensor in self.stretch.external if tensor not in self.resident]
         for schedule in self.exact.schedules:
             if schedule == "pipelined" and not self._overlaps():
                 continue
-            self._trunks(schedule)
+            try:
+                self._trunks(schedule)
+            except OutOfTime:
+                self.solved.rest.append(crude)
         return self.solved
 
     def _overlaps(self) -> bool:
@@ -615,7 +638,11 @@ class Part:
                 self.solved.rest.append(bound)
                 continue
             self.solved.evaluated += 1
-            self._choose(schedule, loops, tile, places, bits, extra)
+            self.exact.limits.spent += _STEP
+            try:
+                self._choose(schedule, loops, tile, places, bits, extra)
+            except OutOfTime:
+                self.solved.rest.append(bound)
 
     def _combo_bound(
         self, schedule: str, extra: FloatArray, places: tuple[_Place, ...], loops: tuple[str, ...], tile: dict[str, int]

@@ -55,11 +55,17 @@ SLACK = 1 + 1e-10
 class Aim:
     """An objective as the search sees it: a value that no figure's growth lowers, and the figures that it looks at.
 
-    `uses`: which of energy, ticks, traffic, held two partial mappings must be compared in.
+    `uses`: which of energy, ticks, traffic, held two partial mappings must be compared in. `then`: decides ties.
     """
 
     value: Value
     uses: tuple[bool, bool, bool, bool]
+    then: Value | None = None
+
+    def order(self, cost: Cost) -> tuple[float, float, float, float]:
+        """The order of whole mappings."""
+        value = float(f"{self.value(cost):.12g}")
+        return value, 0.0 if self.then is None else self.then(cost), cost.energy, cost.ticks
 
     def beats(self, one: Cost, other: Cost) -> bool:
         """Is one nowhere worse than the other in what the objective looks at?"""
@@ -74,17 +80,32 @@ class Aim:
 
 def aim(name: str, scale: Scale) -> Aim:
     """The aim of an objective by name."""
+    return weighted(((name, 1.0),), scale)
+
+
+def weighted(terms: tuple[tuple[str, float], ...], scale: Scale, then: tuple[tuple[str, float], ...] | None = None) -> Aim:
+    """The aim of a weighted sum of figures; `then`: figures that decide among what is equal in these."""
+    figures = [name for name, _ in (*terms, *(then or ()))]
     static = scale.power_w > 0
-    if name == "latency":
-        return Aim(lambda cost: scale.cycles(cost.ticks), (False, True, False, False))
-    if name == "energy":
-        # energy = dynamic + power x time: one figure, additive
-        return Aim(lambda cost: scale.energy_pj(cost.energy, cost.ticks), (True, static, False, False))
-    if name == "edp":
-        seconds = 1 / scale.ticks_per_cycle / scale.clock_hz
-        return Aim(lambda cost: scale.energy_pj(cost.energy, cost.ticks) * cost.ticks * seconds, (True, True, False, False))
-    if name == "traffic":
-        return Aim(lambda cost: cost.traffic / scale.pieces / 8, (False, False, True, False))
-    if name == "capacity":
-        return Aim(lambda cost: cost.held / scale.pieces, (False, False, False, True))
-    raise KeyError(name)
+    energy = any(name in ("energy", "edp") for name in figures)
+    ticks = any(name in ("latency", "edp") for name in figures) or (energy and static)
+    seconds = 1 / scale.ticks_per_cycle / scale.clock_hz
+
+    def figure(name: str, cost: Cost) -> float:
+        if name == "latency":
+            return scale.cycles(cost.ticks)
+        if name == "energy":
+            return scale.energy_pj(cost.energy, cost.ticks)
+        if name == "edp":
+            return scale.energy_pj(cost.energy, cost.ticks) * cost.ticks * seconds
+        if name == "traffic":
+            return cost.traffic / scale.pieces / 8
+        return cost.held / scale.pieces
+
+    if len(terms) == 1 and terms[0][1] == 1:
+        name = terms[0][0]
+        value: Value = lambda cost: figure(name, cost)  # noqa: E731
+    else:
+        value = lambda cost: sum(weight * figure(name, cost) for name, weight in terms)  # noqa: E731
+    ties: Value | None = None if then is None else lambda cost: sum(weight * figure(name, cost) for name, weight in then)
+    return Aim(value, (energy, ticks, "traffic" in figures, "capacity" in figures), ties)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from accelsim.hardware.architecture import Architecture
-from accelsim.mapper.best import Found, search
+from accelsim.mapper.best import Found, Request, search
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import evaluate
 from accelsim.model.layers import ModelEvaluation
@@ -30,6 +30,7 @@ def search_model(
     seed: int = 0,
     counting: Counting | None = None,
     progress: Callable[[str], None] | None = None,
+    request: Request | None = None,
 ) -> FoundModel:
     """The best mapping found for every layer by itself, since layers run one after the other; refuses what `search` refuses.
 
@@ -43,7 +44,7 @@ def search_model(
         known = next((found for cascade, found in searched if cascade == work), None)
         if known is None:
             tell = None if progress is None else _prefixed(progress, f"{layer.cascade.name}, layer {number} of {len(model.layers)}: ")
-            known = search(layer.cascade, architecture, objective, seed, counting, tell)
+            known = search(layer.cascade, architecture, objective, seed, counting, tell, request)
             searched.append((work, known))
             layers.append(known)
         else:

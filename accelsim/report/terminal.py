@@ -176,7 +176,8 @@ def _last(evaluation: Document) -> Text:
             line += f" evaluated, {whole(search['mappings_covered'])} covered"
         bound, proved = search["lower_bound"], search["proved_optimal"]
         gap = f", at most {times(search['value'] / bound)} the best possible" if bound and not proved else ""
-        lines.append(Text(f"{line} in {search['seconds']:.1f} s; {'proved optimal' if proved else 'not proved optimal'}{gap}."))
+        over = " over tiles that divide (docs/mapspace.md)" if proved and search.get("space") == "dividing tiles" else ""
+        lines.append(Text(f"{line} in {search['seconds']:.1f} s; {'proved optimal' if proved else 'not proved optimal'}{over}{gap}."))
     if evaluation["unpriced"]:
         lines.append(Text.assemble(("Not priced, and not in the energy: ", "yellow"), ", ".join(evaluation["unpriced"]) + "."))
     options = ", ".join(f"{key}={value}" for key, value in evaluation["counting"].items())

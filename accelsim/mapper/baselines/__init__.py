@@ -92,6 +92,10 @@ def run(
             point = proposals.send(value)
         except StopIteration:
             break
+        except IllegalMapping:  # nothing else that fits was drawn
+            if best is None:
+                raise
+            break
     if best is None:
         what = f"no legal mapping of {cascade.name} on {architecture.name} was found"
         raise IllegalMapping(f"{what}: {refusal.what}" if refusal is not None else what, refusal.mend if refusal is not None else "")

@@ -37,7 +37,7 @@ def proposals(draws: Draws, rng: np.random.Generator) -> Generator[Point, float,
             temperature = hot * (_COLD / hot) ** (step / length)
             point = draws.vary(now[1], rng)
             value = yield point
-            if value <= now[0] or rng.random() < math.exp(-math.log(value / now[0]) / temperature):
+            if value <= now[0] or (now[0] > 0 and rng.random() < math.exp(-math.log(value / now[0]) / temperature)):
                 now = (value, point)
             if best is None or value < best[0]:
                 best = (value, point)

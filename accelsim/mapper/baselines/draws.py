@@ -194,10 +194,10 @@ class Draws:
             copies[tensor] = max(1, copies.get(tensor, 1) + pick(rng, (-1, 1, 2)))
             return replace(part, copies=tuple((name, many) for name, many in copies.items() if many > 1))
         if kind in (3, 4) and group.external and self._homely:
-            tensor, keeps = pick(rng, group.external), dict(part.keeps)
-            if keeps.pop(tensor, None) is None or rng.random() < 0.6:
-                keeps[tensor] = int(rng.integers(len(trunk) + 1))
-            return replace(part, keeps=tuple(keeps.items()))
+            tensor, depths = pick(rng, group.external), dict(part.keeps)
+            if depths.pop(tensor, None) is None or rng.random() < 0.6:
+                depths[tensor] = int(rng.integers(len(trunk) + 1))
+            return replace(part, keeps=tuple(depths.items()))
         if kind == 5 and loops > 1:
             at = int(rng.integers(loops - 1))
             return replace(part, trunk=(*trunk[:at], trunk[at + 1], trunk[at], *trunk[at + 2 :]))
@@ -210,7 +210,8 @@ class Draws:
         at = int(rng.integers(loops))
         rank, tile = trunk[at]
         if rng.random() < 0.2:
-            return replace(part, trunk=(*trunk[:at], *trunk[at + 1 :]), keeps=tuple((name, min(d, len(trunk) - 1)) for name, d in part.keeps))
+            keeps = tuple((tensor, min(depth, len(trunk) - 1)) for tensor, depth in part.keeps)
+            return replace(part, trunk=(*trunk[:at], *trunk[at + 1 :]), keeps=keeps)
         return replace(part, trunk=(*trunk[:at], (rank, self._near(rank, tile, self.scope.cascade.extents[rank], rng)), *trunk[at + 1 :]))
 
     def _near(self, rank: str, tile: int, size: int, rng: np.random.Generator) -> int:

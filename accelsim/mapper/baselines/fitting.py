@@ -126,9 +126,7 @@ class Fitting:
                     words = scope.words(tensor, stop.left, scope.alone[name], stop.left)
                     yield Use(stop.level.memory or "", tensor, words * scope.bits[tensor], which, at)
 
-    def _relieved(
-        self, part: Part, residents: tuple[str, ...], excess: float, uses: list[Use], rng: np.random.Generator
-    ) -> Part | None:
+    def _relieved(self, part: Part, residents: tuple[str, ...], excess: float, uses: list[Use], rng: np.random.Generator) -> Part | None:
         """A part that keeps less of one of the larger tensors in a memory that is too full by a factor."""
         largest = max(use.bits for use in uses)
         use = pick(rng, [use for use in uses if 4 * use.bits >= largest])
@@ -175,11 +173,12 @@ class Fitting:
         trunk = [For(rank, tile) for (rank, tile), size in zip(part.trunk, left, strict=False) if tile < size[rank]]
         for which, (name, branch) in enumerate(zip(part.einsums, part.branches, strict=True)):
             coupled = self.scope.coupled[name]
-            stops = self.space.stops(name, branch, left[-1], above) if coupled else ()
-            loops: list[For | Spatial] = [*trunk, *(loop for stop in stops for loop in (*stop.spatial, *stop.time))]
-            loops = [loop for loop in loops if loop.rank in coupled]
+            loops: list[For | Spatial] = [loop for loop in trunk if loop.rank in coupled]
+            for stop in self.space.stops(name, branch, left[-1], above) if coupled else ():
+                loops += [loop for loop in stop.spatial if loop.rank in coupled]
+                loops += [loop for loop in stop.time if loop.rank in coupled]
             sizes = {rank: whole[rank] for rank in coupled}
-            steps, spread = 1, set()
+            steps, spread = 1, set[str]()
             for loop in loops:
                 uneven = loop.rank in spread and (isinstance(loop, For) or bool(sizes[loop.rank] % loop.tile))
                 if isinstance(loop, For):

@@ -1,8 +1,8 @@
 """A genetic algorithm: a population of points, of which the better half has children.
 
-As in GAMMA (S.-C. Kao and T. Krishna, "GAMMA: Automating the HW Mapping of DNN Models on Accelerators via Genetic Algorithm", ICCAD 2020): a
-genome holds tiles, order and parallel ranks of every level; children mix the genes of two parents by level, and change some of them.
-A gene here is a block, a branch, or a part.
+As in GAMMA (S.-C. Kao and T. Krishna, "GAMMA: Automating the HW Mapping of DNN Models on Accelerators via Genetic Algorithm", ICCAD
+2020): a genome holds tiles, order and parallel ranks of every level; children mix the genes of two parents by level, and change some
+of them. Genes here are the shared loops of a part, the branch of an Einsum, and the spread, order, tiles and keeps of a block.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """A mixed-integer program per Einsum, solved once by HiGHS; its solution is a mapping.
 
-In the manner of CoSA (Q. Huang et al., "CoSA: Scheduling by Constrained Optimization for Spatial Accelerators", ISCA 2021, arXiv 2105.01898): each
-prime factor of each rank is put at one level, in time or in space. In logarithms products are sums, so tiles, capacities, copies and
-traffic are linear. Equal factors of a rank are counted instead of told apart, which is the same program without its symmetry.
+In the manner of CoSA (Q. Huang et al., "CoSA: Scheduling by Constrained Optimization for Spatial Accelerators", ISCA 2021, arXiv
+2105.01898): each prime factor of each rank is put at one level, in time or in space. In logarithms products are sums, so tiles,
+capacities, copies and traffic are linear. Equal factors of a rank are counted instead of told apart, which is the same program without
+its symmetry.
 The objective is a weighted sum of the logarithms of cycles, of traffic and of the share of the memories that is used.
 
 The tensors in a memory have equal shares of its size, and all tensors of the Einsum equal shares of its bandwidth. A tensor

@@ -1,0 +1,179 @@
+"""The climbing search: good mappings of cascades that the exact search has no form for, and those with tiles that do not divide."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from accelsim.errors import IllegalMapping, InputError
+from accelsim.hardware.architecture import Architecture
+from accelsim.mapper.bound import least_cycles, least_transfer
+from accelsim.mapper.build import build
+from accelsim.mapper.climb import Climb, Point
+from accelsim.mapper.enumerate import Limits, enumerate_space
+from accelsim.mapper.objectives import Objective, key
+from accelsim.mapper.parts import part
+from accelsim.mapper.scope import Scope
+from accelsim.mapper.space import Design
+from accelsim.mapper.spread import Spreader
+from accelsim.model.evaluation import Evaluation, Evaluator
+from accelsim.model.options import Counting
+from accelsim.workload.cascade import Cascade
+
+_STARTS = 60
+_REFINED = 2
+_STEPS = 120
+_CLOSE = 1.02  # one this close is not sought from further starts
+_MOST_SPENT = 2500  # evaluations (or their like in time) after which no further parts are searched
+_SMALL = 128  # points of a single Einsum up to which all its mappings may be tried
+_MOST_LISTED = 4000
+_NEAR = 1.1  # a fused mapping this close to the bound is not cut into parts
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    """Consecutive Einsums with the best design found for them, its value and how many mappings that took."""
+
+    names: tuple[str, ...]
+    design: Design
+    point: Point
+
+
+class Climbing:
+    def __init__(
+        self,
+        cascade: Cascade,
+        architecture: Architecture,
+        objective: Objective,
+        seed: int,
+        counting: Counting,
+        tell: Callable[[str], None],
+    ) -> None:
+        self.cascade, self.architecture, self.objective = cascade, architecture, objective
+        self.seed, self.counting, self.tell = seed, counting, tell
+        self.evaluated = 0
+        self.spent = 0
+        self.refusal: Exception | None = None
+        self.scope = Scope(cascade, architecture)
+        self.evaluator = Evaluator(cascade, architecture, counting)
+
+    def floor(self) -> float:
+        """Cycles that no mapping goes below, whatever its tiles."""
+        return max(float(self.evaluator.bounds()["min_cycles"]), least_cycles(self.scope) * (1 - 1e-9))
+
+    def run(self) -> Evaluation:
+        """The best mapping found; raises IllegalMapping where none is legal."""
+        names = self.scope.groups()
+        self.tell(f"fusing {len(names)} Einsums" if len(names) > 1 else "mapping one Einsum")
+        whole = self._solve(names, _STARTS, _STEPS)
+        candidates = [] if whole is None else [[whole]]
+        if len(names) > 1 and (whole is None or whole.point.evaluation.cycles > _NEAR * self.floor()):
+            latency = self.objective.name == "latency"
+            candidates.append(self._cut(names, whole.point.evaluation.cycles if whole is not None and latency else float("inf")))
+        best: Evaluation | None = None
+        for pieces in candidates:
+            evaluation = self._composed(pieces)
+            if evaluation is not None and (best is None or key(self.objective, evaluation) < key(self.objective, best)):
+                best = evaluation
+        for evaluation in self._exhaustive():
+            if best is None or key(self.objective, evaluation) < key(self.objective, best):
+                best = evaluation
+        if best is None:
+            raise self._none_legal()
+        return best
+
+    def _solve(self, names: Sequence[str], starts: int, steps: int) -> _Piece | None:
+        """The best design of some consecutive Einsums under one set of shared loops."""
+        cascade = part(self.cascade, names)
+        floor = least_cycles(Scope(cascade, self.architecture)) if len(names) > 1 else 0.0
+        climb = Climb(cascade, self.architecture, self.objective, self.counting, self.tell)
+        rng = random.Random(f"{self.seed} {' '.join(names)}")
+        found = climb.starts(starts)
+        refined: list[Point] = []
+        for point in found[:_REFINED]:
+            if not refined or self.objective.name != "latency" or refined[0].evaluation.cycles > _CLOSE * floor:
+                refined.append(climb.refine(point, steps, rng))
+        self.evaluated += climb.evaluated
+        self.spent += climb.spent
+        self.refusal = self.refusal or climb.refusal
+        if not refined:
+            return None
+        best = min(refined, key=lambda point: point.key)
+        return _Piece(tuple(names), best.design, best)
+
+    def _cut(self, names: tuple[str, ...], limit: float) -> list[_Piece]:
+        """The best way to run consecutive parts one after the other: dynamic programming over where to cut.
+
+        `limit`: latency already reached; parts whose bounds cannot stay below it are not searched.
+        """
+        count = len(names)
+        floors = {(i, j): self._floor(names[i:j]) for i in range(count) for j in range(i + 1, count + 1)}
+        rest = [0.0 if i == count else floors[i, count] for i in range(count + 1)]
+        best: list[tuple[float, float, float, list[_Piece]] | None] = [(0.0, 0.0, 0.0, [])] + [None] * count
+        for end in range(1, count + 1):
+            for start in range(end - 1, -1, -1):
+                before = best[start]
+                if before is None or (start == 0 and end == count) or before[2] + floors[start, end] + rest[end] > limit:
+                    continue
+                if self.spent > _MOST_SPENT and (limit < float("inf") or end - start > 1):
+                    continue
+                piece = self._solve(names[start:end], 12, 24)
+                if piece is None:
+                    continue
+                value, energy = before[0] + piece.point.key[0], before[1] + piece.point.key[1]
+                known = best[end]
+                if known is None or (value, energy) < known[:2]:
+                    cycles = before[2] + piece.point.evaluation.cycles
+                    best[end] = (value, energy, cycles, [*before[3], piece])
+            self.tell(f"parts up to {names[end - 1]}, {self.evaluated} mappings")
+        final = best[count]
+        return [] if final is None else [self._better(piece) for piece in final[3]]
+
+    def _better(self, piece: _Piece) -> _Piece:
+        """A part of the final cut searched with the budget of a whole cascade."""
+        again = self._solve(piece.names, _STARTS, _STEPS)
+        return again if again is not None and again.point.key < piece.point.key else piece
+
+    def _floor(self, names: Sequence[str]) -> float:
+        """Cycles that consecutive Einsums run as a part cannot go below."""
+        cascade = part(self.cascade, names)
+        return max(least_cycles(Scope(cascade, self.architecture)), least_transfer(cascade, self.architecture))
+
+    def _composed(self, pieces: list[_Piece]) -> Evaluation | None:
+        if not pieces:
+            return None
+        groups = [(piece.names, piece.design) for piece in pieces]
+        name = f"{self.cascade.name} on {self.architecture.name}"
+        self.evaluated += 1
+        try:
+            return self.evaluator.evaluate(build(self.scope, Spreader(self.scope), groups, name))
+        except (IllegalMapping, InputError) as refusal:
+            self.refusal = self.refusal or refusal
+            return None
+
+    def _exhaustive(self) -> Iterator[Evaluation]:
+        """Every mapping of a single small Einsum; nothing for larger ones."""
+        points = math.prod(self.cascade.extents.values())
+        if len(self.cascade.work) > 1 or points > _SMALL or self.scope.share:
+            return
+        limits = Limits(dividing=False, most=_MOST_LISTED)
+        try:
+            mappings = list(enumerate_space(self.cascade, self.architecture, limits))
+        except InputError:  # more mappings than are worth listing
+            return
+        for mapping in mappings:
+            self.evaluated += 1
+            try:
+                yield self.evaluator.evaluate(replace(mapping, name=f"{self.cascade.name} on {self.architecture.name}"), checked=True)
+            except (IllegalMapping, InputError) as refusal:
+                self.refusal = self.refusal or refusal
+
+    def _none_legal(self) -> Exception:
+        if isinstance(self.refusal, InputError):
+            return self.refusal
+        what = f"no legal mapping of {self.cascade.name} on {self.architecture.name} was found"
+        if isinstance(self.refusal, IllegalMapping):
+            return IllegalMapping(f"{what}: {self.refusal.what}", self.refusal.mend)
+        return IllegalMapping(what, "enlarge the memory that is too small")
