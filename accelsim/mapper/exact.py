@@ -18,7 +18,7 @@ import numpy as np
 from accelsim.hardware.architecture import Memory
 from accelsim.mapper.figures import NOTHING, SLACK, Aim, Cost, Scale
 from accelsim.mapper.leaf import Front, LeafSearch, OutOfTime
-from accelsim.mapper.leaf_plan import FloatArray, LeafPlan, Names, Unsupported, lower, resources
+from accelsim.mapper.leaf_plan import FloatArray, IntArray, LeafPlan, Names, Unsupported, lower, resources
 from accelsim.mapper.pieces import Stretch, Tensors
 from accelsim.mapper.tiles import divisors
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, TreeNode
@@ -442,11 +442,28 @@ class Part:
     def several(self, rivals: list[Cost]) -> Solved:
         """A part of several Einsums; `rivals`: costs of the same Einsums in several parts, which an option must beat."""
         self.rivals = rivals
-        crude = Cost(sum(min(search.plan.energy for search, _ in ways) for ways in self.ways), 0.0, 0.0, self.held)
+        self.placeable = [tensor for tensor in self.stretch.external if tensor not in self.resident]
+        self.users = [[at for at, name in enumerate(self.stretch.names) if tensor in self.exact.tensors.touched[name]] for tensor in self.placeable]
+        self.alike = [self.exact.tensors.alike(tensor, self.stretch.names) for tensor in self.placeable]
+        self.whole = [self.exact.tensors.words(tensor) for tensor in self.placeable]
+        self.ranks_of = {tensor: self._ranks_of(tensor) for tensor in (*self.placeable, *self.stretch.internal)}
+        if self.exact.limits.over:
+            self.solved.rest.append(Cost(sum(min(search.plan.energy for search, _ in ways) for ways in self.ways), 0.0, 0.0, self.held))
+            return self.solved
+        try:
+            crude = self._cost_of(self._least("sequential" if "sequential" in self.exact.schedules else "pipelined", self._once()), 0)
+            if "pipelined" in self.exact.schedules:
+                other = self._cost_of(self._least("pipelined", self._once()), 0)
+                crude = Cost(min(crude.energy, other.energy), min(crude.ticks, other.ticks), min(crude.traffic, other.traffic), self.held)
+        except OutOfTime:
+            crude = Cost(sum(min(search.plan.energy for search, _ in ways) for ways in self.ways), 0.0, 0.0, self.held)
+            self.solved.rest.append(crude)
+            return self.solved
+        if not self._worth(crude):
+            return self.solved
         if self.exact.limits.over:
             self.solved.rest.append(crude)
             return self.solved
-        self.placeable = [tensor for tensor in self.stretch.external if tensor not in self.resident]
         for schedule in self.exact.schedules:
             if schedule == "pipelined" and not self._overlaps():
                 continue
@@ -460,27 +477,92 @@ class Part:
         """Whether pipelining could pay: only where time counts (or nothing else is allowed)."""
         return self.aim.uses[1] or "sequential" not in self.exact.schedules
 
+    def _ranks_of(self, tensor: str) -> tuple[str | None, ...]:
+        """The ranks by which the part's Einsums index a tensor."""
+        return tuple(self._rank(tensor, dimension) for dimension in range(len(self.exact.cascade.tensors[tensor].shape)))
+
     def _trunks(self, schedule: str) -> None:
+        """Every trunk with a lower bound, the most promising first."""
         ranks = self.stretch.shared
-        sizes = [divisors(self.extents[rank]) for rank in ranks]
-        bound = self._least(schedule, dict.fromkeys(self.placeable, 1), once=True)
-        waiting: list[tuple[float, int, Cost, tuple[int, ...], tuple[int, ...]]] = []
-        for tile in product(*sizes):
-            internal = self._internal_bits(dict(zip(ranks, tile, strict=True)), schedule)
-            if internal > self.room:
-                continue
-            turning = [at for at, rank in enumerate(ranks) if tile[at] < self.extents[rank]]
+        extents = np.array([self.extents[rank] for rank in ranks], np.int64)
+        sizes = list(product(*(divisors(self.extents[rank]) for rank in ranks)))
+        tiles = np.array(sizes, np.int64).reshape(len(sizes), len(ranks))
+        internal = np.zeros(len(tiles))
+        for tensor in self.stretch.internal:
+            bits = self._tile_bits(tensor, ranks, tiles) * self.evaluator.widths.final[tensor]
+            internal = internal + bits if schedule == "pipelined" else np.maximum(internal, bits)
+        tiles, internal = tiles[internal <= self.room], internal[internal <= self.room]
+        groups: dict[tuple[int, ...], list[int]] = {}
+        for row, turning in enumerate((tiles < extents).tolist()):
+            groups.setdefault(tuple(at for at, turns in enumerate(turning) if turns), []).append(row)
+        waiting: list[tuple[float, int, Cost, tuple[str, ...], dict[str, int]]] = []
+        for turning, rows in groups.items():
+            part, free = tiles[rows], self.room - internal[rows]
+            trips = extents // part
             for order in permutations(turning):
-                waiting.append((self.aim.value(bound), len(waiting), bound, tile, order))
-        waiting.sort()
-        self.solved.covered += sum(1 for _ in waiting) * prod(search.tiles for ways in self.ways for search, _ in ways[:1])
-        for _, _, bound, tile, order in waiting:
+                visits = [self._fewest(at, ranks, extents, part, trips, free, order, schedule) for at in range(len(self.placeable))]
+                bounds = self._least(schedule, [np.where(users == users[0], each, 0.0) for users, each in self._by_user(visits)], None, len(rows))
+                for at in range(len(rows)):
+                    cost = self._cost_of(bounds, at)
+                    tile = dict(zip(ranks, part[at].tolist(), strict=True))
+                    waiting.append((self.aim.value(cost), len(waiting), cost, tuple(ranks[k] for k in order), tile))
+        waiting.sort(key=lambda each: each[:2])
+        self.solved.covered += len(waiting) * prod(search.tiles for ways in self.ways for search, _ in ways[:1])
+        for _, _, bound, loops, tile in waiting:
             if not self._worth(bound):
                 continue
             if self.exact.limits.over:
                 self.solved.rest.append(bound)
                 continue
-            self._expand(schedule, tuple(ranks[at] for at in order), dict(zip(ranks, tile, strict=True)))
+            self._expand(schedule, loops, tile)
+
+    def _tile_bits(self, tensor: str, ranks: tuple[str, ...], tiles: IntArray) -> FloatArray:
+        """Words of a tensor's tile below each trunk."""
+        words = np.ones(len(tiles))
+        for rank, extent in zip(self.ranks_of[tensor], self.exact.cascade.tensors[tensor].shape, strict=True):
+            words = words * (tiles[:, ranks.index(rank)] if rank in ranks else extent)
+        return words
+
+    def _fewest(
+        self, at: int, ranks: tuple[str, ...], extents: IntArray, part: IntArray, trips: IntArray, free: FloatArray, order: tuple[int, ...],
+        schedule: str,
+    ) -> FloatArray:  # fmt: skip
+        """How often at least the words of an external tensor come, for each tile: kept in the trunk where it fits, or in the leaves."""
+        tensor = self.placeable[at]
+        if not self.alike[at]:
+            return np.ones(len(part))
+        indexed = [rank in self.ranks_of[tensor] for rank in ranks]
+        turning = list(order)
+        if schedule == "pipelined" and self.evaluator.counting.refill == "delta":
+            while turning and not indexed[turning[-1]]:
+                turning.pop()
+        visits = np.prod(np.where([[k in turning and not indexed[k] for k in range(len(ranks))]], trips, 1), axis=1).astype(float)
+        words = np.full(len(part), float(self.whole[at]))
+        above = np.ones(len(part))
+        width = self._width(tensor)
+        for depth in range(len(order) + 1):
+            if depth:
+                turned = order[depth - 1]
+                if indexed[turned]:
+                    words = words / trips[:, turned]
+                else:
+                    above = above * trips[:, turned]
+                    continue
+            visits = np.where(words * width <= free, np.minimum(visits, above), visits)
+        return visits
+
+    def _once(self) -> list[FloatArray]:
+        """The least words that external tensors ask of the root, for the first Einsum that touches each."""
+        visits = [np.ones(1) for _ in self.placeable]
+        return [np.where(users == users[0], each, 0.0) for users, each in self._by_user(visits)]
+
+    def _by_user(self, visits: list[FloatArray]) -> list[tuple[IntArray, FloatArray]]:
+        """For every external tensor, its users (int64[users, 1]) and how often its words come (float64[1, n])."""
+        return [(np.array(users, np.int64)[:, None], each[None, :]) for users, each in zip(self.users, visits, strict=True)]
+
+    def _cost_of(self, bounds: tuple[FloatArray, FloatArray, FloatArray], at: int) -> Cost:
+        energy, ticks, traffic = bounds
+        return Cost(float(energy[at]), float(ticks[at]), float(traffic[at]), self.held)
 
     def _worth(self, bound: Cost) -> bool:
         """Could something with this lower bound be of use? Bounds that only the gap rules out are remembered."""
@@ -495,58 +577,52 @@ class Part:
                 return False
         return True
 
-    def _least(self, schedule: str, visits: dict[str, int], extra: FloatArray | None = None, once: bool = False) -> Cost:
-        """A lower bound on what the Einsums cost; `visits`: how often at least the words of tensors come that memory 1 need not hold;
-        `once`: for the first Einsum that touches them only, since a trunk may keep them for all.
+    def _least(
+        self, schedule: str, visits: list[FloatArray], extra: FloatArray | None = None, many: int = 1
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Lower bounds (energy, ticks, traffic; float64[n] each) on what the Einsums cost.
+
+        visits: for every external tensor float64[users, n], how often its words come at least for each Einsum that touches it.
+        extra: float64[Einsums, n, 1 + times], what comes on top.
         """
-        energy = ticks = traffic = 0.0
-        seen: set[str] = set()
+        many = many if extra is None else extra.shape[1]
+        energy, ticks, traffic = np.zeros(many), np.zeros(many), np.zeros(many)
         rows = []
         for at, ways in enumerate(self.ways):
             options = []
             for search, names in ways:
-                bypassing = sum(1 << k for k, tensor in enumerate(names.tensors) if tensor in visits)
-                words = tuple(
-                    0.0 if tensor in seen else float(self.exact.tensors.words(tensor) * visits.get(tensor, 0)) for tensor in names.tensors
-                )
+                words, bypassing = np.zeros((many, len(names.tensors))), 0
+                for k, tensor in enumerate(names.tensors):
+                    if tensor in self.placeable:
+                        number = self.placeable.index(tensor)
+                        words[:, k] = self.whole[number] * visits[number][self.users[number].index(at)]
+                        bypassing |= 1 << k
                 options.append((names.unit, *search.least(bypassing, words)))
-            rows.append(options)
-            if once:
-                seen.update(ways[0][1].tensors)
-            more = np.zeros(1 + self.exact.times) if extra is None else extra[at]
-            energy += min(float(row[0]) for _, row, _ in options) + float(more[0])
-            latency = min(float(row[1 + self.exact.latency]) for _, row, _ in options)
-            ticks += min(max(busiest, float((row[1:] + more[1:])[: self.exact.traffic].max())) for _, row, busiest in options) + latency
-            traffic += min(float(row[1 + self.exact.traffic]) for _, row, _ in options) + float(more[1 + self.exact.traffic])
-        if schedule == "pipelined":
-            ticks = self._balanced(rows, extra)
-        return Cost(energy, ticks, traffic, self.held)
+            more = np.zeros((many, 1 + self.exact.times)) if extra is None else extra[at]
+            rows.append([(unit, row + more) for unit, row, _ in options])
+            best = np.min([row for _, row in rows[-1]], axis=0)
+            energy += best[:, 0]
+            traffic += best[:, 1 + self.exact.traffic]
+            own = [np.maximum(busiest, (row + more)[:, 1 : 1 + self.exact.traffic].max(axis=1)) for _, row, busiest in options]
+            ticks += np.min(own, axis=0) + best[:, 1 + self.exact.latency]
+        return energy, self._balanced(rows) if schedule == "pipelined" else ticks, traffic
 
-    def _balanced(self, rows: list[list[tuple[str, FloatArray, float]]], extra: FloatArray | None) -> float:
+    def _balanced(self, rows: list[list[tuple[str, FloatArray]]]) -> FloatArray:
         """Ticks that no assignment of Einsums to units goes below."""
-        units = sorted({unit for options in rows for unit, _, _ in options})
-        ports = np.sum([np.min([row for _, row, _ in options], axis=0) for options in rows], axis=0)[2 : 1 + self.exact.traffic]
-        if extra is not None:
-            ports = ports + extra.sum(axis=0)[2 : 1 + self.exact.traffic]
-        best = float("inf")
+        units = sorted({unit for options in rows for unit, _ in options})
+        ports = np.sum([np.min([row for _, row in options], axis=0) for options in rows], axis=0)[:, 2 : 1 + self.exact.traffic]
+        best = np.full(len(ports), np.inf)
         for picks in product(*(range(len(options)) for options in rows)):
-            loads = dict.fromkeys(units, 0.0)
+            loads = {unit: np.zeros(len(ports)) for unit in units}
             for pick, options in zip(picks, rows, strict=True):
-                loads[options[pick][0]] += float(options[pick][1][1])
-            best = min(best, max(loads.values()))
-        return max(best, float(ports.max(initial=0.0)))
-
-    def _internal_bits(self, tile: dict[str, int], schedule: str) -> int:
-        """Pieces that tensors between the Einsums hold at least at one moment."""
-        bits = [self._tile_words(tensor, tile) * self.evaluator.widths.final[tensor] for tensor in self.stretch.internal]
-        if schedule == "pipelined":
-            return sum(bits)
-        return max(bits, default=0)
+                loads[options[pick][0]] = loads[options[pick][0]] + options[pick][1][:, 1]
+            best = np.minimum(best, np.max(list(loads.values()), axis=0))
+        return np.maximum(best, ports.max(axis=1, initial=0.0))
 
     def _tile_words(self, tensor: str, tile: dict[str, int]) -> int:
         words = 1
         for dimension, extent in enumerate(self.exact.cascade.tensors[tensor].shape):
-            rank = self._rank(tensor, dimension)
+            rank = self.ranks_of[tensor][dimension]
             words *= extent if rank is None else tile.get(rank, extent)
         return words
 
@@ -599,7 +675,7 @@ class Part:
         found = [_Place(-1, 0, 0, np.zeros(1 + self.exact.times))]
         if not self.exact.keepable(self.exact.home or "", tensor) or not self.exact.tensors.alike(tensor, self.stretch.names):
             return found
-        ranks = {self._rank(tensor, dimension) for dimension in range(len(self.exact.cascade.tensors[tensor].shape))}
+        ranks = self.ranks_of[tensor]
         whole = self.exact.tensors.words(tensor)
         for depth in range(len(loops) + 1):
             if depth and loops[depth - 1] not in ranks:
@@ -620,18 +696,24 @@ class Part:
         """Every choice of keeps above the fuse for one trunk."""
         options = [self._places(tensor, loops, tile) for tensor in self.placeable]
         first_user = [next(at for at, name in enumerate(self.stretch.names) if tensor in self.exact.tensors.touched[name]) for tensor in self.placeable]
-        combos = []
-        for places in product(*options):
-            bits = sum(place.bits for place in places)
-            if bits > self.room:
-                continue
-            combos.append((float(sum(place.cost[0] for place in places)), len(combos), places, bits))
-        combos.sort(key=lambda each: each[:2])
-        for _, _, places, bits in combos:
-            extra = np.zeros((len(self.ways), 1 + self.exact.times))
-            for at, place in zip(first_user, places, strict=True):
-                extra[at] += place.cost
-            bound = self._combo_bound(schedule, extra, places, loops, tile)
+        turned = [self._visits(at, loops, tile, schedule) for at in range(len(self.placeable))]
+        combos = [places for places in product(*options) if sum(place.bits for place in places) <= self.room]
+        if not combos:
+            return
+        extra = np.zeros((len(self.ways), len(combos), 1 + self.exact.times))
+        beside = np.zeros_like(extra)
+        visits = [np.zeros((len(users), len(combos))) for users in self.users]
+        for row, places in enumerate(combos):
+            for at, place in enumerate(places):
+                if place.depth < 0:
+                    visits[at][:, row] = turned[at]
+                else:
+                    extra[first_user[at], row] += place.cost
+                    beside[first_user[at], row] += place.cost
+        bounds = self._least(schedule, visits, beside)
+        costs = [self._cost_of(bounds, row) for row in range(len(combos))]
+        for row in sorted(range(len(combos)), key=lambda row: self.aim.value(costs[row])):
+            bound, places = costs[row], combos[row]
             if not self._worth(bound):
                 continue
             if self.exact.limits.over:
@@ -640,28 +722,20 @@ class Part:
             self.solved.evaluated += 1
             self.exact.limits.spent += _STEP
             try:
-                self._choose(schedule, loops, tile, places, bits, extra)
+                self._choose(schedule, loops, tile, places, sum(place.bits for place in places), extra[:, row])
             except OutOfTime:
                 self.solved.rest.append(bound)
 
-    def _combo_bound(
-        self, schedule: str, extra: FloatArray, places: tuple[_Place, ...], loops: tuple[str, ...], tile: dict[str, int]
-    ) -> Cost:
-        visits = {
-            tensor: self._visits(tensor, loops, tile) for tensor, place in zip(self.placeable, places, strict=True) if place.depth < 0
-        }
-        return self._least(schedule, visits, extra)
-
-    def _visits(self, tensor: str, loops: tuple[str, ...], tile: dict[str, int]) -> int:
+    def _visits(self, at: int, loops: tuple[str, ...], tile: dict[str, int], schedule: str) -> int:
         """How often at least the words of a tensor come that is kept in the leaves: in every iteration that another rank's loop makes.
 
         Consecutive iterations may share what a memory holds, so with `refill=delta` loops innermost in a pipelined trunk are left out.
         """
-        if not self.exact.tensors.alike(tensor, self.stretch.names):
+        if not self.alike[at]:
             return 1
-        ranks = {self._rank(tensor, dimension) for dimension in range(len(self.exact.cascade.tensors[tensor].shape))}
+        ranks = self.ranks_of[self.placeable[at]]
         turning = list(loops)
-        if self.evaluator.counting.refill == "delta":
+        if schedule == "pipelined" and self.evaluator.counting.refill == "delta":
             while turning and turning[-1] not in ranks:
                 turning.pop()
         return prod(self.extents[rank] // tile[rank] for rank in turning if rank not in ranks)

@@ -56,6 +56,8 @@ class LeafSearch:
         self._most = {"pool": _POOL, "scratch": _SCRATCH, "candidates": _CANDIDATES}
         self._floor: FloatArray | None = None
         self._floors: FloatArray | None = None
+        self._bypasses: list[tuple[int, FloatArray, FloatArray]] | None = None
+        self._roots: tuple[FloatArray, FloatArray] | None = None
         self._known: dict[object, Front] = {}
         self.labels = self._empty()
         self._lists()
@@ -96,47 +98,57 @@ class LeafSearch:
             self._floor = rows[:, : 1 + self.plan.times].min(axis=0) if len(rows) else np.full(1 + self.plan.times, np.inf)
         return self._floor
 
-    def least(self, bypassing: int, words: tuple[float, ...]) -> tuple[FloatArray, float]:
-        """Lower bounds of energy and times (float64[1 + times]), and on the largest of the times, whatever the tile.
+    def least(self, bypassing: int, words: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Lower bounds of energy and times (float64[n, 1 + times]), and on the largest of the times (float64[n]), whatever the tile.
 
-        bypassing: the tensors that memory 1 may leave out, or that it must be brought; words: how many of each come from the root at least.
+        bypassing: tensors that memory 1 may leave out; words: float64[n, tensors], how many of each come from the root at least.
         """
-        key = ("least", bypassing, words)
-        if key not in self._known:
-            self._known[key] = self._least(bypassing, words)  # type: ignore[assignment]
-        return self._known[key]  # type: ignore[return-value]
-
-    def _least(self, bypassing: int, words: tuple[float, ...]) -> tuple[FloatArray, float]:
         plan, times = self.plan, self.plan.times
         if plan.ports.shape[0] == 1:
-            return np.zeros(1 + times), 0.0
-        if self._floors is None:
-            self._note_floors()
-        assert self._floors is not None
-        streams = plan.indexed.shape[0]
-        everything = (1 << streams) - 1
-        best, busiest = np.full(1 + times, np.inf), np.inf
-        for bypassed in range(everything + 1):
+            return np.zeros((len(words), 1 + times)), np.zeros(len(words))
+        best, busiest = np.full((len(words), 1 + times), np.inf), np.full(len(words), np.inf)
+        slopes, intercepts = self._root_prices()
+        for bypassed, row, pending in self._patterns():
             if bypassed & ~bypassing:
                 continue
-            floor = self._floors[2, everything & ~bypassed].copy()
-            if np.isinf(floor[0]):
-                continue
-            for stream in range(streams):
-                if bypassing >> stream & 1:
-                    pending = floor[2 * times + 2 + stream * (times + 2) + times + 1] if bypassed >> stream & 1 else 0.0
-                    self._from_root(stream, max(pending, words[stream]), floor)
-            row = floor[: 1 + times] - floor[times + 1 : 2 * times + 2]
-            best = np.minimum(best, row)
-            busiest = min(busiest, float(row[1 : 1 + plan.traffic_at].max()))
+            rows = row + np.maximum(words, pending) @ slopes
+            rows = rows - (words > 0) @ intercepts if not bypassed else rows - ((words > 0) | (pending > 0)) @ intercepts
+            np.minimum(best, rows, out=best)
+            np.minimum(busiest, rows[:, 1 : 1 + plan.traffic_at].max(axis=1), out=busiest)
         return best, busiest
 
-    def _from_root(self, stream: int, words: float, value: FloatArray) -> None:
-        """Add what the root pays for words of a tensor, its first touches not counted twice."""
-        plan, times = self.plan, self.plan.times
-        own = 2 * times + 2 + stream * (times + 2) + times + 1
-        value[own] = words
-        kernels.pay(plan, 0, stream, -1, 0, 0, value)
+    def _patterns(self) -> list[tuple[int, FloatArray, FloatArray]]:
+        """For every set of tensors that memory 1 leaves out: bounds of energy and times, and of the words that each asks of the root."""
+        if self._bypasses is None:
+            if self._floors is None:
+                self._note_floors()
+            assert self._floors is not None
+            times, streams = self.plan.times, self.plan.indexed.shape[0]
+            everything = (1 << streams) - 1
+            self._bypasses = []
+            for bypassed in range(everything + 1):
+                floor = self._floors[2, everything & ~bypassed]
+                if np.isinf(floor[0]):
+                    continue
+                pending = np.array([
+                    floor[2 * times + 2 + stream * (times + 2) + times + 1] if bypassed >> stream & 1 else 0.0 for stream in range(streams)
+                ])  # fmt: skip
+                self._bypasses.append((bypassed, floor[: 1 + times] - floor[times + 1 : 2 * times + 2], pending))
+        return self._bypasses
+
+    def _root_prices(self) -> tuple[FloatArray, FloatArray]:
+        """What the root pays for a word of each tensor, and how much less for first touches: float64[tensors, 1 + times] each."""
+        if self._roots is None:
+            plan, times = self.plan, self.plan.times
+            streams = plan.indexed.shape[0]
+            slopes, intercepts = np.zeros((streams, 1 + times)), np.zeros((streams, 1 + times))
+            for stream in range(streams):
+                value = np.zeros(self.labels.values.shape[2])
+                value[2 * times + 2 + stream * (times + 2) + times + 1] = 1.0
+                kernels.pay(plan, 0, stream, -1, 0, 0, value)
+                slopes[stream], intercepts[stream] = value[: 1 + times], value[times + 1 : 2 * times + 2]
+            self._roots = slopes, intercepts
+        return self._roots
 
     def _front(
         self, number: int, given: int, allowed: int, budget: int, above: tuple[float, ...] | None, roomy: bool, single: bool,

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
-from itertools import combinations, permutations, product
-from math import prod
+from itertools import chain, combinations, pairwise, permutations, product
+from math import ceil, prod
 
 from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Architecture, Array, Axis, Memory
-from accelsim.mapper.exact import LONGEST
 from accelsim.mapper.leaf_plan import ways_to_spread
 from accelsim.mapper.pieces import Stretch, Tensors
-from accelsim.mapping.machine import machine
-from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Loop, Mapping, Spatial, TreeNode
+from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Loop, Mapping, Spatial
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.workload.cascade import Cascade
+from accelsim.workload.operators import cover
 
 Sizes = dict[str, int]
-Nodes = tuple[TreeNode, ...]
 Loops = tuple[Loop, ...]
-Level = tuple[tuple[Axis, ...], Memory | None]  # axes in order, and the memory they lead to (None: the unit)
+Branch = tuple[Loop | Leaf | Fuse, ...]
+Keepable = Callable[[str, str], bool]
+_LONGEST = 12  # Einsums in one part
 
 
 class TooMany(Exception):
@@ -28,43 +28,31 @@ class TooMany(Exception):
 
 
 def listed(
-    cascade: Cascade,
-    architecture: Architecture,
-    *,
-    dividing: bool,
-    schedules: tuple[str, ...],
-    refill: str,
-    keepable: Callable[[str, str], bool],
-    most: int,
+    cascade: Cascade, architecture: Architecture, *, dividing: bool, schedules: tuple[str, ...], refill: str, keepable: Keepable, most: int
 ) -> Iterator[Mapping]:
-    """Every candidate of the map space, each once; some are illegal. Those of which a block or a trunk alone overflows H are left out.
+    """Every candidate of the map space, but for some that overflow a memory; others are illegal too, and a few trees come twice.
 
-    `keepable`: whether a memory may keep a tensor. Raises TooMany, before the first, if they or the ways to run one part are more than `most`.
+    (One part in sequence without a trunk is the same tree as a part for each Einsum with residents.) `keepable`: whether a memory may
+    keep a tensor. Raises TooMany, before the first, if they or the ways to run one part exceed `most`.
     With `refill` every_visit each keep of a block stands as far out as rule 7 lets it, which is where it costs least.
     """
-    yield from _Listing(cascade, architecture, dividing, schedules, refill == "every_visit", keepable, most, lambda: False).mappings()
+    yield from _Listing(cascade, architecture, dividing, refill == "every_visit", schedules, keepable, most).mappings()
 
 
 def smallest(
-    evaluator: Evaluator,
-    value: Callable[[Evaluation], float],
-    *,
-    dividing: bool,
-    schedules: tuple[str, ...],
-    keepable: Callable[[str, str], bool],
-    most: int,
-    over: Callable[[], bool],
-) -> tuple[Mapping, float, int] | None:
-    """The first mapping of least `value`, the value, and how many legal mappings were evaluated; None if none is legal.
+    evaluator: Evaluator, value: Callable[[Evaluation], float], *, dividing: bool, schedules: tuple[str, ...], keepable: Keepable,
+    most: int, over: Callable[[], bool],
+) -> tuple[Mapping, float, int] | None:  # fmt: skip
+    """The first mapping of least `value`, that value, and how many legal mappings were evaluated; None if none is legal.
 
     Raises TooMany if there are more than `most` candidates, or once `over` says that time is up.
     """
     raised = evaluator.counting.refill == "every_visit"
-    listing = _Listing(evaluator.cascade, evaluator.architecture, dividing, schedules, raised, keepable, most, over)
+    listing = _Listing(evaluator.cascade, evaluator.architecture, dividing, raised, schedules, keepable, most, over)
     best: tuple[Mapping, float] | None = None
     evaluated = 0
     for mapping in listing.mappings():
-        listing.go_on()
+        listing.go_on(0)
         try:
             found = value(evaluator.evaluate(mapping))
         except IllegalMapping:
@@ -76,233 +64,174 @@ def smallest(
 
 
 class _Listing:
-    """One listing; ways to run an Einsum below a tile, and parts, are worked out once."""
+    """One listing; the ways to run a part, and an Einsum below a tile, are worked out once."""
 
     def __init__(
-        self, cascade: Cascade, architecture: Architecture, dividing: bool, schedules: tuple[str, ...], raised: bool,
-        keepable: Callable[[str, str], bool], most: int, over: Callable[[], bool],
+        self, cascade: Cascade, architecture: Architecture, dividing: bool, raised: bool, schedules: tuple[str, ...], keepable: Keepable,
+        most: int, over: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
-        self.cascade, self.machine, self.dividing, self.schedules, self.raised = cascade, architecture, dividing, schedules, raised
+        self.cascade, self.machine, self.dividing, self.raised, self.schedules = cascade, architecture, dividing, raised, schedules
         self.keepable, self.most, self.over = keepable, most, over
-        self.tensors = Tensors(cascade)
+        self.tensors, self.extents = Tensors(cascade), dict(cascade.extents)
         self.facts = self.tensors.facts
         feeds = architecture.root.feeds
         self.home = feeds[0] if len(feeds) == 1 and isinstance(feeds[0], Memory) else None
-        slow = any(unit.pipeline_depth for unit in architecture.units.values())
-        self.slow = slow or any(any(axis.reduction_latency.values()) for _, axis in architecture.axes.values())
-        self.levels = {unit: _levels(architecture, unit) for unit in architecture.units}
-        self._tails: dict[tuple[object, ...], list[Loops]] = {}
-        self._parts: dict[tuple[int, int, frozenset[str]], list[Nodes]] = {}
+        self.below: dict[tuple[object, ...], list[Loops]] = {}
+        self.parts: dict[tuple[Stretch, frozenset[str]], list[Branch]] = {}
 
-    def go_on(self, so_far: int = 0) -> None:
-        """Raises TooMany if this is more than asked for or time is up."""
+    def go_on(self, so_far: int) -> None:
+        """Raises TooMany if so many are too many or time is up."""
         if so_far > self.most or self.over():
             raise TooMany(f"more than {self.most} mappings" if so_far > self.most else "no time left to list every mapping")
 
     def mappings(self) -> Iterator[Mapping]:
         """Every candidate."""
-        plans, total = [], 0
-        for cuts in _cuts(len(self.tensors.order)):
-            stretches = [self.tensors.stretch(first, end) for first, end in cuts]
-            if any(len(part.names) > 1 and (self.home is None or not part.sound) for part in stretches):
+        plans, total, order = [], 0, self.tensors.order
+        for cuts in chain.from_iterable(combinations(range(1, len(order)), size) for size in range(len(order))):
+            parts = [self.tensors.stretch(*part) for part in pairwise((0, *cuts, len(order)))]
+            if any(len(part.names) > _LONGEST or (len(part.names) > 1 and (self.home is None or not part.sound)) for part in parts):
                 continue
-            inside = {tensor for part in stretches for tensor in part.internal} if self.home else set()
-            for resident in self._residents(tensor for tensor in self.tensors.passing if tensor not in inside):
-                parts = [self._part(*cut, part, resident) for cut, part in zip(cuts, stretches, strict=True)]
-                total += prod(map(len, parts))
+            inside = {tensor for part in parts for tensor in part.internal if self.home}
+            passing = [tensor for tensor in self.tensors.passing if tensor not in inside]
+            for resident in map(frozenset, self._kept(passing, order, self.extents, self.home)):
+                ways = [self._part(part, resident & set(part.external)) for part in parts]
+                total += prod(map(len, ways))
                 self.go_on(total)
-                plans.append((inside, resident, parts))
-        everything = tuple(dict.fromkeys(tensor for name in self.tensors.order for tensor in self.tensors.touched[name]))
-        name = f"{self.cascade.name} on {self.machine.name}"
-        for inside, resident, parts in plans:
-            top = _keep(self.machine.root.name, [tensor for tensor in everything if tensor not in inside and tensor not in resident])
-            if self.home is not None:
-                top = (*top, *_keep(self.home.name, [tensor for tensor in everything if tensor in resident]))
-            for branches in product(*parts):
-                yield Mapping(name, (*top, *branches[0]) if len(branches) == 1 else (*top, Fuse("sequential", branches)))
+                plans.append((inside, resident, ways))
+        everything = dict.fromkeys((tensor for name in order for tensor in self.tensors.touched[name]), 0)
+        for inside, resident, ways in plans:
+            top = _placed(self.machine.root, (), {tensor: 0 for tensor in everything if tensor not in inside | resident})
+            top += _placed(self.home, (), {tensor: 0 for tensor in everything if tensor in resident})
+            for branches in product(*ways):
+                below = branches[0] if len(branches) == 1 else (Fuse("sequential", branches),)
+                yield Mapping(f"{self.cascade.name} on {self.machine.name}", (*top, *below))
 
-    def _residents(self, passing: Iterable[str]) -> Iterator[frozenset[str]]:
-        """Every choice of tensors between parts that stay at H."""
-        able = [] if self.home is None else [tensor for tensor in passing if self.keepable(self.home.name, tensor)]
-        whole = {tensor: self._bits(tensor, self.tensors.order, self.cascade.extents) for tensor in able}
-        for chosen in _subsets(able):
-            if all(self._fits(whole[tensor], self.home) for tensor in chosen):
-                yield frozenset(chosen)
-
-    # --- parts ----------------------------------------------------------------------------------------------------------------------
-
-    def _part(self, first: int, end: int, part: Stretch, resident: frozenset[str]) -> list[Nodes]:
+    def _part(self, part: Stretch, resident: frozenset[str]) -> list[Branch]:
         """Every way to run a part."""
-        key = first, end, resident & set(part.external)
-        if key in self._parts:
-            return self._parts[key]
-        found = self._parts[key] = []
+        if (part, resident) in self.parts:
+            return self.parts[part, resident]
+        found = self.parts[part, resident] = list[Branch]()
         alone = len(part.names) == 1
-        ranks = () if alone else part.shared
-        for tile in product(*(self._tiles(self.cascade.extents[rank]) for rank in ranks)):
-            inner = self.cascade.extents | dict(zip(ranks, tile, strict=True))
-            for order in permutations(rank for rank in ranks if inner[rank] < self.cascade.extents[rank]):
-                for schedule in ("sequential",) if alone else self.schedules:
-                    for kept in self._trunk_keeps(part, order, inner, resident if not alone else frozenset(part.external)):
-                        self._below(found, part, schedule, tuple(For(rank, inner[rank]) for rank in order), kept, inner, resident)
+        free = [] if alone else [tensor for tensor in part.external if tensor not in resident]
+        for tile in self._inner({rank: self.extents[rank] for rank in part.shared if not alone}):
+            for order in permutations(rank for rank in tile if tile[rank] < self.extents[rank]):
+                above = [self.extents | {rank: tile[rank] for rank in order[:depth]} for depth in range(len(order) + 1)]
+                fitting = [[at for at, sizes in enumerate(above) if len(self._kept([each], part.names, sizes, self.home)) > 1] for each in free]
+                for places in product(*([None, *depths] for depths in fitting)):
+                    depths = {tensor: depth for tensor, depth in zip(free, places, strict=True) if depth is not None}
+                    loops = tuple(For(rank, tile[rank]) for rank in order)
+                    for schedule in ("sequential",) if alone else self.schedules:
+                        self._run(found, part, schedule, loops, depths, resident, above[-1])
         return found
 
-    def _trunk_keeps(self, part: Stretch, order: tuple[str, ...], inner: Sizes, resident: frozenset[str]) -> Iterator[dict[str, int]]:
-        """How many loops stand above each external tensor that the trunk keeps."""
-        options: list[list[tuple[str, int] | None]] = []
-        for tensor in part.external:
-            places: list[tuple[str, int] | None] = [None]
-            if self.home is not None and tensor not in resident and self.keepable(self.home.name, tensor):
-                for depth in range(len(order) + 1):
-                    above = self.cascade.extents | {rank: inner[rank] for rank in order[:depth]}
-                    if self._fits(self._bits(tensor, part.names, above), self.home):
-                        places.append((tensor, depth))
-            options.append(places)
-        for chosen in product(*options):
-            yield dict(place for place in chosen if place is not None)
+    def _run(
+        self, found: list[Branch], part: Stretch, schedule: str, loops: tuple[For, ...], depths: Sizes, resident: frozenset[str], sizes: Sizes
+    ) -> None:
+        """Adds every way to run a part's Einsums under one trunk, with every number of copies that may pay and fit."""
+        bits = [self._bits(tensor, part.names, sizes) for tensor in part.internal]
+        trunks: dict[int, list[Loops]] = {}
+        for leaves in product(*(self._leaves(name, sizes, resident | set(depths) | set(part.internal)) for name in part.names)):
+            most = self._most_copies(leaves) if schedule == "pipelined" else 1
+            if most not in trunks:
+                trunks[most] = []
+                for many in product(range(1, most + 1), repeat=len(bits)):
+                    need = [one * times for one, times in zip(bits, many, strict=True)]
+                    if _fits(sum(need) if schedule == "pipelined" else max(need, default=0), self.home):
+                        copies = dict(zip(part.internal, many, strict=True))
+                        trunks[most].append(_placed(self.home, loops, depths | dict.fromkeys(copies, len(loops)), copies))
+            inside = leaves[0] if len(leaves) == 1 else Fuse(schedule, tuple((leaf,) for leaf in leaves))
+            found.extend((*trunk, inside) for trunk in trunks[most])
+            self.go_on(len(found))
 
-    def _below(
-        self, found: list[Nodes], part: Stretch, schedule: str, loops: tuple[For, ...], kept: dict[str, int], inner: Sizes,
-        resident: frozenset[str],
-    ) -> None:  # fmt: skip
-        """Adds every way to run the Einsums of a part under one trunk."""
-        copies = range(1, len(part.names) + self.slow + 1) if schedule == "pipelined" else (1,)
-        words = {tensor: self._bits(tensor, part.names, inner) for tensor in part.internal}
-        trunks: list[Nodes] = []
-        for many in product(copies, repeat=len(part.internal)):
-            need = [bits * times for bits, times in zip(words.values(), many, strict=True)]
-            if self._fits(sum(need) if schedule == "pipelined" else max(need, default=0), self.home):
-                trunks.append(self._trunk(loops, kept, dict(zip(part.internal, many, strict=True))))
-        given = resident | set(kept) | set(part.internal)
-        leaves = [self._leaves(name, inner, given) for name in part.names] if trunks else []
-        self.go_on(len(found) + len(trunks) * prod(map(len, leaves)))
-        for trunk in trunks:
-            for chosen in product(*leaves):
-                inside: TreeNode = chosen[0] if len(chosen) == 1 else Fuse(schedule, tuple((leaf,) for leaf in chosen))
-                found.append((*trunk, inside))
-
-    def _trunk(self, loops: tuple[For, ...], kept: dict[str, int], internal: dict[str, int]) -> Nodes:
-        nodes: list[TreeNode] = []
-        for depth in range(len(loops) + 1):
-            nodes.extend(loops[depth - 1 : depth] if depth else ())
-            held = [Held(tensor) for tensor, at in kept.items() if at == depth]
-            if depth == len(loops):
-                held.extend(Held(tensor, many) for tensor, many in internal.items())
-            if held and self.home is not None:
-                nodes.append(Keep(self.home.name, tuple(held)))
-        return tuple(nodes)
-
-    # --- Einsums --------------------------------------------------------------------------------------------------------------------
+    def _most_copies(self, leaves: tuple[Leaf, ...]) -> int:
+        """Copies beyond which more do not help: a pace is at least the busiest Einsum and one issue; all and their latencies must pass."""
+        latency, issue = 0, Fraction(0)
+        for leaf in leaves:
+            einsum, unit = self.facts.einsums[leaf.einsum], self.machine.units[leaf.unit]
+            axes = {loop.axis for loop in leaf.loops if isinstance(loop, Spatial)}
+            latency += unit.pipeline_depth + sum(self.machine.axes[axis][1].reduction_latency.get(einsum.reduce, 0) for axis in axes)
+            primitives = cover(einsum, unit.operations) or {}
+            issue = max(issue, sum((times * unit.operations[name].cycles for name, times in primitives.items()), Fraction(0)))
+        return len(leaves) + ceil(latency / (issue or 1))
 
     def _leaves(self, name: str, sizes: Sizes, given: frozenset[str]) -> list[Leaf]:
         """Every way to run an Einsum on tiles of these sizes; `given`: what H holds already."""
-        einsum = self.facts.einsums[name]
-        able = [unit for unit in self.levels if machine(self.machine).lacks(einsum, unit) is None]
-        mine, held = {rank: sizes[rank] for rank in einsum.ranks}, given & set(self.tensors.touched[name])
-        return [Leaf(name, unit, tail) for unit in able for tail in self._blocks(name, unit, 0, mine, held)]
+        einsum, held = self.facts.einsums[name], given & set(self.tensors.touched[name])
+        mine = {rank: sizes[rank] for rank in einsum.ranks}
+        able = [unit for unit, noun in self.machine.units.items() if cover(einsum, noun.operations) is not None]
+        return [Leaf(name, unit, tail) for unit in able for tail in self._blocks(name, unit, 1, mine, held)]
 
     def _blocks(self, name: str, unit: str, at: int, sizes: Sizes, given: frozenset[str]) -> list[Loops]:
-        """Every row of blocks from one level inwards."""
+        """All blocks from a node of the path to a unit inwards, in every way."""
         key = name, unit, at, tuple(sizes.values()), given
-        if key in self._tails:
-            return self._tails[key]
-        axes, memory = self.levels[unit][at]
-        found: list[Loops] = []
-        for spread, left in self._spreads(name, axes, sizes):
-            if memory is None:
-                found.append(spread)
-                continue
-            tails = self._blocks(name, unit, at + 1, left, frozenset())
-            found.extend((*spread, *tail) for tail in tails)
-            mine = given if memory is self.home else frozenset()
-            able = [tensor for tensor in self.tensors.touched[name] if tensor not in mine and self.keepable(memory.name, tensor)]
-            for tile in product(*(self._tiles(size) for size in left.values())):
-                inner = dict(zip(left, tile, strict=True))
-                bits = {tensor: self._bits(tensor, (name,), inner) for tensor in able}
-                sets = [held for held in _subsets(able) if held and self._fits(sum(bits[tensor] for tensor in held), memory)]
-                tails = self._blocks(name, unit, at + 1, inner, frozenset()) if sets else []
-                orders = list(permutations(rank for rank in left if inner[rank] < left[rank]))
-                self.go_on(len(found) + len(sets) * len(tails) * len(orders))
-                for order, held in product(orders, sets):
-                    block = (*spread, *self._block(name, memory.name, [For(rank, inner[rank]) for rank in order], held))
-                    found.extend((*block, *tail) for tail in tails)
-        self._tails[key] = found
+        if key in self.below:
+            return self.below[key]
+        node, found = self.machine.paths[unit][at], list[Loops]()
+        if isinstance(node, Array):
+            for spread, left in self._spreads(node.axes, sizes):
+                found.extend((*spread, *tail) for tail in self._blocks(name, unit, at + 1, left, given))
+        elif isinstance(node, Memory):
+            found.extend(self._blocks(name, unit, at + 1, sizes, frozenset()))
+            able = [tensor for tensor in self.tensors.touched[name] if tensor not in given]
+            for inner in self._inner(sizes):
+                orders = list(permutations(For(rank, inner[rank]) for rank in sizes if inner[rank] < sizes[rank]))
+                for held, loops in product(self._kept(able, (name,), inner, node)[1:], orders):
+                    block = _placed(node, loops, {tensor: self._depth(name, tensor, loops) for tensor in held})
+                    found.extend((*block, *tail) for tail in self._blocks(name, unit, at + 1, inner, frozenset()))
+                    self.go_on(len(found))
+        self.below[key] = found = found if isinstance(node, (Array, Memory)) else [()]
         return found
 
-    def _block(self, name: str, memory: str, loops: list[For], held: tuple[str, ...]) -> Loops:
-        """Loops in time with the keeps at their end, or each as far out as may be."""
-        found: list[Loop] = []
-        depths = {tensor: len(loops) for tensor in held}
-        if self.raised:
-            for tensor in held:
-                ranks = {rank for use in self.facts.uses[tensor] if use.einsum == name for index in use.maps if index for rank in index.ranks}
-                depths[tensor] = max((depth for depth, loop in enumerate(loops, 1) if loop.rank in ranks), default=0)
-        for depth in range(len(loops) + 1):
-            found.extend(loops[depth - 1 : depth] if depth else ())
-            found.extend(_keep(memory, [tensor for tensor in held if depths[tensor] == depth]))
-        return tuple(found)
+    def _depth(self, name: str, tensor: str, loops: tuple[For, ...]) -> int:
+        """How many loops of a block stay above a keep."""
+        maps = [index for use in self.facts.uses[tensor] if use.einsum == name for index in use.maps if index is not None]
+        indexing = [depth for depth, loop in enumerate(loops, 1) if any(loop.rank in index.ranks for index in maps)]
+        return max(indexing, default=0) if self.raised else len(loops)
 
-    def _spreads(self, name: str, axes: Sequence[Axis], sizes: Sizes) -> Iterator[tuple[tuple[Spatial, ...], Sizes]]:
+    def _spreads(self, axes: Sequence[Axis], sizes: Sizes) -> Iterator[tuple[tuple[Spatial, ...], Sizes]]:
         """Every way to use some axes, with the tile that each copy is left with."""
         if not axes:
             yield (), sizes
             return
-        whole = [self.cascade.extents[rank] for rank in sizes]
-        trips = [tuple(sorted({-(-size // tile) for tile in self._tiles(size)})) for size in whole]
-        several = any(sum(times > 1 for times in way) > 1 for way in ways_to_spread(trips, axes[0].size))
-        for tile in product(*(self._tiles(size, axes[0].size) for size in sizes.values())):
-            inner = dict(zip(sizes, tile, strict=True))
+        axis = axes[0]
+        trips = [tuple(sorted({-(-self.extents[rank] // tile) for tile in self._tiles(self.extents[rank])})) for rank in sizes]
+        several = any(sum(times > 1 for times in way) > 1 for way in ways_to_spread(trips, axis.size))
+        for inner in self._inner(sizes):
             turning = [rank for rank in sizes if inner[rank] < sizes[rank]]
-            if len(turning) > 1 and not several or prod(-(-sizes[rank] // inner[rank]) for rank in turning) > axes[0].size:
-                continue
-            for loops, left in self._spreads(name, axes[1:], inner):
-                yield (*(Spatial(axes[0].name, rank, inner[rank]) for rank in turning), *loops), left
+            if (several or len(turning) < 2) and prod(-(-sizes[rank] // inner[rank]) for rank in turning) <= axis.size:
+                for loops, left in self._spreads(axes[1:], inner):
+                    yield (*(Spatial(axis.name, rank, inner[rank]) for rank in turning), *loops), left
 
-    # --- sizes ----------------------------------------------------------------------------------------------------------------------
+    def _tiles(self, size: int) -> list[int]:
+        return [tile for tile in range(size, 0, -1) if not self.dividing or size % tile == 0]
 
-    def _tiles(self, size: int, trips: int | None = None) -> list[int]:
-        """Tiles of a size, largest first, that take at most so many trips."""
-        least = 1 if trips is None else -(-size // trips)
-        return [tile for tile in range(size, least - 1, -1) if not self.dividing or size % tile == 0]
+    def _inner(self, sizes: Sizes) -> Iterator[Sizes]:
+        return (dict(zip(sizes, tile, strict=True)) for tile in product(*map(self._tiles, sizes.values())))
+
+    def _kept(self, tensors: Sequence[str], names: Iterable[str], sizes: Sizes, memory: Memory | None) -> list[tuple[str, ...]]:
+        """Sets of tensors of which a memory may keep tiles at once, the empty one first."""
+        bits = {each: self._bits(each, names, sizes) for each in tensors if memory is not None and self.keepable(memory.name, each)}
+        sets = chain.from_iterable(combinations(bits, size) for size in range(len(bits) + 1))
+        return [held for held in sets if _fits(sum(bits[tensor] for tensor in held), memory)]
 
     def _bits(self, tensor: str, names: Iterable[str], sizes: Sizes) -> Fraction | int:
         """What a tile of a tensor takes at least."""
         uses = [use for use in self.facts.uses[tensor] if use.einsum in names]
         if self.cascade.tensors[tensor].iterative is not None or any(self.facts.einsums[use.einsum].condition for use in uses):
             return 0
-        bare = [{index.single_rank for index in use.maps if index is not None and index.offset == 0} - {None} for use in uses]
+        bare = [{index.single_rank for index in use.maps if index is not None and index.offset == 0} for use in uses]
         return min(self.facts.bits[tensor]) * max(prod(sizes[rank] for rank in ranks if rank is not None) for ranks in bare)
 
-    def _fits(self, bits: Fraction | int, memory: Memory | None) -> bool:
-        return memory is None or memory.size_bits is None or bits <= memory.size_bits
+
+def _fits(bits: Fraction | int, memory: Memory | None) -> bool:
+    return memory is None or memory.size_bits is None or bits <= memory.size_bits
 
 
-def _levels(architecture: Architecture, unit: str) -> tuple[Level, ...]:
-    found: list[Level] = []
-    axes: tuple[Axis, ...] = ()
-    for node in architecture.paths[unit][1:]:
-        if isinstance(node, Array):
-            axes += node.axes
-        else:
-            found.append((axes, node if isinstance(node, Memory) else None))
-            axes = ()
+def _placed(memory: Memory | None, loops: tuple[For, ...], depths: Sizes, copies: Sizes | None = None) -> Loops:
+    """Loops with keeps below as many of them as `depths` says; none where there is no memory."""
+    found: list[Loop] = []
+    for depth in range(len(loops) + 1):
+        found.extend(loops[depth - 1 : depth] if depth else ())
+        held = tuple(Held(tensor, (copies or {}).get(tensor, 1)) for tensor, at in depths.items() if at == depth)
+        found.extend((Keep(memory.name, held),) if held and memory is not None else ())
     return tuple(found)
-
-
-def _cuts(count: int) -> Iterator[tuple[tuple[int, int], ...]]:
-    """Every cut of so many Einsums into parts, as (first, end)."""
-    for size in range(count):
-        for middle in combinations(range(1, count), size):
-            ends = (0, *middle, count)
-            parts = tuple(zip(ends, ends[1:], strict=False))
-            if all(end - first <= LONGEST for first, end in parts):
-                yield parts
-
-
-def _subsets(items: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    for size in range(len(items) + 1):
-        yield from combinations(items, size)
-
-
-def _keep(memory: str, tensors: Sequence[str]) -> tuple[Keep, ...]:
-    return (Keep(memory, tuple(Held(tensor) for tensor in tensors)),) if tensors else ()

@@ -69,10 +69,8 @@ def figure(curves: dict[str, Curve], proved: tuple[float, float] | None, unit: s
             axes.plot(seconds[:1], values[:1], "o", color=colour, markersize=3.5, zorder=4)
         if proved is not None:
             _proved(axes, proved, unit)
-        beside = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.02)}
-        axes.legend(frameon=False, fontsize=8, labelcolor=_INK, handlelength=2.4, **beside)
-        with target.open("wb") as stream:
-            drawing.savefig(stream, format=kind, dpi=160, metadata=_METADATA.get(kind))
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), frameon=False, fontsize=8, labelcolor=_INK, handlelength=2.4)
+        drawing.savefig(target, format=kind, dpi=160, metadata=_METADATA.get(kind))
 
 
 def _scales(axes: Axes, curves: dict[str, Curve], proved: tuple[float, float] | None, unit: str) -> None:

@@ -234,6 +234,8 @@ class Draws:
         return replace(part, branches=(*part.branches[:which], moved, *part.branches[which + 1 :])) if moved is not None else None
 
     def _block_moved(self, einsum: str, branch: Branch, left: Dict[str, int], rng: np.random.Generator) -> Branch | None:
+        if not branch.blocks:
+            return None
         at = int(rng.integers(len(branch.blocks)))
         level, block, ranks = self.space.levels[branch.unit][at], branch.blocks[at], self.space.ranks[einsum]
         outer = dict(left)

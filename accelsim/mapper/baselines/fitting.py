@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeVar
 
-from accelsim.mapper.baselines.points import Branch, Part, Point, Space
+from accelsim.mapper.baselines.points import Branch, Part, Point, Space, Stop
 from accelsim.mapping.tree import For, Spatial
 
 if TYPE_CHECKING:
@@ -121,10 +121,26 @@ class Fitting:
                 yield Use(home, tensor, words * scope.bits[tensor], -1, len(part.trunk))
         above = self.space.held_above(part, residents)
         for which, (name, branch) in enumerate(zip(part.einsums, part.branches, strict=True)):
-            for at, stop in enumerate(self.space.stops(name, branch, body, above)):
+            stops = list(self.space.stops(name, branch, body, above))
+            for at, stop in enumerate(stops):
                 for tensor in stop.keeps:
                     words = scope.words(tensor, stop.left, scope.alone[name], stop.left)
-                    yield Use(stop.level.memory or "", tensor, words * scope.bits[tensor], which, at)
+                    yield Use(stop.level.memory or "", tensor, words * self._width(name, tensor, stops, at), which, at)
+
+    def _width(self, einsum: str, tensor: str, stops: Sequence[Stop], at: int) -> float:
+        """Bits of a word in the memory of a level: of the final type if only complete results arrive there."""
+        noun, types = self.scope.facts.einsums[einsum], self.scope.cascade.tensors[tensor]
+        if tensor != noun.output.tensor:
+            return float(types.final.bits)
+        inner = next((below for below in range(at + 1, len(stops)) if tensor in stops[below].keeps), None)
+        parts = {loop.rank for stop in stops[: len(stops) if inner is None else inner + 1] for loop in stop.time}
+        for level, stop in enumerate(stops[: len(stops) if inner is None else inner + 1]):
+            combining = [axis.name for axis in stop.level.axes if level > at and noun.reduce in axis.reduces]
+            parts |= {loop.rank for loop in stop.spatial if loop.axis not in combining}
+        if inner is None:
+            parts |= {rank for rank, size in stops[-1].left.items() if size > 1}
+        cut = {rank for rank, size in self.scope.cascade.extents.items() if size > stops[0].left[rank]}
+        return float(types.partial.bits if (parts | cut) & set(noun.reduced) else types.final.bits)
 
     def _relieved(self, part: Part, residents: tuple[str, ...], excess: float, uses: list[Use], rng: np.random.Generator) -> Part | None:
         """A part that keeps less of one of the larger tensors in a memory that is too full by a factor."""

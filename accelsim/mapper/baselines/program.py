@@ -34,7 +34,8 @@ Sum = dict[int, float]
 """Coefficients by variable."""
 
 _PRIMES = (2, 3, 5, 7)
-_WEIGHTS = {"latency": (1.0, 0.1), "energy": (0.1, 1.0)}  # of cycles and of traffic; those of any other objective are equal
+# of cycles, of traffic by its energy, and of the root's traffic; any other objective weighs the first two alike
+_WEIGHTS = {"latency": (1.0, 0.1, 0.0), "energy": (0.1, 1.0, 0.0), "traffic": (0.1, 0.1, 1.0)}
 _USED = 0.01  # weight of the memory that is used
 _GAP = 0.01
 _NODES = 2000
@@ -233,7 +234,8 @@ class _Program:
         return flow, least
 
     def _objective(self, objective: Objective) -> None:
-        for_cycles, for_traffic = _WEIGHTS.get(objective.name, (0.5, 0.5))
+        figures = [figure for figure, _ in objective.terms] or [objective.name]
+        for_cycles, for_traffic, for_root = _WEIGHTS.get(" + ".join(figures), (0.5, 0.5, 0.0))
         architecture, unit = self.scope.architecture, self.scope.architecture.units[self.unit]
         clock = float(architecture.clock_hz)
         memories = {at: architecture.memories[level.memory] for at, level in enumerate(self.levels) if level.memory is not None}
@@ -251,7 +253,7 @@ class _Program:
                 moved = self._variable(2 * self.most)
                 self._row({moved: 1.0, variable: -self.most} | _negative(flow), low=least - self.most)
                 dear = _energy(memories[one]) + (_energy(memories[other]) if other != _UNIT else 0.0)
-                self.costs[moved] = for_traffic * dear / dearest
+                self.costs[moved] = for_traffic * dear / dearest + (for_root if one == _ROOT else 0.0)
                 bits = self.scope.bits[tensor] * (2 if written and other == _UNIT else 1)
                 for at in (one, other):
                     rate = memories[at].read_bits_per_s if at != _UNIT else None
