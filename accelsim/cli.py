@@ -59,30 +59,37 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
         about = "change a value, as in shape.m=16384 or arch.L3.size='8 MiB'; may be repeated"
         command.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help=about)
 
-    def pricing(command: Parser) -> None:
+    def pricing(command: Parser, drawn: str) -> None:
         command.add_argument("--arch", metavar="MACHINE", help="a machine: a file or a name from `accelsim list archs`")
         about = "a counting convention, as in drains=free; may be repeated"
         command.add_argument("--counting", action="append", default=[], metavar="OPTION=VALUE", help=about)
-        command.add_argument("--draw", metavar="FILE", help="draw the mapping (png, svg or pdf)")
+        command.add_argument("--draw", metavar="FILE", help=drawn)
 
     def workload(command: Parser) -> None:
         command.add_argument("workload", metavar="WORKLOAD", help="a workload: a file or a name from `accelsim list workloads`")
 
     mapping = command("map", commands.map_, "find the best mapping of a workload on a machine, and say what limits it")
     workload(mapping)
-    pricing(mapping)
+    pricing(mapping, "draw the mapping, the front of --pareto or the curves of --compare (png, svg or pdf)")
     about = "latency (default), energy, edp, traffic; a sum as in 'energy + 0.5*latency'; 'latency, energy' breaks ties by the second"
     mapping.add_argument("--objective", default="latency", metavar="WHAT", help=about)
-    mapping.add_argument("--schedule", metavar="HOW", help="how fused Einsums may run: sequential or pipelined (default: whichever is better)")
-    mapping.add_argument("--tiles", default="any", metavar="WHICH", help="any (default), or dividing: only tiles that divide the tile around them")
+    about = "how fused Einsums may run: sequential or pipelined (default: whichever is better)"
+    mapping.add_argument("--schedule", metavar="HOW", help=about)
+    about = "any (default), or dividing: only tiles that divide the tile around them"
+    mapping.add_argument("--tiles", default="any", metavar="WHICH", help=about)
     mapping.add_argument("--time-limit", metavar="SECONDS", help="stop after so many CPU seconds with the best so far and its gap")
     mapping.add_argument("--gap", metavar="SHARE", help="stop when the best is proved to be within this share of the optimum, as in 0.02")
     mapping.add_argument("--seed", default="0", metavar="N", help="seed of the search (default 0)")
-    about = "save the mapping as YAML; of a model, as LAYER.yaml in a folder that exists"
+    about = "every mapping that no other beats in two or three of latency, energy, traffic, capacity, instead of one mapping"
+    mapping.add_argument("--pareto", metavar="A,B[,C]", help=about)
+    about = "search with the mapper and every baseline, each for as many CPU seconds (--time-limit, default 10), and show what each found"
+    mapping.add_argument("--compare", action="store_true", help=about)
+    mapping.add_argument("--store", metavar="FOLDER", help="keep what is found in a folder, and take from it what was found before")
+    about = "save the mapping as YAML; of a model, as LAYER.yaml in a folder that exists; of a front, as WORKLOAD-1.yaml and so on in one"
     mapping.add_argument("-o", "--output", metavar="FILE", help=about)
     evaluate = command("evaluate", commands.evaluate_, "price a given mapping; an illegal one is refused with its reason and exit code 1")
     workload(evaluate)
-    pricing(evaluate)
+    pricing(evaluate, "draw the mapping (png, svg or pdf)")
     about = "a mapping: a file or a name from `accelsim list mappings`; of a model, LAYER=MAPPING for each layer, or a folder"
     evaluate.add_argument("--mapping", action="append", default=[], metavar="MAPPING", help=about)
     run = command("run", commands.run_, "execute a workload with the reference interpreter on random inputs")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from accelsim.hardware.architecture import Architecture
     from accelsim.io.catalogue import Kind
     from accelsim.io.overrides import Overrides
+    from accelsim.mapper.best import Request
+    from accelsim.mapper.model import Find
     from accelsim.mapping.tree import Mapping
     from accelsim.model.layers import ModelEvaluation
 
@@ -28,34 +30,125 @@ def map_(arguments: Arguments) -> int:
     settings = _settings(arguments)
     settings.refuse("mapping")
     request = _request(arguments)
+    figures = _figures(arguments)
     machine = _machine(_required(arguments, "arch", "a machine"), settings)
     workload = _workload(arguments.workload, settings)
-    from accelsim.report.progress import progress
-
     if isinstance(workload, Model):
-        from accelsim.io.layers import refuse_target, save_layers
-        from accelsim.mapper.model import search_model
-
-        _refuse_drawing(arguments, workload)
-        if arguments.output is not None:
-            refuse_target(workload, arguments.output)
-        with progress(not arguments.quiet) as tell:
-            whole = search_model(workload, machine, progress=tell, request=request)
-        if arguments.output is not None:
-            save_layers(workload, whole.mappings, arguments.output)
-        return _show_model(arguments, whole.evaluation)
+        return _map_model(arguments, workload, machine, request)
+    if figures is not None:
+        return _map_front(arguments, workload, machine, request, figures)
     if arguments.output is not None and os.path.isdir(arguments.output):
         raise InputError(f"{arguments.output}: is a folder", "name a file")
-    from accelsim.mapper import search
+    if arguments.compare:
+        return _map_comparison(arguments, workload, machine, request)
+    from accelsim.report.progress import progress
 
+    find = _finder(arguments)
     with progress(not arguments.quiet) as tell:
-        found = search(workload, machine, progress=tell, request=request)
+        found = find(workload, machine, progress=tell, request=request)
+    _save_mapping(arguments, found.mapping)
+    return _show(arguments, found.evaluation, workload, found.mapping)
+
+
+def _finder(arguments: Arguments) -> Find:
+    """What searches: the mapper, or the store that is asked first."""
+    from accelsim.mapper.best import search
+
+    if arguments.store is None:
+        return search
+    from functools import partial
+
+    from accelsim.io.stored import stored_search
+    from accelsim.jobs.store import Store
+
+    return partial(stored_search, Store(arguments.store))
+
+
+def _figures(arguments: Arguments) -> tuple[str, ...] | None:
+    """The figures of the front that is asked for, if one is; refuses options that do not go together."""
+    given = [option for option in ("pareto", "compare", "store") if getattr(arguments, option)]
+    if len(given) > 1:
+        raise InputError(f"--{given[0]} and --{given[1]} do not go together", "leave one of the two out")
+    if arguments.pareto is None:
+        return None
+    from accelsim.mapper.front import figures_named
+
+    figures = figures_named(arguments.pareto)
+    for option in ("objective", "gap"):
+        if option in arguments.given:
+            raise InputError(f"--{option} says nothing about a front, which is exact in every figure of --pareto", f"leave --{option} out")
+    if "tiles" in arguments.given and arguments.tiles != "dividing":
+        raise InputError("--pareto searches tiles that divide the tile around them", "leave --tiles out")
+    return figures
+
+
+def _map_model(arguments: Arguments, model: Model, machine: Architecture, request: Request) -> int:
+    from accelsim.io.layers import refuse_target, save_layers
+    from accelsim.mapper.model import search_model
+    from accelsim.report.progress import progress
+
+    for option in ("pareto", "compare"):
+        if getattr(arguments, option):
+            raise InputError(f"--{option}: {model.name} is a model, and its layers are mapped one by one", "name a workload of one cascade")
+    _refuse_drawing(arguments, model)
+    if arguments.output is not None:
+        refuse_target(model, arguments.output)
+    find = _finder(arguments)
+    with progress(not arguments.quiet) as tell:
+        whole = search_model(model, machine, progress=tell, request=request, find=find)
+    if arguments.output is not None:
+        save_layers(model, whole.mappings, arguments.output)
+    return _show_model(arguments, whole.evaluation)
+
+
+def _map_front(arguments: Arguments, cascade: Cascade, machine: Architecture, request: Request, figures: tuple[str, ...]) -> int:
+    from accelsim.io.layers import refuse_folder, save_numbered
+    from accelsim.mapper.front import front
+    from accelsim.report.front import front_blocks, front_document, front_figure
+    from accelsim.report.progress import progress
+
+    if arguments.output is not None:
+        refuse_folder(cascade, arguments.output)
+    with progress(not arguments.quiet) as tell:
+        found = front(cascade, machine, figures, request, tell)
+    document = front_document(cascade, machine, found)
+    if arguments.output is not None:
+        save_numbered(cascade, [point.mapping for point in found.points], arguments.output)
+    _draw(arguments, lambda path: front_figure(document, path))
+    return _give_blocks(arguments, document, front_blocks)
+
+
+def _map_comparison(arguments: Arguments, cascade: Cascade, machine: Architecture, request: Request) -> int:
+    from accelsim.mapper.comparison import compare
+    from accelsim.report.comparison import comparison_blocks, comparison_document, comparison_figure
+    from accelsim.report.progress import progress
+
+    seconds = 10.0 if request.time_limit is None else request.time_limit
+    with progress(not arguments.quiet) as tell:
+        found = compare(cascade, machine, request, seconds, tell)
+    document = comparison_document(cascade, machine, request, seconds, found)
+    if found.best.mapping is not None:
+        _save_mapping(arguments, found.best.mapping)
+    _draw(arguments, lambda path: comparison_figure(document, path))
+    return _give_blocks(arguments, document, comparison_blocks)
+
+
+def _save_mapping(arguments: Arguments, mapping: Mapping) -> None:
     if arguments.output is not None:
         from accelsim.io.evaluation import write_text
         from accelsim.io.mapping import dump_mapping
 
-        write_text(dump_mapping(found.mapping), arguments.output)
-    return _show(arguments, found.evaluation, workload, found.mapping)
+        write_text(dump_mapping(mapping), arguments.output)
+
+
+def _draw(arguments: Arguments, draw: Callable[[str], None]) -> None:
+    """Draw to where it was asked for, if it was."""
+    if arguments.draw is None:
+        return
+    try:
+        draw(arguments.draw)
+    except OSError as error:
+        raise InputError(f"{arguments.draw}: cannot write: {error.strerror or error}", "check the path") from None
 
 
 def evaluate_(arguments: Arguments) -> int:
@@ -102,13 +195,9 @@ def _show_model(arguments: Arguments, evaluation: ModelEvaluation) -> int:
 
 def _show(arguments: Arguments, evaluation: Any, cascade: Cascade, mapping: Mapping) -> int:
     """Write what was asked for of an evaluation and its mapping: drawing, JSON, report."""
-    if arguments.draw is not None:
-        from accelsim.mapping.picture import picture
+    from accelsim.mapping.picture import picture
 
-        try:
-            picture(mapping, arguments.draw)
-        except OSError as error:
-            raise InputError(f"{arguments.draw}: cannot write: {error.strerror or error}", "check the path") from None
+    _draw(arguments, lambda path: picture(mapping, path))
 
     def write() -> None:
         from accelsim.mapping.text import nest
@@ -266,12 +355,12 @@ def _seed(arguments: Arguments) -> int:
     return int(text)
 
 
-def _request(arguments: Arguments) -> Any:
+def _request(arguments: Arguments) -> Request:
     from accelsim.mapper.best import SCHEDULES, Request
     from accelsim.mapper.objectives import objective_named
 
     objective = objective_named(arguments.objective)
-    schedules = SCHEDULES
+    schedules: tuple[str, ...] = SCHEDULES
     if arguments.schedule is not None:
         if arguments.schedule not in SCHEDULES:
             raise InputError(f"there is no schedule '{arguments.schedule}' to search", did_you_mean(arguments.schedule, SCHEDULES))

@@ -86,6 +86,19 @@ def save_layers(model: Model, mappings: Sequence[Mapping], target: str) -> None:
         write_text(dump_mapping(mapping), str(Path(target) / _file(layer.cascade.name)))
 
 
+def refuse_folder(cascade: Cascade, target: str) -> None:
+    """An InputError before any work is done unless `target` is a folder and the cascade can name files in it."""
+    if not os.path.isdir(target):
+        raise InputError(f"{target}: a front has several mappings", "name a folder that exists")
+    _file(cascade.name, "workload")
+
+
+def save_numbered(cascade: Cascade, mappings: Sequence[Mapping], target: str) -> None:
+    """Write mappings of one cascade to NAME-1.yaml, NAME-2.yaml, … in a folder that exists."""
+    for number, mapping in enumerate(mappings, 1):
+        write_text(dump_mapping(mapping), str(Path(target) / _file(f"{cascade.name}-{number}", "workload")))
+
+
 def layer_of(model: Model, path: Path) -> Cascade:
     """The cascade of the layer that a mapping file is for: the one whose name the file or the mapping in it has."""
     cascades = {layer.cascade.name: layer.cascade for layer in model.layers}
@@ -97,7 +110,7 @@ def layer_of(model: Model, path: Path) -> Cascade:
     raise InputError(f"{path}: does not say which layer of {model.name} it is for", f"name the file after one of {', '.join(cascades)}")
 
 
-def _file(layer: str) -> str:
-    if layer.startswith(".") or any(sign in layer for sign in '/\\:\0\n'):
-        raise InputError(f"layer '{layer}' cannot name a file", "give it a plain name with 'name:'")
-    return f"{layer}.yaml"
+def _file(name: str, what: str = "layer") -> str:
+    if name.startswith(".") or any(sign in name for sign in '/\\:\0\n'):
+        raise InputError(f"{what} '{name}' cannot name a file", f"give it a plain name with '{'name' if what == 'layer' else what}:'")
+    return f"{name}.yaml"

@@ -24,16 +24,20 @@ from accelsim.model.options import Counting
 from accelsim.workload.cascade import Cascade
 
 SCHEDULES = ("sequential", "pipelined")
-_WORK = 24  # hundred thousands of candidates that the exact search may list where no time limit is given
+_WORK = 8  # hundred thousands of candidates that the exact search may list where no time limit is given
 _CLOSE = 1 + 1e-9
+_SMALL = 256  # points of each Einsum of a problem whose mappings are listed, with every tile
+_FEW = 3  # and how many Einsums it has
+_LISTED = 2500  # mappings beyond which it is not small after all
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The best mapping and its evaluation, whose `search` records how it was found."""
+    """The best mapping and its evaluation, whose `search` records how it was found. `interrupted`: by the user, before its end."""
 
     mapping: Mapping
     evaluation: Evaluation
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,15 +84,20 @@ class _Search:
         self.cascade, self.architecture, self.request, self.tell = cascade, architecture, request, tell
         self.climbing = Climbing(cascade, architecture, request.objective, request.seed, request.counting, tell)
         self.evaluator: Evaluator = self.climbing.evaluator
+        self.tried = 0
+        self.interrupted = False
 
     def run(self) -> Found:
-        started, request, objective = time.monotonic(), self.request, self.request.objective
+        started, objective = time.monotonic(), self.request.objective
         exact, result = self._exact()
         best: Evaluation | None = None
         if result is not None:
             best = self.evaluator.evaluate(result.mapping)
         refusal: IllegalMapping | InputError | None = None
-        if self._climbs(exact, result, best):
+        listed = self._listed()
+        if listed is not None and (best is None or key(objective, listed) < key(objective, best)):
+            best = listed
+        if listed is None and self._climbs(exact, result, best):
             try:
                 other = self.climbing.run()
                 if best is None or key(objective, other) < key(objective, best):
@@ -98,7 +107,7 @@ class _Search:
         if best is None:
             raise refusal or IllegalMapping(f"no mapping of {self.cascade.name} on {self.architecture.name} was found", "allow more")
         value = objective.value(best)
-        bound, space = self._bound(result, best)
+        bound, space = (value, "any tiles") if listed is not None else self._bound(result, best)
         record = {
             "objective": objective.name,
             "value": value,
@@ -106,11 +115,11 @@ class _Search:
             "gap": None if not bound else max(0.0, value / bound - 1),
             "proved_optimal": bound is not None and value <= bound * _CLOSE,
             "space": space,
-            "mappings_covered": self.climbing.evaluated + (0 if result is None else result.covered),
-            "evaluated": self.climbing.evaluated + (0 if result is None else result.evaluated),
+            "mappings_covered": self.climbing.evaluated + self.tried + (0 if result is None else result.covered),
+            "evaluated": self.climbing.evaluated + self.tried + (0 if result is None else result.evaluated),
             "seconds": time.monotonic() - started,
         }
-        return Found(best.mapping, best.with_search(record))
+        return Found(best.mapping, best.with_search(record), self.interrupted)
 
     def _exact(self) -> tuple[Exact | None, Result | None]:
         """The exact search, None where it has no form for the problem, and what it found."""
@@ -129,8 +138,31 @@ class _Search:
         try:
             return exact, exact.run()
         except KeyboardInterrupt:
+            self.interrupted = True
             limits.stop()
             return exact, exact.run()
+
+    def _listed(self) -> Evaluation | None:
+        """The best of all mappings of a small problem with tiles of every size; None where it is not small, or was not asked for."""
+        work = self.cascade.work
+        points = max(math.prod(self.cascade.extents[rank] for rank in einsum.ranks) for einsum in work)
+        plain = all(einsum.condition is None for einsum in work) and not any(t.iterative is not None for t in self.cascade.tensors.values())
+        if self.request.tiles != "any" or points > _SMALL or len(work) > _FEW or not plain:
+            return None
+        from accelsim.mapper.listing import TooMany, smallest
+
+        request = self.request
+        try:
+            found = smallest(
+                self.evaluator, request.objective.value, dividing=False, schedules=request.schedules, keepable=request.keepable,
+                most=_LISTED, over=lambda: False,
+            )  # fmt: skip
+        except (TooMany, InputError):
+            return None
+        if found is None:
+            return None
+        self.tried = found[2]
+        return self.evaluator.evaluate(replace(found[0], name=f"{self.cascade.name} on {self.architecture.name}"))
 
     def _climbs(self, exact: Exact | None, result: Result | None, best: Evaluation | None) -> bool:
         """Whether the climbing search may still find something better (with tiles that do not divide, or at all)."""

@@ -29,6 +29,10 @@ _STEP = 0.01  # of the work that one look at the clock stands for: what one choi
 _MOST_CHOICES = 20_000  # combinations of ways to run the Einsums of a pipelined part that are tried one by one
 
 
+Recipe = tuple[tuple[tuple[str, int], ...], tuple[tuple[int, tuple[str, ...]], ...]]
+"""Loops of a trunk (rank, tile), and what is kept by how many of them stand above."""
+
+
 @dataclass(frozen=True, slots=True)
 class Chosen:
     """One Einsum's way: on which unit, below which tile, and which row of its front."""
@@ -36,7 +40,7 @@ class Chosen:
     search: LeafSearch
     names: Names
     number: int
-    pointer: FloatArray
+    pointer: IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ class Result:
 
 @dataclass(slots=True)
 class Limits:
-    """When to stop: `deadline` on the clock `time.process_time`, `work` in steps of a fixed size, and the relative gap that is good enough."""
+    """When to stop: `deadline` on the clock `time.process_time`, `work` in steps of a fixed size, `gap` that is good enough."""
 
     deadline: float = float("inf")
     work: float = float("inf")
@@ -144,7 +148,7 @@ class Exact:
 
     def _ways(self, name: str) -> list[tuple[LeafSearch, Names]]:
         found = []
-        for unit, noun in self.machine.units.items():
+        for unit in self.machine.units:
             try:
                 self.evaluator.program.cover(name, unit)
             except Exception as error:
@@ -158,6 +162,8 @@ class Exact:
                 sets = [sum(1 << at for at, chosen in zip(able, bits, strict=True) if chosen) for bits in product((1, 0), repeat=len(able))]
                 allowed[memory] = sets
             plan, names = lower(self.evaluator, name, unit, self.numbers, allowed)
+            if not self.aim.uses[0]:  # energy does not matter, so nothing is explored for its sake
+                plan = plan._replace(prices=np.zeros_like(plan.prices), energy=0.0)
             found.append((self._shared(plan, names), names))
         if not found:
             raise Unsupported(f"no unit executes {name}")
@@ -353,6 +359,16 @@ class Exact:
             return (*nodes, leaves[0])
         return (*nodes, Fuse(option.schedule, tuple((leaf,) for leaf in leaves)))
 
+    def front(self) -> tuple[list[Mapping], bool]:
+        """Mappings that no other beats in the figures of the aim, and whether nothing that could be of use was left unexplored."""
+        mappings = [self.mapping(label) for label in self._join(bounds=False)]
+        return mappings, all(_explored(label) for label in self._join(bounds=True))
+
+
+def _explored(label: _Label) -> bool:
+    """Whether every part that a label stands for is a way to run it, not a bound."""
+    return label.before is None or (label.option is not None and _explored(label.before))
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -443,7 +459,9 @@ class Part:
         """A part of several Einsums; `rivals`: costs of the same Einsums in several parts, which an option must beat."""
         self.rivals = rivals
         self.placeable = [tensor for tensor in self.stretch.external if tensor not in self.resident]
-        self.users = [[at for at, name in enumerate(self.stretch.names) if tensor in self.exact.tensors.touched[name]] for tensor in self.placeable]
+        self.users = [
+            [at for at, name in enumerate(self.stretch.names) if tensor in self.exact.tensors.touched[name]] for tensor in self.placeable
+        ]
         self.alike = [self.exact.tensors.alike(tensor, self.stretch.names) for tensor in self.placeable]
         self.whole = [self.exact.tensors.words(tensor) for tensor in self.placeable]
         self.ranks_of = {tensor: self._ranks_of(tensor) for tensor in (*self.placeable, *self.stretch.internal)}
@@ -501,7 +519,9 @@ class Part:
             trips = extents // part
             for order in permutations(turning):
                 visits = [self._fewest(at, ranks, extents, part, trips, free, order, schedule) for at in range(len(self.placeable))]
-                bounds = self._least(schedule, [np.where(users == users[0], each, 0.0) for users, each in self._by_user(visits)], None, len(rows))
+                bounds = self._least(
+                    schedule, [np.where(users == users[0], each, 0.0) for users, each in self._by_user(visits)], None, len(rows)
+                )
                 for at in range(len(rows)):
                     cost = self._cost_of(bounds, at)
                     tile = dict(zip(ranks, part[at].tolist(), strict=True))
@@ -549,7 +569,7 @@ class Part:
                     above = above * trips[:, turned]
                     continue
             visits = np.where(words * width <= free, np.minimum(visits, above), visits)
-        return visits
+        return np.asarray(visits)
 
     def _once(self) -> list[FloatArray]:
         """The least words that external tensors ask of the root, for the first Einsum that touches each."""
@@ -617,7 +637,7 @@ class Part:
             for pick, options in zip(picks, rows, strict=True):
                 loads[options[pick][0]] = loads[options[pick][0]] + options[pick][1][:, 1]
             best = np.minimum(best, np.max(list(loads.values()), axis=0))
-        return np.maximum(best, ports.max(axis=1, initial=0.0))
+        return np.asarray(np.maximum(best, ports.max(axis=1, initial=0.0)))
 
     def _tile_words(self, tensor: str, tile: dict[str, int]) -> int:
         words = 1
@@ -642,7 +662,10 @@ class Part:
         cost = np.zeros(1 + exact.times)
         root, home = exact.machine.root.name, exact.home
         assert home is not None
-        prices = {name: [0.0 if table[name] is None else table[name].value for table in (evaluator.prices.read, evaluator.prices.write, evaluator.prices.update)] for name in (root, home)}  # type: ignore[union-attr]
+        tables = (evaluator.prices.read, evaluator.prices.write, evaluator.prices.update)
+        prices = {
+            name: [0.0 if not self.aim.uses[0] or (price := table[name]) is None else price.value for table in tables] for name in (root, home)
+        }
         widths = evaluator.widths
 
         def move(memory: str, side: str, pieces: float, price: float) -> None:
@@ -695,7 +718,10 @@ class Part:
     def _expand(self, schedule: str, loops: tuple[str, ...], tile: dict[str, int]) -> None:
         """Every choice of keeps above the fuse for one trunk."""
         options = [self._places(tensor, loops, tile) for tensor in self.placeable]
-        first_user = [next(at for at, name in enumerate(self.stretch.names) if tensor in self.exact.tensors.touched[name]) for tensor in self.placeable]
+        first_user = [
+            next(at for at, name in enumerate(self.stretch.names) if tensor in self.exact.tensors.touched[name])
+            for tensor in self.placeable
+        ]
         turned = [self._visits(at, loops, tile, schedule) for at in range(len(self.placeable))]
         combos = [places for places in product(*options) if sum(place.bits for place in places) <= self.room]
         if not combos:
@@ -761,7 +787,16 @@ class Part:
                 allowed = ((1 << len(names.tensors)) - 1) & ~given
                 share = self._shares(search, names, loops, tile) if schedule == "pipelined" else None
                 budget = -1 if self.exact.size == float("inf") else int(self.exact.size)
-                front = search.front(number, given, allowed, budget, share, False, schedule == "sequential" and not any(extra[at]), (*self.aim.uses[:3], True))
+                front = search.front(
+                    number,
+                    given,
+                    allowed,
+                    budget,
+                    share,
+                    False,
+                    schedule == "sequential" and not any(extra[at]),
+                    (*self.aim.uses[:3], True),
+                )
                 if not len(front.rows):
                     continue
                 rows = front.rows.copy()
@@ -806,7 +841,7 @@ class Part:
         bits = {tensor: self._tile_words(tensor, tile) * self.evaluator.widths.final[tensor] for tensor in spans}
         return [sum(bits[tensor] for tensor, (a, b) in spans.items() if a <= at <= b) for at in range(len(self.ways))]
 
-    def _in_sequence(self, every: list[list[_Way]], tile: dict[str, int], bits: int, recipe: tuple) -> None:  # type: ignore[type-arg]
+    def _in_sequence(self, every: list[list[_Way]], tile: dict[str, int], bits: int, recipe: Recipe) -> None:
         fronts: list[list[tuple[Cost, Chosen]]] = []
         live = self._live(tile)
         for at, ways in enumerate(every):
@@ -841,7 +876,7 @@ class Part:
 
     # --- pipelined ------------------------------------------------------------------------------------------------------------------
 
-    def _overlapped(self, every: list[list[_Way]], loops: tuple[str, ...], tile: dict[str, int], bits: int, recipe: tuple) -> None:  # type: ignore[type-arg]
+    def _overlapped(self, every: list[list[_Way]], loops: tuple[str, ...], tile: dict[str, int], bits: int, recipe: Recipe) -> None:
         iterations = prod(self.extents[rank] // tile[rank] for rank in loops)
         units = sorted({way.names.unit for ways in every for way in ways})
         choices: list[list[tuple[_Way, int, FloatArray]]] = []
@@ -900,8 +935,8 @@ class Part:
 
     def _pipeline(
         self, picked: list[tuple[_Way, int]], vector: FloatArray, energy: float, traffic: float, held: float, loops: tuple[str, ...],
-        tile: dict[str, int], iterations: int, recipe: tuple,
-    ) -> None:  # type: ignore[type-arg]  # fmt: skip
+        tile: dict[str, int], iterations: int, recipe: Recipe,
+    ) -> None:  # fmt: skip
         """One combination: its pace, and as many copies of what passes between Einsums as are needed to keep it."""
         names = self.stretch.names
         busy = {name: float(way.rows[row, 1]) for name, (way, row) in zip(names, picked, strict=True)}
@@ -933,7 +968,7 @@ class Part:
     def _copies(self, spans: dict[str, float], pace: float, held: float, tile: dict[str, int]) -> Iterable[dict[str, int]]:
         """Numbers of copies worth trying: for every pace that a number of copies sets, the fewest that keep it; those that fit."""
         paces = {pace} | {
-            span / many for span in spans.values() for many in range(1, len(self.ways) + 2) if span / many > pace
+            span / many for span in spans.values() for many in range(1, 1 + int(np.ceil(span / max(pace, 1.0)))) if span / many > pace
         }
         for each in sorted(paces):
             copies = {tensor: max(1, int(np.ceil(span / each * (1 - 1e-12)))) for tensor, span in spans.items()}

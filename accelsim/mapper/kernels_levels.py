@@ -17,10 +17,9 @@ import numpy as np
 
 from accelsim.kernel_cache import njit
 from accelsim.mapper.leaf_plan import (
-    AXIS_MULTICAST,
     AXIS_LATENCY,
+    AXIS_MULTICAST,
     AXIS_REDUCES,
-    AXIS_SIZE,
     AXIS_STEP,
     OPTION_CHARGED,
     OPTION_EVERY_VISIT,
@@ -42,6 +41,7 @@ from accelsim.mapper.leaf_plan import (
 )
 
 SLACK = 1 + 1e-12
+MANY_TILES = 512
 MOST_AXES = 6
 NO_ROOM, NO_CANDIDATES, NO_TIME = -1, -2, -3
 # as numbers of NumPy, since Numba compiles a function again for every literal that it is called with
@@ -96,10 +96,10 @@ def beats(one: FloatArray, other: FloatArray, time: Int) -> bool:
             return False
         if one[time + 1 + at] * SLACK < other[time + 1 + at]:
             return False
+    good = True
     for at in range(2 * time + 2, one.shape[0]):
-        if one[at] > other[at] * SLACK:
-            return False
-    return True
+        good = good and one[at] <= other[at] * SLACK
+    return good
 
 
 @njit(error_model="numpy")
@@ -350,7 +350,7 @@ def turn(plan: LeafPlan, turning: Int, shared: FloatArray, open_set: Int, flags:
                 value[own + at] /= shared[stream]
         walked = bool(plan.options[OPTION_EVERY_VISIT])
         for rank in range(plan.extents.shape[0]):
-            walked = walked or ((turning >> rank) & 1 and plan.indexed[stream, rank])
+            walked = walked or bool((turning >> rank) & 1 and plan.indexed[stream, rank])
         if walked:
             close(plan, stream, value)
             open_set &= ~(1 << stream)
@@ -399,7 +399,14 @@ def unit_labels(plan: LeafPlan, tile: IntArray, labels: Labels, level: Int, serv
         pointer[PTR_INNER], pointer[PTR_TILE], pointer[PTR_KEPT], pointer[PTR_ORDER] = -1, -1, 0, 0
         pointer[PTR_CHOICE] = choice
         count = insert(
-            labels.scratch[level], labels.scratch_keys[level], labels.scratch_pointers[level], count, value, key_of(plan, flags, NONE, NOBODY, served), pointer, time
+            labels.scratch[level],
+            labels.scratch_keys[level],
+            labels.scratch_pointers[level],
+            count,
+            value,
+            key_of(plan, flags, NONE, NOBODY, served),
+            pointer,
+            time,
         )
         if count < 0:
             return -1
@@ -431,7 +438,7 @@ def fits(plan: LeafPlan, memory: Int, kept: Int, tile: IntArray, wide: Int) -> b
     for stream in range(streams):
         if (kept >> stream) & 1:
             total += tile_bits(plan, stream, tile, wide)
-    return total <= size
+    return bool(total <= size)
 
 
 @njit(error_model="numpy")
@@ -464,9 +471,9 @@ def settle(plan: LeafPlan, labels: Labels, level: Int, inner: Int, tile: IntArra
     copy(value, labels.values[level + 1, inner])
     key = labels.keys[level + 1, inner]
     flags, child, open_set = key % 4, (key // 4) % 64 - 1, key // 256
-    if (kept >> last) & 1 and plan.widths[last, 0] != plan.widths[last, 1]:
-        if not whole(plan, flags, tile) and not fits(plan, memory, kept, tile, YES):
-            return open_set, -1, child
+    wider = (kept >> last) & 1 and plan.widths[last, 0] != plan.widths[last, 1]
+    if wider and not whole(plan, flags, tile) and not fits(plan, memory, kept, tile, YES):
+        return open_set, -1, child
     for stream in range(streams):
         if (kept >> stream) & 1:
             keep(plan, memory, stream, tile, value)
@@ -527,7 +534,7 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
             for rank in range(ranks):
                 indexed |= plan.indexed[stream, rank] << rank
     last = plan.indexed.shape[0] - 1
-    longest = NOBODY
+    longest: Int = NOBODY
     if largest_only and not ((kept >> last) & 1 and plan.widths[last, 0] != plan.widths[last, 1]):
         for rank in range(ranks):
             if (indexed >> rank) & 1 and (longest < 0 or plan.size_count[rank] > plan.size_count[longest]):
@@ -570,8 +577,14 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
 
 @njit(error_model="numpy")
 def only_largest(plan: LeafPlan, level: Int) -> Int:
-    """May a memory's tiles that could be larger be left out? Yes if nothing inside can go on being shared by loops further out."""
-    return YES if plan.options[OPTION_EVERY_VISIT] or level + 1 == plan.ports.shape[0] else NO
+    """May a memory's tiles that could be larger be left out? Yes if nothing inside can go on being shared by loops further out.
+
+    Where there are many tiles they are left out all the same, which docs/mapspace.md says.
+    """
+    tiles: Int = YES
+    for rank in range(plan.size_count.shape[0]):
+        tiles *= plan.size_count[rank]
+    return YES if plan.options[OPTION_EVERY_VISIT] or level + 1 == plan.ports.shape[0] or tiles > MANY_TILES else NO
 
 
 @njit(error_model="numpy")
@@ -629,7 +642,8 @@ def only_busiest(plan: LeafPlan, value: FloatArray) -> None:
 
 @njit(error_model="numpy")
 def promise(
-    plan: LeafPlan, level: Int, tile: IntArray, kept: Int, given: Int, served: Int, turning: Int, shared: FloatArray, chosen: IntArray, floor: FloatArray, value: FloatArray,
+    plan: LeafPlan, level: Int, tile: IntArray, kept: Int, given: Int, served: Int, turning: Int, shared: FloatArray, chosen: IntArray,
+    floor: FloatArray, value: FloatArray,
 ) -> None:  # fmt: skip
     """The least that a label can become whose memory keeps these tensors at a tile, whatever stands inside it and further out.
 
@@ -644,7 +658,7 @@ def promise(
             own = 2 * time + 2 + stream * (time + 2)
             walked = bool(plan.options[OPTION_EVERY_VISIT])
             for rank in range(tile.shape[0]):
-                walked = walked or ((turning >> rank) & 1 and plan.indexed[stream, rank])
+                walked = walked or bool((turning >> rank) & 1 and plan.indexed[stream, rank])
             share = shared[stream]
             if not walked:
                 # no fewer than its words, once
@@ -738,7 +752,9 @@ def hopeless_inside(plan: LeafPlan, labels: Labels, level: Int, count: Int, boun
     for at in range(count):
         row, key = labels.scratch[level, at], labels.scratch_keys[level, at]
         child = (key // 4) % 64 - 1
-        if child != (level if (kept >> last) & 1 and not (served >> last) & 1 else -1) or (plan.widths[last, 0] != plan.widths[last, 1] and key % 4 != ALONE | COMPLETE):
+        if child != (level if (kept >> last) & 1 and not (served >> last) & 1 else -1) or (
+            plan.widths[last, 0] != plan.widths[last, 1] and key % 4 != ALONE | COMPLETE
+        ):
             continue
         good = True
         for part in range(time + 1):
@@ -759,7 +775,7 @@ def hopeless_inside(plan: LeafPlan, labels: Labels, level: Int, count: Int, boun
 
 @njit(error_model="numpy")
 def note_floor(plan: LeafPlan, labels: Labels, level: Int, number: Int, floor: FloatArray) -> None:
-    """The least of every part of the labels of a tile at their worst (of credits, the most): the tile is whole, so nothing is shared further."""
+    """The least of every part of the labels of the whole tile at their worst (of credits, the most): nothing is shared further out."""
     time, streams = plan.times, plan.indexed.shape[0]
     for part in range(floor.shape[0]):
         floor[part] = np.inf if labels.counts[level, number] == 0 else 0.0
@@ -784,24 +800,24 @@ def complete(
 ) -> Int:  # fmt: skip
     """All good ways to run an Einsum below a tile at a level, and below whatever tiles inside it that takes. Returns how many.
 
-    Labels of level k are ways to complete the Einsum below memory k - 1; those of levels above 1 go to their pools. Those of level 1 stay in
-    its scratch and are final: energy, times (the busiest alone if `single`), and in place of what is open the bits that memory 1
-    holds, and whether a result that it holds already gets partial sums. `given`: tensors that memory 1 holds already; `allowed`: those that it
-    may keep; `above`: by how much idle loops further out divide what is open; `roomy`: only tiles that could not be larger.
+    Labels of level k are ways to complete the Einsum below memory k - 1; those of levels above 1 go to their pools. Those of level 1
+    stay in its scratch and are final: energy, times (the busiest alone if `single`), and in place of what is open the bits that memory
+    1 holds, and whether a result that it holds already gets partial sums. `given`: tensors that memory 1 holds already; `allowed`: those
+    that it may keep; `above`: by how much idle loops further out divide what is open; `roomy`: only tiles that could not be larger.
 
-    Depth first, without recursion: every level has a list of candidates, best first, and waits while the labels of a tile inside are worked
-    out. What a bound shows to be worse than a label that is known is left out; at level 1 in what `uses` (energy, times, traffic, bits)
-    names. Above level 1, a number is that of a tile plus `tiles` times the set of tensors that the memory outside keeps and pays for, the
-    root apart. floors: float64[levels, sets, label], of every level for the whole tile. order_of int64[levels, n, 4], bounds float64[levels, n, label],
-    ranking int64[levels, n]: room for the lists. -1: no room for labels, -2: none for candidates, -3: more
-    than `patience` candidates were listed (what was worked out stays known).
+    Depth first, without recursion (Numba does not cache it): every level has a list of candidates, best first, and waits while the
+    labels of a tile inside are worked out. What a bound shows to be worse than a label that is known is left out; at level 1 in what
+    `uses` (energy, times, traffic, bits) names. Above level 1, a number is that of a tile plus `tiles` times the set of tensors that the
+    memory outside keeps and pays for, the root apart. floors: float64[levels, sets, label], of every level for the whole tile.
+    order_of int64[levels, n, 4], bounds float64[levels, n, label], ranking int64[levels, n]: room for the lists. -1: no room for
+    labels, -2: none for candidates, -3: more than `patience` candidates were listed (what was worked out stays known).
     """
     streams, ranks, units = plan.indexed.shape[0], plan.extents.shape[0], plan.ports.shape[0]
     tiles: Int = NO + 1
     for rank in range(ranks):
         tiles *= plan.size_count[rank]
     if start > 1 and labels.first[start, number] >= 0:
-        return labels.counts[start, number]
+        return int(labels.counts[start, number])
     numbers, size, at, count = (
         np.zeros(units + 2, np.int64), np.full(units + 2, -1, np.int64), np.zeros(units + 2, np.int64), np.zeros(units + 2, np.int64)
     )  # fmt: skip
@@ -872,11 +888,11 @@ def complete(
             level += 1
             continue
         if level == 1:
-            return count[1]
+            return int(count[1])
         if not store(labels, level, numbers[level], count[level]):
             return NO_ROOM
         if level == start:
-            return count[level]
+            return int(count[level])
         level -= 1
 
 
@@ -904,12 +920,10 @@ def hopeless(plan: LeafPlan, rows: FloatArray, count: Int, bound: FloatArray, us
 def whole(plan: LeafPlan, flags: Int, tile: IntArray) -> bool:
     """Does a keep of the result at a tile only ever receive complete words? flags: of the label inside."""
     last = plan.indexed.shape[0] - 1
-    if not flags & COMPLETE:
-        return False
+    complete_words = bool(flags & COMPLETE)
     for rank in range(tile.shape[0]):
-        if not plan.indexed[last, rank] and tile[rank] != plan.extents[rank]:
-            return False
-    return True
+        complete_words = complete_words and (plan.indexed[last, rank] == 1 or tile[rank] == plan.extents[rank])
+    return complete_words
 
 
 @njit(error_model="numpy")
@@ -920,7 +934,7 @@ def worth_small(plan: LeafPlan, more: Int, open_inside: Int) -> bool:
             continue
         held = False
         for stream in range(plan.indexed.shape[0]):
-            held = held or ((open_inside >> stream) & 1 and plan.indexed[stream, rank])
+            held = held or bool((open_inside >> stream) & 1 and plan.indexed[stream, rank])
         if not held:
             return False
     return True

@@ -69,7 +69,8 @@ class LeafSearch:
         pool, scratch = self._most["pool"], self._most["scratch"]
         return Labels(
             np.empty((levels, pool, width)), np.empty((levels, pool), np.int64), np.empty((levels, pool, 5), np.int64),
-            np.zeros(levels, np.int64), np.full((levels, self.tiles << streams), -1, np.int64), np.zeros((levels, self.tiles << streams), np.int64),
+            np.zeros(levels, np.int64), np.full((levels, self.tiles << streams), -1, np.int64),
+            np.zeros((levels, self.tiles << streams), np.int64),
             np.empty((levels, scratch, width)), np.empty((levels, scratch), np.int64), np.empty((levels, scratch, 5), np.int64),
         )  # fmt: skip
 
@@ -197,7 +198,19 @@ class LeafSearch:
         if np.isinf(full[0]):
             return found
         missing = [stream for stream in range(last + 1) if not served >> stream & 1]
-        dearer = all(np.all(plan.prices[outer, (0, 2),] >= plan.prices[memory, (0, 2),]) for outer in range(memory))
+        dearer = all(
+            np.all(
+                plan.prices[
+                    outer,
+                    (0, 2),
+                ]
+                >= plan.prices[
+                    memory,
+                    (0, 2),
+                ]
+            )
+            for outer in range(memory)
+        )
         alone = last not in missing or not np.any(plan.axes[:, 0] <= memory)
         for resource in set(plan.ports[memory, :2].tolist()) - {-1}:
             found[1 + resource] = 0.0
@@ -312,5 +325,3 @@ class LeafSearch:
             else:
                 inside.append(keep)
         nodes.extend(inside)
-
-

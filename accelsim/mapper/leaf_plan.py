@@ -29,11 +29,12 @@ class LeafPlan(NamedTuple):
 
     sizes: int64[ranks, most], tile sizes of each rank (`size_count` of them, rising); a tile has the number sum of place x `strides`.
     indexed: int64[tensors, ranks], the result last; words: their sizes; widths: int64[tensors, 2], partial and final (pieces of a bit).
-    axes: int64[axes, 5]; the step of an axis is the level that it leads to. spread_trips: int64[axes, ways,
-    ranks], copies along each rank in every way to spread (`spread_count` of them, besides not to).
-    ports: int64[memories, 4], resources of the two ports (-1: unlimited), size (-1), several copies; rates in ticks and prices in
-    picojoules per piece. subsets: what each memory may keep, as sets of tensors. orders: int64[orders, tensors]. Resource 0 is the unit;
-    `traffic_at` counts pieces moved at the root, `latency_at` ticks from a visit's last issue to its result, `depth` those of the unit. energy: of all operations; issue: ticks; points: of the Einsum.
+    axes: int64[axes, 5]; the step of an axis is the level that it leads to. spread_trips: int64[axes, ways, ranks], copies along each
+    rank in every way to spread (`spread_count` of them, besides not to). ports: int64[memories, 4], resources of the two ports
+    (-1: unlimited), size (-1), several copies; rates in ticks and prices in picojoules per piece. subsets: what each memory may keep,
+    as sets of tensors. orders: int64[orders, tensors]. Resource 0 is the unit; `traffic_at` counts pieces moved at the root,
+    `latency_at` ticks from a visit's last issue to its result, `depth` those of the unit. energy: of all operations; issue: ticks;
+    points: of the Einsum.
     """
 
     extents: IntArray
@@ -102,8 +103,11 @@ FEW_WAYS = 64  # ways to spread several ranks over one axis, up to which they ar
 
 def ways_to_spread(sizes: list[tuple[int, ...]], places: int) -> list[tuple[int, ...]]:
     """Copies along each rank in every way to spread over an axis: several ranks at once where that makes few ways, else one."""
-    found = [way for way in product(*([times for times in each if times <= places] for each in sizes)) if 1 < prod(way) <= places] if (
-        prod(sum(1 for times in each if times <= places) for each in sizes) <= 4096) else []
+    found = (
+        [way for way in product(*([times for times in each if times <= places] for each in sizes)) if 1 < prod(way) <= places]
+        if (prod(sum(1 for times in each if times <= places) for each in sizes) <= 4096)
+        else []
+    )
     if not found or len(found) > FEW_WAYS:
         one = [1] * len(sizes)
         found = [(*one[:rank], times, *one[rank + 1 :]) for rank, each in enumerate(sizes) for times in each if 1 < times <= places]
@@ -133,7 +137,9 @@ def resources(evaluator: Evaluator) -> dict[tuple[str, str], int]:
     return found | {("", "traffic"): len(found), ("", "latency"): len(found) + 1}
 
 
-def lower(evaluator: Evaluator, einsum: str, unit: str, numbers: dict[tuple[str, str], int], allowed: dict[str, list[int]]) -> tuple[LeafPlan, Names]:
+def lower(
+    evaluator: Evaluator, einsum: str, unit: str, numbers: dict[tuple[str, str], int], allowed: dict[str, list[int]]
+) -> tuple[LeafPlan, Names]:
     """The plan of one Einsum on one unit.
 
     numbers: of `resources`. allowed: for each memory,
@@ -196,7 +202,13 @@ def lower(evaluator: Evaluator, einsum: str, unit: str, numbers: dict[tuple[str,
             ],
             np.int64,
         ),
-        np.array([(step, axis.size, int(axis.multicast), int(reduce in axis.reduces), axis.reduction_latency.get(reduce, 0) * per_cycle) for axis, step in axes], np.int64).reshape(-1, 5),
+        np.array(
+            [
+                (step, axis.size, int(axis.multicast), int(reduce in axis.reduces), axis.reduction_latency.get(reduce, 0) * per_cycle)
+                for axis, step in axes
+            ],
+            np.int64,
+        ).reshape(-1, 5),
         np.array([len(each) for each in spreading], np.int64),
         _ways(spreading, len(extents)),
         np.array(ports, np.int64),

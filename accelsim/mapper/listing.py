@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from itertools import chain, combinations, pairwise, permutations, product
 from math import ceil, prod
 
 from accelsim.errors import IllegalMapping
-from accelsim.hardware.architecture import Architecture, Array, Axis, Memory
+from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Node, Unit
 from accelsim.mapper.leaf_plan import ways_to_spread
 from accelsim.mapper.pieces import Stretch, Tensors
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Loop, Mapping, Spatial
@@ -33,7 +34,7 @@ def listed(
     """Every candidate of the map space, but for some that overflow a memory; others are illegal too, and a few trees come twice.
 
     (One part in sequence without a trunk is the same tree as a part for each Einsum with residents.) `keepable`: whether a memory may
-    keep a tensor. Raises TooMany, before the first, if they or the ways to run one part exceed `most`.
+    keep a tensor. Raises TooMany, before the first, if they, the ways to run one part or the tiles of one Einsum exceed `most`.
     With `refill` every_visit each keep of a block stands as far out as rule 7 lets it, which is where it costs least.
     """
     yield from _Listing(cascade, architecture, dividing, refill == "every_visit", schedules, keepable, most).mappings()
@@ -49,18 +50,15 @@ def smallest(
     """
     raised = evaluator.counting.refill == "every_visit"
     listing = _Listing(evaluator.cascade, evaluator.architecture, dividing, raised, schedules, keepable, most, over)
-    best: tuple[Mapping, float] | None = None
+    best: tuple[Mapping, float, int] | None = None
     evaluated = 0
     for mapping in listing.mappings():
         listing.go_on(0)
-        try:
+        with suppress(IllegalMapping):
             found = value(evaluator.evaluate(mapping))
-        except IllegalMapping:
-            continue
-        evaluated += 1
-        if best is None or found < best[1]:
-            best = mapping, found
-    return None if best is None else (*best, evaluated)
+            evaluated += 1
+            best = (mapping, found, 0) if best is None or found < best[1] else best
+    return best and (*best[:2], evaluated)
 
 
 class _Listing:
@@ -71,11 +69,14 @@ class _Listing:
         most: int, over: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
         self.cascade, self.machine, self.dividing, self.raised, self.schedules = cascade, architecture, dividing, raised, schedules
-        self.keepable, self.most, self.over = keepable, most, over
-        self.tensors, self.extents = Tensors(cascade), dict(cascade.extents)
-        self.facts = self.tensors.facts
-        feeds = architecture.root.feeds
+        self.keepable, self.most, self.over, self.tensors, self.extents = keepable, most, over, Tensors(cascade), dict(cascade.extents)
+        self.facts, feeds = self.tensors.facts, architecture.root.feeds
         self.home = feeds[0] if len(feeds) == 1 and isinstance(feeds[0], Memory) else None
+        self.steps = {name: [step for node in architecture.paths[name][1:] for step in _steps(node)] for name in architecture.units}
+        units = architecture.units.items()
+        self.able = {
+            name: [at for at, unit in units if cover(each, unit.operations) is not None] for name, each in self.facts.einsums.items()
+        }
         self.below: dict[tuple[object, ...], list[Loops]] = {}
         self.parts: dict[tuple[Stretch, frozenset[str]], list[Branch]] = {}
 
@@ -89,7 +90,7 @@ class _Listing:
         plans, total, order = [], 0, self.tensors.order
         for cuts in chain.from_iterable(combinations(range(1, len(order)), size) for size in range(len(order))):
             parts = [self.tensors.stretch(*part) for part in pairwise((0, *cuts, len(order)))]
-            if any(len(part.names) > _LONGEST or (len(part.names) > 1 and (self.home is None or not part.sound)) for part in parts):
+            if not all(len(part.names) == 1 or (len(part.names) <= _LONGEST and self.home and part.sound) for part in parts):
                 continue
             inside = {tensor for part in parts for tensor in part.internal if self.home}
             passing = [tensor for tensor in self.tensors.passing if tensor not in inside]
@@ -107,7 +108,7 @@ class _Listing:
                 yield Mapping(f"{self.cascade.name} on {self.machine.name}", (*top, *below))
 
     def _part(self, part: Stretch, resident: frozenset[str]) -> list[Branch]:
-        """Every way to run a part."""
+        """Every way to run a part: trunks, and the external tensors (but the resident ones) that they keep."""
         if (part, resident) in self.parts:
             return self.parts[part, resident]
         found = self.parts[part, resident] = list[Branch]()
@@ -115,22 +116,27 @@ class _Listing:
         free = [] if alone else [tensor for tensor in part.external if tensor not in resident]
         for tile in self._inner({rank: self.extents[rank] for rank in part.shared if not alone}):
             for order in permutations(rank for rank in tile if tile[rank] < self.extents[rank]):
+                loops = tuple(For(rank, tile[rank]) for rank in order)
                 above = [self.extents | {rank: tile[rank] for rank in order[:depth]} for depth in range(len(order) + 1)]
-                fitting = [[at for at, sizes in enumerate(above) if len(self._kept([each], part.names, sizes, self.home)) > 1] for each in free]
-                for places in product(*([None, *depths] for depths in fitting)):
-                    depths = {tensor: depth for tensor, depth in zip(free, places, strict=True) if depth is not None}
-                    loops = tuple(For(rank, tile[rank]) for rank in order)
-                    for schedule in ("sequential",) if alone else self.schedules:
-                        self._run(found, part, schedule, loops, depths, resident, above[-1])
+                for depths in product(range(-1, len(above)), repeat=len(free)):
+                    kept = {each: at for each, at in zip(free, depths, strict=True) if at >= 0}
+                    if all((each,) in self._kept([each], part.names, above[at], self.home) for each, at in kept.items()):
+                        for schedule in ("sequential",) if alone else self.schedules:
+                            self._run(found, part, schedule, loops, kept, resident)
         return found
 
     def _run(
-        self, found: list[Branch], part: Stretch, schedule: str, loops: tuple[For, ...], depths: Sizes, resident: frozenset[str], sizes: Sizes
+        self, found: list[Branch], part: Stretch, schedule: str, loops: tuple[For, ...], kept: Sizes, resident: frozenset[str]
     ) -> None:
         """Adds every way to run a part's Einsums under one trunk, with every number of copies that may pay and fit."""
+        sizes, given = self.extents | {loop.rank: loop.tile for loop in loops}, resident | set(kept) | set(part.internal)
         bits = [self._bits(tensor, part.names, sizes) for tensor in part.internal]
         trunks: dict[int, list[Loops]] = {}
-        for leaves in product(*(self._leaves(name, sizes, resident | set(depths) | set(part.internal)) for name in part.names)):
+        every: list[list[Leaf]] = []
+        for name in part.names:
+            mine, held = {rank: sizes[rank] for rank in self.facts.einsums[name].ranks}, given & set(self.tensors.touched[name])
+            every.append([Leaf(name, unit, tail) for unit in self.able[name] for tail in self._blocks(name, unit, 0, mine, held)])
+        for leaves in product(*every):
             most = self._most_copies(leaves) if schedule == "pipelined" else 1
             if most not in trunks:
                 trunks[most] = []
@@ -138,48 +144,40 @@ class _Listing:
                     need = [one * times for one, times in zip(bits, many, strict=True)]
                     if _fits(sum(need) if schedule == "pipelined" else max(need, default=0), self.home):
                         copies = dict(zip(part.internal, many, strict=True))
-                        trunks[most].append(_placed(self.home, loops, depths | dict.fromkeys(copies, len(loops)), copies))
+                        trunks[most].append(_placed(self.home, loops, kept | dict.fromkeys(copies, len(loops)), copies))
             inside = leaves[0] if len(leaves) == 1 else Fuse(schedule, tuple((leaf,) for leaf in leaves))
             found.extend((*trunk, inside) for trunk in trunks[most])
             self.go_on(len(found))
 
     def _most_copies(self, leaves: tuple[Leaf, ...]) -> int:
-        """Copies beyond which more do not help: a pace is at least the busiest Einsum and one issue; all and their latencies must pass."""
+        """Copies beyond which more do not help: all Einsums and latencies of an iteration over the least pace, one issue of the slowest."""
         latency, issue = 0, Fraction(0)
         for leaf in leaves:
             einsum, unit = self.facts.einsums[leaf.einsum], self.machine.units[leaf.unit]
             axes = {loop.axis for loop in leaf.loops if isinstance(loop, Spatial)}
             latency += unit.pipeline_depth + sum(self.machine.axes[axis][1].reduction_latency.get(einsum.reduce, 0) for axis in axes)
-            primitives = cover(einsum, unit.operations) or {}
-            issue = max(issue, sum((times * unit.operations[name].cycles for name, times in primitives.items()), Fraction(0)))
+            issues = (cover(einsum, unit.operations) or {}).items()
+            issue = max(issue, sum((times * unit.operations[name].cycles for name, times in issues), Fraction(0)))
         return len(leaves) + ceil(latency / (issue or 1))
 
-    def _leaves(self, name: str, sizes: Sizes, given: frozenset[str]) -> list[Leaf]:
-        """Every way to run an Einsum on tiles of these sizes; `given`: what H holds already."""
-        einsum, held = self.facts.einsums[name], given & set(self.tensors.touched[name])
-        mine = {rank: sizes[rank] for rank in einsum.ranks}
-        able = [unit for unit, noun in self.machine.units.items() if cover(einsum, noun.operations) is not None]
-        return [Leaf(name, unit, tail) for unit in able for tail in self._blocks(name, unit, 1, mine, held)]
-
     def _blocks(self, name: str, unit: str, at: int, sizes: Sizes, given: frozenset[str]) -> list[Loops]:
-        """All blocks from a node of the path to a unit inwards, in every way."""
-        key = name, unit, at, tuple(sizes.values()), given
+        """All that an Einsum has from a step of the way to its unit inwards, in every way; `given`: what H holds already."""
+        key, step = (name, unit, at, tuple(sizes.values()), given), self.steps[unit][at]
         if key in self.below:
             return self.below[key]
-        node, found = self.machine.paths[unit][at], list[Loops]()
-        if isinstance(node, Array):
-            for spread, left in self._spreads(node.axes, sizes):
+        found = self.below[key] = [()] if isinstance(step, Unit) else []
+        if isinstance(step, Axis):
+            for spread, left in self._spreads(step, sizes):
                 found.extend((*spread, *tail) for tail in self._blocks(name, unit, at + 1, left, given))
-        elif isinstance(node, Memory):
+        elif isinstance(step, Memory):
             found.extend(self._blocks(name, unit, at + 1, sizes, frozenset()))
-            able = [tensor for tensor in self.tensors.touched[name] if tensor not in given]
+            able = [tensor for tensor in self.tensors.touched[name] if step is not self.home or tensor not in given]
             for inner in self._inner(sizes):
                 orders = list(permutations(For(rank, inner[rank]) for rank in sizes if inner[rank] < sizes[rank]))
-                for held, loops in product(self._kept(able, (name,), inner, node)[1:], orders):
-                    block = _placed(node, loops, {tensor: self._depth(name, tensor, loops) for tensor in held})
+                for held, loops in product(self._kept(able, (name,), inner, step)[1:], orders):
+                    block = _placed(step, loops, {tensor: self._depth(name, tensor, loops) for tensor in held})
                     found.extend((*block, *tail) for tail in self._blocks(name, unit, at + 1, inner, frozenset()))
                     self.go_on(len(found))
-        self.below[key] = found = found if isinstance(node, (Array, Memory)) else [()]
         return found
 
     def _depth(self, name: str, tensor: str, loops: tuple[For, ...]) -> int:
@@ -188,27 +186,24 @@ class _Listing:
         indexing = [depth for depth, loop in enumerate(loops, 1) if any(loop.rank in index.ranks for index in maps)]
         return max(indexing, default=0) if self.raised else len(loops)
 
-    def _spreads(self, axes: Sequence[Axis], sizes: Sizes) -> Iterator[tuple[tuple[Spatial, ...], Sizes]]:
-        """Every way to use some axes, with the tile that each copy is left with."""
-        if not axes:
-            yield (), sizes
-            return
-        axis = axes[0]
-        trips = [tuple(sorted({-(-self.extents[rank] // tile) for tile in self._tiles(self.extents[rank])})) for rank in sizes]
+    def _spreads(self, axis: Axis, sizes: Sizes) -> Iterator[tuple[tuple[Spatial, ...], Sizes]]:
+        """Every way to use an axis or not, with the tile that each copy is left with."""
+        trips = [tuple(sorted({-(-whole // tile) for tile in self._tiles(whole)})) for whole in (self.extents[rank] for rank in sizes)]
         several = any(sum(times > 1 for times in way) > 1 for way in ways_to_spread(trips, axis.size))
         for inner in self._inner(sizes):
             turning = [rank for rank in sizes if inner[rank] < sizes[rank]]
             if (several or len(turning) < 2) and prod(-(-sizes[rank] // inner[rank]) for rank in turning) <= axis.size:
-                for loops, left in self._spreads(axes[1:], inner):
-                    yield (*(Spatial(axis.name, rank, inner[rank]) for rank in turning), *loops), left
+                yield tuple(Spatial(axis.name, rank, inner[rank]) for rank in turning), inner
 
     def _tiles(self, size: int) -> list[int]:
         return [tile for tile in range(size, 0, -1) if not self.dividing or size % tile == 0]
 
     def _inner(self, sizes: Sizes) -> Iterator[Sizes]:
-        return (dict(zip(sizes, tile, strict=True)) for tile in product(*map(self._tiles, sizes.values())))
+        tiles = [self._tiles(size) for size in sizes.values()]
+        self.go_on(prod(map(len, tiles)))
+        return (dict(zip(sizes, tile, strict=True)) for tile in product(*tiles))
 
-    def _kept(self, tensors: Sequence[str], names: Iterable[str], sizes: Sizes, memory: Memory | None) -> list[tuple[str, ...]]:
+    def _kept(self, tensors: Iterable[str], names: Iterable[str], sizes: Sizes, memory: Memory | None) -> list[tuple[str, ...]]:
         """Sets of tensors of which a memory may keep tiles at once, the empty one first."""
         bits = {each: self._bits(each, names, sizes) for each in tensors if memory is not None and self.keepable(memory.name, each)}
         sets = chain.from_iterable(combinations(bits, size) for size in range(len(bits) + 1))
@@ -221,6 +216,10 @@ class _Listing:
             return 0
         bare = [{index.single_rank for index in use.maps if index is not None and index.offset == 0} for use in uses]
         return min(self.facts.bits[tensor]) * max(prod(sizes[rank] for rank in ranks if rank is not None) for ranks in bare)
+
+
+def _steps(node: Node) -> tuple[Axis | Memory | Unit, ...]:
+    return node.axes if isinstance(node, Array) else (node,)
 
 
 def _fits(bits: Fraction | int, memory: Memory | None) -> bool:

@@ -35,7 +35,9 @@ class Objective:
         """How the exact search sees it."""
         from accelsim.mapper.figures import weighted
 
-        return weighted(self.terms or ((self.name, 1.0),), scale, None if self.then is None else self.then.terms or ((self.then.name, 1.0),))
+        return weighted(
+            self.terms or ((self.name, 1.0),), scale, None if self.then is None else self.then.terms or ((self.then.name, 1.0),)
+        )
 
     def rounded(self, value: float) -> float:
         """A value as evaluations report it: whole cycles."""
@@ -70,7 +72,9 @@ def objective_named(text: str) -> Objective:
     if len(names) == 1:
         return first
     if len(names) > 2:
-        raise InputError(f"the objective '{text}' has {len(names)} figures in order", "name two: the second decides among ties of the first")
+        raise InputError(
+            f"the objective '{text}' has {len(names)} figures in order", "name two: the second decides among ties of the first"
+        )
     then = _sum(names[1])
     return Objective(f"{first.name}, {then.name}", first.unit, first.value, first.terms or ((first.name, 1.0),), then)
 

@@ -69,7 +69,9 @@ class Tensors:
             if made:
                 exported.append(tensor)
                 sound = sound and not read
-        ranks = [rank for rank, extent in self.cascade.extents.items() if extent > 1 and all(rank in self.facts.ranks[name] for name in names)]
+        ranks = [
+            rank for rank, extent in self.cascade.extents.items() if extent > 1 and all(rank in self.facts.ranks[name] for name in names)
+        ]
         plain = self.facts.plain
         shared = tuple(rank for rank in ranks if all(rank in plain[tensor] for tensor in internal))
         return Stretch(names, tuple(internal), tuple(exported), tuple(external), shared, sound)

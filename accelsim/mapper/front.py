@@ -1,0 +1,132 @@
+"""The Pareto front of a cascade on a machine: the mappings with dividing tiles that no other beats in two or three figures."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from accelsim.errors import IllegalMapping, InputError, did_you_mean
+from accelsim.hardware.architecture import Architecture
+from accelsim.mapper.best import Request
+from accelsim.mapper.exact import Exact, Limits
+from accelsim.mapper.figures import Scale, weighted
+from accelsim.mapper.leaf_plan import Unsupported
+from accelsim.mapping.text import nest
+from accelsim.mapping.tree import Mapping
+from accelsim.model.evaluation import Evaluation, Evaluator
+from accelsim.workload.cascade import Cascade
+
+UNITS = {"latency": "cycles", "energy": "pJ", "traffic": "B", "capacity": "B"}
+_WORK = 600  # hundred thousands of candidates that may be listed where no time limit is given
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A mapping of the front with its evaluation; `values`: the figures asked for, in order."""
+
+    mapping: Mapping
+    evaluation: Evaluation
+    values: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """Mappings of which none is at least as good as another in every figure, by the first figure, then the second.
+
+    `figures`: names, keys of UNITS. `home`: the memory whose `capacity` is meant. `complete`: the space was searched to its end, so that no
+    mapping in it beats one of these. `covered`, `evaluated`: as in the record of a search.
+    """
+
+    figures: tuple[str, ...]
+    points: tuple[Point, ...]
+    home: str | None
+    complete: bool
+    covered: int
+    evaluated: int
+    seconds: float
+
+
+def figures_named(text: str) -> tuple[str, ...]:
+    """The figures that a text such as `latency,energy` lists; refuses unknown ones, repeated ones, and any number but two or three."""
+    names = tuple(part.strip() for part in text.split(","))
+    for name in names:
+        if name not in UNITS:
+            raise InputError(f"there is no figure '{name}' to draw a front in", did_you_mean(name, UNITS))
+    for at, name in enumerate(names):
+        if name in names[:at]:
+            raise InputError(f"the figure '{name}' is given twice", "remove one of the two")
+    if len(names) not in (2, 3):
+        raise InputError(f"a front needs two or three figures, not {len(names)}", f"write some of {', '.join(UNITS)}, as in latency,energy")
+    return names
+
+
+def front(
+    cascade: Cascade,
+    architecture: Architecture,
+    figures: Sequence[str],
+    request: Request,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Front:
+    """The exact front over the map space (docs/mapspace.md) with dividing tiles; what was found so far where time or work is up.
+
+    `figures`: keys of UNITS. Of the request, counting, schedules, time limit and `keepable` matter. `capacity` is what the one memory below
+    the root holds at its fullest moment. Raises InputError where the exact search has no form for the cascade or the machine, or where
+    `capacity` has no such memory, and IllegalMapping where nothing is legal or was found in time.
+    """
+    started = time.monotonic()
+    evaluator = Evaluator(cascade, architecture, request.counting)
+    aim = weighted(tuple((name, 1.0) for name in figures), Scale.of(evaluator))
+    limited = request.time_limit is not None
+    limits = Limits(deadline=time.process_time() + (request.time_limit or 0.0)) if limited else Limits(work=_WORK)
+    try:
+        exact = Exact(evaluator, aim, request.schedules, request.keepable, limits, progress)
+    except Unsupported as reason:
+        what = f"the exact search has no form for {cascade.name} on {architecture.name}: {reason}"
+        raise InputError(what, "a front needs one; ask for one objective instead") from None
+    if "capacity" in figures and exact.home is None:
+        what = f"{architecture.name} has no single memory below {architecture.root.name} whose capacity could be a figure"
+        raise InputError(what, "leave capacity out")
+    try:
+        mappings, complete = exact.front()
+    except KeyboardInterrupt:
+        limits.stop()
+        mappings, complete = exact.front()
+    if not mappings:
+        mend = "enlarge the memory that is too small" if complete else "give it more time"
+        raise IllegalMapping(f"no mapping of {cascade.name} on {architecture.name} was found", mend)
+    points = [_point(evaluator.evaluate(mapping), figures, exact.home) for mapping in mappings]
+    covered, evaluated = sum(part.covered for part in exact.solved.values()), sum(part.evaluated for part in exact.solved.values())
+    return Front(tuple(figures), undominated(points), exact.home, complete, covered, evaluated, time.monotonic() - started)
+
+
+def undominated(points: Sequence[Point]) -> tuple[Point, ...]:
+    """The points that no other is as good as in every figure (to twelve digits), in order; of equals, the smaller text of the nest."""
+    kept: list[tuple[float, ...]] = []
+    found: list[Point] = []
+    for point in sorted(points, key=lambda point: (_rounded(point), nest(point.mapping))):
+        values = _rounded(point)
+        if not any(all(a <= b for a, b in zip(known, values, strict=True)) for known in kept):
+            kept.append(values)
+            found.append(point)
+    return tuple(found)
+
+
+def _rounded(point: Point) -> tuple[float, ...]:
+    return tuple(float(f"{value:.12g}") for value in point.values)
+
+
+def _point(evaluation: Evaluation, figures: Sequence[str], home: str | None) -> Point:
+    return Point(evaluation.mapping, evaluation, tuple(_value(evaluation, name, home) for name in figures))
+
+
+def _value(evaluation: Evaluation, figure: str, home: str | None) -> float:
+    """A figure of an evaluation in its unit."""
+    if figure == "latency":
+        return evaluation.cycles
+    if figure == "energy":
+        return evaluation.energy_pj
+    if figure == "traffic":
+        return float(sum(evaluation.traffic_bits(evaluation.evaluator.architecture.root.name))) / 8
+    assert figure == "capacity" and home is not None
+    return evaluation.occupancy().get(home, 0) / 8

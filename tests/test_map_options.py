@@ -1,0 +1,313 @@
+"""Options of `accelsim map` that ask for more than one mapping, or keep what was found: --pareto, --compare, --store."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from accelsim.cli import main
+from accelsim.hardware.architecture import Architecture
+from accelsim.io.stored import search_key, stored_search
+from accelsim.jobs.store import Store
+from accelsim.mapper import best, search
+from accelsim.mapper.baselines import BASELINES
+from accelsim.mapper.best import Found, Request
+from accelsim.mapper.front import UNITS, Front, figures_named, front
+from accelsim.mapper.objectives import objective_named
+from accelsim.model.evaluation import Evaluation, Evaluator
+from accelsim.model.options import Counting
+from accelsim.workload.build import cascade as build
+from accelsim.workload.cascade import Cascade
+from tests.mapper import brute
+from tests.mapper.small import matmul, one_unit, softmax, two_units
+
+SMALL = ("matmul", "--arch", "simple", "--set", "shape.m=8", "--set", "shape.n=8", "--set", "shape.k=4")
+NO_CAPACITY = """machine: bare
+clock: 1 GHz
+tree: {memory: DRAM, size: unlimited, bandwidth: 1 GB/s, energy: 1 pJ/bit, feeds: {unit: PE, executes: {mac: 1 pJ}}}
+"""
+MODEL = """workload: pair
+layers:
+  - name: first
+    shape: {m: 4, n: 4, k: 4}
+    einsums: ['Z[m,n] = A[m,k] * B[k,n]']
+  - name: second
+    shape: {m: 4, n: 4, k: 4}
+    einsums: ['Z[m,n] = A[m,k] * B[k,n]']
+"""
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def request(**changes: Any) -> Request:
+    return dataclasses.replace(Request(objective_named("latency")), **changes)
+
+
+def result(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    """The JSON that a search writes."""
+    assert main(["map", *arguments, "--json", "-"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--pareto", "latency"], "a front needs two or three figures, not 1; write some of latency, energy, traffic, capacity, as in latency,energy\n"),
+        (["--pareto", "latency,energy,traffic,capacity"], "a front needs two or three figures, not 4; write some of latency, energy, traffic, capacity, as in latency,energy\n"),
+        (["--pareto", "latency,enrgy"], "there is no figure 'enrgy' to draw a front in; did you mean 'energy'?\n"),
+        (["--pareto", "latency,edp"], "there is no figure 'edp' to draw a front in; known: capacity, energy, latency, traffic\n"),
+        (["--pareto", "energy, energy"], "the figure 'energy' is given twice; remove one of the two\n"),
+        (["--pareto", "latency,energy", "--compare"], "--pareto and --compare do not go together; leave one of the two out\n"),
+        (["--pareto", "latency,energy", "--store", "kept"], "--pareto and --store do not go together; leave one of the two out\n"),
+        (["--compare", "--store", "kept"], "--compare and --store do not go together; leave one of the two out\n"),
+        (["--pareto", "latency,energy", "--objective", "energy"], "--objective says nothing about a front, which is exact in every figure of --pareto; leave --objective out\n"),
+        (["--pareto", "latency,energy", "--gap", "0.1"], "--gap says nothing about a front, which is exact in every figure of --pareto; leave --gap out\n"),
+        (["--pareto", "latency,energy", "--tiles", "any"], "--pareto searches tiles that divide the tile around them; leave --tiles out\n"),
+        (["--pareto", "latency,energy", "-o", "front"], "front: a front has several mappings; name a folder that exists\n"),
+        (["--pareto", "latency,energy", "--draw", "front.txt"], "--draw front.txt: not a kind of picture; end the name in .png, .svg or .pdf\n"),
+        (["--compare", "-o", "."], ".: is a folder; name a file\n"),
+        (["--compare", "--time-limit", "soon"], "--time-limit soon: not a number from 0; write seconds, as in 10\n"),
+        (["--store", "taken"], "taken: cannot keep results: File exists; choose a folder that can be written\n"),
+    ],
+)  # fmt: skip
+def test_options_that_make_no_sense_are_refused_in_one_line(
+    arguments: list[str], message: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "taken").write_text("")
+    assert main(["map", *SMALL, *arguments]) == 2
+    assert capsys.readouterr() == ("", message)
+    assert [path.name for path in here.iterdir()] == ["taken"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["attention-causal", "--arch", "npu", "--pareto", "latency,energy"],
+            "the exact search has no form for attention-causal on npu: RM indexes RM by more than bare ranks; "
+            "a front needs one; ask for one objective instead\n",
+        ),
+        (
+            ["w.yaml", "--arch", "bare.yaml", "--pareto", "latency,capacity"],
+            "bare has no single memory below DRAM whose capacity could be a figure; leave capacity out\n",
+        ),
+        (
+            ["pair.yaml", "--arch", "simple", "--pareto", "latency,energy"],
+            "--pareto: pair is a model, and its layers are mapped one by one; name a workload of one cascade\n",
+        ),
+        (
+            ["pair.yaml", "--arch", "simple", "--compare"],
+            "--compare: pair is a model, and its layers are mapped one by one; name a workload of one cascade\n",
+        ),
+    ],
+)
+def test_problems_without_a_front_or_a_comparison_are_refused_in_one_line(
+    arguments: list[str], message: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / "bare.yaml").write_text(NO_CAPACITY)
+    (here / "pair.yaml").write_text(MODEL)
+    (here / "w.yaml").write_text("workload: w\nshape: {m: 2, n: 2, k: 2}\neinsums: ['Z[m,n] = A[m,k] * B[k,n]']\n")
+    assert main(["map", *arguments]) == 2
+    assert capsys.readouterr() == ("", message)
+
+
+# --- fronts ---------------------------------------------------------------------------------------------------------------------------
+
+PAIR = build("pair", "T[m] = A[m,k] * B[k]; Z[m] = T[m] * C[m]", {"m": 4, "k": 2})
+PRODUCT = build("gemm", "Z[m,n] = A[m,k] * B[k,n]", {"m": 2, "n": 2, "k": 4}, types={"default": "bf16", "Z": {"partial": "fp32", "final": "bf16"}})
+PROBLEMS: dict[str, tuple[Cascade, Architecture]] = {
+    "product": (PRODUCT, one_unit(words=24, rate=1)),
+    "pair": (PAIR, one_unit(words=20, rate=1)),
+}
+
+
+def measured(evaluation: Evaluation) -> dict[str, float]:
+    """Every figure of an evaluation, from its JSON where that has it."""
+    document = evaluation.to_json()
+    root, home = (evaluation.evaluator.architecture.root.name, brute.home(evaluation.evaluator.architecture).name)
+    moved = document["traffic"][root]
+    return {
+        "latency": document["latency"]["cycles"],
+        "energy": document["energy_pj"],
+        "traffic": moved["read_bytes"] + moved["write_bytes"],
+        "capacity": document["components"][home]["peak_occupancy_bits"] / 8,
+    }
+
+
+def least(values: set[tuple[float, ...]]) -> set[tuple[float, ...]]:
+    """The undominated ones, by comparing each with each."""
+    return {one for one in values if not any(other != one and all(a <= b for a, b in zip(other, one, strict=True)) for other in values)}
+
+
+@pytest.mark.parametrize("figures", ["latency,energy", "energy,capacity", "latency,traffic", "latency,energy,capacity", "traffic,capacity,latency"])
+@pytest.mark.parametrize("problem", PROBLEMS)
+def test_front_equals_the_undominated_of_every_mapping_that_there_is(problem: str, figures: str) -> None:
+    cascade, machine = PROBLEMS[problem]
+    names = figures_named(figures)
+    evaluator = Evaluator(cascade, machine)
+    everything = set()
+    for mapping in brute.mappings(cascade, machine, dividing=True):
+        values = measured(evaluator.evaluate(mapping, checked=True))
+        everything.add(tuple(float(f"{values[name]:.12g}") for name in names))
+    found = front(cascade, machine, names, request())
+    assert found.complete
+    assert [tuple(float(f"{value:.12g}") for value in point.values) for point in found.points] == sorted(least(everything))
+    assert len(found.points) > 1 or figures == "latency,traffic"
+
+
+@pytest.mark.parametrize("counting", [Counting(), Counting(drains="free", refill="every_visit")])
+def test_values_of_a_front_are_those_of_its_mappings_evaluated_again(counting: Counting) -> None:
+    cascade, machine = softmax(m=4, p=4, e=2), two_units(200)
+    found = front(cascade, machine, tuple(UNITS)[:3], request(counting=counting, schedules=("sequential",)))
+    for point in found.points:
+        values = measured(Evaluator(cascade, machine, counting).evaluate(point.mapping))
+        assert point.values == tuple(pytest.approx(values[name], rel=1e-12) for name in found.figures)
+
+
+def test_ends_of_a_front_are_the_best_of_each_figure() -> None:
+    cascade, machine = matmul(8, 6, 4), one_unit(words=24, rate=1)
+    found = front(cascade, machine, ("latency", "energy"), request())
+    for figure, end in (("latency", found.points[0].values[0]), ("energy", found.points[-1].values[1])):
+        alone = search(cascade, machine, request=request(objective=objective_named(figure), tiles="dividing")).evaluation.search
+        assert alone is not None and alone["proved_optimal"] and alone["value"] == pytest.approx(end, rel=1e-12)
+
+
+def test_front_without_time_is_refused_or_says_that_it_is_not_whole() -> None:
+    found = front(PAIR, one_unit(), ("latency", "energy"), request(time_limit=0.0))
+    assert isinstance(found, Front) and not found.complete
+
+
+def test_front_is_written_as_json_whose_mappings_have_its_values(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "fronts").mkdir()
+    document = result(capsys, *SMALL, "--pareto", "energy,capacity", "-o", "fronts")
+    assert (document["schema"], document["complete"], document["space"]) == ("accelsim/front/1", True, "dividing tiles")
+    assert [figure["name"] for figure in document["figures"]] == ["energy", "capacity"]
+    names = [f"matmul-{number}.yaml" for number in range(1, len(document["points"]) + 1)]
+    assert sorted(path.name for path in (here / "fronts").iterdir()) == sorted(names) and len(names) > 1
+    for name, point in zip(names, document["points"], strict=True):
+        assert (here / "fronts" / name).read_text() == point["mapping"]
+        assert main(["evaluate", *SMALL, "--mapping", f"fronts/{name}", "--json", "-"]) == 0
+        evaluation = json.loads(capsys.readouterr().out)
+        assert evaluation["energy_pj"] == point["values"]["energy"]
+        assert evaluation["components"]["GlobalBuffer"]["peak_occupancy_bits"] == 8 * point["values"]["capacity"]
+
+
+@pytest.mark.parametrize("figures", ["latency,energy", "energy,capacity", "latency,energy,capacity"])
+def test_front_is_a_table_and_a_drawing(figures: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["map", *SMALL, "--pareto", figures, "--draw", "front.svg"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("matmul on simple: ") and "over tiles that divide (docs/mapspace.md) nothing beats" in out
+    assert max(map(len, out.splitlines())) <= 100
+    drawing = (here / "front.svg").read_text()
+    assert "matmul on simple" in drawing and ("held in GlobalBuffer (B)" in drawing) == ("capacity" in figures)
+
+
+# --- comparisons ----------------------------------------------------------------------------------------------------------------------
+
+
+def test_comparison_lists_the_mapper_and_every_baseline_for_the_same_seconds(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = [*SMALL, "--objective", "energy", "--compare", "--time-limit", "0.3"]
+    document = result(capsys, *arguments, "--draw", "curves.svg", "-o", "best.yaml")
+    assert (document["schema"], document["unit"], document["time_limit_s"]) == ("accelsim/compare/1", "pJ", 0.3)
+    assert [each["name"] for each in document["searches"]] == ["mapper", *BASELINES]
+    values = {each["name"]: each["value"] for each in document["searches"]}
+    assert document["search"]["value"] == values["mapper"]
+    for each in document["searches"]:
+        assert each["curve"][-1] == [each["seconds"], each["value"]]
+    drawing = (here / "curves.svg").read_text()
+    assert all(name in drawing for name in BASELINES) and "CPU seconds" in drawing
+    assert main(["evaluate", *SMALL, "--mapping", "best.yaml", "--json", "-"]) == 0
+    assert json.loads(capsys.readouterr().out)["energy_pj"] == min(values.values())
+
+
+def test_comparison_is_a_table(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["map", *SMALL, "--compare", "--time-limit", "0.2"]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("matmul on simple: latency, 0.2 CPU seconds each\n")
+    assert all(f"\n{name} " in out for name in ("mapper", *BASELINES))
+
+
+# --- stores ---------------------------------------------------------------------------------------------------------------------------
+
+
+def never(*_: Any, **__: Any) -> Found:
+    raise AssertionError("searched again")
+
+
+def without_seconds(document: Any) -> Any:
+    if isinstance(document, dict):
+        return {key: without_seconds(value) for key, value in document.items() if key != "seconds" or "objective" not in document}
+    return [without_seconds(each) for each in document] if isinstance(document, list) else document
+
+
+@pytest.mark.parametrize("model", [False, True])
+def test_second_search_is_taken_from_the_store_with_the_same_numbers(
+    model: bool, here: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (here / "pair.yaml").write_text(MODEL)
+    asked = [*(("pair.yaml", "--arch", "simple") if model else SMALL), "--store", "kept", "--counting", "drains=free"]
+    first = result(capsys, *asked)
+    monkeypatch.setattr("accelsim.io.stored.search", never)
+    assert without_seconds(result(capsys, *asked)) == without_seconds(first)
+    assert len(Store(here / "kept").entries()) == 1
+    with pytest.raises(AssertionError, match="searched again"):
+        stored_search(Store("kept"), matmul(), one_unit(), request())
+
+
+def test_equal_layers_of_a_model_are_evaluated_with_the_counting_that_was_asked_for(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "pair.yaml").write_text(MODEL)
+    document = result(capsys, "pair.yaml", "--arch", "simple", "--counting", "drains=free")
+    assert [layer["evaluation"]["counting"]["drains"] for layer in document["layers"]] == ["free", "free"]
+
+
+CHANGES: list[Callable[[Request], Request]] = [
+    lambda asked: dataclasses.replace(asked, objective=objective_named("energy")),
+    lambda asked: dataclasses.replace(asked, objective=objective_named("latency, energy")),
+    lambda asked: dataclasses.replace(asked, seed=1),
+    lambda asked: dataclasses.replace(asked, counting=Counting(drains="free")),
+    lambda asked: dataclasses.replace(asked, schedules=("sequential",)),
+    lambda asked: dataclasses.replace(asked, tiles="dividing"),
+    lambda asked: dataclasses.replace(asked, gap=0.1),
+    lambda asked: dataclasses.replace(asked, time_limit=5.0),
+]
+
+
+def test_every_part_of_a_request_that_matters_is_part_of_the_key() -> None:
+    keys = {search_key(matmul(), one_unit(), change(request())) for change in CHANGES} | {search_key(matmul(), one_unit(), request())}
+    keys |= {search_key(matmul(5), one_unit(), request()), search_key(matmul(), one_unit(65), request())}
+    assert len(keys) == len(CHANGES) + 3
+    limits = [search_key(matmul(), one_unit(), request(time_limit=seconds)) for seconds in (1.0, 2.0)]
+    assert limits[0] == limits[1]
+
+
+def test_search_that_a_limit_ended_is_kept_only_where_it_is_proved(here: Path) -> None:
+    store = Store("kept")
+    cascade, machine = softmax(), two_units(600)
+    cut = stored_search(store, cascade, machine, request(time_limit=0.0)).evaluation.search
+    assert cut is not None and not cut["proved_optimal"] and not store.entries()
+    whole = stored_search(store, matmul(), one_unit(), request(time_limit=100.0)).evaluation.search
+    assert whole is not None and whole["proved_optimal"] and len(store.entries()) == 1
+
+
+def test_interrupted_search_is_not_kept(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store, run, calls = Store("kept"), best.Exact.run, []
+
+    def interrupted(self: best.Exact) -> Any:
+        calls.append(self)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        return run(self)
+
+    monkeypatch.setattr(best.Exact, "run", interrupted)
+    assert stored_search(store, matmul(), one_unit(), request()).interrupted
+    assert not store.entries()
