@@ -18,7 +18,7 @@ import numpy as np
 from accelsim.hardware.architecture import Memory
 from accelsim.mapper.figures import NOTHING, SLACK, Aim, Cost, Scale
 from accelsim.mapper.leaf import Front, LeafSearch, OutOfTime
-from accelsim.mapper.leaf_plan import FloatArray, IntArray, LeafPlan, Names, Unsupported, lower, resources
+from accelsim.mapper.leaf_plan import PORT_SIZE, FloatArray, IntArray, LeafPlan, Names, Unsupported, lower, resources
 from accelsim.mapper.pieces import Stretch, Tensors
 from accelsim.mapper.tiles import divisors
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, TreeNode
@@ -169,6 +169,24 @@ class Exact:
             raise Unsupported(f"no unit executes {name}")
         return found
 
+    def sharing(self, names: tuple[str, ...]) -> list[list[tuple[LeafSearch, Names]]]:
+        """Ways to run Einsums side by side: memories further in than memory 1 are shared out equally among all that may use them."""
+        users: dict[str, int] = {}
+        for name in names:
+            for memory in {memory for _, each in self.ways[name] for memory in each.memories[2:]}:
+                users[memory] = users.get(memory, 0) + 1
+        found = []
+        for name in names:
+            ways = []
+            for search, each in self.ways[name]:
+                ports = search.plan.ports.copy()
+                for at in range(2, len(each.memories)):
+                    if ports[at, PORT_SIZE] >= 0:
+                        ports[at, PORT_SIZE] //= users[each.memories[at]]
+                ways.append((self._shared(search.plan._replace(ports=ports), each), each))
+            found.append(ways)
+        return found
+
     def _shared(self, plan: LeafPlan, names: Names) -> LeafSearch:
         key = b"|".join(np.asarray(part).tobytes() for part in plan)
         if key not in self._plans:
@@ -229,8 +247,8 @@ class Exact:
         front.append(label)
 
     def _bits(self, tensor: str) -> int:
-        """A whole tensor while it is complete."""
-        return self.tensors.words(tensor) * self.evaluator.widths.final[tensor]
+        """A whole tensor in its partial type, which it has while it is made."""
+        return self.tensors.words(tensor) * self.evaluator.widths.partial[tensor]
 
     # --- parts ----------------------------------------------------------------------------------------------------------------------
 
@@ -304,7 +322,7 @@ class Exact:
             tensors: dict[str, str] = {}
             leaves = []
             for chosen, name in zip(option.leaves, stretch.names, strict=True):
-                at = [search is chosen.search and names.unit == chosen.names.unit for search, names in self.ways[name]].index(True)
+                at = [names.unit for _, names in self.ways[name]].index(chosen.names.unit)
                 names = self.ways[name][at][1]
                 ranks |= dict(zip(chosen.names.ranks, names.ranks, strict=True))
                 tensors |= dict(zip(chosen.names.tensors, names.tensors, strict=True))
@@ -420,8 +438,6 @@ class Part:
                 continue
             for row, pointer in zip(front.rows, front.pointers, strict=True):
                 held = row[1 + self.exact.times]
-                if row[2 + self.exact.times] and given >> (streams - 1) & 1:  # the result is resident, and partial for a while
-                    held += self._loose(names.tensors[-1], self.exact.tensors.words(names.tensors[-1]))
                 if held > self.room:
                     continue
                 cost = self._cost(row, held)
@@ -486,14 +502,16 @@ class Part:
             if schedule == "pipelined" and not self._overlaps():
                 continue
             try:
+                if schedule == "pipelined":
+                    self.ways = self.exact.sharing(self.stretch.names)
                 self._trunks(schedule)
             except OutOfTime:
                 self.solved.rest.append(crude)
         return self.solved
 
     def _overlaps(self) -> bool:
-        """Whether pipelining could pay: only where time counts (or nothing else is allowed)."""
-        return self.aim.uses[1] or "sequential" not in self.exact.schedules
+        """Whether pipelining could pay: where time counts, where iterations share what leaves keep, or where nothing else is allowed."""
+        return self.aim.uses[1] or self.evaluator.counting.refill == "delta" or "sequential" not in self.exact.schedules
 
     def _ranks_of(self, tensor: str) -> tuple[str | None, ...]:
         """The ranks by which the part's Einsums index a tensor."""
@@ -589,7 +607,7 @@ class Part:
         known = [*(option.cost for option in self.solved.options), *self.rivals]
         if any(self.aim.beats(cost, bound) for cost in known):
             return False
-        gap = 1 + self.exact.limits.gap
+        gap = (1 + self.exact.limits.gap) ** (0.5 if self.aim.uses[0] and self.aim.uses[1] else 1)  # a product of two takes it twice
         if gap > 1:
             larger = Cost(bound.energy * gap, bound.ticks * gap, bound.traffic * gap, bound.held)
             if any(self.aim.beats(cost, larger) for cost in known):
@@ -664,7 +682,8 @@ class Part:
         assert home is not None
         tables = (evaluator.prices.read, evaluator.prices.write, evaluator.prices.update)
         prices = {
-            name: [0.0 if not self.aim.uses[0] or (price := table[name]) is None else price.value for table in tables] for name in (root, home)
+            name: [0.0 if not self.aim.uses[0] or (price := table[name]) is None else price.value for table in tables]
+            for name in (root, home)
         }
         widths = evaluator.widths
 
@@ -773,8 +792,6 @@ class Part:
         above = {tensor for tensor, place in zip(self.placeable, places, strict=True) if place.depth >= 0}
         given_tensors = above | self.resident | set(self.stretch.internal)
         loose = {tensor: place.loose_bits for tensor, place in zip(self.placeable, places, strict=True)}
-        for tensor in self.resident & set(self.stretch.exported):
-            loose[tensor] = self._loose(tensor, self.exact.tensors.words(tensor))
         for tensor in self.stretch.internal:
             loose[tensor] = self._loose(tensor, self._tile_words(tensor, tile))
         every: list[list[_Way]] = []

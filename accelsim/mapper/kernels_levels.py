@@ -219,8 +219,22 @@ def apply_axes(plan: LeafPlan, step: Int, chosen: IntArray, value: FloatArray, f
 
 
 @njit(error_model="numpy")
-def pay(plan: LeafPlan, memory: Int, stream: Int, child: Int, flags: Int, is_open: Int, value: FloatArray) -> None:
-    """Charge a memory for the words that the keeper (or unit) inside it asks for."""
+def copies_of(plan: LeafPlan, step: Int, chosen: IntArray) -> Int:
+    """Copies of a level's memory for each of the memory outside, as a tile is spread."""
+    places: Int = YES
+    for axis in range(plan.axes.shape[0]):
+        if plan.axes[axis, AXIS_STEP] == step and chosen[axis] >= 0:
+            for rank in range(plan.extents.shape[0]):
+                places *= plan.spread_trips[axis, chosen[axis], rank]
+    return places
+
+
+@njit(error_model="numpy")
+def pay(plan: LeafPlan, memory: Int, stream: Int, child: Int, flags: Int, is_open: Int, places: Int, value: FloatArray) -> None:
+    """Charge a memory for the words that the keeper (or unit) inside it asks for.
+
+    places: copies of the child for each of the memory (0: not known, and no time is taken off the child's port).
+    """
     time, streams = plan.times, plan.indexed.shape[0]
     own = 2 * time + 2 + stream * (time + 2)
     words = value[own + time + 1]
@@ -257,8 +271,8 @@ def pay(plan: LeafPlan, memory: Int, stream: Int, child: Int, flags: Int, is_ope
             if flags & ALONE and plan.options[OPTION_CHARGED]:
                 value[time + 1] += distinct * (wide - narrow) * plan.prices[child, 0]
                 port = plan.ports[child, PORT_READ]
-                if port >= 0:
-                    value[time + 2 + port] += distinct * (wide - narrow) * plan.rates[child, 0]
+                if port >= 0 and places:
+                    value[time + 2 + port] += distinct * (wide - narrow) * plan.rates[child, 0] / places
     value[own + time + 1] = 0.0
 
 
@@ -361,12 +375,12 @@ def turn(plan: LeafPlan, turning: Int, shared: FloatArray, open_set: Int, flags:
 
 
 @njit(error_model="numpy")
-def serve(plan: LeafPlan, memory: Int, served: Int, open_set: Int, flags: Int, child: Int, value: FloatArray) -> Int:
+def serve(plan: LeafPlan, memory: Int, served: Int, open_set: Int, flags: Int, child: Int, places: Int, value: FloatArray) -> Int:
     """Let a memory serve some tensors. Returns the keeper of the result, which is nobody's concern once it is served."""
     last = plan.indexed.shape[0] - 1
     for stream in range(last + 1):
         if (served >> stream) & 1:
-            pay(plan, memory, stream, child, flags, (open_set >> stream) & 1, value)
+            pay(plan, memory, stream, child, flags, (open_set >> stream) & 1, places, value)
     return NOBODY if (served >> last) & 1 else child
 
 
@@ -395,7 +409,7 @@ def unit_labels(plan: LeafPlan, tile: IntArray, labels: Labels, level: Int, serv
         for stream in range(streams):
             value[2 * time + 2 + stream * (time + 2) + time + 1] = plan.points
         flags = apply_axes(plan, level, chosen, value, flags)
-        serve(plan, level - 1, served, NONE, flags, NOBODY, value)
+        serve(plan, level - 1, served, NONE, flags, NOBODY, NONE, value)
         pointer[PTR_INNER], pointer[PTR_TILE], pointer[PTR_KEPT], pointer[PTR_ORDER] = -1, -1, 0, 0
         pointer[PTR_CHOICE] = choice
         count = insert(
@@ -484,7 +498,9 @@ def settle(plan: LeafPlan, labels: Labels, level: Int, inner: Int, tile: IntArra
 
 
 @njit(error_model="numpy")
-def conclude(plan: LeafPlan, given: Int, above: FloatArray, held: Int, open_set: Int, flags: Int, child: Int, value: FloatArray) -> None:
+def conclude(
+    plan: LeafPlan, given: Int, above: FloatArray, held: Int, open_set: Int, flags: Int, child: Int, places: Int, value: FloatArray
+) -> None:
     """Make a label of level 1 final: what is open is shared with idle loops further out, and the root serves what is pending."""
     time, streams = plan.times, plan.indexed.shape[0]
     for stream in range(streams):
@@ -494,7 +510,7 @@ def conclude(plan: LeafPlan, given: Int, above: FloatArray, held: Int, open_set:
                 value[own + part] /= above[stream]
             close(plan, stream, value)
         if not (given >> stream) & 1:
-            pay(plan, ROOT, stream, child, flags, NO, value)
+            pay(plan, ROOT, stream, child, flags, NO, places, value)
     for part in range(time + 1):
         value[part] -= value[time + 1 + part]
         value[time + 1 + part] = 0.0
@@ -615,10 +631,12 @@ def surround(
         open_set, flags = turn(plan, turning, shared, open_set, flags, value)
         flags = apply_axes(plan, level, chosen, value, flags)
         if level > 1:
-            child = serve(plan, level - 1, served, open_set, flags, child, value)
+            child = serve(
+                plan, level - 1, served, open_set, flags, child, copies_of(plan, level, chosen) if child == level else NONE, value
+            )
         key = key_of(plan, flags, open_set, child, served)
         if level == 1:
-            conclude(plan, given, above, held, open_set, flags, child, value)
+            conclude(plan, given, above, held, open_set, flags, child, copies_of(plan, level, chosen) if child == level else NONE, value)
             if single:
                 only_busiest(plan, value)
             if (given >> last) & 1 and partial:
@@ -668,14 +686,14 @@ def promise(
             close(plan, stream, value)
     apply_axes(plan, level, chosen, value, NONE)
     if level > 1:
-        serve(plan, level - 1, served, NONE, ALONE, level if (kept >> last) & 1 else NOBODY, value)
+        serve(plan, level - 1, served, NONE, ALONE, level if (kept >> last) & 1 else NOBODY, copies_of(plan, level, chosen), value)
         return
     for stream in range(streams):
         if not (given >> stream) & 1:
             if not (kept >> stream) & 1:
                 own = 2 * time + 2 + stream * (time + 2)
                 value[own + time + 1] = max(value[own + time + 1], plan.words[stream])
-            pay(plan, ROOT, stream, OUTERMOST if (kept >> last) & 1 else NOBODY, ALONE, NO, value)
+            pay(plan, ROOT, stream, OUTERMOST if (kept >> last) & 1 else NOBODY, ALONE, NO, copies_of(plan, level, chosen), value)
     for part in range(time + 1):
         value[part] -= value[time + 1 + part]
         value[time + 1 + part] = 0.0
@@ -833,7 +851,7 @@ def complete(
             found = unit_labels(plan, outer, labels, level, served)
             if level == 1:
                 for row in range(found):
-                    conclude(plan, NONE, above, NONE, NONE, labels.scratch_keys[1, row] % 4, NOBODY, labels.scratch[1, row])
+                    conclude(plan, NONE, above, NONE, NONE, labels.scratch_keys[1, row] % 4, NOBODY, NONE, labels.scratch[1, row])
                 return found
             if not store(labels, level, numbers[level], found):
                 return NO_ROOM

@@ -146,7 +146,7 @@ class LeafSearch:
             for stream in range(streams):
                 value = np.zeros(self.labels.values.shape[2])
                 value[2 * times + 2 + stream * (times + 2) + times + 1] = 1.0
-                kernels.pay(plan, 0, stream, -1, 0, 0, value)
+                kernels.pay(plan, 0, stream, -1, 0, 0, 0, value)
                 slopes[stream], intercepts[stream] = value[: 1 + times], value[times + 1 : 2 * times + 2]
             self._roots = slopes, intercepts
         return self._roots

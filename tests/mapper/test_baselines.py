@@ -77,7 +77,7 @@ def test_searches_without_end_reach_the_best_of_a_space_that_can_be_listed_and_n
     cascade, machine = matmul(3, 2, 2), one_unit(words=12, rate=1)
     evaluator, value = Evaluator(cascade, machine), OBJECTIVES[objective].value
     least = min(value(evaluator.evaluate(mapping)) for mapping in enumerate_space(cascade, machine, Limits(dividing=False)))
-    found = [step.value for step in run(name, cascade, machine, OBJECTIVES[objective], Counting(), 0, 2.0)]
+    found = [step.value for step in run(name, cascade, machine, OBJECTIVES[objective], Counting(), 0, 0.6)]
     assert found[-1] == pytest.approx(least, rel=1e-12)
     assert steps("program", cascade, machine, objective)[-1].value >= least * (1 - 1e-12)
 
@@ -151,20 +151,21 @@ def test_tiles_under_a_condition_are_few_enough_to_be_counted_soon() -> None:
     draws, rng = Draws(Space(cascade, two_units())), np.random.default_rng(0)
     evaluator = Evaluator(cascade, two_units())
     point = draws.draw(rng)
+    evaluator.evaluate(draws.space.mapping(point))  # kernels are compiled here
     for _ in range(10):
+        point = draws.vary(point, rng)
         started = process_time()
         assert evaluator.evaluate(draws.space.mapping(point)).cycles >= evaluator.bounds()["min_cycles"]
-        assert process_time() - started < 60  # compilation included
-        point = draws.vary(point, rng)
+        assert process_time() - started < 10
 
 
-@pytest.mark.parametrize("words", [3, 7, 30, 256, 4096])
+@pytest.mark.parametrize("words", [3, 30, 256])
 @pytest.mark.parametrize("registers", [1, 4])
 def test_the_solution_of_a_program_fits_as_it_is(words: int, registers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     cascade, machine = matmul(16, 13, 11), grid(words, registers)
     draws = Draws(Space(cascade, machine))
     monkeypatch.setattr(draws.fitting, "fitted", lambda point, rng: point)
-    for objective in OBJECTIVES.values():
+    for objective in (OBJECTIVES["latency"], OBJECTIVES["energy"]):
         mapping = draws.space.mapping(program.solved(draws, objective, np.random.default_rng(0)))
         assert is_legal(cascade, machine, mapping)
         held = occupancy(cascade, machine, mapping)
