@@ -133,7 +133,7 @@ def test_problems_without_a_front_or_a_comparison_are_refused_in_one_line(
 
 # --- fronts ---------------------------------------------------------------------------------------------------------------------------
 
-PAIR = build("pair", "T[m] = A[m,k] * B[k]; Z[m] = T[m] * C[m]", {"m": 4, "k": 2})
+PAIR = build("pair", "T[m] = A[m,k] * B[k]; Z[m] = T[m] * C[m]", {"m": 2, "k": 2})
 PRODUCT = matmul(2, 2, 4)
 
 
@@ -147,7 +147,7 @@ def two_speeds() -> Architecture:
 PROBLEMS: dict[str, tuple[Cascade, Architecture]] = {
     "product": (PRODUCT, one_unit(words=24, rate=1)),
     "pair": (PAIR, one_unit(words=20, rate=1)),
-    "pair on two": (build("pair", "T[m] = A[m] * B[m]; Z[m] = T[m] * C[m]", {"m": 4}), two_speeds()),
+    "pair on two": (build("pair", "T[m] = A[m] * B[m]; Z[m] = T[m] * C[m]", {"m": 2}), two_speeds()),
 }
 
 
