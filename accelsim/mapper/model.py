@@ -41,13 +41,13 @@ def search_model(
     counting: Counting | None = None,
     progress: Callable[[str], None] | None = None,
     request: Request | None = None,
-    find: Find = search,
+    find: Find | None = None,
 ) -> FoundModel:
     """The best mapping found for every layer by itself, since layers run one after the other; refuses what `search` refuses.
 
     The least latency or energy of every layer is that of the model; the least product of the two need not be.
     A layer that is equal to an earlier one but for its name records a search of no mappings.
-    `request` says more than the arguments before it, and replaces them. `find`: what searches one layer.
+    `request` says more than the arguments before it, and replaces them. `find`: what searches one layer, `search` if not given.
     """
     request = request or Request(objective_named(objective), seed, counting or Counting())
     searched: list[tuple[Cascade, Found]] = []
@@ -57,7 +57,7 @@ def search_model(
         known = next((found for cascade, found in searched if cascade == work), None)
         if known is None:
             tell = None if progress is None else _prefixed(progress, f"{layer.cascade.name}, layer {number} of {len(model.layers)}: ")
-            known = find(layer.cascade, architecture, progress=tell, request=request)
+            known = (find or search)(layer.cascade, architecture, progress=tell, request=request)
             searched.append((work, known))
             layers.append(known)
         else:

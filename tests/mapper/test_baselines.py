@@ -23,7 +23,7 @@ from accelsim.mapper.objectives import OBJECTIVES
 from accelsim.mapping.legality import is_legal
 from accelsim.mapping.occupancy import occupancy
 from accelsim.mapping.text import nest
-from accelsim.mapping.tree import Fuse, Mapping
+from accelsim.mapping.tree import For, Fuse, Mapping, Spatial
 from accelsim.model import Evaluator
 from accelsim.model.options import Counting
 from accelsim.report.compare import Row, figure, table
@@ -145,18 +145,26 @@ def test_parts_fused_and_one_after_the_other_are_both_drawn() -> None:
     assert {fuse.schedule for fuse in fuses} == {"sequential", "pipelined"}
 
 
-def test_tiles_under_a_condition_are_few_enough_to_be_counted_soon() -> None:
-    text = "QK[m,p] = Q[p,e] * K[m,e] where m <= p; S[p] = max[m](QK[m,p]) where m <= p"
-    cascade = build("causal", text, {"m": 2048, "p": 2048, "e": 4})
-    draws, rng = Draws(Space(cascade, two_units())), np.random.default_rng(0)
-    evaluator = Evaluator(cascade, two_units())
+def test_conditions_are_counted_over_few_tiles_and_no_copies() -> None:
+    # Tiles are listed one by one along loops in time, and for every copy where time cuts what copies share out (model, kernels_masked).
+    text = "QK[m,p] = Q[p,e] * K[m,e] where m <= p; S[p] = QK[m,p] * W[m] where m <= p"
+    cascade, machine = build("causal", text, {"m": 2048, "p": 2048, "e": 4}), grid(1 << 22, 1 << 20)
+    draws, rng = Draws(Space(cascade, machine)), np.random.default_rng(0)
     point = draws.draw(rng)
-    evaluator.evaluate(draws.space.mapping(point))  # kernels are compiled here
-    for _ in range(10):
-        point = draws.vary(point, rng)
-        started = process_time()
-        assert evaluator.evaluate(draws.space.mapping(point)).cycles >= evaluator.bounds()["min_cycles"]
-        assert process_time() - started < 10
+    for number in range(150):
+        mapping = draws.space.mapping(point)
+        for path, _ in mapping.paths():
+            steps, left, spread = 1, dict(cascade.extents), set()
+            for loop in path:
+                if isinstance(loop, For) and loop.rank in ("m", "p"):
+                    steps *= -(-left[loop.rank] // loop.tile)
+                    assert loop.rank not in spread, nest(mapping)
+                if isinstance(loop, Spatial):
+                    spread.add(loop.rank)
+                if isinstance(loop, (For, Spatial)):
+                    left[loop.rank] = loop.tile
+            assert steps <= 1 << 14
+        point = draws.vary(point, rng) if number % 3 else draws.draw(rng)
 
 
 @pytest.mark.parametrize("words", [3, 30, 256])

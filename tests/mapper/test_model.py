@@ -116,9 +116,9 @@ def test_equal_layers_are_searched_once(tmp_path: Path, monkeypatch: pytest.Monk
     searched: list[str] = []
     told: list[str] = []
 
-    def counted(cascade: Any, *rest: Any) -> Any:
+    def counted(cascade: Any, *rest: Any, **options: Any) -> Any:
         searched.append(cascade.name)
-        return found(cascade, *rest)
+        return found(cascade, *rest, **options)
 
     found = mapper.search
     monkeypatch.setattr(mapper, "search", counted)
