@@ -26,6 +26,7 @@ from accelsim.model.evaluation import Evaluator
 
 LONGEST = 12  # Einsums in one part
 _STEP = 0.01  # of the work that one look at the clock stands for: what one choice of shared loops and keeps costs
+_MANY = 2000  # tiles of an Einsum beyond which energy breaks no ties of other objectives
 _MOST_CHOICES = 20_000  # combinations of ways to run the Einsums of a pipelined part that are tried one by one
 
 
@@ -162,7 +163,7 @@ class Exact:
                 sets = [sum(1 << at for at, chosen in zip(able, bits, strict=True) if chosen) for bits in product((1, 0), repeat=len(able))]
                 allowed[memory] = sets
             plan, names = lower(self.evaluator, name, unit, self.numbers, allowed)
-            if not self.aim.uses[0]:  # energy does not matter, so nothing is explored for its sake
+            if not self.aim.uses[0] and prod(plan.size_count.tolist()) > _MANY:  # then nothing is explored for the sake of energy in ties
                 plan = plan._replace(prices=np.zeros_like(plan.prices), energy=0.0)
             found.append((self._shared(plan, names), names))
         if not found:
@@ -681,10 +682,7 @@ class Part:
         root, home = exact.machine.root.name, exact.home
         assert home is not None
         tables = (evaluator.prices.read, evaluator.prices.write, evaluator.prices.update)
-        prices = {
-            name: [0.0 if not self.aim.uses[0] or (price := table[name]) is None else price.value for table in tables]
-            for name in (root, home)
-        }
+        prices = {name: [0.0 if (price := table[name]) is None else price.value for table in tables] for name in (root, home)}
         widths = evaluator.widths
 
         def move(memory: str, side: str, pieces: float, price: float) -> None:
