@@ -92,7 +92,10 @@ class _Search:
         exact, result = self._exact()
         best: Evaluation | None = None
         if result is not None:
-            best = self.evaluator.evaluate(result.mapping)
+            try:
+                best = self.evaluator.evaluate(result.mapping)
+            except IllegalMapping:  # the root is too small for what the space keeps there
+                result = None
         refusal: IllegalMapping | InputError | None = None
         listed = self._listed()
         if listed is not None and (best is None or key(objective, listed) < key(objective, best)):
@@ -183,5 +186,5 @@ class _Search:
             if objective.value(best) >= bound / _CLOSE:
                 if everywhere is not None and everywhere >= bound / _CLOSE:
                     return everywhere, "all mappings"
-                return bound, "dividing tiles"
+                return min(bound, objective.value(best)), "dividing tiles"
         return everywhere, "all mappings"

@@ -395,7 +395,6 @@ class _Place:
 
     depth: int
     bits: int
-    loose_bits: int
     cost: FloatArray
 
 
@@ -465,11 +464,6 @@ class Part:
             return True
         return (one.energy, one.ticks, one.traffic, one.held) <= (other.energy, other.ticks, other.traffic, other.held)
 
-    def _loose(self, tensor: str, words: int) -> int:
-        """Pieces more that so many words take while they are partial."""
-        widths = self.evaluator.widths
-        return words * (widths.partial[tensor] - widths.final[tensor])
-
     # --- several Einsums ------------------------------------------------------------------------------------------------------------
 
     def several(self, rivals: list[Cost]) -> Solved:
@@ -526,7 +520,7 @@ class Part:
         tiles = np.array(sizes, np.int64).reshape(len(sizes), len(ranks))
         internal = np.zeros(len(tiles))
         for tensor in self.stretch.internal:
-            bits = self._tile_bits(tensor, ranks, tiles) * self.evaluator.widths.final[tensor]
+            bits = self._tile_bits(tensor, ranks, tiles) * self._width(tensor)
             internal = internal + bits if schedule == "pipelined" else np.maximum(internal, bits)
         tiles, internal = tiles[internal <= self.room], internal[internal <= self.room]
         groups: dict[tuple[int, ...], list[int]] = {}
@@ -712,7 +706,7 @@ class Part:
 
     def _places(self, tensor: str, loops: tuple[str, ...], tile: dict[str, int]) -> list[_Place]:
         """Where a tensor may be kept: in the leaves, on top of the trunk, or directly below a loop that indexes it."""
-        found = [_Place(-1, 0, 0, np.zeros(1 + self.exact.times))]
+        found = [_Place(-1, 0, np.zeros(1 + self.exact.times))]
         if not self.exact.keepable(self.exact.home or "", tensor) or not self.exact.tensors.alike(tensor, self.stretch.names):
             return found
         ranks = self.ranks_of[tensor]
@@ -724,13 +718,14 @@ class Part:
             words = self._tile_words(tensor, above)
             visits = prod(self.extents[rank] // size for rank, size in above.items() if rank not in ranks)
             bits = words * self._width(tensor)
-            loose = self._loose(tensor, words) if tensor in self.stretch.exported else 0
             if bits <= self.room:
-                found.append(_Place(depth, bits, loose, self._moved(tensor, whole * visits)))
+                found.append(_Place(depth, bits, self._moved(tensor, whole * visits)))
         return found
 
     def _width(self, tensor: str) -> int:
-        return self.evaluator.widths.final[tensor]
+        """Pieces of a word that is kept above a fuse: of a result, in its partial type, which it has while it is made."""
+        widths = self.evaluator.widths
+        return widths.final[tensor] if tensor not in self.exact.tensors.makers else widths.partial[tensor]
 
     def _expand(self, schedule: str, loops: tuple[str, ...], tile: dict[str, int]) -> None:
         """Every choice of keeps above the fuse for one trunk."""
@@ -789,9 +784,6 @@ class Part:
         """The ways to run every Einsum under one trunk with its keeps, and their combinations."""
         above = {tensor for tensor, place in zip(self.placeable, places, strict=True) if place.depth >= 0}
         given_tensors = above | self.resident | set(self.stretch.internal)
-        loose = {tensor: place.loose_bits for tensor, place in zip(self.placeable, places, strict=True)}
-        for tensor in self.stretch.internal:
-            loose[tensor] = self._loose(tensor, self._tile_words(tensor, tile))
         every: list[list[_Way]] = []
         for at, ways in enumerate(self.ways):
             found = []
@@ -816,7 +808,7 @@ class Part:
                     continue
                 rows = front.rows.copy()
                 rows[:, : 1 + self.exact.times] += extra[at]
-                held = rows[:, 1 + self.exact.times] + rows[:, 2 + self.exact.times] * loose.get(names.tensors[-1], 0)
+                held = rows[:, 1 + self.exact.times]
                 found.append(_Way(search, names, number, front, rows, held))
             if not found:
                 return
@@ -853,7 +845,7 @@ class Part:
         for tensor in self.stretch.internal:
             users = [at for at, name in enumerate(self.stretch.names) if tensor in self.exact.tensors.touched[name]]
             spans[tensor] = (min(users), max(users))
-        bits = {tensor: self._tile_words(tensor, tile) * self.evaluator.widths.final[tensor] for tensor in spans}
+        bits = {tensor: self._tile_words(tensor, tile) * self._width(tensor) for tensor in spans}
         return [sum(bits[tensor] for tensor, (a, b) in spans.items() if a <= at <= b) for at in range(len(self.ways))]
 
     def _in_sequence(self, every: list[list[_Way]], tile: dict[str, int], bits: int, recipe: Recipe) -> None:
@@ -932,7 +924,7 @@ class Part:
                     held + float(way.held[row]),
                 )  # fmt: skip
 
-        internal = sum(self._tile_words(tensor, tile) * self.evaluator.widths.final[tensor] for tensor in self.stretch.internal)
+        internal = sum(self._tile_words(tensor, tile) * self._width(tensor) for tensor in self.stretch.internal)
         descend(0, [], np.zeros_like(least[0]), 0.0, 0.0, float(bits + internal))
 
     def _undominated(self, way: _Way) -> Iterator[int]:
