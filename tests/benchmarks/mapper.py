@@ -7,7 +7,7 @@ Every search runs in a process of its own. CPU seconds of a mapper go from probl
 run, with kernels compiled before; for AccelForge its mapper, without the specification. Start is the interpreter and all imports. The
 value is what the front-door Evaluator says of the mapping found. AccelForge's rows are `peer_cases.RECORDED`; with --recorded, those that
 `peer_accelforge.py` printed before, as a JSON list, or what --json wrote; with --peer, it runs. If they hold mappings, these are evaluated
-here too ("recount": what AccelForge's mapping costs by our count).
+here too ("recount": what AccelForge's mapping costs by our count). "gap" is how far below the value the bound is.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def solve(job: Record) -> Record:
     if found is None:
         return row | {"error": "no mapping found"}
     evaluation = search.evaluator.evaluate(found.mapping)
-    row |= {"energy_j": evaluation.energy_pj * 1e-12, "latency_s": evaluation.seconds, "gap": found.value / found.bound - 1}
+    row |= {"energy_j": evaluation.energy_pj * 1e-12, "latency_s": evaluation.seconds, "gap": 1 - found.bound / found.value}
     row |= {"covered": found.covered, "evaluated": found.evaluated, "mapping": nest(found.mapping)}
     row["peak_rss_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
     if problem is not None:
@@ -164,7 +164,7 @@ def notes(row: Record) -> Iterator[str]:
         if found.get("error"):
             yield f"{who}: {found['error']}"
     if ours.get("gap", 0) > TOLERANCE:
-        yield f"accelsim was stopped {ours['gap']:.1%} above its bound; its time is not compared"
+        yield f"accelsim was stopped, its bound is {ours['gap']:.1%} below its value; its time is not compared"
     recount = ours.get("recount") or {}
     if recount.get("illegal"):
         yield f"AccelForge's mapping is not legal here: {recount['illegal']}"
