@@ -17,9 +17,9 @@ def search_key(cascade: Cascade, architecture: Architecture, request: Request) -
     """The key under which the result of a search is kept.
 
     How long a search may last does not matter where it is proved optimal, and only such results are kept where it is limited; that it is
-    limited does, since it leaves tiles that do not divide out. A request with `keepable` of its own has no key.
+    limited does, since it leaves tiles that do not divide out.
     """
-    asked = (request.objective.name, request.seed, request.counting, request.schedules, request.tiles, request.gap)
+    asked = (request.objective.name, request.seed, request.counting, request.schedules, request.tiles, request.gap, request.constraints)
     return content_key("search", cascade, architecture, asked, request.time_limit is not None)
 
 

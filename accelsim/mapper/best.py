@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapper.climbing import Climbing
+from accelsim.mapper.constraints import Constraints
 from accelsim.mapper.exact import Exact, Limits, Result
 from accelsim.mapper.figures import Scale
 from accelsim.mapper.leaf_plan import Unsupported
@@ -45,7 +46,7 @@ class Request:
     """What is asked of a search.
 
     `schedules`: those allowed inside parts. `tiles`: `dividing`, or `any` (the default). `time_limit`: CPU seconds, None for a fixed amount
-    of work. `gap`: a relative distance from the lower bound that is good enough. `keepable`: which memory may keep which tensor.
+    of work. `gap`: a relative distance from the lower bound that is good enough. `constraints`: what is ruled out.
     """
 
     objective: Objective
@@ -55,7 +56,7 @@ class Request:
     tiles: str = "any"
     time_limit: float | None = None
     gap: float = 0.0
-    keepable: Callable[[str, str], bool] = lambda memory, tensor: True
+    constraints: Constraints = field(default_factory=Constraints)
 
 
 def search(
@@ -135,7 +136,7 @@ class _Search:
         else:
             limits = Limits(deadline=time.process_time() + request.time_limit, gap=request.gap)
         try:
-            exact = Exact(self.evaluator, aim, request.schedules, request.keepable, limits, self.tell)
+            exact = Exact(self.evaluator, aim, request.schedules, request.constraints, limits, self.tell)
         except Unsupported:
             return None, None
         try:
@@ -150,15 +151,14 @@ class _Search:
         work = self.cascade.work
         points = max(math.prod(self.cascade.extents[rank] for rank in einsum.ranks) for einsum in work)
         plain = all(einsum.condition is None for einsum in work) and not any(t.iterative is not None for t in self.cascade.tensors.values())
-        if self.request.tiles != "any" or points > _SMALL or len(work) > _FEW or not plain:
+        if self.request.constraints or self.request.tiles != "any" or points > _SMALL or len(work) > _FEW or not plain:
             return None
         from accelsim.mapper.listing import TooMany, smallest
 
         request = self.request
         try:
             found = smallest(
-                self.evaluator, request.objective.value, dividing=False, schedules=request.schedules, keepable=request.keepable,
-                most=_LISTED, over=lambda: False,
+                self.evaluator, request.objective.value, dividing=False, schedules=request.schedules, most=_LISTED, over=lambda: False,
             )  # fmt: skip
         except (TooMany, InputError):
             return None

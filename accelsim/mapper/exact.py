@@ -15,7 +15,9 @@ from math import prod
 
 import numpy as np
 
+from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Memory
+from accelsim.mapper.constraints import Constraints
 from accelsim.mapper.figures import NOTHING, SLACK, Aim, Cost, Scale
 from accelsim.mapper.leaf import Front, LeafSearch, OutOfTime
 from accelsim.mapper.leaf_plan import PORT_SIZE, FloatArray, IntArray, LeafPlan, Names, Unsupported, lower, resources
@@ -121,7 +123,7 @@ class Exact:
         evaluator: Evaluator,
         aim: Aim,
         schedules: tuple[str, ...] = ("sequential", "pipelined"),
-        keepable: Callable[[str, str], bool] = lambda memory, tensor: True,
+        constraints: Constraints | None = None,
         limits: Limits | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -134,7 +136,7 @@ class Exact:
         self.times = len(self.numbers)
         self.traffic, self.latency = self.numbers["", "traffic"], self.numbers["", "latency"]
         self.home = self._home()
-        self.keepable = keepable
+        self.constraints = constraints or Constraints()
         self._plans: dict[bytes, LeafSearch] = {}
         self.ways = {name: self._ways(name) for name in self.order}
         self.solved: dict[object, Solved] = {}
@@ -150,19 +152,13 @@ class Exact:
     def _ways(self, name: str) -> list[tuple[LeafSearch, Names]]:
         found = []
         for unit in self.machine.units:
+            if not self.constraints.may_run(name, unit):
+                continue
             try:
                 self.evaluator.program.cover(name, unit)
-            except Exception as error:
-                if type(error).__name__ != "IllegalMapping":
-                    raise
+            except IllegalMapping:
                 continue
-            tensors = [stream.tensor for stream in self.evaluator.program.facts[name].streams]
-            allowed = {}
-            for memory in self.machine.memories:
-                able = [at for at, tensor in enumerate(tensors) if self.keepable(memory, tensor)]
-                sets = [sum(1 << at for at, chosen in zip(able, bits, strict=True) if chosen) for bits in product((1, 0), repeat=len(able))]
-                allowed[memory] = sets
-            plan, names = lower(self.evaluator, name, unit, self.numbers, allowed)
+            plan, names = lower(self.evaluator, name, unit, self.numbers, self.constraints)
             if not self.aim.uses[0] and prod(plan.size_count.tolist()) > _MANY:  # then nothing is explored for the sake of energy in ties
                 plan = plan._replace(prices=np.zeros_like(plan.prices), energy=0.0)
             found.append((self._shared(plan, names), names))
@@ -222,10 +218,12 @@ class Exact:
         self, to: dict[frozenset[str], list[_Label]], first: int, end: int, stays: frozenset[str], labels: list[_Label], bounds: bool
     ) -> None:
         stretch = self.tensors.stretch(first, end)
+        if not self.constraints.may_be_part(stretch.names):
+            return
         leaving = [tensor for tensor in stretch.exported if tensor in self.tensors.passing] if self.home is not None else []
         for kept in product((False, True), repeat=len(leaving)):
             new = frozenset(tensor for tensor, here in zip(leaving, kept, strict=True) if here)
-            if new and not all(self.keepable(self.home or "", tensor) for tensor in new):
+            if not all(self.may_stay(tensor, stretch.names) for tensor in new | (stays & set(stretch.external))):
                 continue
             resident = stays | new
             held = sum(self._bits(tensor) for tensor in resident)
@@ -240,6 +238,10 @@ class Exact:
             for cost, option in costs:
                 for label in labels:
                     self._add(front, _Label(cost.after(label.cost), label, first, end, option, resident))
+
+    def may_stay(self, tensor: str, names: tuple[str, ...]) -> bool:
+        """Whether memory 1 may hold a tensor for all of these Einsums that touch it."""
+        return all(self.constraints.may_keep(self.home or "", tensor, name) for name in names if tensor in self.tensors.touched[name])
 
     def _add(self, front: list[_Label], label: _Label) -> None:
         if any(self.aim.beats(known.cost, label.cost) for known in front):
@@ -707,7 +709,7 @@ class Part:
     def _places(self, tensor: str, loops: tuple[str, ...], tile: dict[str, int]) -> list[_Place]:
         """Where a tensor may be kept: in the leaves, on top of the trunk, or directly below a loop that indexes it."""
         found = [_Place(-1, 0, np.zeros(1 + self.exact.times))]
-        if not self.exact.keepable(self.exact.home or "", tensor) or not self.exact.tensors.alike(tensor, self.stretch.names):
+        if not self.exact.may_stay(tensor, self.stretch.names) or not self.exact.tensors.alike(tensor, self.stretch.names):
             return found
         ranks = self.ranks_of[tensor]
         whole = self.exact.tensors.words(tensor)

@@ -70,8 +70,8 @@ def front(
 ) -> Front:
     """The exact front over the map space (docs/mapspace.md) with dividing tiles; what was found so far where time or work is up.
 
-    `figures`: keys of UNITS. Of the request, counting, schedules, time limit and `keepable` matter. `capacity` is what the one memory below
-    the root holds at its fullest moment. Raises InputError where the exact search has no form for the cascade or the machine, or where
+    `figures`: keys of UNITS. Of the request, counting, schedules, time limit and `constraints` matter. `capacity` is what the one memory
+    below the root holds at its fullest moment. Raises InputError where the exact search has no form for the problem, or where
     `capacity` has no such memory, and IllegalMapping where nothing is legal or was found in time.
     """
     started = time.monotonic()
@@ -80,7 +80,7 @@ def front(
     limited = request.time_limit is not None
     limits = Limits(deadline=time.process_time() + (request.time_limit or 0.0)) if limited else Limits(work=_WORK)
     try:
-        exact = Exact(evaluator, aim, request.schedules, request.keepable, limits, progress)
+        exact = Exact(evaluator, aim, request.schedules, request.constraints, limits, progress)
     except Unsupported as reason:
         what = f"the exact search has no form for {cascade.name} on {architecture.name}: {reason}"
         raise InputError(what, "a front needs one; ask for one objective instead") from None

@@ -17,10 +17,12 @@ import numpy as np
 
 from accelsim.kernel_cache import njit
 from accelsim.mapper.leaf_plan import (
-    AXIS_LATENCY,
-    AXIS_MULTICAST,
-    AXIS_REDUCES,
-    AXIS_STEP,
+    ALONE,
+    COMPLETE,
+    GAIN_COPIES,
+    GAIN_LATENCY,
+    GAIN_REDUCED,
+    GAIN_SHARED,
     OPTION_CHARGED,
     OPTION_EVERY_VISIT,
     OPTION_ONE,
@@ -42,13 +44,12 @@ from accelsim.mapper.leaf_plan import (
 
 SLACK = 1 + 1e-12
 MANY_TILES = 512
-MOST_AXES = 6
 NO_ROOM, NO_CANDIDATES, NO_TIME = -1, -2, -3
 # as numbers of NumPy, since Numba compiles a function again for every literal that it is called with
 NONE, ALL = np.int64(0), np.int64(-1)  # sets of tensors
 NO, YES, NOBODY = np.int64(0), np.int64(1), np.int64(-1)
+NOWHERE = np.float64(0)  # a number of copies
 ROOT, OUTERMOST = np.int64(0), np.int64(1)  # a memory; a level
-ALONE, COMPLETE = 1, 2  # of the result: no axis over a reduced rank since its keep; no partial sum since its keep
 
 
 @njit(error_model="numpy")
@@ -128,37 +129,17 @@ def insert(
 
 
 @njit(error_model="numpy")
-def spread(plan: LeafPlan, step: Int, choice: Int, tile: IntArray, inner: IntArray, chosen: IntArray) -> bool:
-    """Decode one way to spread a tile over the axes before a level: the tile inside, and for every axis a row of `spread_trips` (or -1)."""
+def spread(plan: LeafPlan, way: Int, tile: IntArray, inner: IntArray) -> bool:
+    """The tile inside the axes when a tile is spread in some way; False if that does not divide it."""
     for rank in range(tile.shape[0]):
-        inner[rank] = tile[rank]
-    rest: Int = choice
-    for axis in range(plan.axes.shape[0]):
-        chosen[axis] = -1
-        if plan.axes[axis, AXIS_STEP] != step:
-            continue
-        options = plan.spread_count[axis] + 1
-        option = rest % options
-        rest //= options
-        if option == options - 1:
-            continue
-        chosen[axis] = option
-        for rank in range(tile.shape[0]):
-            times = plan.spread_trips[axis, option, rank]
-            if inner[rank] % times:
-                return False
-            inner[rank] //= times
+        times = plan.ways[way, rank]
+        if times == 1:
+            inner[rank] = tile[rank]
+        elif tile[rank] % times:
+            return False
+        else:
+            inner[rank] = tile[rank] // times
     return True
-
-
-@njit(error_model="numpy")
-def spreads(plan: LeafPlan, step: Int) -> Int:
-    """How many ways to spread there are to decode before a level."""
-    total: Int = 1
-    for axis in range(plan.axes.shape[0]):
-        if plan.axes[axis, AXIS_STEP] == step:
-            total *= plan.spread_count[axis] + 1
-    return total
 
 
 @njit(error_model="numpy")
@@ -181,56 +162,30 @@ def tile_of(plan: LeafPlan, number: Int, tile: IntArray) -> None:
 
 
 @njit(error_model="numpy")
-def apply_axes(plan: LeafPlan, step: Int, chosen: IntArray, value: FloatArray, flags: Int) -> Int:
+def apply_axes(plan: LeafPlan, way: Int, value: FloatArray, flags: Int) -> Int:
     """Take a label from inside the axes before a level to the outside. Returns its flags."""
     time, streams = plan.times, plan.indexed.shape[0]
-    for axis in range(plan.axes.shape[0]):
-        if plan.axes[axis, AXIS_STEP] != step or chosen[axis] < 0:
+    copies, reduced = plan.gains[way, GAIN_COPIES], plan.gains[way, GAIN_REDUCED]
+    if copies == 1.0:
+        return flags
+    value[1 + plan.latency_at] += plan.gains[way, GAIN_LATENCY]
+    value[time + 1] *= reduced
+    fewer, alike = 1.0 / copies, reduced / copies
+    for at in range(time):
+        if at == plan.traffic_at or at == plan.latency_at:
             continue
-        waited = False
-        for rank in range(plan.extents.shape[0]):
-            times = plan.spread_trips[axis, chosen[axis], rank]
-            if times == 1:
-                continue
-            reduced = not plan.indexed[streams - 1, rank]
-            if reduced and not waited:
-                value[1 + plan.latency_at] += plan.axes[axis, AXIS_LATENCY]
-                waited = True
-            for at in range(time):
-                if at == plan.traffic_at or at == plan.latency_at:
-                    continue
-                value[1 + at] /= times
-                if not reduced:
-                    value[time + 2 + at] /= times
-                for stream in range(streams):
-                    value[2 * time + 2 + stream * (time + 2) + 1 + at] /= times
-            if reduced:
-                value[time + 1] *= times
-                flags &= ~ALONE
-                if not plan.axes[axis, AXIS_REDUCES]:
-                    flags &= ~COMPLETE
-            for stream in range(streams):
-                if plan.indexed[stream, rank]:
-                    continue
-                shares = plan.axes[axis, AXIS_REDUCES] if stream == streams - 1 else plan.axes[axis, AXIS_MULTICAST]
-                if shares:
-                    value[2 * time + 2 + stream * (time + 2) + time + 1] /= times
-    return flags
+        value[1 + at] *= fewer
+        value[time + 2 + at] *= alike
+        for stream in range(streams):
+            value[2 * time + 2 + stream * (time + 2) + 1 + at] *= fewer
+    for stream in range(streams):
+        value[2 * time + 2 + stream * (time + 2) + time + 1] /= plan.gains[way, GAIN_SHARED + stream]
+    left: Int = flags & plan.way_flags[way]
+    return left
 
 
 @njit(error_model="numpy")
-def copies_of(plan: LeafPlan, step: Int, chosen: IntArray) -> Int:
-    """Copies of a level's memory for each of the memory outside, as a tile is spread."""
-    places: Int = YES
-    for axis in range(plan.axes.shape[0]):
-        if plan.axes[axis, AXIS_STEP] == step and chosen[axis] >= 0:
-            for rank in range(plan.extents.shape[0]):
-                places *= plan.spread_trips[axis, chosen[axis], rank]
-    return places
-
-
-@njit(error_model="numpy")
-def pay(plan: LeafPlan, memory: Int, stream: Int, child: Int, flags: Int, is_open: Int, places: Int, value: FloatArray) -> None:
+def pay(plan: LeafPlan, memory: Int, stream: Int, child: Int, flags: Int, is_open: Int, places: float, value: FloatArray) -> None:
     """Charge a memory for the words that the keeper (or unit) inside it asks for.
 
     places: copies of the child for each of the memory (0: not known, and no time is taken off the child's port).
@@ -271,7 +226,7 @@ def pay(plan: LeafPlan, memory: Int, stream: Int, child: Int, flags: Int, is_ope
             if flags & ALONE and plan.options[OPTION_CHARGED]:
                 value[time + 1] += distinct * (wide - narrow) * plan.prices[child, 0]
                 port = plan.ports[child, PORT_READ]
-                if port >= 0 and places:
+                if port >= 0 and places > 0:
                     value[time + 2 + port] += distinct * (wide - narrow) * plan.rates[child, 0] / places
     value[own + time + 1] = 0.0
 
@@ -375,7 +330,7 @@ def turn(plan: LeafPlan, turning: Int, shared: FloatArray, open_set: Int, flags:
 
 
 @njit(error_model="numpy")
-def serve(plan: LeafPlan, memory: Int, served: Int, open_set: Int, flags: Int, child: Int, places: Int, value: FloatArray) -> Int:
+def serve(plan: LeafPlan, memory: Int, served: Int, open_set: Int, flags: Int, child: Int, places: float, value: FloatArray) -> Int:
     """Let a memory serve some tensors. Returns the keeper of the result, which is nobody's concern once it is served."""
     last = plan.indexed.shape[0] - 1
     for stream in range(last + 1):
@@ -388,11 +343,11 @@ def serve(plan: LeafPlan, memory: Int, served: Int, open_set: Int, flags: Int, c
 def unit_labels(plan: LeafPlan, tile: IntArray, labels: Labels, level: Int, served: Int) -> Int:
     """Ways to compute a tile on the unit: spread over the axes before it. Leaves them in the level's scratch; returns how many."""
     time, streams, ranks = plan.times, plan.indexed.shape[0], plan.extents.shape[0]
-    inner, chosen = np.zeros(ranks, np.int64), np.zeros(MOST_AXES, np.int64)
+    inner = np.zeros(ranks, np.int64)
     value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
     count: Int = NONE
-    for choice in range(spreads(plan, level)):
-        if not spread(plan, level, choice, tile, inner, chosen):
+    for way in range(plan.way_first[level], plan.way_first[level + 1]):
+        if not spread(plan, way, tile, inner):
             continue
         for part in range(value.shape[0]):
             value[part] = 0.0
@@ -408,10 +363,10 @@ def unit_labels(plan: LeafPlan, tile: IntArray, labels: Labels, level: Int, serv
                 flags &= ~COMPLETE
         for stream in range(streams):
             value[2 * time + 2 + stream * (time + 2) + time + 1] = plan.points
-        flags = apply_axes(plan, level, chosen, value, flags)
-        serve(plan, level - 1, served, NONE, flags, NOBODY, NONE, value)
+        flags = apply_axes(plan, way, value, flags)
+        serve(plan, level - 1, served, NONE, flags, NOBODY, NOWHERE, value)
         pointer[PTR_INNER], pointer[PTR_TILE], pointer[PTR_KEPT], pointer[PTR_ORDER] = -1, -1, 0, 0
-        pointer[PTR_CHOICE] = choice
+        pointer[PTR_CHOICE] = way
         count = insert(
             labels.scratch[level],
             labels.scratch_keys[level],
@@ -499,7 +454,7 @@ def settle(plan: LeafPlan, labels: Labels, level: Int, inner: Int, tile: IntArra
 
 @njit(error_model="numpy")
 def conclude(
-    plan: LeafPlan, given: Int, above: FloatArray, held: Int, open_set: Int, flags: Int, child: Int, places: Int, value: FloatArray
+    plan: LeafPlan, given: Int, above: FloatArray, held: Int, open_set: Int, flags: Int, child: Int, places: float, value: FloatArray
 ) -> None:
     """Make a label of level 1 final: what is open is shared with idle loops further out, and the root serves what is pending."""
     time, streams = plan.times, plan.indexed.shape[0]
@@ -606,7 +561,7 @@ def only_largest(plan: LeafPlan, level: Int) -> Int:
 @njit(error_model="numpy")
 def surround(
     plan: LeafPlan, labels: Labels, level: Int, tile: IntArray, kept: Int, given: Int, more: Int, turning: Int, shared: FloatArray,
-    chosen: IntArray, above: FloatArray, single: Int, value: FloatArray, pointer: IntArray, served: Int, tiles: Int,
+    way: Int, above: FloatArray, single: Int, value: FloatArray, pointer: IntArray, served: Int, tiles: Int,
     count: Int,
 ) -> Int:  # fmt: skip
     """Add to a level's scratch what the labels inside a tile become with its memory's keeps, loops in time and axes around them.
@@ -629,14 +584,14 @@ def surround(
                 if (kept >> stream) & 1:
                     held += tile_bits(plan, stream, tile, partial if stream == last else NO)
         open_set, flags = turn(plan, turning, shared, open_set, flags, value)
-        flags = apply_axes(plan, level, chosen, value, flags)
+        flags = apply_axes(plan, way, value, flags)
         if level > 1:
             child = serve(
-                plan, level - 1, served, open_set, flags, child, copies_of(plan, level, chosen) if child == level else NONE, value
+                plan, level - 1, served, open_set, flags, child, plan.gains[way, GAIN_COPIES] if child == level else NOWHERE, value
             )
         key = key_of(plan, flags, open_set, child, served)
         if level == 1:
-            conclude(plan, given, above, held, open_set, flags, child, copies_of(plan, level, chosen) if child == level else NONE, value)
+            conclude(plan, given, above, held, open_set, flags, child, plan.gains[way, GAIN_COPIES] if child == level else NOWHERE, value)
             if single:
                 only_busiest(plan, value)
             if (given >> last) & 1 and partial:
@@ -660,7 +615,7 @@ def only_busiest(plan: LeafPlan, value: FloatArray) -> None:
 
 @njit(error_model="numpy")
 def promise(
-    plan: LeafPlan, level: Int, tile: IntArray, kept: Int, given: Int, served: Int, turning: Int, shared: FloatArray, chosen: IntArray,
+    plan: LeafPlan, level: Int, tile: IntArray, kept: Int, given: Int, served: Int, turning: Int, shared: FloatArray, way: Int,
     floor: FloatArray, value: FloatArray,
 ) -> None:  # fmt: skip
     """The least that a label can become whose memory keeps these tensors at a tile, whatever stands inside it and further out.
@@ -684,38 +639,64 @@ def promise(
             for part in range(time + 2):
                 value[own + part] /= share
             close(plan, stream, value)
-    apply_axes(plan, level, chosen, value, NONE)
+    apply_axes(plan, way, value, NONE)
     if level > 1:
-        serve(plan, level - 1, served, NONE, ALONE, level if (kept >> last) & 1 else NOBODY, copies_of(plan, level, chosen), value)
+        ask_once(plan, value)
+        serve(plan, level - 1, served, NONE, ALONE, level if (kept >> last) & 1 else NOBODY, plan.gains[way, GAIN_COPIES], value)
         return
     for stream in range(streams):
         if not (given >> stream) & 1:
             if not (kept >> stream) & 1:
                 own = 2 * time + 2 + stream * (time + 2)
                 value[own + time + 1] = max(value[own + time + 1], plan.words[stream])
-            pay(plan, ROOT, stream, OUTERMOST if (kept >> last) & 1 else NOBODY, ALONE, NO, copies_of(plan, level, chosen), value)
+            pay(plan, ROOT, stream, OUTERMOST if (kept >> last) & 1 else NOBODY, ALONE, NO, plan.gains[way, GAIN_COPIES], value)
     for part in range(time + 1):
         value[part] -= value[time + 1 + part]
         value[time + 1 + part] = 0.0
 
 
 @njit(error_model="numpy")
+def ask_once(plan: LeafPlan, value: FloatArray) -> None:
+    """Every word of a tensor is asked for once at least."""
+    for stream in range(plan.indexed.shape[0]):
+        pending = 2 * plan.times + 2 + stream * (plan.times + 2) + plan.times + 1
+        value[pending] = max(value[pending], plan.words[stream])
+
+
+@njit(error_model="numpy")
+def hopeless_way(
+    plan: LeafPlan, labels: Labels, level: Int, count: Int, way: Int, served: Int, floors: FloatArray, value: FloatArray
+) -> bool:
+    """Is every label with a way to spread worse than one that is known, whatever its memory keeps?"""
+    last = plan.indexed.shape[0] - 1
+    copy(value, floors[floors.shape[0] - 1])
+    apply_axes(plan, way, value, NONE)
+    ask_once(plan, value)
+    for stream in range(last + 1):
+        if (served >> stream) & 1:
+            value[2 * plan.times + 2 + stream * (plan.times + 2) + plan.times + 1] = 0.0
+    result = YES << last
+    return hopeless_inside(plan, labels, level, count, value, NONE, served) and (
+        bool(served & result) or hopeless_inside(plan, labels, level, count, value, result, served)
+    )
+
+
+@njit(error_model="numpy")
 def enlist(
     plan: LeafPlan, level: Int, number: Int, given: Int, allowed: Int, served: Int, roomy: Int, single: Int, floors: FloatArray,
-    order_of: IntArray, bounds: FloatArray, ranking: IntArray,
+    way_from: Int, way_to: Int, order_of: IntArray, bounds: FloatArray, ranking: IntArray,
 ) -> Int:  # fmt: skip
     """List what may stand below a tile at a level (spread, keeps, tile inside, order), with bounds, best first. -2 if there is no room."""
     time, streams, ranks = plan.times, plan.indexed.shape[0], plan.extents.shape[0]
     outer, tile = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
     inside, at = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
-    chosen = np.zeros(MOST_AXES, np.int64)
     shared, known = np.zeros(streams), np.zeros((plan.orders.shape[0], streams))
     value = np.zeros(floors.shape[1])
     tile_of(plan, number, outer)
     least = only_largest(plan, level) if roomy else NO
     count: Int = NONE
-    for choice in range(spreads(plan, level)):
-        if not spread(plan, level, choice, outer, inside, chosen):
+    for way in range(way_from, way_to):
+        if not spread(plan, way, outer, inside):
             continue
         for row in range(plan.subset_count[level]):
             kept = plan.subsets[level, row]
@@ -736,7 +717,7 @@ def enlist(
                     orders += 1
                     if count == order_of.shape[0]:
                         return NO_CANDIDATES
-                    promise(plan, level, tile, kept, given, served, turning, shared, chosen, floors[kept | given], value)
+                    promise(plan, level, tile, kept, given, served, turning, shared, way, floors[kept | given], value)
                     if single:
                         only_busiest(plan, value)
                     if level == 1:
@@ -745,7 +726,7 @@ def enlist(
                             if (kept >> stream) & 1:
                                 value[2 * time + 2] += tile_bits(plan, stream, tile, NO)
                     copy(bounds[count], value)
-                    order_of[count, 0], order_of[count, 1] = choice, kept
+                    order_of[count, 0], order_of[count, 1] = way, kept
                     order_of[count, 2], order_of[count, 3] = index_of(plan, tile), order
                     count += 1
                     if not several:  # the loops are over the one tensor's own ranks: no order shares anything
@@ -826,9 +807,11 @@ def complete(
     Depth first, without recursion (Numba does not cache it): every level has a list of candidates, best first, and waits while the
     labels of a tile inside are worked out. What a bound shows to be worse than a label that is known is left out; at level 1 in what
     `uses` (energy, times, traffic, bits) names. Above level 1, a number is that of a tile plus `tiles` times the set of tensors that the
-    memory outside keeps and pays for, the root apart. floors: float64[levels, sets, label], of every level for the whole tile.
+    memory outside keeps and pays for, the root apart. floors: float64[levels, sets + 1, label], of every level for the whole tile, and
+    in the last row whatever the set.
     order_of int64[levels, n, 4], bounds float64[levels, n, label], ranking int64[levels, n]: room for the lists. -1: no room for
     labels, -2: none for candidates, -3: more than `patience` candidates were listed (what was worked out stays known).
+    Above level 1 candidates are listed for one way to spread after the other, and not for those that are hopeless.
     """
     streams, ranks, units = plan.indexed.shape[0], plan.extents.shape[0], plan.ports.shape[0]
     tiles: Int = NO + 1
@@ -836,11 +819,12 @@ def complete(
         tiles *= plan.size_count[rank]
     if start > 1 and labels.first[start, number] >= 0:
         return int(labels.counts[start, number])
-    numbers, size, at, count = (
-        np.zeros(units + 2, np.int64), np.full(units + 2, -1, np.int64), np.zeros(units + 2, np.int64), np.zeros(units + 2, np.int64)
+    numbers, size, at, count, ways = (
+        np.zeros(units + 2, np.int64), np.full(units + 2, -1, np.int64), np.zeros(units + 2, np.int64), np.zeros(units + 2, np.int64),
+        np.zeros(units + 2, np.int64),
     )  # fmt: skip
     outer, tile, inside = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
-    chosen, shared = np.zeros(MOST_AXES, np.int64), np.zeros(streams)
+    shared = np.zeros(streams)
     value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
     level = start
     numbers[level] = number
@@ -851,7 +835,7 @@ def complete(
             found = unit_labels(plan, outer, labels, level, served)
             if level == 1:
                 for row in range(found):
-                    conclude(plan, NONE, above, NONE, NONE, labels.scratch_keys[1, row] % 4, NOBODY, NONE, labels.scratch[1, row])
+                    conclude(plan, NONE, above, NONE, NONE, labels.scratch_keys[1, row] % 4, NOBODY, NOWHERE, labels.scratch[1, row])
                 return found
             if not store(labels, level, numbers[level], found):
                 return NO_ROOM
@@ -860,21 +844,28 @@ def complete(
             level -= 1
             continue
         if size[level] < 0:
+            ways[level], size[level], at[level], count[level] = plan.way_first[level], 0, 0, 0
+        while at[level] == size[level] and ways[level] < plan.way_first[level + 1]:
             here = given if level == 1 else NONE
-            size[level] = enlist(
-                plan, level, numbers[level], here, allowed if level == 1 else ALL, served, roomy if level == 1 else YES,
-                single if level == 1 else NO, floors[level + 1], order_of[level], bounds[level], ranking[level],
-            )  # fmt: skip
-            at[level], count[level] = 0, 0
-            if size[level] < 0:
-                return NO_CANDIDATES
-            patience -= size[level]
-            if patience < 0 and level < units - 1:
-                return NO_TIME
+            upto = plan.way_first[level + 1] if level == 1 else ways[level] + 1
+            if level == 1 or count[level] == 0 or not hopeless_way(
+                plan, labels, level, count[level], ways[level], served, floors[level + 1], value
+            ):  # fmt: skip
+                at[level] = 0
+                size[level] = enlist(
+                    plan, level, numbers[level], here, allowed if level == 1 else ALL, served, roomy if level == 1 else YES,
+                    single if level == 1 else NO, floors[level + 1], ways[level], upto, order_of[level], bounds[level], ranking[level],
+                )  # fmt: skip
+                if size[level] < 0:
+                    return NO_CANDIDATES
+                patience -= size[level]
+                if patience < 0 and level < units - 1:
+                    return NO_TIME
+            ways[level] = upto
         waits = False
         while at[level] < size[level]:
             row = ranking[level, at[level]]
-            choice, kept, inner_number, order = (
+            way, kept, inner_number, order = (
                 order_of[level, row, 0], order_of[level, row, 1], order_of[level, row, 2], order_of[level, row, 3]
             )  # fmt: skip
             if level == 1:
@@ -890,13 +881,13 @@ def complete(
                 waits = True
                 break
             tile_of(plan, numbers[level], outer)
-            spread(plan, level, choice, outer, inside, chosen)
+            spread(plan, way, outer, inside)
             tile_of(plan, inner_number, tile)
             more = growable(plan, level, kept, inside, tile) if kept and (roomy or level > 1) else NONE
             turning = block(plan, inside, tile, order, shared)
-            pointer[PTR_TILE], pointer[PTR_KEPT], pointer[PTR_ORDER], pointer[PTR_CHOICE] = inner_number, kept, order, choice
+            pointer[PTR_TILE], pointer[PTR_KEPT], pointer[PTR_ORDER], pointer[PTR_CHOICE] = inner_number, kept, order, way
             count[level] = surround(
-                plan, labels, level, tile, kept, given if level == 1 else NONE, more, turning, shared, chosen, above, single, value,
+                plan, labels, level, tile, kept, given if level == 1 else NONE, more, turning, shared, way, above, single, value,
                 pointer, served, tiles, count[level],
             )  # fmt: skip
             if count[level] < 0:
@@ -904,6 +895,8 @@ def complete(
             at[level] += 1
         if waits:
             level += 1
+            continue
+        if ways[level] < plan.way_first[level + 1]:
             continue
         if level == 1:
             return int(count[1])

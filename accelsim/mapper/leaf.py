@@ -146,7 +146,7 @@ class LeafSearch:
             for stream in range(streams):
                 value = np.zeros(self.labels.values.shape[2])
                 value[2 * times + 2 + stream * (times + 2) + times + 1] = 1.0
-                kernels.pay(plan, 0, stream, -1, 0, 0, 0, value)
+                kernels.pay(plan, 0, stream, -1, 0, 0, 0.0, value)
                 slopes[stream], intercepts[stream] = value[: 1 + times], value[times + 1 : 2 * times + 2]
             self._roots = slopes, intercepts
         return self._roots
@@ -174,7 +174,7 @@ class LeafSearch:
         plan = self.plan
         streams, units = plan.indexed.shape[0], plan.ports.shape[0]
         everything = (1 << streams) - 1
-        self._floors = np.zeros((units + 2, 1 << streams, self.labels.values.shape[2]))
+        self._floors = np.zeros((units + 2, (1 << streams) + 1, self.labels.values.shape[2]))
         for level in range(units, 1, -1):
             number = self.whole + everything * self.tiles
             self._complete(plan, level, number, 0, -1, np.ones(streams), True, False, EVERYTHING)
@@ -186,6 +186,10 @@ class LeafSearch:
                     kernels.note_floor(plan, self.labels, level, number, self._floors[level, served])
                 else:
                     self._floors[level, served] = self._derived(level, served, self._floors[level, everything])
+            credits = slice(plan.times + 1, 2 * plan.times + 2)
+            self._floors[level, -1] = self._floors[level, :-1].min(axis=0)
+            legal = np.isfinite(self._floors[level, :-1, 0])
+            self._floors[level, -1, credits] = self._floors[level, :-1][legal][:, credits].max(axis=0, initial=0.0)
 
     def _derived(self, level: int, served: int, full: FloatArray) -> FloatArray:
         """A bound where the memory outside serves only some tensors and a memory further out, no cheaper, the others.
@@ -211,7 +215,7 @@ class LeafSearch:
             )
             for outer in range(memory)
         )
-        alone = last not in missing or not np.any(plan.axes[:, 0] <= memory)
+        alone = last not in missing or not np.any(plan.axis_step <= memory)
         for resource in set(plan.ports[memory, :2].tolist()) - {-1}:
             found[1 + resource] = 0.0
         if last in missing:
@@ -234,16 +238,18 @@ class LeafSearch:
         uses: tuple[bool, bool, bool, bool],
     ) -> int:  # fmt: skip
         assert self._floors is not None
+        patience = _PATIENCE
         while True:
             count = kernels.complete(
                 plan, self.labels, level, number, given, allowed, above, int(roomy), int(single), np.array(uses, np.int64), self._floors,
-                self._candidates, self._bounds, self._ranking, _PATIENCE,
+                self._candidates, self._bounds, self._ranking, patience,
             )  # fmt: skip
             if count >= 0:
                 return int(count)
             if count == kernels.NO_TIME:
                 if self.over():
                     raise OutOfTime
+                patience *= 2
                 continue
             if count == kernels.NO_CANDIDATES:
                 self._most["candidates"] *= 4
@@ -275,7 +281,7 @@ class LeafSearch:
         outer = self._tile(number)
         level, levels = 1, self.plan.ports.shape[0]
         while True:
-            inner = self._spread(level, int(pointer[PTR_CHOICE]), outer, nodes, names)
+            inner = self._spread(int(pointer[PTR_CHOICE]), outer, nodes, names)
             if level == levels:
                 return tuple(nodes)
             tile = self._tile(int(pointer[PTR_TILE]))
@@ -288,18 +294,13 @@ class LeafSearch:
         plan = self.plan
         return [int(plan.sizes[rank, number // int(plan.strides[rank]) % int(plan.size_count[rank])]) for rank in range(len(plan.extents))]
 
-    def _spread(self, level: int, choice: int, tile: list[int], nodes: list[Loop], names: Names) -> list[int]:
+    def _spread(self, choice: int, tile: list[int], nodes: list[Loop], names: Names) -> list[int]:
         plan, inner = self.plan, list(tile)
-        for axis in range(plan.axes.shape[0]):
-            if plan.axes[axis, 0] != level:
-                continue
-            options = int(plan.spread_count[axis]) + 1
-            choice, chosen = divmod(choice, options)
-            if chosen < options - 1:
-                for rank, times in enumerate(plan.spread_trips[axis, chosen].tolist()):
-                    if times > 1:
-                        inner[rank] //= times
-                        nodes.append(Spatial(names.axes[axis], names.ranks[rank], inner[rank]))
+        for axis in range(len(plan.axis_step)):
+            for rank, times in enumerate(plan.way_axes[choice, axis].tolist()):
+                if times > 1:
+                    inner[rank] //= times
+                    nodes.append(Spatial(names.axes[axis], names.ranks[rank], inner[rank]))
         return inner
 
     def _block(self, level: int, outer: list[int], inner: list[int], order: int, kept: int, nodes: list[Loop], names: Names) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.hardware.architecture import Array, Axis, Memory
+from accelsim.mapper.constraints import Constraints
 from accelsim.mapper.tiles import divisors
 from accelsim.model.evaluation import Evaluator
 
@@ -18,7 +19,8 @@ IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 Int = int | np.int64  # an integer of a kernel
 
-AXIS_STEP, AXIS_SIZE, AXIS_MULTICAST, AXIS_REDUCES, AXIS_LATENCY = range(5)
+ALONE, COMPLETE = 1, 2  # of a result: no axis over a reduced rank since its keep; no partial sum since its keep
+GAIN_COPIES, GAIN_REDUCED, GAIN_LATENCY, GAIN_SHARED = range(4)
 PORT_READ, PORT_WRITE, PORT_SIZE, PORT_MANY = range(4)
 OPTION_ONE, OPTION_CHARGED, OPTION_EVERY_VISIT = range(3)
 PTR_INNER, PTR_TILE, PTR_KEPT, PTR_ORDER, PTR_CHOICE = range(5)
@@ -29,12 +31,14 @@ class LeafPlan(NamedTuple):
 
     sizes: int64[ranks, most], tile sizes of each rank (`size_count` of them, rising); a tile has the number sum of place x `strides`.
     indexed: int64[tensors, ranks], the result last; words: their sizes; widths: int64[tensors, 2], partial and final (pieces of a bit).
-    axes: int64[axes, 5]; the step of an axis is the level that it leads to. spread_trips: int64[axes, ways, ranks], copies along each
-    rank in every way to spread (`spread_count` of them, besides not to). ports: int64[memories, 4], resources of the two ports
-    (-1: unlimited), size (-1), several copies; rates in ticks and prices in picojoules per piece. subsets: what each memory may keep,
-    as sets of tensors. orders: int64[orders, tensors]. Resource 0 is the unit; `traffic_at` counts pieces moved at the root,
-    `latency_at` ticks from a visit's last issue to its result, `depth` those of the unit. energy: of all operations; issue: ticks;
-    points: of the Einsum.
+    ways: int64[ways, ranks], copies along each rank in every way to spread a tile over the axes before a level, most copies first;
+    those before level k have the numbers `way_first[k]` to `way_first[k + 1] - 1`. gains: float64[ways, 3 + tensors], all copies, copies
+    along ranks that the result lacks, ticks of latency, and how many copies share one word of each tensor. way_flags: which of ALONE and
+    COMPLETE a result keeps. way_axes: int64[ways, axes, ranks], what each axis does. axis_step: the level that each axis leads to.
+    ports: int64[memories, 4], resources of the two ports (-1: unlimited), size (-1), several copies; rates in ticks and prices in
+    picojoules per piece. subsets: what each memory may keep, as sets of tensors. orders: int64[orders, tensors]. Resource 0 is the
+    unit; `traffic_at` counts pieces moved at the root, `latency_at` ticks from a visit's last issue to its result, `depth` those of the
+    unit. energy: of all operations; issue: ticks; points: of the Einsum.
     """
 
     extents: IntArray
@@ -44,9 +48,12 @@ class LeafPlan(NamedTuple):
     indexed: IntArray
     words: IntArray
     widths: IntArray
-    axes: IntArray
-    spread_count: IntArray
-    spread_trips: IntArray
+    ways: IntArray
+    way_first: IntArray
+    way_flags: IntArray
+    gains: FloatArray
+    way_axes: IntArray
+    axis_step: IntArray
     ports: IntArray
     rates: FloatArray
     prices: FloatArray
@@ -138,13 +145,9 @@ def resources(evaluator: Evaluator) -> dict[tuple[str, str], int]:
 
 
 def lower(
-    evaluator: Evaluator, einsum: str, unit: str, numbers: dict[tuple[str, str], int], allowed: dict[str, list[int]]
+    evaluator: Evaluator, einsum: str, unit: str, numbers: dict[tuple[str, str], int], constraints: Constraints
 ) -> tuple[LeafPlan, Names]:
-    """The plan of one Einsum on one unit.
-
-    numbers: of `resources`. allowed: for each memory,
-    the sets of tensors that it may keep. Raises Unsupported.
-    """
+    """The plan of one Einsum on one unit. numbers: of `resources`. Raises Unsupported."""
     facts = evaluator.program.facts[einsum]
     cascade, machine = evaluator.cascade, evaluator.architecture
     if facts.einsum.condition is not None:
@@ -166,8 +169,8 @@ def lower(
         raise Unsupported(f"{einsum} has more than {MOST_TILES} dividing tiles")
     strides = [prod(map(len, sizes[:at])) for at in range(len(sizes))]
     indexed = np.array([[role[0] != _ABSENT for role in stream.roles] for stream in facts.streams], np.int64).reshape(len(tensors), -1)
-    spreading = [ways_to_spread(sizes, axis.size) for axis, _ in axes]
-    subsets = [allowed[memory.name] for memory in memories]
+    spreading = [_spreading(sizes, facts.ranks, axis, einsum, constraints) for axis, _ in axes]
+    subsets = [_sets([constraints.may_keep(memory.name, tensor, einsum) for tensor in tensors]) for memory in memories]
     widths, per_cycle = evaluator.widths, evaluator.clock.per_cycle
     reduce = facts.einsum.reduce
     ports, rates, prices = [], [], []
@@ -202,15 +205,7 @@ def lower(
             ],
             np.int64,
         ),
-        np.array(
-            [
-                (step, axis.size, int(axis.multicast), int(reduce in axis.reduces), axis.reduction_latency.get(reduce, 0) * per_cycle)
-                for axis, step in axes
-            ],
-            np.int64,
-        ).reshape(-1, 5),
-        np.array([len(each) for each in spreading], np.int64),
-        _ways(spreading, len(extents)),
+        *_spreads(axes, spreading, indexed, reduce, per_cycle, len(memories)),
         np.array(ports, np.int64),
         np.array(rates, np.float64),
         np.array(prices, np.float64),
@@ -230,15 +225,64 @@ def lower(
     return plan, Names(einsum, unit, facts.ranks, tensors, tuple(memory.name for memory in memories), tuple(axis.name for axis, _ in axes))
 
 
+def _spreading(
+    sizes: list[tuple[int, ...]], ranks: tuple[str, ...], axis: Axis, einsum: str, constraints: Constraints
+) -> list[tuple[int, ...]]:
+    """Ways to spread an Einsum over an axis: of ranks that it may spread."""
+    return ways_to_spread(
+        [each if constraints.may_spread(axis.name, rank, einsum) else (1,) for each, rank in zip(sizes, ranks, strict=True)], axis.size
+    )
+
+
+def _sets(able: list[bool]) -> list[int]:
+    """All sets of what may be kept, the largest first."""
+    found = [sum(1 << at for at, chosen in enumerate(bits) if chosen) for bits in product((1, 0), repeat=len(able))]
+    return [each for each in found if all(able[at] for at in range(len(able)) if each >> at & 1)]
+
+
 def _table(rows: list[tuple[int, ...]] | list[list[int]]) -> IntArray:
     most = max((len(row) for row in rows), default=0)
     return np.array([[*row, *[0] * (max(1, most) - len(row))] for row in rows], np.int64).reshape(len(rows), max(1, most))
 
 
-def _ways(axes: list[list[tuple[int, ...]]], ranks: int) -> IntArray:
-    most = max((len(ways) for ways in axes), default=0)
-    table = np.ones((len(axes), max(1, most), ranks), np.int64)
-    for axis, ways in enumerate(axes):
-        for row, way in enumerate(ways):
-            table[axis, row] = way
-    return table
+def _spreads(
+    axes: list[tuple[Axis, int]], spreading: list[list[tuple[int, ...]]], indexed: IntArray, reduce: str | None, per_cycle: int, units: int
+) -> tuple[IntArray, IntArray, IntArray, FloatArray, IntArray, IntArray]:
+    """Tables of the ways to spread before each level, without those that another one with the same copies equals or beats."""
+    tensors, ranks = indexed.shape
+    result = indexed[-1].astype(bool)
+    ways, flags, gains, by_axis, first = [], [], [], [], [0]
+    for level in range(units + 1):
+        here = [at for at, (_, step) in enumerate(axes) if step == level]
+        found: dict[tuple[int, ...], list[tuple[tuple[float, ...], int, IntArray]]] = {}
+        for picks in product(*([*spreading[at], (1,) * ranks] for at in here)):
+            chosen = np.ones((len(axes), ranks), np.int64)
+            for at, pick in zip(here, picks, strict=True):
+                chosen[at] = pick
+            latency, kept, shared = 0.0, ALONE | COMPLETE, np.ones(tensors)
+            for at in here:
+                axis, reduced = axes[at][0], bool((chosen[at][~result] > 1).any())
+                if reduced:
+                    latency += axis.reduction_latency.get(reduce or "", 0) * per_cycle
+                    kept &= COMPLETE if reduce in axis.reduces else 0
+                for tensor in range(tensors):
+                    if reduce in axis.reduces if tensor == tensors - 1 else axis.multicast:
+                        shared[tensor] *= np.prod(chosen[at][indexed[tensor] == 0])
+            row = ((-latency, *shared.tolist()), kept, chosen)
+            known = found.setdefault(tuple(chosen.prod(axis=0).tolist()), [])
+            if any(kept & ~other[1] == 0 and all(a >= b for a, b in zip(other[0], row[0], strict=True)) for other in known):
+                continue
+            known[:] = [other for other in known if other[1] & ~kept or any(a > b for a, b in zip(other[0], row[0], strict=True))]
+            known.append(row)
+        for copies in sorted(found, key=lambda each: (-prod(each), each)):
+            for gain, kept, chosen in found[copies]:
+                ways.append(copies)
+                flags.append(kept)
+                reduced_copies = prod(times for times, has in zip(copies, result, strict=True) if not has)
+                gains.append((prod(copies), reduced_copies, -gain[0], *gain[1:]))
+                by_axis.append(chosen)
+        first.append(len(ways))
+    return (
+        np.array(ways, np.int64).reshape(-1, ranks), np.array(first, np.int64), np.array(flags, np.int64), np.array(gains, np.float64),
+        np.array(by_axis, np.int64).reshape(len(ways), len(axes), ranks), np.array([step for _, step in axes], np.int64),
+    )  # fmt: skip

@@ -20,7 +20,6 @@ from accelsim.workload.operators import cover
 Sizes = dict[str, int]
 Loops = tuple[Loop, ...]
 Branch = tuple[Loop | Leaf | Fuse, ...]
-Keepable = Callable[[str, str], bool]
 _LONGEST = 12  # Einsums in one part
 
 
@@ -29,19 +28,19 @@ class TooMany(Exception):
 
 
 def listed(
-    cascade: Cascade, architecture: Architecture, *, dividing: bool, schedules: tuple[str, ...], refill: str, keepable: Keepable, most: int
+    cascade: Cascade, architecture: Architecture, *, dividing: bool, schedules: tuple[str, ...], refill: str, most: int
 ) -> Iterator[Mapping]:
     """Every candidate of the map space, but for some that overflow a memory; others are illegal too, and a few trees come twice.
 
-    (One part in sequence without a trunk is the same tree as a part for each Einsum with residents.) `keepable`: whether a memory may
-    keep a tensor. Raises TooMany, before the first, if they, the ways to run one part or the tiles of one Einsum exceed `most`.
+    (One part in sequence without a trunk is the same tree as a part for each Einsum with residents.) Raises TooMany, before the first,
+    if they, the ways to run one part or the tiles of one Einsum exceed `most`.
     With `refill` every_visit each keep of a block stands as far out as rule 7 lets it, which is where it costs least.
     """
-    yield from _Listing(cascade, architecture, dividing, refill == "every_visit", schedules, keepable, most).mappings()
+    yield from _Listing(cascade, architecture, dividing, refill == "every_visit", schedules, most).mappings()
 
 
 def smallest(
-    evaluator: Evaluator, value: Callable[[Evaluation], float], *, dividing: bool, schedules: tuple[str, ...], keepable: Keepable,
+    evaluator: Evaluator, value: Callable[[Evaluation], float], *, dividing: bool, schedules: tuple[str, ...],
     most: int, over: Callable[[], bool],
 ) -> tuple[Mapping, float, int] | None:  # fmt: skip
     """The first mapping of least `value`, that value, and how many legal mappings were evaluated; None if none is legal.
@@ -49,7 +48,7 @@ def smallest(
     Raises TooMany if there are more than `most` candidates, or once `over` says that time is up.
     """
     raised = evaluator.counting.refill == "every_visit"
-    listing = _Listing(evaluator.cascade, evaluator.architecture, dividing, raised, schedules, keepable, most, over)
+    listing = _Listing(evaluator.cascade, evaluator.architecture, dividing, raised, schedules, most, over)
     best: tuple[Mapping, float, int] | None = None
     evaluated = 0
     for mapping in listing.mappings():
@@ -65,11 +64,11 @@ class _Listing:
     """One listing; the ways to run a part, and an Einsum below a tile, are worked out once."""
 
     def __init__(
-        self, cascade: Cascade, architecture: Architecture, dividing: bool, raised: bool, schedules: tuple[str, ...], keepable: Keepable,
+        self, cascade: Cascade, architecture: Architecture, dividing: bool, raised: bool, schedules: tuple[str, ...],
         most: int, over: Callable[[], bool] = lambda: False,
     ) -> None:  # fmt: skip
         self.cascade, self.machine, self.dividing, self.raised, self.schedules = cascade, architecture, dividing, raised, schedules
-        self.keepable, self.most, self.over, self.tensors, self.extents = keepable, most, over, Tensors(cascade), dict(cascade.extents)
+        self.most, self.over, self.tensors, self.extents = most, over, Tensors(cascade), dict(cascade.extents)
         self.facts, feeds = self.tensors.facts, architecture.root.feeds
         self.home = feeds[0] if len(feeds) == 1 and isinstance(feeds[0], Memory) else None
         self.steps = {name: [step for node in architecture.paths[name][1:] for step in _steps(node)] for name in architecture.units}
@@ -205,7 +204,7 @@ class _Listing:
 
     def _kept(self, tensors: Iterable[str], names: Iterable[str], sizes: Sizes, memory: Memory | None) -> list[tuple[str, ...]]:
         """Sets of tensors of which a memory may keep tiles at once, the empty one first."""
-        bits = {each: self._bits(each, names, sizes) for each in tensors if memory is not None and self.keepable(memory.name, each)}
+        bits = {each: self._bits(each, names, sizes) for each in tensors if memory is not None}
         sets = chain.from_iterable(combinations(bits, size) for size in range(len(bits) + 1))
         return [held for held in sets if _fits(sum(bits[tensor] for tensor in held), memory)]
 

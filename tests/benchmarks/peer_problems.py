@@ -12,14 +12,12 @@ space still has that AccelForge's has not.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from fractions import Fraction
-from functools import partial
 from typing import Any
-from unittest.mock import patch
 
 from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Node, Operation, Quantity, Unit
-from accelsim.mapper import exact, leaf_plan
+from accelsim.mapper import exact
+from accelsim.mapper.constraints import AxisRule, Constraints, KeepRule
 from accelsim.mapper.figures import Scale, aim
 from accelsim.mapping.legality import problems
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial, TreeNode
@@ -110,43 +108,38 @@ def kept_roles(case: Record) -> dict[str, tuple[str, ...]]:
     return {row["name"]: KEEPS[row["keep"]] for row in record(case)["memories"] if row["keep"] in KEEPS}
 
 
-def keepable(case: Record) -> Callable[[str, str], bool]:
-    """Whether a memory keeps a tensor for any Einsum."""
-    by_role = kept_roles(case)
-    roles = case["workload"].get("roles", {}).values()
-    kept = {name: {tensor for each in roles for role, tensor in each.items() if role in wanted} for name, wanted in by_role.items()}
-    return lambda memory, tensor: memory not in kept or tensor in kept[memory]
+def constraints(case: Record, rules: bool) -> Constraints:
+    """What a memory keeps and an axis spreads, by the roles of each Einsum; without `rules` only what holds for every Einsum."""
+    roles = case["workload"].get("roles", {})
+    tensors = {tensor for each in roles.values() for tensor in each.values()}
+    keeps, axes = [], []
+    for memory, wanted in kept_roles(case).items():
+        if not rules:
+            never = tensors - {tensor for each in roles.values() for role, tensor in each.items() if role in wanted}
+            keeps.append(KeepRule(memory=memory, tensors=tuple(sorted(never)), must=False))
+            continue
+        for einsum, each in roles.items():
+            for role, tensor in each.items():
+                keeps.append(KeepRule((einsum,), memory, (tensor,), role in wanted))
+    shapes = {name: ACCESS.findall(text) for name, text in case["workload"]["einsums"].items()}
+    for array in record(case)["arrays"] if rules else ():
+        for axis in array["axes"]:
+            use = SPREADS.search(axis["use"])
+            for einsum, each in roles.items():
+                if use is None or use[1] not in each:
+                    continue
+                text = case["workload"]["einsums"][einsum]
+                ranks = {rank.strip() for indices in shapes[einsum] for rank in indices.split(",")}
+                (lacking,) = re.findall(rf"\b{each[use[1]]}\[([^\]]*)\]", text)
+                axes.append(AxisRule((einsum,), axis["name"], tuple(sorted(ranks - {rank.strip() for rank in lacking.split(",")}))))
+    return Constraints(keeps=tuple(keeps), axes=tuple(axes))
 
 
 def search(case: Record, rules: bool = True, limits: exact.Limits | None = None) -> exact.Exact:
     """The exact search of a case."""
     evaluator = Evaluator(workload(case), machine(case), COUNTING)
     goal = aim(OBJECTIVES[case["objective"]], Scale.of(evaluator))
-    with patch.object(exact, "lower", partial(restricted, case) if rules else leaf_plan.lower):
-        return exact.Exact(evaluator, goal, ("sequential",), keepable(case), limits)
-
-
-def restricted(
-    case: Record, evaluator: Evaluator, einsum: str, unit: str, numbers: dict[tuple[str, str], int], allowed: dict[str, list[int]]
-) -> tuple[leaf_plan.LeafPlan, leaf_plan.Names]:
-    """The plan of an Einsum whose memories keep what its roles say and whose axes spread the ranks that they may."""
-    roles = case["workload"].get("roles", {}).get(einsum, {})
-    tensors = [stream.tensor for stream in evaluator.program.facts[einsum].streams]
-    kept = {
-        memory: [sum(1 << tensors.index(roles[role]) for role in wanted if role in roles)] for memory, wanted in kept_roles(case).items()
-    }
-    plan, names = leaf_plan.lower(evaluator, einsum, unit, numbers, allowed | kept)
-    uses = {axis["name"]: SPREADS.search(axis["use"]) for array in record(case)["arrays"] for axis in array["axes"]}
-    counts, trips = plan.spread_count.copy(), plan.spread_trips.copy()  # ways to spread over each axis, and copies along each rank
-    for number, axis in enumerate(names.axes):
-        use = uses[axis]
-        if use is not None and use[1] in roles:
-            indexed = plan.indexed[tensors.index(roles[use[1]])].astype(bool)
-            ways = plan.spread_trips[number, : counts[number]]
-            free = ways[(ways[:, indexed] == 1).all(axis=1)]
-            counts[number] = len(free)
-            trips[number, : len(free)] = free
-    return plan._replace(spread_count=counts, spread_trips=trips), names
+    return exact.Exact(evaluator, goal, ("sequential",), constraints(case, rules), limits)
 
 
 def wider(case: Record, rules: bool = True) -> list[str]:

@@ -18,6 +18,7 @@ import pytest
 from accelsim.hardware.architecture import Architecture, Array, Axis
 from accelsim.io.mapping import dump_mapping, parse_mapping
 from accelsim.mapper import exact as module
+from accelsim.mapper.constraints import Constraints, KeepRule
 from accelsim.mapper.exact import Exact, Limits, Result
 from accelsim.mapper.figures import Scale, aim
 from accelsim.mapper.leaf_plan import Unsupported
@@ -35,12 +36,6 @@ PROBLEMS = 1000 if os.environ.get("ACCELSIM_EVIDENCE") else 40 if QUICK else 120
 BLOCK = 10  # problems of one test
 CLOSE = 1e-9
 OBJECTIVES = ("latency", "energy", "edp")
-Keepable = Callable[[str, str], bool]
-
-
-def everywhere(_memory: str, _tensor: str) -> bool:
-    """Every memory may keep every tensor."""
-    return True
 
 
 def exactly(each: Problem, limits: Limits | None = None) -> Result:
@@ -50,11 +45,11 @@ def exactly(each: Problem, limits: Limits | None = None) -> Result:
 
 def optimum(
     made: Cascade, machine: Architecture, objective: str, schedules: tuple[str, ...] = brute.SCHEDULES, counting: Any = None,
-    keepable: Keepable = everywhere, limits: Limits | None = None,
+    constraints: Constraints | None = None, limits: Limits | None = None,
 ) -> Result:  # fmt: skip
     """What the exact search answers; that nothing is legal cannot be, since the root is unlimited."""
     evaluator = Evaluator(made, machine, counting)
-    found = Exact(evaluator, aim(objective, Scale.of(evaluator)), schedules, keepable, limits).run()
+    found = Exact(evaluator, aim(objective, Scale.of(evaluator)), schedules, constraints, limits).run()
     assert found is not None
     return found
 
@@ -181,9 +176,9 @@ def machine(words: int | None = 12, rate: int = 1, size: int = 2, registers: int
     return Architecture("small", memory("Main", None, rate, 10.0, memory("Buffer", words, 4, 1.0, row)), Fraction(GIGA))
 
 
-def kept_where(*places: tuple[str, str]) -> Keepable:
-    """Tensors may be kept in Main, and in these places."""
-    return lambda held, tensor: held == "Main" or (held, tensor) in places
+def bypassing(*places: tuple[str, str]) -> Constraints:
+    """Tensors are not kept in these places."""
+    return Constraints(keeps=tuple(KeepRule(memory=held, tensors=(tensor,), must=False) for held, tensor in places))
 
 
 def never_worse(values: list[float]) -> bool:
@@ -229,8 +224,8 @@ def test_another_schedule_is_never_worse(made: Cascade, words: int, objective: s
 @pytest.mark.parametrize("made", CASCADES.values(), ids=CASCADES)
 def test_more_keeps_are_never_worse(made: Cascade, objective: str) -> None:
     places = [(held, tensor) for tensor in made.tensors for held in ("Buffer", "Reg")]
-    allowed = [kept_where(*places[:many]) for many in range(len(places) + 1)]
-    values = [optimum(made, machine(), objective, keepable=keepable).value for keepable in (*allowed, everywhere)]
+    allowed = [bypassing(*places[many:]) for many in range(len(places) + 1)]
+    values = [optimum(made, machine(), objective, constraints=constraints).value for constraints in (*allowed, None)]
     assert never_worse(values) and values[-1] < values[0]
 
 
