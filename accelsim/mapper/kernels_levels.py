@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from accelsim.kernel_cache import njit
+from accelsim.kernel_cache import inner, njit
 from accelsim.mapper.leaf_plan import (
     ALONE,
     COMPLETE,
@@ -44,6 +44,7 @@ from accelsim.mapper.leaf_plan import (
 
 SLACK = 1 + 1e-12
 MANY_TILES = 512
+FEW = 32  # candidates that are sorted by insertion
 NO_ROOM, NO_CANDIDATES, NO_TIME = -1, -2, -3
 # as numbers of NumPy, since Numba compiles a function again for every literal that it is called with
 NONE, ALL = np.int64(0), np.int64(-1)  # sets of tensors
@@ -52,31 +53,31 @@ NOWHERE = np.float64(0)  # a number of copies
 ROOT, OUTERMOST = np.int64(0), np.int64(1)  # a memory; a level
 
 
-@njit(error_model="numpy")
+@inner()
 def tile_bits(plan: LeafPlan, stream: Int, tile: IntArray, wide: Int) -> Int:
     """Bits (in pieces) of the tile of a tensor; of a result, `wide` while it is partial."""
     words: Int = plan.widths[stream, 0] if wide else plan.widths[stream, 1]
     for rank in range(plan.extents.shape[0]):
         if plan.indexed[stream, rank]:
-            words *= tile[rank]
+            words *= plan.sizes[rank, tile[rank]]
     return words
 
 
-@njit(error_model="numpy")
+@inner()
 def copy(to: FloatArray, values: FloatArray) -> None:
     """Copy numbers one by one: slices take Numba seconds to compile."""
     for at in range(to.shape[0]):
         to[at] = values[at]
 
 
-@njit(error_model="numpy")
+@inner()
 def copy_integers(to: IntArray, values: IntArray) -> None:
     """The same for integers."""
     for at in range(to.shape[0]):
         to[at] = values[at]
 
 
-@njit(error_model="numpy")
+@inner()
 def same_as_before(known: FloatArray, count: Int, shared: FloatArray) -> bool:
     """Has an order of loops been seen that divides every tensor's words alike? If not, it is noted at `count`."""
     for before in range(count):
@@ -89,7 +90,7 @@ def same_as_before(known: FloatArray, count: Int, shared: FloatArray) -> bool:
     return False
 
 
-@njit(error_model="numpy")
+@inner()
 def beats(one: FloatArray, other: FloatArray, time: Int) -> bool:
     """Is a label nowhere worse than another with the same key? Credits count the other way."""
     for at in range(time + 1):
@@ -103,7 +104,7 @@ def beats(one: FloatArray, other: FloatArray, time: Int) -> bool:
     return good
 
 
-@njit(error_model="numpy")
+@inner()
 def insert(
     values: FloatArray, keys: IntArray, pointers: IntArray, count: Int, value: FloatArray, key: Int, pointer: IntArray, time: Int
 ) -> Int:
@@ -128,40 +129,59 @@ def insert(
     return kept + 1
 
 
-@njit(error_model="numpy")
+@inner()
 def spread(plan: LeafPlan, way: Int, tile: IntArray, inner: IntArray) -> bool:
     """The tile inside the axes when a tile is spread in some way; False if that does not divide it."""
     for rank in range(tile.shape[0]):
-        times = plan.ways[way, rank]
-        if times == 1:
-            inner[rank] = tile[rank]
-        elif tile[rank] % times:
+        inner[rank] = plan.quotients[rank, tile[rank], plan.ways[way, rank]]
+        if inner[rank] < 0:
             return False
-        else:
-            inner[rank] = tile[rank] // times
     return True
 
 
-@njit(error_model="numpy")
+@inner()
 def index_of(plan: LeafPlan, tile: IntArray) -> Int:
     """Number of a tile in the lattice of tiles."""
     found: Int = 0
     for rank in range(tile.shape[0]):
-        at = 0
-        while plan.sizes[rank, at] != tile[rank]:
-            at += 1
-        found += at * plan.strides[rank]
+        found += tile[rank] * plan.strides[rank]
     return found
 
 
-@njit(error_model="numpy")
+@inner()
 def tile_of(plan: LeafPlan, number: Int, tile: IntArray) -> None:
     """The tile with a number in the lattice."""
     for rank in range(tile.shape[0]):
-        tile[rank] = plan.sizes[rank, (number // plan.strides[rank]) % plan.size_count[rank]]
+        tile[rank] = (number // plan.strides[rank]) % plan.size_count[rank]
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", _nrt=True)
+def note_reach(plan: LeafPlan, reach: FloatArray) -> None:
+    """The most copies that a tile can be spread over by the axes before a level and all further in; float64[levels + 2, tiles]."""
+    ranks, units, tiles = plan.extents.shape[0], plan.ports.shape[0], reach.shape[1]
+    tile, inner = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
+    for number in range(tiles):
+        reach[units + 1, number] = 1.0
+    for level in range(units, 0, -1):
+        most = reach[level + 1, tiles - 1]
+        for number in range(tiles):
+            tile_of(plan, number, tile)
+            best = 0.0
+            for way in range(plan.way_first[level], plan.way_first[level + 1]):
+                if plan.gains[way, GAIN_COPIES] * most <= best:
+                    break
+                if spread(plan, way, tile, inner):
+                    best = max(best, plan.gains[way, GAIN_COPIES] * reach[level + 1, index_of(plan, inner)])
+            reach[level, number] = best
+
+
+@inner()
+def at_least(plan: LeafPlan, copies: float, value: FloatArray) -> None:
+    """A unit takes at least as long as all points take in so many copies of it."""
+    value[1] = max(value[1], plan.points / plan.lanes * plan.issue / copies)
+
+
+@inner()
 def apply_axes(plan: LeafPlan, way: Int, value: FloatArray, flags: Int) -> Int:
     """Take a label from inside the axes before a level to the outside. Returns its flags."""
     time, streams = plan.times, plan.indexed.shape[0]
@@ -184,7 +204,7 @@ def apply_axes(plan: LeafPlan, way: Int, value: FloatArray, flags: Int) -> Int:
     return left
 
 
-@njit(error_model="numpy")
+@inner()
 def pay(plan: LeafPlan, memory: Int, stream: Int, child: Int, flags: Int, is_open: Int, places: float, value: FloatArray) -> None:
     """Charge a memory for the words that the keeper (or unit) inside it asks for.
 
@@ -231,7 +251,13 @@ def pay(plan: LeafPlan, memory: Int, stream: Int, child: Int, flags: Int, is_ope
     value[own + time + 1] = 0.0
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", _nrt=True)
+def pay_root(plan: LeafPlan, stream: Int, value: FloatArray) -> None:
+    """Charge the root for the words that are asked of it."""
+    pay(plan, ROOT, stream, NOBODY, NONE, NO, NOWHERE, value)
+
+
+@inner()
 def keep(plan: LeafPlan, memory: Int, stream: Int, tile: IntArray, value: FloatArray) -> None:
     """Keep a tensor in a memory at a tile: what fills and drains it, still open to loops that share, and what it will ask for."""
     time, streams = plan.times, plan.indexed.shape[0]
@@ -239,7 +265,7 @@ def keep(plan: LeafPlan, memory: Int, stream: Int, tile: IntArray, value: FloatA
     words = float(plan.words[stream])
     for rank in range(tile.shape[0]):
         if not plan.indexed[stream, rank]:
-            words *= plan.extents[rank] // tile[rank]
+            words *= plan.trips[rank, plan.size_count[rank] - 1, tile[rank]]
     wide = plan.widths[stream, 0]
     read, write = plan.ports[memory, PORT_READ], plan.ports[memory, PORT_WRITE]
     value[own + time + 1] = words
@@ -261,7 +287,7 @@ def keep(plan: LeafPlan, memory: Int, stream: Int, tile: IntArray, value: FloatA
         value[time + 2 + write] += plan.words[stream] * wide * plan.rates[memory, 1]
 
 
-@njit(error_model="numpy")
+@inner()
 def block(plan: LeafPlan, outer: IntArray, inner: IntArray, order: Int, shared: FloatArray) -> Int:
     """Loops in time from a tile to a smaller one, in an order: by how much each tensor's words are divided (0: its ranks do not turn).
 
@@ -292,11 +318,11 @@ def block(plan: LeafPlan, outer: IntArray, inner: IntArray, order: Int, shared: 
             if plan.indexed[stream, best]:
                 closed |= 1 << stream
             elif not (closed >> stream) & 1:
-                shared[stream] *= outer[best] // inner[best]
+                shared[stream] *= plan.trips[best, outer[best], inner[best]]
     return turning
 
 
-@njit(error_model="numpy")
+@inner()
 def close(plan: LeafPlan, stream: Int, value: FloatArray) -> None:
     """No loop to come can share a tensor's tile any more: what was open is settled."""
     time = plan.times
@@ -306,7 +332,7 @@ def close(plan: LeafPlan, stream: Int, value: FloatArray) -> None:
         value[own + at] = 0.0
 
 
-@njit(error_model="numpy")
+@inner()
 def turn(plan: LeafPlan, turning: Int, shared: FloatArray, open_set: Int, flags: Int, value: FloatArray) -> tuple[Int, Int]:
     """Put a block's loops around a label. Returns which tensors are still open, and the flags."""
     time, streams = plan.times, plan.indexed.shape[0]
@@ -329,7 +355,7 @@ def turn(plan: LeafPlan, turning: Int, shared: FloatArray, open_set: Int, flags:
     return open_set, flags
 
 
-@njit(error_model="numpy")
+@inner()
 def serve(plan: LeafPlan, memory: Int, served: Int, open_set: Int, flags: Int, child: Int, places: float, value: FloatArray) -> Int:
     """Let a memory serve some tensors. Returns the keeper of the result, which is nobody's concern once it is served."""
     last = plan.indexed.shape[0] - 1
@@ -339,12 +365,12 @@ def serve(plan: LeafPlan, memory: Int, served: Int, open_set: Int, flags: Int, c
     return NOBODY if (served >> last) & 1 else child
 
 
-@njit(error_model="numpy")
-def unit_labels(plan: LeafPlan, tile: IntArray, labels: Labels, level: Int, served: Int) -> Int:
+@inner()
+def unit_labels(
+    plan: LeafPlan, tile: IntArray, labels: Labels, level: Int, served: Int, inner: IntArray, pointer: IntArray, value: FloatArray
+) -> Int:
     """Ways to compute a tile on the unit: spread over the axes before it. Leaves them in the level's scratch; returns how many."""
     time, streams, ranks = plan.times, plan.indexed.shape[0], plan.extents.shape[0]
-    inner = np.zeros(ranks, np.int64)
-    value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
     count: Int = NONE
     for way in range(plan.way_first[level], plan.way_first[level + 1]):
         if not spread(plan, way, tile, inner):
@@ -353,13 +379,13 @@ def unit_labels(plan: LeafPlan, tile: IntArray, labels: Labels, level: Int, serv
             value[part] = 0.0
         points = 1
         for rank in range(ranks):
-            points *= inner[rank]
+            points *= plan.sizes[rank, inner[rank]]
         value[0] = plan.energy
         value[1 + plan.latency_at] = plan.depth
         value[1] = plan.points / points * ((points + plan.lanes - 1) // plan.lanes) * plan.issue
         flags: Int = ALONE | COMPLETE
         for rank in range(ranks):
-            if inner[rank] > 1 and not plan.indexed[streams - 1, rank]:
+            if inner[rank] > 0 and not plan.indexed[streams - 1, rank]:
                 flags &= ~COMPLETE
         for stream in range(streams):
             value[2 * time + 2 + stream * (time + 2) + time + 1] = plan.points
@@ -382,7 +408,7 @@ def unit_labels(plan: LeafPlan, tile: IntArray, labels: Labels, level: Int, serv
     return count
 
 
-@njit(error_model="numpy")
+@inner()
 def key_of(plan: LeafPlan, flags: Int, open_set: Int, child: Int, served: Int) -> Int:
     """What must be equal for labels to be compared: flags and the keeper of the result, and which tensors are open.
 
@@ -396,7 +422,7 @@ def key_of(plan: LeafPlan, flags: Int, open_set: Int, child: Int, served: Int) -
     return flags + 4 * (child + 1) + 256 * open_set
 
 
-@njit(error_model="numpy")
+@inner()
 def fits(plan: LeafPlan, memory: Int, kept: Int, tile: IntArray, wide: Int) -> bool:
     """Do the tiles of these tensors fit the memory?"""
     size = plan.ports[memory, PORT_SIZE]
@@ -410,25 +436,22 @@ def fits(plan: LeafPlan, memory: Int, kept: Int, tile: IntArray, wide: Int) -> b
     return bool(total <= size)
 
 
-@njit(error_model="numpy")
+@inner()
 def growable(plan: LeafPlan, memory: Int, kept: Int, outer: IntArray, tile: IntArray) -> Int:
     """The ranks along which the tile could be larger."""
     found: Int = 0
     for rank in range(tile.shape[0]):
-        times = outer[rank] // tile[rank]
-        if times == 1:
+        before = tile[rank]
+        if before == outer[rank]:
             continue
-        prime = 2
-        while times % prime:
-            prime += 1
-        tile[rank] *= prime
+        tile[rank] = plan.grown[rank, outer[rank], before]
         if fits(plan, memory, kept, tile, YES):
             found |= 1 << rank
-        tile[rank] //= prime
+        tile[rank] = before
     return found
 
 
-@njit(error_model="numpy")
+@inner()
 def settle(plan: LeafPlan, labels: Labels, level: Int, inner: Int, tile: IntArray, kept: Int, value: FloatArray) -> tuple[Int, Int, Int]:
     """A label of the level inside, with a memory's keeps put around it: open tensors, flags, and the keeper of the result.
 
@@ -452,7 +475,7 @@ def settle(plan: LeafPlan, labels: Labels, level: Int, inner: Int, tile: IntArra
     return open_set, flags, child
 
 
-@njit(error_model="numpy")
+@inner()
 def conclude(
     plan: LeafPlan, given: Int, above: FloatArray, held: Int, open_set: Int, flags: Int, child: Int, places: float, value: FloatArray
 ) -> None:
@@ -474,19 +497,18 @@ def conclude(
     value[2 * time + 2] = held
 
 
-@njit(error_model="numpy")
+@inner()
 def largest(plan: LeafPlan, memory: Int, kept: Int, inside: IntArray, tile: IntArray, rank: Int) -> bool:
     """Make a tile as large along a rank as divides and fits; False if not even one coordinate does."""
-    for at in range(plan.size_count[rank] - 1, -1, -1):
-        size = plan.sizes[rank, at]
-        if inside[rank] % size == 0:
-            tile[rank] = size
+    for at in range(inside[rank], -1, -1):
+        if plan.trips[rank, inside[rank], at] > 0.0:
+            tile[rank] = at
             if fits(plan, memory, kept, tile, NO):
                 return True
     return False
 
 
-@njit(error_model="numpy")
+@inner()
 def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept: Int, memory: Int, largest_only: Int) -> bool:
     """The next tile that divides the one inside the axes and fits; False after the last (at[0] < 0 asks for the first).
 
@@ -518,7 +540,7 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
         while place < ranks:
             fixed = largest_only and (place == longest or not (indexed >> place) & 1)
             at[place] += 1
-            if not fixed and at[place] < plan.size_count[place]:
+            if not fixed and at[place] <= inside[place]:
                 break
             at[place] = 0
             place += 1
@@ -529,10 +551,10 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
             if largest_only and not (indexed >> rank) & 1:
                 tile[rank] = inside[rank]
             elif rank == longest:
-                tile[rank] = 1
+                tile[rank] = 0
             else:
-                tile[rank] = plan.sizes[rank, at[rank]]
-                good = good and inside[rank] % tile[rank] == 0
+                tile[rank] = at[rank]
+                good = good and plan.trips[rank, inside[rank], at[rank]] > 0.0
         if good and fits(plan, memory, kept, tile, NO):
             if longest < 0 or largest(plan, memory, kept, inside, tile, longest):
                 return True
@@ -542,11 +564,11 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
             while place < ranks - 1 and at[place] == 0:
                 place += 1
             for smaller in range(place + 1):
-                at[smaller] = plan.size_count[smaller] - 1
+                at[smaller] = inside[smaller]
             place = 0
 
 
-@njit(error_model="numpy")
+@inner()
 def only_largest(plan: LeafPlan, level: Int) -> Int:
     """May a memory's tiles that could be larger be left out? Yes if nothing inside can go on being shared by loops further out.
 
@@ -558,7 +580,7 @@ def only_largest(plan: LeafPlan, level: Int) -> Int:
     return YES if plan.options[OPTION_EVERY_VISIT] or level + 1 == plan.ports.shape[0] or tiles > MANY_TILES else NO
 
 
-@njit(error_model="numpy")
+@inner()
 def surround(
     plan: LeafPlan, labels: Labels, level: Int, tile: IntArray, kept: Int, given: Int, more: Int, turning: Int, shared: FloatArray,
     way: Int, above: FloatArray, single: Int, value: FloatArray, pointer: IntArray, served: Int, tiles: Int,
@@ -604,7 +626,7 @@ def surround(
     return count
 
 
-@njit(error_model="numpy")
+@inner()
 def only_busiest(plan: LeafPlan, value: FloatArray) -> None:
     """Of a final label's times, leave the largest."""
     for part in range(2, 1 + plan.times):
@@ -613,18 +635,20 @@ def only_busiest(plan: LeafPlan, value: FloatArray) -> None:
             value[part] = 0.0
 
 
-@njit(error_model="numpy")
+@inner()
 def promise(
     plan: LeafPlan, level: Int, tile: IntArray, kept: Int, given: Int, served: Int, turning: Int, shared: FloatArray, way: Int,
-    floor: FloatArray, value: FloatArray,
+    floor: FloatArray, copies: float, value: FloatArray,
 ) -> None:  # fmt: skip
     """The least that a label can become whose memory keeps these tensors at a tile, whatever stands inside it and further out.
 
-    floor: the least of every label inside (of credits, the most). What further loops may share counts as brought once.
+    floor: the least of every label inside (of credits, the most); copies: the most that axes inside can spread the tile over. What
+    further loops may share counts as brought once.
     """
     time, streams = plan.times, plan.indexed.shape[0]
     last = streams - 1
     copy(value, floor)
+    at_least(plan, copies, value)
     for stream in range(streams):
         if (kept >> stream) & 1:
             keep(plan, level, stream, tile, value)
@@ -655,7 +679,7 @@ def promise(
         value[time + 1 + part] = 0.0
 
 
-@njit(error_model="numpy")
+@inner()
 def ask_once(plan: LeafPlan, value: FloatArray) -> None:
     """Every word of a tensor is asked for once at least."""
     for stream in range(plan.indexed.shape[0]):
@@ -663,13 +687,14 @@ def ask_once(plan: LeafPlan, value: FloatArray) -> None:
         value[pending] = max(value[pending], plan.words[stream])
 
 
-@njit(error_model="numpy")
+@inner()
 def hopeless_way(
-    plan: LeafPlan, labels: Labels, level: Int, count: Int, way: Int, served: Int, floors: FloatArray, value: FloatArray
+    plan: LeafPlan, labels: Labels, level: Int, count: Int, way: Int, served: Int, floors: FloatArray, copies: float, value: FloatArray
 ) -> bool:
     """Is every label with a way to spread worse than one that is known, whatever its memory keeps?"""
     last = plan.indexed.shape[0] - 1
     copy(value, floors[floors.shape[0] - 1])
+    at_least(plan, copies, value)
     apply_axes(plan, way, value, NONE)
     ask_once(plan, value)
     for stream in range(last + 1):
@@ -681,18 +706,47 @@ def hopeless_way(
     )
 
 
-@njit(error_model="numpy")
+@inner(allocates=True)
+def rank_candidates(plan: LeafPlan, level: Int, bounds: FloatArray, count: Int, least: FloatArray, ranking: IntArray) -> None:
+    """Put candidates into the order of the sum of their figures, each over the least that any of them has."""
+    time = plan.times
+    for part in range(1 + time):
+        least[part] = bounds[0, part] if count else 0.0
+        for row in range(1, count):
+            least[part] = min(least[part], bounds[row, part])
+    score = np.zeros(count)
+    for row in range(count):
+        for part in range(1 + time):
+            if least[part] > 0.0:
+                score[row] += bounds[row, part] / least[part]
+        if level > 1:
+            for stream in range(plan.indexed.shape[0]):
+                score[row] += bounds[row, 2 * time + 2 + stream * (time + 2) + time + 1] / plan.words[stream]
+    if count > FEW:
+        best = np.argsort(score, kind="mergesort")
+        for row in range(count):
+            ranking[row] = best[row]
+        return
+    for row in range(count):
+        place = row
+        while place > 0 and score[ranking[place - 1]] > score[row]:
+            ranking[place] = ranking[place - 1]
+            place -= 1
+        ranking[place] = row
+
+
+@inner()
 def enlist(
-    plan: LeafPlan, level: Int, number: Int, given: Int, allowed: Int, served: Int, roomy: Int, single: Int, floors: FloatArray,
-    way_from: Int, way_to: Int, order_of: IntArray, bounds: FloatArray, ranking: IntArray,
+    plan: LeafPlan, level: Int, outer: IntArray, given: Int, allowed: Int, served: Int, roomy: Int, single: Int, floors: FloatArray,
+    reach: FloatArray, way_from: Int, way_to: Int, order_of: IntArray, bounds: FloatArray, ranking: IntArray, tiles: IntArray,
+    known: FloatArray, value: FloatArray,
 ) -> Int:  # fmt: skip
-    """List what may stand below a tile at a level (spread, keeps, tile inside, order), with bounds, best first. -2 if there is no room."""
+    """List what may stand below a tile at a level (spread, keeps, tile inside, order), with bounds, best first. -2 if there is no room.
+
+    tiles int64[3, ranks], known float64[orders + 1, tensors] and value float64[label]: room to work in.
+    """
     time, streams, ranks = plan.times, plan.indexed.shape[0], plan.extents.shape[0]
-    outer, tile = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
-    inside, at = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
-    shared, known = np.zeros(streams), np.zeros((plan.orders.shape[0], streams))
-    value = np.zeros(floors.shape[1])
-    tile_of(plan, number, outer)
+    tile, inside, at, shared = tiles[0], tiles[1], tiles[2], known[plan.orders.shape[0]]
     least = only_largest(plan, level) if roomy else NO
     count: Int = NONE
     for way in range(way_from, way_to):
@@ -710,6 +764,8 @@ def enlist(
                 if least and kept and growable(plan, level, kept, inside, tile):
                     continue
                 orders = NONE
+                inner_number = index_of(plan, tile)
+                copies = reach[level + 1, inner_number]
                 for order in range(plan.orders.shape[0]):
                     turning = block(plan, inside, tile, order, shared)
                     if same_as_before(known, orders, shared):
@@ -717,7 +773,7 @@ def enlist(
                     orders += 1
                     if count == order_of.shape[0]:
                         return NO_CANDIDATES
-                    promise(plan, level, tile, kept, given, served, turning, shared, way, floors[kept | given], value)
+                    promise(plan, level, tile, kept, given, served, turning, shared, way, floors[kept | given], copies, value)
                     if single:
                         only_busiest(plan, value)
                     if level == 1:
@@ -727,23 +783,15 @@ def enlist(
                                 value[2 * time + 2] += tile_bits(plan, stream, tile, NO)
                     copy(bounds[count], value)
                     order_of[count, 0], order_of[count, 1] = way, kept
-                    order_of[count, 2], order_of[count, 3] = index_of(plan, tile), order
+                    order_of[count, 2], order_of[count, 3] = inner_number, order
                     count += 1
                     if not several:  # the loops are over the one tensor's own ranks: no order shares anything
                         break
-    score = np.zeros(count)
-    for row in range(count):
-        score[row] = bounds[row, 0] / (1e-9 + bounds[0, 0]) + bounds[row, 1] / (1e-9 + bounds[0, 1])
-        if level > 1:
-            for stream in range(streams):
-                score[row] += bounds[row, 2 * time + 2 + stream * (time + 2) + time + 1] / plan.words[stream]
-    best = np.argsort(score, kind="mergesort")
-    for row in range(count):
-        ranking[row] = best[row]
+    rank_candidates(plan, level, bounds, count, value, ranking)
     return count
 
 
-@njit(error_model="numpy")
+@inner()
 def hopeless_inside(plan: LeafPlan, labels: Labels, level: Int, count: Int, bound: FloatArray, kept: Int, served: Int) -> bool:
     """Does some label of a level, at its worst, beat the least that another can become?"""
     time, streams = plan.times, plan.indexed.shape[0]
@@ -772,7 +820,7 @@ def hopeless_inside(plan: LeafPlan, labels: Labels, level: Int, count: Int, boun
     return False
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", _nrt=True)
 def note_floor(plan: LeafPlan, labels: Labels, level: Int, number: Int, floor: FloatArray) -> None:
     """The least of every part of the labels of the whole tile at their worst (of credits, the most): nothing is shared further out."""
     time, streams = plan.times, plan.indexed.shape[0]
@@ -792,10 +840,10 @@ def note_floor(plan: LeafPlan, labels: Labels, level: Int, number: Int, floor: F
             floor[pending] = row[pending] if first else min(floor[pending], row[pending])
 
 
-@njit(error_model="numpy")
+@njit(error_model="numpy", _nrt=True)
 def complete(
     plan: LeafPlan, labels: Labels, start: Int, number: Int, given: Int, allowed: Int, above: FloatArray, roomy: Int, single: Int,
-    uses: IntArray, floors: FloatArray, order_of: IntArray, bounds: FloatArray, ranking: IntArray, patience: Int,
+    uses: IntArray, floors: FloatArray, reach: FloatArray, order_of: IntArray, bounds: FloatArray, ranking: IntArray, patience: Int,
 ) -> Int:  # fmt: skip
     """All good ways to run an Einsum below a tile at a level, and below whatever tiles inside it that takes. Returns how many.
 
@@ -808,7 +856,7 @@ def complete(
     labels of a tile inside are worked out. What a bound shows to be worse than a label that is known is left out; at level 1 in what
     `uses` (energy, times, traffic, bits) names. Above level 1, a number is that of a tile plus `tiles` times the set of tensors that the
     memory outside keeps and pays for, the root apart. floors: float64[levels, sets + 1, label], of every level for the whole tile, and
-    in the last row whatever the set.
+    in the last row whatever the set. reach: of `note_reach`.
     order_of int64[levels, n, 4], bounds float64[levels, n, label], ranking int64[levels, n]: room for the lists. -1: no room for
     labels, -2: none for candidates, -3: more than `patience` candidates were listed (what was worked out stays known).
     Above level 1 candidates are listed for one way to spread after the other, and not for those that are hopeless.
@@ -823,16 +871,17 @@ def complete(
         np.zeros(units + 2, np.int64), np.full(units + 2, -1, np.int64), np.zeros(units + 2, np.int64), np.zeros(units + 2, np.int64),
         np.zeros(units + 2, np.int64),
     )  # fmt: skip
-    outer, tile, inside = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
-    shared = np.zeros(streams)
+    outers, tile, inside = np.zeros((units + 2, ranks), np.int64), np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
+    shared, room, known = np.zeros(streams), np.zeros((3, ranks), np.int64), np.zeros((plan.orders.shape[0] + 1, streams))
     value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
     level = start
     numbers[level] = number
     while True:
         served = numbers[level] // tiles
+        outer = outers[level]
         if level == units:
             tile_of(plan, numbers[level], outer)
-            found = unit_labels(plan, outer, labels, level, served)
+            found = unit_labels(plan, outer, labels, level, served, inside, pointer, value)
             if level == 1:
                 for row in range(found):
                     conclude(plan, NONE, above, NONE, NONE, labels.scratch_keys[1, row] % 4, NOBODY, NOWHERE, labels.scratch[1, row])
@@ -844,17 +893,19 @@ def complete(
             level -= 1
             continue
         if size[level] < 0:
+            tile_of(plan, numbers[level], outer)
             ways[level], size[level], at[level], count[level] = plan.way_first[level], 0, 0, 0
         while at[level] == size[level] and ways[level] < plan.way_first[level + 1]:
             here = given if level == 1 else NONE
             upto = plan.way_first[level + 1] if level == 1 else ways[level] + 1
-            if level == 1 or count[level] == 0 or not hopeless_way(
-                plan, labels, level, count[level], ways[level], served, floors[level + 1], value
-            ):  # fmt: skip
+            if level == 1 or (spread(plan, ways[level], outer, inside) and not hopeless_way(
+                plan, labels, level, count[level], ways[level], served, floors[level + 1], reach[level + 1, index_of(plan, inside)], value
+            )):  # fmt: skip
                 at[level] = 0
                 size[level] = enlist(
-                    plan, level, numbers[level], here, allowed if level == 1 else ALL, served, roomy if level == 1 else YES,
-                    single if level == 1 else NO, floors[level + 1], ways[level], upto, order_of[level], bounds[level], ranking[level],
+                    plan, level, outers[level], here, allowed if level == 1 else ALL, served, roomy if level == 1 else YES,
+                    single if level == 1 else NO, floors[level + 1], reach, ways[level], upto, order_of[level], bounds[level], ranking[level], room,
+                    known, value,
                 )  # fmt: skip
                 if size[level] < 0:
                     return NO_CANDIDATES
@@ -880,7 +931,6 @@ def complete(
                 numbers[level + 1], size[level + 1] = wanted, -1
                 waits = True
                 break
-            tile_of(plan, numbers[level], outer)
             spread(plan, way, outer, inside)
             tile_of(plan, inner_number, tile)
             more = growable(plan, level, kept, inside, tile) if kept and (roomy or level > 1) else NONE
@@ -907,7 +957,7 @@ def complete(
         level -= 1
 
 
-@njit(error_model="numpy")
+@inner()
 def hopeless(plan: LeafPlan, rows: FloatArray, count: Int, bound: FloatArray, uses: IntArray) -> bool:
     """Does some final label beat a lower bound in all that counts, or equal it there with no more energy?"""
     time = plan.times
@@ -927,17 +977,17 @@ def hopeless(plan: LeafPlan, rows: FloatArray, count: Int, bound: FloatArray, us
     return False
 
 
-@njit(error_model="numpy")
+@inner()
 def whole(plan: LeafPlan, flags: Int, tile: IntArray) -> bool:
     """Does a keep of the result at a tile only ever receive complete words? flags: of the label inside."""
     last = plan.indexed.shape[0] - 1
     complete_words = bool(flags & COMPLETE)
     for rank in range(tile.shape[0]):
-        complete_words = complete_words and (plan.indexed[last, rank] == 1 or tile[rank] == plan.extents[rank])
+        complete_words = complete_words and (plan.indexed[last, rank] == 1 or tile[rank] == plan.size_count[rank] - 1)
     return complete_words
 
 
-@njit(error_model="numpy")
+@inner()
 def worth_small(plan: LeafPlan, more: Int, open_inside: Int) -> bool:
     """May a tile that could be larger along some ranks be worth it? Only if each of these ranks would end the sharing of a tile inside."""
     for rank in range(plan.extents.shape[0]):
@@ -951,7 +1001,7 @@ def worth_small(plan: LeafPlan, more: Int, open_inside: Int) -> bool:
     return True
 
 
-@njit(error_model="numpy")
+@inner()
 def store(labels: Labels, level: Int, number: Int, count: Int) -> bool:
     """Move a level's scratch to its pool. False if there is no room."""
     first = labels.used[level]

@@ -54,6 +54,8 @@ class LeafSearch:
         self.tiles = int(np.prod(plan.size_count))
         self.whole = self.tiles - 1
         self._most = {"pool": _POOL, "scratch": _SCRATCH, "candidates": _CANDIDATES}
+        self._reach = np.zeros((plan.ports.shape[0] + 2, self.tiles))
+        kernels.note_reach(plan, self._reach)
         self._floor: FloatArray | None = None
         self._floors: FloatArray | None = None
         self._bypasses: list[tuple[int, FloatArray, FloatArray]] | None = None
@@ -146,7 +148,7 @@ class LeafSearch:
             for stream in range(streams):
                 value = np.zeros(self.labels.values.shape[2])
                 value[2 * times + 2 + stream * (times + 2) + times + 1] = 1.0
-                kernels.pay(plan, 0, stream, -1, 0, 0, 0.0, value)
+                kernels.pay_root(plan, stream, value)
                 slopes[stream], intercepts[stream] = value[: 1 + times], value[times + 1 : 2 * times + 2]
             self._roots = slopes, intercepts
         return self._roots
@@ -180,7 +182,7 @@ class LeafSearch:
             self._complete(plan, level, number, 0, -1, np.ones(streams), True, False, EVERYTHING)
             kernels.note_floor(plan, self.labels, level, number, self._floors[level, everything])
             for served in range(everything):
-                if level == units:
+                if level >= units - 1:
                     number = self.whole + served * self.tiles
                     self._complete(plan, level, number, 0, -1, np.ones(streams), True, False, EVERYTHING)
                     kernels.note_floor(plan, self.labels, level, number, self._floors[level, served])
@@ -242,7 +244,7 @@ class LeafSearch:
         while True:
             count = kernels.complete(
                 plan, self.labels, level, number, given, allowed, above, int(roomy), int(single), np.array(uses, np.int64), self._floors,
-                self._candidates, self._bounds, self._ranking, patience,
+                self._reach, self._candidates, self._bounds, self._ranking, patience,
             )  # fmt: skip
             if count >= 0:
                 return int(count)

@@ -29,9 +29,12 @@ PTR_INNER, PTR_TILE, PTR_KEPT, PTR_ORDER, PTR_CHOICE = range(5)
 class LeafPlan(NamedTuple):
     """Columns of the tables are named in this module; memories are those on the way to the unit, the root first.
 
-    sizes: int64[ranks, most], tile sizes of each rank (`size_count` of them, rising); a tile has the number sum of place x `strides`.
+    sizes: int64[ranks, most], tile sizes of each rank (`size_count` of them, rising). Kernels write a tile as the places of its sizes; its
+    number is the sum of place x `strides`. trips: float64[ranks, most, most], from an outer place to an inner one (0: does not divide);
+    grown: int64 alike, the next place above the inner one; quotients: int64[ranks, most, k], the place inside the k-th number of copies, -1 if
+    they do not divide.
     indexed: int64[tensors, ranks], the result last; words: their sizes; widths: int64[tensors, 2], partial and final (pieces of a bit).
-    ways: int64[ways, ranks], copies along each rank in every way to spread a tile over the axes before a level, most copies first;
+    ways: int64[ways, ranks], copies along each rank (k of `quotients`) in every way to spread a tile over the axes before a level, most copies first;
     those before level k have the numbers `way_first[k]` to `way_first[k + 1] - 1`. gains: float64[ways, 3 + tensors], all copies, copies
     along ranks that the result lacks, ticks of latency, and how many copies share one word of each tensor. way_flags: which of ALONE and
     COMPLETE a result keeps. way_axes: int64[ways, axes, ranks], what each axis does. axis_step: the level that each axis leads to.
@@ -45,6 +48,9 @@ class LeafPlan(NamedTuple):
     sizes: IntArray
     size_count: IntArray
     strides: IntArray
+    trips: FloatArray
+    grown: IntArray
+    quotients: IntArray
     indexed: IntArray
     words: IntArray
     widths: IntArray
@@ -173,6 +179,8 @@ def lower(
     subsets = [_sets([constraints.may_keep(memory.name, tensor, einsum) for tensor in tensors]) for memory in memories]
     widths, per_cycle = evaluator.widths, evaluator.clock.per_cycle
     reduce = facts.einsum.reduce
+    ways, *spreads = _spreads(axes, spreading, indexed, reduce, per_cycle, len(memories))
+    copies = [sorted({1, *ways[:, rank].tolist()}) for rank in range(len(extents))]
     ports, rates, prices = [], [], []
     for memory in memories:
         port = evaluator.clock.ports.get(memory.name)
@@ -196,6 +204,7 @@ def lower(
         _table(sizes),
         np.array([len(each) for each in sizes], np.int64),
         np.array(strides, np.int64),
+        *_divisions(sizes, copies),
         indexed,
         np.array([prod(extent for extent, has in zip(extents, row, strict=True) if has) for row in indexed], np.int64),
         np.array(
@@ -205,7 +214,8 @@ def lower(
             ],
             np.int64,
         ),
-        *_spreads(axes, spreading, indexed, reduce, per_cycle, len(memories)),
+        _coded(ways, copies),
+        *spreads,
         np.array(ports, np.int64),
         np.array(rates, np.float64),
         np.array(prices, np.float64),
@@ -223,6 +233,27 @@ def lower(
         float(points),
     )
     return plan, Names(einsum, unit, facts.ranks, tensors, tuple(memory.name for memory in memories), tuple(axis.name for axis, _ in axes))
+
+
+def _coded(ways: IntArray, copies: list[list[int]]) -> IntArray:
+    """Ways with the place of the copies along each rank instead of their number."""
+    return np.array([np.searchsorted(each, ways[:, rank]) for rank, each in enumerate(copies)], np.int64).reshape(len(copies), -1).T.copy()
+
+
+def _divisions(sizes: list[tuple[int, ...]], copies: list[list[int]]) -> tuple[FloatArray, IntArray, IntArray]:
+    """Tables of trips, next larger tiles and quotients."""
+    ranks, most = len(sizes), max(map(len, sizes), default=1)
+    trips, grown = np.zeros((ranks, most, most)), np.zeros((ranks, most, most), np.int64)
+    quotients = np.full((ranks, most, max(map(len, copies), default=1)), -1, np.int64)
+    for rank, each in enumerate(sizes):
+        for outer, whole in enumerate(each):
+            inner = [at for at in range(outer + 1) if whole % each[at] == 0]
+            for at in inner:
+                trips[rank, outer, at] = whole // each[at]
+                grown[rank, outer, at] = next((larger for larger in inner if larger > at and each[larger] % each[at] == 0), outer)
+                if whole // each[at] in copies[rank]:
+                    quotients[rank, outer, copies[rank].index(whole // each[at])] = at
+    return trips, grown, quotients
 
 
 def _spreading(
