@@ -36,7 +36,7 @@ def njit(**options: Any) -> Callable[[F], F]:
     return compiled
 
 
-def inner(allocates: bool = False) -> Callable[[F], F]:
+def helper(allocates: bool = False) -> Callable[[F], F]:
     """`njit` for what only kernels call: no way in from Python, and unless it `allocates` arrays, no counting of references to them.
 
     Counting is what a call costs that passes a plan of thirty arrays: half a microsecond.

@@ -29,6 +29,7 @@ from accelsim.model.evaluation import Evaluator
 LONGEST = 12  # Einsums in one part
 _STEP = 0.01  # of the work that one look at the clock stands for: what one choice of shared loops and keeps costs
 _MANY = 2000  # tiles of an Einsum beyond which energy breaks no ties of other objectives
+_QUICK = 40  # trunks that are tried before bounds are made better
 _MOST_CHOICES = 20_000  # combinations of ways to run the Einsums of a pipelined part that are tried one by one
 
 
@@ -66,6 +67,7 @@ class Solved:
     rest: list[Cost] = field(default_factory=list)
     covered: int = 0
     evaluated: int = 0
+    part: Part | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +107,51 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class _Label:
-    """A way to run the Einsums up to a cut: its cost, and the part that came last."""
+    """A way to run the Einsums up to a cut: its cost, and the part that came last, with its option; None: with a bound instead."""
 
     cost: Cost
     before: _Label | None = None
-    first: int = 0
     end: int = 0
+    step: _Step | None = None
     option: Option | None = None
-    stays: frozenset[str] = frozenset()
+
+    def chain(self) -> list[_Label]:
+        """The labels of all parts, the first first."""
+        found: list[_Label] = []
+        at: _Label | None = self
+        while at is not None and at.step is not None:
+            found.append(at)
+            at = at.before
+        return found[::-1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """A part between two cuts: its Einsums, the tensors that are resident during it and after it, and what is known of it."""
+
+    stretch: Stretch
+    resident: frozenset[str]
+    after: frozenset[str]
+    solved: Solved
+
+
+class Cutoff:
+    """What is known of whole mappings while one part is explored: a part is of no use where nothing around it makes up for its cost.
+
+    around: for each place of the part, the least that all else can cost, and what it costs at best so far. best: of whole mappings.
+    """
+
+    def __init__(self, aim: Aim, around: list[tuple[Cost, Cost | None]], best: float | None, gap: float) -> None:
+        self.aim, self.around, self.gap = aim, around, gap
+        self.best = float("inf") if best is None else best
+
+    def note(self, cost: Cost) -> None:
+        """A way to run the part has been found."""
+        self.best = min([self.best, *(self.aim.value(cost.after(known)) for _, known in self.around if known is not None)])
+
+    def allows(self, bound: Cost) -> bool:
+        """Whether something with this lower bound may be part of a mapping that is better than the best."""
+        return any(self.aim.value(bound.after(least)) * (1 + self.gap) * SLACK < self.best for least, _ in self.around)
 
 
 class Exact:
@@ -137,10 +176,12 @@ class Exact:
         self.traffic, self.latency = self.numbers["", "traffic"], self.numbers["", "latency"]
         self.home = self._home()
         self.constraints = constraints or Constraints()
+        self.timely = aim.uses == (False, True, False, False)  # only time counts
         self._plans: dict[bytes, LeafSearch] = {}
         self.ways = {name: self._ways(name) for name in self.order}
         self.solved: dict[object, Solved] = {}
-        self.best_above: dict[tuple[int, int], list[Cost]] = {}
+        self._steps: dict[tuple[int, int, frozenset[str]], list[_Step]] = {}
+        self._stretches: dict[tuple[int, int], Stretch] = {}
         size = None if self.home is None else self.machine.memories[self.home].size_bits
         self.size = float("inf") if size is None else float(size * evaluator.clock.pieces)
 
@@ -187,21 +228,79 @@ class Exact:
     def _shared(self, plan: LeafPlan, names: Names) -> LeafSearch:
         key = b"|".join(np.asarray(part).tobytes() for part in plan)
         if key not in self._plans:
-            self._plans[key] = LeafSearch(plan, names, self.limits.spend)
+            self._plans[key] = LeafSearch(plan, names, self.limits.spend, self.timely)
         return self._plans[key]
 
     # --- cuts -----------------------------------------------------------------------------------------------------------------------
 
     def run(self) -> Result | None:
-        """The best mapping, None if nothing in the space is legal."""
-        labels = self._join(bounds=False)
-        if not labels:
+        """The best mapping, None if nothing in the space is legal.
+
+        Parts have lower bounds before they are explored. Those on the most promising way through all cuts are explored, until what is
+        known on that way is as good as its bound: every other way is worse than that.
+        """
+        for at in range(len(self.order)):
+            for step in self._steps_from(at, at + 1, frozenset()):
+                self._explore(step, None)
+        while True:
+            promising = min(self._join(bounds=True), key=lambda label: self.aim.order(label.cost), default=None)
+            if promising is None:
+                return None
+            achieved = min(self._join(bounds=False), key=lambda label: self.aim.order(label.cost), default=None)
+            unknown = [label.step for label in promising.chain() if label.option is None and label.step is not None]
+            done = achieved is not None and self.aim.value(achieved.cost) <= self.aim.value(promising.cost) * (1 + self.limits.gap) * SLACK
+            if done or self.limits.over:
+                break
+            self.tell(self._progress(promising, achieved, unknown))
+            around = self._around()
+            for step in unknown:
+                self._explore(step, Cutoff(self.aim, around[id(step.solved)], achieved and self.aim.value(achieved.cost), self.limits.gap))
+        if achieved is None:
             return None
-        best = min(labels, key=lambda label: self.aim.order(label.cost))
-        lower_bound = min(self.aim.value(label.cost) for label in self._join(bounds=True))
-        value = self.aim.value(best.cost)
+        value, bound = self.aim.value(achieved.cost), self.aim.value(promising.cost)
         covered, evaluated = sum(part.covered for part in self.solved.values()), sum(part.evaluated for part in self.solved.values())
-        return Result(self.mapping(best), value, min(value, lower_bound), covered, evaluated)
+        return Result(self.mapping(achieved), value, min(value, bound), covered, evaluated)
+
+    def _progress(self, promising: _Label, achieved: _Label | None, unknown: list[_Step]) -> str:
+        bound = self.aim.value(promising.cost)
+        gap = f"gap {self.aim.value(achieved.cost) / bound - 1:.2%}, " if achieved is not None and bound > 0 else ""
+        return f"{gap}exploring {unknown[0].stretch.names[0]} to {unknown[0].stretch.names[-1]}" if unknown else gap
+
+    def _explore(self, step: _Step, cutoff: Cutoff | None) -> None:
+        if step.solved.part is not None:
+            step.solved.part.go_on(self._rivals(step), cutoff)
+
+    def _around(self) -> dict[int, list[tuple[Cost, Cost | None]]]:
+        """For every part, at each of its places: the least that all Einsums before and after it can cost, and what they do cost at best."""
+        count = len(self.order)
+        steps = [(first, end, step) for (first, end, _), found in self._steps.items() for step in found]
+        before, after = self._sums(sorted(steps, key=lambda each: each[0])), self._sums(
+            [(count - end, count - first, step) for first, end, step in sorted(steps, key=lambda each: -each[1])]
+        )
+        found: dict[int, list[tuple[Cost, Cost | None]]] = {}
+        for first, end, step in steps:
+            (least, known), (rest, others) = before[first], after[count - end]
+            if least is not None and rest is not None:
+                both = known.after(others) if known is not None and others is not None else None
+                found.setdefault(id(step.solved), []).append((least.after(rest), both))
+        return {key: list(dict.fromkeys(each)) for key, each in found.items()}
+
+    def _sums(self, steps: list[tuple[int, int, _Step]]) -> list[tuple[Cost | None, Cost | None]]:
+        """For every cut, the least of each figure of what lies before it, and the best that is known without residents."""
+        least: list[Cost | None] = [NOTHING, *([None] * len(self.order))]
+        known: list[Cost | None] = [NOTHING, *([None] * len(self.order))]
+        for first, end, step in steps:
+            base, costs = least[first], [option.cost for option in step.solved.options]
+            if base is None:
+                continue
+            for cost in (*costs, *step.solved.rest):
+                least[end] = cost.after(base).least(least[end])
+            sofar = known[first]
+            for cost in costs if sofar is not None and not step.resident else ():
+                total, other = cost.after(sofar), known[end]
+                if other is None or self.aim.order(total) < self.aim.order(other):
+                    known[end] = total
+        return list(zip(least, known, strict=True))
 
     def _join(self, bounds: bool) -> list[_Label]:
         count = len(self.order)
@@ -217,9 +316,26 @@ class Exact:
     def _extend(
         self, to: dict[frozenset[str], list[_Label]], first: int, end: int, stays: frozenset[str], labels: list[_Label], bounds: bool
     ) -> None:
-        stretch = self.tensors.stretch(first, end)
+        for step in self._steps_from(first, end, stays):
+            if not step.solved.options and not (bounds and step.solved.rest):
+                continue
+            front = to.setdefault(step.after, [])
+            for option in step.solved.options:
+                for label in labels:
+                    self._add(front, _Label(option.cost.after(label.cost), label, end, step, option))
+            for cost in step.solved.rest if bounds else ():
+                for label in labels:
+                    self._add(front, _Label(cost.after(label.cost), label, end, step, None))
+
+    def _steps_from(self, first: int, end: int, stays: frozenset[str]) -> list[_Step]:
+        """The parts between two cuts with some residents before, for every choice of what becomes resident."""
+        key = first, end, stays
+        if key in self._steps:
+            return self._steps[key]
+        found = self._steps[key] = list[_Step]()
+        stretch = self._stretch(first, end)
         if not self.constraints.may_be_part(stretch.names):
-            return
+            return found
         leaving = [tensor for tensor in stretch.exported if tensor in self.tensors.passing] if self.home is not None else []
         for kept in product((False, True), repeat=len(leaving)):
             new = frozenset(tensor for tensor, here in zip(leaving, kept, strict=True) if here)
@@ -229,15 +345,16 @@ class Exact:
             held = sum(self._bits(tensor) for tensor in resident)
             if held > self.size:
                 continue
-            solved = self.solve(first, end, stretch, stays, new, held)
             after = frozenset(tensor for tensor in resident if self.tensors.passing[tensor][1] >= end)
-            front = to.setdefault(after, [])
-            costs: list[tuple[Cost, Option | None]] = [(option.cost, option) for option in solved.options]
-            if bounds:
-                costs.extend((cost, None) for cost in solved.rest)
-            for cost, option in costs:
-                for label in labels:
-                    self._add(front, _Label(cost.after(label.cost), label, first, end, option, resident))
+            solved = self._look(stretch, stays, new, held)
+            if solved.options or solved.rest:
+                found.append(_Step(stretch, resident, after, solved))
+        return found
+
+    def _stretch(self, first: int, end: int) -> Stretch:
+        if (first, end) not in self._stretches:
+            self._stretches[first, end] = self.tensors.stretch(first, end)
+        return self._stretches[first, end]
 
     def may_stay(self, tensor: str, names: tuple[str, ...]) -> bool:
         """Whether memory 1 may hold a tensor for all of these Einsums that touch it."""
@@ -255,44 +372,31 @@ class Exact:
 
     # --- parts ----------------------------------------------------------------------------------------------------------------------
 
-    def solve(self, first: int, end: int, stretch: Stretch, stays: frozenset[str], new: frozenset[str], held: float) -> Solved:
-        """The options of a part; `stays`: tensors that are resident already, `new`: those that it leaves so, `held`: their pieces."""
+    def _look(self, stretch: Stretch, stays: frozenset[str], new: frozenset[str], held: float) -> Solved:
+        """What is known of a part, bounds at first. `stays`: tensors resident already, `new`: those that it leaves so, `held`: pieces."""
+        if len(stretch.names) > 1 and (self.home is None or not stretch.sound):
+            return Solved()
         key = self._key(stretch, stays, new, held)
         if key not in self.solved:
             part = Part(self, stretch, stays & set(stretch.external) | new, held)
-            if end - first > 1 and (self.home is None or not stretch.sound):
-                self.solved[key] = Solved()
-            elif end - first == 1:
-                self.solved[key] = part.single()
-            else:
-                self.solved[key] = part.several(self._rivals(first, end) if not (stays or new) else [])
-            if not (stays or new):
-                self._note(first, end, self.solved[key])
-            self.tell(f"parts of {stretch.names[0]} to {stretch.names[-1]}")
-        elif not (stays or new):
-            self._note(first, end, self.solved[key])
-        return self._named(self.solved[key], stretch)
+            self.solved[key] = part.solved
+            part.begin()
+        return self.solved[key]
 
-    def _note(self, first: int, end: int, solved: Solved) -> None:
-        """Remember what Einsums cost at best, in one part or in several without residents."""
-        costs = [option.cost for option in solved.options]
-        for middle in range(first + 1, end):
-            costs.extend(a.after(b) for a in self.best_above.get((first, middle), []) for b in self.best_above.get((middle, end), []))
-        front: list[Cost] = []
-        for cost in costs:
-            if not any(self.aim.beats(known, cost) for known in front):
-                front = [known for known in front if not self.aim.beats(cost, known)]
-                front.append(cost)
-        self.best_above[first, end] = front
-
-    def _rivals(self, first: int, end: int) -> list[Cost]:
-        """What the same Einsums cost when cut further."""
-        for length in range(1, end - first):
-            for at in range(first, end - length + 1):
-                if (at, at + length) not in self.best_above:
-                    self.solve(at, at + length, self.tensors.stretch(at, at + length), frozenset(), frozenset(), 0.0)
-        self._note(first, end, Solved())
-        return self.best_above.pop((first, end))
+    def _rivals(self, step: _Step) -> list[Cost]:
+        """What the Einsums of a part cost when cut further, as far as is known; nothing if they leave or find residents."""
+        if step.resident:
+            return []
+        first = self.order.index(step.stretch.names[0])
+        count = len(step.stretch.names)
+        fronts: list[list[_Label]] = [[_Label(NOTHING)], *([] for _ in range(count))]
+        for start in range(count):
+            for end in range(start + 1, count + 1 - (start == 0)):
+                for inner in self._steps.get((first + start, first + end, frozenset()), []):
+                    for option in inner.solved.options if not inner.resident else ():
+                        for label in fronts[start]:
+                            self._add(fronts[end], _Label(option.cost.after(label.cost)))
+        return [label.cost for label in fronts[count]] if count > 1 else []
 
     def _key(self, stretch: Stretch, stays: frozenset[str], new: frozenset[str], held: float) -> object:
         """What parts that are alike but for names have in common."""
@@ -314,41 +418,32 @@ class Exact:
     def _role(self, tensor: str, stretch: Stretch, stays: frozenset[str], new: frozenset[str]) -> int:
         return 1 * (tensor in stretch.internal) + 2 * (tensor in stays) + 4 * (tensor in new)
 
-    def _named(self, solved: Solved, stretch: Stretch) -> Solved:
-        """Options of a part that is alike, in the names of this one."""
-        renamed = []
-        for option in solved.options:
-            if option.leaves[0].names.einsum == stretch.names[0]:
-                renamed.append(option)
-                continue
-            ranks: dict[str, str] = {}
-            tensors: dict[str, str] = {}
-            leaves = []
-            for chosen, name in zip(option.leaves, stretch.names, strict=True):
-                at = [names.unit for _, names in self.ways[name]].index(chosen.names.unit)
-                names = self.ways[name][at][1]
-                ranks |= dict(zip(chosen.names.ranks, names.ranks, strict=True))
-                tensors |= dict(zip(chosen.names.tensors, names.tensors, strict=True))
-                leaves.append(Chosen(chosen.search, names, chosen.number, chosen.pointer))
-            loops = tuple((ranks[rank], tile) for rank, tile in option.loops)
-            keeps = tuple((depth, tuple(tensors[tensor] for tensor in kept)) for depth, kept in option.keeps)
-            copies = tuple((tensors[tensor], many) for tensor, many in option.copies)
-            renamed.append(Option(option.cost, option.schedule, loops, keeps, copies, tuple(leaves)))
-        return Solved(renamed, solved.rest)
+    def _named(self, option: Option, stretch: Stretch) -> Option:
+        """The option of a part that is alike, in the names of this one."""
+        if option.leaves[0].names.einsum == stretch.names[0]:
+            return option
+        ranks: dict[str, str] = {}
+        tensors: dict[str, str] = {}
+        leaves = []
+        for chosen, name in zip(option.leaves, stretch.names, strict=True):
+            at = [names.unit for _, names in self.ways[name]].index(chosen.names.unit)
+            names = self.ways[name][at][1]
+            ranks |= dict(zip(chosen.names.ranks, names.ranks, strict=True))
+            tensors |= dict(zip(chosen.names.tensors, names.tensors, strict=True))
+            leaves.append(Chosen(chosen.search, names, chosen.number, chosen.pointer))
+        loops = tuple((ranks[rank], tile) for rank, tile in option.loops)
+        keeps = tuple((depth, tuple(tensors[tensor] for tensor in kept)) for depth, kept in option.keeps)
+        copies = tuple((tensors[tensor], many) for tensor, many in option.copies)
+        return Option(option.cost, option.schedule, loops, keeps, copies, tuple(leaves))
 
     # --- the mapping ----------------------------------------------------------------------------------------------------------------
 
     def mapping(self, label: _Label) -> Mapping:
         """The mapping that a label stands for."""
-        chain: list[_Label] = []
-        at: _Label | None = label
-        while at is not None and at.option is not None:
-            chain.append(at)
-            at = at.before
-        chain.reverse()
+        chain = [(each.step, each.option) for each in label.chain() if each.step is not None and each.option is not None]
         everything = dict.fromkeys(tensor for name in self.order for tensor in self.tensors.touched[name])
-        resident = dict.fromkeys(tensor for each in chain for tensor in sorted(each.stays))
-        inside = {tensor for each in chain for tensor in self.tensors.stretch(each.first, each.end).internal}
+        resident = dict.fromkeys(tensor for step, _ in chain for tensor in sorted(step.resident))
+        inside = {tensor for step, _ in chain for tensor in step.stretch.internal}
         nodes: list[TreeNode] = [
             Keep(self.machine.root.name, tuple(Held(tensor) for tensor in everything if tensor not in resident and tensor not in inside))
         ]
@@ -356,7 +451,7 @@ class Exact:
             nodes = []
         if resident and self.home is not None:
             nodes.append(Keep(self.home, tuple(Held(tensor) for tensor in resident)))
-        parts = [self._branch(each.option) for each in chain if each.option is not None]
+        parts = [self._branch(self._named(option, step.stretch)) for step, option in chain]
         name = f"{self.cascade.name} on {self.machine.name}"
         if len(parts) == 1:
             return Mapping(name, (*nodes, *parts[0]))
@@ -382,13 +477,13 @@ class Exact:
 
     def front(self) -> tuple[list[Mapping], bool]:
         """Mappings that no other beats in the figures of the aim, and whether nothing that could be of use was left unexplored."""
-        mappings = [self.mapping(label) for label in self._join(bounds=False)]
-        return mappings, all(_explored(label) for label in self._join(bounds=True))
-
-
-def _explored(label: _Label) -> bool:
-    """Whether every part that a label stands for is a way to run it, not a bound."""
-    return label.before is None or (label.option is not None and _explored(label.before))
+        while True:
+            labels = self._join(bounds=True)
+            unknown = {id(each.step.solved): each.step for label in labels for each in label.chain() if each.step and each.option is None}
+            if not unknown or self.limits.over:
+                return [self.mapping(label) for label in self._join(bounds=False)], not unknown
+            for step in unknown.values():
+                self._explore(step, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -421,9 +516,58 @@ class Part:
         self.extents = exact.cascade.extents
         self.room = exact.size - held
         self.ways = [exact.ways[name] for name in stretch.names]
-        self.solved = Solved()
+        self.solved = Solved(part=self)
+        self.rivals: list[Cost] = []
+        self.cutoff: Cutoff | None = None
+        self.exactly = not exact.timely  # or quickly first
 
-    def single(self) -> Solved:
+    def begin(self) -> None:
+        """Note lower bounds."""
+        try:
+            self._begin()
+        except OutOfTime:
+            self.solved.rest = [Cost(sum(min(search.plan.energy for search, _ in ways) for ways in self.ways), 0.0, 0.0, self.held)]
+
+    def _begin(self) -> None:
+        self.placeable = [tensor for tensor in self.stretch.external if tensor not in self.resident]
+        self.users = [
+            [at for at, name in enumerate(self.stretch.names) if tensor in self.exact.tensors.touched[name]] for tensor in self.placeable
+        ]
+        self.alike = [self.exact.tensors.alike(tensor, self.stretch.names) for tensor in self.placeable]
+        self.whole = [self.exact.tensors.words(tensor) for tensor in self.placeable]
+        if len(self.ways) == 1:
+            self.solved.rest = [self._cost_of(self._least("sequential", self._once()), 0)]
+            return
+        self.ranks_of = {tensor: self._ranks_of(tensor) for tensor in (*self.placeable, *self.stretch.internal)}
+        self.waiting: list[tuple[float, int, str, Cost, tuple[str, ...], dict[str, int]]] = []
+        for schedule in self.exact.schedules:
+            if schedule == "sequential" or self._overlaps():
+                self._trunks(schedule)
+        self.waiting.sort(key=lambda each: each[:2])
+        self._note_rest()
+
+    def _note_rest(self) -> None:
+        """Bounds of what waits, as one: the least of every figure."""
+        costs = [each[3] for each in self.waiting]
+        if costs:
+            energy, ticks, traffic = (min(getattr(cost, name) for cost in costs) for name in ("energy", "ticks", "traffic"))
+            self.solved.rest.append(Cost(energy, ticks, traffic, self.held))
+
+    def go_on(self, rivals: list[Cost], cutoff: Cutoff | None) -> None:
+        """Explore what was not; quickly at first, if that may be enough. `rivals`: other ways to run these Einsums."""
+        self.rivals, self.cutoff, bounds = rivals, cutoff, self.solved.rest
+        if self.exact.limits.over:
+            return
+        self.solved.rest = []
+        if len(self.ways) == 1:
+            self._single(bounds)
+        else:
+            self._several()
+        if self.exactly or not self.solved.rest:
+            self.solved.part = None
+        self.exactly = True
+
+    def _single(self, bounds: list[Cost]) -> None:
         """A part of one Einsum: no trunk."""
         for search, names in self.ways[0]:
             streams = len(names.tensors)
@@ -433,10 +577,12 @@ class Part:
                 budget = int(search.plan.ports[1, 2]) if search.plan.ports.shape[0] > 1 else -1
             else:
                 budget = -1 if self.room == float("inf") else int(self.room)
+            if not self.exactly:
+                search = search.relaxed()
             try:
                 front = search.front(search.whole, given, allowed, budget, None, not self.aim.uses[3], True, self.aim.uses)
             except OutOfTime:
-                self.solved.rest.append(Cost(search.plan.energy, 0.0, 0.0, self.held))
+                self.solved.rest = bounds
                 continue
             for row, pointer in zip(front.rows, front.pointers, strict=True):
                 held = row[1 + self.exact.times]
@@ -446,7 +592,8 @@ class Part:
                 self._offer(Option(cost, "sequential", (), (), (), (Chosen(search, names, search.whole, pointer),)))
             self.solved.covered += search.tiles
             self.solved.evaluated += len(front.rows)
-        return self.solved
+        if not self.exactly and not any(self.aim.beats(option.cost, bounds[0]) for option in self.solved.options):
+            self.solved.rest = bounds
 
     def _cost(self, row: FloatArray, held: float) -> Cost:
         ticks = float(np.max(row[1 : 1 + self.exact.traffic])) + float(row[1 + self.exact.latency])
@@ -457,6 +604,8 @@ class Part:
             return
         self.solved.options = [known for known in self.solved.options if not self._better(option.cost, known.cost)]
         self.solved.options.append(option)
+        if self.cutoff is not None:
+            self.cutoff.note(option.cost)
 
     def _better(self, one: Cost, other: Cost) -> bool:
         """Dominance; figures that the objective does not look at break ties."""
@@ -468,43 +617,30 @@ class Part:
 
     # --- several Einsums ------------------------------------------------------------------------------------------------------------
 
-    def several(self, rivals: list[Cost]) -> Solved:
-        """A part of several Einsums; `rivals`: costs of the same Einsums in several parts, which an option must beat."""
-        self.rivals = rivals
-        self.placeable = [tensor for tensor in self.stretch.external if tensor not in self.resident]
-        self.users = [
-            [at for at, name in enumerate(self.stretch.names) if tensor in self.exact.tensors.touched[name]] for tensor in self.placeable
-        ]
-        self.alike = [self.exact.tensors.alike(tensor, self.stretch.names) for tensor in self.placeable]
-        self.whole = [self.exact.tensors.words(tensor) for tensor in self.placeable]
-        self.ranks_of = {tensor: self._ranks_of(tensor) for tensor in (*self.placeable, *self.stretch.internal)}
-        if self.exact.limits.over:
-            self.solved.rest.append(Cost(sum(min(search.plan.energy for search, _ in ways) for ways in self.ways), 0.0, 0.0, self.held))
-            return self.solved
-        try:
-            crude = self._cost_of(self._least("sequential" if "sequential" in self.exact.schedules else "pipelined", self._once()), 0)
-            if "pipelined" in self.exact.schedules:
-                other = self._cost_of(self._least("pipelined", self._once()), 0)
-                crude = Cost(min(crude.energy, other.energy), min(crude.ticks, other.ticks), min(crude.traffic, other.traffic), self.held)
-        except OutOfTime:
-            crude = Cost(sum(min(search.plan.energy for search, _ in ways) for ways in self.ways), 0.0, 0.0, self.held)
-            self.solved.rest.append(crude)
-            return self.solved
-        if not self._worth(crude):
-            return self.solved
-        if self.exact.limits.over:
-            self.solved.rest.append(crude)
-            return self.solved
-        for schedule in self.exact.schedules:
-            if schedule == "pipelined" and not self._overlaps():
+    def _several(self) -> None:
+        """A part of several Einsums: trunks in the order of their bounds; quickly, only the first that promise most."""
+        left = []
+        tried = 0
+        for each in self.waiting:
+            _, _, schedule, bound, loops, tile = each
+            if not self._worth(bound):
                 continue
-            try:
-                if schedule == "pipelined":
-                    self.ways = self.exact.sharing(self.stretch.names)
-                self._trunks(schedule)
-            except OutOfTime:
-                self.solved.rest.append(crude)
-        return self.solved
+            if self.exact.limits.over or (not self.exactly and tried >= _QUICK):
+                left.append(each)
+                continue
+            tried += 1
+            self.ways = self._searches(schedule)
+            self._expand(schedule, loops, tile)
+            if not self.exactly and self._worth(bound):
+                left.append(each)
+        self.waiting = [each for each in left if self._worth(each[3])]
+        self._note_rest()
+
+    def _searches(self, schedule: str) -> list[list[tuple[LeafSearch, Names]]]:
+        """The ways to run every Einsum under a schedule."""
+        names = self.stretch.names
+        found = self.exact.sharing(names) if schedule == "pipelined" else [self.exact.ways[name] for name in names]
+        return found if self.exactly else [[(search.relaxed(), each) for search, each in ways] for ways in found]
 
     def _overlaps(self) -> bool:
         """Whether pipelining could pay: where time counts, where iterations share what leaves keep, or where nothing else is allowed."""
@@ -528,28 +664,35 @@ class Part:
         groups: dict[tuple[int, ...], list[int]] = {}
         for row, turning in enumerate((tiles < extents).tolist()):
             groups.setdefault(tuple(at for at, turns in enumerate(turning) if turns), []).append(row)
-        waiting: list[tuple[float, int, Cost, tuple[str, ...], dict[str, int]]] = []
+        self.ways = self.exact.sharing(self.stretch.names) if schedule == "pipelined" else [self.exact.ways[n] for n in self.stretch.names]
         for turning, rows in groups.items():
             part, free = tiles[rows], self.room - internal[rows]
             trips = extents // part
+            shortest = [
+                [search.shortest(self._numbers(search, names, ranks, part)) for search, names in ways] for ways in self.ways
+            ]
+            iterations = trips.prod(axis=1).astype(float)
             for order in permutations(turning):
                 visits = [self._fewest(at, ranks, extents, part, trips, free, order, schedule) for at in range(len(self.placeable))]
                 bounds = self._least(
-                    schedule, [np.where(users == users[0], each, 0.0) for users, each in self._by_user(visits)], None, len(rows)
-                )
+                    schedule, [np.where(users == users[0], each, 0.0) for users, each in self._by_user(visits)], None, len(rows),
+                    shortest, iterations,
+                )  # fmt: skip
                 for at in range(len(rows)):
                     cost = self._cost_of(bounds, at)
                     tile = dict(zip(ranks, part[at].tolist(), strict=True))
-                    waiting.append((self.aim.value(cost), len(waiting), cost, tuple(ranks[k] for k in order), tile))
-        waiting.sort(key=lambda each: each[:2])
-        self.solved.covered += len(waiting) * prod(search.tiles for ways in self.ways for search, _ in ways[:1])
-        for _, _, bound, loops, tile in waiting:
-            if not self._worth(bound):
-                continue
-            if self.exact.limits.over:
-                self.solved.rest.append(bound)
-                continue
-            self._expand(schedule, loops, tile)
+                    loops = tuple(ranks[k] for k in order)
+                    self.waiting.append((self.aim.value(cost), len(self.waiting), schedule, cost, loops, tile))
+        self.solved.covered += len(self.waiting) * prod(search.tiles for ways in self.ways for search, _ in ways[:1])
+
+    def _numbers(self, search: LeafSearch, names: Names, ranks: tuple[str, ...], tiles: IntArray) -> IntArray:
+        """The numbers of an Einsum's tiles below trunks with these tiles."""
+        plan, found = search.plan, np.zeros(len(tiles), np.int64)
+        for rank, name in enumerate(names.ranks):
+            count = int(plan.size_count[rank])
+            place = np.searchsorted(plan.sizes[rank, :count], tiles[:, ranks.index(name)]) if name in ranks else count - 1
+            found += place * int(plan.strides[rank])
+        return found
 
     def _tile_bits(self, tensor: str, ranks: tuple[str, ...], tiles: IntArray) -> FloatArray:
         """Words of a tensor's tile below each trunk."""
@@ -604,6 +747,10 @@ class Part:
         known = [*(option.cost for option in self.solved.options), *self.rivals]
         if any(self.aim.beats(cost, bound) for cost in known):
             return False
+        if self.cutoff is not None and not self.cutoff.allows(bound):
+            if self.exact.limits.gap:
+                self.solved.rest.append(bound)
+            return False
         gap = (1 + self.exact.limits.gap) ** (0.5 if self.aim.uses[0] and self.aim.uses[1] else 1)  # a product of two takes it twice
         if gap > 1:
             larger = Cost(bound.energy * gap, bound.ticks * gap, bound.traffic * gap, bound.held)
@@ -613,26 +760,31 @@ class Part:
         return True
 
     def _least(
-        self, schedule: str, visits: list[FloatArray], extra: FloatArray | None = None, many: int = 1
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        self, schedule: str, visits: list[FloatArray], extra: FloatArray | None = None, many: int = 1,
+        shortest: list[list[FloatArray]] | None = None, iterations: FloatArray | None = None,
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:  # fmt: skip
         """Lower bounds (energy, ticks, traffic; float64[n] each) on what the Einsums cost.
 
         visits: for every external tensor float64[users, n], how often its words come at least for each Einsum that touches it.
-        extra: float64[Einsums, n, 1 + times], what comes on top.
+        extra: float64[Einsums, n, 1 + times], what comes on top. shortest: for every way to run every Einsum, the least ticks of its unit.
+        iterations: of the trunk.
         """
         many = many if extra is None else extra.shape[1]
         energy, ticks, traffic = np.zeros(many), np.zeros(many), np.zeros(many)
         rows = []
         for at, ways in enumerate(self.ways):
             options = []
-            for search, names in ways:
+            for way, (search, names) in enumerate(ways):
                 words, bypassing = np.zeros((many, len(names.tensors))), 0
                 for k, tensor in enumerate(names.tensors):
                     if tensor in self.placeable:
                         number = self.placeable.index(tensor)
                         words[:, k] = self.whole[number] * visits[number][self.users[number].index(at)]
                         bypassing |= 1 << k
-                options.append((names.unit, *search.least(bypassing, words)))
+                row, busiest = search.least(bypassing, words)
+                if shortest is not None:
+                    row[:, 1] = np.maximum(row[:, 1], shortest[at][way])
+                options.append((names.unit, row, busiest))
             more = np.zeros((many, 1 + self.exact.times)) if extra is None else extra[at]
             rows.append([(unit, row + more) for unit, row, _ in options])
             best = np.min([row for _, row in rows[-1]], axis=0)
@@ -640,7 +792,20 @@ class Part:
             traffic += best[:, 1 + self.exact.traffic]
             own = [np.maximum(busiest, (row + more)[:, 1 : 1 + self.exact.traffic].max(axis=1)) for _, row, busiest in options]
             ticks += np.min(own, axis=0) + best[:, 1 + self.exact.latency]
-        return energy, self._balanced(rows) if schedule == "pipelined" else ticks, traffic
+        if schedule == "pipelined":
+            ticks = self._balanced(rows)
+            if iterations is not None:  # the first pass takes as long as its Einsums one after another
+                ticks = ticks + np.maximum(0.0, self._through(rows, iterations) - ticks) / iterations
+        return energy, ticks, traffic
+
+    def _through(self, rows: list[list[tuple[str, FloatArray]]], iterations: FloatArray) -> FloatArray:
+        """The longest way through Einsums that wait for each other, in ticks of all iterations."""
+        forward, _ = self.evaluator.program.edges(frozenset(self.stretch.names))
+        ends: dict[str, FloatArray] = {}
+        for name, options in zip(self.stretch.names, rows, strict=True):
+            own = np.min([row[:, 1] + row[:, 1 + self.exact.latency] * iterations for _, row in options], axis=0)
+            ends[name] = own + np.max([ends[a] for a, b, _ in forward if b == name and a in ends] or [np.zeros_like(own)], axis=0)
+        return np.asarray(np.max(list(ends.values()), axis=0))
 
     def _balanced(self, rows: list[list[tuple[str, FloatArray]]]) -> FloatArray:
         """Ticks that no assignment of Einsums to units goes below."""

@@ -45,6 +45,13 @@ class Cost:
         """What a part costs together with the parts before it."""
         return Cost(self.energy + before.energy, self.ticks + before.ticks, self.traffic + before.traffic, max(self.held, before.held))
 
+    def least(self, other: Cost | None) -> Cost:
+        """The lesser of both in every figure."""
+        if other is None:
+            return self
+        energy, ticks = min(self.energy, other.energy), min(self.ticks, other.ticks)
+        return Cost(energy, ticks, min(self.traffic, other.traffic), min(self.held, other.held))
+
 
 NOTHING = Cost(0.0, 0.0, 0.0, 0.0)
 Value = Callable[[Cost], float]

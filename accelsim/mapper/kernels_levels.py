@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from accelsim.kernel_cache import inner, njit
+from accelsim.kernel_cache import helper, njit
 from accelsim.mapper.leaf_plan import (
     ALONE,
     COMPLETE,
@@ -53,7 +53,7 @@ NOWHERE = np.float64(0)  # a number of copies
 ROOT, OUTERMOST = np.int64(0), np.int64(1)  # a memory; a level
 
 
-@inner()
+@helper()
 def tile_bits(plan: LeafPlan, stream: Int, tile: IntArray, wide: Int) -> Int:
     """Bits (in pieces) of the tile of a tensor; of a result, `wide` while it is partial."""
     words: Int = plan.widths[stream, 0] if wide else plan.widths[stream, 1]
@@ -63,21 +63,21 @@ def tile_bits(plan: LeafPlan, stream: Int, tile: IntArray, wide: Int) -> Int:
     return words
 
 
-@inner()
+@helper()
 def copy(to: FloatArray, values: FloatArray) -> None:
     """Copy numbers one by one: slices take Numba seconds to compile."""
     for at in range(to.shape[0]):
         to[at] = values[at]
 
 
-@inner()
+@helper()
 def copy_integers(to: IntArray, values: IntArray) -> None:
     """The same for integers."""
     for at in range(to.shape[0]):
         to[at] = values[at]
 
 
-@inner()
+@helper()
 def same_as_before(known: FloatArray, count: Int, shared: FloatArray) -> bool:
     """Has an order of loops been seen that divides every tensor's words alike? If not, it is noted at `count`."""
     for before in range(count):
@@ -90,7 +90,7 @@ def same_as_before(known: FloatArray, count: Int, shared: FloatArray) -> bool:
     return False
 
 
-@inner()
+@helper()
 def beats(one: FloatArray, other: FloatArray, time: Int) -> bool:
     """Is a label nowhere worse than another with the same key? Credits count the other way."""
     for at in range(time + 1):
@@ -104,7 +104,7 @@ def beats(one: FloatArray, other: FloatArray, time: Int) -> bool:
     return good
 
 
-@inner()
+@helper()
 def insert(
     values: FloatArray, keys: IntArray, pointers: IntArray, count: Int, value: FloatArray, key: Int, pointer: IntArray, time: Int
 ) -> Int:
@@ -129,7 +129,7 @@ def insert(
     return kept + 1
 
 
-@inner()
+@helper()
 def spread(plan: LeafPlan, way: Int, tile: IntArray, inner: IntArray) -> bool:
     """The tile inside the axes when a tile is spread in some way; False if that does not divide it."""
     for rank in range(tile.shape[0]):
@@ -139,7 +139,7 @@ def spread(plan: LeafPlan, way: Int, tile: IntArray, inner: IntArray) -> bool:
     return True
 
 
-@inner()
+@helper()
 def index_of(plan: LeafPlan, tile: IntArray) -> Int:
     """Number of a tile in the lattice of tiles."""
     found: Int = 0
@@ -148,7 +148,7 @@ def index_of(plan: LeafPlan, tile: IntArray) -> Int:
     return found
 
 
-@inner()
+@helper()
 def tile_of(plan: LeafPlan, number: Int, tile: IntArray) -> None:
     """The tile with a number in the lattice."""
     for rank in range(tile.shape[0]):
@@ -175,13 +175,22 @@ def note_reach(plan: LeafPlan, reach: FloatArray) -> None:
             reach[level, number] = best
 
 
-@inner()
+@helper()
 def at_least(plan: LeafPlan, copies: float, value: FloatArray) -> None:
     """A unit takes at least as long as all points take in so many copies of it."""
     value[1] = max(value[1], plan.points / plan.lanes * plan.issue / copies)
 
 
-@inner()
+@helper()
+def relax(plan: LeafPlan, value: FloatArray) -> None:
+    """Take every port to be busy for `relaxed` ticks at least: then less does not matter, and few labels are worth keeping."""
+    if plan.relaxed > 0.0:
+        for at in range(1, plan.times):
+            if at != plan.traffic_at and at != plan.latency_at:
+                value[1 + at] = max(value[1 + at], plan.relaxed)
+
+
+@helper()
 def apply_axes(plan: LeafPlan, way: Int, value: FloatArray, flags: Int) -> Int:
     """Take a label from inside the axes before a level to the outside. Returns its flags."""
     time, streams = plan.times, plan.indexed.shape[0]
@@ -204,7 +213,7 @@ def apply_axes(plan: LeafPlan, way: Int, value: FloatArray, flags: Int) -> Int:
     return left
 
 
-@inner()
+@helper()
 def pay(plan: LeafPlan, memory: Int, stream: Int, child: Int, flags: Int, is_open: Int, places: float, value: FloatArray) -> None:
     """Charge a memory for the words that the keeper (or unit) inside it asks for.
 
@@ -257,7 +266,7 @@ def pay_root(plan: LeafPlan, stream: Int, value: FloatArray) -> None:
     pay(plan, ROOT, stream, NOBODY, NONE, NO, NOWHERE, value)
 
 
-@inner()
+@helper()
 def keep(plan: LeafPlan, memory: Int, stream: Int, tile: IntArray, value: FloatArray) -> None:
     """Keep a tensor in a memory at a tile: what fills and drains it, still open to loops that share, and what it will ask for."""
     time, streams = plan.times, plan.indexed.shape[0]
@@ -287,7 +296,7 @@ def keep(plan: LeafPlan, memory: Int, stream: Int, tile: IntArray, value: FloatA
         value[time + 2 + write] += plan.words[stream] * wide * plan.rates[memory, 1]
 
 
-@inner()
+@helper()
 def block(plan: LeafPlan, outer: IntArray, inner: IntArray, order: Int, shared: FloatArray) -> Int:
     """Loops in time from a tile to a smaller one, in an order: by how much each tensor's words are divided (0: its ranks do not turn).
 
@@ -322,7 +331,7 @@ def block(plan: LeafPlan, outer: IntArray, inner: IntArray, order: Int, shared: 
     return turning
 
 
-@inner()
+@helper()
 def close(plan: LeafPlan, stream: Int, value: FloatArray) -> None:
     """No loop to come can share a tensor's tile any more: what was open is settled."""
     time = plan.times
@@ -332,7 +341,7 @@ def close(plan: LeafPlan, stream: Int, value: FloatArray) -> None:
         value[own + at] = 0.0
 
 
-@inner()
+@helper()
 def turn(plan: LeafPlan, turning: Int, shared: FloatArray, open_set: Int, flags: Int, value: FloatArray) -> tuple[Int, Int]:
     """Put a block's loops around a label. Returns which tensors are still open, and the flags."""
     time, streams = plan.times, plan.indexed.shape[0]
@@ -355,7 +364,7 @@ def turn(plan: LeafPlan, turning: Int, shared: FloatArray, open_set: Int, flags:
     return open_set, flags
 
 
-@inner()
+@helper()
 def serve(plan: LeafPlan, memory: Int, served: Int, open_set: Int, flags: Int, child: Int, places: float, value: FloatArray) -> Int:
     """Let a memory serve some tensors. Returns the keeper of the result, which is nobody's concern once it is served."""
     last = plan.indexed.shape[0] - 1
@@ -365,7 +374,7 @@ def serve(plan: LeafPlan, memory: Int, served: Int, open_set: Int, flags: Int, c
     return NOBODY if (served >> last) & 1 else child
 
 
-@inner()
+@helper()
 def unit_labels(
     plan: LeafPlan, tile: IntArray, labels: Labels, level: Int, served: Int, inner: IntArray, pointer: IntArray, value: FloatArray
 ) -> Int:
@@ -391,6 +400,7 @@ def unit_labels(
             value[2 * time + 2 + stream * (time + 2) + time + 1] = plan.points
         flags = apply_axes(plan, way, value, flags)
         serve(plan, level - 1, served, NONE, flags, NOBODY, NOWHERE, value)
+        relax(plan, value)
         pointer[PTR_INNER], pointer[PTR_TILE], pointer[PTR_KEPT], pointer[PTR_ORDER] = -1, -1, 0, 0
         pointer[PTR_CHOICE] = way
         count = insert(
@@ -408,7 +418,7 @@ def unit_labels(
     return count
 
 
-@inner()
+@helper()
 def key_of(plan: LeafPlan, flags: Int, open_set: Int, child: Int, served: Int) -> Int:
     """What must be equal for labels to be compared: flags and the keeper of the result, and which tensors are open.
 
@@ -422,7 +432,7 @@ def key_of(plan: LeafPlan, flags: Int, open_set: Int, child: Int, served: Int) -
     return flags + 4 * (child + 1) + 256 * open_set
 
 
-@inner()
+@helper()
 def fits(plan: LeafPlan, memory: Int, kept: Int, tile: IntArray, wide: Int) -> bool:
     """Do the tiles of these tensors fit the memory?"""
     size = plan.ports[memory, PORT_SIZE]
@@ -436,7 +446,7 @@ def fits(plan: LeafPlan, memory: Int, kept: Int, tile: IntArray, wide: Int) -> b
     return bool(total <= size)
 
 
-@inner()
+@helper()
 def growable(plan: LeafPlan, memory: Int, kept: Int, outer: IntArray, tile: IntArray) -> Int:
     """The ranks along which the tile could be larger."""
     found: Int = 0
@@ -451,7 +461,7 @@ def growable(plan: LeafPlan, memory: Int, kept: Int, outer: IntArray, tile: IntA
     return found
 
 
-@inner()
+@helper()
 def settle(plan: LeafPlan, labels: Labels, level: Int, inner: Int, tile: IntArray, kept: Int, value: FloatArray) -> tuple[Int, Int, Int]:
     """A label of the level inside, with a memory's keeps put around it: open tensors, flags, and the keeper of the result.
 
@@ -475,7 +485,7 @@ def settle(plan: LeafPlan, labels: Labels, level: Int, inner: Int, tile: IntArra
     return open_set, flags, child
 
 
-@inner()
+@helper()
 def conclude(
     plan: LeafPlan, given: Int, above: FloatArray, held: Int, open_set: Int, flags: Int, child: Int, places: float, value: FloatArray
 ) -> None:
@@ -497,7 +507,7 @@ def conclude(
     value[2 * time + 2] = held
 
 
-@inner()
+@helper()
 def largest(plan: LeafPlan, memory: Int, kept: Int, inside: IntArray, tile: IntArray, rank: Int) -> bool:
     """Make a tile as large along a rank as divides and fits; False if not even one coordinate does."""
     for at in range(inside[rank], -1, -1):
@@ -508,7 +518,7 @@ def largest(plan: LeafPlan, memory: Int, kept: Int, inside: IntArray, tile: IntA
     return False
 
 
-@inner()
+@helper()
 def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept: Int, memory: Int, largest_only: Int) -> bool:
     """The next tile that divides the one inside the axes and fits; False after the last (at[0] < 0 asks for the first).
 
@@ -568,7 +578,7 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
             place = 0
 
 
-@inner()
+@helper()
 def only_largest(plan: LeafPlan, level: Int) -> Int:
     """May a memory's tiles that could be larger be left out? Yes if nothing inside can go on being shared by loops further out.
 
@@ -580,7 +590,7 @@ def only_largest(plan: LeafPlan, level: Int) -> Int:
     return YES if plan.options[OPTION_EVERY_VISIT] or level + 1 == plan.ports.shape[0] or tiles > MANY_TILES else NO
 
 
-@inner()
+@helper()
 def surround(
     plan: LeafPlan, labels: Labels, level: Int, tile: IntArray, kept: Int, given: Int, more: Int, turning: Int, shared: FloatArray,
     way: Int, above: FloatArray, single: Int, value: FloatArray, pointer: IntArray, served: Int, tiles: Int,
@@ -611,6 +621,7 @@ def surround(
             child = serve(
                 plan, level - 1, served, open_set, flags, child, plan.gains[way, GAIN_COPIES] if child == level else NOWHERE, value
             )
+        relax(plan, value)
         key = key_of(plan, flags, open_set, child, served)
         if level == 1:
             conclude(plan, given, above, held, open_set, flags, child, plan.gains[way, GAIN_COPIES] if child == level else NOWHERE, value)
@@ -626,7 +637,7 @@ def surround(
     return count
 
 
-@inner()
+@helper()
 def only_busiest(plan: LeafPlan, value: FloatArray) -> None:
     """Of a final label's times, leave the largest."""
     for part in range(2, 1 + plan.times):
@@ -635,7 +646,7 @@ def only_busiest(plan: LeafPlan, value: FloatArray) -> None:
             value[part] = 0.0
 
 
-@inner()
+@helper()
 def promise(
     plan: LeafPlan, level: Int, tile: IntArray, kept: Int, given: Int, served: Int, turning: Int, shared: FloatArray, way: Int,
     floor: FloatArray, copies: float, value: FloatArray,
@@ -667,6 +678,7 @@ def promise(
     if level > 1:
         ask_once(plan, value)
         serve(plan, level - 1, served, NONE, ALONE, level if (kept >> last) & 1 else NOBODY, plan.gains[way, GAIN_COPIES], value)
+        relax(plan, value)
         return
     for stream in range(streams):
         if not (given >> stream) & 1:
@@ -679,7 +691,7 @@ def promise(
         value[time + 1 + part] = 0.0
 
 
-@inner()
+@helper()
 def ask_once(plan: LeafPlan, value: FloatArray) -> None:
     """Every word of a tensor is asked for once at least."""
     for stream in range(plan.indexed.shape[0]):
@@ -687,7 +699,7 @@ def ask_once(plan: LeafPlan, value: FloatArray) -> None:
         value[pending] = max(value[pending], plan.words[stream])
 
 
-@inner()
+@helper()
 def hopeless_way(
     plan: LeafPlan, labels: Labels, level: Int, count: Int, way: Int, served: Int, floors: FloatArray, copies: float, value: FloatArray
 ) -> bool:
@@ -700,13 +712,14 @@ def hopeless_way(
     for stream in range(last + 1):
         if (served >> stream) & 1:
             value[2 * plan.times + 2 + stream * (plan.times + 2) + plan.times + 1] = 0.0
+    relax(plan, value)
     result = YES << last
     return hopeless_inside(plan, labels, level, count, value, NONE, served) and (
         bool(served & result) or hopeless_inside(plan, labels, level, count, value, result, served)
     )
 
 
-@inner(allocates=True)
+@helper(allocates=True)
 def rank_candidates(plan: LeafPlan, level: Int, bounds: FloatArray, count: Int, least: FloatArray, ranking: IntArray) -> None:
     """Put candidates into the order of the sum of their figures, each over the least that any of them has."""
     time = plan.times
@@ -735,7 +748,7 @@ def rank_candidates(plan: LeafPlan, level: Int, bounds: FloatArray, count: Int, 
         ranking[place] = row
 
 
-@inner()
+@helper()
 def enlist(
     plan: LeafPlan, level: Int, outer: IntArray, given: Int, allowed: Int, served: Int, roomy: Int, single: Int, floors: FloatArray,
     reach: FloatArray, way_from: Int, way_to: Int, order_of: IntArray, bounds: FloatArray, ranking: IntArray, tiles: IntArray,
@@ -791,7 +804,7 @@ def enlist(
     return count
 
 
-@inner()
+@helper()
 def hopeless_inside(plan: LeafPlan, labels: Labels, level: Int, count: Int, bound: FloatArray, kept: Int, served: Int) -> bool:
     """Does some label of a level, at its worst, beat the least that another can become?"""
     time, streams = plan.times, plan.indexed.shape[0]
@@ -904,8 +917,8 @@ def complete(
                 at[level] = 0
                 size[level] = enlist(
                     plan, level, outers[level], here, allowed if level == 1 else ALL, served, roomy if level == 1 else YES,
-                    single if level == 1 else NO, floors[level + 1], reach, ways[level], upto, order_of[level], bounds[level], ranking[level], room,
-                    known, value,
+                    single if level == 1 else NO, floors[level + 1], reach, ways[level], upto, order_of[level], bounds[level],
+                    ranking[level], room, known, value,
                 )  # fmt: skip
                 if size[level] < 0:
                     return NO_CANDIDATES
@@ -957,7 +970,7 @@ def complete(
         level -= 1
 
 
-@inner()
+@helper()
 def hopeless(plan: LeafPlan, rows: FloatArray, count: Int, bound: FloatArray, uses: IntArray) -> bool:
     """Does some final label beat a lower bound in all that counts, or equal it there with no more energy?"""
     time = plan.times
@@ -977,7 +990,7 @@ def hopeless(plan: LeafPlan, rows: FloatArray, count: Int, bound: FloatArray, us
     return False
 
 
-@inner()
+@helper()
 def whole(plan: LeafPlan, flags: Int, tile: IntArray) -> bool:
     """Does a keep of the result at a tile only ever receive complete words? flags: of the label inside."""
     last = plan.indexed.shape[0] - 1
@@ -987,7 +1000,7 @@ def whole(plan: LeafPlan, flags: Int, tile: IntArray) -> bool:
     return complete_words
 
 
-@inner()
+@helper()
 def worth_small(plan: LeafPlan, more: Int, open_inside: Int) -> bool:
     """May a tile that could be larger along some ranks be worth it? Only if each of these ranks would end the sharing of a tile inside."""
     for rank in range(plan.extents.shape[0]):
@@ -1001,7 +1014,7 @@ def worth_small(plan: LeafPlan, more: Int, open_inside: Int) -> bool:
     return True
 
 
-@inner()
+@helper()
 def store(labels: Labels, level: Int, number: Int, count: Int) -> bool:
     """Move a level's scratch to its pool. False if there is no room."""
     first = labels.used[level]

@@ -27,6 +27,7 @@ from accelsim.mapping.tree import For, Held, Keep, Loop, Spatial
 _POOL, _SCRATCH, _CANDIDATES = 1 << 12, 1 << 10, 1 << 12
 _MOST = 1 << 22
 _PATIENCE = 100_000  # candidates between looks at the clock
+_SLOW = 500_000  # tiles times ways to spread, beyond which bounds are coarse at first
 EVERYTHING = (True, True, True, True)  # energy, times, traffic, bits held
 
 
@@ -48,7 +49,7 @@ class OutOfTime(Exception):
 class LeafSearch:
     """One plan with the labels worked out so far. Fronts are remembered. `over`: says whether time is up."""
 
-    def __init__(self, plan: LeafPlan, names: Names, over: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, plan: LeafPlan, names: Names, over: Callable[[], bool] = lambda: False, coarse: bool = False) -> None:
         self.over = over
         self.plan, self.names = plan, names
         self.tiles = int(np.prod(plan.size_count))
@@ -56,11 +57,13 @@ class LeafSearch:
         self._most = {"pool": _POOL, "scratch": _SCRATCH, "candidates": _CANDIDATES}
         self._reach = np.zeros((plan.ports.shape[0] + 2, self.tiles))
         kernels.note_reach(plan, self._reach)
-        self._floor: FloatArray | None = None
+        # whether bounds that take no search are good enough at first: they are quick where working out the better ones is slow
+        self.coarse = coarse and self.tiles * len(plan.ways) > _SLOW
         self._floors: FloatArray | None = None
         self._bypasses: list[tuple[int, FloatArray, FloatArray]] | None = None
         self._roots: tuple[FloatArray, FloatArray] | None = None
         self._known: dict[object, Front] = {}
+        self._relaxed: LeafSearch | None = None
         self.labels = self._empty()
         self._lists()
 
@@ -93,13 +96,15 @@ class LeafSearch:
             self._known[key] = self._front(number, given, allowed, budget, above, roomy, single, uses)
         return self._known[key]
 
-    def floor(self) -> FloatArray:
-        """The least energy and times of the Einsum with all its tensors in memory 1 already, float64[1 + times]; infinite if none fits."""
-        everything = (1 << self.plan.indexed.shape[0]) - 1
-        if self._floor is None:
-            rows = self.front(self.whole, everything, 0, -1, None, False, False).rows
-            self._floor = rows[:, : 1 + self.plan.times].min(axis=0) if len(rows) else np.full(1 + self.plan.times, np.inf)
-        return self._floor
+    def relaxed(self) -> LeafSearch:
+        """The same Einsum where ports that are busy for less than half the unit's least time cost nothing: quick, and not exact."""
+        if self._relaxed is None:
+            self._relaxed = LeafSearch(self.plan._replace(relaxed=float(self.shortest(self.whole)) / 2), self.names, self.over)
+        return self._relaxed
+
+    def shortest(self, number: IntArray | int) -> FloatArray:
+        """The least ticks of the unit below tiles with these numbers, as the axes can spread them."""
+        return np.asarray(self.plan.points / self.plan.lanes * self.plan.issue / self._reach[1, number])
 
     def least(self, bypassing: int, words: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Lower bounds of energy and times (float64[n, 1 + times]), and on the largest of the times (float64[n]), whatever the tile.
@@ -109,6 +114,13 @@ class LeafSearch:
         plan, times = self.plan, self.plan.times
         if plan.ports.shape[0] == 1:
             return np.zeros((len(words), 1 + times)), np.zeros(len(words))
+        if (self.coarse and self._floors is None) or plan.way_first[2] - plan.way_first[1] > 1:  # the others know no axis before memory 1
+            slopes, intercepts = self._root_prices()
+            rows = words @ slopes - (words > 0) @ intercepts
+            rows[:, 0] += plan.energy
+            rows[:, 1] += self.shortest(self.whole)
+            rows[:, 1 + plan.latency_at] += plan.depth
+            return rows, rows[:, 1 : 1 + plan.traffic_at].max(axis=1)
         best, busiest = np.full((len(words), 1 + times), np.inf), np.full(len(words), np.inf)
         slopes, intercepts = self._root_prices()
         for bypassed, row, pending in self._patterns():

@@ -31,17 +31,18 @@ class LeafPlan(NamedTuple):
 
     sizes: int64[ranks, most], tile sizes of each rank (`size_count` of them, rising). Kernels write a tile as the places of its sizes; its
     number is the sum of place x `strides`. trips: float64[ranks, most, most], from an outer place to an inner one (0: does not divide);
-    grown: int64 alike, the next place above the inner one; quotients: int64[ranks, most, k], the place inside the k-th number of copies, -1 if
-    they do not divide.
+    grown: int64 alike, the next place above the inner one; quotients: int64[ranks, most, k], the place inside the k-th number of copies,
+    -1 if they do not divide.
     indexed: int64[tensors, ranks], the result last; words: their sizes; widths: int64[tensors, 2], partial and final (pieces of a bit).
-    ways: int64[ways, ranks], copies along each rank (k of `quotients`) in every way to spread a tile over the axes before a level, most copies first;
-    those before level k have the numbers `way_first[k]` to `way_first[k + 1] - 1`. gains: float64[ways, 3 + tensors], all copies, copies
-    along ranks that the result lacks, ticks of latency, and how many copies share one word of each tensor. way_flags: which of ALONE and
-    COMPLETE a result keeps. way_axes: int64[ways, axes, ranks], what each axis does. axis_step: the level that each axis leads to.
+    ways: int64[ways, ranks], copies along each rank (k of `quotients`) in every way to spread a tile over the axes before a level, most
+    copies first; those before level k have the numbers `way_first[k]` to `way_first[k + 1] - 1`. gains: float64[ways, 3 + tensors], all
+    copies, copies along ranks that the result lacks, ticks of latency, and how many copies share one word of each tensor. way_flags:
+    which of ALONE and COMPLETE a result keeps. way_axes: int64[ways, axes, ranks], what each axis does. axis_step: the level that each axis leads to.
     ports: int64[memories, 4], resources of the two ports (-1: unlimited), size (-1), several copies; rates in ticks and prices in
     picojoules per piece. subsets: what each memory may keep, as sets of tensors. orders: int64[orders, tensors]. Resource 0 is the
     unit; `traffic_at` counts pieces moved at the root, `latency_at` ticks from a visit's last issue to its result, `depth` those of the
-    unit. energy: of all operations; issue: ticks; points: of the Einsum.
+    unit. energy: of all operations; issue: ticks; points: of the Einsum. relaxed: ticks below which the time of a port does not matter;
+    0 for an exact search.
     """
 
     extents: IntArray
@@ -75,6 +76,7 @@ class LeafPlan(NamedTuple):
     issue: int
     lanes: int
     points: float
+    relaxed: float
 
 
 class Labels(NamedTuple):
@@ -179,7 +181,7 @@ def lower(
     subsets = [_sets([constraints.may_keep(memory.name, tensor, einsum) for tensor in tensors]) for memory in memories]
     widths, per_cycle = evaluator.widths, evaluator.clock.per_cycle
     reduce = facts.einsum.reduce
-    ways, *spreads = _spreads(axes, spreading, indexed, reduce, per_cycle, len(memories))
+    ways, first, flags, gains, by_axis, steps = _spreads(axes, spreading, indexed, reduce, per_cycle, len(memories))
     copies = [sorted({1, *ways[:, rank].tolist()}) for rank in range(len(extents))]
     ports, rates, prices = [], [], []
     for memory in memories:
@@ -215,7 +217,11 @@ def lower(
             np.int64,
         ),
         _coded(ways, copies),
-        *spreads,
+        first,
+        flags,
+        gains,
+        by_axis,
+        steps,
         np.array(ports, np.int64),
         np.array(rates, np.float64),
         np.array(prices, np.float64),
@@ -231,6 +237,7 @@ def lower(
         evaluator.issue_ticks(einsum, unit),
         machine.units[unit].lanes,
         float(points),
+        0.0,
     )
     return plan, Names(einsum, unit, facts.ranks, tensors, tuple(memory.name for memory in memories), tuple(axis.name for axis, _ in axes))
 
