@@ -14,6 +14,7 @@ from itertools import permutations, product
 from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Memory
@@ -149,6 +150,11 @@ class Cutoff:
         """A way to run the part has been found."""
         self.best = min([self.best, *(self.aim.value(cost.after(known)) for _, known in self.around if known is not None)])
 
+    def allowed(self, bounds: Cost) -> NDArray[np.bool_]:
+        """The same of many bounds, whose figures are arrays; what only the gap rules out is allowed."""
+        found = [np.asarray(self.aim.value(bounds.after(least))) * SLACK < self.best for least, _ in self.around]
+        return np.asarray(np.any(found, axis=0))
+
     def allows(self, bound: Cost) -> bool:
         """Whether something with this lower bound may be part of a mapping that is better than the best."""
         return any(self.aim.value(bound.after(least)) * (1 + self.gap) * SLACK < self.best for least, _ in self.around)
@@ -252,9 +258,9 @@ class Exact:
             if done or self.limits.over:
                 break
             self.tell(self._progress(promising, achieved, unknown))
-            around = self._around()
+            around, best = self._around(), None if achieved is None else self.aim.value(achieved.cost)
             for step in unknown:
-                self._explore(step, Cutoff(self.aim, around[id(step.solved)], achieved and self.aim.value(achieved.cost), self.limits.gap))
+                self._explore(step, Cutoff(self.aim, around[id(step.solved)], best, self.limits.gap))
         if achieved is None:
             return None
         value, bound = self.aim.value(achieved.cost), self.aim.value(promising.cost)
@@ -296,7 +302,9 @@ class Exact:
             for cost in (*costs, *step.solved.rest):
                 least[end] = cost.after(base).least(least[end])
             sofar = known[first]
-            for cost in costs if sofar is not None and not step.resident else ():
+            if sofar is None or step.resident:
+                continue
+            for cost in costs:
                 total, other = cost.after(sofar), known[end]
                 if other is None or self.aim.order(total) < self.aim.order(other):
                     known[end] = total
@@ -496,6 +504,33 @@ class _Place:
 
 
 @dataclass(frozen=True, slots=True)
+class _Bounds:
+    """Lower bounds of many ways to run a part: float64[n] each."""
+
+    energy: FloatArray
+    ticks: FloatArray
+    traffic: FloatArray
+
+    def cost(self, at: int, held: float) -> Cost:
+        """One of them."""
+        return Cost(float(self.energy[at]), float(self.ticks[at]), float(self.traffic[at]), held)
+
+    def some(self, which: IntArray) -> _Bounds:
+        """Those at some places."""
+        return _Bounds(self.energy[which], self.ticks[which], self.traffic[which])
+
+    def least(self, held: float) -> Cost:
+        """The least of every figure."""
+        return Cost(float(self.energy.min()), float(self.ticks.min()), float(self.traffic.min()), held)
+
+    @staticmethod
+    def joined(parts: list[_Bounds]) -> _Bounds:
+        """All of several."""
+        every = [(part.energy, part.ticks, part.traffic) for part in parts] or [(np.zeros(0),) * 3]
+        return _Bounds(*map(np.concatenate, zip(*every, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
 class _Way:
     """Ways to run one Einsum of a part on one unit: rows as in `Front`, with what is kept for it above the fuse."""
 
@@ -539,19 +574,29 @@ class Part:
             self.solved.rest = [self._cost_of(self._least("sequential", self._once()), 0)]
             return
         self.ranks_of = {tensor: self._ranks_of(tensor) for tensor in (*self.placeable, *self.stretch.internal)}
-        self.waiting: list[tuple[float, int, str, Cost, tuple[str, ...], dict[str, int]]] = []
+        self.groups: list[tuple[str, tuple[str, ...], tuple[str, ...], IntArray]] = []  # schedule, loops, ranks and their tiles
+        found: list[_Bounds] = []
         for schedule in self.exact.schedules:
             if schedule == "sequential" or self._overlaps():
-                self._trunks(schedule)
-        self.waiting.sort(key=lambda each: each[:2])
+                self._trunks(schedule, found)
+        self.bounds = _Bounds.joined(found)
+        places = [(group, row) for group, (*_, tiles) in enumerate(self.groups) for row in range(len(tiles))]
+        self.trunks = np.array(places, np.int64).reshape(-1, 2)
+        self._sift(np.argsort(self._values(self.bounds), kind="stable"))
         self._note_rest()
 
+    def _values(self, bounds: _Bounds) -> FloatArray:
+        """What bounds are worth alone."""
+        return np.asarray(self.aim.value(Cost(bounds.energy, bounds.ticks, bounds.traffic, self.held)), np.float64)  # type: ignore[arg-type]
+
+    def _sift(self, which: IntArray) -> None:
+        """Go on with some of what waits."""
+        self.bounds, self.trunks = self.bounds.some(which), self.trunks[which]
+
     def _note_rest(self) -> None:
-        """Bounds of what waits, as one: the least of every figure."""
-        costs = [each[3] for each in self.waiting]
-        if costs:
-            energy, ticks, traffic = (min(getattr(cost, name) for cost in costs) for name in ("energy", "ticks", "traffic"))
-            self.solved.rest.append(Cost(energy, ticks, traffic, self.held))
+        """A bound of all that waits."""
+        if len(self.trunks):
+            self.solved.rest.append(self.bounds.least(self.held))
 
     def go_on(self, rivals: list[Cost], cutoff: Cutoff | None) -> None:
         """Explore what was not; quickly at first, if that may be enough. `rivals`: other ways to run these Einsums."""
@@ -619,22 +664,44 @@ class Part:
 
     def _several(self) -> None:
         """A part of several Einsums: trunks in the order of their bounds; quickly, only the first that promise most."""
-        left = []
-        tried = 0
-        for each in self.waiting:
-            _, _, schedule, bound, loops, tile = each
-            if not self._worth(bound):
+        left: list[int] = []
+        tried, at = 0, 0
+        self._sift(self._useful(self.bounds))
+        while at < len(self.trunks):
+            if not self._worth(self.bounds.cost(at, self.held)):
+                at += 1
                 continue
             if self.exact.limits.over or (not self.exactly and tried >= _QUICK):
-                left.append(each)
-                continue
+                left.extend(range(at, len(self.trunks)))
+                break
             tried += 1
+            group, row = self.trunks[at]
+            schedule, loops, ranks, tiles = self.groups[group]
             self.ways = self._searches(schedule)
-            self._expand(schedule, loops, tile)
-            if not self.exactly and self._worth(bound):
-                left.append(each)
-        self.waiting = [each for each in left if self._worth(each[3])]
+            self._expand(schedule, loops, dict(zip(ranks, tiles[row].tolist(), strict=True)))
+            if not self.exactly:
+                left.append(at)
+            at += 1
+        self._sift(np.array(left, np.int64))
+        self._sift(self._useful(self.bounds))
         self._note_rest()
+
+    def _useful(self, bounds: _Bounds) -> IntArray:
+        """The places of bounds that something known does not rule out; what only the gap rules out stays."""
+        good = np.ones(len(bounds.energy), bool)
+        for cost in (*(option.cost for option in self.solved.options), *self.rivals):
+            energy, ticks, traffic, held = self.aim.uses
+            beaten = np.full(len(good), not held or cost.held <= self.held * SLACK)
+            if energy:
+                beaten &= cost.energy <= bounds.energy * SLACK
+            if ticks:
+                beaten &= cost.ticks <= bounds.ticks * SLACK
+            if traffic:
+                beaten &= cost.traffic <= bounds.traffic * SLACK
+            good &= ~beaten
+        if self.cutoff is not None:
+            good &= self.cutoff.allowed(Cost(bounds.energy, bounds.ticks, bounds.traffic, self.held))  # type: ignore[arg-type]
+        return np.flatnonzero(good)
 
     def _searches(self, schedule: str) -> list[list[tuple[LeafSearch, Names]]]:
         """The ways to run every Einsum under a schedule."""
@@ -650,8 +717,8 @@ class Part:
         """The ranks by which the part's Einsums index a tensor."""
         return tuple(self._rank(tensor, dimension) for dimension in range(len(self.exact.cascade.tensors[tensor].shape)))
 
-    def _trunks(self, schedule: str) -> None:
-        """Every trunk with a lower bound, the most promising first."""
+    def _trunks(self, schedule: str, found: list[_Bounds]) -> None:
+        """Every trunk with a lower bound."""
         ranks = self.stretch.shared
         extents = np.array([self.extents[rank] for rank in ranks], np.int64)
         sizes = list(product(*(divisors(self.extents[rank]) for rank in ranks)))
@@ -678,12 +745,9 @@ class Part:
                     schedule, [np.where(users == users[0], each, 0.0) for users, each in self._by_user(visits)], None, len(rows),
                     shortest, iterations,
                 )  # fmt: skip
-                for at in range(len(rows)):
-                    cost = self._cost_of(bounds, at)
-                    tile = dict(zip(ranks, part[at].tolist(), strict=True))
-                    loops = tuple(ranks[k] for k in order)
-                    self.waiting.append((self.aim.value(cost), len(self.waiting), schedule, cost, loops, tile))
-        self.solved.covered += len(self.waiting) * prod(search.tiles for ways in self.ways for search, _ in ways[:1])
+                found.append(_Bounds(*bounds))
+                self.groups.append((schedule, tuple(ranks[k] for k in order), ranks, part))
+                self.solved.covered += len(rows) * prod(search.tiles for ways in self.ways for search, _ in ways[:1])
 
     def _numbers(self, search: LeafSearch, names: Names, ranks: tuple[str, ...], tiles: IntArray) -> IntArray:
         """The numbers of an Einsum's tiles below trunks with these tiles."""
@@ -915,10 +979,10 @@ class Part:
                 else:
                     extra[first_user[at], row] += place.cost
                     beside[first_user[at], row] += place.cost
-        bounds = self._least(schedule, visits, beside)
-        costs = [self._cost_of(bounds, row) for row in range(len(combos))]
-        for row in sorted(range(len(combos)), key=lambda row: self.aim.value(costs[row])):
-            bound, places = costs[row], combos[row]
+        bounds = _Bounds(*self._least(schedule, visits, beside))
+        useful = self._useful(bounds)
+        for row in useful[np.argsort(self._values(bounds.some(useful)), kind="stable")]:
+            bound, places = bounds.cost(row, self.held), combos[row]
             if not self._worth(bound):
                 continue
             if self.exact.limits.over:

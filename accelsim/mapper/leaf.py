@@ -9,6 +9,7 @@ import numpy as np
 
 from accelsim.mapper import kernels_levels as kernels
 from accelsim.mapper.leaf_plan import (
+    OPTION_CHARGED,
     OPTION_EVERY_VISIT,
     PORT_SIZE,
     PTR_CHOICE,
@@ -64,6 +65,7 @@ class LeafSearch:
         self._roots: tuple[FloatArray, FloatArray] | None = None
         self._known: dict[object, Front] = {}
         self._relaxed: LeafSearch | None = None
+        self._home: FloatArray | None = None
         self.labels = self._empty()
         self._lists()
 
@@ -126,7 +128,8 @@ class LeafSearch:
         for bypassed, row, pending in self._patterns():
             if bypassed & ~bypassing:
                 continue
-            rows = row + np.maximum(words, pending) @ slopes
+            held = np.array([not bypassed >> stream & 1 for stream in range(words.shape[1])])
+            rows = row + np.maximum(words, pending) @ slopes + (words * held) @ self._home_prices()
             rows = rows - (words > 0) @ intercepts if not bypassed else rows - ((words > 0) | (pending > 0)) @ intercepts
             np.minimum(best, rows, out=best)
             np.minimum(busiest, rows[:, 1 : 1 + plan.traffic_at].max(axis=1), out=busiest)
@@ -164,6 +167,25 @@ class LeafSearch:
                 slopes[stream], intercepts[stream] = value[: 1 + times], value[times + 1 : 2 * times + 2]
             self._roots = slopes, intercepts
         return self._roots
+
+    def _home_prices(self) -> FloatArray:
+        """What memory 1 pays at least for a word of each tensor that comes or goes and that it keeps: float64[tensors, 1 + times]."""
+        if self._home is None:
+            plan = self.plan
+            self._home = np.zeros((plan.indexed.shape[0], 1 + plan.times))
+            last = len(self._home) - 1
+            read, write = plan.ports[1, :2].tolist()
+            for stream in range(last):
+                bits = plan.widths[stream, 0]
+                self._home[stream, 0] = bits * plan.prices[1, 1]
+                if write >= 0:
+                    self._home[stream, 1 + write] = bits * plan.rates[1, 1]
+            if plan.options[OPTION_CHARGED]:
+                bits = plan.widths[last, 1]
+                self._home[last, 0] = bits * plan.prices[1, 0]
+                if read >= 0:
+                    self._home[last, 1 + read] = bits * plan.rates[1, 0]
+        return self._home
 
     def _front(
         self, number: int, given: int, allowed: int, budget: int, above: tuple[float, ...] | None, roomy: bool, single: bool,
