@@ -601,7 +601,7 @@ class Part:
     def go_on(self, rivals: list[Cost], cutoff: Cutoff | None) -> None:
         """Explore what was not; quickly at first, if that may be enough. `rivals`: other ways to run these Einsums."""
         self.rivals, self.cutoff, bounds = rivals, cutoff, self.solved.rest
-        if self.exact.limits.over:
+        if self.exact.limits.over and len(self.ways) > 1:
             return
         self.solved.rest = []
         if len(self.ways) == 1:
@@ -743,11 +743,36 @@ class Part:
                 visits = [self._fewest(at, ranks, extents, part, trips, free, order, schedule) for at in range(len(self.placeable))]
                 bounds = self._least(
                     schedule, [np.where(users == users[0], each, 0.0) for users, each in self._by_user(visits)], None, len(rows),
-                    shortest, iterations,
+                    shortest, iterations, self._entering(schedule, [ranks[k] for k in order], dict(zip(ranks, trips.T, strict=True))),
                 )  # fmt: skip
                 found.append(_Bounds(*bounds))
                 self.groups.append((schedule, tuple(ranks[k] for k in order), ranks, part))
                 self.solved.covered += len(rows) * prod(search.tiles for ways in self.ways for search, _ in ways[:1])
+
+    def _entering(self, schedule: str, loops: list[str], trips: dict[str, IntArray]) -> list[list[FloatArray]]:
+        """How many words of each tensor enter a memory inside memory 1 at least: its tile in every iteration that does not share it.
+
+        trips: int64[n] of each rank. Returns float64[n, tensors] for every way to run every Einsum.
+        """
+        many = len(next(iter(trips.values()))) if trips else 1
+        sharing = schedule == "pipelined" and self.evaluator.counting.refill == "delta"
+        found = []
+        for ways in self.ways:
+            mine = []
+            for search, names in ways:
+                words = np.empty((many, len(names.tensors)))
+                for stream, row in enumerate(search.plan.indexed.tolist()):
+                    indexed = {rank for rank, has in zip(names.ranks, row, strict=True) if has}
+                    turning = list(loops)
+                    while sharing and turning and turning[-1] not in indexed:
+                        turning.pop()
+                    words[:, stream] = search.plan.words[stream]
+                    for rank in turning:
+                        if rank not in indexed:
+                            words[:, stream] *= trips[rank]
+                mine.append(words)
+            found.append(mine)
+        return found
 
     def _numbers(self, search: LeafSearch, names: Names, ranks: tuple[str, ...], tiles: IntArray) -> IntArray:
         """The numbers of an Einsum's tiles below trunks with these tiles."""
@@ -826,12 +851,13 @@ class Part:
     def _least(
         self, schedule: str, visits: list[FloatArray], extra: FloatArray | None = None, many: int = 1,
         shortest: list[list[FloatArray]] | None = None, iterations: FloatArray | None = None,
+        entering: list[list[FloatArray]] | None = None,
     ) -> tuple[FloatArray, FloatArray, FloatArray]:  # fmt: skip
         """Lower bounds (energy, ticks, traffic; float64[n] each) on what the Einsums cost.
 
         visits: for every external tensor float64[users, n], how often its words come at least for each Einsum that touches it.
         extra: float64[Einsums, n, 1 + times], what comes on top. shortest: for every way to run every Einsum, the least ticks of its unit.
-        iterations: of the trunk.
+        iterations: of the trunk. entering: for every way to run every Einsum, words that enter a memory inside memory 1.
         """
         many = many if extra is None else extra.shape[1]
         energy, ticks, traffic = np.zeros(many), np.zeros(many), np.zeros(many)
@@ -845,7 +871,7 @@ class Part:
                         number = self.placeable.index(tensor)
                         words[:, k] = self.whole[number] * visits[number][self.users[number].index(at)]
                         bypassing |= 1 << k
-                row, busiest = search.least(bypassing, words)
+                row, busiest = search.least(bypassing, words, None if entering is None else entering[at][way])
                 if shortest is not None:
                     row[:, 1] = np.maximum(row[:, 1], shortest[at][way])
                 options.append((names.unit, row, busiest))
@@ -979,7 +1005,10 @@ class Part:
                 else:
                     extra[first_user[at], row] += place.cost
                     beside[first_user[at], row] += place.cost
-        bounds = _Bounds(*self._least(schedule, visits, beside))
+        trips = {rank: np.array([self.extents[rank] // size]) for rank, size in tile.items()}
+        shortest = [[search.shortest(self._number(search, names, tile)) for search, names in ways] for ways in self.ways]
+        iterations = np.array(float(prod(int(each[0]) for each in trips.values())))
+        bounds = _Bounds(*self._least(schedule, visits, beside, 1, shortest, iterations, self._entering(schedule, list(loops), trips)))
         useful = self._useful(bounds)
         for row in useful[np.argsort(self._values(bounds.some(useful)), kind="stable")]:
             bound, places = bounds.cost(row, self.held), combos[row]
@@ -994,6 +1023,10 @@ class Part:
                 self._choose(schedule, loops, tile, places, sum(place.bits for place in places), extra[:, row])
             except OutOfTime:
                 self.solved.rest.append(bound)
+
+    def _number(self, search: LeafSearch, names: Names, tile: dict[str, int]) -> int:
+        """The number of an Einsum's tile below a trunk."""
+        return search.number(tuple(tile.get(rank, self.extents[rank]) for rank in names.ranks))
 
     def _visits(self, at: int, loops: tuple[str, ...], tile: dict[str, int], schedule: str) -> int:
         """How often at least the words of a tensor come that is kept in the leaves: in every iteration that another rank's loop makes.
@@ -1019,8 +1052,7 @@ class Part:
         for at, ways in enumerate(self.ways):
             found = []
             for search, names in ways:
-                inside = tuple(tile.get(rank, self.extents[rank]) for rank in names.ranks)
-                number = search.number(inside)
+                number = self._number(search, names, tile)
                 given = sum(1 << k for k, tensor in enumerate(names.tensors) if tensor in given_tensors)
                 allowed = ((1 << len(names.tensors)) - 1) & ~given
                 share = self._shares(search, names, loops, tile) if schedule == "pipelined" else None

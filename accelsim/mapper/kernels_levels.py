@@ -261,9 +261,9 @@ def pay(plan: LeafPlan, memory: Int, stream: Int, child: Int, flags: Int, is_ope
 
 
 @njit(error_model="numpy", _nrt=True)
-def pay_root(plan: LeafPlan, stream: Int, value: FloatArray) -> None:
-    """Charge the root for the words that are asked of it."""
-    pay(plan, ROOT, stream, NOBODY, NONE, NO, NOWHERE, value)
+def pay_alone(plan: LeafPlan, memory: Int, stream: Int, value: FloatArray) -> None:
+    """Charge a memory for the words of one tensor that are asked of it."""
+    pay(plan, memory, stream, NOBODY, NONE, NO, NOWHERE, value)
 
 
 @helper()

@@ -9,6 +9,9 @@ import numpy as np
 
 from accelsim.mapper import kernels_levels as kernels
 from accelsim.mapper.leaf_plan import (
+    GAIN_COPIES,
+    GAIN_REDUCED,
+    GAIN_SHARED,
     OPTION_CHARGED,
     OPTION_EVERY_VISIT,
     PORT_SIZE,
@@ -61,11 +64,12 @@ class LeafSearch:
         # whether bounds that take no search are good enough at first: they are quick where working out the better ones is slow
         self.coarse = coarse and self.tiles * len(plan.ways) > _SLOW
         self._floors: FloatArray | None = None
-        self._bypasses: list[tuple[int, FloatArray, FloatArray]] | None = None
-        self._roots: tuple[FloatArray, FloatArray] | None = None
+        self._bypasses: dict[int, list[tuple[int, FloatArray, FloatArray]]] = {}
+        self._costs: dict[tuple[int, int], tuple[FloatArray, FloatArray]] = {}
+        self._served: dict[int, tuple[FloatArray, FloatArray]] = {}
+        self._filled: dict[int, FloatArray] = {}
         self._known: dict[object, Front] = {}
         self._relaxed: LeafSearch | None = None
-        self._home: FloatArray | None = None
         self.labels = self._empty()
         self._lists()
 
@@ -108,84 +112,119 @@ class LeafSearch:
         """The least ticks of the unit below tiles with these numbers, as the axes can spread them."""
         return np.asarray(self.plan.points / self.plan.lanes * self.plan.issue / self._reach[1, number])
 
-    def least(self, bypassing: int, words: FloatArray) -> tuple[FloatArray, FloatArray]:
+    def least(self, bypassing: int, words: FloatArray, entering: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
         """Lower bounds of energy and times (float64[n, 1 + times]), and on the largest of the times (float64[n]), whatever the tile.
 
         bypassing: tensors that memory 1 may leave out; words: float64[n, tensors], how many of each come from the root at least.
+        entering: alike, how many at least enter a memory inside memory 1, if it keeps the tensor.
         """
         plan, times = self.plan, self.plan.times
         if plan.ports.shape[0] == 1:
             return np.zeros((len(words), 1 + times)), np.zeros(len(words))
+        slopes, intercepts = self._serving(0)
         if (self.coarse and self._floors is None) or plan.way_first[2] - plan.way_first[1] > 1:  # the others know no axis before memory 1
-            slopes, intercepts = self._root_prices()
             rows = words @ slopes - (words > 0) @ intercepts
             rows[:, 0] += plan.energy
             rows[:, 1] += self.shortest(self.whole)
             rows[:, 1 + plan.latency_at] += plan.depth
             return rows, rows[:, 1 : 1 + plan.traffic_at].max(axis=1)
         best, busiest = np.full((len(words), 1 + times), np.inf), np.full(len(words), np.inf)
-        slopes, intercepts = self._root_prices()
-        for bypassed, row, pending in self._patterns():
+        for bypassed, row, pending in self._patterns(2):
             if bypassed & ~bypassing:
                 continue
             held = np.array([not bypassed >> stream & 1 for stream in range(words.shape[1])])
-            rows = row + np.maximum(words, pending) @ slopes + (words * held) @ self._home_prices()
+            asked, inside = np.maximum(words, pending), row
+            if entering is not None:
+                asked, inside = np.maximum(asked, entering * ~held), np.maximum(row, self._inside(bypassed, entering))
+            rows = inside + asked @ slopes + (words * held) @ self._filling(1)
             rows = rows - (words > 0) @ intercepts if not bypassed else rows - ((words > 0) | (pending > 0)) @ intercepts
             np.minimum(best, rows, out=best)
             np.minimum(busiest, rows[:, 1 : 1 + plan.traffic_at].max(axis=1), out=busiest)
         return best, busiest
 
-    def _patterns(self) -> list[tuple[int, FloatArray, FloatArray]]:
-        """For every set of tensors that memory 1 leaves out: bounds of energy and times, and of the words that each asks of the root."""
-        if self._bypasses is None:
+    def _inside(self, left_out: int, entering: FloatArray) -> FloatArray:
+        """Bounds below memory 1, which leaves some tensors out, by what enters memory 2; float64[n, 1 + times]."""
+        plan = self.plan
+        if plan.ports.shape[0] < 3:
+            return np.zeros((1, 1 + plan.times))
+        ways = slice(int(plan.way_first[2]), int(plan.way_first[3]))
+        copies, shared = float(plan.gains[ways, GAIN_COPIES].max()), plan.gains[ways, GAIN_SHARED:].max(axis=0)
+        slopes, intercepts = self._serving(1)
+        serves = np.array([not left_out >> stream & 1 for stream in range(len(slopes))])
+        scale = np.ones(1 + plan.times)
+        scale[1 : 1 + plan.traffic_at] /= copies
+        best = np.full((len(entering), 1 + plan.times), np.inf)
+        reduced = float(plan.gains[ways, GAIN_REDUCED].max())
+        for bypassed, row, pending in self._patterns(3, reduced):
+            held = np.array([not bypassed >> stream & 1 for stream in range(len(slopes))])
+            rows = (row + (entering * held) @ self._filling(2)) * scale
+            rows += (np.maximum(entering, pending / shared) * serves) @ slopes - serves @ intercepts * (reduced if copies > 1 else 1.0)
+            np.minimum(best, rows, out=best)
+        return best
+
+    def _patterns(self, level: int, reduced: float = 1.0) -> list[tuple[int, FloatArray, FloatArray]]:
+        """For every set of tensors that the memory outside a level leaves out: bounds of energy and times, and of the words asked for.
+
+        reduced: by how much axes between may multiply what first touches save.
+        """
+        if level not in self._bypasses:
             if self._floors is None:
                 self._note_floors()
             assert self._floors is not None
             times, streams = self.plan.times, self.plan.indexed.shape[0]
             everything = (1 << streams) - 1
-            self._bypasses = []
+            found = self._bypasses[level] = []
             for bypassed in range(everything + 1):
-                floor = self._floors[2, everything & ~bypassed]
+                floor = self._floors[level, everything & ~bypassed]
                 if np.isinf(floor[0]):
                     continue
                 pending = np.array([
                     floor[2 * times + 2 + stream * (times + 2) + times + 1] if bypassed >> stream & 1 else 0.0 for stream in range(streams)
                 ])  # fmt: skip
-                self._bypasses.append((bypassed, floor[: 1 + times] - floor[times + 1 : 2 * times + 2], pending))
-        return self._bypasses
+                row = floor[: 1 + times] - reduced * floor[times + 1 : 2 * times + 2]
+                if (level, everything & ~bypassed) in self._costs:
+                    main, saved = self._costs[level, everything & ~bypassed]
+                    row = (main - reduced * saved).min(axis=0)
+                elif not bypassed >> (streams - 1) & 1:  # less by what is not asked of the memory outside, as in `_derived`
+                    main, saved = self._costs[level, everything]
+                    full = self._floors[level, everything]
+                    row = (main - reduced * saved).min(axis=0) - (full[: 1 + times] - floor[: 1 + times])
+                    row[0] = max(row[0], floor[0] - reduced * floor[times + 1])
+                found.append((bypassed, row, pending))
+        return self._bypasses[level]
 
-    def _root_prices(self) -> tuple[FloatArray, FloatArray]:
-        """What the root pays for a word of each tensor, and how much less for first touches: float64[tensors, 1 + times] each."""
-        if self._roots is None:
+    def _serving(self, memory: int) -> tuple[FloatArray, FloatArray]:
+        """What a memory pays for a word of each tensor asked of it, and how much less for first touches: float64[tensors, 1 + times]."""
+        if memory not in self._served:
             plan, times = self.plan, self.plan.times
             streams = plan.indexed.shape[0]
             slopes, intercepts = np.zeros((streams, 1 + times)), np.zeros((streams, 1 + times))
             for stream in range(streams):
                 value = np.zeros(self.labels.values.shape[2])
                 value[2 * times + 2 + stream * (times + 2) + times + 1] = 1.0
-                kernels.pay_root(plan, stream, value)
+                kernels.pay_alone(plan, memory, stream, value)
                 slopes[stream], intercepts[stream] = value[: 1 + times], value[times + 1 : 2 * times + 2]
-            self._roots = slopes, intercepts
-        return self._roots
+            self._served[memory] = slopes, intercepts
+        return self._served[memory]
 
-    def _home_prices(self) -> FloatArray:
-        """What memory 1 pays at least for a word of each tensor that comes or goes and that it keeps: float64[tensors, 1 + times]."""
-        if self._home is None:
+    def _filling(self, memory: int) -> FloatArray:
+        """What a memory pays at least for a word of each tensor that comes or goes and that it keeps: float64[tensors, 1 + times]."""
+        if memory not in self._filled:
             plan = self.plan
-            self._home = np.zeros((plan.indexed.shape[0], 1 + plan.times))
-            last = len(self._home) - 1
-            read, write = plan.ports[1, :2].tolist()
+            found = self._filled[memory] = np.zeros((plan.indexed.shape[0], 1 + plan.times))
+            last = len(found) - 1
+            read, write = plan.ports[memory, :2].tolist()
             for stream in range(last):
                 bits = plan.widths[stream, 0]
-                self._home[stream, 0] = bits * plan.prices[1, 1]
+                found[stream, 0] = bits * plan.prices[memory, 1]
                 if write >= 0:
-                    self._home[stream, 1 + write] = bits * plan.rates[1, 1]
+                    found[stream, 1 + write] = bits * plan.rates[memory, 1]
             if plan.options[OPTION_CHARGED]:
                 bits = plan.widths[last, 1]
-                self._home[last, 0] = bits * plan.prices[1, 0]
+                found[last, 0] = bits * plan.prices[memory, 0]
                 if read >= 0:
-                    self._home[last, 1 + read] = bits * plan.rates[1, 0]
-        return self._home
+                    found[last, 1 + read] = bits * plan.rates[memory, 0]
+        return self._filled[memory]
 
     def _front(
         self, number: int, given: int, allowed: int, budget: int, above: tuple[float, ...] | None, roomy: bool, single: bool,
@@ -214,18 +253,30 @@ class LeafSearch:
         for level in range(units, 1, -1):
             number = self.whole + everything * self.tiles
             self._complete(plan, level, number, 0, -1, np.ones(streams), True, False, EVERYTHING)
-            kernels.note_floor(plan, self.labels, level, number, self._floors[level, everything])
+            self._note_floor(level, everything)
             for served in range(everything):
                 if level >= units - 1:
                     number = self.whole + served * self.tiles
                     self._complete(plan, level, number, 0, -1, np.ones(streams), True, False, EVERYTHING)
-                    kernels.note_floor(plan, self.labels, level, number, self._floors[level, served])
+                    self._note_floor(level, served)
                 else:
                     self._floors[level, served] = self._derived(level, served, self._floors[level, everything])
             credits = slice(plan.times + 1, 2 * plan.times + 2)
             self._floors[level, -1] = self._floors[level, :-1].min(axis=0)
             legal = np.isfinite(self._floors[level, :-1, 0])
             self._floors[level, -1, credits] = self._floors[level, :-1][legal][:, credits].max(axis=0, initial=0.0)
+
+    def _note_floor(self, level: int, served: int) -> None:
+        """Bounds from the labels of the whole tile; and what these cost, with what first touches save."""
+        assert self._floors is not None
+        times, number = self.plan.times, self.whole + served * self.tiles
+        kernels.note_floor(self.plan, self.labels, level, number, self._floors[level, served])
+        first = int(self.labels.first[level, number])
+        rows = self.labels.values[level, first : first + int(self.labels.counts[level, number])]
+        main = rows[:, : times + 1].copy()
+        for own in range(2 * times + 2, rows.shape[1], times + 2):
+            main += rows[:, own : own + times + 1]
+        self._costs[level, served] = main, rows[:, times + 1 : 2 * times + 2].copy()
 
     def _derived(self, level: int, served: int, full: FloatArray) -> FloatArray:
         """A bound where the memory outside serves only some tensors and a memory further out, no cheaper, the others.

@@ -37,7 +37,8 @@ class LeafPlan(NamedTuple):
     ways: int64[ways, ranks], copies along each rank (k of `quotients`) in every way to spread a tile over the axes before a level, most
     copies first; those before level k have the numbers `way_first[k]` to `way_first[k + 1] - 1`. gains: float64[ways, 3 + tensors], all
     copies, copies along ranks that the result lacks, ticks of latency, and how many copies share one word of each tensor. way_flags:
-    which of ALONE and COMPLETE a result keeps. way_axes: int64[ways, axes, ranks], what each axis does. axis_step: the level that each axis leads to.
+    which of ALONE and COMPLETE a result keeps. way_axes: int64[ways, axes, ranks], what each axis does. axis_step: the level that each
+    axis leads to.
     ports: int64[memories, 4], resources of the two ports (-1: unlimited), size (-1), several copies; rates in ticks and prices in
     picojoules per piece. subsets: what each memory may keep, as sets of tensors. orders: int64[orders, tensors]. Resource 0 is the
     unit; `traffic_at` counts pieces moved at the root, `latency_at` ticks from a visit's last issue to its result, `depth` those of the
