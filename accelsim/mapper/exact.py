@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import permutations, product
 from math import prod
 
@@ -20,7 +20,7 @@ from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Memory
 from accelsim.mapper.constraints import Constraints
 from accelsim.mapper.figures import NOTHING, SLACK, Aim, Cost, Scale
-from accelsim.mapper.leaf import Front, LeafSearch, OutOfTime
+from accelsim.mapper.leaf import UNLIMITED, Front, LeafSearch, OutOfTime
 from accelsim.mapper.leaf_plan import PORT_SIZE, FloatArray, IntArray, LeafPlan, Names, Unsupported, lower, resources
 from accelsim.mapper.pieces import Stretch, Tensors
 from accelsim.mapper.tiles import divisors
@@ -347,7 +347,7 @@ class Exact:
         leaving = [tensor for tensor in stretch.exported if tensor in self.tensors.passing] if self.home is not None else []
         for kept in product((False, True), repeat=len(leaving)):
             new = frozenset(tensor for tensor, here in zip(leaving, kept, strict=True) if here)
-            if not all(self.may_stay(tensor, stretch.names) for tensor in new | (stays & set(stretch.external))):
+            if not all(self.may_stay(tensor, stretch.names) for tensor in new | (stays & set(stretch.external)) | set(stretch.internal)):
                 continue
             resident = stays | new
             held = sum(self._bits(tensor) for tensor in resident)
@@ -862,6 +862,7 @@ class Part:
         many = many if extra is None else extra.shape[1]
         energy, ticks, traffic = np.zeros(many), np.zeros(many), np.zeros(many)
         rows = []
+        self.alone: list[tuple[FloatArray, FloatArray]] = []  # of each Einsum
         for at, ways in enumerate(self.ways):
             options = []
             for way, (search, names) in enumerate(ways):
@@ -882,6 +883,7 @@ class Part:
             traffic += best[:, 1 + self.exact.traffic]
             own = [np.maximum(busiest, (row + more)[:, 1 : 1 + self.exact.traffic].max(axis=1)) for _, row, busiest in options]
             ticks += np.min(own, axis=0) + best[:, 1 + self.exact.latency]
+            self.alone.append((best[:, 0], np.min(own, axis=0) + best[:, 1 + self.exact.latency]))
         if schedule == "pipelined":
             ticks = self._balanced(rows)
             if iterations is not None:  # the first pass takes as long as its Einsums one after another
@@ -1010,7 +1012,8 @@ class Part:
         iterations = np.array(float(prod(int(each[0]) for each in trips.values())))
         bounds = _Bounds(*self._least(schedule, visits, beside, 1, shortest, iterations, self._entering(schedule, list(loops), trips)))
         useful = self._useful(bounds)
-        for row in useful[np.argsort(self._values(bounds.some(useful)), kind="stable")]:
+        inside = np.array([sum(place.depth < 0 for place in combos[row]) for row in useful])  # these take longer to work out
+        for row in useful[np.argsort(self._values(bounds.some(useful)) * (1 + 0.02 * inside), kind="stable")]:
             bound, places = bounds.cost(row, self.held), combos[row]
             if not self._worth(bound):
                 continue
@@ -1020,13 +1023,30 @@ class Part:
             self.solved.evaluated += 1
             self.exact.limits.spent += _STEP
             try:
-                self._choose(schedule, loops, tile, places, sum(place.bits for place in places), extra[:, row])
+                limits = [self._limit(schedule, bound, float(energy[row]), float(ticks[row])) for energy, ticks in self.alone]
+                self._choose(schedule, loops, tile, places, sum(place.bits for place in places), extra[:, row], limits)
             except OutOfTime:
                 self.solved.rest.append(bound)
 
     def _number(self, search: LeafSearch, names: Names, tile: dict[str, int]) -> int:
         """The number of an Einsum's tile below a trunk."""
         return search.number(tuple(tile.get(rank, self.extents[rank]) for rank in names.ranks))
+
+    def _limit(self, schedule: str, bound: Cost, energy: float, ticks: float) -> tuple[float, float]:
+        """The most energy and ticks that one Einsum of a part may take, which takes so much at least, if all others take their least."""
+        if self.cutoff is None or self.exact.limits.gap:
+            return UNLIMITED
+        most = []
+        for figure, base in (("energy", energy), ("ticks", ticks)):
+            least = getattr(bound, figure)
+            low, high = 0.0, 1e6 * max(least, 1.0)
+            for _ in range(4):  # the largest that is still allowed, closer and closer
+                more = low + (high - low) * np.linspace(0.0, 1.0, 100) ** 3
+                good = self.cutoff.allowed(replace(bound, **{figure: least + more}))
+                last = int(np.flatnonzero(good)[-1]) if good.any() else 0
+                low, high = float(more[last]), float(more[min(last + 1, len(more) - 1)])
+            most.append(((bound.ticks if figure == "ticks" and schedule == "pipelined" else base) + high) * SLACK)
+        return most[0], most[1]
 
     def _visits(self, at: int, loops: tuple[str, ...], tile: dict[str, int], schedule: str) -> int:
         """How often at least the words of a tensor come that is kept in the leaves: in every iteration that another rank's loop makes.
@@ -1043,9 +1063,13 @@ class Part:
         return prod(self.extents[rank] // tile[rank] for rank in turning if rank not in ranks)
 
     def _choose(
-        self, schedule: str, loops: tuple[str, ...], tile: dict[str, int], places: tuple[_Place, ...], bits: int, extra: FloatArray
-    ) -> None:
-        """The ways to run every Einsum under one trunk with its keeps, and their combinations."""
+        self, schedule: str, loops: tuple[str, ...], tile: dict[str, int], places: tuple[_Place, ...], bits: int, extra: FloatArray,
+        limits: list[tuple[float, float]],
+    ) -> None:  # fmt: skip
+        """The ways to run every Einsum under one trunk with its keeps, and their combinations.
+
+        extra: float64[Einsums, 1 + times], what the keeps cost; limits: the most energy and ticks that each Einsum may take, both counted.
+        """
         above = {tensor for tensor, place in zip(self.placeable, places, strict=True) if place.depth >= 0}
         given_tensors = above | self.resident | set(self.stretch.internal)
         every: list[list[_Way]] = []
@@ -1057,16 +1081,9 @@ class Part:
                 allowed = ((1 << len(names.tensors)) - 1) & ~given
                 share = self._shares(search, names, loops, tile) if schedule == "pipelined" else None
                 budget = -1 if self.exact.size == float("inf") else int(self.exact.size)
-                front = search.front(
-                    number,
-                    given,
-                    allowed,
-                    budget,
-                    share,
-                    False,
-                    schedule == "sequential" and not any(extra[at]),
-                    (*self.aim.uses[:3], True),
-                )
+                single = schedule == "sequential" and not any(extra[at])
+                limit = limits[at][0] - float(extra[at][0]), limits[at][1]
+                front = search.front(number, given, allowed, budget, share, False, single, (*self.aim.uses[:3], True), limit)
                 if not len(front.rows):
                     continue
                 rows = front.rows.copy()

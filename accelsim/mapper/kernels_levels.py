@@ -767,7 +767,7 @@ def enlist(
             continue
         for row in range(plan.subset_count[level]):
             kept = plan.subsets[level, row]
-            if kept & ~allowed or floors[kept | given, 0] == np.inf:
+            if kept & ~allowed or plan.must[level] & ~(kept | given) or floors[kept | given, 0] == np.inf:
                 continue
             several = kept & (kept - 1) or not least
             at[0] = -1
@@ -856,7 +856,8 @@ def note_floor(plan: LeafPlan, labels: Labels, level: Int, number: Int, floor: F
 @njit(error_model="numpy", _nrt=True)
 def complete(
     plan: LeafPlan, labels: Labels, start: Int, number: Int, given: Int, allowed: Int, above: FloatArray, roomy: Int, single: Int,
-    uses: IntArray, floors: FloatArray, reach: FloatArray, order_of: IntArray, bounds: FloatArray, ranking: IntArray, patience: Int,
+    uses: IntArray, limit: FloatArray, floors: FloatArray, reach: FloatArray, order_of: IntArray, bounds: FloatArray,
+    ranking: IntArray, patience: Int,
 ) -> Int:  # fmt: skip
     """All good ways to run an Einsum below a tile at a level, and below whatever tiles inside it that takes. Returns how many.
 
@@ -867,9 +868,9 @@ def complete(
 
     Depth first, without recursion (Numba does not cache it): every level has a list of candidates, best first, and waits while the
     labels of a tile inside are worked out. What a bound shows to be worse than a label that is known is left out; at level 1 in what
-    `uses` (energy, times, traffic, bits) names. Above level 1, a number is that of a tile plus `tiles` times the set of tensors that the
-    memory outside keeps and pays for, the root apart. floors: float64[levels, sets + 1, label], of every level for the whole tile, and
-    in the last row whatever the set. reach: of `note_reach`.
+    `uses` (energy, times, traffic, bits) names, and what is beyond `limit` (energy, the busiest of the times). Above level 1, a number is
+    that of a tile plus `tiles` times the set of tensors that the memory outside keeps and pays for, the root apart. floors:
+    float64[levels, sets + 1, label], of every level for the whole tile, and in the last row whatever the set. reach: of `note_reach`.
     order_of int64[levels, n, 4], bounds float64[levels, n, label], ranking int64[levels, n]: room for the lists. -1: no room for
     labels, -2: none for candidates, -3: more than `patience` candidates were listed (what was worked out stays known).
     Above level 1 candidates are listed for one way to spread after the other, and not for those that are hopeless.
@@ -933,7 +934,7 @@ def complete(
                 order_of[level, row, 0], order_of[level, row, 1], order_of[level, row, 2], order_of[level, row, 3]
             )  # fmt: skip
             if level == 1:
-                if hopeless(plan, labels.scratch[1], count[1], bounds[1, row], uses):
+                if beyond(plan, bounds[1, row], limit) or hopeless(plan, labels.scratch[1], count[1], bounds[1, row], uses):
                     at[level] += 1
                     continue
             elif hopeless_inside(plan, labels, level, count[level], bounds[level, row], kept, served):
@@ -968,6 +969,16 @@ def complete(
         if level == start:
             return int(count[level])
         level -= 1
+
+
+@helper()
+def beyond(plan: LeafPlan, row: FloatArray, limit: FloatArray) -> bool:
+    """Does a final label cost more energy, or the busiest of its times last longer, than what may be of use?"""
+    found = row[0] > limit[0]
+    for part in range(1, 1 + plan.times):
+        if part - 1 != plan.traffic_at and part - 1 != plan.latency_at:
+            found = found or row[part] > limit[1]
+    return bool(found)
 
 
 @helper()

@@ -32,6 +32,7 @@ _POOL, _SCRATCH, _CANDIDATES = 1 << 12, 1 << 10, 1 << 12
 _MOST = 1 << 22
 _PATIENCE = 100_000  # candidates between looks at the clock
 _SLOW = 500_000  # tiles times ways to spread, beyond which bounds are coarse at first
+UNLIMITED = (float("inf"), float("inf"))  # energy, ticks
 EVERYTHING = (True, True, True, True)  # energy, times, traffic, bits held
 
 
@@ -68,7 +69,7 @@ class LeafSearch:
         self._costs: dict[tuple[int, int], tuple[FloatArray, FloatArray]] = {}
         self._served: dict[int, tuple[FloatArray, FloatArray]] = {}
         self._filled: dict[int, FloatArray] = {}
-        self._known: dict[object, Front] = {}
+        self._known: dict[object, tuple[tuple[float, float], Front]] = {}
         self._relaxed: LeafSearch | None = None
         self.labels = self._empty()
         self._lists()
@@ -94,13 +95,14 @@ class LeafSearch:
 
     def front(
         self, number: int, given: int, allowed: int, budget: int, above: tuple[float, ...] | None = None, roomy: bool = True,
-        single: bool = False, uses: tuple[bool, bool, bool, bool] = EVERYTHING,
+        single: bool = False, uses: tuple[bool, bool, bool, bool] = EVERYTHING, limit: tuple[float, float] = UNLIMITED,
     ) -> Front:  # fmt: skip
         """The front of an Einsum below a tile; see `kernels_levels.complete`. budget: pieces that memory 1 has left (-1: unlimited)."""
         key = (number, given, allowed, above or (), roomy, single, budget, uses)
-        if key not in self._known:
-            self._known[key] = self._front(number, given, allowed, budget, above, roomy, single, uses)
-        return self._known[key]
+        known = self._known.get(key)
+        if known is None or known[0][0] < limit[0] or known[0][1] < limit[1]:
+            known = self._known[key] = limit, self._front(number, given, allowed, budget, above, roomy, single, uses, limit)
+        return known[1]
 
     def relaxed(self) -> LeafSearch:
         """The same Einsum where ports that are busy for less than half the unit's least time cost nothing: quick, and not exact."""
@@ -228,7 +230,7 @@ class LeafSearch:
 
     def _front(
         self, number: int, given: int, allowed: int, budget: int, above: tuple[float, ...] | None, roomy: bool, single: bool,
-        uses: tuple[bool, bool, bool, bool],
+        uses: tuple[bool, bool, bool, bool], limit: tuple[float, float],
     ) -> Front:  # fmt: skip
         plan = self.plan
         streams, units = plan.indexed.shape[0], plan.ports.shape[0]
@@ -239,7 +241,7 @@ class LeafSearch:
         outside = np.ones(streams) if above is None else np.array(above)
         if self._floors is None:
             self._note_floors()
-        count = self._complete(plan, 1, number, given, allowed, outside, roomy, single, uses)
+        count = self._complete(plan, 1, number, given, allowed, outside, roomy, single, uses, limit)
         values = self.labels.scratch[1, :count]
         rows = np.concatenate([values[:, : plan.times + 1], values[:, 2 * plan.times + 2 : 2 * plan.times + 4]], axis=1)
         return Front(rows, self.labels.scratch_pointers[1, :count].copy())
@@ -289,19 +291,7 @@ class LeafSearch:
         if np.isinf(full[0]):
             return found
         missing = [stream for stream in range(last + 1) if not served >> stream & 1]
-        dearer = all(
-            np.all(
-                plan.prices[
-                    outer,
-                    (0, 2),
-                ]
-                >= plan.prices[
-                    memory,
-                    (0, 2),
-                ]
-            )
-            for outer in range(memory)
-        )
+        dearer = all(plan.prices[outer, side] >= plan.prices[memory, side] for outer in range(memory) for side in (0, 2))
         alone = last not in missing or not np.any(plan.axis_step <= memory)
         for resource in set(plan.ports[memory, :2].tolist()) - {-1}:
             found[1 + resource] = 0.0
@@ -322,14 +312,14 @@ class LeafSearch:
 
     def _complete(
         self, plan: LeafPlan, level: int, number: int, given: int, allowed: int, above: FloatArray, roomy: bool, single: bool,
-        uses: tuple[bool, bool, bool, bool],
+        uses: tuple[bool, bool, bool, bool], limit: tuple[float, float] = UNLIMITED,
     ) -> int:  # fmt: skip
         assert self._floors is not None
         patience = _PATIENCE
         while True:
             count = kernels.complete(
-                plan, self.labels, level, number, given, allowed, above, int(roomy), int(single), np.array(uses, np.int64), self._floors,
-                self._reach, self._candidates, self._bounds, self._ranking, patience,
+                plan, self.labels, level, number, given, allowed, above, int(roomy), int(single), np.array(uses, np.int64), np.array(limit),
+                self._floors, self._reach, self._candidates, self._bounds, self._ranking, patience,
             )  # fmt: skip
             if count >= 0:
                 return int(count)

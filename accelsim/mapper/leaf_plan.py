@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import permutations, product
 from math import prod
@@ -40,9 +41,10 @@ class LeafPlan(NamedTuple):
     which of ALONE and COMPLETE a result keeps. way_axes: int64[ways, axes, ranks], what each axis does. axis_step: the level that each
     axis leads to.
     ports: int64[memories, 4], resources of the two ports (-1: unlimited), size (-1), several copies; rates in ticks and prices in
-    picojoules per piece. subsets: what each memory may keep, as sets of tensors. orders: int64[orders, tensors]. Resource 0 is the
-    unit; `traffic_at` counts pieces moved at the root, `latency_at` ticks from a visit's last issue to its result, `depth` those of the
-    unit. energy: of all operations; issue: ticks; points: of the Einsum. relaxed: ticks below which the time of a port does not matter;
+    picojoules per piece. subsets: what each memory may keep, as sets of tensors; must: what it has to. orders: int64[orders, tensors].
+    Resource 0 is the unit; `traffic_at` counts pieces moved at the root, `latency_at` ticks from a visit's last issue to its result,
+    `depth` those of the unit. energy: of all operations; issue: ticks; points: of the Einsum. relaxed: ticks below which the time of a
+    port does not matter;
     0 for an exact search.
     """
 
@@ -66,6 +68,7 @@ class LeafPlan(NamedTuple):
     rates: FloatArray
     prices: FloatArray
     subsets: IntArray
+    must: IntArray
     subset_count: IntArray
     orders: IntArray
     options: IntArray
@@ -227,6 +230,7 @@ def lower(
         np.array(rates, np.float64),
         np.array(prices, np.float64),
         np.array([list(each) + [0] * (most - len(each)) for each in subsets], np.int64),
+        np.array([_set(constraints.must_keep(memory.name, tensor, einsum) for tensor in tensors) for memory in memories], np.int64),
         np.array([len(each) for each in subsets], np.int64),
         np.array(list(permutations(range(len(tensors)))), np.int64),
         np.array([counting.returned_partials == "one", counting.drains == "charged", counting.refill == "every_visit"], np.int64),
@@ -273,9 +277,13 @@ def _spreading(
     )
 
 
+def _set(chosen: Iterable[bool]) -> int:
+    return sum(1 << at for at, one in enumerate(chosen) if one)
+
+
 def _sets(able: list[bool]) -> list[int]:
     """All sets of what may be kept, the largest first."""
-    found = [sum(1 << at for at, chosen in enumerate(bits) if chosen) for bits in product((1, 0), repeat=len(able))]
+    found = [_set(bits) for bits in product((True, False), repeat=len(able))]
     return [each for each in found if all(able[at] for at in range(len(able)) if each >> at & 1)]
 
 

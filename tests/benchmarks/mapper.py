@@ -5,9 +5,10 @@ python -m tests.benchmarks.mapper --scale [--plot FILE]                         
 
 Every search runs in a process of its own. CPU seconds of a mapper go from problem to mapping: for accelsim an Evaluator, an Exact and its
 run; for AccelForge its mapper, without the specification. Start is the interpreter, all imports and, for accelsim, loading its compiled
-kernels. The value is what the front-door Evaluator says of the mapping found. AccelForge's rows are `peer_cases.RECORDED`; with --recorded, those that
-`peer_accelforge.py` printed before, as a JSON list, or what --json wrote; with --peer, it runs. If they hold mappings, these are evaluated
-here too ("recount": what AccelForge's mapping costs by our count). "gap" is how far below the value the bound is.
+kernels. The value is what the front-door Evaluator says of the mapping found. AccelForge's rows are `peer_cases.RECORDED`; with
+--recorded, those that `peer_accelforge.py` printed before, as a JSON list, or what --json wrote; with --peer, it runs. If they hold
+mappings, these are evaluated here too ("recount": what AccelForge's mapping costs by our count). "gap" is how far below the value the
+bound is.
 """
 
 from __future__ import annotations
