@@ -667,6 +667,9 @@ class Part:
         left: list[int] = []
         tried, at = 0, 0
         self._sift(self._useful(self.bounds))
+        for row in range(min(_QUICK, len(self.trunks)) if self.exactly else 0):  # something good first: it shortens what follows
+            if self._worth(self.bounds.cost(row, self.held)):
+                self._explore_trunk(row, quickly=True)
         while at < len(self.trunks):
             if not self._worth(self.bounds.cost(at, self.held)):
                 at += 1
@@ -675,16 +678,20 @@ class Part:
                 left.extend(range(at, len(self.trunks)))
                 break
             tried += 1
-            group, row = self.trunks[at]
-            schedule, loops, ranks, tiles = self.groups[group]
-            self.ways = self._searches(schedule)
-            self._expand(schedule, loops, dict(zip(ranks, tiles[row].tolist(), strict=True)))
+            self._explore_trunk(at)
             if not self.exactly:
                 left.append(at)
             at += 1
         self._sift(np.array(left, np.int64))
         self._sift(self._useful(self.bounds))
         self._note_rest()
+
+    def _explore_trunk(self, at: int, quickly: bool = False) -> None:
+        """Explore one trunk; quickly, only with all that is external kept above the fuse."""
+        group, row = self.trunks[at]
+        schedule, loops, ranks, tiles = self.groups[group]
+        self.ways = self._searches(schedule)
+        self._expand(schedule, loops, dict(zip(ranks, tiles[row].tolist(), strict=True)), quickly)
 
     def _useful(self, bounds: _Bounds) -> IntArray:
         """The places of bounds that something known does not rule out; what only the gap rules out stays."""
@@ -986,8 +993,8 @@ class Part:
         widths = self.evaluator.widths
         return widths.final[tensor] if tensor not in self.exact.tensors.makers else widths.partial[tensor]
 
-    def _expand(self, schedule: str, loops: tuple[str, ...], tile: dict[str, int]) -> None:
-        """Every choice of keeps above the fuse for one trunk."""
+    def _expand(self, schedule: str, loops: tuple[str, ...], tile: dict[str, int], quickly: bool) -> None:
+        """Every choice of keeps above the fuse for one trunk; quickly, only of all that may be kept there."""
         options = [self._places(tensor, loops, tile) for tensor in self.placeable]
         first_user = [
             next(at for at, name in enumerate(self.stretch.names) if tensor in self.exact.tensors.touched[name])
@@ -995,6 +1002,10 @@ class Part:
         ]
         turned = [self._visits(at, loops, tile, schedule) for at in range(len(self.placeable))]
         combos = [places for places in product(*options) if sum(place.bits for place in places) <= self.room]
+        if quickly:
+            combos = [
+                places for places in combos if all(at.depth >= 0 or len(each) == 1 for at, each in zip(places, options, strict=True))
+            ]
         if not combos:
             return
         extra = np.zeros((len(self.ways), len(combos), 1 + self.exact.times))

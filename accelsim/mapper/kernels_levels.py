@@ -649,17 +649,20 @@ def only_busiest(plan: LeafPlan, value: FloatArray) -> None:
 @helper()
 def promise(
     plan: LeafPlan, level: Int, tile: IntArray, kept: Int, given: Int, served: Int, turning: Int, shared: FloatArray, way: Int,
-    floor: FloatArray, copies: float, value: FloatArray,
+    floor: FloatArray, copies: float, inside: FloatArray, value: FloatArray,
 ) -> None:  # fmt: skip
     """The least that a label can become whose memory keeps these tensors at a tile, whatever stands inside it and further out.
 
     floor: the least of every label inside (of credits, the most); copies: the most that axes inside can spread the tile over. What
-    further loops may share counts as brought once.
+    further loops may share counts as brought once. inside: float64[1 + times], what is left of the labels' costs at least after what
+    first touches save, by their tile (or empty).
     """
     time, streams = plan.times, plan.indexed.shape[0]
     last = streams - 1
     copy(value, floor)
     at_least(plan, copies, value)
+    for part in range(inside.shape[0]):
+        value[part] = max(value[part], inside[part] + value[time + 1 + part])
     for stream in range(streams):
         if (kept >> stream) & 1:
             keep(plan, level, stream, tile, value)
@@ -751,8 +754,8 @@ def rank_candidates(plan: LeafPlan, level: Int, bounds: FloatArray, count: Int, 
 @helper()
 def enlist(
     plan: LeafPlan, level: Int, outer: IntArray, given: Int, allowed: Int, served: Int, roomy: Int, single: Int, floors: FloatArray,
-    reach: FloatArray, way_from: Int, way_to: Int, order_of: IntArray, bounds: FloatArray, ranking: IntArray, tiles: IntArray,
-    known: FloatArray, value: FloatArray,
+    reach: FloatArray, insides: FloatArray, way_from: Int, way_to: Int, order_of: IntArray, bounds: FloatArray, ranking: IntArray,
+    tiles: IntArray, known: FloatArray, value: FloatArray,
 ) -> Int:  # fmt: skip
     """List what may stand below a tile at a level (spread, keeps, tile inside, order), with bounds, best first. -2 if there is no room.
 
@@ -786,7 +789,8 @@ def enlist(
                     orders += 1
                     if count == order_of.shape[0]:
                         return NO_CANDIDATES
-                    promise(plan, level, tile, kept, given, served, turning, shared, way, floors[kept | given], copies, value)
+                    promise(plan, level, tile, kept, given, served, turning, shared, way, floors[kept | given], copies,
+                            insides[level + 1, kept | given, inner_number] if insides.shape[2] else insides[0, 0, 0:0, 0], value)
                     if single:
                         only_busiest(plan, value)
                     if level == 1:
@@ -856,8 +860,8 @@ def note_floor(plan: LeafPlan, labels: Labels, level: Int, number: Int, floor: F
 @njit(error_model="numpy", _nrt=True)
 def complete(
     plan: LeafPlan, labels: Labels, start: Int, number: Int, given: Int, allowed: Int, above: FloatArray, roomy: Int, single: Int,
-    uses: IntArray, limit: FloatArray, floors: FloatArray, reach: FloatArray, order_of: IntArray, bounds: FloatArray,
-    ranking: IntArray, patience: Int,
+    uses: IntArray, limit: FloatArray, floors: FloatArray, reach: FloatArray, insides: FloatArray, order_of: IntArray,
+    bounds: FloatArray, ranking: IntArray, patience: Int,
 ) -> Int:  # fmt: skip
     """All good ways to run an Einsum below a tile at a level, and below whatever tiles inside it that takes. Returns how many.
 
@@ -871,6 +875,7 @@ def complete(
     `uses` (energy, times, traffic, bits) names, and what is beyond `limit` (energy, the busiest of the times). Above level 1, a number is
     that of a tile plus `tiles` times the set of tensors that the memory outside keeps and pays for, the root apart. floors:
     float64[levels, sets + 1, label], of every level for the whole tile, and in the last row whatever the set. reach: of `note_reach`.
+    insides: float64[levels, sets, tiles, 1 + times], bounds of the labels of every tile, or none.
     order_of int64[levels, n, 4], bounds float64[levels, n, label], ranking int64[levels, n]: room for the lists. -1: no room for
     labels, -2: none for candidates, -3: more than `patience` candidates were listed (what was worked out stays known).
     Above level 1 candidates are listed for one way to spread after the other, and not for those that are hopeless.
@@ -918,7 +923,7 @@ def complete(
                 at[level] = 0
                 size[level] = enlist(
                     plan, level, outers[level], here, allowed if level == 1 else ALL, served, roomy if level == 1 else YES,
-                    single if level == 1 else NO, floors[level + 1], reach, ways[level], upto, order_of[level], bounds[level],
+                    single if level == 1 else NO, floors[level + 1], reach, insides, ways[level], upto, order_of[level], bounds[level],
                     ranking[level], room, known, value,
                 )  # fmt: skip
                 if size[level] < 0:

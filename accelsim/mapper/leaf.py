@@ -69,6 +69,8 @@ class LeafSearch:
         self._costs: dict[tuple[int, int], tuple[FloatArray, FloatArray]] = {}
         self._served: dict[int, tuple[FloatArray, FloatArray]] = {}
         self._filled: dict[int, FloatArray] = {}
+        tables = (plan.ports.shape[0] + 2, 1 << plan.indexed.shape[0], self.tiles, 1 + plan.times)
+        self._insides = np.zeros(tables if plan.options[OPTION_EVERY_VISIT] else (1, 1, 0, 1))
         self._known: dict[object, tuple[tuple[float, float], Front]] = {}
         self._relaxed: LeafSearch | None = None
         self.labels = self._empty()
@@ -137,32 +139,44 @@ class LeafSearch:
             held = np.array([not bypassed >> stream & 1 for stream in range(words.shape[1])])
             asked, inside = np.maximum(words, pending), row
             if entering is not None:
-                asked, inside = np.maximum(asked, entering * ~held), np.maximum(row, self._inside(bypassed, entering))
+                asked, inside = np.maximum(asked, entering * ~held), np.maximum(row, self._inside(2, bypassed, entering))
             rows = inside + asked @ slopes + (words * held) @ self._filling(1)
             rows = rows - (words > 0) @ intercepts if not bypassed else rows - ((words > 0) | (pending > 0)) @ intercepts
             np.minimum(best, rows, out=best)
             np.minimum(busiest, rows[:, 1 : 1 + plan.traffic_at].max(axis=1), out=busiest)
         return best, busiest
 
-    def _inside(self, left_out: int, entering: FloatArray) -> FloatArray:
-        """Bounds below memory 1, which leaves some tensors out, by what enters memory 2; float64[n, 1 + times]."""
+    def _inside(self, level: int, left_out: int, entering: FloatArray) -> FloatArray:
+        """Bounds of labels of a level, whose memory outside leaves some tensors out, by what enters the memory inside."""
         plan = self.plan
-        if plan.ports.shape[0] < 3:
+        if plan.ports.shape[0] < level + 1:
             return np.zeros((1, 1 + plan.times))
-        ways = slice(int(plan.way_first[2]), int(plan.way_first[3]))
+        ways = slice(int(plan.way_first[level]), int(plan.way_first[level + 1]))
         copies, shared = float(plan.gains[ways, GAIN_COPIES].max()), plan.gains[ways, GAIN_SHARED:].max(axis=0)
-        slopes, intercepts = self._serving(1)
+        slopes, intercepts = self._serving(level - 1)
         serves = np.array([not left_out >> stream & 1 for stream in range(len(slopes))])
         scale = np.ones(1 + plan.times)
         scale[1 : 1 + plan.traffic_at] /= copies
         best = np.full((len(entering), 1 + plan.times), np.inf)
         reduced = float(plan.gains[ways, GAIN_REDUCED].max())
-        for bypassed, row, pending in self._patterns(3, reduced):
+        for bypassed, row, pending in self._patterns(level + 1, reduced):
             held = np.array([not bypassed >> stream & 1 for stream in range(len(slopes))])
-            rows = (row + (entering * held) @ self._filling(2)) * scale
+            rows = (row + (entering * held) @ self._filling(level)) * scale
             rows += (np.maximum(entering, pending / shared) * serves) @ slopes - serves @ intercepts * (reduced if copies > 1 else 1.0)
             np.minimum(best, rows, out=best)
         return best
+
+    def _note_insides(self, level: int) -> None:
+        """Bounds of the labels of every tile of a level: where nothing is shared between visits, each brings all of its tensors' tiles."""
+        plan = self.plan
+        places = np.arange(self.tiles)[:, None] // plan.strides % plan.size_count
+        trips = plan.trips[np.arange(len(plan.extents)), plan.size_count - 1, places]
+        idle = [np.where(row, 1.0, trips).prod(axis=1) for row in plan.indexed]
+        entering = np.stack(idle, axis=1) * plan.words
+        everything = (1 << plan.indexed.shape[0]) - 1
+        for served in range(everything + 1):
+            if level == 2 or (served in plan.subsets[level - 1] and not plan.must[level - 1] & ~served):
+                self._insides[level, served] = self._inside(level, everything & ~served, entering)
 
     def _patterns(self, level: int, reduced: float = 1.0) -> list[tuple[int, FloatArray, FloatArray]]:
         """For every set of tensors that the memory outside a level leaves out: bounds of energy and times, and of the words asked for.
@@ -267,6 +281,8 @@ class LeafSearch:
             self._floors[level, -1] = self._floors[level, :-1].min(axis=0)
             legal = np.isfinite(self._floors[level, :-1, 0])
             self._floors[level, -1, credits] = self._floors[level, :-1][legal][:, credits].max(axis=0, initial=0.0)
+            if level < units and plan.options[OPTION_EVERY_VISIT]:
+                self._note_insides(level)
 
     def _note_floor(self, level: int, served: int) -> None:
         """Bounds from the labels of the whole tile; and what these cost, with what first touches save."""
@@ -319,7 +335,7 @@ class LeafSearch:
         while True:
             count = kernels.complete(
                 plan, self.labels, level, number, given, allowed, above, int(roomy), int(single), np.array(uses, np.int64), np.array(limit),
-                self._floors, self._reach, self._candidates, self._bounds, self._ranking, patience,
+                self._floors, self._reach, self._insides, self._candidates, self._bounds, self._ranking, patience,
             )  # fmt: skip
             if count >= 0:
                 return int(count)
