@@ -1045,7 +1045,7 @@ class Part:
 
     def _limit(self, schedule: str, bound: Cost, energy: float, ticks: float) -> tuple[float, float]:
         """The most energy and ticks that one Einsum of a part may take, which takes so much at least, if all others take their least."""
-        if self.cutoff is None or self.exact.limits.gap:
+        if self.cutoff is None or self.exact.limits.gap or all(len(names.memories) < 3 for ways in self.ways for _, names in ways):
             return UNLIMITED
         most = []
         for figure, base in (("energy", energy), ("ticks", ticks)):

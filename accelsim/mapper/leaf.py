@@ -172,7 +172,7 @@ class LeafSearch:
         places = np.arange(self.tiles)[:, None] // plan.strides % plan.size_count
         trips = plan.trips[np.arange(len(plan.extents)), plan.size_count - 1, places]
         idle = [np.where(row, 1.0, trips).prod(axis=1) for row in plan.indexed]
-        entering = np.stack(idle, axis=1) * plan.words
+        entering = np.stack(idle, axis=1) * plan.words.astype(float)
         everything = (1 << plan.indexed.shape[0]) - 1
         for served in range(everything + 1):
             if level == 2 or (served in plan.subsets[level - 1] and not plan.must[level - 1] & ~served):
