@@ -30,7 +30,9 @@ from accelsim.model.evaluation import Evaluator
 LONGEST = 12  # Einsums in one part
 _STEP = 0.01  # of the work that one look at the clock stands for: what one choice of shared loops and keeps costs
 _MANY = 2000  # tiles of an Einsum beyond which energy breaks no ties of other objectives
-_QUICK = 40  # trunks that are tried before bounds are made better
+TOLERANCE = 1e-6  # of time, where it is the objective of a large problem: what could be gained by less than that is not looked for
+_QUICK = 40  # trunks that are tried with all that is external kept above the fuse
+_FEW = 2  # trunks that are tried with every choice of keeps before bounds are made better
 _MOST_CHOICES = 20_000  # combinations of ways to run the Einsums of a pipelined part that are tried one by one
 
 
@@ -184,7 +186,9 @@ class Exact:
         self.constraints = constraints or Constraints()
         self.timely = aim.uses == (False, True, False, False)  # only time counts
         self._plans: dict[bytes, LeafSearch] = {}
+        self._beside: dict[tuple[LeafSearch, bytes], LeafSearch] = {}
         self.ways = {name: self._ways(name) for name in self.order}
+        self.tolerance = TOLERANCE if self.timely and any(search.coarse for search in self._plans.values()) else 0.0
         self.solved: dict[object, Solved] = {}
         self._steps: dict[tuple[int, int, frozenset[str]], list[_Step]] = {}
         self._stretches: dict[tuple[int, int], Stretch] = {}
@@ -227,7 +231,10 @@ class Exact:
                 for at in range(2, len(each.memories)):
                     if ports[at, PORT_SIZE] >= 0:
                         ports[at, PORT_SIZE] //= users[each.memories[at]]
-                ways.append((self._shared(search.plan._replace(ports=ports), each), each))
+                key = search, ports.tobytes()
+                if key not in self._beside:
+                    self._beside[key] = search if np.array_equal(ports, search.plan.ports) else search.beside(ports)
+                ways.append((self._beside[key], each))
             found.append(ways)
         return found
 
@@ -263,7 +270,7 @@ class Exact:
                 self._explore(step, Cutoff(self.aim, around[id(step.solved)], best, self.limits.gap))
         if achieved is None:
             return None
-        value, bound = self.aim.value(achieved.cost), self.aim.value(promising.cost)
+        value, bound = self.aim.value(achieved.cost), self.aim.value(promising.cost) / (1 + self.tolerance)
         covered, evaluated = sum(part.covered for part in self.solved.values()), sum(part.evaluated for part in self.solved.values())
         return Result(self.mapping(achieved), value, min(value, bound), covered, evaluated)
 
@@ -331,7 +338,8 @@ class Exact:
             for option in step.solved.options:
                 for label in labels:
                     self._add(front, _Label(option.cost.after(label.cost), label, end, step, option))
-            for cost in step.solved.rest if bounds else ():
+            for least in step.solved.rest if bounds else ():
+                cost = replace(least, ticks=least.ticks * (1 + self.tolerance)) if self.tolerance else least
                 for label in labels:
                     self._add(front, _Label(cost.after(label.cost), label, end, step, None))
 
@@ -554,6 +562,7 @@ class Part:
         self.solved = Solved(part=self)
         self.rivals: list[Cost] = []
         self.cutoff: Cutoff | None = None
+        self.listed = False
         self.exactly = not exact.timely  # or quickly first
 
     def begin(self) -> None:
@@ -574,16 +583,24 @@ class Part:
             self.solved.rest = [self._cost_of(self._least("sequential", self._once()), 0)]
             return
         self.ranks_of = {tensor: self._ranks_of(tensor) for tensor in (*self.placeable, *self.stretch.internal)}
+        crude = [self._cost_of(self._least(schedule, self._once()), 0) for schedule in self._schedules()]
+        self.solved.rest = [each.least(crude[0]) for each in crude[-1:]]
+
+    def _schedules(self) -> list[str]:
+        found = [schedule for schedule in self.exact.schedules if schedule == "sequential" or self._overlaps()]
+        return found[::-1] if self.exact.timely else found
+
+    def _list(self) -> None:
+        """Bounds of every trunk."""
         self.groups: list[tuple[str, tuple[str, ...], tuple[str, ...], IntArray]] = []  # schedule, loops, ranks and their tiles
         found: list[_Bounds] = []
-        for schedule in self.exact.schedules:
-            if schedule == "sequential" or self._overlaps():
-                self._trunks(schedule, found)
+        for schedule in self._schedules():
+            self._trunks(schedule, found)
         self.bounds = _Bounds.joined(found)
         places = [(group, row) for group, (*_, tiles) in enumerate(self.groups) for row in range(len(tiles))]
         self.trunks = np.array(places, np.int64).reshape(-1, 2)
         self._sift(np.argsort(self._values(self.bounds), kind="stable"))
-        self._note_rest()
+        self.listed = True
 
     def _values(self, bounds: _Bounds) -> FloatArray:
         """What bounds are worth alone."""
@@ -604,6 +621,12 @@ class Part:
         if self.exact.limits.over and len(self.ways) > 1:
             return
         self.solved.rest = []
+        if len(self.ways) > 1 and not self.listed:
+            self._list()
+            self._note_rest()
+            if any(not self.aim.beats(bounds[0], rest) or not self.aim.beats(rest, bounds[0]) for rest in self.solved.rest):
+                return  # it may not be promising any more
+            self.solved.rest = []
         if len(self.ways) == 1:
             self._single(bounds)
         else:
@@ -667,14 +690,14 @@ class Part:
         left: list[int] = []
         tried, at = 0, 0
         self._sift(self._useful(self.bounds))
-        for row in range(min(_QUICK, len(self.trunks)) if self.exactly else 0):  # something good first: it shortens what follows
-            if self._worth(self.bounds.cost(row, self.held)):
+        for row in range(min(_QUICK, len(self.trunks))):  # something good first: it shortens what follows
+            if self._worth(self.bounds.cost(row, self.held)) and not self.exact.limits.over:
                 self._explore_trunk(row, quickly=True)
         while at < len(self.trunks):
             if not self._worth(self.bounds.cost(at, self.held)):
                 at += 1
                 continue
-            if self.exact.limits.over or (not self.exactly and tried >= _QUICK):
+            if self.exact.limits.over or (not self.exactly and tried >= _FEW):
                 left.extend(range(at, len(self.trunks)))
                 break
             tried += 1
@@ -770,13 +793,18 @@ class Part:
                 words = np.empty((many, len(names.tensors)))
                 for stream, row in enumerate(search.plan.indexed.tolist()):
                     indexed = {rank for rank, has in zip(names.ranks, row, strict=True) if has}
-                    turning = list(loops)
+                    turning, idle = list(loops), np.ones(many)
                     while sharing and turning and turning[-1] not in indexed:
-                        turning.pop()
-                    words[:, stream] = search.plan.words[stream]
-                    for rank in turning:
-                        if rank not in indexed:
-                            words[:, stream] *= trips[rank]
+                        idle = idle * trips[turning.pop()]
+                    tile, whole = np.full(many, float(search.plan.words[stream])), float(search.plan.words[stream])
+                    again = np.ones(many)
+                    for rank in loops:
+                        if rank in indexed:
+                            tile = tile / trips[rank]
+                        elif rank in turning:
+                            again = again * trips[rank]
+                    # what is shared with the last iteration, memory 2 held meanwhile
+                    words[:, stream] = whole * again * (1 + (idle - 1) * np.maximum(0.0, 1 - search.room_inside(stream) / tile))
                 mine.append(words)
             found.append(mine)
         return found
@@ -847,7 +875,8 @@ class Part:
             if self.exact.limits.gap:
                 self.solved.rest.append(bound)
             return False
-        gap = (1 + self.exact.limits.gap) ** (0.5 if self.aim.uses[0] and self.aim.uses[1] else 1)  # a product of two takes it twice
+        near = max(self.exact.limits.gap, 0.0 if self.exactly else self.exact.tolerance)
+        gap = (1 + near) ** (0.5 if self.aim.uses[0] and self.aim.uses[1] else 1)  # a product of two takes it twice
         if gap > 1:
             larger = Cost(bound.energy * gap, bound.ticks * gap, bound.traffic * gap, bound.held)
             if any(self.aim.beats(cost, larger) for cost in known):
@@ -868,7 +897,7 @@ class Part:
         """
         many = many if extra is None else extra.shape[1]
         energy, ticks, traffic = np.zeros(many), np.zeros(many), np.zeros(many)
-        rows = []
+        rows, slowest = [], []
         self.alone: list[tuple[FloatArray, FloatArray]] = []  # of each Einsum
         for at, ways in enumerate(self.ways):
             options = []
@@ -889,10 +918,11 @@ class Part:
             energy += best[:, 0]
             traffic += best[:, 1 + self.exact.traffic]
             own = [np.maximum(busiest, (row + more)[:, 1 : 1 + self.exact.traffic].max(axis=1)) for _, row, busiest in options]
-            ticks += np.min(own, axis=0) + best[:, 1 + self.exact.latency]
-            self.alone.append((best[:, 0], np.min(own, axis=0) + best[:, 1 + self.exact.latency]))
+            slowest.append(np.min(own, axis=0))
+            ticks += slowest[-1] + best[:, 1 + self.exact.latency]
+            self.alone.append((best[:, 0], slowest[-1] + best[:, 1 + self.exact.latency]))
         if schedule == "pipelined":
-            ticks = self._balanced(rows)
+            ticks = np.max([self._balanced(rows), *slowest], axis=0)
             if iterations is not None:  # the first pass takes as long as its Einsums one after another
                 ticks = ticks + np.maximum(0.0, self._through(rows, iterations) - ticks) / iterations
         return energy, ticks, traffic

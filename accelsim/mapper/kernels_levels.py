@@ -183,10 +183,11 @@ def at_least(plan: LeafPlan, copies: float, value: FloatArray) -> None:
 
 @helper()
 def relax(plan: LeafPlan, value: FloatArray) -> None:
-    """Take every port to be busy for `relaxed` ticks at least: then less does not matter, and few labels are worth keeping."""
+    """Take every port but the root's to be busy for `relaxed` ticks at least: less does not matter then, and few labels are kept."""
     if plan.relaxed > 0.0:
         for at in range(1, plan.times):
-            if at != plan.traffic_at and at != plan.latency_at:
+            root = at == plan.ports[ROOT, PORT_READ] or at == plan.ports[ROOT, PORT_WRITE]
+            if at != plan.traffic_at and at != plan.latency_at and not root:
                 value[1 + at] = max(value[1 + at], plan.relaxed)
 
 

@@ -31,7 +31,7 @@ from accelsim.mapping.tree import For, Held, Keep, Loop, Spatial
 _POOL, _SCRATCH, _CANDIDATES = 1 << 12, 1 << 10, 1 << 12
 _MOST = 1 << 22
 _PATIENCE = 100_000  # candidates between looks at the clock
-_SLOW = 500_000  # tiles times ways to spread, beyond which bounds are coarse at first
+_SLOW = 20_000  # tiles times ways to spread, beyond which bounds are coarse at first
 UNLIMITED = (float("inf"), float("inf"))  # energy, ticks
 EVERYTHING = (True, True, True, True)  # energy, times, traffic, bits held
 
@@ -54,14 +54,18 @@ class OutOfTime(Exception):
 class LeafSearch:
     """One plan with the labels worked out so far. Fronts are remembered. `over`: says whether time is up."""
 
-    def __init__(self, plan: LeafPlan, names: Names, over: Callable[[], bool] = lambda: False, coarse: bool = False) -> None:
+    def __init__(
+        self, plan: LeafPlan, names: Names, over: Callable[[], bool] = lambda: False, coarse: bool = False, reach: FloatArray | None = None
+    ) -> None:
         self.over = over
         self.plan, self.names = plan, names
         self.tiles = int(np.prod(plan.size_count))
         self.whole = self.tiles - 1
         self._most = {"pool": _POOL, "scratch": _SCRATCH, "candidates": _CANDIDATES}
-        self._reach = np.zeros((plan.ports.shape[0] + 2, self.tiles))
-        kernels.note_reach(plan, self._reach)
+        if reach is None:
+            reach = np.zeros((plan.ports.shape[0] + 2, self.tiles))
+            kernels.note_reach(plan, reach)
+        self._reach = reach
         # whether bounds that take no search are good enough at first: they are quick where working out the better ones is slow
         self.coarse = coarse and self.tiles * len(plan.ways) > _SLOW
         self._floors: FloatArray | None = None
@@ -109,8 +113,22 @@ class LeafSearch:
     def relaxed(self) -> LeafSearch:
         """The same Einsum where ports that are busy for less than half the unit's least time cost nothing: quick, and not exact."""
         if self._relaxed is None:
-            self._relaxed = LeafSearch(self.plan._replace(relaxed=float(self.shortest(self.whole)) / 2), self.names, self.over)
+            self._relaxed = LeafSearch(
+                self.plan._replace(relaxed=float(self.shortest(self.whole)) / 2), self.names, self.over, reach=self._reach
+            )
         return self._relaxed
+
+    def beside(self, ports: IntArray) -> LeafSearch:
+        """The same Einsum with other sizes of its memories."""
+        return LeafSearch(self.plan._replace(ports=ports), self.names, self.over, self.coarse, self._reach)
+
+    def room_inside(self, stream: int) -> float:
+        """How many words of a tensor all copies of memory 2 can hold."""
+        plan = self.plan
+        if plan.ports.shape[0] < 3 or plan.ports[2, PORT_SIZE] < 0:
+            return float("inf")
+        ways = slice(int(plan.way_first[2]), int(plan.way_first[3]))
+        return float(plan.ports[2, PORT_SIZE] / plan.widths[stream, 1] * plan.gains[ways, GAIN_COPIES].max())
 
     def shortest(self, number: IntArray | int) -> FloatArray:
         """The least ticks of the unit below tiles with these numbers, as the axes can spread them."""
@@ -125,21 +143,29 @@ class LeafSearch:
         plan, times = self.plan, self.plan.times
         if plan.ports.shape[0] == 1:
             return np.zeros((len(words), 1 + times)), np.zeros(len(words))
-        slopes, intercepts = self._serving(0)
+        slopes, intercepts, alone = *self._serving(0), np.zeros(1 + times)
         if (self.coarse and self._floors is None) or plan.way_first[2] - plan.way_first[1] > 1:  # the others know no axis before memory 1
-            rows = words @ slopes - (words > 0) @ intercepts
-            rows[:, 0] += plan.energy
-            rows[:, 1] += self.shortest(self.whole)
-            rows[:, 1 + plan.latency_at] += plan.depth
-            return rows, rows[:, 1 : 1 + plan.traffic_at].max(axis=1)
+            none = np.zeros(words.shape[1])
+            alone[0], alone[1], alone[1 + plan.latency_at] = plan.energy, self.shortest(self.whole), plan.depth
+            if entering is None or plan.ports.shape[0] < 3 or plan.way_first[2] - plan.way_first[1] > 1:
+                rows = alone + words @ slopes - (words > 0) @ intercepts
+                return rows, rows[:, 1 : 1 + plan.traffic_at].max(axis=1)
+            patterns = [(bypassed, alone, none) for bypassed in range(1 << words.shape[1])]
+        else:
+            patterns = self._patterns(2)
         best, busiest = np.full((len(words), 1 + times), np.inf), np.full(len(words), np.inf)
-        for bypassed, row, pending in self._patterns(2):
+        for bypassed, row, pending in patterns:
             if bypassed & ~bypassing:
                 continue
             held = np.array([not bypassed >> stream & 1 for stream in range(words.shape[1])])
             asked, inside = np.maximum(words, pending), row
             if entering is not None:
-                asked, inside = np.maximum(asked, entering * ~held), np.maximum(row, self._inside(2, bypassed, entering))
+                asked = np.maximum(asked, entering * ~held)
+                if row is alone:
+                    served, saved = self._serving(1)
+                    inside = row + (entering * held) @ served - held @ saved
+                else:
+                    inside = np.maximum(row, self._inside(2, bypassed, entering))
             rows = inside + asked @ slopes + (words * held) @ self._filling(1)
             rows = rows - (words > 0) @ intercepts if not bypassed else rows - ((words > 0) | (pending > 0)) @ intercepts
             np.minimum(best, rows, out=best)
