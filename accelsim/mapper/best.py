@@ -26,7 +26,7 @@ from accelsim.workload.cascade import Cascade
 
 SCHEDULES = ("sequential", "pipelined")
 _WORK = 8  # hundred thousands of candidates that the exact search may list where no time limit is given
-_CLOSE = 1 + 1e-9
+_CLOSE = 1 + 1e-6  # of the bound, within which a mapping counts as the best
 _SMALL = 256  # points of each Einsum of a problem whose mappings are listed, with every tile
 _FEW = 3  # and how many Einsums it has
 _LISTED = 2500  # mappings beyond which it is not small after all

@@ -20,7 +20,7 @@ from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Memory
 from accelsim.mapper.constraints import Constraints
 from accelsim.mapper.figures import NOTHING, SLACK, Aim, Cost, Scale
-from accelsim.mapper.leaf import UNLIMITED, Front, LeafSearch, OutOfTime
+from accelsim.mapper.leaf import SLOW, UNLIMITED, Front, LeafSearch, OutOfTime
 from accelsim.mapper.leaf_plan import PORT_SIZE, FloatArray, IntArray, LeafPlan, Names, Unsupported, lower, resources
 from accelsim.mapper.pieces import Stretch, Tensors
 from accelsim.mapper.tiles import divisors
@@ -29,7 +29,6 @@ from accelsim.model.evaluation import Evaluator
 
 LONGEST = 12  # Einsums in one part
 _STEP = 0.01  # of the work that one look at the clock stands for: what one choice of shared loops and keeps costs
-_MANY = 2000  # tiles of an Einsum beyond which energy breaks no ties of other objectives
 TOLERANCE = 1e-6  # of time, where it is the objective of a large problem: what could be gained by less than that is not looked for
 _QUICK = 40  # trunks that are tried with all that is external kept above the fuse
 _FEW = 2  # trunks that are tried with every choice of keeps before bounds are made better
@@ -210,7 +209,7 @@ class Exact:
             except IllegalMapping:
                 continue
             plan, names = lower(self.evaluator, name, unit, self.numbers, self.constraints)
-            if not self.aim.uses[0] and prod(plan.size_count.tolist()) > _MANY:  # then nothing is explored for the sake of energy in ties
+            if not self.aim.uses[0] and prod(plan.size_count.tolist()) * len(plan.ways) > SLOW:  # energy breaks no ties then
                 plan = plan._replace(prices=np.zeros_like(plan.prices), energy=0.0)
             found.append((self._shared(plan, names), names))
         if not found:
@@ -270,7 +269,8 @@ class Exact:
                 self._explore(step, Cutoff(self.aim, around[id(step.solved)], best, self.limits.gap))
         if achieved is None:
             return None
-        value, bound = self.aim.value(achieved.cost), self.aim.value(promising.cost) / (1 + self.tolerance)
+        self.tolerance = 0.0
+        value, bound = self.aim.value(achieved.cost), min(self.aim.value(label.cost) for label in self._join(bounds=True))
         covered, evaluated = sum(part.covered for part in self.solved.values()), sum(part.evaluated for part in self.solved.values())
         return Result(self.mapping(achieved), value, min(value, bound), covered, evaluated)
 

@@ -31,7 +31,7 @@ from accelsim.mapping.tree import For, Held, Keep, Loop, Spatial
 _POOL, _SCRATCH, _CANDIDATES = 1 << 12, 1 << 10, 1 << 12
 _MOST = 1 << 22
 _PATIENCE = 100_000  # candidates between looks at the clock
-_SLOW = 20_000  # tiles times ways to spread, beyond which bounds are coarse at first
+SLOW = 20_000  # tiles times ways to spread, beyond which bounds are coarse at first
 UNLIMITED = (float("inf"), float("inf"))  # energy, ticks
 EVERYTHING = (True, True, True, True)  # energy, times, traffic, bits held
 
@@ -67,7 +67,7 @@ class LeafSearch:
             kernels.note_reach(plan, reach)
         self._reach = reach
         # whether bounds that take no search are good enough at first: they are quick where working out the better ones is slow
-        self.coarse = coarse and self.tiles * len(plan.ways) > _SLOW
+        self.coarse = coarse and self.tiles * len(plan.ways) > SLOW
         self._floors: FloatArray | None = None
         self._bypasses: dict[int, list[tuple[int, FloatArray, FloatArray]]] = {}
         self._costs: dict[tuple[int, int], tuple[FloatArray, FloatArray]] = {}
