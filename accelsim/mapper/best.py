@@ -27,6 +27,7 @@ from accelsim.workload.cascade import Cascade
 SCHEDULES = ("sequential", "pipelined")
 _WORK = 8  # hundred thousands of candidates that the exact search may list where no time limit is given
 _CLOSE = 1 + 1e-6  # of the bound, within which a mapping counts as the best
+_THRIFTY = 8  # Einsums up to which less energy is looked for among mappings of a large problem that take no longer
 _SMALL = 256  # points of each Einsum of a problem whose mappings are listed, with every tile
 _FEW = 3  # and how many Einsums it has
 _LISTED = 2500  # mappings beyond which it is not small after all
@@ -175,7 +176,8 @@ class _Search:
             return False
         if self.request.objective.name != "latency":
             return exact is not None and exact.limits.over
-        return best.cycles > math.ceil(self.climbing.floor()) * 1.02
+        thrift = exact is not None and exact.large and len(self.cascade.work) <= _THRIFTY
+        return thrift or best.cycles > math.ceil(self.climbing.floor()) * 1.02
 
     def _bound(self, result: Result | None, best: Evaluation) -> tuple[float | None, str]:
         """A lower bound on the objective, and over what: the space with tiles that divide, or all mappings."""

@@ -187,7 +187,8 @@ class Exact:
         self._plans: dict[bytes, LeafSearch] = {}
         self._beside: dict[tuple[LeafSearch, bytes], LeafSearch] = {}
         self.ways = {name: self._ways(name) for name in self.order}
-        self.tolerance = TOLERANCE if self.timely and any(search.coarse for search in self._plans.values()) else 0.0
+        self.large = self.timely and any(search.coarse for search in self._plans.values())  # then energy decides no ties
+        self.tolerance = TOLERANCE if self.large else 0.0
         self.solved: dict[object, Solved] = {}
         self._steps: dict[tuple[int, int, frozenset[str]], list[_Step]] = {}
         self._stretches: dict[tuple[int, int], Stretch] = {}
