@@ -25,7 +25,7 @@ from accelsim.model.options import Counting
 from accelsim.workload.cascade import Cascade
 
 SCHEDULES = ("sequential", "pipelined")
-_WORK = 8  # hundred thousands of candidates that the exact search may list where no time limit is given
+_WORK = 12  # hundred thousands of candidates that the exact search may list where no time limit is given
 _CLOSE = 1 + 1e-6  # of the bound, within which a mapping counts as the best
 _THRIFTY = 8  # Einsums up to which less energy is looked for among mappings of a large problem that take no longer
 _SMALL = 256  # points of each Einsum of a problem whose mappings are listed, with every tile

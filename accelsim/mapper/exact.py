@@ -101,9 +101,9 @@ class Limits:
         """Let everything end that can."""
         self.work = -1.0
 
-    def spend(self) -> bool:
-        """Account for one step; says whether that was the last."""
-        self.spent += 1
+    def spend(self, work: float) -> bool:
+        """Account for some steps; says whether these were the last."""
+        self.spent += work
         return self.over
 
 
@@ -212,6 +212,10 @@ class Exact:
             plan, names = lower(self.evaluator, name, unit, self.numbers, self.constraints)
             if not self.aim.uses[0] and prod(plan.size_count.tolist()) * len(plan.ways) > SLOW:  # energy breaks no ties then
                 plan = plan._replace(prices=np.zeros_like(plan.prices), energy=0.0)
+            if not self.aim.uses[1] and prod(plan.size_count.tolist()) * len(plan.ways) > SLOW:  # nor does time
+                ports = plan.ports.copy()
+                ports[:, :2] = -1
+                plan = plan._replace(ports=ports, issue=0, depth=0)
             found.append((self._shared(plan, names), names))
         if not found:
             raise Unsupported(f"no unit executes {name}")

@@ -879,6 +879,7 @@ def complete(
     insides: float64[levels, sets, tiles, 1 + times], bounds of the labels of every tile, or none.
     order_of int64[levels, n, 4], bounds float64[levels, n, label], ranking int64[levels, n]: room for the lists. -1: no room for
     labels, -2: none for candidates, -3: more than `patience` candidates were listed (what was worked out stays known).
+    `labels.used[0]` counts them.
     Above level 1 candidates are listed for one way to spread after the other, and not for those that are hopeless.
     """
     streams, ranks, units = plan.indexed.shape[0], plan.extents.shape[0], plan.ports.shape[0]
@@ -930,6 +931,7 @@ def complete(
                 if size[level] < 0:
                     return NO_CANDIDATES
                 patience -= size[level]
+                labels.used[ROOT] += size[level]
                 if patience < 0 and level < units - 1:
                     return NO_TIME
             ways[level] = upto

@@ -52,11 +52,13 @@ class OutOfTime(Exception):
 
 
 class LeafSearch:
-    """One plan with the labels worked out so far. Fronts are remembered. `over`: says whether time is up."""
+    """One plan with the labels worked out so far. Fronts are remembered. `over`: takes work off what is left, in hundred thousands of
+    candidates, and says whether none is."""
 
     def __init__(
-        self, plan: LeafPlan, names: Names, over: Callable[[], bool] = lambda: False, coarse: bool = False, reach: FloatArray | None = None
-    ) -> None:
+        self, plan: LeafPlan, names: Names, over: Callable[[float], bool] = lambda work: False, coarse: bool = False,
+        reach: FloatArray | None = None,
+    ) -> None:  # fmt: skip
         self.over = over
         self.plan, self.names = plan, names
         self.tiles = int(np.prod(plan.size_count))
@@ -363,10 +365,12 @@ class LeafSearch:
                 plan, self.labels, level, number, given, allowed, above, int(roomy), int(single), np.array(uses, np.int64), np.array(limit),
                 self._floors, self._reach, self._insides, self._candidates, self._bounds, self._ranking, patience,
             )  # fmt: skip
+            over = self.over(int(self.labels.used[0]) / _PATIENCE)
+            self.labels.used[0] = 0
             if count >= 0:
                 return int(count)
             if count == kernels.NO_TIME:
-                if self.over():
+                if over:
                     raise OutOfTime
                 patience *= 2
                 continue
