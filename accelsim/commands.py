@@ -35,6 +35,14 @@ def map_(arguments: Arguments) -> int:
     workload = _workload(arguments.workload, settings)
     if isinstance(workload, Model):
         return _map_model(arguments, workload, machine, request)
+    if arguments.constraints is not None:
+        from dataclasses import replace
+
+        from accelsim.io.constraints import load_constraints
+
+        if arguments.compare:
+            raise InputError("--constraints and --compare do not go together", "leave one of the two out: baselines know no constraints")
+        request = replace(request, constraints=load_constraints(arguments.constraints, workload, machine))
     if figures is not None:
         return _map_front(arguments, workload, machine, request, figures)
     if arguments.output is not None and os.path.isdir(arguments.output):
@@ -87,7 +95,7 @@ def _map_model(arguments: Arguments, model: Model, machine: Architecture, reques
     from accelsim.mapper.model import search_model
     from accelsim.report.progress import progress
 
-    for option in ("pareto", "compare"):
+    for option in ("pareto", "compare", "constraints"):
         if getattr(arguments, option):
             raise InputError(f"--{option}: {model.name} is a model, and its layers are mapped one by one", "name a workload of one cascade")
     _refuse_drawing(arguments, model)

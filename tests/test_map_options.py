@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
@@ -338,3 +339,56 @@ def test_interrupted_search_is_not_kept(here: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(best.Exact, "run", interrupted)
     assert stored_search(store, matmul(), one_unit(), request()).interrupted
     assert not store.entries()
+
+
+# --- --constraints ----------------------------------------------------------------------------------------------------------------------
+
+RULES = """constraints:
+  - bypass: {memory: GlobalBuffer, tensors: [Z]}
+  - keep: {memory: GlobalBuffer, tensors: [A], einsums: [Z]}
+  - run: {einsums: [Z], units: [MAC]}
+"""
+
+
+def _constrained(text: str, here: Path, *more: str) -> int:
+    (here / "rules.yaml").write_text(text, encoding="utf-8")
+    return main(["map", *SMALL, "--constraints", "rules.yaml", "--objective", "energy", *more])
+
+
+def test_a_mapping_obeys_its_constraints(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _constrained(RULES, here, "-q", "-o", "found.yaml", "--json", "found.json") == 0
+    text = (here / "found.yaml").read_text(encoding="utf-8")
+    kept = re.findall(r"keep GlobalBuffer: \[([^\]]*)\]", text)
+    assert any("A" in each for each in kept) and not any("Z" in each for each in kept), text
+    assert json.loads((here / "found.json").read_text(encoding="utf-8"))["search"]["proved_optimal"]
+    capsys.readouterr()
+
+
+def test_a_constraint_never_helps(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _constrained(RULES, here, "-q", "--json", "bound.json") == 0
+    assert main(["map", *SMALL, "--tiles", "dividing", "--objective", "energy", "-q", "--json", "free.json"]) == 0
+    bound, free = (json.loads((here / name).read_text(encoding="utf-8"))["search"]["value"] for name in ("bound.json", "free.json"))
+    assert free < bound
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("constraints:\n  - bypass: {memory: GlobalBufer, tensors: [Z]}\n", "2:22: there is no memory 'GlobalBufer'; did you mean 'Glo"),
+        ("constraints:\n  - bypass: {memory: GlobalBuffer}\n", "2:13: bypass needs 'tensors'; add 'tensors:'"),
+        ("constraints:\n  - bypas: {}\n", "2:5: a constraint has no 'bypas'; did you mean 'bypass'?"),
+        ("constraints:\n  - together: [Z]\n", "2:15: together needs two Einsums at least; name more of them"),
+        ("rules: []\n", "1:1: a file of constraints has no 'rules'"),
+    ],
+)
+def test_a_wrong_constraint_is_refused_at_its_place(text: str, says: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert _constrained(text, here) == 2
+    assert capsys.readouterr().err.startswith(f"rules.yaml:{says}")
+
+
+def test_the_rule_that_rules_everything_out_is_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    both = "constraints:\n  - keep: {memory: GlobalBuffer, tensors: [Z]}\n  - bypass: {memory: GlobalBuffer, tensors: [Z]}\n"
+    assert _constrained(both, here) == 1
+    message = capsys.readouterr().err
+    assert "leave out 'keep GlobalBuffer, Z' (rules.yaml:2:11) or 'bypass GlobalBuffer, Z' (rules.yaml:3:13)" in message

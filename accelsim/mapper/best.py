@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from accelsim.errors import IllegalMapping, InputError
@@ -102,13 +103,15 @@ class _Search:
         listed = self._listed()
         if listed is not None and (best is None or key(objective, listed) < key(objective, best)):
             best = listed
-        if listed is None and self._climbs(exact, result, best):
+        if listed is None and not self.request.constraints and self._climbs(exact, result, best):
             try:
                 other = self.climbing.run()
                 if best is None or key(objective, other) < key(objective, best):
                     best = other
             except (IllegalMapping, InputError) as error:
                 refusal = error
+        if best is None and self.request.constraints:
+            raise self._ruled_out()
         if best is None:
             raise refusal or IllegalMapping(f"no mapping of {self.cascade.name} on {self.architecture.name} was found", "allow more")
         value = objective.value(best)
@@ -131,6 +134,9 @@ class _Search:
         request = self.request
         aim = request.objective.aim(Scale.of(self.evaluator))
         if aim is None:
+            if request.constraints:
+                what = f"the exact search has no form for {request.objective.name}"
+                raise InputError(what, "constraints need one; ask for another objective")
             return None, None
         if request.time_limit is None:
             limits = Limits(work=_WORK, gap=request.gap)
@@ -139,6 +145,12 @@ class _Search:
         try:
             exact = Exact(self.evaluator, aim, request.schedules, request.constraints, limits, self.tell)
         except Unsupported:
+            if request.constraints:  # they need the exact search
+                try:
+                    Exact(self.evaluator, aim, request.schedules)
+                except Unsupported as reason:
+                    what = f"the exact search has no form for {self.cascade.name} on {self.architecture.name}: {reason}"
+                    raise InputError(what, "constraints need one; leave them out") from None
             return None, None
         try:
             return exact, exact.run()
@@ -146,6 +158,20 @@ class _Search:
             self.interrupted = True
             limits.stop()
             return exact, exact.run()
+
+    def _ruled_out(self) -> IllegalMapping:
+        """Why no mapping obeys the constraints: the rules without any one of which there is a mapping."""
+        request, blamed = self.request, []
+        aim = request.objective.aim(Scale.of(self.evaluator))
+        for kind, rule in request.constraints.rules() if aim is not None else ():
+            left = request.constraints.without(kind, rule)
+            with suppress(Unsupported):
+                if aim is not None and Exact(self.evaluator, aim, request.schedules, left, Limits(work=0)).run() is not None:
+                    blamed.append(rule.said or str(rule))
+        what = f"no mapping of {self.cascade.name} on {self.architecture.name} obeys all constraints"
+        if blamed:
+            return IllegalMapping(what, f"leave out {' or '.join(blamed)}")
+        return IllegalMapping(what, "none of them alone is the reason; leave out several, or enlarge a memory")
 
     def _listed(self) -> Evaluation | None:
         """The best of all mappings of a small problem with tiles of every size; None where it is not small, or was not asked for."""

@@ -1,19 +1,20 @@
-"""What a user rules out of the map space: where tensors are kept, tiles, orders, axes, units and parts. Empty: nothing is ruled out.
+"""What a user rules out of the map space: where tensors are kept, what axes spread, units and parts. Empty: nothing is ruled out.
 
 Every rule names what it is about; a rule without `einsums` holds for all. See docs/mapper.md for the file format.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What all rules share: the Einsums that they are about (none: all)."""
+    """What all rules share: the Einsums that they are about (none: all), and the words in which the user gave it."""
 
     einsums: tuple[str, ...] = ()
+    said: str = field(default="", kw_only=True, compare=False)
 
     def about(self, einsum: str | None) -> bool:
         """Whether the rule holds for an Einsum; None: for some Einsum whatever."""
@@ -38,25 +39,6 @@ class AxisRule(Rule):
 
 
 @dataclass(frozen=True, slots=True)
-class TileRule(Rule):
-    """What a memory keeps has tiles with at least and at most so many coordinates of a rank."""
-
-    memory: str = ""
-    rank: str = ""
-    least: int = 1
-    most: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OrderRule(Rule):
-    """Loops in time above what a memory keeps: ranks from outside in, or the tensor that stays while the innermost of them turn."""
-
-    memory: str = ""
-    ranks: tuple[str, ...] = ()
-    stationary: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class UnitRule(Rule):
     """Einsums run on one of these units."""
 
@@ -76,8 +58,6 @@ class Constraints:
 
     keeps: tuple[KeepRule, ...] = ()
     axes: tuple[AxisRule, ...] = ()
-    tiles: tuple[TileRule, ...] = ()
-    orders: tuple[OrderRule, ...] = ()
     units: tuple[UnitRule, ...] = ()
     parts: tuple[PartRule, ...] = ()
 
@@ -106,19 +86,6 @@ class Constraints:
     def may_spread(self, axis: str, rank: str, einsum: str) -> bool:
         """Whether an axis may spread a rank of an Einsum."""
         return all(rank in rule.ranks for rule in self.axes if rule.axis == axis and rule.about(einsum))
-
-    def tile(self, memory: str, rank: str, einsum: str) -> tuple[int, int | None]:
-        """The least and the most coordinates of a rank in the tiles that a memory keeps."""
-        found = [rule for rule in self.tiles if rule.memory == memory and rule.rank == rank and rule.about(einsum)]
-        return max((rule.least for rule in found), default=1), min((rule.most for rule in found if rule.most is not None), default=None)
-
-    def order(self, memory: str, einsum: str) -> tuple[str, ...]:
-        """The order of the loops above what a memory keeps, from outside in; empty if it is free."""
-        return next((rule.ranks for rule in self.orders if rule.memory == memory and rule.ranks and rule.about(einsum)), ())
-
-    def stationary(self, memory: str, einsum: str) -> str | None:
-        """The tensor that stays in a memory while the innermost loops above its keeps turn."""
-        return next((rule.stationary for rule in self.orders if rule.memory == memory and rule.stationary and rule.about(einsum)), None)
 
     def may_run(self, einsum: str, unit: str) -> bool:
         """Whether an Einsum may run on a unit."""
