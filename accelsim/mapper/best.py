@@ -26,6 +26,7 @@ from accelsim.model.options import Counting
 from accelsim.workload.cascade import Cascade
 
 SCHEDULES = ("sequential", "pipelined")
+_WORK_FOR_TIME = 160  # the same where energy is not part of the objective, and candidates are quicker to work out
 _WORK = 12  # hundred thousands of candidates that the exact search may list where no time limit is given
 _CLOSE = 1 + 1e-6  # of the bound, within which a mapping counts as the best
 _THRIFTY = 8  # Einsums up to which less energy is looked for among mappings of a large problem that take no longer
@@ -139,7 +140,7 @@ class _Search:
                 raise InputError(what, "constraints need one; ask for another objective")
             return None, None
         if request.time_limit is None:
-            limits = Limits(work=_WORK, gap=request.gap)
+            limits = Limits(work=_WORK if aim.uses[0] else _WORK_FOR_TIME, gap=request.gap)
         else:
             limits = Limits(deadline=time.process_time() + request.time_limit, gap=request.gap)
         try:

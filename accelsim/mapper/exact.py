@@ -30,6 +30,7 @@ from accelsim.model.evaluation import Evaluator
 LONGEST = 12  # Einsums in one part
 _STEP = 0.01  # of the work that one look at the clock stands for: what one choice of shared loops and keeps costs
 TOLERANCE = 1e-6  # of time, where it is the objective of a large problem: what could be gained by less than that is not looked for
+DOUBT = 1e-3  # by how much parts that a quick look did not prove are put behind others at first
 _QUICK = 40  # trunks that are tried with all that is external kept above the fuse
 _FEW = 2  # trunks that are tried with every choice of keeps before bounds are made better
 _MOST_CHOICES = 20_000  # combinations of ways to run the Einsums of a pipelined part that are tried one by one
@@ -189,6 +190,7 @@ class Exact:
         self.ways = {name: self._ways(name) for name in self.order}
         self.large = self.timely and any(search.coarse for search in self._plans.values())  # then energy decides no ties
         self.tolerance = TOLERANCE if self.large else 0.0
+        self.doubt = DOUBT if self.large else 0.0
         self.solved: dict[object, Solved] = {}
         self._steps: dict[tuple[int, int, frozenset[str]], list[_Step]] = {}
         self._stretches: dict[tuple[int, int], Stretch] = {}
@@ -256,9 +258,7 @@ class Exact:
         Parts have lower bounds before they are explored. Those on the most promising way through all cuts are explored, until what is
         known on that way is as good as its bound: every other way is worse than that.
         """
-        for at in range(len(self.order)):
-            for step in self._steps_from(at, at + 1, frozenset()):
-                self._explore(step, None)
+        self._explore_singles()
         while True:
             promising = min(self._join(bounds=True), key=lambda label: self.aim.order(label.cost), default=None)
             if promising is None:
@@ -266,7 +266,13 @@ class Exact:
             achieved = min(self._join(bounds=False), key=lambda label: self.aim.order(label.cost), default=None)
             unknown = [label.step for label in promising.chain() if label.option is None and label.step is not None]
             done = achieved is not None and self.aim.value(achieved.cost) <= self.aim.value(promising.cost) * (1 + self.limits.gap) * SLACK
-            if done or self.limits.over:
+            close = self.large and achieved is not None and self.aim.value(achieved.cost) <= self._bound() * (1 + TOLERANCE)
+            if close or self.limits.over:
+                break
+            if done and self.doubt > self.tolerance:
+                self.doubt = self.tolerance  # go on with whatever is left
+                continue
+            if done:
                 break
             self.tell(self._progress(promising, achieved, unknown))
             around, best = self._around(), None if achieved is None else self.aim.value(achieved.cost)
@@ -274,10 +280,23 @@ class Exact:
                 self._explore(step, Cutoff(self.aim, around[id(step.solved)], best, self.limits.gap))
         if achieved is None:
             return None
-        self.tolerance = 0.0
-        value, bound = self.aim.value(achieved.cost), min(self.aim.value(label.cost) for label in self._join(bounds=True))
+        value, bound = self.aim.value(achieved.cost), self._bound()
         covered, evaluated = sum(part.covered for part in self.solved.values()), sum(part.evaluated for part in self.solved.values())
         return Result(self.mapping(achieved), value, min(value, bound), covered, evaluated)
+
+    def _bound(self) -> float:
+        """What no mapping is better than."""
+        kept = self.tolerance, self.doubt
+        self.tolerance = self.doubt = 0.0
+        found = min(self.aim.value(label.cost) for label in self._join(bounds=True))
+        self.tolerance, self.doubt = kept
+        return found
+
+    def _explore_singles(self) -> None:
+        """Parts of one Einsum without residents: there is always something to return then."""
+        for at in range(len(self.order)):
+            for step in self._steps_from(at, at + 1, frozenset()):
+                self._explore(step, None)
 
     def _progress(self, promising: _Label, achieved: _Label | None, unknown: list[_Step]) -> str:
         bound = self.aim.value(promising.cost)
@@ -344,7 +363,9 @@ class Exact:
                 for label in labels:
                     self._add(front, _Label(option.cost.after(label.cost), label, end, step, option))
             for least in step.solved.rest if bounds else ():
-                cost = replace(least, ticks=least.ticks * (1 + self.tolerance)) if self.tolerance else least
+                # what is known comes before what is not, and what was not looked at before what a quick look did not prove
+                doubt = self.doubt if step.solved.part is not None and step.solved.part.exactly else self.tolerance
+                cost = replace(least, ticks=least.ticks * (1 + doubt)) if doubt else least
                 for label in labels:
                     self._add(front, _Label(cost.after(label.cost), label, end, step, None))
 
@@ -498,6 +519,7 @@ class Exact:
 
     def front(self) -> tuple[list[Mapping], bool]:
         """Mappings that no other beats in the figures of the aim, and whether nothing that could be of use was left unexplored."""
+        self._explore_singles()
         while True:
             labels = self._join(bounds=True)
             unknown = {id(each.step.solved): each.step for label in labels for each in label.chain() if each.step and each.option is None}
