@@ -26,7 +26,7 @@ from accelsim.model.options import Counting
 from accelsim.workload.cascade import Cascade
 
 SCHEDULES = ("sequential", "pipelined")
-_WORK_FOR_TIME = 160  # the same where energy is not part of the objective, and candidates are quicker to work out
+_WORK_FOR_TIME = 80  # the same where energy is not part of the objective, and candidates are quicker to work out
 _WORK = 12  # hundred thousands of candidates that the exact search may list where no time limit is given
 _CLOSE = 1 + 1e-6  # of the bound, within which a mapping counts as the best
 _THRIFTY = 8  # Einsums up to which less energy is looked for among mappings of a large problem that take no longer
