@@ -1,5 +1,6 @@
 """Every shipped workload against a direct numpy computation at a small shape."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -68,6 +69,13 @@ def pair(i: Arrays) -> Arrays:
     return {"O": convolution(np.maximum(convolution(i["I"], i["F"]), 0), i["G"])}
 
 
+def decoder(i: Arrays) -> Arrays:
+    query, key, value = (np.einsum("bpd,dhe->bhpe", i["X"], i[name]) for name in ("WQ", "WK", "WV"))
+    middle = i["X"] + np.einsum("bhfp,hfd->bpd", attention({"Q": query, "K": key, "V": value})["AV"], i["WO"])
+    wide = middle @ i["W1"]
+    return {"Z": middle + (0.5 * wide * (1 + np.vectorize(math.erf)(wide / math.sqrt(2)))) @ i["W2"]}
+
+
 HEADS = {"b": 2, "h": 3, "p": 7, "m": 12, "e": 5, "f": 6}
 CASES: dict[str, tuple[dict[str, int], Callable[[Arrays], Arrays]]] = {
     "attention": ({**HEADS, "m0": 4}, attention),
@@ -79,6 +87,7 @@ CASES: dict[str, tuple[dict[str, int], Callable[[Arrays], Arrays]]] = {
     "matmul": ({"m": 5, "n": 6, "k": 7}, lambda i: {"Z": i["A"] @ i["B"]}),
     "conv2d": ({"k": 3, "c": 2, "p": 5, "q": 6, "r": 3, "s": 2}, lambda i: {"O": convolution(i["I"], i["F"])}),
     "conv2d-pair": ({"c": 2, "k": 3, "o": 2, "p": 7, "q": 8, "x": 5, "y": 6, "r": 3, "s": 3}, pair),
+    "gpt3-layer": ({"b": 2, "p": 5, "m": 5, "d": 8, "h": 3, "e": 4, "f": 4, "s": 10}, decoder),
     "softmax": ({"b": 3, "k": 11}, softmax),
     "layernorm": ({"b": 3, "d": 11}, layernorm),
     "scan-sequential": ({"t": 12, "i": 3, "n": 4}, lambda i: {"Y": scan(i)}),
