@@ -16,10 +16,11 @@ from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapper.climbing import Climbing
 from accelsim.mapper.constraints import Constraints
-from accelsim.mapper.exact import Exact, Limits, Result
+from accelsim.mapper.exact import Exact
 from accelsim.mapper.figures import Scale
 from accelsim.mapper.leaf_plan import Unsupported
 from accelsim.mapper.objectives import Objective, key, objective_named
+from accelsim.mapper.options import Limits, Result
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.options import Counting

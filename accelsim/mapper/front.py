@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from accelsim.errors import IllegalMapping, InputError, did_you_mean
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapper.best import Request
-from accelsim.mapper.exact import Exact, Limits
+from accelsim.mapper.exact import Exact
 from accelsim.mapper.figures import Scale, weighted
 from accelsim.mapper.leaf_plan import Unsupported
+from accelsim.mapper.options import Limits
 from accelsim.mapping.text import nest
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluation, Evaluator

@@ -48,8 +48,9 @@ NO_PEER = (
 def solve(job: Record) -> Record:
     """Row of a job: a `case` of `peer_cases`, or `statements` with a `shape` on a shipped machine. All of accelsim is imported here."""
     from accelsim.io.hardware import load_architecture
-    from accelsim.mapper.exact import Exact, Limits
+    from accelsim.mapper.exact import Exact
     from accelsim.mapper.figures import Scale, aim
+    from accelsim.mapper.options import Limits
     from accelsim.mapping.text import nest
     from accelsim.model.evaluation import Evaluator
     from accelsim.workload.build import cascade

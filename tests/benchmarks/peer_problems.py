@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Node, Operation, Quantity, Unit
-from accelsim.mapper import exact
+from accelsim.mapper import exact, options
 from accelsim.mapper.constraints import AxisRule, Constraints, KeepRule
 from accelsim.mapper.figures import Scale, aim
 from accelsim.mapping.legality import problems
@@ -135,7 +135,7 @@ def constraints(case: Record, rules: bool) -> Constraints:
     return Constraints(keeps=tuple(keeps), axes=tuple(axes))
 
 
-def search(case: Record, rules: bool = True, limits: exact.Limits | None = None) -> exact.Exact:
+def search(case: Record, rules: bool = True, limits: options.Limits | None = None) -> exact.Exact:
     """The exact search of a case."""
     evaluator = Evaluator(workload(case), machine(case), COUNTING)
     goal = aim(OBJECTIVES[case["objective"]], Scale.of(evaluator))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from accelsim.mapper.constraints import AxisRule, Constraints, KeepRule, PartRule
-from accelsim.mapper.exact import Exact, Result
+from accelsim.mapper.exact import Exact
 from accelsim.mapper.figures import Scale, aim
+from accelsim.mapper.options import Result
 from accelsim.mapping.text import nest
 from accelsim.model import Evaluator
 from accelsim.workload.build import cascade

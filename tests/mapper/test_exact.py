@@ -19,9 +19,10 @@ from accelsim.hardware.architecture import Architecture, Array, Axis
 from accelsim.io.mapping import dump_mapping, parse_mapping
 from accelsim.mapper import exact as module
 from accelsim.mapper.constraints import Constraints, KeepRule
-from accelsim.mapper.exact import Exact, Limits, Result
+from accelsim.mapper.exact import Exact
 from accelsim.mapper.figures import Scale, aim
 from accelsim.mapper.leaf_plan import Unsupported
+from accelsim.mapper.options import Limits, Result
 from accelsim.mapping.legality import is_legal
 from accelsim.mapping.text import nest, parse_nest
 from accelsim.model import Evaluator

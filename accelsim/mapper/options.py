@@ -1,0 +1,115 @@
+"""What the exact search passes around: ways to run an Einsum or a part, what is known of a part, and when to stop."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.mapper.figures import SLACK, Aim, Cost
+from accelsim.mapper.leaf import LeafSearch
+from accelsim.mapper.leaf_plan import IntArray, Names
+from accelsim.mapping.tree import Mapping
+
+if TYPE_CHECKING:
+    from accelsim.mapper.part import Part
+
+
+
+Recipe = tuple[tuple[tuple[str, int], ...], tuple[tuple[int, tuple[str, ...]], ...]]
+"""Loops of a trunk (rank, tile), and what is kept by how many of them stand above."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """One Einsum's way: on which unit, below which tile, and which row of its front."""
+
+    search: LeafSearch
+    names: Names
+    number: int
+    pointer: IntArray
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One way to run a part: trunk loops (rank, tile), keeps above the fuse by how many loops stand above, copies, and its Einsums."""
+
+    cost: Cost
+    schedule: str
+    loops: tuple[tuple[str, int], ...]
+    keeps: tuple[tuple[int, tuple[str, ...]], ...]
+    copies: tuple[tuple[str, int], ...]
+    leaves: tuple[Chosen, ...]
+
+
+@dataclass(slots=True)
+class Solved:
+    """The good options of a part, lower bounds of what was not explored, and how many combinations were covered and worked out."""
+
+    options: list[Option] = field(default_factory=list)
+    rest: list[Cost] = field(default_factory=list)
+    covered: int = 0
+    evaluated: int = 0
+    part: Part | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The best mapping, the lower bound on the objective over the space, and how much of the space that took."""
+
+    mapping: Mapping
+    value: float
+    bound: float
+    covered: int
+    evaluated: int
+
+
+@dataclass(slots=True)
+class Limits:
+    """When to stop: `deadline` on the clock `time.process_time`, `work` in steps of a fixed size, `gap` that is good enough."""
+
+    deadline: float = float("inf")
+    work: float = float("inf")
+    gap: float = 0.0
+    spent: float = 0.0
+
+    @property
+    def over(self) -> bool:
+        """Whether time or work is up."""
+        return self.spent > self.work or (self.deadline < float("inf") and time.process_time() > self.deadline)
+
+    def stop(self) -> None:
+        """Let everything end that can."""
+        self.work = -1.0
+
+    def spend(self, work: float) -> bool:
+        """Account for some steps; says whether these were the last."""
+        self.spent += work
+        return self.over
+
+
+class Cutoff:
+    """What is known of whole mappings while one part is explored: a part is of no use where nothing around it makes up for its cost.
+
+    around: for each place of the part, the least that all else can cost, and what it costs at best so far. best: of whole mappings.
+    """
+
+    def __init__(self, aim: Aim, around: list[tuple[Cost, Cost | None]], best: float | None, gap: float) -> None:
+        self.aim, self.around, self.gap = aim, around, gap
+        self.best = float("inf") if best is None else best
+
+    def note(self, cost: Cost) -> None:
+        """A way to run the part has been found."""
+        self.best = min([self.best, *(self.aim.value(cost.after(known)) for _, known in self.around if known is not None)])
+
+    def allowed(self, bounds: Cost) -> NDArray[np.bool_]:
+        """The same of many bounds, whose figures are arrays; what only the gap rules out is allowed."""
+        found = [np.asarray(self.aim.value(bounds.after(least))) * SLACK < self.best for least, _ in self.around]
+        return np.asarray(np.any(found, axis=0))
+
+    def allows(self, bound: Cost) -> bool:
+        """Whether something with this lower bound may be part of a mapping that is better than the best."""
+        return any(self.aim.value(bound.after(least)) * (1 + self.gap) * SLACK < self.best for least, _ in self.around)
