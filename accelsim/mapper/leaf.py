@@ -33,6 +33,7 @@ _MOST = 1 << 22
 _PATIENCE = 100_000  # candidates between looks at the clock
 SLOW = 20_000  # tiles times ways to spread, beyond which bounds are coarse at first
 UNLIMITED = (float("inf"), float("inf"))  # energy, ticks
+BEYOND = 1e120  # energy and ticks of what is of no use: no infinity, since objectives multiply
 EVERYTHING = (True, True, True, True)  # energy, times, traffic, bits held
 
 
@@ -136,11 +137,14 @@ class LeafSearch:
         """The least ticks of the unit below tiles with these numbers, as the axes can spread them."""
         return np.asarray(self.plan.points / self.plan.lanes * self.plan.issue / self._reach[1, number])
 
-    def least(self, bypassing: int, words: FloatArray, entering: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+    def least(
+        self, bypassing: int, words: FloatArray, entering: FloatArray | None = None, most: tuple[float, float] = UNLIMITED
+    ) -> tuple[FloatArray, FloatArray]:
         """Lower bounds of energy and times (float64[n, 1 + times]), and on the largest of the times (float64[n]), whatever the tile.
 
         bypassing: tensors that memory 1 may leave out; words: float64[n, tensors], how many of each come from the root at least.
-        entering: alike, how many at least enter a memory inside memory 1, if it keeps the tensor.
+        entering: alike, how many at least enter a memory inside memory 1, if it keeps the tensor. most: energy and ticks beyond which
+        ways are of no use; `BEYOND` where all are.
         """
         plan, times = self.plan, self.plan.times
         if plan.ports.shape[0] == 1:
@@ -155,7 +159,7 @@ class LeafSearch:
             patterns = [(bypassed, alone, none) for bypassed in range(1 << words.shape[1])]
         else:
             patterns = self._patterns(2)
-        best, busiest = np.full((len(words), 1 + times), np.inf), np.full(len(words), np.inf)
+        best, busiest = np.full((len(words), 1 + times), BEYOND), np.full(len(words), BEYOND)
         for bypassed, row, pending in patterns:
             if bypassed & ~bypassing:
                 continue
@@ -170,8 +174,10 @@ class LeafSearch:
                     inside = np.maximum(row, self._inside(2, bypassed, entering))
             rows = inside + asked @ slopes + (words * held) @ self._filling(1)
             rows = rows - (words > 0) @ intercepts if not bypassed else rows - ((words > 0) | (pending > 0)) @ intercepts
-            np.minimum(best, rows, out=best)
-            np.minimum(busiest, rows[:, 1 : 1 + plan.traffic_at].max(axis=1), out=busiest)
+            longest = rows[:, 1 : 1 + plan.traffic_at].max(axis=1)
+            good = (rows[:, 0] <= most[0]) & (longest <= most[1])
+            np.minimum(best, rows, out=best, where=good[:, None])
+            np.minimum(busiest, longest, out=busiest, where=good)
         return best, busiest
 
     def _inside(self, level: int, left_out: int, entering: FloatArray) -> FloatArray:

@@ -64,14 +64,22 @@ class _Bounds:
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """Ways to run one Einsum of a part on one unit: rows as in `Front`, with what is kept for it above the fuse."""
+    """Ways to run one Einsum of a part on one unit, below the tile with a number."""
 
     search: LeafSearch
     names: Names
     number: int
     front: Front
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows of a front that no other beats in what counts where Einsums run side by side, and the least of each of their figures."""
+
+    front: Front
+    which: list[int]
     rows: FloatArray
-    held: FloatArray
+    least: FloatArray
 
 
 class Part:
@@ -83,6 +91,7 @@ class Part:
         self.extents = exact.cascade.extents
         self.room = exact.size - held
         self.ways = [exact.ways[name] for name in stretch.names]
+        self.units = {unit: at for at, unit in enumerate(sorted({names.unit for ways in self.ways for _, names in ways}))}
         self.solved = Solved(part=self)
         self.rivals: list[Cost] = []
         self.cutoff: Cutoff | None = None
@@ -119,7 +128,7 @@ class Part:
         self.groups: list[tuple[str, tuple[str, ...], tuple[str, ...], IntArray]] = []  # schedule, loops, ranks and their tiles
         found: list[_Bounds] = []
         for schedule in self._schedules():
-            self._trunks(schedule, found)
+            self._trunks(schedule, self._most(schedule), found)
         self.bounds = _Bounds.joined(found)
         places = [(group, row) for group, (*_, tiles) in enumerate(self.groups) for row in range(len(tiles))]
         self.trunks = np.array(places, np.int64).reshape(-1, 2)
@@ -271,7 +280,7 @@ class Part:
         """The ranks by which the part's Einsums index a tensor."""
         return tuple(self._rank(tensor, dimension) for dimension in range(len(self.exact.cascade.tensors[tensor].shape)))
 
-    def _trunks(self, schedule: str, found: list[_Bounds]) -> None:
+    def _trunks(self, schedule: str, most: tuple[float, float], found: list[_Bounds]) -> None:
         """Every trunk with a lower bound."""
         ranks = self.stretch.shared
         extents = np.array([self.extents[rank] for rank in ranks], np.int64)
@@ -297,7 +306,7 @@ class Part:
                 visits = [self._fewest(at, ranks, extents, part, trips, free, order, schedule) for at in range(len(self.placeable))]
                 bounds = self._least(
                     schedule, [np.where(users == users[0], each, 0.0) for users, each in self._by_user(visits)], None, len(rows),
-                    shortest, iterations, self._entering(schedule, [ranks[k] for k in order], dict(zip(ranks, trips.T, strict=True))),
+                    shortest, iterations, self._entering(schedule, [ranks[k] for k in order], dict(zip(ranks, trips.T, strict=True))), most,
                 )  # fmt: skip
                 found.append(_Bounds(*bounds))
                 self.groups.append((schedule, tuple(ranks[k] for k in order), ranks, part))
@@ -411,13 +420,14 @@ class Part:
     def _least(
         self, schedule: str, visits: list[FloatArray], extra: FloatArray | None = None, many: int = 1,
         shortest: list[list[FloatArray]] | None = None, iterations: FloatArray | None = None,
-        entering: list[list[FloatArray]] | None = None,
+        entering: list[list[FloatArray]] | None = None, most: tuple[float, float] = UNLIMITED,
     ) -> tuple[FloatArray, FloatArray, FloatArray]:  # fmt: skip
         """Lower bounds (energy, ticks, traffic; float64[n] each) on what the Einsums cost.
 
         visits: for every external tensor float64[users, n], how often its words come at least for each Einsum that touches it.
         extra: float64[Einsums, n, 1 + times], what comes on top. shortest: for every way to run every Einsum, the least ticks of its unit.
         iterations: of the trunk. entering: for every way to run every Einsum, words that enter a memory inside memory 1.
+        most: energy and ticks of an Einsum beyond which it is of no use.
         """
         many = many if extra is None else extra.shape[1]
         energy, ticks, traffic = np.zeros(many), np.zeros(many), np.zeros(many)
@@ -432,7 +442,7 @@ class Part:
                         number = self.placeable.index(tensor)
                         words[:, k] = self.whole[number] * visits[number][self.users[number].index(at)]
                         bypassing |= 1 << k
-                row, busiest = search.least(bypassing, words, None if entering is None else entering[at][way])
+                row, busiest = search.least(bypassing, words, None if entering is None else entering[at][way], most)
                 if shortest is not None:
                     row[:, 1] = np.maximum(row[:, 1], shortest[at][way])
                 options.append((names.unit, row, busiest))
@@ -573,9 +583,14 @@ class Part:
                     extra[first_user[at], row] += place.cost
                     beside[first_user[at], row] += place.cost
         trips = {rank: np.array([self.extents[rank] // size]) for rank, size in tile.items()}
-        shortest = [[search.shortest(self._number(search, names, tile)) for search, names in ways] for ways in self.ways]
+        self.below = self._below(schedule, loops, tile)
+        shortest = [
+            [search.shortest(number) for (search, _), (number, _) in zip(ways, below, strict=True)]
+            for ways, below in zip(self.ways, self.below, strict=True)
+        ]
         iterations = np.array(float(prod(int(each[0]) for each in trips.values())))
-        bounds = _Bounds(*self._least(schedule, visits, beside, 1, shortest, iterations, self._entering(schedule, list(loops), trips)))
+        most = self._most(schedule)
+        bounds = _Bounds(*self._least(schedule, visits, beside, 1, shortest, iterations, self._entering(schedule, list(loops), trips), most))
         useful = self._useful(bounds)
         inside = np.array([sum(place.depth < 0 for place in combos[row]) for row in useful])  # these take longer to work out
         for row in useful[np.argsort(self._values(bounds.some(useful)) * (1 + 0.02 * inside), kind="stable")]:
@@ -601,8 +616,15 @@ class Part:
         """The most energy and ticks that one Einsum of a part may take, which takes so much at least, if all others take their least."""
         if self.cutoff is None or self.exact.limits.gap or all(len(names.memories) < 3 for ways in self.ways for _, names in ways):
             return UNLIMITED
-        most = []
-        for figure, base in (("energy", energy), ("ticks", ticks)):
+        more = self._headroom(bound)
+        return (energy + more[0]) * SLACK, ((bound.ticks if schedule == "pipelined" else ticks) + more[1]) * SLACK
+
+    def _headroom(self, bound: Cost) -> tuple[float, float]:
+        """How much more energy than a bound, or how many more ticks, a way to run this part may take to be of use."""
+        if self.cutoff is None:
+            return UNLIMITED
+        found = []
+        for figure in ("energy", "ticks"):
             least = getattr(bound, figure)
             low, high = 0.0, 1e6 * max(least, 1.0)
             for _ in range(4):  # the largest that is still allowed, closer and closer
@@ -610,8 +632,22 @@ class Part:
                 good = self.cutoff.allowed(replace(bound, **{figure: least + more}))
                 last = int(np.flatnonzero(good)[-1]) if good.any() else 0
                 low, high = float(more[last]), float(more[min(last + 1, len(more) - 1)])
-            most.append(((bound.ticks if figure == "ticks" and schedule == "pipelined" else base) + high) * SLACK)
-        return most[0], most[1]
+            found.append(high)
+        return found[0], found[1]
+
+    def _most(self, schedule: str) -> tuple[float, float]:
+        """The most energy and ticks that one Einsum of this part may take, if the others may take none."""
+        if self.exact.limits.gap:
+            return UNLIMITED
+        least = self._cost_of(self._least(schedule, self._once()), 0)
+        more = self._headroom(least)
+        energy, ticks = (least.energy + more[0]) * SLACK, (least.ticks + more[1]) * SLACK
+        known = [*(option.cost for option in self.solved.options), *self.rivals]
+        if self.aim.uses == (True, False, False, False):
+            energy = min([energy, *(cost.energy * SLACK for cost in known)])
+        if self.aim.uses == (False, True, False, False):
+            ticks = min([ticks, *(cost.ticks * SLACK for cost in known)])
+        return energy, ticks
 
     def _visits(self, at: int, loops: tuple[str, ...], tile: dict[str, int], schedule: str) -> int:
         """How often at least the words of a tensor come that is kept in the leaves: in every iteration that another rank's loop makes.
@@ -640,21 +676,15 @@ class Part:
         every: list[list[_Way]] = []
         for at, ways in enumerate(self.ways):
             found = []
-            for search, names in ways:
-                number = self._number(search, names, tile)
+            for (search, names), (number, share) in zip(ways, self.below[at], strict=True):
                 given = sum(1 << k for k, tensor in enumerate(names.tensors) if tensor in given_tensors)
                 allowed = ((1 << len(names.tensors)) - 1) & ~given
-                share = self._shares(search, names, loops, tile) if schedule == "pipelined" else None
                 budget = -1 if self.exact.size == float("inf") else int(self.exact.size)
                 single = schedule == "sequential" and not any(extra[at])
                 limit = limits[at][0] - float(extra[at][0]), limits[at][1]
                 front = search.front(number, given, allowed, budget, share, False, single, (*self.aim.uses[:3], True), limit)
-                if not len(front.rows):
-                    continue
-                rows = front.rows.copy()
-                rows[:, : 1 + self.exact.times] += extra[at]
-                held = rows[:, 1 + self.exact.times]
-                found.append(_Way(search, names, number, front, rows, held))
+                if len(front.rows):
+                    found.append(_Way(search, names, number, front))
             if not found:
                 return
             every.append(found)
@@ -665,9 +695,19 @@ class Part:
         kept.setdefault(len(loops), []).extend(self.stretch.internal)
         recipe = (tuple((rank, tile[rank]) for rank in loops), tuple(sorted((depth, tuple(names)) for depth, names in kept.items())))
         if schedule == "sequential":
-            self._in_sequence(every, tile, bits, recipe)
+            self._in_sequence(every, extra, tile, bits, recipe)
         else:
-            self._overlapped(every, loops, tile, bits, recipe)
+            self._overlapped(every, extra, loops, tile, bits, recipe)
+
+    def _below(self, schedule: str, loops: tuple[str, ...], tile: dict[str, int]) -> list[list[tuple[int, tuple[float, ...] | None]]]:
+        """For every way to run every Einsum below a trunk: the number of its tile, and what loops above divide (see `_shares`)."""
+        return [
+            [
+                (self._number(search, names, tile), self._shares(search, names, loops, tile) if schedule == "pipelined" else None)
+                for search, names in ways
+            ]
+            for ways in self.ways
+        ]
 
     def _shares(self, search: LeafSearch, names: Names, loops: tuple[str, ...], tile: dict[str, int]) -> tuple[float, ...]:
         """By how much loops of the trunk that turn directly above the leaves divide what each tensor's tiles are filled with."""
@@ -693,18 +733,19 @@ class Part:
         bits = {tensor: self._tile_words(tensor, tile) * self._width(tensor) for tensor in spans}
         return [sum(bits[tensor] for tensor, (a, b) in spans.items() if a <= at <= b) for at in range(len(self.ways))]
 
-    def _in_sequence(self, every: list[list[_Way]], tile: dict[str, int], bits: int, recipe: Recipe) -> None:
+    def _in_sequence(self, every: list[list[_Way]], extra: FloatArray, tile: dict[str, int], bits: int, recipe: Recipe) -> None:
         fronts: list[list[tuple[Cost, Chosen]]] = []
-        live = self._live(tile)
+        live, times = self._live(tile), self.exact.times
         for at, ways in enumerate(every):
             front: list[tuple[Cost, Chosen]] = []
             for way in ways:
-                ticks = way.rows[:, 1 : 1 + self.exact.traffic].max(axis=1) + way.rows[:, 1 + self.exact.latency]
+                rows = way.front.rows[:, : 1 + times] + extra[at]
+                ticks = rows[:, 1 : 1 + self.exact.traffic].max(axis=1) + rows[:, 1 + self.exact.latency]
                 for row in range(len(ticks)):
-                    held = float(way.held[row]) + live[at] + bits
+                    held = float(way.front.rows[row, 1 + times]) + live[at] + bits
                     if held > self.room:
                         continue
-                    cost = Cost(float(way.rows[row, 0]), float(ticks[row]), float(way.rows[row, 1 + self.exact.traffic]), held + self.held)
+                    cost = Cost(float(rows[row, 0]), float(ticks[row]), float(rows[row, 1 + self.exact.traffic]), held + self.held)
                     if any(self._better(known, cost) for known, _ in front):
                         continue
                     front = [each for each in front if not self._better(cost, each[0])]
@@ -728,78 +769,92 @@ class Part:
 
     # --- pipelined ------------------------------------------------------------------------------------------------------------------
 
-    def _overlapped(self, every: list[list[_Way]], loops: tuple[str, ...], tile: dict[str, int], bits: int, recipe: Recipe) -> None:
+    def _overlapped(
+        self, every: list[list[_Way]], extra: FloatArray, loops: tuple[str, ...], tile: dict[str, int], bits: int, recipe: Recipe
+    ) -> None:  # fmt: skip
+        exact, units = self.exact, self.units
+        picks = [[(way, self._matter(way.front)) for way in ways] for ways in every]
+        least = np.array([
+            np.min([self._loads(way, rows.least + extra[at]) for way, rows in ways], axis=0) for at, ways in enumerate(picks)
+        ])  # fmt: skip
+        thrift = [min(float(rows.least[0]) for _, rows in ways) + float(extra[at, 0]) for at, ways in enumerate(picks)]
+        moved = [min(float(rows.least[1 + exact.traffic]) for _, rows in ways) + float(extra[at, 1 + exact.traffic]) for at, ways in enumerate(picks)]
+        if not self._worth(Cost(sum(thrift), float(least.sum(axis=0).max()), sum(moved), self.held)):
+            return
         iterations = prod(self.extents[rank] // tile[rank] for rank in loops)
-        units = sorted({way.names.unit for ways in every for way in ways})
-        choices: list[list[tuple[_Way, int, FloatArray]]] = []
-        for ways in every:
-            mine: list[tuple[_Way, int, FloatArray]] = []
-            for way in ways:
-                for row in self._undominated(way):
-                    vector = np.zeros(len(units) + self.exact.traffic)
-                    vector[units.index(way.names.unit)] = way.rows[row, 1]
-                    vector[len(units) + 1 :] = way.rows[row, 2 : 1 + self.exact.traffic]
-                    mine.append((way, row, vector))
-            mine.sort(key=lambda each: (float(each[2].max()), float(each[0].rows[each[1], 0])))
+        choices: list[list[tuple[_Way, int, FloatArray, FloatArray, float]]] = []
+        for at, ways in enumerate(picks):
+            mine = []
+            for way, rows in ways:
+                held = way.front.rows[:, 1 + exact.times]
+                for row, values in zip(rows.which, rows.rows[:, : 1 + exact.times] + extra[at], strict=True):
+                    mine.append((way, row, values, self._loads(way, values), float(held[row])))
+            mine.sort(key=lambda each: (float(each[3].max()), float(each[2][0])))
             choices.append(mine)
-        least = [np.min([vector for _, _, vector in mine], axis=0) for mine in choices]
-        after = [np.sum(least[at:], axis=0) if at < len(least) else np.zeros_like(least[0]) for at in range(len(least) + 1)]
-        thrift = [min(float(way.rows[row, 0]) for way, row, _ in mine) for mine in choices]
+        after = np.concatenate([np.cumsum(least[::-1], axis=0)[::-1], np.zeros((1, len(units) + exact.traffic))])
         saving = [sum(thrift[at:]) for at in range(len(thrift) + 1)]
+        staying = [sum(moved[at:]) for at in range(len(moved) + 1)]
         tried = 0
 
-        def descend(at: int, picked: list[tuple[_Way, int]], vector: FloatArray, energy: float, traffic: float, held: float) -> None:
+        def descend(at: int, picked: list[tuple[_Way, int, FloatArray]], loads: FloatArray, energy: float, traffic: float, held: float) -> None:
             nonlocal tried
             if held > self.room:
                 return
-            bound = Cost(energy + saving[at], float((vector + after[at]).max()), traffic, self.held)
-            if not self._worth(bound):
+            bound = Cost(energy + saving[at], float((loads + after[at]).max()), traffic + staying[at], self.held)
+            if at and not self._worth(bound):
                 return
-            if tried > _MOST_CHOICES or self.exact.limits.over:
+            if tried > _MOST_CHOICES or exact.limits.over:
                 self.solved.rest.append(bound)
                 return
             if at == len(choices):
                 tried += 1
-                self._pipeline(picked, vector, energy, traffic, held, loops, tile, iterations, recipe)
+                self._pipeline(picked, loads, energy, traffic, held, loops, tile, iterations, recipe)
                 return
-            for way, row, mine in choices[at]:
-                more = way.rows[row]
-                descend(
-                    at + 1, [*picked, (way, row)], vector + mine, energy + float(more[0]), traffic + float(more[1 + self.exact.traffic]),
-                    held + float(way.held[row]),
-                )  # fmt: skip
+            for way, row, values, mine, bits in choices[at]:
+                more = float(values[0]), float(values[1 + exact.traffic])
+                descend(at + 1, [*picked, (way, row, values)], loads + mine, energy + more[0], traffic + more[1], held + bits)
 
         internal = sum(self._tile_words(tensor, tile) * self._width(tensor) for tensor in self.stretch.internal)
-        descend(0, [], np.zeros_like(least[0]), 0.0, 0.0, float(bits + internal))
+        descend(0, [], np.zeros(len(units) + exact.traffic), 0.0, 0.0, float(bits + internal))
 
-    def _undominated(self, way: _Way) -> Iterator[int]:
-        """Rows that no other beats in what counts in a pipelined part."""
-        uses = self.aim.uses
-        columns = [*range(1, 1 + self.exact.traffic), 1 + self.exact.latency]
-        columns += [0] * uses[0] + [1 + self.exact.traffic] * uses[2]
-        table = np.concatenate([way.rows[:, columns], way.held[:, None]], axis=1)
-        order = np.lexsort((way.rows[:, 0], table.sum(axis=1)))
-        kept: list[int] = []
-        for row in order:
-            if not any(np.all(table[known] <= table[row] * SLACK) for known in kept):
-                kept.append(int(row))
-        yield from kept
+    def _loads(self, way: _Way, values: FloatArray) -> FloatArray:
+        """How long a row keeps every unit and every port busy: float64[units + ports]."""
+        found = np.zeros(len(self.units) + self.exact.traffic)
+        found[self.units[way.names.unit]] = values[1]
+        found[len(self.units) + 1 :] = values[2 : 1 + self.exact.traffic]
+        return found
+
+    def _matter(self, front: Front) -> Rows:
+        """The rows of a front that matter; what keeps above the fuse cost makes no difference to that."""
+        found = self.exact.matter.get(id(front))
+        if found is None:
+            energy, _, traffic, _ = self.aim.uses
+            times, moved = self.exact.times, 1 + self.exact.traffic
+            counts = [*range(1, moved), 1 + self.exact.latency, 1 + times, *[0] * energy, *[moved] * traffic]
+            table = front.rows[:, counts]
+            which: list[int] = []
+            for row in np.lexsort((front.rows[:, 0], table.sum(axis=1))).tolist():
+                if not (table[which] <= table[row] * SLACK).all(axis=1).any():
+                    which.append(row)
+            rows = front.rows[which, : 1 + times]
+            found = self.exact.matter[id(front)] = Rows(front, which, rows, rows.min(axis=0))
+        return found
 
     def _pipeline(
-        self, picked: list[tuple[_Way, int]], vector: FloatArray, energy: float, traffic: float, held: float, loops: tuple[str, ...],
+        self, picked: list[tuple[_Way, int, FloatArray]], loads: FloatArray, energy: float, traffic: float, held: float, loops: tuple[str, ...],
         tile: dict[str, int], iterations: int, recipe: Recipe,
     ) -> None:  # fmt: skip
         """One combination: its pace, and as many copies of what passes between Einsums as are needed to keep it."""
         names = self.stretch.names
-        busy = {name: float(way.rows[row, 1]) for name, (way, row) in zip(names, picked, strict=True)}
-        late = {name: float(way.rows[row, 1 + self.exact.latency]) for name, (way, row) in zip(names, picked, strict=True)}
+        busy = {name: float(values[1]) for name, (_, _, values) in zip(names, picked, strict=True)}
+        late = {name: float(values[1 + self.exact.latency]) for name, (_, _, values) in zip(names, picked, strict=True)}
         forward, _ = self.evaluator.program.edges(frozenset(names))
         start: dict[str, float] = {}
         end: dict[str, float] = {}
         for name in names:
             start[name] = max((end[a] for a, b, _ in forward if b == name and a in end), default=0.0)
             end[name] = start[name] + busy[name] + late[name] * iterations
-        pace = float(vector.max())
+        pace = float(loads.max())
         spans = {}
         for tensor in self.stretch.internal:
             producer = next(name for name in names if self.exact.cascade.by_name[name].output.tensor == tensor)
@@ -811,7 +866,7 @@ class Part:
             ticks = steady + max(0.0, last - steady) / iterations
             total = held + sum((many - 1) * self._copy_bits(tensor, tile) for tensor, many in copies.items())
             cost = Cost(energy, ticks, traffic, total + self.held)
-            leaves = tuple(Chosen(way.search, way.names, way.number, way.front.pointers[row]) for way, row in picked)
+            leaves = tuple(Chosen(way.search, way.names, way.number, way.front.pointers[row]) for way, row, _ in picked)
             self._offer(Option(cost, "pipelined", recipe[0], recipe[1], tuple(sorted((t, c) for t, c in copies.items() if c > 1)), leaves))
 
     def _copy_bits(self, tensor: str, tile: dict[str, int]) -> int:
