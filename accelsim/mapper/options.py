@@ -11,16 +11,11 @@ from numpy.typing import NDArray
 
 from accelsim.mapper.figures import SLACK, Aim, Cost
 from accelsim.mapper.leaf import LeafSearch
-from accelsim.mapper.leaf_plan import IntArray, Names
+from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
 from accelsim.mapping.tree import Mapping
 
 if TYPE_CHECKING:
     from accelsim.mapper.part import Part
-
-
-
-Recipe = tuple[tuple[tuple[str, int], ...], tuple[tuple[int, tuple[str, ...]], ...]]
-"""Loops of a trunk (rank, tile), and what is kept by how many of them stand above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +49,46 @@ class Solved:
     covered: int = 0
     evaluated: int = 0
     part: Part | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Lower bounds of many ways to run a part: float64[n] each."""
+
+    energy: FloatArray
+    ticks: FloatArray
+    traffic: FloatArray
+
+    def cost(self, at: int, held: float) -> Cost:
+        """One of them."""
+        return Cost(float(self.energy[at]), float(self.ticks[at]), float(self.traffic[at]), held)
+
+    def some(self, which: IntArray) -> Bounds:
+        """Those at some places."""
+        return Bounds(self.energy[which], self.ticks[which], self.traffic[which])
+
+    def wide(self, many: int) -> Bounds:
+        """As many, if one stands for all."""
+        return Bounds(*(np.broadcast_to(each, many) for each in (self.energy, self.ticks, self.traffic)))
+
+    def least(self, held: float) -> Cost:
+        """The least of every figure."""
+        return Cost(float(self.energy.min()), float(self.ticks.min()), float(self.traffic.min()), held)
+
+    @staticmethod
+    def joined(parts: list[Bounds]) -> Bounds:
+        """All of several."""
+        every = [(part.energy, part.ticks, part.traffic) for part in parts] or [(np.zeros(0),) * 3]
+        return Bounds(*map(np.concatenate, zip(*every, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What running an Einsum on a unit costs at least: energy and times (float64[n, 1 + times]), and the largest of the times."""
+
+    unit: str
+    rows: FloatArray
+    busiest: FloatArray
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,84 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from functools import reduce
 from itertools import permutations, product
 from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from accelsim.mapper.figures import NOTHING, SLACK, Cost
-from accelsim.mapper.leaf import UNLIMITED, Front, LeafSearch, OutOfTime
+from accelsim.mapper.below import Below
+from accelsim.mapper.figures import SLACK, Cost
+from accelsim.mapper.leaf import UNLIMITED, LeafSearch, OutOfTime
 from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
-from accelsim.mapper.options import Chosen, Cutoff, Option, Recipe, Solved
+from accelsim.mapper.options import Bounds, Chosen, Cutoff, Option, Solved, Way
 from accelsim.mapper.pieces import Stretch
 from accelsim.mapper.tiles import divisors
 
 if TYPE_CHECKING:
     from accelsim.mapper.exact import Exact
 
-_STEP = 0.01  # of the work that one look at the clock stands for: what one choice of shared loops and keeps costs
 _QUICK = 40  # trunks that are tried with all that is external kept above the fuse
 _FEW = 2  # trunks that are tried with every choice of keeps before bounds are made better
-_MOST_CHOICES = 20_000  # combinations of ways to run the Einsums of a pipelined part that are tried one by one
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A keep of an external tensor above a fuse (depth -1: in the leaves): pieces held, and what it costs by resource (energy first)."""
-
-    depth: int
-    bits: int
-    cost: FloatArray
-
-
-@dataclass(frozen=True, slots=True)
-class _Bounds:
-    """Lower bounds of many ways to run a part: float64[n] each."""
-
-    energy: FloatArray
-    ticks: FloatArray
-    traffic: FloatArray
-
-    def cost(self, at: int, held: float) -> Cost:
-        """One of them."""
-        return Cost(float(self.energy[at]), float(self.ticks[at]), float(self.traffic[at]), held)
-
-    def some(self, which: IntArray) -> _Bounds:
-        """Those at some places."""
-        return _Bounds(self.energy[which], self.ticks[which], self.traffic[which])
-
-    def least(self, held: float) -> Cost:
-        """The least of every figure."""
-        return Cost(float(self.energy.min()), float(self.ticks.min()), float(self.traffic.min()), held)
-
-    @staticmethod
-    def joined(parts: list[_Bounds]) -> _Bounds:
-        """All of several."""
-        every = [(part.energy, part.ticks, part.traffic) for part in parts] or [(np.zeros(0),) * 3]
-        return _Bounds(*map(np.concatenate, zip(*every, strict=True)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Way:
-    """Ways to run one Einsum of a part on one unit, below the tile with a number."""
-
-    search: LeafSearch
-    names: Names
-    number: int
-    front: Front
-
-
-@dataclass(frozen=True, slots=True)
-class Rows:
-    """Rows of a front that no other beats in what counts where Einsums run side by side, and the least of each of their figures."""
-
-    front: Front
-    which: list[int]
-    rows: FloatArray
-    least: FloatArray
 
 
 class Part:
@@ -113,10 +56,10 @@ class Part:
         self.alike = [self.exact.tensors.alike(tensor, self.stretch.names) for tensor in self.placeable]
         self.whole = [self.exact.tensors.words(tensor) for tensor in self.placeable]
         if len(self.ways) == 1:
-            self.solved.rest = [self._cost_of(self._least("sequential", self._once()), 0)]
+            self.solved.rest = [self._least("sequential", self._once()).cost(0, self.held)]
             return
         self.ranks_of = {tensor: self._ranks_of(tensor) for tensor in (*self.placeable, *self.stretch.internal)}
-        crude = [self._cost_of(self._least(schedule, self._once()), 0) for schedule in self._schedules()]
+        crude = [self._least(schedule, self._once()).cost(0, self.held) for schedule in self._schedules()]
         self.solved.rest = [each.least(crude[0]) for each in crude[-1:]]
 
     def _schedules(self) -> list[str]:
@@ -126,16 +69,16 @@ class Part:
     def _list(self) -> None:
         """Bounds of every trunk."""
         self.groups: list[tuple[str, tuple[str, ...], tuple[str, ...], IntArray]] = []  # schedule, loops, ranks and their tiles
-        found: list[_Bounds] = []
+        found: list[Bounds] = []
         for schedule in self._schedules():
-            self._trunks(schedule, self._most(schedule), found)
-        self.bounds = _Bounds.joined(found)
+            self._trunks(schedule, found)
+        self.bounds = Bounds.joined(found)
         places = [(group, row) for group, (*_, tiles) in enumerate(self.groups) for row in range(len(tiles))]
         self.trunks = np.array(places, np.int64).reshape(-1, 2)
-        self._sift(np.argsort(self._values(self.bounds), kind="stable"))
+        self._sift(np.argsort(self.values(self.bounds), kind="stable"))
         self.listed = True
 
-    def _values(self, bounds: _Bounds) -> FloatArray:
+    def values(self, bounds: Bounds) -> FloatArray:
         """What bounds are worth alone."""
         return np.asarray(self.aim.value(Cost(bounds.energy, bounds.ticks, bounds.traffic, self.held)), np.float64)  # type: ignore[arg-type]
 
@@ -190,7 +133,7 @@ class Part:
                 if held > self.room:
                     continue
                 cost = self._cost(row, held)
-                self._offer(Option(cost, "sequential", (), (), (), (Chosen(search, names, search.whole, pointer),)))
+                self.offer(Option(cost, "sequential", (), (), (), (Chosen(search, names, search.whole, pointer),)))
             self.solved.covered += search.tiles
             self.solved.evaluated += len(front.rows)
         if not self.exactly and not any(self.aim.beats(option.cost, bounds[0]) for option in self.solved.options):
@@ -200,7 +143,7 @@ class Part:
         ticks = float(np.max(row[1 : 1 + self.exact.traffic])) + float(row[1 + self.exact.latency])
         return Cost(float(row[0]), ticks, float(row[1 + self.exact.traffic]), held + self.held)
 
-    def _offer(self, option: Option) -> None:
+    def offer(self, option: Option) -> None:
         if any(self._better(known.cost, option.cost) for known in self.solved.options):
             return
         self.solved.options = [known for known in self.solved.options if not self._better(option.cost, known.cost)]
@@ -222,12 +165,12 @@ class Part:
         """A part of several Einsums: trunks in the order of their bounds; quickly, only the first that promise most."""
         left: list[int] = []
         tried, at = 0, 0
-        self._sift(self._useful(self.bounds))
+        self._sift(self.useful(self.bounds))
         for row in range(min(_QUICK, len(self.trunks))):  # something good first: it shortens what follows
-            if self._worth(self.bounds.cost(row, self.held)) and not self.exact.limits.over:
+            if self.worth(self.bounds.cost(row, self.held)) and not self.exact.limits.over:
                 self._explore_trunk(row, quickly=True)
         while at < len(self.trunks):
-            if not self._worth(self.bounds.cost(at, self.held)):
+            if not self.worth(self.bounds.cost(at, self.held)):
                 at += 1
                 continue
             if self.exact.limits.over or (not self.exactly and tried >= _FEW):
@@ -239,7 +182,7 @@ class Part:
                 left.append(at)
             at += 1
         self._sift(np.array(left, np.int64))
-        self._sift(self._useful(self.bounds))
+        self._sift(self.useful(self.bounds))
         self._note_rest()
 
     def _explore_trunk(self, at: int, quickly: bool = False) -> None:
@@ -247,9 +190,9 @@ class Part:
         group, row = self.trunks[at]
         schedule, loops, ranks, tiles = self.groups[group]
         self.ways = self._searches(schedule)
-        self._expand(schedule, loops, dict(zip(ranks, tiles[row].tolist(), strict=True)), quickly)
+        Below(self, schedule, loops, dict(zip(ranks, tiles[row].tolist(), strict=True))).explore(quickly)
 
-    def _useful(self, bounds: _Bounds) -> IntArray:
+    def useful(self, bounds: Bounds) -> IntArray:
         """The places of bounds that something known does not rule out; what only the gap rules out stays."""
         good = np.ones(len(bounds.energy), bool)
         for cost in (*(option.cost for option in self.solved.options), *self.rivals):
@@ -280,7 +223,7 @@ class Part:
         """The ranks by which the part's Einsums index a tensor."""
         return tuple(self._rank(tensor, dimension) for dimension in range(len(self.exact.cascade.tensors[tensor].shape)))
 
-    def _trunks(self, schedule: str, most: tuple[float, float], found: list[_Bounds]) -> None:
+    def _trunks(self, schedule: str, found: list[Bounds]) -> None:
         """Every trunk with a lower bound."""
         ranks = self.stretch.shared
         extents = np.array([self.extents[rank] for rank in ranks], np.int64)
@@ -288,13 +231,14 @@ class Part:
         tiles = np.array(sizes, np.int64).reshape(len(sizes), len(ranks))
         internal = np.zeros(len(tiles))
         for tensor in self.stretch.internal:
-            bits = self._tile_bits(tensor, ranks, tiles) * self._width(tensor)
+            bits = self._tile_bits(tensor, ranks, tiles) * self.width(tensor)
             internal = internal + bits if schedule == "pipelined" else np.maximum(internal, bits)
         tiles, internal = tiles[internal <= self.room], internal[internal <= self.room]
         groups: dict[tuple[int, ...], list[int]] = {}
         for row, turning in enumerate((tiles < extents).tolist()):
             groups.setdefault(tuple(at for at, turns in enumerate(turning) if turns), []).append(row)
         self.ways = self.exact.sharing(self.stretch.names) if schedule == "pipelined" else [self.exact.ways[n] for n in self.stretch.names]
+        most = self.most(schedule)
         for turning, rows in groups.items():
             part, free = tiles[rows], self.room - internal[rows]
             trips = extents // part
@@ -305,14 +249,14 @@ class Part:
             for order in permutations(turning):
                 visits = [self._fewest(at, ranks, extents, part, trips, free, order, schedule) for at in range(len(self.placeable))]
                 bounds = self._least(
-                    schedule, [np.where(users == users[0], each, 0.0) for users, each in self._by_user(visits)], None, len(rows),
-                    shortest, iterations, self._entering(schedule, [ranks[k] for k in order], dict(zip(ranks, trips.T, strict=True))), most,
+                    schedule, [np.where(users == users[0], each, 0.0) for users, each in self._by_user(visits)],
+                    shortest, iterations, self.entering(schedule, [ranks[k] for k in order], dict(zip(ranks, trips.T, strict=True))), most,
                 )  # fmt: skip
-                found.append(_Bounds(*bounds))
+                found.append(bounds.wide(len(rows)))
                 self.groups.append((schedule, tuple(ranks[k] for k in order), ranks, part))
                 self.solved.covered += len(rows) * prod(search.tiles for ways in self.ways for search, _ in ways[:1])
 
-    def _entering(self, schedule: str, loops: list[str], trips: dict[str, IntArray]) -> list[list[FloatArray]]:
+    def entering(self, schedule: str, loops: list[str], trips: dict[str, IntArray]) -> list[list[FloatArray]]:
         """How many words of each tensor enter a memory inside memory 1 at least: its tile in every iteration that does not share it.
 
         trips: int64[n] of each rank. Returns float64[n, tensors] for every way to run every Einsum.
@@ -374,7 +318,7 @@ class Part:
         visits = np.prod(np.where([[k in turning and not indexed[k] for k in range(len(ranks))]], trips, 1), axis=1).astype(float)
         words = np.full(len(part), float(self.whole[at]))
         above = np.ones(len(part))
-        width = self._width(tensor)
+        width = self.width(tensor)
         for depth in range(len(order) + 1):
             if depth:
                 turned = order[depth - 1]
@@ -395,11 +339,7 @@ class Part:
         """For every external tensor, its users (int64[users, 1]) and how often its words come (float64[1, n])."""
         return [(np.array(users, np.int64)[:, None], each[None, :]) for users, each in zip(self.users, visits, strict=True)]
 
-    def _cost_of(self, bounds: tuple[FloatArray, FloatArray, FloatArray], at: int) -> Cost:
-        energy, ticks, traffic = bounds
-        return Cost(float(energy[at]), float(ticks[at]), float(traffic[at]), self.held)
-
-    def _worth(self, bound: Cost) -> bool:
+    def worth(self, bound: Cost) -> bool:
         """Could something with this lower bound be of use? Bounds that only the gap rules out are remembered."""
         known = [*(option.cost for option in self.solved.options), *self.rivals]
         if any(self.aim.beats(cost, bound) for cost in known):
@@ -418,71 +358,84 @@ class Part:
         return True
 
     def _least(
-        self, schedule: str, visits: list[FloatArray], extra: FloatArray | None = None, many: int = 1,
-        shortest: list[list[FloatArray]] | None = None, iterations: FloatArray | None = None,
+        self, schedule: str, visits: list[FloatArray], shortest: list[list[FloatArray]] | None = None, iterations: FloatArray | None = None,
         entering: list[list[FloatArray]] | None = None, most: tuple[float, float] = UNLIMITED,
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:  # fmt: skip
-        """Lower bounds (energy, ticks, traffic; float64[n] each) on what the Einsums cost.
+    ) -> Bounds:  # fmt: skip
+        """Lower bounds on what the Einsums cost. visits: for every external tensor float64[users, n]; the rest as in `alone`, by Einsum."""
+        found = []
+        for at in range(len(self.ways)):
+            mine = {number: visits[number][users.index(at)] for number, users in enumerate(self.users) if at in users}
+            found.append(
+                self.alone(at, mine, None if shortest is None else shortest[at], None if entering is None else entering[at], most)
+            )
+        return self.together(schedule, found, iterations)
 
-        visits: for every external tensor float64[users, n], how often its words come at least for each Einsum that touches it.
-        extra: float64[Einsums, n, 1 + times], what comes on top. shortest: for every way to run every Einsum, the least ticks of its unit.
-        iterations: of the trunk. entering: for every way to run every Einsum, words that enter a memory inside memory 1.
-        most: energy and ticks of an Einsum beyond which it is of no use.
+    def alone(
+        self, at: int, visits: dict[int, FloatArray], shortest: list[FloatArray] | None = None, entering: list[FloatArray] | None = None,
+        most: tuple[float, float] = UNLIMITED,
+    ) -> list[Way]:  # fmt: skip
+        """Lower bounds on what one Einsum costs on every unit.
+
+        visits: for every external tensor that it touches float64[n], how often its words come at least. shortest: for every unit, the least
+        ticks that it takes. entering: for every unit, words that enter a memory inside memory 1. most: energy and ticks beyond which
+        it is of no use.
         """
-        many = many if extra is None else extra.shape[1]
-        energy, ticks, traffic = np.zeros(many), np.zeros(many), np.zeros(many)
-        rows, slowest = [], []
-        self.alone: list[tuple[FloatArray, FloatArray]] = []  # of each Einsum
-        for at, ways in enumerate(self.ways):
-            options = []
-            for way, (search, names) in enumerate(ways):
-                words, bypassing = np.zeros((many, len(names.tensors))), 0
-                for k, tensor in enumerate(names.tensors):
-                    if tensor in self.placeable:
-                        number = self.placeable.index(tensor)
-                        words[:, k] = self.whole[number] * visits[number][self.users[number].index(at)]
-                        bypassing |= 1 << k
-                row, busiest = search.least(bypassing, words, None if entering is None else entering[at][way], most)
-                if shortest is not None:
-                    row[:, 1] = np.maximum(row[:, 1], shortest[at][way])
-                options.append((names.unit, row, busiest))
-            more = np.zeros((many, 1 + self.exact.times)) if extra is None else extra[at]
-            rows.append([(unit, row + more) for unit, row, _ in options])
-            best = np.min([row for _, row in rows[-1]], axis=0)
-            energy += best[:, 0]
-            traffic += best[:, 1 + self.exact.traffic]
-            own = [np.maximum(busiest, (row + more)[:, 1 : 1 + self.exact.traffic].max(axis=1)) for _, row, busiest in options]
-            slowest.append(np.min(own, axis=0))
-            ticks += slowest[-1] + best[:, 1 + self.exact.latency]
-            self.alone.append((best[:, 0], slowest[-1] + best[:, 1 + self.exact.latency]))
-        if schedule == "pipelined":
-            ticks = np.max([self._balanced(rows), *slowest], axis=0)
-            if iterations is not None:  # the first pass takes as long as its Einsums one after another
-                ticks = ticks + np.maximum(0.0, self._through(rows, iterations) - ticks) / iterations
-        return energy, ticks, traffic
+        found = []
+        many = max(map(len, visits.values()), default=1)
+        for way, (search, names) in enumerate(self.ways[at]):
+            words, bypassing = np.zeros((many, len(names.tensors))), 0
+            for k, tensor in enumerate(names.tensors):
+                if tensor in self.placeable:
+                    number = self.placeable.index(tensor)
+                    words[:, k] = self.whole[number] * visits[number]
+                    bypassing |= 1 << k
+            rows, busiest = search.least(bypassing, words, None if entering is None else entering[way], most)
+            if shortest is not None:
+                rows[:, 1] = np.maximum(rows[:, 1], shortest[way])
+            found.append(Way(names.unit, rows, busiest))
+        return found
 
-    def _through(self, rows: list[list[tuple[str, FloatArray]]], iterations: FloatArray) -> FloatArray:
+    def together(self, schedule: str, ways: list[list[Way]], iterations: FloatArray | None = None) -> Bounds:
+        """Lower bounds on what Einsums cost of which each costs at least what one of its ways does; n rows each, or one.
+
+        iterations: of the trunk.
+        """
+        energy, traffic, ticks = np.zeros(1), np.zeros(1), np.zeros(1)
+        slowest = []
+        for mine in ways:
+            best = reduce(np.minimum, (way.rows for way in mine))
+            energy, traffic = energy + best[:, 0], traffic + best[:, 1 + self.exact.traffic]
+            own = [np.maximum(way.busiest, way.rows[:, 1 : 1 + self.exact.traffic].max(axis=1)) for way in mine]
+            slowest.append(reduce(np.minimum, own))
+            ticks = ticks + slowest[-1] + best[:, 1 + self.exact.latency]
+        if schedule == "pipelined":
+            ticks = reduce(np.maximum, [self._balanced(ways), *slowest])
+            if iterations is not None:  # the first pass takes as long as its Einsums one after another
+                ticks = ticks + np.maximum(0.0, self._through(ways, iterations) - ticks) / iterations
+        return Bounds(*np.broadcast_arrays(energy, ticks, traffic))
+
+    def _through(self, ways: list[list[Way]], iterations: FloatArray) -> FloatArray:
         """The longest way through Einsums that wait for each other, in ticks of all iterations."""
         forward, _ = self.evaluator.program.edges(frozenset(self.stretch.names))
         ends: dict[str, FloatArray] = {}
-        for name, options in zip(self.stretch.names, rows, strict=True):
-            own = np.min([row[:, 1] + row[:, 1 + self.exact.latency] * iterations for _, row in options], axis=0)
-            ends[name] = own + np.max([ends[a] for a, b, _ in forward if b == name and a in ends] or [np.zeros_like(own)], axis=0)
-        return np.asarray(np.max(list(ends.values()), axis=0))
+        for name, mine in zip(self.stretch.names, ways, strict=True):
+            own = reduce(np.minimum, (way.rows[:, 1] + way.rows[:, 1 + self.exact.latency] * iterations for way in mine))
+            ends[name] = reduce(np.maximum, [ends[a] for a, b, _ in forward if b == name and a in ends], np.zeros(1)) + own
+        return np.asarray(reduce(np.maximum, ends.values()))
 
-    def _balanced(self, rows: list[list[tuple[str, FloatArray]]]) -> FloatArray:
+    def _balanced(self, ways: list[list[Way]]) -> FloatArray:
         """Ticks that no assignment of Einsums to units goes below."""
-        units = sorted({unit for options in rows for unit, _ in options})
-        ports = np.sum([np.min([row for _, row in options], axis=0) for options in rows], axis=0)[:, 2 : 1 + self.exact.traffic]
-        best = np.full(len(ports), np.inf)
-        for picks in product(*(range(len(options)) for options in rows)):
-            loads = {unit: np.zeros(len(ports)) for unit in units}
-            for pick, options in zip(picks, rows, strict=True):
-                loads[options[pick][0]] = loads[options[pick][0]] + options[pick][1][:, 1]
-            best = np.minimum(best, np.max(list(loads.values()), axis=0))
-        return np.asarray(np.maximum(best, ports.max(axis=1, initial=0.0)))
+        units = sorted({way.unit for mine in ways for way in mine})
+        ports = [reduce(np.minimum, (way.rows for way in mine))[:, 2 : 1 + self.exact.traffic] for mine in ways]
+        found = []
+        for picks in product(*ways):
+            loads = dict.fromkeys(units, np.zeros(1))
+            for way in picks:
+                loads[way.unit] = loads[way.unit] + way.rows[:, 1]
+            found.append(reduce(np.maximum, loads.values()))
+        return np.asarray(np.maximum(reduce(np.minimum, found), reduce(np.add, ports).max(axis=1, initial=0.0)))
 
-    def _tile_words(self, tensor: str, tile: dict[str, int]) -> int:
+    def tile_words(self, tensor: str, tile: dict[str, int]) -> int:
         words = 1
         for dimension, extent in enumerate(self.exact.cascade.tensors[tensor].shape):
             rank = self.ranks_of[tensor][dimension]
@@ -499,7 +452,7 @@ class Part:
         }
         return found.pop() if len(found) == 1 else None
 
-    def _moved(self, tensor: str, words: int) -> FloatArray:
+    def moved(self, tensor: str, words: int) -> FloatArray:
         """Energy and times of bringing words of a tensor from the root to memory 1, or of sending them out (distinct words once each)."""
         exact, evaluator = self.exact, self.evaluator
         cost = np.zeros(1 + exact.times)
@@ -534,92 +487,16 @@ class Part:
             move(home, "read", words * wide - complete, prices[home][0])
         return cost
 
-    def _places(self, tensor: str, loops: tuple[str, ...], tile: dict[str, int]) -> list[_Place]:
-        """Where a tensor may be kept: in the leaves, on top of the trunk, or directly below a loop that indexes it."""
-        found = [_Place(-1, 0, np.zeros(1 + self.exact.times))]
-        if not self.exact.may_stay(tensor, self.stretch.names) or not self.exact.tensors.alike(tensor, self.stretch.names):
-            return found
-        ranks = self.ranks_of[tensor]
-        whole = self.exact.tensors.words(tensor)
-        for depth in range(len(loops) + 1):
-            if depth and loops[depth - 1] not in ranks:
-                continue
-            above = {rank: tile[rank] for rank in loops[:depth]}
-            words = self._tile_words(tensor, above)
-            visits = prod(self.extents[rank] // size for rank, size in above.items() if rank not in ranks)
-            bits = words * self._width(tensor)
-            if bits <= self.room:
-                found.append(_Place(depth, bits, self._moved(tensor, whole * visits)))
-        return found
-
-    def _width(self, tensor: str) -> int:
+    def width(self, tensor: str) -> int:
         """Pieces of a word that is kept above a fuse: of a result, in its partial type, which it has while it is made."""
         widths = self.evaluator.widths
         return widths.final[tensor] if tensor not in self.exact.tensors.makers else widths.partial[tensor]
 
-    def _expand(self, schedule: str, loops: tuple[str, ...], tile: dict[str, int], quickly: bool) -> None:
-        """Every choice of keeps above the fuse for one trunk; quickly, only of all that may be kept there."""
-        options = [self._places(tensor, loops, tile) for tensor in self.placeable]
-        first_user = [
-            next(at for at, name in enumerate(self.stretch.names) if tensor in self.exact.tensors.touched[name])
-            for tensor in self.placeable
-        ]
-        turned = [self._visits(at, loops, tile, schedule) for at in range(len(self.placeable))]
-        combos = [places for places in product(*options) if sum(place.bits for place in places) <= self.room]
-        if quickly:
-            combos = [
-                places for places in combos if all(at.depth >= 0 or len(each) == 1 for at, each in zip(places, options, strict=True))
-            ]
-        if not combos:
-            return
-        extra = np.zeros((len(self.ways), len(combos), 1 + self.exact.times))
-        beside = np.zeros_like(extra)
-        visits = [np.zeros((len(users), len(combos))) for users in self.users]
-        for row, places in enumerate(combos):
-            for at, place in enumerate(places):
-                if place.depth < 0:
-                    visits[at][:, row] = turned[at]
-                else:
-                    extra[first_user[at], row] += place.cost
-                    beside[first_user[at], row] += place.cost
-        trips = {rank: np.array([self.extents[rank] // size]) for rank, size in tile.items()}
-        self.below = self._below(schedule, loops, tile)
-        shortest = [
-            [search.shortest(number) for (search, _), (number, _) in zip(ways, below, strict=True)]
-            for ways, below in zip(self.ways, self.below, strict=True)
-        ]
-        iterations = np.array(float(prod(int(each[0]) for each in trips.values())))
-        most = self._most(schedule)
-        bounds = _Bounds(*self._least(schedule, visits, beside, 1, shortest, iterations, self._entering(schedule, list(loops), trips), most))
-        useful = self._useful(bounds)
-        inside = np.array([sum(place.depth < 0 for place in combos[row]) for row in useful])  # these take longer to work out
-        for row in useful[np.argsort(self._values(bounds.some(useful)) * (1 + 0.02 * inside), kind="stable")]:
-            bound, places = bounds.cost(row, self.held), combos[row]
-            if not self._worth(bound):
-                continue
-            if self.exact.limits.over:
-                self.solved.rest.append(bound)
-                continue
-            self.solved.evaluated += 1
-            self.exact.limits.spent += _STEP
-            try:
-                limits = [self._limit(schedule, bound, float(energy[row]), float(ticks[row])) for energy, ticks in self.alone]
-                self._choose(schedule, loops, tile, places, sum(place.bits for place in places), extra[:, row], limits)
-            except OutOfTime:
-                self.solved.rest.append(bound)
-
-    def _number(self, search: LeafSearch, names: Names, tile: dict[str, int]) -> int:
+    def number(self, search: LeafSearch, names: Names, tile: dict[str, int]) -> int:
         """The number of an Einsum's tile below a trunk."""
         return search.number(tuple(tile.get(rank, self.extents[rank]) for rank in names.ranks))
 
-    def _limit(self, schedule: str, bound: Cost, energy: float, ticks: float) -> tuple[float, float]:
-        """The most energy and ticks that one Einsum of a part may take, which takes so much at least, if all others take their least."""
-        if self.cutoff is None or self.exact.limits.gap or all(len(names.memories) < 3 for ways in self.ways for _, names in ways):
-            return UNLIMITED
-        more = self._headroom(bound)
-        return (energy + more[0]) * SLACK, ((bound.ticks if schedule == "pipelined" else ticks) + more[1]) * SLACK
-
-    def _headroom(self, bound: Cost) -> tuple[float, float]:
+    def headroom(self, bound: Cost) -> tuple[float, float]:
         """How much more energy than a bound, or how many more ticks, a way to run this part may take to be of use."""
         if self.cutoff is None:
             return UNLIMITED
@@ -629,18 +506,18 @@ class Part:
             low, high = 0.0, 1e6 * max(least, 1.0)
             for _ in range(4):  # the largest that is still allowed, closer and closer
                 more = low + (high - low) * np.linspace(0.0, 1.0, 100) ** 3
-                good = self.cutoff.allowed(replace(bound, **{figure: least + more}))
+                good = np.broadcast_to(self.cutoff.allowed(replace(bound, **{figure: least + more})), more.shape)
                 last = int(np.flatnonzero(good)[-1]) if good.any() else 0
                 low, high = float(more[last]), float(more[min(last + 1, len(more) - 1)])
             found.append(high)
         return found[0], found[1]
 
-    def _most(self, schedule: str) -> tuple[float, float]:
+    def most(self, schedule: str) -> tuple[float, float]:
         """The most energy and ticks that one Einsum of this part may take, if the others may take none."""
         if self.exact.limits.gap:
             return UNLIMITED
-        least = self._cost_of(self._least(schedule, self._once()), 0)
-        more = self._headroom(least)
+        least = self._least(schedule, self._once()).cost(0, self.held)
+        more = self.headroom(least)
         energy, ticks = (least.energy + more[0]) * SLACK, (least.ticks + more[1]) * SLACK
         known = [*(option.cost for option in self.solved.options), *self.rivals]
         if self.aim.uses == (True, False, False, False):
@@ -648,239 +525,3 @@ class Part:
         if self.aim.uses == (False, True, False, False):
             ticks = min([ticks, *(cost.ticks * SLACK for cost in known)])
         return energy, ticks
-
-    def _visits(self, at: int, loops: tuple[str, ...], tile: dict[str, int], schedule: str) -> int:
-        """How often at least the words of a tensor come that is kept in the leaves: in every iteration that another rank's loop makes.
-
-        Consecutive iterations may share what a memory holds, so with `refill=delta` loops innermost in a pipelined trunk are left out.
-        """
-        if not self.alike[at]:
-            return 1
-        ranks = self.ranks_of[self.placeable[at]]
-        turning = list(loops)
-        if schedule == "pipelined" and self.evaluator.counting.refill == "delta":
-            while turning and turning[-1] not in ranks:
-                turning.pop()
-        return prod(self.extents[rank] // tile[rank] for rank in turning if rank not in ranks)
-
-    def _choose(
-        self, schedule: str, loops: tuple[str, ...], tile: dict[str, int], places: tuple[_Place, ...], bits: int, extra: FloatArray,
-        limits: list[tuple[float, float]],
-    ) -> None:  # fmt: skip
-        """The ways to run every Einsum under one trunk with its keeps, and their combinations.
-
-        extra: float64[Einsums, 1 + times], what the keeps cost; limits: the most energy and ticks that each Einsum may take, both counted.
-        """
-        above = {tensor for tensor, place in zip(self.placeable, places, strict=True) if place.depth >= 0}
-        given_tensors = above | self.resident | set(self.stretch.internal)
-        every: list[list[_Way]] = []
-        for at, ways in enumerate(self.ways):
-            found = []
-            for (search, names), (number, share) in zip(ways, self.below[at], strict=True):
-                given = sum(1 << k for k, tensor in enumerate(names.tensors) if tensor in given_tensors)
-                allowed = ((1 << len(names.tensors)) - 1) & ~given
-                budget = -1 if self.exact.size == float("inf") else int(self.exact.size)
-                single = schedule == "sequential" and not any(extra[at])
-                limit = limits[at][0] - float(extra[at][0]), limits[at][1]
-                front = search.front(number, given, allowed, budget, share, False, single, (*self.aim.uses[:3], True), limit)
-                if len(front.rows):
-                    found.append(_Way(search, names, number, front))
-            if not found:
-                return
-            every.append(found)
-        kept: dict[int, list[str]] = {}
-        for tensor, place in zip(self.placeable, places, strict=True):
-            if place.depth >= 0:
-                kept.setdefault(place.depth, []).append(tensor)
-        kept.setdefault(len(loops), []).extend(self.stretch.internal)
-        recipe = (tuple((rank, tile[rank]) for rank in loops), tuple(sorted((depth, tuple(names)) for depth, names in kept.items())))
-        if schedule == "sequential":
-            self._in_sequence(every, extra, tile, bits, recipe)
-        else:
-            self._overlapped(every, extra, loops, tile, bits, recipe)
-
-    def _below(self, schedule: str, loops: tuple[str, ...], tile: dict[str, int]) -> list[list[tuple[int, tuple[float, ...] | None]]]:
-        """For every way to run every Einsum below a trunk: the number of its tile, and what loops above divide (see `_shares`)."""
-        return [
-            [
-                (self._number(search, names, tile), self._shares(search, names, loops, tile) if schedule == "pipelined" else None)
-                for search, names in ways
-            ]
-            for ways in self.ways
-        ]
-
-    def _shares(self, search: LeafSearch, names: Names, loops: tuple[str, ...], tile: dict[str, int]) -> tuple[float, ...]:
-        """By how much loops of the trunk that turn directly above the leaves divide what each tensor's tiles are filled with."""
-        if self.evaluator.counting.refill != "delta":
-            return (1.0,) * len(names.tensors)
-        found = []
-        for stream in range(len(names.tensors)):
-            indexed = {rank for rank, has in zip(names.ranks, search.plan.indexed[stream], strict=True) if has}
-            share = 1
-            for rank in reversed(loops):
-                if rank in indexed:
-                    break
-                share *= self.extents[rank] // tile[rank]
-            found.append(float(share))
-        return tuple(found)
-
-    def _live(self, tile: dict[str, int]) -> list[int]:
-        """Pieces that internal tensors hold while each Einsum runs."""
-        spans = {}
-        for tensor in self.stretch.internal:
-            users = [at for at, name in enumerate(self.stretch.names) if tensor in self.exact.tensors.touched[name]]
-            spans[tensor] = (min(users), max(users))
-        bits = {tensor: self._tile_words(tensor, tile) * self._width(tensor) for tensor in spans}
-        return [sum(bits[tensor] for tensor, (a, b) in spans.items() if a <= at <= b) for at in range(len(self.ways))]
-
-    def _in_sequence(self, every: list[list[_Way]], extra: FloatArray, tile: dict[str, int], bits: int, recipe: Recipe) -> None:
-        fronts: list[list[tuple[Cost, Chosen]]] = []
-        live, times = self._live(tile), self.exact.times
-        for at, ways in enumerate(every):
-            front: list[tuple[Cost, Chosen]] = []
-            for way in ways:
-                rows = way.front.rows[:, : 1 + times] + extra[at]
-                ticks = rows[:, 1 : 1 + self.exact.traffic].max(axis=1) + rows[:, 1 + self.exact.latency]
-                for row in range(len(ticks)):
-                    held = float(way.front.rows[row, 1 + times]) + live[at] + bits
-                    if held > self.room:
-                        continue
-                    cost = Cost(float(rows[row, 0]), float(ticks[row]), float(rows[row, 1 + self.exact.traffic]), held + self.held)
-                    if any(self._better(known, cost) for known, _ in front):
-                        continue
-                    front = [each for each in front if not self._better(cost, each[0])]
-                    front.append((cost, Chosen(way.search, way.names, way.number, way.front.pointers[row])))
-            if not front:
-                return
-            fronts.append(front)
-        sums: list[tuple[Cost, tuple[Chosen, ...]]] = [(NOTHING, ())]
-        for front in fronts:
-            grown: list[tuple[Cost, tuple[Chosen, ...]]] = []
-            for before, chosen in sums:
-                for cost, mine in front:
-                    total = cost.after(before)
-                    if any(self._better(known, total) for known, _ in grown):
-                        continue
-                    grown = [each for each in grown if not self._better(total, each[0])]
-                    grown.append((total, (*chosen, mine)))
-            sums = grown
-        for cost, leaves in sums:
-            self._offer(Option(cost, "sequential", recipe[0], recipe[1], (), leaves))
-
-    # --- pipelined ------------------------------------------------------------------------------------------------------------------
-
-    def _overlapped(
-        self, every: list[list[_Way]], extra: FloatArray, loops: tuple[str, ...], tile: dict[str, int], bits: int, recipe: Recipe
-    ) -> None:  # fmt: skip
-        exact, units = self.exact, self.units
-        picks = [[(way, self._matter(way.front)) for way in ways] for ways in every]
-        least = np.array([
-            np.min([self._loads(way, rows.least + extra[at]) for way, rows in ways], axis=0) for at, ways in enumerate(picks)
-        ])  # fmt: skip
-        thrift = [min(float(rows.least[0]) for _, rows in ways) + float(extra[at, 0]) for at, ways in enumerate(picks)]
-        moved = [min(float(rows.least[1 + exact.traffic]) for _, rows in ways) + float(extra[at, 1 + exact.traffic]) for at, ways in enumerate(picks)]
-        if not self._worth(Cost(sum(thrift), float(least.sum(axis=0).max()), sum(moved), self.held)):
-            return
-        iterations = prod(self.extents[rank] // tile[rank] for rank in loops)
-        choices: list[list[tuple[_Way, int, FloatArray, FloatArray, float]]] = []
-        for at, ways in enumerate(picks):
-            mine = []
-            for way, rows in ways:
-                held = way.front.rows[:, 1 + exact.times]
-                for row, values in zip(rows.which, rows.rows[:, : 1 + exact.times] + extra[at], strict=True):
-                    mine.append((way, row, values, self._loads(way, values), float(held[row])))
-            mine.sort(key=lambda each: (float(each[3].max()), float(each[2][0])))
-            choices.append(mine)
-        after = np.concatenate([np.cumsum(least[::-1], axis=0)[::-1], np.zeros((1, len(units) + exact.traffic))])
-        saving = [sum(thrift[at:]) for at in range(len(thrift) + 1)]
-        staying = [sum(moved[at:]) for at in range(len(moved) + 1)]
-        tried = 0
-
-        def descend(at: int, picked: list[tuple[_Way, int, FloatArray]], loads: FloatArray, energy: float, traffic: float, held: float) -> None:
-            nonlocal tried
-            if held > self.room:
-                return
-            bound = Cost(energy + saving[at], float((loads + after[at]).max()), traffic + staying[at], self.held)
-            if at and not self._worth(bound):
-                return
-            if tried > _MOST_CHOICES or exact.limits.over:
-                self.solved.rest.append(bound)
-                return
-            if at == len(choices):
-                tried += 1
-                self._pipeline(picked, loads, energy, traffic, held, loops, tile, iterations, recipe)
-                return
-            for way, row, values, mine, bits in choices[at]:
-                more = float(values[0]), float(values[1 + exact.traffic])
-                descend(at + 1, [*picked, (way, row, values)], loads + mine, energy + more[0], traffic + more[1], held + bits)
-
-        internal = sum(self._tile_words(tensor, tile) * self._width(tensor) for tensor in self.stretch.internal)
-        descend(0, [], np.zeros(len(units) + exact.traffic), 0.0, 0.0, float(bits + internal))
-
-    def _loads(self, way: _Way, values: FloatArray) -> FloatArray:
-        """How long a row keeps every unit and every port busy: float64[units + ports]."""
-        found = np.zeros(len(self.units) + self.exact.traffic)
-        found[self.units[way.names.unit]] = values[1]
-        found[len(self.units) + 1 :] = values[2 : 1 + self.exact.traffic]
-        return found
-
-    def _matter(self, front: Front) -> Rows:
-        """The rows of a front that matter; what keeps above the fuse cost makes no difference to that."""
-        found = self.exact.matter.get(id(front))
-        if found is None:
-            energy, _, traffic, _ = self.aim.uses
-            times, moved = self.exact.times, 1 + self.exact.traffic
-            counts = [*range(1, moved), 1 + self.exact.latency, 1 + times, *[0] * energy, *[moved] * traffic]
-            table = front.rows[:, counts]
-            which: list[int] = []
-            for row in np.lexsort((front.rows[:, 0], table.sum(axis=1))).tolist():
-                if not (table[which] <= table[row] * SLACK).all(axis=1).any():
-                    which.append(row)
-            rows = front.rows[which, : 1 + times]
-            found = self.exact.matter[id(front)] = Rows(front, which, rows, rows.min(axis=0))
-        return found
-
-    def _pipeline(
-        self, picked: list[tuple[_Way, int, FloatArray]], loads: FloatArray, energy: float, traffic: float, held: float, loops: tuple[str, ...],
-        tile: dict[str, int], iterations: int, recipe: Recipe,
-    ) -> None:  # fmt: skip
-        """One combination: its pace, and as many copies of what passes between Einsums as are needed to keep it."""
-        names = self.stretch.names
-        busy = {name: float(values[1]) for name, (_, _, values) in zip(names, picked, strict=True)}
-        late = {name: float(values[1 + self.exact.latency]) for name, (_, _, values) in zip(names, picked, strict=True)}
-        forward, _ = self.evaluator.program.edges(frozenset(names))
-        start: dict[str, float] = {}
-        end: dict[str, float] = {}
-        for name in names:
-            start[name] = max((end[a] for a, b, _ in forward if b == name and a in end), default=0.0)
-            end[name] = start[name] + busy[name] + late[name] * iterations
-        pace = float(loads.max())
-        spans = {}
-        for tensor in self.stretch.internal:
-            producer = next(name for name in names if self.exact.cascade.by_name[name].output.tensor == tensor)
-            readers = [b for a, b, t in forward if t == tensor and a == producer]
-            spans[tensor] = max(end[reader] for reader in readers) - start[producer]
-        last = max(end.values())
-        for copies in self._copies(spans, pace, held, tile):
-            steady = max([pace, *(spans[tensor] / many for tensor, many in copies.items())])
-            ticks = steady + max(0.0, last - steady) / iterations
-            total = held + sum((many - 1) * self._copy_bits(tensor, tile) for tensor, many in copies.items())
-            cost = Cost(energy, ticks, traffic, total + self.held)
-            leaves = tuple(Chosen(way.search, way.names, way.number, way.front.pointers[row]) for way, row, _ in picked)
-            self._offer(Option(cost, "pipelined", recipe[0], recipe[1], tuple(sorted((t, c) for t, c in copies.items() if c > 1)), leaves))
-
-    def _copy_bits(self, tensor: str, tile: dict[str, int]) -> int:
-        return self._tile_words(tensor, tile) * self.evaluator.widths.partial[tensor]
-
-    def _copies(self, spans: dict[str, float], pace: float, held: float, tile: dict[str, int]) -> Iterable[dict[str, int]]:
-        """Numbers of copies worth trying: for every pace that a number of copies sets, the fewest that keep it; those that fit."""
-        paces = {pace} | {
-            span / many for span in spans.values() for many in range(1, 1 + int(np.ceil(span / max(pace, 1.0)))) if span / many > pace
-        }
-        for each in sorted(paces):
-            copies = {tensor: max(1, int(np.ceil(span / each * (1 - 1e-12)))) for tensor, span in spans.items()}
-            total = held + sum((many - 1) * self._copy_bits(tensor, tile) for tensor, many in copies.items())
-            if total <= self.room:
-                yield copies
-                if not (self.aim.uses[3]):
-                    return
