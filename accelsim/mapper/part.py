@@ -381,7 +381,7 @@ class Part:
         it is of no use.
         """
         found = []
-        many = max(map(len, visits.values()), default=1)
+        many = max(map(len, (*visits.values(), *(entering or ()))), default=1)
         for way, (search, names) in enumerate(self.ways[at]):
             words, bypassing = np.zeros((many, len(names.tensors))), 0
             for k, tensor in enumerate(names.tensors):
