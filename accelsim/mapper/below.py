@@ -50,6 +50,11 @@ class _Choice:
     bits: FloatArray
     extra: FloatArray
 
+    def fitting(self, room: float) -> _Choice:
+        """Those that hold no more."""
+        which = np.flatnonzero(self.bits <= room)
+        return _Choice([self.places[at] for at in which], self.inside[which], self.bits[which], self.extra[which])
+
 
 @dataclass(frozen=True, slots=True)
 class _Group:
@@ -189,14 +194,24 @@ class Below:
             np.array([sum((place.cost for place in each), np.zeros(1 + self.exact.times)) for each in first]),
         )
 
-    def _least(self, at: int, choice: _Choice, most: tuple[float, float]) -> list[Way]:
-        """Lower bounds of an Einsum for every choice of places, on every unit."""
+    def _least(self, at: int, choice: _Choice, others: float, most: tuple[float, float]) -> list[Way]:
+        """Lower bounds of an Einsum for every choice of places, on every unit. others: pieces that the rest holds at least."""
+        mine = [number for number, users in enumerate(self.part.users) if at in users]
         if at not in self._alone:
-            mine = [number for number, users in enumerate(self.part.users) if at in users]
             sets = np.arange(1 << len(mine))
             visits: dict[int, FloatArray] = {number: self.turned[number] * (sets >> k & 1).astype(float) for k, number in enumerate(mine)}
             self._alone[at] = self.part.alone(at, visits, self.shortest[at], self.entering[at], most)
-        return [Way(way.unit, way.rows[choice.inside] + choice.extra, way.busiest[choice.inside]) for way in self._alone[at]]
+        found = [Way(way.unit, way.rows[choice.inside] + choice.extra, way.busiest[choice.inside]) for way in self._alone[at]]
+        room = self.part.room - self.live[at] - others - choice.bits
+        for leaves in sorted(set(choice.inside.tolist())):
+            alike = np.flatnonzero(choice.inside == leaves)
+            above = frozenset(number for k, number in enumerate(mine) if not leaves >> k & 1)
+            for at_way, way in enumerate(found):
+                confined = self.part.within(at, at_way, above, room[alike])
+                if confined is not None:
+                    way.rows[alike] = np.maximum(way.rows[alike], confined.rows + choice.extra[alike])
+                    way.busiest[alike] = np.maximum(way.busiest[alike], confined.busiest)
+        return found
 
     # --- picks ----------------------------------------------------------------------------------------------------------------------
 
@@ -211,7 +226,13 @@ class Below:
                 continue
             fixed = dict(zip(shared, places, strict=True))
             choices = [self._choice(at, fixed, quickly) for at in range(len(part.ways))]
-            least = [self._least(at, choice, most) for at, choice in enumerate(choices)]
+            fewest = [float(choice.bits.min(initial=BEYOND)) for choice in choices]
+            if sum(fewest) + max(self.live) > part.room:
+                continue
+            choices = [
+                choice.fitting(part.room - self.live[at] - (sum(fewest) - fewest[at])) for at, choice in enumerate(choices)
+            ]
+            least = [self._least(at, choice, sum(fewest) - fewest[at], most) for at, choice in enumerate(choices)]
             bound = part.together(self.schedule, [_floors(ways) for ways in least], self._iterations()).cost(0, part.held)
             waiting.append((bound, choices, least))
         for bound, choices, least in sorted(waiting, key=lambda each: part.aim.value(each[0])):

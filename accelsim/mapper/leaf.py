@@ -70,7 +70,8 @@ class LeafSearch:
             kernels.note_reach(plan, reach)
         self._reach = reach
         # whether bounds that take no search are good enough at first: they are quick where working out the better ones is slow
-        self.coarse = coarse and self.tiles * len(plan.ways) > SLOW
+        self.slow = self.tiles * len(plan.ways) > SLOW
+        self.coarse = coarse and self.slow
         self._floors: FloatArray | None = None
         self._bypasses: dict[int, list[tuple[int, FloatArray, FloatArray]]] = {}
         self._costs: dict[tuple[int, int], tuple[FloatArray, FloatArray]] = {}

@@ -67,6 +67,11 @@ class Bounds:
         """Those at some places."""
         return Bounds(self.energy[which], self.ticks[which], self.traffic[which])
 
+    def lesser(self, other: Bounds) -> Bounds:
+        """The lesser of both."""
+        pairs = (self.energy, other.energy), (self.ticks, other.ticks), (self.traffic, other.traffic)
+        return Bounds(*(np.minimum(one, another) for one, another in pairs))
+
     def wide(self, many: int) -> Bounds:
         """As many, if one stands for all."""
         return Bounds(*(np.broadcast_to(each, many) for each in (self.energy, self.ticks, self.traffic)))
@@ -89,6 +94,14 @@ class Way:
     unit: str
     rows: FloatArray
     busiest: FloatArray
+
+    def least(self, other: Way) -> Way:
+        """The lesser of both."""
+        return Way(self.unit, np.minimum(self.rows, other.rows), np.minimum(self.busiest, other.busiest))
+
+    def most(self, other: Way) -> Way:
+        """The larger of both."""
+        return Way(self.unit, np.maximum(self.rows, other.rows), np.maximum(self.busiest, other.busiest))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from accelsim.mapper.below import Below
 from accelsim.mapper.figures import SLACK, Cost
-from accelsim.mapper.leaf import UNLIMITED, LeafSearch, OutOfTime
+from accelsim.mapper.leaf import BEYOND, UNLIMITED, LeafSearch, OutOfTime
 from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
 from accelsim.mapper.options import Bounds, Chosen, Cutoff, Option, Solved, Way
 from accelsim.mapper.pieces import Stretch
@@ -22,7 +22,11 @@ if TYPE_CHECKING:
     from accelsim.mapper.exact import Exact
 
 _QUICK = 40  # trunks that are tried with all that is external kept above the fuse
+_MOST_KEEPS = 256  # ways to keep what an Einsum touches above the fuse, beyond which bounds do not tell them apart
 _FEW = 2  # trunks that are tried with every choice of keeps before bounds are made better
+
+Depths = list[tuple[FloatArray, FloatArray]]
+"""Where a tensor may be kept above a fuse under many trunks: pieces held and how often its words come there, float64[n] each."""
 
 
 class Part:
@@ -39,6 +43,7 @@ class Part:
         self.rivals: list[Cost] = []
         self.cutoff: Cutoff | None = None
         self.listed = False
+        self._most: tuple[object, tuple[float, float]] = None, UNLIMITED
         self.exactly = not exact.timely  # or quickly first
 
     def begin(self) -> None:
@@ -56,11 +61,27 @@ class Part:
         self.alike = [self.exact.tensors.alike(tensor, self.stretch.names) for tensor in self.placeable]
         self.whole = [self.exact.tensors.words(tensor) for tensor in self.placeable]
         if len(self.ways) == 1:
-            self.solved.rest = [self._least("sequential", self._once()).cost(0, self.held)]
+            self.ranks_of = {}
+            self.movable = [False] * len(self.placeable)
+            self.solved.rest = [self._crude("sequential")]
             return
         self.ranks_of = {tensor: self._ranks_of(tensor) for tensor in (*self.placeable, *self.stretch.internal)}
-        crude = [self._least(schedule, self._once()).cost(0, self.held) for schedule in self._schedules()]
+        self.movable = [
+            self.exact.may_stay(tensor, self.stretch.names) and alike for tensor, alike in zip(self.placeable, self.alike, strict=True)
+        ]
+        self.brought = [self.moved(tensor, words) for tensor, words in zip(self.placeable, self.whole, strict=True)]
+        twice = [self.moved(tensor, 2 * words) for tensor, words in zip(self.placeable, self.whole, strict=True)]
+        self.again = [more - once for more, once in zip(twice, self.brought, strict=True)]
+        crude = [self._crude(schedule) for schedule in self._schedules()]
         self.solved.rest = [each.least(crude[0]) for each in crude[-1:]]
+
+    def _crude(self, schedule: str) -> Cost:
+        """A lower bound under any trunk: every word of an external tensor comes once at least, and a word of it is held if any is."""
+        once: list[Depths] = [
+            [(np.array([float(self.width(tensor))]), np.ones(1))] if movable else []
+            for tensor, movable in zip(self.placeable, self.movable, strict=True)
+        ]
+        return self._least(schedule, np.array([self.room]), [np.ones(1)] * len(once), once).cost(0, self.held)
 
     def _schedules(self) -> list[str]:
         found = [schedule for schedule in self.exact.schedules if schedule == "sequential" or self._overlaps()]
@@ -247,11 +268,10 @@ class Part:
             ]
             iterations = trips.prod(axis=1).astype(float)
             for order in permutations(turning):
-                visits = [self._fewest(at, ranks, extents, part, trips, free, order, schedule) for at in range(len(self.placeable))]
-                bounds = self._least(
-                    schedule, [np.where(users == users[0], each, 0.0) for users, each in self._by_user(visits)],
-                    shortest, iterations, self.entering(schedule, [ranks[k] for k in order], dict(zip(ranks, trips.T, strict=True))), most,
-                )  # fmt: skip
+                depths = [self._depths(at, ranks, trips, order) for at in range(len(self.placeable))]
+                turned = [self._turned(at, ranks, trips, order, schedule) for at in range(len(self.placeable))]
+                entering = self.entering(schedule, [ranks[k] for k in order], dict(zip(ranks, trips.T, strict=True)))
+                bounds = self._least(schedule, free, turned, depths, shortest, iterations, entering, most)
                 found.append(bounds.wide(len(rows)))
                 self.groups.append((schedule, tuple(ranks[k] for k in order), ranks, part))
                 self.solved.covered += len(rows) * prod(search.tiles for ways in self.ways for search, _ in ways[:1])
@@ -302,42 +322,31 @@ class Part:
             words = words * (tiles[:, ranks.index(rank)] if rank in ranks else extent)
         return words
 
-    def _fewest(
-        self, at: int, ranks: tuple[str, ...], extents: IntArray, part: IntArray, trips: IntArray, free: FloatArray, order: tuple[int, ...],
-        schedule: str,
-    ) -> FloatArray:  # fmt: skip
-        """How often at least the words of an external tensor come, for each tile: kept in the trunk where it fits, or in the leaves."""
-        tensor = self.placeable[at]
+    def _depths(self, at: int, ranks: tuple[str, ...], trips: IntArray, order: tuple[int, ...]) -> Depths:
+        """What an external tensor holds above the fuse, and how often its words come there, on top of the trunk and below each loop."""
+        if not self.movable[at]:
+            return []
+        indexed = [rank in self.ranks_of[self.placeable[at]] for rank in ranks]
+        bits, visits = np.full(len(trips), float(self.whole[at] * self.width(self.placeable[at]))), np.ones(len(trips))
+        found = [(bits, visits)]
+        for turned in order:
+            if indexed[turned]:
+                bits = bits / trips[:, turned]
+                found.append((bits, visits))
+            else:
+                visits = visits * trips[:, turned]
+        return found
+
+    def _turned(self, at: int, ranks: tuple[str, ...], trips: IntArray, order: tuple[int, ...], schedule: str) -> FloatArray:
+        """How often at least the words of an external tensor come that is kept in the leaves; see `Below`."""
         if not self.alike[at]:
-            return np.ones(len(part))
-        indexed = [rank in self.ranks_of[tensor] for rank in ranks]
+            return np.ones(len(trips))
+        indexed = [rank in self.ranks_of[self.placeable[at]] for rank in ranks]
         turning = list(order)
         if schedule == "pipelined" and self.evaluator.counting.refill == "delta":
             while turning and not indexed[turning[-1]]:
                 turning.pop()
-        visits = np.prod(np.where([[k in turning and not indexed[k] for k in range(len(ranks))]], trips, 1), axis=1).astype(float)
-        words = np.full(len(part), float(self.whole[at]))
-        above = np.ones(len(part))
-        width = self.width(tensor)
-        for depth in range(len(order) + 1):
-            if depth:
-                turned = order[depth - 1]
-                if indexed[turned]:
-                    words = words / trips[:, turned]
-                else:
-                    above = above * trips[:, turned]
-                    continue
-            visits = np.where(words * width <= free, np.minimum(visits, above), visits)
-        return np.asarray(visits)
-
-    def _once(self) -> list[FloatArray]:
-        """The least words that external tensors ask of the root, for the first Einsum that touches each."""
-        visits = [np.ones(1) for _ in self.placeable]
-        return [np.where(users == users[0], each, 0.0) for users, each in self._by_user(visits)]
-
-    def _by_user(self, visits: list[FloatArray]) -> list[tuple[IntArray, FloatArray]]:
-        """For every external tensor, its users (int64[users, 1]) and how often its words come (float64[1, n])."""
-        return [(np.array(users, np.int64)[:, None], each[None, :]) for users, each in zip(self.users, visits, strict=True)]
+        return np.asarray(np.prod(np.where([[k in turning and not indexed[k] for k in range(len(ranks))]], trips, 1), axis=1), np.float64)
 
     def worth(self, bound: Cost) -> bool:
         """Could something with this lower bound be of use? Bounds that only the gap rules out are remembered."""
@@ -358,17 +367,104 @@ class Part:
         return True
 
     def _least(
-        self, schedule: str, visits: list[FloatArray], shortest: list[list[FloatArray]] | None = None, iterations: FloatArray | None = None,
+        self, schedule: str, room: FloatArray, turned: list[FloatArray], depths: list[Depths],
+        shortest: list[list[FloatArray]] | None = None, iterations: FloatArray | None = None,
         entering: list[list[FloatArray]] | None = None, most: tuple[float, float] = UNLIMITED,
     ) -> Bounds:  # fmt: skip
-        """Lower bounds on what the Einsums cost. visits: for every external tensor float64[users, n]; the rest as in `alone`, by Einsum."""
+        """Lower bounds on what the Einsums cost under many trunks: the least of all ways to keep above the fuse what several Einsums touch.
+
+        room: float64[n], pieces that memory 1 has for what is external. turned: of every external tensor float64[n], how often its words
+        come at least if it is kept in the leaves; depths: how it may be kept above the fuse. The rest as in `alone`, by Einsum.
+        """
+        shared = [number for number, users in enumerate(self.users) if len(users) > 1]
+        mine = [[number for number, users in enumerate(self.users) if at in users] for at in range(len(self.ways))]
+        choices = [1 + len(each) for each in depths]
+        most_choices = max(prod(choices[number] for number in {*each, *shared}) for each in mine)
+        if most_choices > _MOST_KEEPS:  # as if each were kept where it comes least often, and took no room
+            turned = [
+                reduce(np.minimum, (np.where(bits <= room, visits, BEYOND) for bits, visits in each), visits_inside)
+                for each, visits_inside in zip(depths, turned, strict=True)
+            ]
+            depths = [[] for _ in depths]
         found = []
-        for at in range(len(self.ways)):
-            mine = {number: visits[number][users.index(at)] for number, users in enumerate(self.users) if at in users}
-            found.append(
-                self.alone(at, mine, None if shortest is None else shortest[at], None if entering is None else entering[at], most)
-            )
-        return self.together(schedule, found, iterations)
+        for at, numbers in enumerate(mine):
+            outside = product(*((False, True) if depths[number] else (False,) for number in numbers))
+            sets = [frozenset(number for number, out in zip(numbers, each, strict=True) if not out) for each in outside]
+            visits = {number: np.concatenate([turned[number] * (number in leaves) for leaves in sets]) for number in numbers}
+            ways = self.alone(
+                at, visits, None if shortest is None else [np.tile(each, len(sets)) for each in shortest[at]],
+                None if entering is None else [np.tile(each, (len(sets), 1)) for each in entering[at]], most,
+            )  # fmt: skip
+            found.append([
+                {
+                    leaves: Way(way.unit, rows, busiest)
+                    for leaves, rows, busiest in zip(sets, np.split(way.rows, len(sets)), np.split(way.busiest, len(sets)), strict=True)
+                }
+                for way in ways
+            ])  # fmt: skip
+        best: Bounds | None = None
+        for kept in product(*([None, *depths[number]] for number in shared)):
+            fixed = dict(zip(shared, kept, strict=True))
+            confined = [
+                [self._confined(at, way, each, mine[at], room, fixed, depths, most) for way, each in enumerate(ways)]
+                for at, ways in enumerate(found)
+            ]
+            bounds = self.together(schedule, confined, iterations)
+            best = bounds if best is None else best.lesser(bounds)
+        assert best is not None
+        return best
+
+    def _confined(
+        self, at: int, way: int, alone: dict[frozenset[int], Way], mine: list[int], room: FloatArray,
+        fixed: dict[int, tuple[FloatArray, FloatArray] | None], depths: list[Depths], most: tuple[float, float],
+    ) -> Way:  # fmt: skip
+        """Bounds of an Einsum on a unit, the least of all ways to keep what it alone touches, if other tensors are kept in some way.
+
+        alone: its bounds by the tensors that are in the leaves.
+        """
+        room = room - sum(kept[0] for number, kept in fixed.items() if kept is not None and number not in mine)
+        best: Way | None = None
+        for places in product(*([fixed[number]] if number in fixed else [None, *depths[number]] for number in mine)):
+            here = [(number, *each) for number, each in zip(mine, places, strict=True) if each is not None]
+            above = frozenset(number for number, *_ in here)
+            left = room - sum(bits for _, bits, _ in here)
+            bounds = alone[frozenset(mine) - above]
+            within = self.within(at, way, above, left) if depths else None
+            if within is not None:
+                bounds = bounds.most(within)
+            paid = [(number, visits) for number, _, visits in here if self.users[number][0] == at]
+            rows = bounds.rows + sum(self.brought[number] + (visits - 1)[:, None] * self.again[number] for number, visits in paid)
+            good = (left >= 0) & (rows[:, 0] <= most[0]) & (bounds.busiest <= most[1])
+            bounds = Way(bounds.unit, np.where(good[:, None], rows, BEYOND), np.where(good, bounds.busiest, BEYOND))
+            best = bounds if best is None else best.least(bounds)
+        assert best is not None
+        return best
+
+    def within(self, at: int, way: int, above: frozenset[int], room: FloatArray) -> Way | None:
+        """What an Einsum on a unit costs at least below any trunk, if some external tensors are kept above the fuse and the leaf has some
+        room (float64[n]); None: that takes too long to find out.
+
+        What an Einsum costs below loops in time it costs below none at most: its own outermost block may have them.
+        """
+        search, names = self.exact.ways[self.stretch.names[at]][way]
+        if search.slow:
+            return None
+        here = {self.placeable[number] for number in above} | self.resident | set(self.stretch.internal)
+        given = sum(1 << k for k, tensor in enumerate(names.tensors) if tensor in here)
+        known = self.exact.within.get((id(search), given))
+        if known is None:
+            budget = -1 if self.exact.size == float("inf") else int(self.exact.size)
+            allowed = ((1 << len(names.tensors)) - 1) & ~given
+            front = search.front(search.whole, given, allowed, budget, None, False, False, (*self.aim.uses[:3], True))
+            times = self.exact.times
+            order = np.argsort(front.rows[:, 1 + times], kind="stable")
+            rows = np.concatenate([np.full((1, 1 + times), BEYOND), front.rows[order, : 1 + times]])
+            busiest = rows[:, 1 : 1 + self.exact.traffic].max(axis=1)
+            known = front.rows[order, 1 + times], np.minimum.accumulate(rows), np.minimum.accumulate(busiest)
+            self.exact.within[id(search), given] = known
+        held, rows, busiest = known
+        place = np.searchsorted(held, room, side="right")
+        return Way(names.unit, rows[place], busiest[place])
 
     def alone(
         self, at: int, visits: dict[int, FloatArray], shortest: list[FloatArray] | None = None, entering: list[FloatArray] | None = None,
@@ -516,10 +612,16 @@ class Part:
         """The most energy and ticks that one Einsum of this part may take, if the others may take none."""
         if self.exact.limits.gap:
             return UNLIMITED
-        least = self._least(schedule, self._once()).cost(0, self.held)
+        known = [*(option.cost for option in self.solved.options), *self.rivals]
+        key = schedule, self.exactly, None if self.cutoff is None else self.cutoff.best, tuple(known)
+        if key != self._most[0]:
+            self._most = key, self._affordable(schedule, known)
+        return self._most[1]
+
+    def _affordable(self, schedule: str, known: list[Cost]) -> tuple[float, float]:
+        least = self._crude(schedule)
         more = self.headroom(least)
         energy, ticks = (least.energy + more[0]) * SLACK, (least.ticks + more[1]) * SLACK
-        known = [*(option.cost for option in self.solved.options), *self.rivals]
         if self.aim.uses == (True, False, False, False):
             energy = min([energy, *(cost.energy * SLACK for cost in known)])
         if self.aim.uses == (False, True, False, False):
