@@ -520,10 +520,11 @@ def largest(plan: LeafPlan, memory: Int, kept: Int, inside: IntArray, tile: IntA
 
 
 @helper()
-def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept: Int, memory: Int, largest_only: Int) -> bool:
+def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept: Int, memory: Int, largest_only: Int, uncut: Int) -> bool:
     """The next tile that divides the one inside the axes and fits; False after the last (at[0] < 0 asks for the first).
 
     A memory that keeps nothing cuts nothing. largest_only: only tiles that could not be larger along some rank that they index.
+    uncut: none that are cut along a rank that no kept tensor has.
     """
     ranks = tile.shape[0]
     if kept == 0:
@@ -549,7 +550,7 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
     place = ranks if fresh else 0
     while True:
         while place < ranks:
-            fixed = largest_only and (place == longest or not (indexed >> place) & 1)
+            fixed = place == longest or (uncut and not (indexed >> place) & 1)
             at[place] += 1
             if not fixed and at[place] <= inside[place]:
                 break
@@ -559,7 +560,7 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
                 return False
         good = True
         for rank in range(ranks):
-            if largest_only and not (indexed >> rank) & 1:
+            if uncut and not (indexed >> rank) & 1:
                 tile[rank] = inside[rank]
             elif rank == longest:
                 tile[rank] = 0
@@ -580,6 +581,12 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
 
 
 @helper()
+def shares_nothing(plan: LeafPlan, level: Int) -> Int:
+    """Can nothing inside a memory go on being shared by loops further out?"""
+    return YES if plan.options[OPTION_EVERY_VISIT] or level + 1 == plan.ports.shape[0] else NO
+
+
+@helper()
 def only_largest(plan: LeafPlan, level: Int) -> Int:
     """May a memory's tiles that could be larger be left out? Yes if nothing inside can go on being shared by loops further out.
 
@@ -588,7 +595,25 @@ def only_largest(plan: LeafPlan, level: Int) -> Int:
     tiles: Int = YES
     for rank in range(plan.size_count.shape[0]):
         tiles *= plan.size_count[rank]
-    return YES if plan.options[OPTION_EVERY_VISIT] or level + 1 == plan.ports.shape[0] or tiles > MANY_TILES else NO
+    return YES if shares_nothing(plan, level) or tiles > MANY_TILES else NO
+
+
+@helper()
+def matters(plan: LeafPlan, order: Int, kept: Int) -> bool:
+    """Is an order of loops worth a look? Where visits share only tiles of this memory, only the order of what it keeps counts."""
+    if not plan.options[OPTION_EVERY_VISIT]:
+        return True
+    before, seen = NOBODY, NONE
+    for place in range(plan.orders.shape[1]):
+        stream = plan.orders[order, place]
+        seen |= 1 << stream
+        if not (kept >> stream) & 1:
+            if stream < before:
+                return False
+            before = stream
+        elif before >= 0:
+            return False
+    return True
 
 
 @helper()
@@ -649,10 +674,10 @@ def only_busiest(plan: LeafPlan, value: FloatArray) -> None:
 
 @helper()
 def promise(
-    plan: LeafPlan, level: Int, tile: IntArray, kept: Int, given: Int, served: Int, turning: Int, shared: FloatArray, way: Int,
+    plan: LeafPlan, level: Int, tile: IntArray, kept: Int, served: Int, turning: Int, shared: FloatArray, way: Int,
     floor: FloatArray, copies: float, inside: FloatArray, value: FloatArray,
 ) -> None:  # fmt: skip
-    """The least that a label can become whose memory keeps these tensors at a tile, whatever stands inside it and further out.
+    """The least that a label above level 1 can become whose memory keeps these tensors at a tile, whatever stands inside and outside.
 
     floor: the least of every label inside (of credits, the most); copies: the most that axes inside can spread the tile over. What
     further loops may share counts as brought once. inside: float64[1 + times], what is left of the labels' costs at least after what
@@ -679,20 +704,56 @@ def promise(
                 value[own + part] /= share
             close(plan, stream, value)
     apply_axes(plan, way, value, NONE)
-    if level > 1:
-        ask_once(plan, value)
-        serve(plan, level - 1, served, NONE, ALONE, level if (kept >> last) & 1 else NOBODY, plan.gains[way, GAIN_COPIES], value)
-        relax(plan, value)
-        return
+    ask_once(plan, value)
+    serve(plan, level - 1, served, NONE, ALONE, level if (kept >> last) & 1 else NOBODY, plan.gains[way, GAIN_COPIES], value)
+    relax(plan, value)
+
+
+@helper()
+def weigh(
+    plan: LeafPlan, kept: Int, given: Int, way: Int, floor: FloatArray, whole_tile: IntArray, terms: FloatArray, value: FloatArray
+) -> None:
+    """What a label of level 1 costs at least, as terms, where memory 1 keeps these tensors.
+
+    terms: float64[tensors + 2, 1 + times], filled with what a word costs that is brought of each kept tensor, with what does not depend on
+    the tile, and with what the costs inside are multiplied by. whole_tile: the largest of all. See `promise` for the rest.
+    """
+    time, streams = plan.times, plan.indexed.shape[0]
+    last = streams - 1
+    fixed, scale = terms[streams], terms[streams + 1]
+    keeper = OUTERMOST if (kept >> last) & 1 else NOBODY
+    for part in range(value.shape[0]):
+        value[part] = 0.0
+    for part in range(time + 1):
+        value[part] = 1.0
+        value[time + 1 + part] = floor[time + 1 + part]
+    value[1 + plan.latency_at] = 0.0
+    apply_axes(plan, way, value, NONE)
+    for part in range(time + 1):
+        scale[part], fixed[part] = value[part], -value[time + 1 + part]
+    scale[1 + plan.latency_at] = 1.0
+    fixed[1 + plan.latency_at] += value[1 + plan.latency_at]
     for stream in range(streams):
+        own = 2 * time + 2 + stream * (time + 2)
+        for part in range(value.shape[0]):
+            value[part] = 0.0
+        if (kept >> stream) & 1:
+            keep(plan, OUTERMOST, stream, whole_tile, value)
+            close(plan, stream, value)
+        else:
+            value[own + time + 1] = floor[own + time + 1]
+        apply_axes(plan, way, value, NONE)
+        value[1 + plan.latency_at] = 0.0
         if not (given >> stream) & 1:
             if not (kept >> stream) & 1:
-                own = 2 * time + 2 + stream * (time + 2)
                 value[own + time + 1] = max(value[own + time + 1], plan.words[stream])
-            pay(plan, ROOT, stream, OUTERMOST if (kept >> last) & 1 else NOBODY, ALONE, NO, plan.gains[way, GAIN_COPIES], value)
-    for part in range(time + 1):
-        value[part] -= value[time + 1 + part]
-        value[time + 1 + part] = 0.0
+            pay(plan, ROOT, stream, keeper, ALONE, NO, plan.gains[way, GAIN_COPIES], value)
+        for part in range(time + 1):
+            fixed[part] -= value[time + 1 + part]
+            if (kept >> stream) & 1:
+                terms[stream, part] = value[part] / plan.words[stream]
+            else:
+                fixed[part] += value[part]
 
 
 @helper()
@@ -754,59 +815,178 @@ def rank_candidates(plan: LeafPlan, level: Int, bounds: FloatArray, count: Int, 
 
 @helper()
 def enlist(
-    plan: LeafPlan, level: Int, outer: IntArray, given: Int, allowed: Int, served: Int, roomy: Int, single: Int, floors: FloatArray,
-    reach: FloatArray, insides: FloatArray, way_from: Int, way_to: Int, order_of: IntArray, bounds: FloatArray, ranking: IntArray,
-    tiles: IntArray, known: FloatArray, value: FloatArray,
+    plan: LeafPlan, level: Int, outer: IntArray, served: Int, floors: FloatArray, reach: FloatArray, insides: FloatArray, way: Int,
+    order_of: IntArray, bounds: FloatArray, ranking: IntArray, tiles: IntArray, known: FloatArray, value: FloatArray,
 ) -> Int:  # fmt: skip
-    """List what may stand below a tile at a level (spread, keeps, tile inside, order), with bounds, best first. -2 if there is no room.
+    """List what may stand below a tile at a level above 1 (keeps, tile inside, order), with bounds, best first. -2 if there is no room.
 
-    tiles int64[3, ranks], known float64[orders + 1, tensors] and value float64[label]: room to work in.
+    way: to spread. tiles int64[3, ranks], known float64[orders + 1, tensors] and value float64[label]: room to work in.
     """
-    time, streams, ranks = plan.times, plan.indexed.shape[0], plan.extents.shape[0]
+    ranks = plan.extents.shape[0]
     tile, inside, at, shared = tiles[0], tiles[1], tiles[2], known[plan.orders.shape[0]]
-    least = only_largest(plan, level) if roomy else NO
+    least = only_largest(plan, level)
     count: Int = NONE
-    for way in range(way_from, way_to):
+    if not spread(plan, way, outer, inside):
+        return count
+    for row in range(plan.subset_count[level]):
+        kept = plan.subsets[level, row]
+        if plan.must[level] & ~kept or floors[kept, 0] == np.inf:
+            continue
+        several = kept & (kept - 1) or not least
+        at[0] = -1
+        for rank in range(1, ranks):
+            at[rank] = 0
+        while advance(plan, inside, at, tile, kept, level, least, least):
+            if least and kept and growable(plan, level, kept, inside, tile):
+                continue
+            orders = NONE
+            inner_number = index_of(plan, tile)
+            copies = reach[level + 1, inner_number]
+            for order in range(plan.orders.shape[0]):
+                if not matters(plan, order, kept):
+                    continue
+                turning = block(plan, inside, tile, order, shared)
+                if same_as_before(known, orders, shared):
+                    continue
+                orders += 1
+                if count == order_of.shape[0]:
+                    return NO_CANDIDATES
+                promise(plan, level, tile, kept, served, turning, shared, way, floors[kept], copies,
+                        insides[level + 1, kept, inner_number] if insides.shape[2] else insides[0, 0, 0:0, 0], value)
+                copy(bounds[count], value)
+                order_of[count, 0], order_of[count, 1] = way, kept
+                order_of[count, 2], order_of[count, 3] = inner_number, order
+                count += 1
+                if not several:  # the loops are over the one tensor's own ranks: no order shares anything
+                    break
+    rank_candidates(plan, level, bounds, count, value, ranking)
+    return count
+
+
+@helper(allocates=True)
+def enlist_outermost(
+    plan: LeafPlan, outer: IntArray, given: Int, allowed: Int, roomy: Int, single: Int, limit: FloatArray, floors: FloatArray,
+    reach: FloatArray, insides: FloatArray, order_of: IntArray, bounds: FloatArray, ranking: IntArray, tiles: IntArray,
+    known: FloatArray, value: FloatArray, work: IntArray,
+) -> Int:  # fmt: skip
+    """The same at level 1, for all ways to spread, without what is beyond the limit. work[0]: counts them, and some of what was looked at.
+
+    Bounds are float64[1 + times]; in place of what is open, the bits that memory 1 holds.
+    """
+    time, streams, ranks, level = plan.times, plan.indexed.shape[0], plan.extents.shape[0], OUTERMOST
+    tile, inside, at, shared = tiles[0], tiles[1], tiles[2], known[plan.orders.shape[0]]
+    least, uncut = only_largest(plan, level) if roomy else NO, shares_nothing(plan, level)
+    sequences, chosen = np.empty((plan.orders.shape[0], ranks), np.int64), np.empty(plan.orders.shape[0], np.int64)
+    terms, words, steps, base = np.empty((streams + 2, time + 1)), np.empty(streams), np.empty(ranks), np.empty(time + 1)
+    codes = np.empty(ranks, np.int64)
+    count: Int = NONE
+    looked: Int = NONE
+    for way in range(plan.way_first[level], plan.way_first[level + 1]):
         if not spread(plan, way, outer, inside):
             continue
         for row in range(plan.subset_count[level]):
             kept = plan.subsets[level, row]
-            if kept & ~allowed or plan.must[level] & ~(kept | given) or floors[kept | given, 0] == np.inf:
+            floor = floors[kept | given]
+            if kept & ~allowed or plan.must[level] & ~(kept | given) or floor[0] == np.inf:
                 continue
-            several = kept & (kept - 1) or not least
+            for rank in range(ranks):
+                tile[rank] = plan.size_count[rank] - 1
+            weigh(plan, kept, given, way, floor, tile, terms, value)
+            fixed, scale = terms[streams], terms[streams + 1]
+            several = NONE
+            for order in range(plan.orders.shape[0]):
+                if matters(plan, order, kept):
+                    arrange(plan, order, codes, sequences[several])
+                    chosen[several] = order
+                    several += 1
             at[0] = -1
             for rank in range(1, ranks):
                 at[rank] = 0
-            while advance(plan, inside, at, tile, kept, level, least):
+            while advance(plan, inside, at, tile, kept, level, least, least or uncut):
                 if least and kept and growable(plan, level, kept, inside, tile):
                     continue
+                number = index_of(plan, tile)
+                bits: Int = NONE
+                for stream in range(streams):
+                    if (kept >> stream) & 1:
+                        words[stream] = plan.words[stream]
+                        for rank in range(ranks):
+                            if not plan.indexed[stream, rank]:
+                                words[stream] *= plan.trips[rank, plan.size_count[rank] - 1, tile[rank]]
+                        bits += tile_bits(plan, stream, tile, NO)
+                for rank in range(ranks):
+                    steps[rank] = plan.trips[rank, inside[rank], tile[rank]]
+                for part in range(time + 1):
+                    base[part] = floor[part]
+                base[1] = max(base[1], plan.points / plan.lanes * plan.issue / reach[level + 1, number])
+                if insides.shape[2]:
+                    for part in range(time + 1):
+                        base[part] = max(base[part], insides[level + 1, kept | given, number, part] + floor[time + 1 + part])
                 orders = NONE
-                inner_number = index_of(plan, tile)
-                copies = reach[level + 1, inner_number]
-                for order in range(plan.orders.shape[0]):
-                    turning = block(plan, inside, tile, order, shared)
-                    if same_as_before(known, orders, shared):
+                for place in range(several):
+                    looked += 1
+                    closed = share_out(plan, sequences[place], steps, shared)
+                    if several > 1 and same_as_before(known, orders, shared):
                         continue
                     orders += 1
                     if count == order_of.shape[0]:
                         return NO_CANDIDATES
-                    promise(plan, level, tile, kept, given, served, turning, shared, way, floors[kept | given], copies,
-                            insides[level + 1, kept | given, inner_number] if insides.shape[2] else insides[0, 0, 0:0, 0], value)
+                    bound = bounds[count]
+                    for part in range(time + 1):
+                        bound[part] = base[part] * scale[part] + fixed[part]
+                    for stream in range(streams):
+                        if (kept >> stream) & 1:
+                            brought = words[stream] / shared[stream]
+                            if not (closed >> stream) & 1 and not plan.options[OPTION_EVERY_VISIT]:
+                                brought = float(plan.words[stream])  # loops further out may share what these do not
+                            for part in range(time + 1):
+                                bound[part] += brought * terms[stream, part]
                     if single:
-                        only_busiest(plan, value)
-                    if level == 1:
-                        value[2 * time + 2] = 0.0
-                        for stream in range(streams):
-                            if (kept >> stream) & 1:
-                                value[2 * time + 2] += tile_bits(plan, stream, tile, NO)
-                    copy(bounds[count], value)
-                    order_of[count, 0], order_of[count, 1] = way, kept
-                    order_of[count, 2], order_of[count, 3] = inner_number, order
+                        only_busiest(plan, bound)
+                    if beyond(plan, bound, limit):
+                        continue
+                    bound[2 * time + 2] = bits
+                    order_of[count, 0], order_of[count, 1], order_of[count, 2], order_of[count, 3] = way, kept, number, chosen[place]
                     count += 1
-                    if not several:  # the loops are over the one tensor's own ranks: no order shares anything
-                        break
+    work[ROOT] += looked // 16
     rank_candidates(plan, level, bounds, count, value, ranking)
     return count
+
+
+@helper()
+def arrange(plan: LeafPlan, order: Int, codes: IntArray, sequence: IntArray) -> None:
+    """The ranks of a block from inside out, in an order: first those that the most favoured tensors lack."""
+    ranks = plan.extents.shape[0]
+    for rank in range(ranks):
+        codes[rank] = 0
+        for place in range(plan.orders.shape[1]):
+            codes[rank] = 2 * codes[rank] + plan.indexed[plan.orders[order, place], rank]
+        place = rank
+        while place > 0 and codes[sequence[place - 1]] > codes[rank]:
+            sequence[place] = sequence[place - 1]
+            place -= 1
+        sequence[place] = rank
+
+
+@helper()
+def share_out(plan: LeafPlan, sequence: IntArray, steps: FloatArray, shared: FloatArray) -> Int:
+    """By how much loops of so many steps, in a sequence from inside out, divide the words of each tensor.
+
+    Returns the tensors that have a rank that turns.
+    """
+    closed: Int = NONE
+    for stream in range(shared.shape[0]):
+        shared[stream] = 1.0
+    for place in range(sequence.shape[0]):
+        rank = sequence[place]
+        if steps[rank] == 1.0:
+            continue
+        for stream in range(shared.shape[0]):
+            if plan.indexed[stream, rank]:
+                closed |= 1 << stream
+            elif not (closed >> stream) & 1:
+                shared[stream] *= steps[rank]
+    return closed
 
 
 @helper()
@@ -917,24 +1097,29 @@ def complete(
             tile_of(plan, numbers[level], outer)
             ways[level], size[level], at[level], count[level] = plan.way_first[level], 0, 0, 0
         while at[level] == size[level] and ways[level] < plan.way_first[level + 1]:
-            here = given if level == 1 else NONE
             upto = plan.way_first[level + 1] if level == 1 else ways[level] + 1
-            if level == 1 or (spread(plan, ways[level], outer, inside) and not hopeless_way(
+            if level == 1:
+                at[level] = 0
+                size[level] = enlist_outermost(
+                    plan, outers[level], given, allowed, roomy, single, limit, floors[level + 1], reach, insides, order_of[level],
+                    bounds[level], ranking[level], room, known, value, labels.used,
+                )  # fmt: skip
+            elif spread(plan, ways[level], outer, inside) and not hopeless_way(
                 plan, labels, level, count[level], ways[level], served, floors[level + 1], reach[level + 1, index_of(plan, inside)], value
-            )):  # fmt: skip
+            ):  # fmt: skip
                 at[level] = 0
                 size[level] = enlist(
-                    plan, level, outers[level], here, allowed if level == 1 else ALL, served, roomy if level == 1 else YES,
-                    single if level == 1 else NO, floors[level + 1], reach, insides, ways[level], upto, order_of[level], bounds[level],
+                    plan, level, outers[level], served, floors[level + 1], reach, insides, ways[level], order_of[level], bounds[level],
                     ranking[level], room, known, value,
                 )  # fmt: skip
-                if size[level] < 0:
-                    return NO_CANDIDATES
+            ways[level] = upto
+            if size[level] < 0:
+                return NO_CANDIDATES
+            if at[level] == 0:
                 patience -= size[level]
                 labels.used[ROOT] += size[level]
                 if patience < 0 and level < units - 1:
                     return NO_TIME
-            ways[level] = upto
         waits = False
         while at[level] < size[level]:
             row = ranking[level, at[level]]
@@ -942,7 +1127,7 @@ def complete(
                 order_of[level, row, 0], order_of[level, row, 1], order_of[level, row, 2], order_of[level, row, 3]
             )  # fmt: skip
             if level == 1:
-                if beyond(plan, bounds[1, row], limit) or hopeless(plan, labels.scratch[1], count[1], bounds[1, row], uses):
+                if hopeless(plan, labels.scratch[1], count[1], bounds[1, row], uses):
                     at[level] += 1
                     continue
             elif hopeless_inside(plan, labels, level, count[level], bounds[level, row], kept, served):
