@@ -863,22 +863,22 @@ def enlist(
     return count
 
 
-@helper(allocates=True)
+@helper()
 def enlist_outermost(
     plan: LeafPlan, outer: IntArray, given: Int, allowed: Int, roomy: Int, single: Int, limit: FloatArray, floors: FloatArray,
     reach: FloatArray, insides: FloatArray, order_of: IntArray, bounds: FloatArray, ranking: IntArray, tiles: IntArray,
-    known: FloatArray, value: FloatArray, work: IntArray,
+    known: FloatArray, value: FloatArray, terms: FloatArray, sequences: IntArray, chosen: IntArray, work: IntArray,
 ) -> Int:  # fmt: skip
-    """The same at level 1, for all ways to spread, without what is beyond the limit. work[0]: counts them, and some of what was looked at.
+    """The same at level 1, for all ways to spread, without what is beyond the limit. work[0]: counts some of what was looked at.
 
-    Bounds are float64[1 + times]; in place of what is open, the bits that memory 1 holds.
+    Bounds are float64[1 + times]; in place of what is open, the bits that memory 1 holds. terms float64[tensors + 5, 1 + times],
+    sequences int64[orders, ranks] and chosen int64[orders]: more room.
     """
     time, streams, ranks, level = plan.times, plan.indexed.shape[0], plan.extents.shape[0], OUTERMOST
     tile, inside, at, shared = tiles[0], tiles[1], tiles[2], known[plan.orders.shape[0]]
+    always = ALL if plan.options[OPTION_EVERY_VISIT] else NONE
+    steps = terms[streams + 3]
     least, uncut = only_largest(plan, level) if roomy else NO, shares_nothing(plan, level)
-    sequences, chosen = np.empty((plan.orders.shape[0], ranks), np.int64), np.empty(plan.orders.shape[0], np.int64)
-    terms, words, steps, base = np.empty((streams + 2, time + 1)), np.empty(streams), np.empty(ranks), np.empty(time + 1)
-    codes = np.empty(ranks, np.int64)
     count: Int = NONE
     looked: Int = NONE
     for way in range(plan.way_first[level], plan.way_first[level + 1]):
@@ -892,11 +892,11 @@ def enlist_outermost(
             for rank in range(ranks):
                 tile[rank] = plan.size_count[rank] - 1
             weigh(plan, kept, given, way, floor, tile, terms, value)
-            fixed, scale = terms[streams], terms[streams + 1]
+            concerned = kept if always else ALL
             several = NONE
             for order in range(plan.orders.shape[0]):
                 if matters(plan, order, kept):
-                    arrange(plan, order, codes, sequences[several])
+                    arrange(plan, order, sequences[several])
                     chosen[several] = order
                     several += 1
             at[0] = -1
@@ -906,85 +906,146 @@ def enlist_outermost(
                 if least and kept and growable(plan, level, kept, inside, tile):
                     continue
                 number = index_of(plan, tile)
+                lay_out(plan, kept, tile, inside, floor, reach[level + 1, number],
+                        insides[level + 1, kept | given, number] if insides.shape[2] else insides[0, 0, 0:0, 0], terms)
                 bits: Int = NONE
                 for stream in range(streams):
                     if (kept >> stream) & 1:
-                        words[stream] = plan.words[stream]
-                        for rank in range(ranks):
-                            if not plan.indexed[stream, rank]:
-                                words[stream] *= plan.trips[rank, plan.size_count[rank] - 1, tile[rank]]
                         bits += tile_bits(plan, stream, tile, NO)
-                for rank in range(ranks):
-                    steps[rank] = plan.trips[rank, inside[rank], tile[rank]]
-                for part in range(time + 1):
-                    base[part] = floor[part]
-                base[1] = max(base[1], plan.points / plan.lanes * plan.issue / reach[level + 1, number])
-                if insides.shape[2]:
-                    for part in range(time + 1):
-                        base[part] = max(base[part], insides[level + 1, kept | given, number, part] + floor[time + 1 + part])
-                orders = NONE
+                orders, good = NONE, False
                 for place in range(several):
                     looked += 1
-                    closed = share_out(plan, sequences[place], steps, shared)
-                    if several > 1 and same_as_before(known, orders, shared):
-                        continue
-                    orders += 1
                     if count == order_of.shape[0]:
                         return NO_CANDIDATES
                     bound = bounds[count]
-                    for part in range(time + 1):
-                        bound[part] = base[part] * scale[part] + fixed[part]
-                    for stream in range(streams):
-                        if (kept >> stream) & 1:
-                            brought = words[stream] / shared[stream]
-                            if not (closed >> stream) & 1 and not plan.options[OPTION_EVERY_VISIT]:
-                                brought = float(plan.words[stream])  # loops further out may share what these do not
-                            for part in range(time + 1):
-                                bound[part] += brought * terms[stream, part]
+                    walked = share_out(plan.indexed, concerned, sequences[place], steps, shared) | always
+                    if not amount(terms, plan.words, kept, walked, shared, time, limit[0], bound):
+                        continue
                     if single:
                         only_busiest(plan, bound)
                     if beyond(plan, bound, limit):
                         continue
+                    good = True
+                    if several > 1 and same_as_before(known, orders, shared):
+                        continue
+                    orders += 1
                     bound[2 * time + 2] = bits
                     order_of[count, 0], order_of[count, 1], order_of[count, 2], order_of[count, 3] = way, kept, number, chosen[place]
                     count += 1
+                if good or not kept:
+                    continue
+                # no larger tile costs more: as long as even the largest along the first ranks is beyond the limit, these are all left out
+                for rank in range(ranks):
+                    tile[rank] = inside[rank]
+                    number = index_of(plan, tile)
+                    lay_out(plan, kept, tile, inside, floor, reach[level + 1, number],
+                            insides[level + 1, kept | given, number] if insides.shape[2] else insides[0, 0, 0:0, 0], terms)
+                    for place in range(several):
+                        looked += 1
+                        bound = bounds[count]
+                        walked = share_out(plan.indexed, concerned, sequences[place], steps, shared) | always
+                        good = good or (
+                            amount(terms, plan.words, kept, walked, shared, time, limit[0], bound) and not beyond(plan, bound, limit)
+                        )
+                    if good:
+                        break
+                    at[rank] = inside[rank]
     work[ROOT] += looked // 16
     rank_candidates(plan, level, bounds, count, value, ranking)
     return count
 
 
 @helper()
-def arrange(plan: LeafPlan, order: Int, codes: IntArray, sequence: IntArray) -> None:
-    """The ranks of a block from inside out, in an order: first those that the most favoured tensors lack."""
-    ranks = plan.extents.shape[0]
+def lay_out(
+    plan: LeafPlan, kept: Int, tile: IntArray, inside: IntArray, floor: FloatArray, copies: float, within: FloatArray, terms: FloatArray
+) -> None:
+    """Add to the terms of `weigh` what depends on the tile: how often words come, steps of the loops, and what is spent inside at least.
+
+    copies: the most that axes inside can spread the tile over. within: bounds of what lies inside, or none.
+    """
+    streams, ranks = plan.indexed.shape[0], tile.shape[0]
+    fixed, scale, words, steps, start = terms[streams], terms[streams + 1], terms[streams + 2], terms[streams + 3], terms[streams + 4]
+    for stream in range(streams):
+        if (kept >> stream) & 1:
+            words[stream] = plan.words[stream]
+            for rank in range(ranks):
+                if not plan.indexed[stream, rank]:
+                    words[stream] *= plan.trips[rank, plan.size_count[rank] - 1, tile[rank]]
     for rank in range(ranks):
-        codes[rank] = 0
-        for place in range(plan.orders.shape[1]):
-            codes[rank] = 2 * codes[rank] + plan.indexed[plan.orders[order, place], rank]
+        steps[rank] = plan.trips[rank, inside[rank], tile[rank]]
+    for part in range(plan.times + 1):
+        spent = floor[part]
+        if part == 1:
+            spent = max(spent, plan.points / plan.lanes * plan.issue / copies)
+        if within.shape[0]:
+            spent = max(spent, within[part] + floor[plan.times + 1 + part])
+        start[part] = spent * scale[part] + fixed[part]
+
+
+@helper()
+def amount(
+    terms: FloatArray, whole: IntArray, kept: Int, walked: Int, shared: FloatArray, time: Int, most: float, bound: FloatArray
+) -> bool:
+    """Add up terms where loops divide words by what they share; False as soon as that is more energy than is of use.
+
+    walked: tensors whose tiles come in every visit; the others may be shared by loops further out, and come once at least.
+    """
+    streams = shared.shape[0]
+    words, start = terms[streams + 2], terms[streams + 4]
+    bound[0] = start[0]
+    for stream in range(streams):
+        if (kept >> stream) & 1:
+            bound[0] += (words[stream] / shared[stream] if (walked >> stream) & 1 else whole[stream]) * terms[stream, 0]
+    if bound[0] > most:
+        return False
+    for part in range(1, time + 1):
+        bound[part] = start[part]
+    for stream in range(streams):
+        if (kept >> stream) & 1:
+            brought = words[stream] / shared[stream] if (walked >> stream) & 1 else float(whole[stream])
+            for part in range(1, time + 1):
+                bound[part] += brought * terms[stream, part]
+    return True
+
+
+@helper()
+def arrange(plan: LeafPlan, order: Int, sequence: IntArray) -> None:
+    """The ranks of a block from inside out, in an order: first those that the most favoured tensors lack."""
+    for rank in range(plan.extents.shape[0]):
         place = rank
-        while place > 0 and codes[sequence[place - 1]] > codes[rank]:
+        while place > 0 and favour(plan, order, sequence[place - 1]) > favour(plan, order, rank):
             sequence[place] = sequence[place - 1]
             place -= 1
         sequence[place] = rank
 
 
 @helper()
-def share_out(plan: LeafPlan, sequence: IntArray, steps: FloatArray, shared: FloatArray) -> Int:
-    """By how much loops of so many steps, in a sequence from inside out, divide the words of each tensor.
+def favour(plan: LeafPlan, order: Int, rank: Int) -> Int:
+    """The less, the further inside a rank turns: which of the favoured tensors it indexes, the most favoured first."""
+    code: Int = NONE
+    for place in range(plan.orders.shape[1]):
+        code = 2 * code + plan.indexed[plan.orders[order, place], rank]
+    return code
+
+
+@helper()
+def share_out(indexed: IntArray, concerned: Int, sequence: IntArray, steps: FloatArray, shared: FloatArray) -> Int:
+    """By how much loops of so many steps, in a sequence from inside out, divide the words of the tensors concerned.
 
     Returns the tensors that have a rank that turns.
     """
+    streams = shared.shape[0]
     closed: Int = NONE
-    for stream in range(shared.shape[0]):
+    for stream in range(streams):
         shared[stream] = 1.0
     for place in range(sequence.shape[0]):
         rank = sequence[place]
         if steps[rank] == 1.0:
             continue
-        for stream in range(shared.shape[0]):
-            if plan.indexed[stream, rank]:
+        for stream in range(streams):
+            if indexed[stream, rank]:
                 closed |= 1 << stream
-            elif not (closed >> stream) & 1:
+            elif ((concerned & ~closed) >> stream) & 1:
                 shared[stream] *= steps[rank]
     return closed
 
@@ -1074,6 +1135,8 @@ def complete(
     )  # fmt: skip
     outers, tile, inside = np.zeros((units + 2, ranks), np.int64), np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
     shared, room, known = np.zeros(streams), np.zeros((3, ranks), np.int64), np.zeros((plan.orders.shape[0] + 1, streams))
+    terms, sequences = np.zeros((streams + 5, max(plan.times + 1, ranks, streams))), np.zeros((plan.orders.shape[0], ranks), np.int64)
+    chosen = np.zeros(plan.orders.shape[0], np.int64)
     value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
     level = start
     numbers[level] = number
@@ -1102,7 +1165,7 @@ def complete(
                 at[level] = 0
                 size[level] = enlist_outermost(
                     plan, outers[level], given, allowed, roomy, single, limit, floors[level + 1], reach, insides, order_of[level],
-                    bounds[level], ranking[level], room, known, value, labels.used,
+                    bounds[level], ranking[level], room, known, value, terms, sequences, chosen, labels.used,
                 )  # fmt: skip
             elif spread(plan, ways[level], outer, inside) and not hopeless_way(
                 plan, labels, level, count[level], ways[level], served, floors[level + 1], reach[level + 1, index_of(plan, inside)], value
