@@ -448,17 +448,61 @@ def fits(plan: LeafPlan, memory: Int, kept: Int, tile: IntArray, wide: Int) -> b
 
 
 @helper()
-def growable(plan: LeafPlan, memory: Int, kept: Int, outer: IntArray, tile: IntArray) -> Int:
-    """The ranks along which the tile could be larger."""
-    found: Int = 0
+def take_up(plan: LeafPlan, kept: Int, tile: IntArray, wide: Int, pieces: IntArray) -> Int:
+    """Bits of the tiles of these tensors together, and of each of them (0: not kept)."""
+    total: Int = 0
+    for stream in range(pieces.shape[0]):
+        pieces[stream] = tile_bits(plan, stream, tile, wide) if (kept >> stream) & 1 else 0
+        total += pieces[stream]
+    return total
+
+
+@helper()
+def resized(indexed: IntArray, rank: Int, times: Int, pieces: IntArray) -> Int:
+    """Bits of tiles that have so many each, if they were some times larger along a rank."""
+    total: Int = 0
+    for stream in range(pieces.shape[0]):
+        total += pieces[stream] * times if indexed[stream, rank] else pieces[stream]
+    return total
+
+
+@helper()
+def fill_up(
+    indexed: IntArray, sizes: IntArray, trips: FloatArray, rank: Int, outer: IntArray, tile: IntArray, size: Int, pieces: IntArray
+) -> None:
+    """Make a tile that has one coordinate of a rank as large along that as divides and fits, and with it the bits of its tensors."""
+    tile[rank] = outer[rank]
+    while size >= 0 and resized(indexed, rank, sizes[rank, tile[rank]], pieces) > size:
+        tile[rank] -= 1
+        while trips[rank, outer[rank], tile[rank]] == 0.0:
+            tile[rank] -= 1
+    for stream in range(pieces.shape[0]):
+        if indexed[stream, rank]:
+            pieces[stream] *= sizes[rank, tile[rank]]
+
+
+@helper()
+def grows(indexed: IntArray, sizes: IntArray, grown: IntArray, outer: IntArray, tile: IntArray, size: Int, pieces: IntArray) -> bool:
+    """Could a tile whose tensors have so many bits be larger along some rank?"""
     for rank in range(tile.shape[0]):
-        before = tile[rank]
-        if before == outer[rank]:
-            continue
-        tile[rank] = plan.grown[rank, outer[rank], before]
-        if fits(plan, memory, kept, tile, YES):
-            found |= 1 << rank
-        tile[rank] = before
+        if tile[rank] != outer[rank]:
+            times = sizes[rank, grown[rank, outer[rank], tile[rank]]] // sizes[rank, tile[rank]]
+            if size < 0 or resized(indexed, rank, times, pieces) <= size:
+                return True
+    return False
+
+
+@helper()
+def growable(plan: LeafPlan, memory: Int, kept: Int, outer: IntArray, tile: IntArray, pieces: IntArray) -> Int:
+    """The ranks along which the tile could be larger. pieces: room to work in."""
+    size = plan.ports[memory, PORT_SIZE]
+    found: Int = 0
+    take_up(plan, kept, tile, YES, pieces)
+    for rank in range(tile.shape[0]):
+        if tile[rank] != outer[rank]:
+            times = plan.sizes[rank, plan.grown[rank, outer[rank], tile[rank]]] // plan.sizes[rank, tile[rank]]
+            if size < 0 or resized(plan.indexed, rank, times, pieces) <= size:
+                found |= 1 << rank
     return found
 
 
@@ -509,22 +553,13 @@ def conclude(
 
 
 @helper()
-def largest(plan: LeafPlan, memory: Int, kept: Int, inside: IntArray, tile: IntArray, rank: Int) -> bool:
-    """Make a tile as large along a rank as divides and fits; False if not even one coordinate does."""
-    for at in range(inside[rank], -1, -1):
-        if plan.trips[rank, inside[rank], at] > 0.0:
-            tile[rank] = at
-            if fits(plan, memory, kept, tile, NO):
-                return True
-    return False
-
-
-@helper()
-def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept: Int, memory: Int, largest_only: Int, uncut: Int) -> bool:
+def advance(
+    plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept: Int, memory: Int, largest_only: Int, uncut: Int, pieces: IntArray
+) -> bool:
     """The next tile that divides the one inside the axes and fits; False after the last (at[0] < 0 asks for the first).
 
-    A memory that keeps nothing cuts nothing. largest_only: only tiles that could not be larger along some rank that they index.
-    uncut: none that are cut along a rank that no kept tensor has.
+    A memory that keeps nothing cuts nothing. largest_only: only tiles that could not be larger along any rank and still fit.
+    uncut: none that are cut along a rank that no kept tensor has. pieces: room to work in.
     """
     ranks = tile.shape[0]
     if kept == 0:
@@ -544,6 +579,7 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
         for rank in range(ranks):
             if (indexed >> rank) & 1 and (longest < 0 or plan.size_count[rank] > plan.size_count[longest]):
                 longest = rank
+    size = plan.ports[memory, PORT_SIZE]
     fresh = at[0] < 0
     if fresh:
         at[0] = 0
@@ -567,10 +603,17 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
             else:
                 tile[rank] = at[rank]
                 good = good and plan.trips[rank, inside[rank], at[rank]] > 0.0
-        if good and fits(plan, memory, kept, tile, NO):
-            if longest < 0 or largest(plan, memory, kept, inside, tile, longest):
+        if good and (size < 0 or take_up(plan, kept, tile, NO, pieces) <= size):
+            if not largest_only:
                 return True
-            good = False
+            if longest >= 0:
+                fill_up(plan.indexed, plan.sizes, plan.trips, longest, inside, tile, size, pieces)
+            else:
+                take_up(plan, kept, tile, YES, pieces)
+            if not grows(plan.indexed, plan.sizes, plan.grown, inside, tile, size, pieces):
+                return True
+            place = 0
+            continue
         place = 0
         if good:  # it does not fit, so neither does any with more along the first rank that is not at its least
             while place < ranks - 1 and at[place] == 0:
@@ -816,11 +859,11 @@ def rank_candidates(plan: LeafPlan, level: Int, bounds: FloatArray, count: Int, 
 @helper()
 def enlist(
     plan: LeafPlan, level: Int, outer: IntArray, served: Int, floors: FloatArray, reach: FloatArray, insides: FloatArray, way: Int,
-    order_of: IntArray, bounds: FloatArray, ranking: IntArray, tiles: IntArray, known: FloatArray, value: FloatArray,
+    order_of: IntArray, bounds: FloatArray, ranking: IntArray, tiles: IntArray, pieces: IntArray, known: FloatArray, value: FloatArray,
 ) -> Int:  # fmt: skip
     """List what may stand below a tile at a level above 1 (keeps, tile inside, order), with bounds, best first. -2 if there is no room.
 
-    way: to spread. tiles int64[3, ranks], known float64[orders + 1, tensors] and value float64[label]: room to work in.
+    way: to spread. tiles int64[3, ranks], pieces int64[tensors], known float64[orders + 1, tensors], value float64[label]: room to work in.
     """
     ranks = plan.extents.shape[0]
     tile, inside, at, shared = tiles[0], tiles[1], tiles[2], known[plan.orders.shape[0]]
@@ -836,9 +879,7 @@ def enlist(
         at[0] = -1
         for rank in range(1, ranks):
             at[rank] = 0
-        while advance(plan, inside, at, tile, kept, level, least, least):
-            if least and kept and growable(plan, level, kept, inside, tile):
-                continue
+        while advance(plan, inside, at, tile, kept, level, least, least, pieces):
             orders = NONE
             inner_number = index_of(plan, tile)
             copies = reach[level + 1, inner_number]
@@ -867,7 +908,7 @@ def enlist(
 def enlist_outermost(
     plan: LeafPlan, outer: IntArray, given: Int, allowed: Int, roomy: Int, single: Int, limit: FloatArray, floors: FloatArray,
     reach: FloatArray, insides: FloatArray, order_of: IntArray, bounds: FloatArray, ranking: IntArray, tiles: IntArray,
-    known: FloatArray, value: FloatArray, terms: FloatArray, sequences: IntArray, chosen: IntArray, work: IntArray,
+    pieces: IntArray, known: FloatArray, value: FloatArray, terms: FloatArray, sequences: IntArray, chosen: IntArray, work: IntArray,
 ) -> Int:  # fmt: skip
     """The same at level 1, for all ways to spread, without what is beyond the limit. work[0]: counts some of what was looked at.
 
@@ -902,9 +943,7 @@ def enlist_outermost(
             at[0] = -1
             for rank in range(1, ranks):
                 at[rank] = 0
-            while advance(plan, inside, at, tile, kept, level, least, least or uncut):
-                if least and kept and growable(plan, level, kept, inside, tile):
-                    continue
+            while advance(plan, inside, at, tile, kept, level, least, least or uncut, pieces):
                 number = index_of(plan, tile)
                 lay_out(plan, kept, tile, inside, floor, reach[level + 1, number],
                         insides[level + 1, kept | given, number] if insides.shape[2] else insides[0, 0, 0:0, 0], terms)
@@ -1136,7 +1175,7 @@ def complete(
     outers, tile, inside = np.zeros((units + 2, ranks), np.int64), np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
     shared, room, known = np.zeros(streams), np.zeros((3, ranks), np.int64), np.zeros((plan.orders.shape[0] + 1, streams))
     terms, sequences = np.zeros((streams + 5, max(plan.times + 1, ranks, streams))), np.zeros((plan.orders.shape[0], ranks), np.int64)
-    chosen = np.zeros(plan.orders.shape[0], np.int64)
+    chosen, pieces = np.zeros(plan.orders.shape[0], np.int64), np.zeros(streams, np.int64)
     value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
     level = start
     numbers[level] = number
@@ -1165,7 +1204,7 @@ def complete(
                 at[level] = 0
                 size[level] = enlist_outermost(
                     plan, outers[level], given, allowed, roomy, single, limit, floors[level + 1], reach, insides, order_of[level],
-                    bounds[level], ranking[level], room, known, value, terms, sequences, chosen, labels.used,
+                    bounds[level], ranking[level], room, pieces, known, value, terms, sequences, chosen, labels.used,
                 )  # fmt: skip
             elif spread(plan, ways[level], outer, inside) and not hopeless_way(
                 plan, labels, level, count[level], ways[level], served, floors[level + 1], reach[level + 1, index_of(plan, inside)], value
@@ -1173,7 +1212,7 @@ def complete(
                 at[level] = 0
                 size[level] = enlist(
                     plan, level, outers[level], served, floors[level + 1], reach, insides, ways[level], order_of[level], bounds[level],
-                    ranking[level], room, known, value,
+                    ranking[level], room, pieces, known, value,
                 )  # fmt: skip
             ways[level] = upto
             if size[level] < 0:
@@ -1203,7 +1242,7 @@ def complete(
                 break
             spread(plan, way, outer, inside)
             tile_of(plan, inner_number, tile)
-            more = growable(plan, level, kept, inside, tile) if kept and (roomy or level > 1) else NONE
+            more = growable(plan, level, kept, inside, tile, pieces) if kept and (roomy or level > 1) else NONE
             turning = block(plan, inside, tile, order, shared)
             pointer[PTR_TILE], pointer[PTR_KEPT], pointer[PTR_ORDER], pointer[PTR_CHOICE] = inner_number, kept, order, way
             count[level] = surround(
