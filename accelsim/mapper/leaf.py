@@ -75,6 +75,7 @@ class LeafSearch:
         self._floors: FloatArray | None = None
         self._bypasses: dict[int, list[tuple[int, FloatArray, FloatArray]]] = {}
         self._sides: dict[int, bounds.Sides] = {}
+        self._pairs: dict[tuple[bool, bool], tuple[bounds.Sides, bounds.Sides, int]] = {}
         self._costs: dict[tuple[int, int], tuple[FloatArray, FloatArray]] = {}
         self._served: dict[int, tuple[FloatArray, FloatArray]] = {}
         self._filled: dict[int, FloatArray] = {}
@@ -152,24 +153,29 @@ class LeafSearch:
         many = len(words) if entering is None else max(len(words), len(entering))
         if plan.ports.shape[0] == 1:
             return np.zeros((many, 1 + times)), np.zeros(many)
-        several = plan.way_first[2] - plan.way_first[1] > 1  # axes before memory 1: only the crudest bounds know them
-        within = self._nothing()
-        if several or (self.coarse and self._floors is None):
-            outer, how = self._alone(), bounds.PLAIN
-            if entering is not None and plan.ports.shape[0] > 2 and not several:
-                serving, saved = self._serving(1)
-                within, how = within._replace(serving=serving, saved=saved), bounds.SERVED
-            else:
-                outer = outer._replace(sets=outer.sets[:1], filling=within.filling)
-        else:
-            outer, how = self._side(1), bounds.PLAIN if entering is None else bounds.SERVED
-            if entering is not None and plan.ports.shape[0] > 2:
-                within, how = self._side(2), bounds.WITHIN
+        outer, within, how = self._bounding(entering is not None)
         best, busiest = np.full((many, 1 + times), BEYOND), np.full(many, BEYOND)
         bounds.least(
             outer, within, how, bypassing, words, words if entering is None else entering, np.array(most), plan.traffic_at, best, busiest
         )
         return best, busiest
+
+    def _bounding(self, entering: bool) -> tuple[bounds.Sides, bounds.Sides, int]:
+        """What `least` is worked out from, if it is known or not what enters a memory inside memory 1."""
+        plan = self.plan
+        several = plan.way_first[2] - plan.way_first[1] > 1  # axes before memory 1: only the crudest bounds know them
+        crude, deep = bool(several or (self.coarse and self._floors is None)), entering and plan.ports.shape[0] > 2
+        if (crude, entering) not in self._pairs:
+            outer, within, how = self._alone() if crude else self._side(1), self._nothing(), bounds.SERVED if entering else bounds.PLAIN
+            if deep and not crude:
+                within, how = self._side(2), bounds.WITHIN
+            elif deep and not several:
+                serving, saved = self._serving(1)
+                within = within._replace(serving=serving, saved=saved)
+            elif crude:
+                outer, how = outer._replace(sets=outer.sets[:1], filling=within.filling), bounds.PLAIN
+            self._pairs[crude, entering] = outer, within, how
+        return self._pairs[crude, entering]
 
     def _nothing(self) -> bounds.Sides:
         """A memory that costs nothing and holds nothing."""
