@@ -352,7 +352,7 @@ class Below:
     def _limit(self, at: int, bounds: Bounds, alike: IntArray, choice: _Choice, others: FloatArray) -> tuple[float, float]:
         """The most energy and ticks that an Einsum may take below the keeps of some choices, if all others take their least."""
         part = self.part
-        if part.cutoff is None or self.exact.limits.gap or all(len(names.memories) < 3 for _, names in part.ways[at]):
+        if part.cutoff is None or self.exact.limits.gap:
             return UNLIMITED
         bound = bounds.some(alike).least(part.held)
         more = part.headroom(bound)

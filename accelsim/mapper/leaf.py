@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from accelsim.mapper import kernels_bounds as bounds
 from accelsim.mapper import kernels_levels as kernels
 from accelsim.mapper.leaf_plan import (
     GAIN_COPIES,
@@ -74,6 +75,8 @@ class LeafSearch:
         self.coarse = coarse and self.slow
         self._floors: FloatArray | None = None
         self._bypasses: dict[int, list[tuple[int, FloatArray, FloatArray]]] = {}
+        self._sides: dict[int, bounds.Sides] = {}
+        self._pairs: dict[tuple[bool, bool], tuple[bounds.Sides, bounds.Sides, int]] = {}
         self._costs: dict[tuple[int, int], tuple[FloatArray, FloatArray]] = {}
         self._served: dict[int, tuple[FloatArray, FloatArray]] = {}
         self._filled: dict[int, FloatArray] = {}
@@ -148,58 +151,63 @@ class LeafSearch:
         ways are of no use; `BEYOND` where all are.
         """
         plan, times = self.plan, self.plan.times
+        many = len(words) if entering is None else max(len(words), len(entering))
         if plan.ports.shape[0] == 1:
-            return np.zeros((len(words), 1 + times)), np.zeros(len(words))
-        slopes, intercepts, alone = *self._serving(0), np.zeros(1 + times)
-        if (self.coarse and self._floors is None) or plan.way_first[2] - plan.way_first[1] > 1:  # the others know no axis before memory 1
-            none = np.zeros(words.shape[1])
-            alone[0], alone[1], alone[1 + plan.latency_at] = plan.energy, self.shortest(self.whole), plan.depth
-            if entering is None or plan.ports.shape[0] < 3 or plan.way_first[2] - plan.way_first[1] > 1:
-                rows = alone + words @ slopes - (words > 0) @ intercepts
-                return rows, rows[:, 1 : 1 + plan.traffic_at].max(axis=1)
-            patterns = [(bypassed, alone, none) for bypassed in range(1 << words.shape[1])]
-        else:
-            patterns = self._patterns(2)
-        best, busiest = np.full((len(words), 1 + times), BEYOND), np.full(len(words), BEYOND)
-        for bypassed, row, pending in patterns:
-            if bypassed & ~bypassing:
-                continue
-            held = np.array([not bypassed >> stream & 1 for stream in range(words.shape[1])])
-            asked, inside = np.maximum(words, pending), row
-            if entering is not None:
-                asked = np.maximum(asked, entering * ~held)
-                if row is alone:
-                    served, saved = self._serving(1)
-                    inside = row + (entering * held) @ served - held @ saved
-                else:
-                    inside = np.maximum(row, self._inside(2, bypassed, entering))
-            rows = inside + asked @ slopes + (words * held) @ self._filling(1)
-            rows = rows - (words > 0) @ intercepts if not bypassed else rows - ((words > 0) | (pending > 0)) @ intercepts
-            longest = rows[:, 1 : 1 + plan.traffic_at].max(axis=1)
-            good = (rows[:, 0] <= most[0]) & (longest <= most[1])
-            np.minimum(best, rows, out=best, where=good[:, None])
-            np.minimum(busiest, longest, out=busiest, where=good)
+            return np.zeros((many, 1 + times)), np.zeros(many)
+        outer, within, how = self._bounding(entering is not None)
+        best, busiest = np.full((many, 1 + times), BEYOND), np.full(many, BEYOND)
+        bounds.least(
+            outer, within, how, bypassing, words, words if entering is None else entering, np.array(most), plan.traffic_at, best, busiest
+        )
         return best, busiest
 
-    def _inside(self, level: int, left_out: int, entering: FloatArray) -> FloatArray:
-        """Bounds of labels of a level, whose memory outside leaves some tensors out, by what enters the memory inside."""
+    def _bounding(self, entering: bool) -> tuple[bounds.Sides, bounds.Sides, int]:
+        """What `least` is worked out from, if it is known or not what enters a memory inside memory 1."""
         plan = self.plan
-        if plan.ports.shape[0] < level + 1:
-            return np.zeros((1, 1 + plan.times))
-        ways = slice(int(plan.way_first[level]), int(plan.way_first[level + 1]))
-        copies, shared = float(plan.gains[ways, GAIN_COPIES].max()), plan.gains[ways, GAIN_SHARED:].max(axis=0)
-        slopes, intercepts = self._serving(level - 1)
-        serves = np.array([not left_out >> stream & 1 for stream in range(len(slopes))])
-        scale = np.ones(1 + plan.times)
-        scale[1 : 1 + plan.traffic_at] /= copies
-        best = np.full((len(entering), 1 + plan.times), np.inf)
-        reduced = float(plan.gains[ways, GAIN_REDUCED].max())
-        for bypassed, row, pending in self._patterns(level + 1, reduced):
-            held = np.array([not bypassed >> stream & 1 for stream in range(len(slopes))])
-            rows = (row + (entering * held) @ self._filling(level)) * scale
-            rows += (np.maximum(entering, pending / shared) * serves) @ slopes - serves @ intercepts * (reduced if copies > 1 else 1.0)
-            np.minimum(best, rows, out=best)
-        return best
+        several = plan.way_first[2] - plan.way_first[1] > 1  # axes before memory 1: only the crudest bounds know them
+        crude, deep = bool(several or (self.coarse and self._floors is None)), entering and plan.ports.shape[0] > 2
+        if (crude, entering) not in self._pairs:
+            outer, within, how = self._alone() if crude else self._side(1), self._nothing(), bounds.SERVED if entering else bounds.PLAIN
+            if deep and not crude:
+                within, how = self._side(2), bounds.WITHIN
+            elif deep and not several:
+                serving, saved = self._serving(1)
+                within = within._replace(serving=serving, saved=saved)
+            elif crude:
+                outer, how = outer._replace(sets=outer.sets[:1], filling=within.filling), bounds.PLAIN
+            self._pairs[crude, entering] = outer, within, how
+        return self._pairs[crude, entering]
+
+    def _nothing(self) -> bounds.Sides:
+        """A memory that costs nothing and holds nothing."""
+        streams, width = self.plan.indexed.shape[0], 1 + self.plan.times
+        free, empty = np.zeros((streams, width)), np.zeros((0, width))
+        return bounds.Sides(np.zeros(0, np.int64), empty, np.zeros((0, streams)), free, free, free, np.ones(width))
+
+    def _alone(self) -> bounds.Sides:
+        """Memory 1 with nothing inside but the operations."""
+        plan, streams = self.plan, self.plan.indexed.shape[0]
+        rows = np.zeros((1 << streams, 1 + plan.times))
+        rows[:, 0], rows[:, 1], rows[:, 1 + plan.latency_at] = plan.energy, self.shortest(self.whole), plan.depth
+        sets, pending = np.arange(1 << streams), np.zeros((1 << streams, streams))
+        return bounds.Sides(sets, rows, pending, self._filling(1), *self._serving(0), np.ones(1 + plan.times))
+
+    def _side(self, memory: int) -> bounds.Sides:
+        """What lies inside a memory, and what words cost there."""
+        if memory not in self._sides:
+            plan = self.plan
+            ways = slice(int(plan.way_first[memory]), int(plan.way_first[memory + 1]))
+            copies, shared = float(plan.gains[ways, GAIN_COPIES].max()), plan.gains[ways, GAIN_SHARED:].max(axis=0)
+            reduced = float(plan.gains[ways, GAIN_REDUCED].max())
+            serving, saved = self._serving(memory - 1)
+            scale = np.ones(1 + plan.times)
+            scale[1 : 1 + plan.traffic_at] /= copies
+            sets, rows, pending = zip(*self._patterns(memory + 1, reduced), strict=True)
+            self._sides[memory] = bounds.Sides(
+                np.array(sets, np.int64), np.array(rows), np.array(pending) / shared, self._filling(memory), serving,
+                saved * (reduced if copies > 1 else 1.0), scale,
+            )  # fmt: skip
+        return self._sides[memory]
 
     def _note_insides(self, level: int) -> None:
         """Bounds of the labels of every tile of a level: where nothing is shared between visits, each brings all of its tensors' tiles."""
@@ -211,7 +219,7 @@ class LeafSearch:
         everything = (1 << plan.indexed.shape[0]) - 1
         for served in range(everything + 1):
             if level == 2 or (served in plan.subsets[level - 1] and not plan.must[level - 1] & ~served):
-                self._insides[level, served] = self._inside(level, everything & ~served, entering)
+                self._insides[level, served] = bounds.inside(self._side(level), everything & ~served, entering)
 
     def _patterns(self, level: int, reduced: float = 1.0) -> list[tuple[int, FloatArray, FloatArray]]:
         """For every set of tensors that the memory outside a level leaves out: bounds of energy and times, and of the words asked for.

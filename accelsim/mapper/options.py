@@ -161,3 +161,25 @@ class Cutoff:
     def allows(self, bound: Cost) -> bool:
         """Whether something with this lower bound may be part of a mapping that is better than the best."""
         return any(self.aim.value(bound.after(least)) * (1 + self.gap) * SLACK < self.best for least, _ in self.around)
+
+    def headroom(self, bound: Cost) -> tuple[float, float]:
+        """How much more energy than a bound, and how many more ticks, something of use may take; rather too much than too little."""
+        return self._further(bound, 1.0, 0.0), self._further(bound, 0.0, 1.0)
+
+    def _further(self, bound: Cost, energy: float, ticks: float) -> float:
+        """How often more energy and ticks can be added until nothing is of use any more."""
+
+        def value(times: float) -> float:
+            cost = Cost(bound.energy + times * energy, bound.ticks + times * ticks, bound.traffic, bound.held)
+            return min(self.aim.value(cost.after(least)) for least, _ in self.around)
+
+        start, unit = value(0.0), max(bound.energy * energy, bound.ticks * ticks, 1.0)
+        slope = (value(unit) - start) / unit
+        if slope <= 0.0 or not self.around or self.best == float("inf"):
+            return float("inf")
+        found = max(0.0, self.best - start) / slope
+        for _ in range(100):  # the objective may grow faster further on, and slower before
+            if value(found) * SLACK >= self.best:
+                return found
+            found += 0.25 * found + 1e-9 * unit
+        return float("inf")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import reduce
 from itertools import permutations, product
 from math import prod
@@ -596,17 +595,7 @@ class Part:
         """How much more energy than a bound, or how many more ticks, a way to run this part may take to be of use."""
         if self.cutoff is None:
             return UNLIMITED
-        found = []
-        for figure in ("energy", "ticks"):
-            least = getattr(bound, figure)
-            low, high = 0.0, 1e6 * max(least, 1.0)
-            for _ in range(4):  # the largest that is still allowed, closer and closer
-                more = low + (high - low) * np.linspace(0.0, 1.0, 100) ** 3
-                good = np.broadcast_to(self.cutoff.allowed(replace(bound, **{figure: least + more})), more.shape)
-                last = int(np.flatnonzero(good)[-1]) if good.any() else 0
-                low, high = float(more[last]), float(more[min(last + 1, len(more) - 1)])
-            found.append(high)
-        return found[0], found[1]
+        return self.cutoff.headroom(bound)
 
     def most(self, schedule: str) -> tuple[float, float]:
         """The most energy and ticks that one Einsum of this part may take, if the others may take none."""
