@@ -265,7 +265,7 @@ class Exact:
                     self._add(front, _Label(option.cost.after(label.cost), label, end, step, option))
             for least in step.solved.rest if bounds else ():
                 # what is known comes before what is not, and what was not looked at before what a quick look did not prove
-                doubt = self.doubt if step.solved.part is not None and step.solved.part.exactly else self.tolerance
+                doubt = self.doubt if step.solved.part is not None and step.solved.part.looked else self.tolerance
                 cost = replace(least, ticks=least.ticks * (1 + doubt)) if doubt else least
                 for label in labels:
                     self._add(front, _Label(cost.after(label.cost), label, end, step, None))

@@ -83,7 +83,7 @@ class LeafSearch:
         tables = (plan.ports.shape[0] + 2, 1 << plan.indexed.shape[0], self.tiles, 1 + plan.times)
         self._insides = np.zeros(tables if plan.options[OPTION_EVERY_VISIT] else (1, 1, 0, 1))
         self._known: dict[object, tuple[tuple[float, float], Front]] = {}
-        self._relaxed: LeafSearch | None = None
+        self._relaxed: dict[float, LeafSearch] = {}
         self.labels = self._empty()
         self._lists()
 
@@ -117,13 +117,12 @@ class LeafSearch:
             known = self._known[key] = limit, self._front(number, given, allowed, budget, above, roomy, single, uses, limit)
         return known[1]
 
-    def relaxed(self) -> LeafSearch:
-        """The same Einsum where ports that are busy for less than half the unit's least time cost nothing: quick, and not exact."""
-        if self._relaxed is None:
-            self._relaxed = LeafSearch(
-                self.plan._replace(relaxed=float(self.shortest(self.whole)) / 2), self.names, self.over, reach=self._reach
-            )
-        return self._relaxed
+    def relaxed(self, share: float) -> LeafSearch:
+        """The same Einsum where ports that are busy for less than a share of the unit's least time cost nothing: quick, and not exact."""
+        if share not in self._relaxed:
+            plan = self.plan._replace(relaxed=float(self.shortest(self.whole)) * share)
+            self._relaxed[share] = LeafSearch(plan, self.names, self.over, reach=self._reach)
+        return self._relaxed[share]
 
     def beside(self, ports: IntArray) -> LeafSearch:
         """The same Einsum with other sizes of its memories."""

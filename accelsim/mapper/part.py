@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _QUICK = 40  # trunks that are tried with all that is external kept above the fuse
 _MOST_KEEPS = 256  # ways to keep what an Einsum touches above the fuse, beyond which bounds do not tell them apart
+_LOOKS = 1 / 2, 1 / 16  # shares of a unit's time for which ports do not matter in a quick look; the second on large problems
 _FEW = 2  # trunks that are tried with every choice of keeps before bounds are made better
 
 Depths = list[tuple[FloatArray, FloatArray]]
@@ -41,9 +42,9 @@ class Part:
         self.solved = Solved(part=self)
         self.rivals: list[Cost] = []
         self.cutoff: Cutoff | None = None
-        self.listed = False
+        self.listed = self.looked = False
         self._most: tuple[object, tuple[float, float]] = None, UNLIMITED
-        self.exactly = not exact.timely  # or quickly first
+        self.looks = [*(_LOOKS if exact.large else _LOOKS[:1])] if exact.timely else []  # quick ones that are to come
 
     def begin(self) -> None:
         """Note lower bounds."""
@@ -127,9 +128,9 @@ class Part:
             self._single(bounds)
         else:
             self._several()
-        if self.exactly or not self.solved.rest:
+        if not self.looks or not self.solved.rest:
             self.solved.part = None
-        self.exactly = True
+        self.looks, self.looked = self.looks[1:], True
 
     def _single(self, bounds: list[Cost]) -> None:
         """A part of one Einsum: no trunk."""
@@ -141,8 +142,8 @@ class Part:
                 budget = int(search.plan.ports[1, 2]) if search.plan.ports.shape[0] > 1 else -1
             else:
                 budget = -1 if self.room == float("inf") else int(self.room)
-            if not self.exactly:
-                search = search.relaxed()
+            if self.looks:
+                search = search.relaxed(self.looks[0])
             try:
                 front = search.front(search.whole, given, allowed, budget, None, not self.aim.uses[3], True, self.aim.uses)
             except OutOfTime:
@@ -156,7 +157,7 @@ class Part:
                 self.offer(Option(cost, "sequential", (), (), (), (Chosen(search, names, search.whole, pointer),)))
             self.solved.covered += search.tiles
             self.solved.evaluated += len(front.rows)
-        if not self.exactly and not any(self.aim.beats(option.cost, bounds[0]) for option in self.solved.options):
+        if self.looks and not any(self.aim.beats(option.cost, bounds[0]) for option in self.solved.options):
             self.solved.rest = bounds
 
     def _cost(self, row: FloatArray, held: float) -> Cost:
@@ -193,12 +194,12 @@ class Part:
             if not self.worth(self.bounds.cost(at, self.held)):
                 at += 1
                 continue
-            if self.exact.limits.over or (not self.exactly and tried >= _FEW):
+            if self.exact.limits.over or (self.looks and tried >= _FEW):
                 left.extend(range(at, len(self.trunks)))
                 break
             tried += 1
             self._explore_trunk(at)
-            if not self.exactly:
+            if self.looks:
                 left.append(at)
             at += 1
         self._sift(np.array(left, np.int64))
@@ -233,7 +234,7 @@ class Part:
         """The ways to run every Einsum under a schedule."""
         names = self.stretch.names
         found = self.exact.sharing(names) if schedule == "pipelined" else [self.exact.ways[name] for name in names]
-        return found if self.exactly else [[(search.relaxed(), each) for search, each in ways] for ways in found]
+        return [[(search.relaxed(self.looks[0]), each) for search, each in ways] for ways in found] if self.looks else found
 
     def _overlaps(self) -> bool:
         """Whether pipelining could pay: where time counts, where iterations share what leaves keep, or where nothing else is allowed."""
@@ -356,7 +357,7 @@ class Part:
             if self.exact.limits.gap:
                 self.solved.rest.append(bound)
             return False
-        near = max(self.exact.limits.gap, 0.0 if self.exactly else self.exact.tolerance)
+        near = max(self.exact.limits.gap, self.exact.tolerance)
         gap = (1 + near) ** (0.5 if self.aim.uses[0] and self.aim.uses[1] else 1)  # a product of two takes it twice
         if gap > 1:
             larger = Cost(bound.energy * gap, bound.ticks * gap, bound.traffic * gap, bound.held)
@@ -602,7 +603,7 @@ class Part:
         if self.exact.limits.gap:
             return UNLIMITED
         known = [*(option.cost for option in self.solved.options), *self.rivals]
-        key = schedule, self.exactly, None if self.cutoff is None else self.cutoff.best, tuple(known)
+        key = schedule, len(self.looks), None if self.cutoff is None else self.cutoff.best, tuple(known)
         if key != self._most[0]:
             self._most = key, self._affordable(schedule, known)
         return self._most[1]

@@ -15,7 +15,8 @@ class Stretch:
     """Consecutive Einsums with the tensors they touch.
 
     `internal`: made and read only here. `exported`: made here, read elsewhere too. `external`: all that are not internal.
-    `shared`: ranks that loops above all of these Einsums may name: they index all that is internal, or if nothing is, something in common.
+    `shared`: ranks that loops above all of these Einsums may name: they index all that is internal, or if nothing is, something that
+    two of them touch, if there is something.
     `sound`: nothing that is exported is read here as well.
     """
 
@@ -77,7 +78,7 @@ class Tensors:
         common = [self._ranks(tensor, names) for tensor in touched if sum(tensor in self.touched[name] for name in names) > 1]
         shared = tuple(
             rank for rank in ranks
-            if (all(rank in plain[tensor] for tensor in internal) if internal else any(rank in each for each in common))
+            if (any(rank in each for each in common) if common and not internal else all(rank in plain[tensor] for tensor in internal))
         )  # fmt: skip
         return Stretch(names, tuple(internal), tuple(exported), tuple(external), shared, sound)
 
