@@ -475,9 +475,10 @@ def fullest(
     pieces: bits of the tensors of a tile that has one coordinate of the rank.
     """
     for at in range(most, -1, -1):
-        if trips[rank, outer, at] > 0.0 and (size < 0 or resized(indexed, rank, sizes[rank, at], pieces) <= size):
-            if at == outer or (size >= 0 and resized(indexed, rank, sizes[rank, grown[rank, outer, at]], pieces) > size):
-                return at
+        fitting = trips[rank, outer, at] > 0.0 and (size < 0 or resized(indexed, rank, sizes[rank, at], pieces) <= size)
+        larger = sizes[rank, grown[rank, outer, at]]
+        if fitting and (at == outer or (size >= 0 and resized(indexed, rank, larger, pieces) > size)):
+            return at
     return NOBODY
 
 
