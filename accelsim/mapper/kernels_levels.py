@@ -467,18 +467,19 @@ def resized(indexed: IntArray, rank: Int, times: Int, pieces: IntArray) -> Int:
 
 
 @helper()
-def fill_up(
-    indexed: IntArray, sizes: IntArray, trips: FloatArray, rank: Int, outer: IntArray, tile: IntArray, size: Int, pieces: IntArray
-) -> None:
-    """Make a tile that has one coordinate of a rank as large along that as divides and fits, and with it the bits of its tensors."""
-    tile[rank] = outer[rank]
-    while size >= 0 and resized(indexed, rank, sizes[rank, tile[rank]], pieces) > size:
-        tile[rank] -= 1
-        while trips[rank, outer[rank], tile[rank]] == 0.0:
-            tile[rank] -= 1
-    for stream in range(pieces.shape[0]):
-        if indexed[stream, rank]:
-            pieces[stream] *= sizes[rank, tile[rank]]
+def fullest(
+    indexed: IntArray, sizes: IntArray, trips: FloatArray, grown: IntArray, rank: Int, outer: Int, most: Int, size: Int, pieces: IntArray
+) -> Int:
+    """The first place from `most` down that a tile can have along a rank, and no larger multiple of it that divides `outer`; -1 if none.
+
+    pieces: bits of the tensors of a tile that has one coordinate of the rank.
+    """
+    for at in range(most, -1, -1):
+        fitting = trips[rank, outer, at] > 0.0 and (size < 0 or resized(indexed, rank, sizes[rank, at], pieces) <= size)
+        larger = sizes[rank, grown[rank, outer, at]]
+        if fitting and (at == outer or (size >= 0 and resized(indexed, rank, larger, pieces) > size)):
+            return at
+    return NOBODY
 
 
 @helper()
@@ -583,9 +584,10 @@ def advance(
     fresh = at[0] < 0
     if fresh:
         at[0] = 0
+    goes_on = not fresh and longest >= 0 and at[longest] > 0  # with the same coordinates along all other ranks
     place = ranks if fresh else 0
     while True:
-        while place < ranks:
+        while place < ranks and not goes_on:
             fixed = place == longest or (uncut and not (indexed >> place) & 1)
             at[place] += 1
             if not fixed and at[place] <= inside[place]:
@@ -603,19 +605,23 @@ def advance(
             else:
                 tile[rank] = at[rank]
                 good = good and plan.trips[rank, inside[rank], at[rank]] > 0.0
-        if good and (size < 0 or take_up(plan, kept, tile, NO, pieces) <= size):
-            if not largest_only:
-                return True
-            if longest >= 0:
-                fill_up(plan.indexed, plan.sizes, plan.trips, longest, inside, tile, size, pieces)
-            else:
-                take_up(plan, kept, tile, YES, pieces)
-            if not grows(plan.indexed, plan.sizes, plan.grown, inside, tile, size, pieces):
-                return True
-            place = 0
-            continue
+        fitting = good and (size < 0 or take_up(plan, kept, tile, NO, pieces) <= size)
+        if fitting and not largest_only:
+            return True
+        if fitting and longest >= 0:
+            most = at[longest] - 1 if goes_on else inside[longest]
+            here = fullest(plan.indexed, plan.sizes, plan.trips, plan.grown, longest, inside[longest], most, size, pieces)
+            after = fullest(plan.indexed, plan.sizes, plan.trips, plan.grown, longest, inside[longest], here - 1, size, pieces)
+            at[longest], goes_on, tile[longest] = after + 1, after >= 0, here
+            for stream in range(pieces.shape[0]):
+                if plan.indexed[stream, longest]:
+                    pieces[stream] *= plan.sizes[longest, here]
+        elif fitting:
+            take_up(plan, kept, tile, YES, pieces)
+        if fitting and not grows(plan.indexed, plan.sizes, plan.grown, inside, tile, size, pieces):
+            return True
         place = 0
-        if good:  # it does not fit, so neither does any with more along the first rank that is not at its least
+        if good and not fitting:  # it does not fit, so neither does any with more along the first rank that is not at its least
             while place < ranks - 1 and at[place] == 0:
                 place += 1
             for smaller in range(place + 1):
@@ -971,7 +977,7 @@ def enlist_outermost(
                     bound[2 * time + 2] = bits
                     order_of[count, 0], order_of[count, 1], order_of[count, 2], order_of[count, 3] = way, kept, number, chosen[place]
                     count += 1
-                if good or not kept:
+                if good or not kept or least:
                     continue
                 # no larger tile costs more: as long as even the largest along the first ranks is beyond the limit, these are all left out
                 for rank in range(ranks):
