@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _STEP = 0.01  # of the work that one look at the clock stands for: what one choice of shared keeps costs
 _QUANTA = 1 << 10, 1 << 14, 1 << 18, 0  # of the room of memory 1, to which pieces held are rounded at first; 0: not at all
+_LOOK = 4  # hundred thousands of candidates that a quick look below one trunk may list
 _MANY = 30_000  # sums of picks that are compared with each other
 
 
@@ -135,6 +136,7 @@ class Below:
         waits = [b for _, b in {(a, b) for a, b, _ in self.forward}]
         self.forked = len(set(waits)) < len(waits)  # some Einsum waits for two others
         self._alone: dict[int, list[Way]] = {}
+        self.allowance = self.exact.limits.spent + _LOOK if part.looks else float("inf")
 
     # --- where tensors may be kept --------------------------------------------------------------------------------------------------
 
@@ -332,7 +334,11 @@ class Below:
         allowed = ((1 << len(names.tensors)) - 1) & ~given
         budget = -1 if self.exact.size == float("inf") else int(self.exact.size)
         share = self._shares(search, names) if self.side_by_side else None
-        return search.front(number, given, allowed, budget, share, False, single, (*part.aim.uses[:3], True), limit)
+        self.exact.limits.allowed = self.allowance
+        try:
+            return search.front(number, given, allowed, budget, share, False, single, (*part.aim.uses[:3], True), limit)
+        finally:
+            self.exact.limits.allowed = float("inf")
 
     def _shares(self, search: LeafSearch, names: Names) -> tuple[float, ...]:
         """By how much loops of the trunk that turn directly above the leaves divide what each tensor's tiles are filled with."""

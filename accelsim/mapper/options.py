@@ -123,6 +123,7 @@ class Limits:
     work: float = float("inf")
     gap: float = 0.0
     spent: float = 0.0
+    allowed: float = float("inf")  # of `spent`, after which what is being worked out is put off
 
     @property
     def over(self) -> bool:
@@ -134,9 +135,9 @@ class Limits:
         self.work = -1.0
 
     def spend(self, work: float) -> bool:
-        """Account for some steps; says whether these were the last."""
+        """Account for some steps; says whether to leave off."""
         self.spent += work
-        return self.over
+        return self.over or self.spent > self.allowed
 
 
 class Cutoff:

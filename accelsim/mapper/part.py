@@ -117,6 +117,12 @@ class Part:
         self.rivals, self.cutoff, bounds = rivals, cutoff, self.solved.rest
         if self.exact.limits.over and len(self.ways) > 1:
             return
+        try:
+            self._go_on(bounds)
+        except OutOfTime:
+            self.solved.rest = bounds
+
+    def _go_on(self, bounds: list[Cost]) -> None:
         self.solved.rest = []
         if len(self.ways) > 1 and not self.listed:
             self._list()
