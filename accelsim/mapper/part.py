@@ -44,6 +44,7 @@ class Part:
         self.rivals: list[Cost] = []
         self.cutoff: Cutoff | None = None
         self.looked = False
+        self.hardest = 0  # the Einsum that ruled out the last trunk: it is tried first
         self.bounding: list[Callable[[], None]] = []  # ways to better bounds that are to come
         self._most: tuple[object, tuple[float, float]] = None, UNLIMITED
         self.looks = [*(_LOOKS if exact.large else _LOOKS[:1])] if exact.timely else []  # quick ones that are to come
