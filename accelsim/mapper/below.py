@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _STEP = 0.01  # of the work that one look at the clock stands for: what one choice of shared keeps costs
 _QUANTA = 1 << 10, 1 << 14, 1 << 18, 0  # of the room of memory 1, to which pieces held are rounded at first; 0: not at all
 _LOOK = 4  # hundred thousands of candidates that a quick look below one trunk may list
+_BLOCK = 100_000  # sums of picks that are worked out at once
 _MANY = 30_000  # sums of picks that are compared with each other
 
 
@@ -425,25 +426,29 @@ class Below:
         sums = every[0]
         for at in range(1, len(every)):
             mine, left = every[at], base[at + 1 :].sum(axis=0)
-            rows, others = (each.ravel() for each in np.indices((len(sums), len(mine))))
-            part.solved.evaluated += len(rows)
-            figures, peak = sums.figures[rows] + mine.figures[others], np.maximum(sums.peak[rows], mine.peak[others])
-            good = np.flatnonzero(figures[:, -1] + peak + left[-1] <= part.room)
-            good = good[part.useful(self._bounds(figures[good] + left))]
-            rows, others = rows[good], others[good]
-            if len(rows) > _MANY:
-                order = np.argsort(part.values(self._bounds(figures[good] + left)), kind="stable")
-                left_out.append(self._bounds(figures[good[order[_MANY:]]] + left).least(part.held))
-                good, rows, others = (each[order[:_MANY]] for each in (good, rows, others))
-            sums = self._sifted(
-                _Picks(
-                    figures[good], peak[good], sums.bits[rows] + mine.bits[others],
-                    np.concatenate([sums.own[rows], mine.own[others]], axis=1),
-                    np.concatenate([sums.path[rows], mine.path[others]], axis=1),
-                ),
-                self._least_of(every, base, most[at + 1 :].sum(axis=0)),
-            )  # fmt: skip
+            part.solved.evaluated += len(sums) * len(mine)
+            step = max(1, _BLOCK // max(1, len(mine)))
+            grown = _Picks.joined([self._added(sums.some(np.arange(first, min(first + step, len(sums)))), mine, left)
+                                   for first in range(0, max(1, len(sums)), step)])  # fmt: skip
+            if len(grown) > _MANY:
+                bounds = self._bounds(grown.figures + left)
+                order = np.argsort(part.values(bounds), kind="stable")
+                left_out.append(bounds.some(order[_MANY:]).least(part.held))
+                grown = grown.some(order[:_MANY])
+            sums = self._sifted(grown, self._least_of(every, base, most[at + 1 :].sum(axis=0)))
         return sums, left_out
+
+    def _added(self, sums: _Picks, mine: _Picks, left: FloatArray) -> _Picks:
+        """Every sum with every pick of the next Einsum, as far as it fits and is of use if the rest adds what is left at least."""
+        rows, others = (each.ravel() for each in np.indices((len(sums), len(mine))))
+        figures, peak = sums.figures[rows] + mine.figures[others], np.maximum(sums.peak[rows], mine.peak[others])
+        good = np.flatnonzero(figures[:, -1] + peak + left[-1] <= self.part.room)
+        good = good[self.part.useful(self._bounds(figures[good] + left))]
+        rows, others = rows[good], others[good]
+        return _Picks(
+            figures[good], peak[good], sums.bits[rows] + mine.bits[others],
+            np.concatenate([sums.own[rows], mine.own[others]], axis=1), np.concatenate([sums.path[rows], mine.path[others]], axis=1),
+        )  # fmt: skip
 
     def _copied(self, every: list[_Picks], base: FloatArray) -> float:
         """How many pieces all copies that could be of use hold beside the first ones at most."""
