@@ -311,6 +311,8 @@ def draw(rows: list[Record], file: Path) -> None:
             found = [row for row in rows if (row["series"], row["machine"], row["objective"], row["error"]) == wanted]
             einsums, seconds = [row["einsums"] for row in found], [row["mapper_cpu_s"] for row in found]
             panel.plot(einsums, seconds, line, color=colour, marker="o", markersize=4, label=f"{name}, {objective}")
+            stopped = [(row["einsums"], row["mapper_cpu_s"]) for row in found if row["gap"] > TOLERANCE]
+            panel.plot(*zip(*stopped, strict=True), "o", color=colour, markerfacecolor="white", markersize=6) if stopped else None
         done = [row["mapper_cpu_s"] for row in rows if row["machine"] == machine and not row["error"]]
         least = min(done, default=1.0)
         panel.plot([2, 64], [least, 32 * least], color="0.6", linewidth=1, label="slope one")
@@ -318,7 +320,7 @@ def draw(rows: list[Record], file: Path) -> None:
         panel.set_xticks([2, 4, 8, 16, 32, 64], ["2", "4", "8", "16", "32", "64"], minor=False)
         panel.minorticks_off()
         panel.grid(color="0.9")
-    panels[0].set_ylabel("CPU seconds of the exact search")
+    panels[0].set_ylabel("CPU seconds of the exact search (hollow: stopped, not proved)")
     panels[0].legend(fontsize=8, frameon=False)
     figure.savefig(file, dpi=150)
 
