@@ -225,6 +225,8 @@ class Below:
         options = [[place for place in self.places[n] if place.depth >= 0 or not quickly] or self.places[n] for n in shared]
         most, waiting = part.most(self.schedule), []
         for places in product(*options):
+            if self.exact.limits.over:
+                raise OutOfTime
             if sum(place.bits for place in places) > part.room:
                 continue
             fixed = dict(zip(shared, places, strict=True))
@@ -408,7 +410,7 @@ class Below:
         is nothing better; else the rounding gets finer.
         """
         part = self.part
-        for quanta in _QUANTA if part.room < float("inf") else (0,):
+        for quanta in _QUANTA if part.room < float("inf") and not part.aim.uses[3] else (0,):
             sums, left_out = self._summed([picks.rounded(part.room / quanta if quanta else 0.0) for picks in every], base)
             bounds, crowded = self._bounds(sums.figures), False
             for row in np.argsort(part.values(bounds), kind="stable").tolist():

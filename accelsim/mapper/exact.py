@@ -167,6 +167,8 @@ class Exact:
             achieved = min(self._join(bounds=False), key=lambda label: self.aim.order(label.cost), default=None)
             unknown = [label.step for label in promising.chain() if label.option is None and label.step is not None]
             done = achieved is not None and self.aim.value(achieved.cost) <= self.aim.value(promising.cost) * (1 + self.limits.gap) * SLACK
+            if self.aim.then is not None and achieved is not None and unknown and not self.limits.gap:
+                done = done and self.aim.order(achieved.cost) <= self.aim.order(promising.cost)
             close = self.large and achieved is not None and self.aim.value(achieved.cost) <= self._bound() * (1 + TOLERANCE)
             if close or self.limits.over:
                 break
@@ -219,7 +221,7 @@ class Exact:
         for first, end, step in steps:
             (least, known), (rest, others) = before[first], after[count - end]
             if least is not None and rest is not None:
-                both = known.after(others) if known is not None and others is not None else None
+                both = known.after(others) if known is not None and others is not None and not step.resident else None
                 found.setdefault(id(step.solved), []).append((least.after(rest), both))
         return {key: list(dict.fromkeys(each)) for key, each in found.items()}
 

@@ -129,12 +129,14 @@ class LeafSearch:
         return LeafSearch(self.plan._replace(ports=ports), self.names, self.over, self.coarse, self._reach)
 
     def room_inside(self, stream: int) -> float:
-        """How many words of a tensor all copies of memory 2 can hold."""
+        """How many words of a tensor all copies of a memory inside memory 1 can hold at most."""
         plan = self.plan
-        if plan.ports.shape[0] < 3 or plan.ports[2, PORT_SIZE] < 0:
-            return float("inf")
-        ways = slice(int(plan.way_first[2]), int(plan.way_first[3]))
-        return float(plan.ports[2, PORT_SIZE] / plan.widths[stream, 1] * plan.gains[ways, GAIN_COPIES].max())
+        copies, most = 1.0, 0.0
+        for memory in range(2, plan.ports.shape[0]):
+            copies *= float(plan.gains[int(plan.way_first[memory]) : int(plan.way_first[memory + 1]), GAIN_COPIES].max())
+            size = int(plan.ports[memory, PORT_SIZE])
+            most = max(most, size / int(plan.widths[stream].min()) * copies if size >= 0 else float("inf"))
+        return most if plan.ports.shape[0] > 2 else float("inf")
 
     def shortest(self, number: IntArray | int) -> FloatArray:
         """The least ticks of the unit below tiles with these numbers, as the axes can spread them."""
@@ -201,9 +203,10 @@ class LeafSearch:
             serving, saved = self._serving(memory - 1)
             scale = np.ones(1 + plan.times)
             scale[1 : 1 + plan.traffic_at] /= copies
-            sets, rows, pending = zip(*self._patterns(memory + 1, reduced), strict=True)
+            streams, patterns = plan.indexed.shape[0], self._patterns(memory + 1, reduced)  # none, if no way is legal
             self._sides[memory] = bounds.Sides(
-                np.array(sets, np.int64), np.array(rows), np.array(pending) / shared, self._filling(memory), serving,
+                np.array([each[0] for each in patterns], np.int64), np.array([each[1] for each in patterns]).reshape(-1, 1 + plan.times),
+                np.array([each[2] for each in patterns]).reshape(-1, streams) / shared, self._filling(memory), serving,
                 saved * (reduced if copies > 1 else 1.0), scale,
             )  # fmt: skip
         return self._sides[memory]

@@ -149,6 +149,7 @@ class Cutoff:
     def __init__(self, aim: Aim, around: list[tuple[Cost, Cost | None]], best: float | None, gap: float) -> None:
         self.aim, self.around, self.gap = aim, around, gap
         self.best = float("inf") if best is None else best
+        self.ties = 1.0 if aim.then is None else SLACK**3  # what is as good as the best may be better by what decides ties
 
     def note(self, cost: Cost) -> None:
         """A way to run the part has been found."""
@@ -156,12 +157,12 @@ class Cutoff:
 
     def allowed(self, bounds: Cost) -> NDArray[np.bool_]:
         """The same of many bounds, whose figures are arrays; what only the gap rules out is allowed."""
-        found = [np.asarray(self.aim.value(bounds.after(least))) * SLACK < self.best for least, _ in self.around]
+        found = [np.asarray(self.aim.value(bounds.after(least))) * SLACK < self.best * self.ties for least, _ in self.around]
         return np.asarray(np.any(found, axis=0))
 
     def allows(self, bound: Cost) -> bool:
         """Whether something with this lower bound may be part of a mapping that is better than the best."""
-        return any(self.aim.value(bound.after(least)) * (1 + self.gap) * SLACK < self.best for least, _ in self.around)
+        return any(self.aim.value(bound.after(least)) * (1 + self.gap) * SLACK < self.best * self.ties for least, _ in self.around)
 
     def headroom(self, bound: Cost) -> tuple[float, float]:
         """How much more energy than a bound, and how many more ticks, something of use may take; rather too much than too little."""
@@ -174,13 +175,16 @@ class Cutoff:
             cost = Cost(bound.energy + times * energy, bound.ticks + times * ticks, bound.traffic, bound.held)
             return min(self.aim.value(cost.after(least)) for least, _ in self.around)
 
+        if not self.around or self.best == float("inf"):
+            return float("inf")
+        best = self.best * self.ties
         start, unit = value(0.0), max(bound.energy * energy, bound.ticks * ticks, 1.0)
         slope = (value(unit) - start) / unit
-        if slope <= 0.0 or not self.around or self.best == float("inf"):
+        if slope <= 0.0:
             return float("inf")
-        found = max(0.0, self.best - start) / slope
+        found = max(0.0, best - start) / slope
         for _ in range(100):  # the objective may grow faster further on, and slower before
-            if value(found) * SLACK >= self.best:
+            if value(found) * SLACK >= best:
                 return found
             found += 0.25 * found + 1e-9 * unit
         return float("inf")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _QUICK = 40  # trunks that are tried with all that is external kept above the fuse
 _MOST_KEEPS = 256  # ways to keep what an Einsum touches above the fuse, beyond which bounds do not tell them apart
 _LOOKS = 1 / 2, 1 / 16  # shares of a unit's time for which ports do not matter in a quick look; the second on large problems
+_MOST_ASSIGNED = 4096  # ways to share Einsums out among units, beyond which bounds do not tell them apart
 _FEW = 2  # trunks that are tried with every choice of keeps before bounds are made better
 
 Depths = list[tuple[FloatArray, FloatArray]]
@@ -108,7 +109,8 @@ class Part:
 
     def values(self, bounds: Bounds) -> FloatArray:
         """What bounds are worth alone."""
-        return np.asarray(self.aim.value(Cost(bounds.energy, bounds.ticks, bounds.traffic, self.held)), np.float64)  # type: ignore[arg-type]
+        found = np.asarray(self.aim.value(Cost(bounds.energy, bounds.ticks, bounds.traffic, self.held)), np.float64)  # type: ignore[arg-type]
+        return np.broadcast_to(found, len(bounds.energy))  # one, if none of these counts
 
     def _sift(self, which: IntArray) -> None:
         """Go on with some of what waits."""
@@ -128,11 +130,15 @@ class Part:
             self._go_on(bounds)
         except OutOfTime:
             self.solved.rest = bounds
+        except BaseException:  # as when a user interrupts: what is not known has its bound all the same
+            self.solved.rest = bounds
+            raise
 
     def _go_on(self, bounds: list[Cost]) -> None:
         self.solved.rest = []
         while self.bounding:
-            self.bounding.pop(0)()
+            self.bounding[0]()
+            del self.bounding[0]
             if any(not self.aim.beats(bounds[0], rest) or not self.aim.beats(rest, bounds[0]) for rest in self.solved.rest):
                 return  # it may not be promising any more
             self.solved.rest = []
@@ -169,7 +175,7 @@ class Part:
                 self.offer(Option(cost, "sequential", (), (), (), (Chosen(search, names, search.whole, pointer),)))
             self.solved.covered += search.tiles
             self.solved.evaluated += len(front.rows)
-        if self.looks and not any(self.aim.beats(option.cost, bounds[0]) for option in self.solved.options):
+        if self.looks and not any(self.aim.beats(option.cost, bound) for option in self.solved.options for bound in bounds):
             self.solved.rest = bounds
 
     def _cost(self, row: FloatArray, held: float) -> Cost:
@@ -548,6 +554,9 @@ class Part:
         """Ticks that no assignment of Einsums to units goes below."""
         units = sorted({way.unit for mine in ways for way in mine})
         ports = [reduce(np.minimum, (way.rows for way in mine))[:, 2 : 1 + self.exact.traffic] for mine in ways]
+        if prod(map(len, ways)) > _MOST_ASSIGNED:  # as if Einsums could be shared out among units
+            fastest = [reduce(np.minimum, (way.rows[:, 1] for way in mine)) for mine in ways]
+            return np.asarray(np.maximum(reduce(np.add, fastest) / len(units), reduce(np.add, ports).max(axis=1, initial=0.0)))
         found = []
         for picks in product(*ways):
             loads = dict.fromkeys(units, np.zeros(1))
