@@ -13,13 +13,14 @@ from itertools import product
 from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Memory
 from accelsim.mapper.constraints import Constraints
 from accelsim.mapper.figures import NOTHING, SLACK, Aim, Cost, Scale
 from accelsim.mapper.leaf import SLOW, LeafSearch
-from accelsim.mapper.leaf_plan import PORT_SIZE, LeafPlan, Names, Unsupported, lower, resources
+from accelsim.mapper.leaf_plan import PORT_SIZE, IntArray, LeafPlan, Names, Unsupported, lower, resources
 from accelsim.mapper.options import Chosen, Cutoff, Limits, Option, Result, Solved
 from accelsim.mapper.part import Part
 from accelsim.mapper.pieces import Stretch, Tensors
@@ -104,7 +105,8 @@ class Exact:
     def _ways(self, name: str) -> list[tuple[LeafSearch, Names]]:
         found = []
         for unit in self.machine.units:
-            if not self.constraints.may_run(name, unit):
+            passed = [node.name for node in self.machine.paths[unit] if isinstance(node, Memory)]
+            if not self.constraints.may_run(name, unit, self.tensors.touched[name], passed):
                 continue
             try:
                 self.evaluator.program.cover(name, unit)
@@ -280,7 +282,10 @@ class Exact:
         leaving = [tensor for tensor in stretch.exported if tensor in self.tensors.passing] if self.home is not None else []
         for kept in product((False, True), repeat=len(leaving)):
             new = frozenset(tensor for tensor, here in zip(leaving, kept, strict=True) if here)
-            if not all(self.may_stay(tensor, stretch.names) for tensor in new | (stays & set(stretch.external)) | set(stretch.internal)):
+            staying = new | (stays & set(stretch.external))
+            if not all(self.may_stay(tensor, stretch.names) for tensor in staying | set(stretch.internal)):
+                continue
+            if not all(self.may_be_held(tensor, stretch.names, (), np.zeros((1, 0), np.int64))[0] for tensor in staying):
                 continue
             resident = stays | new
             held = sum(self._bits(tensor) for tensor in resident)
@@ -300,6 +305,30 @@ class Exact:
     def may_stay(self, tensor: str, names: tuple[str, ...]) -> bool:
         """Whether memory 1 may hold a tensor for all of these Einsums that touch it."""
         return all(self.constraints.may_keep(self.home or "", tensor, name) for name in names if tensor in self.tensors.touched[name])
+
+    def may_be_held(self, tensor: str, names: tuple[str, ...], ranks: tuple[str, ...], tiles: IntArray) -> NDArray[np.bool_]:
+        """Whether memory 1 may hold a tensor's tiles for all of these Einsums; tiles: int64[n, ranks], other ranks are whole."""
+        good = np.ones(len(tiles), bool)
+        for name in names if self.constraints.tiles else ():
+            if tensor not in self.tensors.touched[name]:
+                continue
+            search, each = self.ways[name][0]
+            plan = search.plan
+            for at in np.flatnonzero(plan.indexed[each.tensors.index(tensor)]).tolist():
+                count, rank = int(plan.size_count[at]), each.ranks[at]
+                place = np.searchsorted(plan.sizes[at, :count], tiles[:, ranks.index(rank)]) if rank in ranks else count - 1
+                good &= plan.tile_ok[1, at, place].astype(bool)
+        return good
+
+    def may_turn(self, names: tuple[str, ...], loops: tuple[str, ...]) -> bool:
+        """Whether loops above these Einsums may stand in this order, the outermost first."""
+        for name in names if self.constraints.orders or self.constraints.stationary else ():
+            search, each = self.ways[name][0]
+            for depth, rank in enumerate(loops):
+                outside = sum(1 << each.ranks.index(other) for other in loops[:depth])
+                if search.plan.inside[1, each.ranks.index(rank)] & outside:
+                    return False
+        return True
 
     def _add(self, front: list[_Label], label: _Label) -> None:
         if any(self.aim.beats(known.cost, label.cost) for known in front):

@@ -298,10 +298,11 @@ def keep(plan: LeafPlan, memory: Int, stream: Int, tile: IntArray, value: FloatA
 
 
 @helper()
-def block(plan: LeafPlan, outer: IntArray, inner: IntArray, order: Int, shared: FloatArray) -> Int:
-    """Loops in time from a tile to a smaller one, in an order: by how much each tensor's words are divided (0: its ranks do not turn).
+def block(plan: LeafPlan, memory: Int, outer: IntArray, inner: IntArray, order: Int, shared: FloatArray) -> Int:
+    """Loops in time of a memory from a tile to a smaller one, in an order: by how much each tensor's words are divided.
 
-    Returns the set of ranks that turn. The order puts innermost the ranks that the most favoured tensors lack.
+    Returns the set of ranks that turn, -1 if the memory's loops cannot stand so that all that must be inside another are. From the
+    innermost outwards stands the first of the order that may.
     """
     ranks, streams = outer.shape[0], plan.indexed.shape[0]
     turning: Int = 0
@@ -310,20 +311,18 @@ def block(plan: LeafPlan, outer: IntArray, inner: IntArray, order: Int, shared: 
             turning |= 1 << rank
     for stream in range(streams):
         shared[stream] = 1.0
-    done: Int = 0
+    left: Int = turning
     closed: Int = 0
-    while done != turning:
-        # the innermost rank that is left: the least by which of the favoured tensors it indexes
-        best, least = -1, 1 << 30
-        for rank in range(ranks):
-            if not (turning >> rank) & 1 or (done >> rank) & 1:
-                continue
-            code = 0
-            for place in range(streams):
-                code = 2 * code + plan.indexed[plan.orders[order, place], rank]
-            if code < least:
-                best, least = rank, code
-        done |= 1 << best
+    while left:
+        best = -1
+        for place in range(ranks):
+            rank = plan.orders[order, place]
+            if (left >> rank) & 1 and not plan.inside[memory, rank] & left:
+                best = rank
+                break
+        if best < 0:
+            return NOBODY
+        left &= ~(1 << best)
         for stream in range(streams):
             if plan.indexed[stream, best]:
                 closed |= 1 << stream
@@ -456,7 +455,7 @@ def growable(plan: LeafPlan, memory: Int, kept: Int, outer: IntArray, tile: IntA
         if before == outer[rank]:
             continue
         tile[rank] = plan.grown[rank, outer[rank], before]
-        if fits(plan, memory, kept, tile, YES):
+        if plan.tile_ok[memory, rank, tile[rank]] and fits(plan, memory, kept, tile, YES):
             found |= 1 << rank
         tile[rank] = before
     return found
@@ -523,7 +522,8 @@ def largest(plan: LeafPlan, memory: Int, kept: Int, inside: IntArray, tile: IntA
 def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept: Int, memory: Int, largest_only: Int) -> bool:
     """The next tile that divides the one inside the axes and fits; False after the last (at[0] < 0 asks for the first).
 
-    A memory that keeps nothing cuts nothing. largest_only: only tiles that could not be larger along some rank that they index.
+    A memory that keeps nothing cuts nothing. largest_only: only tiles that could not be larger along some rank that they index, or of
+    which some sizes are ruled out.
     """
     ranks = tile.shape[0]
     if kept == 0:
@@ -537,11 +537,13 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
         if (kept >> stream) & 1:
             for rank in range(ranks):
                 indexed |= plan.indexed[stream, rank] << rank
+    ruled = plan.ruled[memory]
+    indexed |= ruled
     last = plan.indexed.shape[0] - 1
     longest: Int = NOBODY
     if largest_only and not ((kept >> last) & 1 and plan.widths[last, 0] != plan.widths[last, 1]):
         for rank in range(ranks):
-            if (indexed >> rank) & 1 and (longest < 0 or plan.size_count[rank] > plan.size_count[longest]):
+            if (indexed >> rank) & 1 and not (ruled >> rank) & 1 and (longest < 0 or plan.size_count[rank] > plan.size_count[longest]):
                 longest = rank
     fresh = at[0] < 0
     if fresh:
@@ -565,7 +567,7 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
                 tile[rank] = 0
             else:
                 tile[rank] = at[rank]
-                good = good and plan.trips[rank, inside[rank], at[rank]] > 0.0
+                good = good and plan.trips[rank, inside[rank], at[rank]] > 0.0 and plan.tile_ok[memory, rank, at[rank]] > 0
         if good and fits(plan, memory, kept, tile, NO):
             if longest < 0 or largest(plan, memory, kept, inside, tile, longest):
                 return True
@@ -583,12 +585,19 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
 def only_largest(plan: LeafPlan, level: Int) -> Int:
     """May a memory's tiles that could be larger be left out? Yes if nothing inside can go on being shared by loops further out.
 
-    Where there are many tiles they are left out all the same, which docs/mapspace.md says.
+    An order that loops further in must have may make a larger tile lose more. Where there are many tiles they are left out all the
+    same, which docs/mapspace.md says.
     """
     tiles: Int = YES
     for rank in range(plan.size_count.shape[0]):
         tiles *= plan.size_count[rank]
-    return YES if plan.options[OPTION_EVERY_VISIT] or level + 1 == plan.ports.shape[0] or tiles > MANY_TILES else NO
+    return YES if tiles > MANY_TILES or (plan.grows[level] and settled_inside(plan, level)) else NO
+
+
+@helper()
+def settled_inside(plan: LeafPlan, level: Int) -> bool:
+    """Is nothing that lies inside a memory shared by its loops?"""
+    return bool(plan.options[OPTION_EVERY_VISIT]) or level + 1 == plan.ports.shape[0]
 
 
 @helper()
@@ -766,6 +775,9 @@ def enlist(
     tile, inside, at, shared = tiles[0], tiles[1], tiles[2], known[plan.orders.shape[0]]
     least = only_largest(plan, level) if roomy else NO
     count: Int = NONE
+    ordered = NO
+    for rank in range(ranks):
+        ordered |= plan.inside[level, rank]
     for way in range(way_from, way_to):
         if not spread(plan, way, outer, inside):
             continue
@@ -773,7 +785,7 @@ def enlist(
             kept = plan.subsets[level, row]
             if kept & ~allowed or plan.must[level] & ~(kept | given) or floors[kept | given, 0] == np.inf:
                 continue
-            several = kept & (kept - 1) or not least
+            several = kept & (kept - 1) or not least or plan.ruled[level] or ordered or not settled_inside(plan, level)
             at[0] = -1
             for rank in range(1, ranks):
                 at[rank] = 0
@@ -784,7 +796,9 @@ def enlist(
                 inner_number = index_of(plan, tile)
                 copies = reach[level + 1, inner_number]
                 for order in range(plan.orders.shape[0]):
-                    turning = block(plan, inside, tile, order, shared)
+                    turning = block(plan, level, inside, tile, order, shared)
+                    if turning < 0:
+                        break
                     if same_as_before(known, orders, shared):
                         continue
                     orders += 1
@@ -955,8 +969,8 @@ def complete(
                 break
             spread(plan, way, outer, inside)
             tile_of(plan, inner_number, tile)
-            more = growable(plan, level, kept, inside, tile) if kept and (roomy or level > 1) else NONE
-            turning = block(plan, inside, tile, order, shared)
+            more = growable(plan, level, kept, inside, tile) if kept and (roomy or level > 1) and plan.grows[level] else NONE
+            turning = block(plan, level, inside, tile, order, shared)
             pointer[PTR_TILE], pointer[PTR_KEPT], pointer[PTR_ORDER], pointer[PTR_CHOICE] = inner_number, kept, order, way
             count[level] = surround(
                 plan, labels, level, tile, kept, given if level == 1 else NONE, more, turning, shared, way, above, single, value,

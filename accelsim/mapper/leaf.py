@@ -291,6 +291,12 @@ class LeafSearch:
     def _note_floors(self) -> None:
         """Bounds of every level: worked out where the memory outside serves every tensor, derived from that where it does not."""
         plan = self.plan
+        if plan.inside.any():  # whole tiles bound others only where their loops may stand in any order
+            free = plan._replace(inside=np.zeros_like(plan.inside), grows=np.ones_like(plan.grows))
+            other = LeafSearch(free, self.names, self.over, reach=self._reach)
+            other._note_floors()
+            self._floors, self._costs, self._insides = other._floors, other._costs, other._insides
+            return
         streams, units = plan.indexed.shape[0], plan.ports.shape[0]
         everything = (1 << streams) - 1
         self._floors = np.zeros((units + 2, (1 << streams) + 1, self.labels.values.shape[2]))
@@ -428,10 +434,11 @@ class LeafSearch:
 
     def _block(self, level: int, outer: list[int], inner: list[int], order: int, kept: int, nodes: list[Loop], names: Names) -> None:
         plan = self.plan
-        favoured = [int(stream) for stream in plan.orders[order]]
-        turning = [rank for rank in range(len(outer)) if outer[rank] != inner[rank]]
-        # innermost first: ranks that the most favoured tensors lack
-        turning.sort(key=lambda rank: ([int(plan.indexed[stream, rank]) for stream in favoured], rank))
+        left = [rank for rank in plan.orders[order].tolist() if outer[rank] != inner[rank]]
+        turning: list[int] = []  # innermost first: always the first that may be
+        while left:
+            turning.append(next(rank for rank in left if not any(plan.inside[level, rank] >> other & 1 for other in left)))
+            left.remove(turning[-1])
         streams = [stream for stream in range(plan.indexed.shape[0]) if kept >> stream & 1]
         raised = bool(plan.options[OPTION_EVERY_VISIT])
         inside: list[Loop] = []

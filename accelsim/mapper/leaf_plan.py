@@ -41,7 +41,10 @@ class LeafPlan(NamedTuple):
     which of ALONE and COMPLETE a result keeps. way_axes: int64[ways, axes, ranks], what each axis does. axis_step: the level that each
     axis leads to.
     ports: int64[memories, 4], resources of the two ports (-1: unlimited), size (-1), several copies; rates in ticks and prices in
-    picojoules per piece. subsets: what each memory may keep, as sets of tensors; must: what it has to. orders: int64[orders, tensors].
+    picojoules per piece. subsets: what each memory may keep, as sets of tensors; must: what it has to. orders: int64[orders, ranks],
+    the ranks from the innermost outwards. tile_ok: int64[memories, ranks, most], whether a memory's block may end at a size of a rank;
+    ruled: int64[memories], the set of ranks of which some sizes are ruled out. inside: int64[memories, ranks], the set of ranks whose
+    loops in a memory's block stand inside that of a rank; grows: int64[memories], whether no memory further in has such an order.
     Resource 0 is the unit; `traffic_at` counts pieces moved at the root, `latency_at` ticks from a visit's last issue to its result,
     `depth` those of the unit. energy: of all operations; issue: ticks; points: of the Einsum. relaxed: ticks below which the time of a
     port does not matter;
@@ -71,6 +74,10 @@ class LeafPlan(NamedTuple):
     must: IntArray
     subset_count: IntArray
     orders: IntArray
+    tile_ok: IntArray
+    ruled: IntArray
+    inside: IntArray
+    grows: IntArray
     options: IntArray
     times: int
     traffic_at: int
@@ -198,6 +205,9 @@ def lower(
         rates.append((0 if port is None else port.read or 0, 0 if port is None else (port.read if shared else port.write) or 0))
         tables = (evaluator.prices.read, evaluator.prices.write, evaluator.prices.update)
         prices.append([0.0 if (price := table[memory.name]) is None else price.value for table in tables])
+    names = tuple(memory.name for memory in memories)
+    tile_ok = _allowed_tiles(sizes, facts.ranks, names, einsum, constraints)
+    inside = _nested(facts.ranks, tensors, indexed, names, einsum, constraints)
     points = prod(extents)
     energy = 0.0
     for primitive, times in evaluator.program.cover(einsum, unit).items():
@@ -232,7 +242,11 @@ def lower(
         np.array([list(each) + [0] * (most - len(each)) for each in subsets], np.int64),
         np.array([_set(constraints.must_keep(memory.name, tensor, einsum) for tensor in tensors) for memory in memories], np.int64),
         np.array([len(each) for each in subsets], np.int64),
-        np.array(list(permutations(range(len(tensors)))), np.int64),
+        _orders(indexed),
+        tile_ok,
+        np.array([_set(not row.all() for row in rows) for rows in tile_ok.astype(bool)], np.int64),
+        inside,
+        np.array([not inside[at + 1 :].any() for at in range(len(memories))], np.int64),
         np.array([counting.returned_partials == "one", counting.drains == "charged", counting.refill == "every_visit"], np.int64),
         max(numbers.values()) + 1,
         numbers["", "traffic"],
@@ -244,7 +258,36 @@ def lower(
         float(points),
         0.0,
     )
-    return plan, Names(einsum, unit, facts.ranks, tensors, tuple(memory.name for memory in memories), tuple(axis.name for axis, _ in axes))
+    return plan, Names(einsum, unit, facts.ranks, tensors, names, tuple(axis.name for axis, _ in axes))
+
+
+def _orders(indexed: IntArray) -> IntArray:
+    """Orders of loops, innermost first, one for every order of tensors: the ranks that the first lacks, then those that the second, …"""
+    tensors, ranks = indexed.shape
+    favoured = permutations(range(tensors))
+    found = [tuple(sorted(range(ranks), key=lambda rank: ([int(indexed[at, rank]) for at in each], rank))) for each in favoured]
+    return np.array(list(dict.fromkeys(found)), np.int64).reshape(-1, ranks)
+
+
+def _allowed_tiles(
+    sizes: list[tuple[int, ...]], ranks: tuple[str, ...], memories: tuple[str, ...], einsum: str, constraints: Constraints
+) -> IntArray:
+    """int64[memories, ranks, most]: whether a memory's tile may have a size along a rank."""
+    found = np.ones((len(memories), len(sizes), max(map(len, sizes), default=1)), np.int64)
+    for at, memory in enumerate(memories):
+        for row, (rank, each) in enumerate(zip(ranks, sizes, strict=True)):
+            found[at, row, : len(each)] = [constraints.may_end(memory, rank, size, einsum) for size in each]
+    return found
+
+
+def _nested(
+    ranks: tuple[str, ...], tensors: tuple[str, ...], indexed: IntArray, memories: tuple[str, ...], einsum: str, constraints: Constraints
+) -> IntArray:
+    """int64[memories, ranks]: the set of ranks whose loops have to stand inside that of a rank."""
+    indexing = {tensor: {rank for rank, has in zip(ranks, row, strict=True) if has} for tensor, row in zip(tensors, indexed, strict=True)}
+    pairs = [constraints.nested(memory, einsum, indexing, ranks) for memory in memories]
+    found = [[_set((outer, inner) in each for inner in ranks) for outer in ranks] for each in pairs]
+    return np.array(found, np.int64).reshape(len(memories), len(ranks))
 
 
 def _coded(ways: IntArray, copies: list[list[int]]) -> IntArray:

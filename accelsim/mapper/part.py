@@ -281,7 +281,10 @@ class Part:
         for tensor in self.stretch.internal:
             bits = self._tile_bits(tensor, ranks, tiles) * self._width(tensor)
             internal = internal + bits if schedule == "pipelined" else np.maximum(internal, bits)
-        tiles, internal = tiles[internal <= self.room], internal[internal <= self.room]
+        good = internal <= self.room
+        for tensor in self.stretch.internal:
+            good &= self.exact.may_be_held(tensor, self.stretch.names, ranks, tiles)
+        tiles, internal = tiles[good], internal[good]
         groups: dict[tuple[int, ...], list[int]] = {}
         for row, turning in enumerate((tiles < extents).tolist()):
             groups.setdefault(tuple(at for at, turns in enumerate(turning) if turns), []).append(row)
@@ -294,6 +297,8 @@ class Part:
             ]
             iterations = trips.prod(axis=1).astype(float)
             for order in permutations(turning):
+                if not self.exact.may_turn(self.stretch.names, tuple(ranks[k] for k in order)):
+                    continue
                 visits = [self._fewest(at, ranks, extents, part, trips, free, order, schedule) for at in range(len(self.placeable))]
                 bounds = self._least(
                     schedule, [np.where(users == users[0], each, 0.0) for users, each in self._by_user(visits)], None, len(rows),
@@ -538,7 +543,8 @@ class Part:
             words = self._tile_words(tensor, above)
             visits = prod(self.extents[rank] // size for rank, size in above.items() if rank not in ranks)
             bits = words * self._width(tensor)
-            if bits <= self.room:
+            sizes = np.array([list(above.values())], np.int64).reshape(1, -1)
+            if bits <= self.room and self.exact.may_be_held(tensor, self.stretch.names, tuple(above), sizes)[0]:
                 found.append(_Place(depth, bits, self._moved(tensor, whole * visits)))
         return found
 
