@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from accelsim.errors import did_you_mean
 from accelsim.hardware.architecture import Architecture
-from accelsim.io.source import Item, load
+from accelsim.io.source import Item, parse, read_text
+from accelsim.io.template import marked, template
 from accelsim.mapper.constraints import AxisRule, Constraints, KeepRule, OrderRule, PartRule, Rule, StationaryRule, TileRule, UnitRule
 from accelsim.mapper.tiles import divisors
 from accelsim.workload.cascade import Cascade
@@ -23,9 +25,15 @@ _FREE = ("is", "at_most", "at_least")  # keys that may be left out, as `einsums`
 _ONE = ("memory", "axis", "rank", "tensor")
 
 
-def load_constraints(path: Path | str, cascade: Cascade, architecture: Architecture) -> Constraints:
-    """The constraints in a YAML file; InputError with the place for what is unknown or missing. See docs/mapper.md for the format."""
-    return constraints(load(Path(path)), cascade, architecture)
+def load_constraints(path: Path | str, cascade: Cascade, architecture: Architecture, raised: bool = False) -> Constraints:
+    """The constraints in a YAML file, a list of rules or a mapping with holes. See docs/mapper.md for the format.
+
+    `raised`: see `template`. InputError with the place for what is unknown or missing.
+    """
+    text = read_text(Path(path))
+    if re.search(r"^tree\s*:", text, re.MULTILINE):
+        return template(parse(marked(text), str(path)), cascade, architecture, raised)
+    return constraints(parse(text, str(path)), cascade, architecture)
 
 
 def constraints(document: Item, cascade: Cascade, architecture: Architecture) -> Constraints:

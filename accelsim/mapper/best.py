@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapper.climbing import Climbing
-from accelsim.mapper.constraints import Constraints
+from accelsim.mapper.constraints import Constraints, Rule
 from accelsim.mapper.exact import Exact
 from accelsim.mapper.figures import Scale
 from accelsim.mapper.leaf_plan import Unsupported
@@ -165,11 +165,14 @@ class _Search:
         """Why no mapping obeys the constraints: the rules without any one of which there is a mapping."""
         request, blamed = self.request, []
         aim = request.objective.aim(Scale.of(self.evaluator))
-        for kind, rule in request.constraints.rules() if aim is not None else ():
-            left = request.constraints.without(kind, rule)
+        groups: dict[str, list[Rule]] = {}
+        for rule in request.constraints.rules() if aim is not None else ():
+            groups.setdefault(rule.said or str(rule), []).append(rule)
+        for said, rules in groups.items():
+            left = request.constraints.without(rules)
             with suppress(Unsupported):
                 if aim is not None and Exact(self.evaluator, aim, request.schedules, left, Limits(work=0)).run() is not None:
-                    blamed.append(rule.said or str(rule))
+                    blamed.append(said)
         what = f"no mapping of {self.cascade.name} on {self.architecture.name} obeys all constraints"
         if blamed:
             return IllegalMapping(what, f"leave out {' or '.join(blamed)}")

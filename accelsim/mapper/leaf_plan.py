@@ -189,7 +189,7 @@ def lower(
     strides = [prod(map(len, sizes[:at])) for at in range(len(sizes))]
     indexed = np.array([[role[0] != _ABSENT for role in stream.roles] for stream in facts.streams], np.int64).reshape(len(tensors), -1)
     spreading = [_spreading(sizes, facts.ranks, axis, einsum, constraints) for axis, _ in axes]
-    subsets = [_sets([constraints.may_keep(memory.name, tensor, einsum) for tensor in tensors]) for memory in memories]
+    subsets = [_sets([constraints.may_keep(memory.name, tensor, einsum, above=False) for tensor in tensors]) for memory in memories]
     widths, per_cycle = evaluator.widths, evaluator.clock.per_cycle
     reduce = facts.einsum.reduce
     ways, first, flags, gains, by_axis, steps = _spreads(axes, spreading, indexed, reduce, per_cycle, len(memories))
@@ -285,7 +285,7 @@ def _nested(
 ) -> IntArray:
     """int64[memories, ranks]: the set of ranks whose loops have to stand inside that of a rank."""
     indexing = {tensor: {rank for rank, has in zip(ranks, row, strict=True) if has} for tensor, row in zip(tensors, indexed, strict=True)}
-    pairs = [constraints.nested(memory, einsum, indexing, ranks) for memory in memories]
+    pairs = [constraints.nested(memory, einsum, indexing, ranks, above=False) for memory in memories]
     found = [[_set((outer, inner) in each for inner in ranks) for outer in ranks] for each in pairs]
     return np.array(found, np.int64).reshape(len(memories), len(ranks))
 
@@ -314,10 +314,13 @@ def _divisions(sizes: list[tuple[int, ...]], copies: list[list[int]]) -> tuple[F
 def _spreading(
     sizes: list[tuple[int, ...]], ranks: tuple[str, ...], axis: Axis, einsum: str, constraints: Constraints
 ) -> list[tuple[int, ...]]:
-    """Ways to spread an Einsum over an axis: of ranks that it may spread."""
-    return ways_to_spread(
-        [each if constraints.may_spread(axis.name, rank, einsum) else (1,) for each, rank in zip(sizes, ranks, strict=True)], axis.size
-    )
+    """Ways to spread an Einsum over an axis, or not to, as it may."""
+    able = [
+        tuple(times for times in each if constraints.may_spread(axis.name, rank, times, einsum))
+        for each, rank in zip(sizes, ranks, strict=True)
+    ]  # fmt: skip
+    ways = [*ways_to_spread(able, axis.size), (1,) * len(ranks)]
+    return [way for way in ways if all(times in each for times, each in zip(way, able, strict=True))]
 
 
 def _set(chosen: Iterable[bool]) -> int:
@@ -345,7 +348,7 @@ def _spreads(
     for level in range(units + 1):
         here = [at for at, (_, step) in enumerate(axes) if step == level]
         found: dict[tuple[int, ...], list[tuple[tuple[float, ...], int, IntArray]]] = {}
-        for picks in product(*([*spreading[at], (1,) * ranks] for at in here)):
+        for picks in product(*(spreading[at] for at in here)):
             chosen = np.ones((len(axes), ranks), np.int64)
             for at, pick in zip(here, picks, strict=True):
                 chosen[at] = pick

@@ -107,11 +107,14 @@ class Part:
             self.solved.rest = [self._cost_of(self._least("sequential", self._once()), 0)]
             return
         self.ranks_of = {tensor: self._ranks_of(tensor) for tensor in (*self.placeable, *self.stretch.internal)}
+        if not self._schedules():
+            return
         crude = [self._cost_of(self._least(schedule, self._once()), 0) for schedule in self._schedules()]
         self.solved.rest = [each.least(crude[0]) for each in crude[-1:]]
 
     def _schedules(self) -> list[str]:
-        found = [schedule for schedule in self.exact.schedules if schedule == "sequential" or self._overlaps()]
+        able = [schedule for schedule in self.exact.schedules if self.exact.constraints.may_overlap(self.stretch.names, schedule)]
+        found = [schedule for schedule in able if schedule == "sequential" or "sequential" not in able or self._overlaps()]
         return found[::-1] if self.exact.timely else found
 
     def _list(self) -> None:
@@ -264,8 +267,8 @@ class Part:
         return found if self.exactly else [[(search.relaxed(), each) for search, each in ways] for ways in found]
 
     def _overlaps(self) -> bool:
-        """Whether pipelining could pay: where time counts, where iterations share what leaves keep, or where nothing else is allowed."""
-        return self.aim.uses[1] or self.evaluator.counting.refill == "delta" or "sequential" not in self.exact.schedules
+        """Whether pipelining could pay: where time counts, or where iterations share what leaves keep."""
+        return self.aim.uses[1] or self.evaluator.counting.refill == "delta"
 
     def _ranks_of(self, tensor: str) -> tuple[str | None, ...]:
         """The ranks by which the part's Einsums index a tensor."""
@@ -281,7 +284,7 @@ class Part:
         for tensor in self.stretch.internal:
             bits = self._tile_bits(tensor, ranks, tiles) * self._width(tensor)
             internal = internal + bits if schedule == "pipelined" else np.maximum(internal, bits)
-        good = internal <= self.room
+        good = (internal <= self.room) & self.exact.may_leave(self.stretch.names, ranks, tiles)
         for tensor in self.stretch.internal:
             good &= self.exact.may_be_held(tensor, self.stretch.names, ranks, tiles)
         tiles, internal = tiles[good], internal[good]
