@@ -11,18 +11,31 @@ from accelsim.errors import did_you_mean
 from accelsim.hardware.architecture import Architecture
 from accelsim.io.source import Item, parse, read_text
 from accelsim.io.template import marked, template
-from accelsim.mapper.constraints import AxisRule, Constraints, KeepRule, OrderRule, PartRule, Rule, StationaryRule, TileRule, UnitRule
+from accelsim.mapper.constraints import (
+    AxisRule,
+    Constraints,
+    KeepRule,
+    LoopRule,
+    OrderRule,
+    PartRule,
+    Rule,
+    ScheduleRule,
+    StationaryRule,
+    TileRule,
+    UnitRule,
+)
 from accelsim.mapper.tiles import divisors
 from accelsim.workload.cascade import Cascade
 
 _KEYS = {
     "keep": ("memory", "tensors", "einsums"), "bypass": ("memory", "tensors", "einsums"),
     "tile": ("memory", "rank", "is", "at_most", "at_least", "einsums"), "order": ("memory", "ranks", "einsums"),
-    "stationary": ("memory", "tensor", "einsums"), "spread": ("axis", "ranks", "einsums"), "run": ("einsums", "units"),
-    "together": (), "apart": (),
+    "loops": ("memory", "ranks", "einsums"), "stationary": ("memory", "tensor", "einsums"),
+    "spread": ("axis", "ranks", "einsums"), "run": ("einsums", "units"),
+    "together": (), "apart": (), "schedule": ("einsums", "as"),
 }  # fmt: skip
 _FREE = ("is", "at_most", "at_least")  # keys that may be left out, as `einsums` may
-_ONE = ("memory", "axis", "rank", "tensor")
+_ONE = ("memory", "axis", "rank", "tensor", "as")
 
 
 def load_constraints(path: Path | str, cascade: Cascade, architecture: Architecture, raised: bool = False) -> Constraints:
@@ -52,6 +65,7 @@ class _Reader:
         self.known: dict[str, Iterable[str]] = {
             "memory": architecture.memories, "tensors": cascade.tensors, "einsums": cascade.by_name, "axis": architecture.axes,
             "ranks": cascade.extents, "units": architecture.units, "rank": cascade.extents, "tensor": cascade.tensors,
+            "as": ("sequential", "pipelined"),
         }  # fmt: skip
         self.found: dict[str, list[Any]] = {}
 
@@ -76,12 +90,12 @@ class _Reader:
     def _rule(self, kind: str, body: Item) -> None:
         given = body.only(_KEYS[kind], kind)
         for key in _KEYS[kind]:
-            if key not in given and key not in _FREE and (key != "einsums" or kind == "run"):
+            if key not in given and key not in _FREE and (key != "einsums" or kind in ("run", "schedule")):
                 raise body.error(f"{kind} needs '{key}'", f"add '{key}:'")
         words = {key: self._names(each, key) for key, each in given.items() if key not in _FREE}
         said = _said(kind, [name for each in words.values() for name in each], body)
         einsums = words.get("einsums", ())
-        if kind in ("tile", "order", "stationary") and words["memory"][0] == self.root:
+        if kind in ("tile", "order", "loops", "stationary") and words["memory"][0] == self.root:
             raise given["memory"].error(f"{self.root} is the root, which holds whole tensors above all loops", "name a memory below it")
         if kind == "spread":
             self._add("axes", AxisRule(einsums, words["axis"][0], words["ranks"], said=said))
@@ -95,6 +109,10 @@ class _Reader:
             for rank, item in zip(words["ranks"], given["ranks"].items("ranks"), strict=True):
                 self._has(einsums, item, rank, [einsum.ranks for einsum in self._about(einsums)])
             self._add("orders", OrderRule(einsums, words["memory"][0], words["ranks"], said=said))
+        elif kind == "loops":
+            self._add("loops", LoopRule(einsums, words["memory"][0], words["ranks"], said=said))
+        elif kind == "schedule":
+            self._add("schedules", ScheduleRule(einsums, words["as"][0], said=said))
         elif kind == "stationary":
             tensor = words["tensor"][0]
             touched = [[access.tensor for access in (*einsum.reads, einsum.output)] for einsum in self._about(einsums)]
@@ -134,7 +152,7 @@ class _Reader:
     def _names(self, item: Item, key: str) -> tuple[str, ...]:
         """One name or several, each of which is known."""
         items = [item] if key in _ONE or not isinstance(item.value, list) else item.items(key)
-        what = key if key in _ONE else key[:-1]
+        what = "schedule" if key == "as" else key if key in _ONE else key[:-1]
         found = []
         for each in items:
             name = each.name(what)

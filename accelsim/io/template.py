@@ -40,6 +40,10 @@ def marked(text: str) -> str:
     return _BARE.sub(_MARK, text)
 
 
+def _unmarked(text: str) -> str:
+    return text.replace(_MARK, "?").replace(ascii(_MARK)[1:-1], "?")
+
+
 def template(document: Item, cascade: Cascade, architecture: Architecture, raised: bool) -> Constraints:
     """The constraints that a mapping with holes stands for; InputError with the place for what no rule can say.
 
@@ -48,7 +52,10 @@ def template(document: Item, cascade: Cascade, architecture: Architecture, raise
     keys, filled = dict(document.mapping("a mapping file")), _Filled()
     if "tree" in keys:
         keys["tree"] = filled.nodes(keys["tree"])
-    mapping = read_mapping(Item(keys, document.place, document.key_places), cascade.extents, {})
+    try:
+        mapping = read_mapping(Item(keys, document.place, document.key_places), cascade.extents, {})
+    except InputError as error:
+        raise InputError(_unmarked(error.what), _unmarked(error.mend), error.place) from None
     return _Template(cascade, architecture, raised, filled.fuses).constraints(mapping.nodes)
 
 
@@ -80,6 +87,8 @@ class _Filled:
         for head, value in item.value.items():
             place = (item.key_places or {}).get(head, item.place)
             kind, *words = [_HOLE if word in (_MARK, "?") else word for word in head.split()] or [head]
+            if kind == _HOLE:
+                raise InputError("a node of any kind has no size", "write '- ?', or 'for ?: ?'", place)
             if kind in ("keep", "spatial") and words[:1] == [_HOLE]:
                 what = "memory" if kind == "keep" else "axis"
                 raise InputError(f"a {what} cannot be '?'", f"name the {what}", place)
