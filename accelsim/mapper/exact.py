@@ -188,6 +188,19 @@ class Exact:
         covered, evaluated = sum(part.covered for part in self.solved.values()), sum(part.evaluated for part in self.solved.values())
         return Result(self.mapping(achieved), value, min(value, bound), covered, evaluated)
 
+    def any(self) -> Mapping | None:
+        """Some mapping, the first that is found; None if nothing in the space is legal, or if the limits come first."""
+        self._explore_singles()
+        while True:
+            found, promising = self._join(bounds=False), self._join(bounds=True)
+            if found:
+                return self.mapping(found[0])
+            unknown = [label.step for label in promising[0].chain() if label.option is None and label.step] if promising else []
+            if not unknown or self.limits.over:
+                return None
+            for step in unknown:
+                self._explore(step, None)
+
     def _bound(self) -> float:
         """What no mapping is better than."""
         kept = self.tolerance, self.doubt
