@@ -15,7 +15,7 @@ from accelsim.mapper.figures import Aim, Scale, aim
 from accelsim.mapper.leaf_plan import Unsupported
 from accelsim.mapper.options import Limits
 from accelsim.mapper.pieces import Tensors
-from accelsim.mapping.tree import Mapping
+from accelsim.mapping.tree import Keep, Mapping
 from accelsim.model.evaluation import Evaluator
 from accelsim.workload.cascade import Cascade
 
@@ -66,21 +66,27 @@ class Diagnosis:
         passing = list(tensors.passing)
         if len(passing) > _FEW:
             return None, None
-        large = self._with_size(root.name, 1 << 60)
+        large, given = self._with_size(root.name, 1 << 60), self.request.constraints
+        evaluator = Evaluator(self.cascade, large, self.request.counting)
         best: tuple[int, Mapping] | None = None
+        least = float("inf")  # a result takes more where sums that are not complete reach the root, which is up to the mapping
         for gone in chain.from_iterable(combinations(passing, many) for many in range(len(passing) + 1)):
-            given = self.request.constraints
             rules = replace(given, keeps=(*given.keeps, KeepRule((), root.name, gone, must=False)))
-            mapping = self._admits(large, rules)
-            if mapping is not None:
-                held = int(Evaluator(self.cascade, large, self.request.counting).evaluate(mapping).occupancy()[root.name])
+            for goal in (_INDIFFERENT, aim("traffic", Scale.of(evaluator))):
+                mapping = self._admits(large, rules, goal)
+                if mapping is None:
+                    break
+                whole = sum(tensors.words(name) * self.cascade.tensors[name].final.bits for name in _at(mapping, root.name))
+                least = min(least, float(whole))
+                held = int(evaluator.evaluate(mapping).occupancy()[root.name])
                 if best is None or held < best[0]:
                     best = held, mapping
         if best is None:
             return None, None
         if best[0] <= root.size_bits:
             return best[1], None
-        what = f"{self.name}: {root.name} holds {root.size_bits:,} bits, the tensors that it keeps whole need {best[0]:,}"
+        need = f"{best[0]:,}" if best[0] <= least else f"{ceil(least):,} at least"
+        what = f"{self.name}: {root.name} holds {root.size_bits:,} bits, the tensors that it keeps whole need {need}"
         return None, IllegalMapping(what, f"give it {best[0]:,} bits")
 
     def of_inputs_and_outputs(self) -> IllegalMapping | None:
@@ -93,13 +99,15 @@ class Diagnosis:
         what = f"{self.name} was found: {root.name} holds {root.size_bits:,} bits, the inputs and outputs that it keeps whole need {need:,}"
         return IllegalMapping(what, f"give it {need:,} bits at least")
 
-    def _admits(self, architecture: Architecture, constraints: Constraints) -> Mapping | None:
-        """A mapping that obeys, whichever; None if there is none or it was not found soon."""
+    def _admits(self, architecture: Architecture, constraints: Constraints, goal: Aim = _INDIFFERENT) -> Mapping | None:
+        """A mapping that obeys, whichever or a good one; None if there is none or it was not found soon."""
         self.sure = True
         limits = Limits(work=_WORK)
         try:
             evaluator = Evaluator(self.cascade, architecture, self.request.counting)
-            found = Exact(evaluator, _INDIFFERENT, self.request.schedules, constraints, limits).any()
+            exact = Exact(evaluator, goal, self.request.schedules, constraints, limits)
+            best = None if goal is _INDIFFERENT else exact.run()
+            found = exact.any() if best is None else best.mapping
         except (Unsupported, InputError):
             return None
         self.sure = found is not None or not limits.over
@@ -148,3 +156,8 @@ class Diagnosis:
         root = changed(self.architecture.root)
         assert isinstance(root, Memory)
         return replace(self.architecture, root=root)
+
+
+def _at(mapping: Mapping, root: str) -> set[str]:
+    """The tensors that the root keeps."""
+    return {tensor for node in mapping.nodes if isinstance(node, Keep) and node.memory == root for tensor in node.tensors}

@@ -543,7 +543,8 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
     longest: Int = NOBODY
     if largest_only and not ((kept >> last) & 1 and plan.widths[last, 0] != plan.widths[last, 1]):
         for rank in range(ranks):
-            if (indexed >> rank) & 1 and not (ruled >> rank) & 1 and (longest < 0 or plan.size_count[rank] > plan.size_count[longest]):
+            alone = (indexed >> rank) & 1 and not (ruled >> rank) & 1 and plan.chained[rank]  # one size is the largest that fits
+            if alone and (longest < 0 or plan.size_count[rank] > plan.size_count[longest]):
                 longest = rank
     fresh = at[0] < 0
     if fresh:

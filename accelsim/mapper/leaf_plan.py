@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import permutations, product
+from itertools import pairwise, permutations, product
 from math import prod
 from typing import NamedTuple
 
@@ -33,7 +33,7 @@ class LeafPlan(NamedTuple):
     sizes: int64[ranks, most], tile sizes of each rank (`size_count` of them, rising). Kernels write a tile as the places of its sizes; its
     number is the sum of place x `strides`. trips: float64[ranks, most, most], from an outer place to an inner one (0: does not divide);
     grown: int64 alike, the next place above the inner one; quotients: int64[ranks, most, k], the place inside the k-th number of copies,
-    -1 if they do not divide.
+    -1 if they do not divide. chained: int64[ranks], whether every size of a rank divides the next.
     indexed: int64[tensors, ranks], the result last; words: their sizes; widths: int64[tensors, 2], partial and final (pieces of a bit).
     ways: int64[ways, ranks], copies along each rank (k of `quotients`) in every way to spread a tile over the axes before a level, most
     copies first; those before level k have the numbers `way_first[k]` to `way_first[k + 1] - 1`. gains: float64[ways, 3 + tensors], all
@@ -58,6 +58,7 @@ class LeafPlan(NamedTuple):
     trips: FloatArray
     grown: IntArray
     quotients: IntArray
+    chained: IntArray
     indexed: IntArray
     words: IntArray
     widths: IntArray
@@ -221,6 +222,7 @@ def lower(
         np.array([len(each) for each in sizes], np.int64),
         np.array(strides, np.int64),
         *_divisions(sizes, copies),
+        np.array([all(larger % size == 0 for size, larger in pairwise(each)) for each in sizes], np.int64),
         indexed,
         np.array([prod(extent for extent, has in zip(extents, row, strict=True) if has) for row in indexed], np.int64),
         np.array(
