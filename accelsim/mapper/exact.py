@@ -19,8 +19,8 @@ from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Memory
 from accelsim.mapper.constraints import Constraints
 from accelsim.mapper.figures import NOTHING, SLACK, Aim, Cost, Scale
-from accelsim.mapper.leaf import SLOW, LeafSearch
-from accelsim.mapper.leaf_plan import PORT_SIZE, IntArray, LeafPlan, Names, Unsupported, lower, resources
+from accelsim.mapper.leaf import SLOW, Front, LeafSearch
+from accelsim.mapper.leaf_plan import PORT_SIZE, FloatArray, IntArray, LeafPlan, Names, Unsupported, lower, resources
 from accelsim.mapper.options import Chosen, Cutoff, Limits, Option, Result, Solved
 from accelsim.mapper.part import Part
 from accelsim.mapper.pieces import Stretch, Tensors
@@ -93,6 +93,8 @@ class Exact:
         self.tolerance = TOLERANCE if self.large else 0.0
         self.doubt = DOUBT if self.large else 0.0
         self.solved: dict[object, Solved] = {}
+        self.matter: dict[tuple[int, bool], tuple[Front, IntArray]] = {}  # see Below
+        self.within: dict[tuple[int, int], tuple[FloatArray, FloatArray, FloatArray]] = {}  # see Part
         self._steps: dict[tuple[int, int, frozenset[str]], list[_Step]] = {}
         self._stretches: dict[tuple[int, int], Stretch] = {}
         size = None if self.home is None else self.machine.memories[self.home].size_bits
@@ -281,7 +283,7 @@ class Exact:
                     self._add(front, _Label(option.cost.after(label.cost), label, end, step, option))
             for least in step.solved.rest if bounds else ():
                 # what is known comes before what is not, and what was not looked at before what a quick look did not prove
-                doubt = self.doubt if step.solved.part is not None and step.solved.part.exactly else self.tolerance
+                doubt = self.doubt if step.solved.part is not None and step.solved.part.looked else self.tolerance
                 cost = replace(least, ticks=least.ticks * (1 + doubt)) if doubt else least
                 for label in labels:
                     self._add(front, _Label(cost.after(label.cost), label, end, step, None))

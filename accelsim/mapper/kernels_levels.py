@@ -301,8 +301,8 @@ def keep(plan: LeafPlan, memory: Int, stream: Int, tile: IntArray, value: FloatA
 def block(plan: LeafPlan, memory: Int, outer: IntArray, inner: IntArray, order: Int, shared: FloatArray) -> Int:
     """Loops in time of a memory from a tile to a smaller one, in an order: by how much each tensor's words are divided.
 
-    Returns the set of ranks that turn, -1 if the memory's loops cannot stand so that all that must be inside another are. From the
-    innermost outwards stands the first of the order that may.
+    Returns the set of ranks that turn, -1 if the memory's loops cannot stand so that all that must be inside another are. The order puts
+    innermost the ranks that the most favoured tensors lack, of those that may stand there.
     """
     ranks, streams = outer.shape[0], plan.indexed.shape[0]
     turning: Int = 0
@@ -314,12 +314,16 @@ def block(plan: LeafPlan, memory: Int, outer: IntArray, inner: IntArray, order: 
     left: Int = turning
     closed: Int = 0
     while left:
-        best = -1
-        for place in range(ranks):
-            rank = plan.orders[order, place]
-            if (left >> rank) & 1 and not plan.inside[memory, rank] & left:
-                best = rank
-                break
+        # the innermost rank that is left: the least by which of the favoured tensors it indexes
+        best, least = -1, 1 << 30
+        for rank in range(ranks):
+            if not (left >> rank) & 1 or plan.inside[memory, rank] & left:
+                continue
+            code = 0
+            for place in range(streams):
+                code = 2 * code + plan.indexed[plan.orders[order, place], rank]
+            if code < least:
+                best, least = rank, code
         if best < 0:
             return NOBODY
         left &= ~(1 << best)
@@ -447,17 +451,69 @@ def fits(plan: LeafPlan, memory: Int, kept: Int, tile: IntArray, wide: Int) -> b
 
 
 @helper()
-def growable(plan: LeafPlan, memory: Int, kept: Int, outer: IntArray, tile: IntArray) -> Int:
-    """The ranks along which the tile could be larger."""
-    found: Int = 0
+def take_up(plan: LeafPlan, kept: Int, tile: IntArray, wide: Int, pieces: IntArray) -> Int:
+    """Bits of the tiles of these tensors together, and of each of them (0: not kept)."""
+    total: Int = 0
+    for stream in range(pieces.shape[0]):
+        pieces[stream] = tile_bits(plan, stream, tile, wide) if (kept >> stream) & 1 else 0
+        total += pieces[stream]
+    return total
+
+
+@helper()
+def resized(indexed: IntArray, rank: Int, times: Int, pieces: IntArray) -> Int:
+    """Bits of tiles that have so many each, if they were some times larger along a rank."""
+    total: Int = 0
+    for stream in range(pieces.shape[0]):
+        total += pieces[stream] * times if indexed[stream, rank] else pieces[stream]
+    return total
+
+
+@helper()
+def fullest(
+    indexed: IntArray, sizes: IntArray, trips: FloatArray, grown: IntArray, rank: Int, outer: Int, most: Int, size: Int, pieces: IntArray
+) -> Int:
+    """The first place from `most` down that a tile can have along a rank, and no larger multiple of it that divides `outer`; -1 if none.
+
+    pieces: bits of the tensors of a tile that has one coordinate of the rank.
+    """
+    for at in range(most, -1, -1):
+        fitting = trips[rank, outer, at] > 0.0 and (size < 0 or resized(indexed, rank, sizes[rank, at], pieces) <= size)
+        larger = sizes[rank, grown[rank, outer, at]]
+        if fitting and (at == outer or (size >= 0 and resized(indexed, rank, larger, pieces) > size)):
+            return at
+    return NOBODY
+
+
+@helper()
+def grows(
+    indexed: IntArray, sizes: IntArray, grown: IntArray, ok: IntArray, outer: IntArray, tile: IntArray, size: Int, pieces: IntArray
+) -> bool:
+    """Could a tile whose tensors have so many bits be larger along some rank? ok: whether it may have a size."""
     for rank in range(tile.shape[0]):
-        before = tile[rank]
-        if before == outer[rank]:
-            continue
-        tile[rank] = plan.grown[rank, outer[rank], before]
-        if plan.tile_ok[memory, rank, tile[rank]] and fits(plan, memory, kept, tile, YES):
-            found |= 1 << rank
-        tile[rank] = before
+        if tile[rank] != outer[rank] and ok[rank, grown[rank, outer[rank], tile[rank]]]:
+            times = sizes[rank, grown[rank, outer[rank], tile[rank]]] // sizes[rank, tile[rank]]
+            if size < 0 or resized(indexed, rank, times, pieces) <= size:
+                return True
+    return False
+
+
+@helper()
+def growable(plan: LeafPlan, memory: Int, kept: Int, outer: IntArray, tile: IntArray, pieces: IntArray) -> Int:
+    """The ranks along which the tile could be larger. pieces: room to work in.
+
+    None where loops further in have to stand in some order, which a larger tile might not let them.
+    """
+    size = plan.ports[memory, PORT_SIZE]
+    found: Int = 0
+    if not plan.grows[memory]:
+        return found
+    take_up(plan, kept, tile, YES, pieces)
+    for rank in range(tile.shape[0]):
+        if tile[rank] != outer[rank] and plan.tile_ok[memory, rank, plan.grown[rank, outer[rank], tile[rank]]]:
+            times = plan.sizes[rank, plan.grown[rank, outer[rank], tile[rank]]] // plan.sizes[rank, tile[rank]]
+            if size < 0 or resized(plan.indexed, rank, times, pieces) <= size:
+                found |= 1 << rank
     return found
 
 
@@ -508,22 +564,13 @@ def conclude(
 
 
 @helper()
-def largest(plan: LeafPlan, memory: Int, kept: Int, inside: IntArray, tile: IntArray, rank: Int) -> bool:
-    """Make a tile as large along a rank as divides and fits; False if not even one coordinate does."""
-    for at in range(inside[rank], -1, -1):
-        if plan.trips[rank, inside[rank], at] > 0.0:
-            tile[rank] = at
-            if fits(plan, memory, kept, tile, NO):
-                return True
-    return False
-
-
-@helper()
-def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept: Int, memory: Int, largest_only: Int) -> bool:
+def advance(
+    plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept: Int, memory: Int, largest_only: Int, uncut: Int, pieces: IntArray
+) -> bool:
     """The next tile that divides the one inside the axes and fits; False after the last (at[0] < 0 asks for the first).
 
-    A memory that keeps nothing cuts nothing. largest_only: only tiles that could not be larger along some rank that they index, or of
-    which some sizes are ruled out.
+    A memory that keeps nothing cuts nothing. largest_only: only tiles that could not be larger along any rank and still fit.
+    uncut: none that are cut along a rank that no kept tensor has, unless some of its sizes are ruled out. pieces: room to work in.
     """
     ranks = tile.shape[0]
     if kept == 0:
@@ -543,16 +590,18 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
     longest: Int = NOBODY
     if largest_only and not ((kept >> last) & 1 and plan.widths[last, 0] != plan.widths[last, 1]):
         for rank in range(ranks):
-            alone = (indexed >> rank) & 1 and not (ruled >> rank) & 1 and plan.chained[rank]  # one size is the largest that fits
-            if alone and (longest < 0 or plan.size_count[rank] > plan.size_count[longest]):
+            free = (indexed >> rank) & 1 and not (ruled >> rank) & 1
+            if free and (longest < 0 or plan.size_count[rank] > plan.size_count[longest]):
                 longest = rank
+    size = plan.ports[memory, PORT_SIZE]
     fresh = at[0] < 0
     if fresh:
         at[0] = 0
+    goes_on = not fresh and longest >= 0 and at[longest] > 0  # with the same coordinates along all other ranks
     place = ranks if fresh else 0
     while True:
-        while place < ranks:
-            fixed = largest_only and (place == longest or not (indexed >> place) & 1)
+        while place < ranks and not goes_on:
+            fixed = place == longest or (uncut and not (indexed >> place) & 1)
             at[place] += 1
             if not fixed and at[place] <= inside[place]:
                 break
@@ -562,24 +611,41 @@ def advance(plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept
                 return False
         good = True
         for rank in range(ranks):
-            if largest_only and not (indexed >> rank) & 1:
+            if uncut and not (indexed >> rank) & 1:
                 tile[rank] = inside[rank]
             elif rank == longest:
                 tile[rank] = 0
             else:
                 tile[rank] = at[rank]
                 good = good and plan.trips[rank, inside[rank], at[rank]] > 0.0 and plan.tile_ok[memory, rank, at[rank]] > 0
-        if good and fits(plan, memory, kept, tile, NO):
-            if longest < 0 or largest(plan, memory, kept, inside, tile, longest):
-                return True
-            good = False
+        fitting = good and (size < 0 or take_up(plan, kept, tile, NO, pieces) <= size)
+        if fitting and not largest_only:
+            return True
+        if fitting and longest >= 0:
+            most = at[longest] - 1 if goes_on else inside[longest]
+            here = fullest(plan.indexed, plan.sizes, plan.trips, plan.grown, longest, inside[longest], most, size, pieces)
+            after = fullest(plan.indexed, plan.sizes, plan.trips, plan.grown, longest, inside[longest], here - 1, size, pieces)
+            at[longest], goes_on, tile[longest] = after + 1, after >= 0, here
+            for stream in range(pieces.shape[0]):
+                if plan.indexed[stream, longest]:
+                    pieces[stream] *= plan.sizes[longest, here]
+        elif fitting:
+            take_up(plan, kept, tile, YES, pieces)
+        if fitting and not grows(plan.indexed, plan.sizes, plan.grown, plan.tile_ok[memory], inside, tile, size, pieces):
+            return True
         place = 0
-        if good:  # it does not fit, so neither does any with more along the first rank that is not at its least
+        if good and not fitting:  # it does not fit, so neither does any with more along the first rank that is not at its least
             while place < ranks - 1 and at[place] == 0:
                 place += 1
             for smaller in range(place + 1):
                 at[smaller] = inside[smaller]
             place = 0
+
+
+@helper()
+def shares_nothing(plan: LeafPlan, level: Int) -> Int:
+    """Can nothing inside a memory go on being shared by loops further out?"""
+    return YES if plan.options[OPTION_EVERY_VISIT] or level + 1 == plan.ports.shape[0] else NO
 
 
 @helper()
@@ -592,13 +658,37 @@ def only_largest(plan: LeafPlan, level: Int) -> Int:
     tiles: Int = YES
     for rank in range(plan.size_count.shape[0]):
         tiles *= plan.size_count[rank]
-    return YES if tiles > MANY_TILES or (plan.grows[level] and settled_inside(plan, level)) else NO
+    return YES if plan.grows[level] and (shares_nothing(plan, level) or tiles > MANY_TILES) else NO
 
 
 @helper()
-def settled_inside(plan: LeafPlan, level: Int) -> bool:
-    """Is nothing that lies inside a memory shared by its loops?"""
-    return bool(plan.options[OPTION_EVERY_VISIT]) or level + 1 == plan.ports.shape[0]
+def ordered(plan: LeafPlan, level: Int) -> Int:
+    """Must some loop of a memory's block stand inside another, or nowhere?"""
+    found: Int = NONE
+    for rank in range(plan.extents.shape[0]):
+        found |= plan.inside[level, rank]
+    return YES if found else NO
+
+
+@helper()
+def matters(plan: LeafPlan, held_to: Int, order: Int, kept: Int) -> bool:
+    """Is an order of loops worth a look? Where visits share only tiles of this memory, only the order of what it keeps counts.
+
+    held_to: see `ordered`; every order is worth a look then.
+    """
+    if not plan.options[OPTION_EVERY_VISIT] or held_to:
+        return True
+    before, seen = NOBODY, NONE
+    for place in range(plan.orders.shape[1]):
+        stream = plan.orders[order, place]
+        seen |= 1 << stream
+        if not (kept >> stream) & 1:
+            if stream < before:
+                return False
+            before = stream
+        elif before >= 0:
+            return False
+    return True
 
 
 @helper()
@@ -659,10 +749,10 @@ def only_busiest(plan: LeafPlan, value: FloatArray) -> None:
 
 @helper()
 def promise(
-    plan: LeafPlan, level: Int, tile: IntArray, kept: Int, given: Int, served: Int, turning: Int, shared: FloatArray, way: Int,
+    plan: LeafPlan, level: Int, tile: IntArray, kept: Int, served: Int, turning: Int, shared: FloatArray, way: Int,
     floor: FloatArray, copies: float, inside: FloatArray, value: FloatArray,
 ) -> None:  # fmt: skip
-    """The least that a label can become whose memory keeps these tensors at a tile, whatever stands inside it and further out.
+    """The least that a label above level 1 can become whose memory keeps these tensors at a tile, whatever stands inside and outside.
 
     floor: the least of every label inside (of credits, the most); copies: the most that axes inside can spread the tile over. What
     further loops may share counts as brought once. inside: float64[1 + times], what is left of the labels' costs at least after what
@@ -689,20 +779,56 @@ def promise(
                 value[own + part] /= share
             close(plan, stream, value)
     apply_axes(plan, way, value, NONE)
-    if level > 1:
-        ask_once(plan, value)
-        serve(plan, level - 1, served, NONE, ALONE, level if (kept >> last) & 1 else NOBODY, plan.gains[way, GAIN_COPIES], value)
-        relax(plan, value)
-        return
+    ask_once(plan, value)
+    serve(plan, level - 1, served, NONE, ALONE, level if (kept >> last) & 1 else NOBODY, plan.gains[way, GAIN_COPIES], value)
+    relax(plan, value)
+
+
+@helper()
+def weigh(
+    plan: LeafPlan, kept: Int, given: Int, way: Int, floor: FloatArray, whole_tile: IntArray, terms: FloatArray, value: FloatArray
+) -> None:
+    """What a label of level 1 costs at least, as terms, where memory 1 keeps these tensors.
+
+    terms: float64[tensors + 2, 1 + times], filled with what a word costs that is brought of each kept tensor, with what does not depend on
+    the tile, and with what the costs inside are multiplied by. whole_tile: the largest of all. See `promise` for the rest.
+    """
+    time, streams = plan.times, plan.indexed.shape[0]
+    last = streams - 1
+    fixed, scale = terms[streams], terms[streams + 1]
+    keeper = OUTERMOST if (kept >> last) & 1 else NOBODY
+    for part in range(value.shape[0]):
+        value[part] = 0.0
+    for part in range(time + 1):
+        value[part] = 1.0
+        value[time + 1 + part] = floor[time + 1 + part]
+    value[1 + plan.latency_at] = 0.0
+    apply_axes(plan, way, value, NONE)
+    for part in range(time + 1):
+        scale[part], fixed[part] = value[part], -value[time + 1 + part]
+    scale[1 + plan.latency_at] = 1.0
+    fixed[1 + plan.latency_at] += value[1 + plan.latency_at]
     for stream in range(streams):
+        own = 2 * time + 2 + stream * (time + 2)
+        for part in range(value.shape[0]):
+            value[part] = 0.0
+        if (kept >> stream) & 1:
+            keep(plan, OUTERMOST, stream, whole_tile, value)
+            close(plan, stream, value)
+        else:
+            value[own + time + 1] = floor[own + time + 1]
+        apply_axes(plan, way, value, NONE)
+        value[1 + plan.latency_at] = 0.0
         if not (given >> stream) & 1:
             if not (kept >> stream) & 1:
-                own = 2 * time + 2 + stream * (time + 2)
                 value[own + time + 1] = max(value[own + time + 1], plan.words[stream])
-            pay(plan, ROOT, stream, OUTERMOST if (kept >> last) & 1 else NOBODY, ALONE, NO, plan.gains[way, GAIN_COPIES], value)
-    for part in range(time + 1):
-        value[part] -= value[time + 1 + part]
-        value[time + 1 + part] = 0.0
+            pay(plan, ROOT, stream, keeper, ALONE, NO, plan.gains[way, GAIN_COPIES], value)
+        for part in range(time + 1):
+            fixed[part] -= value[time + 1 + part]
+            if (kept >> stream) & 1:
+                terms[stream, part] = value[part] / plan.words[stream]
+            else:
+                fixed[part] += value[part]
 
 
 @helper()
@@ -764,64 +890,276 @@ def rank_candidates(plan: LeafPlan, level: Int, bounds: FloatArray, count: Int, 
 
 @helper()
 def enlist(
-    plan: LeafPlan, level: Int, outer: IntArray, given: Int, allowed: Int, served: Int, roomy: Int, single: Int, floors: FloatArray,
-    reach: FloatArray, insides: FloatArray, way_from: Int, way_to: Int, order_of: IntArray, bounds: FloatArray, ranking: IntArray,
-    tiles: IntArray, known: FloatArray, value: FloatArray,
+    plan: LeafPlan, level: Int, outer: IntArray, served: Int, floors: FloatArray, reach: FloatArray, insides: FloatArray, way: Int,
+    order_of: IntArray, bounds: FloatArray, ranking: IntArray, tiles: IntArray, pieces: IntArray, known: FloatArray, value: FloatArray,
 ) -> Int:  # fmt: skip
-    """List what may stand below a tile at a level (spread, keeps, tile inside, order), with bounds, best first. -2 if there is no room.
+    """List what may stand below a tile at a level above 1 (keeps, tile inside, order), with bounds, best first. -2 if there is no room.
 
-    tiles int64[3, ranks], known float64[orders + 1, tensors] and value float64[label]: room to work in.
+    way: to spread. tiles int64[3, ranks], pieces int64[tensors], known float64[orders + 1, tensors], value float64[label]: room to work in.
     """
-    time, streams, ranks = plan.times, plan.indexed.shape[0], plan.extents.shape[0]
+    ranks = plan.extents.shape[0]
     tile, inside, at, shared = tiles[0], tiles[1], tiles[2], known[plan.orders.shape[0]]
-    least = only_largest(plan, level) if roomy else NO
+    least, held_to = only_largest(plan, level), ordered(plan, level)
     count: Int = NONE
-    ordered = NO
-    for rank in range(ranks):
-        ordered |= plan.inside[level, rank]
-    for way in range(way_from, way_to):
+    if not spread(plan, way, outer, inside):
+        return count
+    for row in range(plan.subset_count[level]):
+        kept = plan.subsets[level, row]
+        if plan.must[level] & ~kept or floors[kept, 0] == np.inf:
+            continue
+        several = kept & (kept - 1) or not least or plan.ruled[level] or held_to or not shares_nothing(plan, level)
+        at[0] = -1
+        for rank in range(1, ranks):
+            at[rank] = 0
+        while advance(plan, inside, at, tile, kept, level, least, least, pieces):
+            orders = NONE
+            inner_number = index_of(plan, tile)
+            copies = reach[level + 1, inner_number]
+            for order in range(plan.orders.shape[0]):
+                if not matters(plan, held_to, order, kept):
+                    continue
+                turning = block(plan, level, inside, tile, order, shared)
+                if turning < 0:
+                    break
+                if same_as_before(known, orders, shared):
+                    continue
+                orders += 1
+                if count == order_of.shape[0]:
+                    return NO_CANDIDATES
+                promise(plan, level, tile, kept, served, turning, shared, way, floors[kept], copies,
+                        insides[level + 1, kept, inner_number] if insides.shape[2] else insides[0, 0, 0:0, 0], value)
+                copy(bounds[count], value)
+                order_of[count, 0], order_of[count, 1] = way, kept
+                order_of[count, 2], order_of[count, 3] = inner_number, order
+                count += 1
+                if not several:  # the loops are over the one tensor's own ranks: no order shares anything
+                    break
+    rank_candidates(plan, level, bounds, count, value, ranking)
+    return count
+
+
+@helper()
+def enlist_outermost(
+    plan: LeafPlan, outer: IntArray, given: Int, allowed: Int, roomy: Int, single: Int, limit: FloatArray, floors: FloatArray,
+    reach: FloatArray, insides: FloatArray, order_of: IntArray, bounds: FloatArray, ranking: IntArray, tiles: IntArray,
+    pieces: IntArray, known: FloatArray, value: FloatArray, terms: FloatArray, sequences: IntArray, chosen: IntArray, work: IntArray,
+) -> Int:  # fmt: skip
+    """The same at level 1, for all ways to spread, without what is beyond the limit. work[0]: counts some of what was looked at.
+
+    Bounds are float64[1 + times]; in place of what is open, the bits that memory 1 holds. terms float64[tensors + 5, 1 + times],
+    sequences int64[orders + 1, ranks] and chosen int64[orders]: more room.
+    """
+    time, streams, ranks, level = plan.times, plan.indexed.shape[0], plan.extents.shape[0], OUTERMOST
+    tile, inside, at, shared = tiles[0], tiles[1], tiles[2], known[plan.orders.shape[0]]
+    always = ALL if plan.options[OPTION_EVERY_VISIT] else NONE
+    steps = terms[streams + 3]
+    least = only_largest(plan, level) if roomy else NO
+    uncut = shares_nothing(plan, level) if plan.grows[level] else NO
+    held_to, nested = ordered(plan, level), plan.inside[level]
+    count: Int = NONE
+    looked: Int = NONE
+    for way in range(plan.way_first[level], plan.way_first[level + 1]):
         if not spread(plan, way, outer, inside):
             continue
         for row in range(plan.subset_count[level]):
             kept = plan.subsets[level, row]
-            if kept & ~allowed or plan.must[level] & ~(kept | given) or floors[kept | given, 0] == np.inf:
+            floor = floors[kept | given]
+            if kept & ~allowed or plan.must[level] & ~(kept | given) or floor[0] == np.inf:
                 continue
-            several = kept & (kept - 1) or not least or plan.ruled[level] or ordered or not settled_inside(plan, level)
+            for rank in range(ranks):
+                tile[rank] = plan.size_count[rank] - 1
+            weigh(plan, kept, given, way, floor, tile, terms, value)
+            concerned = kept if always else ALL
+            several = NONE
+            for order in range(plan.orders.shape[0]):
+                if matters(plan, held_to, order, kept):
+                    arrange(plan, order, sequences[several])
+                    chosen[several] = order
+                    several += 1
             at[0] = -1
             for rank in range(1, ranks):
                 at[rank] = 0
-            while advance(plan, inside, at, tile, kept, level, least):
-                if least and kept and growable(plan, level, kept, inside, tile):
-                    continue
-                orders = NONE
-                inner_number = index_of(plan, tile)
-                copies = reach[level + 1, inner_number]
-                for order in range(plan.orders.shape[0]):
-                    turning = block(plan, level, inside, tile, order, shared)
-                    if turning < 0:
-                        break
-                    if same_as_before(known, orders, shared):
-                        continue
-                    orders += 1
+            while advance(plan, inside, at, tile, kept, level, least, least or uncut, pieces):
+                number = index_of(plan, tile)
+                lay_out(plan, kept, tile, inside, floor, reach[level + 1, number],
+                        insides[level + 1, kept | given, number] if insides.shape[2] else insides[0, 0, 0:0, 0], terms)
+                bits: Int = NONE
+                for stream in range(streams):
+                    if (kept >> stream) & 1:
+                        bits += tile_bits(plan, stream, tile, NO)
+                orders, good = NONE, False
+                for place in range(several):
+                    looked += 1
                     if count == order_of.shape[0]:
                         return NO_CANDIDATES
-                    promise(plan, level, tile, kept, given, served, turning, shared, way, floors[kept | given], copies,
-                            insides[level + 1, kept | given, inner_number] if insides.shape[2] else insides[0, 0, 0:0, 0], value)
-                    if single:
-                        only_busiest(plan, value)
-                    if level == 1:
-                        value[2 * time + 2] = 0.0
-                        for stream in range(streams):
-                            if (kept >> stream) & 1:
-                                value[2 * time + 2] += tile_bits(plan, stream, tile, NO)
-                    copy(bounds[count], value)
-                    order_of[count, 0], order_of[count, 1] = way, kept
-                    order_of[count, 2], order_of[count, 3] = inner_number, order
-                    count += 1
-                    if not several:  # the loops are over the one tensor's own ranks: no order shares anything
+                    bound = bounds[count]
+                    line = line_up(nested, held_to, sequences, place, steps)
+                    if line < 0:
                         break
+                    walked = share_out(plan.indexed, concerned, sequences[line], steps, shared) | always
+                    if not amount(terms, plan.words, kept, walked, shared, time, limit[0], bound):
+                        continue
+                    if single:
+                        only_busiest(plan, bound)
+                    if beyond(plan, bound, limit):
+                        continue
+                    good = True
+                    if several > 1 and same_as_before(known, orders, shared):
+                        continue
+                    orders += 1
+                    bound[2 * time + 2] = bits
+                    order_of[count, 0], order_of[count, 1], order_of[count, 2], order_of[count, 3] = way, kept, number, chosen[place]
+                    count += 1
+                if good or not kept or least:
+                    continue
+                # no larger tile costs more, and its loops can stand wherever those of this one can: as long as even the largest along
+                # the first ranks is beyond the limit, these are all left out
+                for rank in range(ranks):
+                    tile[rank] = inside[rank]
+                    number = index_of(plan, tile)
+                    lay_out(plan, kept, tile, inside, floor, reach[level + 1, number],
+                            insides[level + 1, kept | given, number] if insides.shape[2] else insides[0, 0, 0:0, 0], terms)
+                    for place in range(several):
+                        looked += 1
+                        bound = bounds[count]
+                        line = line_up(nested, held_to, sequences, place, steps)
+                        if line < 0:
+                            break
+                        walked = share_out(plan.indexed, concerned, sequences[line], steps, shared) | always
+                        good = good or (
+                            amount(terms, plan.words, kept, walked, shared, time, limit[0], bound) and not beyond(plan, bound, limit)
+                        )
+                    if good:
+                        break
+                    at[rank] = inside[rank]
+    work[ROOT] += looked // 16
     rank_candidates(plan, level, bounds, count, value, ranking)
     return count
+
+
+@helper()
+def lay_out(
+    plan: LeafPlan, kept: Int, tile: IntArray, inside: IntArray, floor: FloatArray, copies: float, within: FloatArray, terms: FloatArray
+) -> None:
+    """Add to the terms of `weigh` what depends on the tile: how often words come, steps of the loops, and what is spent inside at least.
+
+    copies: the most that axes inside can spread the tile over. within: bounds of what lies inside, or none.
+    """
+    streams, ranks = plan.indexed.shape[0], tile.shape[0]
+    fixed, scale, words, steps, start = terms[streams], terms[streams + 1], terms[streams + 2], terms[streams + 3], terms[streams + 4]
+    for stream in range(streams):
+        if (kept >> stream) & 1:
+            words[stream] = plan.words[stream]
+            for rank in range(ranks):
+                if not plan.indexed[stream, rank]:
+                    words[stream] *= plan.trips[rank, plan.size_count[rank] - 1, tile[rank]]
+    for rank in range(ranks):
+        steps[rank] = plan.trips[rank, inside[rank], tile[rank]]
+    for part in range(plan.times + 1):
+        spent = floor[part]
+        if part == 1:
+            spent = max(spent, plan.points / plan.lanes * plan.issue / copies)
+        if within.shape[0]:
+            spent = max(spent, within[part] + floor[plan.times + 1 + part])
+        start[part] = spent * scale[part] + fixed[part]
+
+
+@helper()
+def amount(
+    terms: FloatArray, whole: IntArray, kept: Int, walked: Int, shared: FloatArray, time: Int, most: float, bound: FloatArray
+) -> bool:
+    """Add up terms where loops divide words by what they share; False as soon as that is more energy than is of use.
+
+    walked: tensors whose tiles come in every visit; the others may be shared by loops further out, and come once at least.
+    """
+    streams = shared.shape[0]
+    words, start = terms[streams + 2], terms[streams + 4]
+    bound[0] = start[0]
+    for stream in range(streams):
+        if (kept >> stream) & 1:
+            bound[0] += (words[stream] / shared[stream] if (walked >> stream) & 1 else whole[stream]) * terms[stream, 0]
+    if bound[0] > most:
+        return False
+    for part in range(1, time + 1):
+        bound[part] = start[part]
+    for stream in range(streams):
+        if (kept >> stream) & 1:
+            brought = words[stream] / shared[stream] if (walked >> stream) & 1 else float(whole[stream])
+            for part in range(1, time + 1):
+                bound[part] += brought * terms[stream, part]
+    return True
+
+
+@helper()
+def arrange(plan: LeafPlan, order: Int, sequence: IntArray) -> None:
+    """The ranks of a block from inside out, in an order: first those that the most favoured tensors lack."""
+    for rank in range(plan.extents.shape[0]):
+        place = rank
+        while place > 0 and favour(plan, order, sequence[place - 1]) > favour(plan, order, rank):
+            sequence[place] = sequence[place - 1]
+            place -= 1
+        sequence[place] = rank
+
+
+@helper()
+def favour(plan: LeafPlan, order: Int, rank: Int) -> Int:
+    """The less, the further inside a rank turns: which of the favoured tensors it indexes, the most favoured first."""
+    code: Int = NONE
+    for place in range(plan.orders.shape[1]):
+        code = 2 * code + plan.indexed[plan.orders[order, place], rank]
+    return code
+
+
+@helper()
+def line_up(nested: IntArray, held_to: Int, sequences: IntArray, place: Int, steps: FloatArray) -> Int:
+    """The row of a sequence of ranks; if some loops have to stand inside others, that of another (the last), which puts first what may be.
+
+    -1 if the loops cannot stand so that all that must be inside another are.
+    """
+    if not held_to:
+        return place
+    ranks = sequences.shape[1]
+    last: Int = sequences.shape[0] - 1
+    left: Int = NONE
+    for rank in range(ranks):
+        if steps[rank] != 1.0:
+            left |= 1 << rank
+    done: Int = NONE
+    for here in range(ranks):
+        best: Int = NOBODY
+        for at in range(ranks):
+            rank = sequences[place, at]
+            if not (done >> rank) & 1 and not ((left >> rank) & 1 and nested[rank] & left):
+                best = rank
+                break
+        if best < 0:
+            return NOBODY
+        sequences[last, here] = best
+        done |= 1 << best
+        left &= ~(1 << best)
+    return last
+
+
+@helper()
+def share_out(indexed: IntArray, concerned: Int, sequence: IntArray, steps: FloatArray, shared: FloatArray) -> Int:
+    """By how much loops of so many steps, in a sequence from inside out, divide the words of the tensors concerned.
+
+    Returns the tensors that have a rank that turns.
+    """
+    streams = shared.shape[0]
+    closed: Int = NONE
+    for stream in range(streams):
+        shared[stream] = 1.0
+    for place in range(sequence.shape[0]):
+        rank = sequence[place]
+        if steps[rank] == 1.0:
+            continue
+        for stream in range(streams):
+            if indexed[stream, rank]:
+                closed |= 1 << stream
+            elif ((concerned & ~closed) >> stream) & 1:
+                shared[stream] *= steps[rank]
+    return closed
 
 
 @helper()
@@ -909,6 +1247,8 @@ def complete(
     )  # fmt: skip
     outers, tile, inside = np.zeros((units + 2, ranks), np.int64), np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
     shared, room, known = np.zeros(streams), np.zeros((3, ranks), np.int64), np.zeros((plan.orders.shape[0] + 1, streams))
+    terms, sequences = np.zeros((streams + 5, max(plan.times + 1, ranks, streams))), np.zeros((plan.orders.shape[0] + 1, ranks), np.int64)
+    chosen, pieces = np.zeros(plan.orders.shape[0], np.int64), np.zeros(streams, np.int64)
     value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
     level = start
     numbers[level] = number
@@ -932,24 +1272,29 @@ def complete(
             tile_of(plan, numbers[level], outer)
             ways[level], size[level], at[level], count[level] = plan.way_first[level], 0, 0, 0
         while at[level] == size[level] and ways[level] < plan.way_first[level + 1]:
-            here = given if level == 1 else NONE
             upto = plan.way_first[level + 1] if level == 1 else ways[level] + 1
-            if level == 1 or (spread(plan, ways[level], outer, inside) and not hopeless_way(
+            if level == 1:
+                at[level] = 0
+                size[level] = enlist_outermost(
+                    plan, outers[level], given, allowed, roomy, single, limit, floors[level + 1], reach, insides, order_of[level],
+                    bounds[level], ranking[level], room, pieces, known, value, terms, sequences, chosen, labels.used,
+                )  # fmt: skip
+            elif spread(plan, ways[level], outer, inside) and not hopeless_way(
                 plan, labels, level, count[level], ways[level], served, floors[level + 1], reach[level + 1, index_of(plan, inside)], value
-            )):  # fmt: skip
+            ):  # fmt: skip
                 at[level] = 0
                 size[level] = enlist(
-                    plan, level, outers[level], here, allowed if level == 1 else ALL, served, roomy if level == 1 else YES,
-                    single if level == 1 else NO, floors[level + 1], reach, insides, ways[level], upto, order_of[level], bounds[level],
-                    ranking[level], room, known, value,
+                    plan, level, outers[level], served, floors[level + 1], reach, insides, ways[level], order_of[level], bounds[level],
+                    ranking[level], room, pieces, known, value,
                 )  # fmt: skip
-                if size[level] < 0:
-                    return NO_CANDIDATES
+            ways[level] = upto
+            if size[level] < 0:
+                return NO_CANDIDATES
+            if at[level] == 0:
                 patience -= size[level]
                 labels.used[ROOT] += size[level]
                 if patience < 0 and level < units - 1:
                     return NO_TIME
-            ways[level] = upto
         waits = False
         while at[level] < size[level]:
             row = ranking[level, at[level]]
@@ -957,7 +1302,7 @@ def complete(
                 order_of[level, row, 0], order_of[level, row, 1], order_of[level, row, 2], order_of[level, row, 3]
             )  # fmt: skip
             if level == 1:
-                if beyond(plan, bounds[1, row], limit) or hopeless(plan, labels.scratch[1], count[1], bounds[1, row], uses):
+                if hopeless(plan, labels.scratch[1], count[1], bounds[1, row], uses):
                     at[level] += 1
                     continue
             elif hopeless_inside(plan, labels, level, count[level], bounds[level, row], kept, served):
@@ -970,7 +1315,7 @@ def complete(
                 break
             spread(plan, way, outer, inside)
             tile_of(plan, inner_number, tile)
-            more = growable(plan, level, kept, inside, tile) if kept and (roomy or level > 1) and plan.grows[level] else NONE
+            more = growable(plan, level, kept, inside, tile, pieces) if kept and (roomy or level > 1) else NONE
             turning = block(plan, level, inside, tile, order, shared)
             pointer[PTR_TILE], pointer[PTR_KEPT], pointer[PTR_ORDER], pointer[PTR_CHOICE] = inner_number, kept, order, way
             count[level] = surround(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from accelsim.mapper import kernels_bounds as bounds
 from accelsim.mapper import kernels_levels as kernels
 from accelsim.mapper.leaf_plan import (
     GAIN_COPIES,
@@ -33,6 +34,7 @@ _MOST = 1 << 22
 _PATIENCE = 100_000  # candidates between looks at the clock
 SLOW = 20_000  # tiles times ways to spread, beyond which bounds are coarse at first
 UNLIMITED = (float("inf"), float("inf"))  # energy, ticks
+BEYOND = 1e120  # energy and ticks of what is of no use: no infinity, since objectives multiply
 EVERYTHING = (True, True, True, True)  # energy, times, traffic, bits held
 
 
@@ -69,16 +71,19 @@ class LeafSearch:
             kernels.note_reach(plan, reach)
         self._reach = reach
         # whether bounds that take no search are good enough at first: they are quick where working out the better ones is slow
-        self.coarse = coarse and self.tiles * len(plan.ways) > SLOW
+        self.slow = self.tiles * len(plan.ways) > SLOW
+        self.coarse = coarse and self.slow
         self._floors: FloatArray | None = None
         self._bypasses: dict[int, list[tuple[int, FloatArray, FloatArray]]] = {}
+        self._sides: dict[int, bounds.Sides] = {}
+        self._pairs: dict[tuple[bool, bool], tuple[bounds.Sides, bounds.Sides, int]] = {}
         self._costs: dict[tuple[int, int], tuple[FloatArray, FloatArray]] = {}
         self._served: dict[int, tuple[FloatArray, FloatArray]] = {}
         self._filled: dict[int, FloatArray] = {}
         tables = (plan.ports.shape[0] + 2, 1 << plan.indexed.shape[0], self.tiles, 1 + plan.times)
         self._insides = np.zeros(tables if plan.options[OPTION_EVERY_VISIT] else (1, 1, 0, 1))
         self._known: dict[object, tuple[tuple[float, float], Front]] = {}
-        self._relaxed: LeafSearch | None = None
+        self._relaxed: dict[float, LeafSearch] = {}
         self.labels = self._empty()
         self._lists()
 
@@ -112,13 +117,12 @@ class LeafSearch:
             known = self._known[key] = limit, self._front(number, given, allowed, budget, above, roomy, single, uses, limit)
         return known[1]
 
-    def relaxed(self) -> LeafSearch:
-        """The same Einsum where ports that are busy for less than half the unit's least time cost nothing: quick, and not exact."""
-        if self._relaxed is None:
-            self._relaxed = LeafSearch(
-                self.plan._replace(relaxed=float(self.shortest(self.whole)) / 2), self.names, self.over, reach=self._reach
-            )
-        return self._relaxed
+    def relaxed(self, share: float) -> LeafSearch:
+        """The same Einsum where ports that are busy for less than a share of the unit's least time cost nothing: quick, and not exact."""
+        if share not in self._relaxed:
+            plan = self.plan._replace(relaxed=float(self.shortest(self.whole)) * share)
+            self._relaxed[share] = LeafSearch(plan, self.names, self.over, reach=self._reach)
+        return self._relaxed[share]
 
     def beside(self, ports: IntArray) -> LeafSearch:
         """The same Einsum with other sizes of its memories."""
@@ -136,63 +140,76 @@ class LeafSearch:
         """The least ticks of the unit below tiles with these numbers, as the axes can spread them."""
         return np.asarray(self.plan.points / self.plan.lanes * self.plan.issue / self._reach[1, number])
 
-    def least(self, bypassing: int, words: FloatArray, entering: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+    def least(
+        self, bypassing: int, words: FloatArray, entering: FloatArray | None = None, most: tuple[float, float] = UNLIMITED
+    ) -> tuple[FloatArray, FloatArray]:
         """Lower bounds of energy and times (float64[n, 1 + times]), and on the largest of the times (float64[n]), whatever the tile.
 
         bypassing: tensors that memory 1 may leave out; words: float64[n, tensors], how many of each come from the root at least.
-        entering: alike, how many at least enter a memory inside memory 1, if it keeps the tensor.
+        entering: alike, how many at least enter a memory inside memory 1, if it keeps the tensor. most: energy and ticks beyond which
+        ways are of no use; `BEYOND` where all are.
         """
         plan, times = self.plan, self.plan.times
+        many = len(words) if entering is None else max(len(words), len(entering))
         if plan.ports.shape[0] == 1:
-            return np.zeros((len(words), 1 + times)), np.zeros(len(words))
-        slopes, intercepts, alone = *self._serving(0), np.zeros(1 + times)
-        if (self.coarse and self._floors is None) or plan.way_first[2] - plan.way_first[1] > 1:  # the others know no axis before memory 1
-            none = np.zeros(words.shape[1])
-            alone[0], alone[1], alone[1 + plan.latency_at] = plan.energy, self.shortest(self.whole), plan.depth
-            if entering is None or plan.ports.shape[0] < 3 or plan.way_first[2] - plan.way_first[1] > 1:
-                rows = alone + words @ slopes - (words > 0) @ intercepts
-                return rows, rows[:, 1 : 1 + plan.traffic_at].max(axis=1)
-            patterns = [(bypassed, alone, none) for bypassed in range(1 << words.shape[1])]
-        else:
-            patterns = self._patterns(2)
-        best, busiest = np.full((len(words), 1 + times), np.inf), np.full(len(words), np.inf)
-        for bypassed, row, pending in patterns:
-            if bypassed & ~bypassing:
-                continue
-            held = np.array([not bypassed >> stream & 1 for stream in range(words.shape[1])])
-            asked, inside = np.maximum(words, pending), row
-            if entering is not None:
-                asked = np.maximum(asked, entering * ~held)
-                if row is alone:
-                    served, saved = self._serving(1)
-                    inside = row + (entering * held) @ served - held @ saved
-                else:
-                    inside = np.maximum(row, self._inside(2, bypassed, entering))
-            rows = inside + asked @ slopes + (words * held) @ self._filling(1)
-            rows = rows - (words > 0) @ intercepts if not bypassed else rows - ((words > 0) | (pending > 0)) @ intercepts
-            np.minimum(best, rows, out=best)
-            np.minimum(busiest, rows[:, 1 : 1 + plan.traffic_at].max(axis=1), out=busiest)
+            return np.zeros((many, 1 + times)), np.zeros(many)
+        outer, within, how = self._bounding(entering is not None)
+        best, busiest = np.full((many, 1 + times), BEYOND), np.full(many, BEYOND)
+        bounds.least(
+            outer, within, how, bypassing, words, words if entering is None else entering, np.array(most), plan.traffic_at, best, busiest
+        )
         return best, busiest
 
-    def _inside(self, level: int, left_out: int, entering: FloatArray) -> FloatArray:
-        """Bounds of labels of a level, whose memory outside leaves some tensors out, by what enters the memory inside."""
+    def _bounding(self, entering: bool) -> tuple[bounds.Sides, bounds.Sides, int]:
+        """What `least` is worked out from, if it is known or not what enters a memory inside memory 1."""
         plan = self.plan
-        if plan.ports.shape[0] < level + 1:
-            return np.zeros((1, 1 + plan.times))
-        ways = slice(int(plan.way_first[level]), int(plan.way_first[level + 1]))
-        copies, shared = float(plan.gains[ways, GAIN_COPIES].max()), plan.gains[ways, GAIN_SHARED:].max(axis=0)
-        slopes, intercepts = self._serving(level - 1)
-        serves = np.array([not left_out >> stream & 1 for stream in range(len(slopes))])
-        scale = np.ones(1 + plan.times)
-        scale[1 : 1 + plan.traffic_at] /= copies
-        best = np.full((len(entering), 1 + plan.times), np.inf)
-        reduced = float(plan.gains[ways, GAIN_REDUCED].max())
-        for bypassed, row, pending in self._patterns(level + 1, reduced):
-            held = np.array([not bypassed >> stream & 1 for stream in range(len(slopes))])
-            rows = (row + (entering * held) @ self._filling(level)) * scale
-            rows += (np.maximum(entering, pending / shared) * serves) @ slopes - serves @ intercepts * (reduced if copies > 1 else 1.0)
-            np.minimum(best, rows, out=best)
-        return best
+        several = plan.way_first[2] - plan.way_first[1] > 1  # axes before memory 1: only the crudest bounds know them
+        crude, deep = bool(several or (self.coarse and self._floors is None)), entering and plan.ports.shape[0] > 2
+        if (crude, entering) not in self._pairs:
+            outer, within, how = self._alone() if crude else self._side(1), self._nothing(), bounds.SERVED if entering else bounds.PLAIN
+            if deep and not crude:
+                within, how = self._side(2), bounds.WITHIN
+            elif deep and not several:
+                serving, saved = self._serving(1)
+                within = within._replace(serving=serving, saved=saved)
+            elif crude:
+                outer, how = outer._replace(sets=outer.sets[:1], filling=within.filling), bounds.PLAIN
+            self._pairs[crude, entering] = outer, within, how
+        return self._pairs[crude, entering]
+
+    def _nothing(self) -> bounds.Sides:
+        """A memory that costs nothing and holds nothing."""
+        streams, width = self.plan.indexed.shape[0], 1 + self.plan.times
+        free, empty = np.zeros((streams, width)), np.zeros((0, width))
+        return bounds.Sides(np.zeros(0, np.int64), empty, np.zeros((0, streams)), free, free, free, np.ones(width))
+
+    def _alone(self) -> bounds.Sides:
+        """Memory 1 with nothing inside but the operations."""
+        plan, streams = self.plan, self.plan.indexed.shape[0]
+        rows = np.zeros((1 << streams, 1 + plan.times))
+        rows[:, 0], rows[:, 1], rows[:, 1 + plan.latency_at] = plan.energy, self.shortest(self.whole), plan.depth
+        sets, pending = np.arange(1 << streams), np.zeros((1 << streams, streams))
+        return bounds.Sides(sets, rows, pending, self._filling(1), *self._serving(0), np.ones(1 + plan.times))
+
+    def _side(self, memory: int) -> bounds.Sides:
+        """What lies inside a memory, and what words cost there."""
+        if memory not in self._sides:
+            plan = self.plan
+            ways = slice(int(plan.way_first[memory]), int(plan.way_first[memory + 1]))
+            copies, shared = float(plan.gains[ways, GAIN_COPIES].max()), plan.gains[ways, GAIN_SHARED:].max(axis=0)
+            reduced = float(plan.gains[ways, GAIN_REDUCED].max())
+            serving, saved = self._serving(memory - 1)
+            scale = np.ones(1 + plan.times)
+            scale[1 : 1 + plan.traffic_at] /= copies
+            patterns = self._patterns(memory + 1, reduced)  # none, if nothing inside is legal
+            sets = np.array([bypassed for bypassed, _, _ in patterns], np.int64)
+            rows = np.array([row for _, row, _ in patterns]).reshape(-1, 1 + plan.times)
+            pending = np.array([each for _, _, each in patterns]).reshape(-1, plan.indexed.shape[0])
+            self._sides[memory] = bounds.Sides(
+                sets, rows, pending / shared, self._filling(memory), serving,
+                saved * (reduced if copies > 1 else 1.0), scale,
+            )  # fmt: skip
+        return self._sides[memory]
 
     def _note_insides(self, level: int) -> None:
         """Bounds of the labels of every tile of a level: where nothing is shared between visits, each brings all of its tensors' tiles."""
@@ -204,7 +221,7 @@ class LeafSearch:
         everything = (1 << plan.indexed.shape[0]) - 1
         for served in range(everything + 1):
             if level == 2 or (served in plan.subsets[level - 1] and not plan.must[level - 1] & ~served):
-                self._insides[level, served] = self._inside(level, everything & ~served, entering)
+                self._insides[level, served] = bounds.inside(self._side(level), everything & ~served, entering)
 
     def _patterns(self, level: int, reduced: float = 1.0) -> list[tuple[int, FloatArray, FloatArray]]:
         """For every set of tensors that the memory outside a level leaves out: bounds of energy and times, and of the words asked for.
@@ -292,7 +309,8 @@ class LeafSearch:
         """Bounds of every level: worked out where the memory outside serves every tensor, derived from that where it does not."""
         plan = self.plan
         if plan.inside.any():  # whole tiles bound others only where their loops may stand in any order
-            free = plan._replace(inside=np.zeros_like(plan.inside), grows=np.ones_like(plan.grows))
+            growing = np.ones_like(plan.grows) if self.tiles <= kernels.MANY_TILES or plan.options[OPTION_EVERY_VISIT] else plan.grows
+            free = plan._replace(inside=np.zeros_like(plan.inside), grows=growing)
             other = LeafSearch(free, self.names, self.over, reach=self._reach)
             other._note_floors()
             self._floors, self._costs, self._insides = other._floors, other._costs, other._insides
@@ -434,8 +452,10 @@ class LeafSearch:
 
     def _block(self, level: int, outer: list[int], inner: list[int], order: int, kept: int, nodes: list[Loop], names: Names) -> None:
         plan = self.plan
-        left = [rank for rank in plan.orders[order].tolist() if outer[rank] != inner[rank]]
-        turning: list[int] = []  # innermost first: always the first that may be
+        favoured = plan.orders[order].tolist()
+        left = [rank for rank in range(len(outer)) if outer[rank] != inner[rank]]
+        left.sort(key=lambda rank: ([int(plan.indexed[stream, rank]) for stream in favoured], rank))
+        turning: list[int] = []  # innermost first: ranks that the most favoured tensors lack, of those that may be
         while left:
             turning.append(next(rank for rank in left if not any(plan.inside[level, rank] >> other & 1 for other in left)))
             left.remove(turning[-1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise, permutations, product
+from itertools import permutations, product
 from math import prod
 from typing import NamedTuple
 
@@ -33,7 +33,7 @@ class LeafPlan(NamedTuple):
     sizes: int64[ranks, most], tile sizes of each rank (`size_count` of them, rising). Kernels write a tile as the places of its sizes; its
     number is the sum of place x `strides`. trips: float64[ranks, most, most], from an outer place to an inner one (0: does not divide);
     grown: int64 alike, the next place above the inner one; quotients: int64[ranks, most, k], the place inside the k-th number of copies,
-    -1 if they do not divide. chained: int64[ranks], whether every size of a rank divides the next.
+    -1 if they do not divide.
     indexed: int64[tensors, ranks], the result last; words: their sizes; widths: int64[tensors, 2], partial and final (pieces of a bit).
     ways: int64[ways, ranks], copies along each rank (k of `quotients`) in every way to spread a tile over the axes before a level, most
     copies first; those before level k have the numbers `way_first[k]` to `way_first[k + 1] - 1`. gains: float64[ways, 3 + tensors], all
@@ -41,8 +41,8 @@ class LeafPlan(NamedTuple):
     which of ALONE and COMPLETE a result keeps. way_axes: int64[ways, axes, ranks], what each axis does. axis_step: the level that each
     axis leads to.
     ports: int64[memories, 4], resources of the two ports (-1: unlimited), size (-1), several copies; rates in ticks and prices in
-    picojoules per piece. subsets: what each memory may keep, as sets of tensors; must: what it has to. orders: int64[orders, ranks],
-    the ranks from the innermost outwards. tile_ok: int64[memories, ranks, most], whether a memory's block may end at a size of a rank;
+    picojoules per piece. subsets: what each memory may keep, as sets of tensors; must: what it has to. orders: int64[orders, tensors],
+    the tensors from the most favoured on. tile_ok: int64[memories, ranks, most], whether a memory's block may end at a size of a rank;
     ruled: int64[memories], the set of ranks of which some sizes are ruled out. inside: int64[memories, ranks], the set of ranks whose
     loops in a memory's block stand inside that of a rank; grows: int64[memories], whether no memory further in has such an order.
     Resource 0 is the unit; `traffic_at` counts pieces moved at the root, `latency_at` ticks from a visit's last issue to its result,
@@ -58,7 +58,6 @@ class LeafPlan(NamedTuple):
     trips: FloatArray
     grown: IntArray
     quotients: IntArray
-    chained: IntArray
     indexed: IntArray
     words: IntArray
     widths: IntArray
@@ -222,7 +221,6 @@ def lower(
         np.array([len(each) for each in sizes], np.int64),
         np.array(strides, np.int64),
         *_divisions(sizes, copies),
-        np.array([all(larger % size == 0 for size, larger in pairwise(each)) for each in sizes], np.int64),
         indexed,
         np.array([prod(extent for extent, has in zip(extents, row, strict=True) if has) for row in indexed], np.int64),
         np.array(
@@ -244,7 +242,7 @@ def lower(
         np.array([list(each) + [0] * (most - len(each)) for each in subsets], np.int64),
         np.array([_set(constraints.must_keep(memory.name, tensor, einsum) for tensor in tensors) for memory in memories], np.int64),
         np.array([len(each) for each in subsets], np.int64),
-        _orders(indexed),
+        np.array(list(permutations(range(len(tensors)))), np.int64),
         tile_ok,
         np.array([_set(not row.all() for row in rows) for rows in tile_ok.astype(bool)], np.int64),
         inside,
@@ -261,14 +259,6 @@ def lower(
         0.0,
     )
     return plan, Names(einsum, unit, facts.ranks, tensors, names, tuple(axis.name for axis, _ in axes))
-
-
-def _orders(indexed: IntArray) -> IntArray:
-    """Orders of loops, innermost first, one for every order of tensors: the ranks that the first lacks, then those that the second, …"""
-    tensors, ranks = indexed.shape
-    favoured = permutations(range(tensors))
-    found = [tuple(sorted(range(ranks), key=lambda rank: ([int(indexed[at, rank]) for at in each], rank))) for each in favoured]
-    return np.array(list(dict.fromkeys(found)), np.int64).reshape(-1, ranks)
 
 
 def _allowed_tiles(

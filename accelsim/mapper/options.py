@@ -11,16 +11,11 @@ from numpy.typing import NDArray
 
 from accelsim.mapper.figures import SLACK, Aim, Cost
 from accelsim.mapper.leaf import LeafSearch
-from accelsim.mapper.leaf_plan import IntArray, Names
+from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
 from accelsim.mapping.tree import Mapping
 
 if TYPE_CHECKING:
     from accelsim.mapper.part import Part
-
-
-
-Recipe = tuple[tuple[tuple[str, int], ...], tuple[tuple[int, tuple[str, ...]], ...]]
-"""Loops of a trunk (rank, tile), and what is kept by how many of them stand above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +52,59 @@ class Solved:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """Lower bounds of many ways to run a part: float64[n] each."""
+
+    energy: FloatArray
+    ticks: FloatArray
+    traffic: FloatArray
+
+    def cost(self, at: int, held: float) -> Cost:
+        """One of them."""
+        return Cost(float(self.energy[at]), float(self.ticks[at]), float(self.traffic[at]), held)
+
+    def some(self, which: IntArray) -> Bounds:
+        """Those at some places."""
+        return Bounds(self.energy[which], self.ticks[which], self.traffic[which])
+
+    def lesser(self, other: Bounds) -> Bounds:
+        """The lesser of both."""
+        pairs = (self.energy, other.energy), (self.ticks, other.ticks), (self.traffic, other.traffic)
+        return Bounds(*(np.minimum(one, another) for one, another in pairs))
+
+    def wide(self, many: int) -> Bounds:
+        """As many, if one stands for all."""
+        return Bounds(*(np.broadcast_to(each, many) for each in (self.energy, self.ticks, self.traffic)))
+
+    def least(self, held: float) -> Cost:
+        """The least of every figure."""
+        return Cost(float(self.energy.min()), float(self.ticks.min()), float(self.traffic.min()), held)
+
+    @staticmethod
+    def joined(parts: list[Bounds]) -> Bounds:
+        """All of several."""
+        every = [(part.energy, part.ticks, part.traffic) for part in parts] or [(np.zeros(0),) * 3]
+        return Bounds(*map(np.concatenate, zip(*every, strict=True)))
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What running an Einsum on a unit costs at least: energy and times (float64[n, 1 + times]), and the largest of the times."""
+
+    unit: str
+    rows: FloatArray
+    busiest: FloatArray
+
+    def least(self, other: Way) -> Way:
+        """The lesser of both."""
+        return Way(self.unit, np.minimum(self.rows, other.rows), np.minimum(self.busiest, other.busiest))
+
+    def most(self, other: Way) -> Way:
+        """The larger of both."""
+        return Way(self.unit, np.maximum(self.rows, other.rows), np.maximum(self.busiest, other.busiest))
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
     """The best mapping, the lower bound on the objective over the space, and how much of the space that took."""
 
@@ -75,6 +123,7 @@ class Limits:
     work: float = float("inf")
     gap: float = 0.0
     spent: float = 0.0
+    allowed: float = float("inf")  # of `spent`, after which what is being worked out is put off
 
     @property
     def over(self) -> bool:
@@ -86,9 +135,9 @@ class Limits:
         self.work = -1.0
 
     def spend(self, work: float) -> bool:
-        """Account for some steps; says whether these were the last."""
+        """Account for some steps; says whether to leave off."""
         self.spent += work
-        return self.over
+        return self.over or self.spent > self.allowed
 
 
 class Cutoff:
@@ -113,3 +162,25 @@ class Cutoff:
     def allows(self, bound: Cost) -> bool:
         """Whether something with this lower bound may be part of a mapping that is better than the best."""
         return any(self.aim.value(bound.after(least)) * (1 + self.gap) * SLACK < self.best for least, _ in self.around)
+
+    def headroom(self, bound: Cost) -> tuple[float, float]:
+        """How much more energy than a bound, and how many more ticks, something of use may take; rather too much than too little."""
+        return self._further(bound, 1.0, 0.0), self._further(bound, 0.0, 1.0)
+
+    def _further(self, bound: Cost, energy: float, ticks: float) -> float:
+        """How often more energy and ticks can be added until nothing is of use any more."""
+
+        def value(times: float) -> float:
+            cost = Cost(bound.energy + times * energy, bound.ticks + times * ticks, bound.traffic, bound.held)
+            return min(self.aim.value(cost.after(least)) for least, _ in self.around)
+
+        start, unit = value(0.0), max(bound.energy * energy, bound.ticks * ticks, 1.0)
+        slope = (value(unit) - start) / unit
+        if slope <= 0.0 or not self.around or self.best == float("inf"):
+            return float("inf")
+        found = max(0.0, self.best - start) / slope
+        for _ in range(100):  # the objective may grow faster further on, and slower before
+            if value(found) * SLACK >= self.best:
+                return found
+            found += 0.25 * found + 1e-9 * unit
+        return float("inf")

@@ -15,7 +15,9 @@ class Stretch:
     """Consecutive Einsums with the tensors they touch.
 
     `internal`: made and read only here. `exported`: made here, read elsewhere too. `external`: all that are not internal.
-    `shared`: ranks that loops above all of these Einsums may name. `sound`: nothing that is exported is read here as well.
+    `shared`: ranks that loops above all of these Einsums may name: they index all that is internal, or if nothing is, something that
+    two of them touch, if there is something.
+    `sound`: nothing that is exported is read here as well.
     """
 
     names: tuple[str, ...]
@@ -73,8 +75,18 @@ class Tensors:
             rank for rank, extent in self.cascade.extents.items() if extent > 1 and all(rank in self.facts.ranks[name] for name in names)
         ]
         plain = self.facts.plain
-        shared = tuple(rank for rank in ranks if all(rank in plain[tensor] for tensor in internal))
+        common = [self._ranks(tensor, names) for tensor in touched if sum(tensor in self.touched[name] for name in names) > 1]
+        shared = tuple(
+            rank for rank in ranks
+            if (any(rank in each for each in common) if common and not internal else all(rank in plain[tensor] for tensor in internal))
+        )  # fmt: skip
         return Stretch(names, tuple(internal), tuple(exported), tuple(external), shared, sound)
+
+    def _ranks(self, tensor: str, names: Iterable[str]) -> set[str | None]:
+        """The ranks that index a tensor wherever some Einsums touch it."""
+        inside = set(names)
+        found = [{index.single_rank for index in use.maps if index is not None} for use in self.facts.uses[tensor] if use.einsum in inside]
+        return set.intersection(*found)
 
     def alike(self, tensor: str, names: Iterable[str]) -> bool:
         """Whether some Einsums touch a tensor at the same indices."""

@@ -216,8 +216,16 @@ class _Space:
         return tuple(tensor for tensor in hidden if all(reader in part for reader in self.cascade.consumers[tensor]))
 
     def _trunk_ranks(self, part: Part, internal: tuple[str, ...]) -> list[str]:
-        """Ranks that every Einsum of the part has and that index every internal tensor, wherever the part touches it (4)."""
+        """Ranks that every Einsum of the part has and that index every internal tensor, wherever the part touches it (4).
+
+        Where nothing is internal and some tensors are touched by two Einsums, those that index such a tensor.
+        """
         ranks = [rank for rank in part[0].ranks if all(rank in einsum.ranks for einsum in part)]
+        if not internal:
+            users = {tensor: [einsum for einsum in part if tensor in _tensors(einsum)] for einsum in part for tensor in _tensors(einsum)}
+            common = [[self._indexing[einsum.name, tensor] for einsum in each] for tensor, each in users.items() if len(each) > 1]
+            if common:
+                return [rank for rank in ranks if any(all(rank in indexing for indexing in each) for each in common)]
         touching = [(einsum, tensor) for einsum in part for tensor in internal if tensor in _tensors(einsum)]
         return [rank for rank in ranks if all(rank in self._indexing[einsum.name, tensor] for einsum, tensor in touching)]
 

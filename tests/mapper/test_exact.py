@@ -127,6 +127,12 @@ def test_the_optimum_is_the_least_of_all_mappings_listed_one_by_one(block: int) 
         assert found == [], f"problem {at} of block {block}: {each}\n" + "\n".join(found or ())
 
 
+def test_a_tile_that_is_smaller_than_another_but_no_part_of_it_is_not_lost() -> None:
+    each = drawn(75)[5]  # 2 or 3 of 6 rows fit, not all; only 2 can be spread over the two copies of an axis
+    assert each.cascade.extents["m"] == 6
+    assert differences(each, listed(each)) == []
+
+
 def test_at_most_one_small_problem_in_five_is_refused() -> None:
     problems = [each for block in range(PROBLEMS // BLOCK) for each in drawn(block)]
     assert sum(not supported(each) for each in problems) <= len(problems) / 5

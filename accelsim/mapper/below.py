@@ -1,0 +1,548 @@
+"""What stands below one trunk: what is kept above the fuse, and a way to run every Einsum, joined one Einsum after another.
+
+An external tensor that one Einsum alone touches concerns only that Einsum: where it is kept and how the Einsum runs make a *pick*. Picks
+that others equal or beat are dropped, then sums of picks over more and more Einsums. Where tensors that several Einsums touch are kept is
+chosen first, for all of them. So the work grows with the number of Einsums, not with the number of combinations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from accelsim.mapper import kernels_fronts as kernels
+from accelsim.mapper.figures import SLACK, Cost
+from accelsim.mapper.leaf import BEYOND, UNLIMITED, Front, LeafSearch, OutOfTime
+from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
+from accelsim.mapper.options import Bounds, Chosen, Option, Way
+
+if TYPE_CHECKING:
+    from accelsim.mapper.part import Part
+
+_STEP = 0.01  # of the work that one look at the clock stands for: what one choice of shared keeps costs
+_QUANTA = 1 << 10, 1 << 14, 1 << 18, 0  # of the room of memory 1, to which pieces held are rounded at first; 0: not at all
+_LOOK = 4  # hundred thousands of candidates that a quick look below one trunk may list
+_MANY = 30_000  # sums of picks that are compared with each other
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A keep of an external tensor above a fuse (depth -1: in the leaves): pieces held, and what it costs by resource (energy first)."""
+
+    depth: int
+    bits: int
+    cost: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Where the tensors of one Einsum may be kept: places by number of tensor, those in the leaves (a set of these), pieces, and cost.
+
+    The pieces and costs of tensors that other Einsums touch too are those of the first of them.
+    """
+
+    places: list[dict[int, Place]]
+    inside: IntArray
+    bits: FloatArray
+    extra: FloatArray
+
+    def fitting(self, room: float) -> _Choice:
+        """Those that hold no more."""
+        which = np.flatnonzero(self.bits <= room)
+        return _Choice([self.places[at] for at in which], self.inside[which], self.bits[which], self.extra[which])
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """What picks have in common that come from one front."""
+
+    at: int
+    search: LeafSearch
+    names: Names
+    number: int
+    front: Front
+
+
+@dataclass(frozen=True, slots=True)
+class _Picks:
+    """Picks of one Einsum, or sums of them.
+
+    figures: float64[n, k], what adds up: ticks (or how long each unit and port is busy), energy, traffic and pieces held. peak: float64[n],
+    pieces that only one Einsum at a time holds. bits: float64[n], pieces held, which may be rounded in the figures. own: float64[n,
+    Einsums], how long each takes in one pass, where they run side by side. path: int64[n, Einsums, 3], the group, the row of its front,
+    and the places.
+    """
+
+    figures: FloatArray
+    peak: FloatArray
+    bits: FloatArray
+    own: FloatArray
+    path: IntArray
+
+    def __len__(self) -> int:
+        return len(self.peak)
+
+    def some(self, which: IntArray) -> _Picks:
+        """Those at some places."""
+        return _Picks(self.figures[which], self.peak[which], self.bits[which], self.own[which], self.path[which])
+
+    def rounded(self, quantum: float) -> _Picks:
+        """With pieces held rounded down, unless the quantum is 0."""
+        if not quantum:
+            return self
+        figures = self.figures.copy()
+        figures[:, -1] = np.floor(figures[:, -1] / quantum) * quantum
+        return replace(self, figures=figures)
+
+    @staticmethod
+    def joined(parts: list[_Picks]) -> _Picks:
+        """All of several."""
+        return _Picks(*(np.concatenate([getattr(each, name) for each in parts]) for name in ("figures", "peak", "bits", "own", "path")))
+
+
+@dataclass(frozen=True, slots=True)
+class _Least:
+    """Below what the figures of a pick, and its peak, do not matter: what is to come makes up for them in any case."""
+
+    figures: FloatArray
+    peak: float
+
+
+class Below:
+    """All choices under one trunk."""
+
+    def __init__(self, part: Part, schedule: str, loops: tuple[str, ...], tile: dict[str, int]) -> None:
+        self.part, self.schedule, self.loops, self.tile = part, schedule, loops, tile
+        self.exact, self.extents = part.exact, part.extents
+        self.side_by_side = schedule == "pipelined"
+        trips = {rank: np.array([self.extents[rank] // size]) for rank, size in tile.items()}
+        self.iterations = prod(int(each[0]) for each in trips.values())
+        self.places = [self._places(tensor) for tensor in part.placeable]
+        self.turned = [self._visits(number) for number in range(len(part.placeable))]
+        self.numbers = [[part.number(search, names, tile) for search, names in ways] for ways in part.ways]
+        self.shortest = [
+            [search.shortest(number) for (search, _), number in zip(ways, numbers, strict=True)]
+            for ways, numbers in zip(part.ways, self.numbers, strict=True)
+        ]
+        self.entering = part.entering(schedule, list(loops), trips)
+        self.internal = {tensor: part.tile_words(tensor, tile) * part.width(tensor) for tensor in part.stretch.internal}
+        self.live = self._live()
+        self.forward, _ = part.evaluator.program.edges(frozenset(part.stretch.names))
+        waits = [b for _, b in {(a, b) for a, b, _ in self.forward}]
+        self.forked = len(set(waits)) < len(waits)  # some Einsum waits for two others
+        self._alone: dict[int, list[Way]] = {}
+        self.allowance = self.exact.limits.spent + _LOOK if part.looks else float("inf")
+
+    # --- where tensors may be kept --------------------------------------------------------------------------------------------------
+
+    def _places(self, tensor: str) -> list[Place]:
+        """Where a tensor may be kept: in the leaves, on top of the trunk, or directly below a loop that indexes it."""
+        part = self.part
+        found = [Place(-1, 0, np.zeros(1 + self.exact.times))]
+        if not self.exact.may_stay(tensor, part.stretch.names) or not self.exact.tensors.alike(tensor, part.stretch.names):
+            return found
+        ranks, whole = part.ranks_of[tensor], self.exact.tensors.words(tensor)
+        for depth in range(len(self.loops) + 1):
+            if depth and self.loops[depth - 1] not in ranks:
+                continue
+            above = {rank: self.tile[rank] for rank in self.loops[:depth]}
+            visits = prod(self.extents[rank] // size for rank, size in above.items() if rank not in ranks)
+            bits = part.tile_words(tensor, above) * part.width(tensor)
+            sizes = np.array([list(above.values())], np.int64).reshape(1, -1)
+            if bits <= part.room and self.exact.may_be_held(tensor, part.stretch.names, tuple(above), sizes)[0]:
+                found.append(Place(depth, bits, part.moved(tensor, whole * visits)))
+        return found
+
+    def _visits(self, number: int) -> float:
+        """How often at least the words of a tensor come that is kept in the leaves: in every iteration that another rank's loop makes.
+
+        Consecutive iterations may share what a memory holds, so with `refill=delta` loops innermost in a pipelined trunk are left out.
+        """
+        if not self.part.alike[number]:
+            return 1.0
+        ranks = self.part.ranks_of[self.part.placeable[number]]
+        turning = list(self.loops)
+        if self.side_by_side and self.part.evaluator.counting.refill == "delta":
+            while turning and turning[-1] not in ranks:
+                turning.pop()
+        return float(prod(self.extents[rank] // self.tile[rank] for rank in turning if rank not in ranks))
+
+    def _live(self) -> list[int]:
+        """Pieces that internal tensors hold while each Einsum runs."""
+        names, touched = self.part.stretch.names, self.exact.tensors.touched
+        if self.side_by_side:
+            return [sum(self.internal.values())] * len(names)
+        spans = {tensor: [at for at, name in enumerate(names) if tensor in touched[name]] for tensor in self.internal}
+        return [sum(self.internal[tensor] for tensor, users in spans.items() if users[0] <= at <= users[-1]) for at in range(len(names))]
+
+    def _choice(self, at: int, fixed: dict[int, Place], quickly: bool) -> _Choice:
+        """Where the tensors of an Einsum may be kept, if some are where they are; quickly: above the fuse, if they may be there."""
+        part = self.part
+        mine = [number for number, users in enumerate(part.users) if at in users]
+        options = [
+            [fixed[number]] if number in fixed else [place for place in self.places[number] if place.depth >= 0] or self.places[number]
+            if quickly else self.places[number] for number in mine
+        ]  # fmt: skip
+        found = [dict(zip(mine, each, strict=True)) for each in product(*options)]
+        first = [[place for number, place in each.items() if part.users[number][0] == at] for each in found]
+        return _Choice(
+            found,
+            np.array([sum(1 << k for k, place in enumerate(each.values()) if place.depth < 0) for each in found], np.int64),
+            np.array([float(sum(place.bits for place in each)) for each in first]),
+            np.array([sum((place.cost for place in each), np.zeros(1 + self.exact.times)) for each in first]),
+        )
+
+    def _least(self, at: int, choice: _Choice, others: float, most: tuple[float, float]) -> list[Way]:
+        """Lower bounds of an Einsum for every choice of places, on every unit. others: pieces that the rest holds at least."""
+        mine = [number for number, users in enumerate(self.part.users) if at in users]
+        if at not in self._alone:
+            sets = np.arange(1 << len(mine))
+            visits: dict[int, FloatArray] = {number: self.turned[number] * (sets >> k & 1).astype(float) for k, number in enumerate(mine)}
+            self._alone[at] = self.part.alone(at, visits, self.shortest[at], self.entering[at], most)
+        found = [Way(way.unit, way.rows[choice.inside] + choice.extra, way.busiest[choice.inside]) for way in self._alone[at]]
+        room = self.part.room - self.live[at] - others - choice.bits
+        for leaves in sorted(set(choice.inside.tolist())):
+            alike = np.flatnonzero(choice.inside == leaves)
+            above = frozenset(number for k, number in enumerate(mine) if not leaves >> k & 1)
+            for at_way, way in enumerate(found):
+                confined = self.part.within(at, at_way, above, room[alike])
+                if confined is not None:
+                    way.rows[alike] = np.maximum(way.rows[alike], confined.rows + choice.extra[alike])
+                    way.busiest[alike] = np.maximum(way.busiest[alike], confined.busiest)
+        return found
+
+    # --- picks ----------------------------------------------------------------------------------------------------------------------
+
+    def explore(self, quickly: bool) -> None:
+        """Offer the part all that is of use; quickly: only with all that is external kept above the fuse, where it may be."""
+        part = self.part
+        shared = [number for number, users in enumerate(part.users) if len(users) > 1]
+        options = [[place for place in self.places[n] if place.depth >= 0 or not quickly] or self.places[n] for n in shared]
+        most, waiting = part.most(self.schedule), []
+        for places in product(*options):
+            if sum(place.bits for place in places) > part.room:
+                continue
+            fixed = dict(zip(shared, places, strict=True))
+            choices = [self._choice(at, fixed, quickly) for at in range(len(part.ways))]
+            fewest = [float(choice.bits.min(initial=BEYOND)) for choice in choices]
+            if sum(fewest) + max(self.live) > part.room:
+                continue
+            choices = [
+                choice.fitting(part.room - self.live[at] - (sum(fewest) - fewest[at])) for at, choice in enumerate(choices)
+            ]
+            least = [self._least(at, choice, sum(fewest) - fewest[at], most) for at, choice in enumerate(choices)]
+            bound = part.together(self.schedule, [_floors(ways) for ways in least], self._iterations()).cost(0, part.held)
+            waiting.append((bound, choices, least))
+        for bound, choices, least in sorted(waiting, key=lambda each: part.aim.value(each[0])):
+            if not part.worth(bound):
+                continue
+            if self.exact.limits.over:
+                part.solved.rest.append(bound)
+                continue
+            self.exact.limits.spent += _STEP
+            try:
+                self._run(choices, least)
+            except OutOfTime:
+                part.solved.rest.append(bound)
+
+    def _iterations(self) -> FloatArray:
+        return np.array(float(self.iterations))
+
+    def _run(self, choices: list[_Choice], least: list[list[Way]]) -> None:
+        """Work out the picks of every Einsum, and join them."""
+        self.groups: list[_Group] = []
+        self.choices = choices
+        base = np.array([self._base(choice, ways) for choice, ways in zip(choices, least, strict=True)])
+        floors = [_floors(ways) for ways in least]
+        every = []
+        for at, choice in enumerate(choices):
+            bounds = self.part.together(self.schedule, [*floors[:at], least[at], *floors[at + 1 :]], self._iterations())
+            picks = self._picks(at, choice, bounds, base)
+            if not len(picks):
+                return
+            base[at] = picks.figures.min(axis=0)
+            every.append(picks)
+        self._join(every, base)
+
+    def _figures(self, unit: str, rows: FloatArray, bits: FloatArray, busiest: FloatArray | float = 0.0) -> FloatArray:
+        """What adds up of rows float64[n, 1 + times] on a unit."""
+        traffic, latency = 1 + self.exact.traffic, 1 + self.exact.latency
+        if not self.side_by_side:
+            ticks = np.maximum(rows[:, 1:traffic].max(axis=1), busiest) + rows[:, latency]
+            return np.stack([ticks, rows[:, 0], rows[:, traffic], bits], axis=1)
+        units = self.part.units
+        found = np.zeros((len(rows), len(units) + traffic + 1))
+        found[:, units[unit]] = rows[:, 1]
+        found[:, len(units) : -3] = rows[:, 2:traffic]
+        found[:, -3], found[:, -2], found[:, -1] = rows[:, 0], rows[:, traffic], bits
+        return found
+
+    def _bounds(self, figures: FloatArray) -> Bounds:
+        return Bounds(figures[:, -3], figures[:, :-3].max(axis=1), figures[:, -2])
+
+    def _base(self, choice: _Choice, ways: list[Way]) -> FloatArray:
+        """The least of every figure."""
+        return np.asarray(np.min([self._figures(way.unit, way.rows, choice.bits, way.busiest).min(axis=0) for way in ways], axis=0))
+
+    def _picks(self, at: int, choice: _Choice, bounds: Bounds, base: FloatArray) -> _Picks:
+        """The picks of one Einsum that are of use. bounds: of the part for every choice; base: the least figures of every Einsum."""
+        part, others = self.part, base.sum(axis=0) - base[at]
+        rows = part.useful(bounds)
+        rows = rows[choice.bits[rows] + others[-1] + self.live[at] <= part.room]
+        found = [_Picks(np.zeros((0, base.shape[1])), np.zeros(0), np.zeros(0), np.zeros((0, 1)), np.zeros((0, 1, 3), np.int64))]
+        inside = choice.inside[rows]
+        for leaves in sorted(set(inside.tolist()), key=lambda each: (each.bit_count(), each)):
+            alike = rows[inside == leaves]
+            limit = self._limit(at, bounds, alike, choice, others)
+            for way in range(len(part.ways[at])):
+                found.append(self._grown(at, way, choice, alike, limit, others))
+        return self._sifted(_Picks.joined(found))
+
+    def _grown(
+        self, at: int, way: int, choice: _Choice, alike: IntArray, limit: tuple[float, float], others: FloatArray
+    ) -> _Picks:
+        """The picks of one Einsum on one unit with the same tensors in the leaves: every row of the front with all choices."""
+        part, times = self.part, self.exact.times
+        search, names = part.ways[at][way]
+        single = not self.side_by_side and not choice.extra[alike].any()
+        front = self._front(search, names, self.numbers[at][way], choice.places[int(alike[0])], limit, single)
+        which = self._matter(front) if self.side_by_side else np.arange(len(front.rows))
+        self.groups.append(_Group(at, search, names, self.numbers[at][way], front))
+        table = (front.rows[which, None, : 1 + times] + choice.extra[None, alike]).reshape(-1, 1 + times)
+        held = np.repeat(front.rows[which, 1 + times], len(alike))
+        bits = np.tile(choice.bits[alike], len(which))
+        path = np.stack([np.full(len(table), len(self.groups) - 1), np.repeat(which, len(alike)), np.tile(alike, len(which))], axis=1)
+        if self.side_by_side:
+            figures, peak = self._figures(names.unit, table, bits + held), np.full(len(table), float(self.live[at]))
+        else:
+            figures, peak = self._figures(names.unit, table, bits), held + self.live[at]
+        own = (table[:, 1] + table[:, 1 + self.exact.latency] * self.iterations)[:, None]
+        fits = figures[:, -1] + peak + others[-1] <= part.room
+        found = _Picks(figures, peak, figures[:, -1].copy(), own, path[:, None]).some(np.flatnonzero(fits))
+        return found.some(part.useful(self._bounds(found.figures + others)))
+
+    def _front(
+        self, search: LeafSearch, names: Names, number: int, places: dict[int, Place], limit: tuple[float, float], single: bool
+    ) -> Front:
+        part = self.part
+        here = {part.placeable[at] for at, place in places.items() if place.depth >= 0} | part.resident | set(self.internal)
+        given = sum(1 << k for k, tensor in enumerate(names.tensors) if tensor in here)
+        allowed = ((1 << len(names.tensors)) - 1) & ~given
+        budget = -1 if self.exact.size == float("inf") else int(self.exact.size)
+        share = self._shares(search, names) if self.side_by_side else None
+        self.exact.limits.allowed = self.allowance
+        try:
+            return search.front(number, given, allowed, budget, share, False, single, (*part.aim.uses[:3], True), limit)
+        finally:
+            self.exact.limits.allowed = float("inf")
+
+    def _shares(self, search: LeafSearch, names: Names) -> tuple[float, ...]:
+        """By how much loops of the trunk that turn directly above the leaves divide what each tensor's tiles are filled with."""
+        if self.part.evaluator.counting.refill != "delta":
+            return (1.0,) * len(names.tensors)
+        found = []
+        for stream in range(len(names.tensors)):
+            indexed = {rank for rank, has in zip(names.ranks, search.plan.indexed[stream], strict=True) if has}
+            share = 1
+            for rank in reversed(self.loops):
+                if rank in indexed:
+                    break
+                share *= self.extents[rank] // self.tile[rank]
+            found.append(float(share))
+        return tuple(found)
+
+    def _limit(self, at: int, bounds: Bounds, alike: IntArray, choice: _Choice, others: FloatArray) -> tuple[float, float]:
+        """The most energy and ticks that an Einsum may take below the keeps of some choices, if all others take their least."""
+        part = self.part
+        if part.cutoff is None or self.exact.limits.gap:
+            return UNLIMITED
+        bound = bounds.some(alike).least(part.held)
+        more = part.headroom(bound)
+        energy = bound.energy + more[0] - float(others[-3]) - float(choice.extra[alike, 0].min())
+        ticks = bound.ticks + more[1] - (0.0 if self.side_by_side else float(others[0]))
+        return energy * SLACK, ticks * SLACK
+
+    def _matter(self, front: Front) -> IntArray:
+        """The rows of a front that matter where Einsums run side by side; what keeps above the fuse cost makes no difference to that."""
+        found = self.exact.matter.get((id(front), self.forked))
+        if found is None:
+            times, latency = self.exact.times, 1 + self.exact.latency
+            bits = front.rows[:, 1 + times]
+            figures = self._figures(next(iter(self.part.units)), front.rows[:, : 1 + times], bits)
+            columns = self._compared(figures, np.zeros(len(bits)), front.rows[:, [1, latency]])
+            found = self.exact.matter[id(front), self.forked] = front, _undominated(*columns, figures, bits)
+        return found[1]
+
+    def _sifted(self, picks: _Picks, least: _Least | None = None) -> _Picks:
+        """Picks that no other beats in what counts."""
+        figures, peak = picks.figures, picks.peak
+        if least is not None:
+            figures, peak = np.maximum(figures, least.figures), np.maximum(peak, least.peak)
+        return picks.some(_undominated(*self._compared(figures, peak, picks.own), picks.figures, picks.bits))
+
+    def _compared(self, figures: FloatArray, peak: FloatArray, own: FloatArray) -> tuple[FloatArray, IntArray]:
+        """The columns in which picks are compared, and keys that must be equal.
+
+        How long Einsums take in one pass must be equal where some Einsum waits for two others: it may do good that one is later.
+        """
+        energy, ticks, traffic, _ = self.part.aim.uses
+        counts = [*range((figures.shape[1] - 3) * ticks), *[figures.shape[1] - 3] * energy, *[figures.shape[1] - 2] * traffic]
+        columns, keys = [figures[:, counts], figures[:, -1:], peak[:, None]], np.zeros(len(peak), np.int64)
+        if self.side_by_side and ticks and self.forked:
+            keys = np.unique(own, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
+        elif self.side_by_side and ticks:
+            columns.append(own)
+        return np.concatenate(columns, axis=1), keys
+
+    # --- sums of picks --------------------------------------------------------------------------------------------------------------
+
+    def _join(self, every: list[_Picks], base: FloatArray) -> None:
+        """Add up the picks of all Einsums, and offer the part what is of use.
+
+        At first pieces held are rounded down, so that trifles of room make no more sums. If all that is of use then fits as it is, there
+        is nothing better; else the rounding gets finer.
+        """
+        part = self.part
+        for quanta in _QUANTA if part.room < float("inf") else (0,):
+            sums, left_out = self._summed([picks.rounded(part.room / quanta if quanta else 0.0) for picks in every], base)
+            bounds, crowded = self._bounds(sums.figures), False
+            for row in np.argsort(part.values(bounds), kind="stable").tolist():
+                if part.worth(bounds.cost(row, part.held)):
+                    crowded = not self._conclude(sums, row, bounds) or crowded
+            if not crowded:
+                break
+        part.solved.rest.extend(left_out)
+
+    def _summed(self, every: list[_Picks], base: FloatArray) -> tuple[_Picks, list[Cost]]:
+        """Sums of picks of all Einsums that no other beats, and bounds of what was left out because there were too many."""
+        part, left_out = self.part, list[Cost]()
+        most = np.array([picks.figures.max(axis=0) for picks in every])
+        every = [self._sifted(picks, self._least_of(every, base, most.sum(axis=0) - most[at])) for at, picks in enumerate(every)]
+        sums = every[0]
+        for at in range(1, len(every)):
+            mine, left = every[at], base[at + 1 :].sum(axis=0)
+            rows, others = (each.ravel() for each in np.indices((len(sums), len(mine))))
+            part.solved.evaluated += len(rows)
+            figures, peak = sums.figures[rows] + mine.figures[others], np.maximum(sums.peak[rows], mine.peak[others])
+            good = np.flatnonzero(figures[:, -1] + peak + left[-1] <= part.room)
+            good = good[part.useful(self._bounds(figures[good] + left))]
+            rows, others = rows[good], others[good]
+            if len(rows) > _MANY:
+                order = np.argsort(part.values(self._bounds(figures[good] + left)), kind="stable")
+                left_out.append(self._bounds(figures[good[order[_MANY:]]] + left).least(part.held))
+                good, rows, others = (each[order[:_MANY]] for each in (good, rows, others))
+            sums = self._sifted(
+                _Picks(
+                    figures[good], peak[good], sums.bits[rows] + mine.bits[others],
+                    np.concatenate([sums.own[rows], mine.own[others]], axis=1),
+                    np.concatenate([sums.path[rows], mine.path[others]], axis=1),
+                ),
+                self._least_of(every, base, most[at + 1 :].sum(axis=0)),
+            )  # fmt: skip
+        return sums, left_out
+
+    def _copied(self, every: list[_Picks], base: FloatArray) -> float:
+        """How many pieces all copies that could be of use hold beside the first ones at most."""
+        if not self.side_by_side:
+            return 0.0
+        longest, pace = sum(float(picks.own.max()) for picks in every), float(base.sum(axis=0)[:-3].max())
+        return float(np.ceil(longest / max(pace, 1.0))) * sum(self._copy_bits(tensor) for tensor in self.internal)
+
+    def _least_of(self, every: list[_Picks], base: FloatArray, more: FloatArray) -> _Least | None:
+        """Figures below which sums do not matter, if the rest adds so much at most (`more`): nothing is busy for less than all of `base`.
+
+        Room has to be left for as many copies as could be of use.
+        """
+        figures = np.zeros(base.shape[1])
+        if self.part.aim.uses[3]:
+            return None
+        room = min(self.part.room, BEYOND) - self._copied(every, base)
+        if self.side_by_side:
+            figures[:-3] = float(base.sum(axis=0)[:-3].max()) - more[:-3]
+        figures[-1] = room - more[-1] - max(picks.peak.max() for picks in every)
+        return _Least(figures, room - float(np.sum([picks.figures[:, -1].max() for picks in every])))
+
+    def _conclude(self, sums: _Picks, row: int, bounds: Bounds) -> bool:
+        """Offer the part a sum of picks of all Einsums, if it fits. Says whether there is room for it to be as good as its figures."""
+        part, path = self.part, sums.path[row].tolist()
+        kept: dict[int, list[str]] = {}
+        places = {number: place for at, (_, _, choice) in enumerate(path) for number, place in self.choices[at].places[choice].items()}
+        for number, place in sorted(places.items()):
+            if place.depth >= 0:
+                kept.setdefault(place.depth, []).append(part.placeable[number])
+        kept.setdefault(len(self.loops), []).extend(self.internal)
+        loops = tuple((rank, self.tile[rank]) for rank in self.loops)
+        keeps = tuple(sorted((depth, tuple(names)) for depth, names in kept.items()))
+        groups = [self.groups[group] for group, _, _ in path]
+        leaves = tuple(
+            Chosen(group.search, group.names, group.number, group.front.pointers[at])
+            for group, (_, at, _) in zip(groups, path, strict=True)
+        )
+        held = float(sums.bits[row] + sums.peak[row])
+        if held > part.room:
+            return False
+        if not self.side_by_side:
+            part.offer(Option(bounds.cost(row, held + part.held), "sequential", loops, keeps, (), leaves))
+            return True
+        rows = [group.front.rows[at] for group, (_, at, _) in zip(groups, path, strict=True)]
+        extra = [self.choices[at].extra[choice] for at, (_, _, choice) in enumerate(path)]
+        busy = [float(values[1] + more[1]) for values, more in zip(rows, extra, strict=True)]
+        latency = 1 + self.exact.latency
+        late = [float(values[latency] + more[latency]) for values, more in zip(rows, extra, strict=True)]
+        pace = float(bounds.ticks[row])
+        spans, last = self._spans(busy, late)
+        fast = False
+        for copies in self._copies(spans, pace, held):
+            steady = max([pace, *(spans[tensor] / many for tensor, many in copies.items())])
+            ticks = steady + max(0.0, last - steady) / self.iterations
+            total = held + sum((many - 1) * self._copy_bits(tensor) for tensor, many in copies.items())
+            cost = Cost(float(bounds.energy[row]), ticks, float(bounds.traffic[row]), total + part.held)
+            fast = fast or steady <= pace * SLACK
+            part.offer(Option(cost, "pipelined", loops, keeps, tuple(sorted((t, c) for t, c in copies.items() if c > 1)), leaves))
+        return fast
+
+    def _spans(self, busy: list[float], late: list[float]) -> tuple[dict[str, float], float]:
+        """How long each tensor that passes between Einsums is in use in one pass, and when that ends; in ticks of all iterations."""
+        names = self.part.stretch.names
+        start: dict[str, float] = {}
+        end: dict[str, float] = {}
+        for name, mine, later in zip(names, busy, late, strict=True):
+            start[name] = max((end[a] for a, b, _ in self.forward if b == name and a in end), default=0.0)
+            end[name] = start[name] + mine + later * self.iterations
+        spans = {}
+        for tensor in self.internal:
+            producer = next(name for name in names if self.exact.cascade.by_name[name].output.tensor == tensor)
+            spans[tensor] = max(end[b] for a, b, t in self.forward if t == tensor and a == producer) - start[producer]
+        return spans, max(end.values())
+
+    def _copy_bits(self, tensor: str) -> int:
+        return self.part.tile_words(tensor, self.tile) * self.part.evaluator.widths.partial[tensor]
+
+    def _copies(self, spans: dict[str, float], pace: float, held: float) -> Iterator[dict[str, int]]:
+        """Numbers of copies worth trying: for every pace that a number of copies sets, the fewest that keep it; those that fit."""
+        paces = {pace} | {
+            span / many for span in spans.values() for many in range(1, 1 + int(np.ceil(span / max(pace, 1.0)))) if span / many > pace
+        }
+        for each in sorted(paces):
+            copies = {tensor: max(1, int(np.ceil(span / each * (1 - 1e-12)))) for tensor, span in spans.items()}
+            total = held + sum((many - 1) * self._copy_bits(tensor) for tensor, many in copies.items())
+            if total <= self.part.room:
+                yield copies
+                if not self.part.aim.uses[3]:
+                    return
+
+
+def _undominated(table: FloatArray, keys: IntArray, figures: FloatArray, bits: FloatArray) -> IntArray:
+    """The places of rows that no other with the same key beats; of those that are equal, one with little energy, time and room."""
+    total = (table / np.maximum(table.max(axis=0, initial=0.0), 1e-300)).sum(axis=1)
+    return kernels.sift(table, keys, np.lexsort((bits, figures[:, :-3].sum(axis=1), figures[:, -3], total)))
+
+
+def _floors(ways: list[Way]) -> list[Way]:
+    """The least of every figure of every way."""
+    return [Way(way.unit, way.rows.min(axis=0, keepdims=True), way.busiest.min(keepdims=True)) for way in ways]

@@ -1,0 +1,120 @@
+"""Lower bounds of what one Einsum costs, for many tiles or trunks at once, by how many words of each tensor have to come.
+
+A memory either keeps a tensor or leaves it out. What lies inside a memory has a bound for every set of tensors that the memory leaves
+out; tensors that it keeps are brought into it, and what is asked of it is asked of the memory outside where it leaves a tensor out.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from accelsim.kernel_cache import helper, njit
+from accelsim.mapper.leaf_plan import FloatArray, Int, IntArray
+
+PLAIN, SERVED, WITHIN = range(3)  # how what lies inside memory 1 is bounded: see `least`
+
+
+class Sides(NamedTuple):
+    """Bounds of what lies inside a memory, by the sets of tensors that it leaves out; and what words cost there.
+
+    sets: int64[n], tensors left out; rows: float64[n, 1 + times], energy and times; pending: float64[n, tensors], how often words of
+    tensors left out are asked for at least. filling: float64[tensors, 1 + times], what a word costs that comes into the memory; serving:
+    alike, what a word costs the memory outside that is asked for; saved: alike, how much less for first touches; scale: float64[1 + times],
+    what axes outside the memory multiply what lies inside by.
+    """
+
+    sets: IntArray
+    rows: FloatArray
+    pending: FloatArray
+    filling: FloatArray
+    serving: FloatArray
+    saved: FloatArray
+    scale: FloatArray
+
+
+@helper()
+def inside_one(sides: Sides, left_out: Int, entering: FloatArray, row: FloatArray, best: FloatArray) -> None:
+    """The least of every figure, for one row of `inside`; row: room to work in."""
+    streams, width = sides.filling.shape
+    for part in range(width):
+        best[part] = np.inf
+    for at in range(sides.sets.shape[0]):
+        for part in range(width):
+            row[part] = sides.rows[at, part]
+        for stream in range(streams):
+            if not (sides.sets[at] >> stream) & 1:
+                for part in range(width):
+                    row[part] += entering[stream] * sides.filling[stream, part]
+        for part in range(width):
+            row[part] *= sides.scale[part]
+        for stream in range(streams):
+            if not (left_out >> stream) & 1:
+                asked = max(entering[stream], sides.pending[at, stream])
+                for part in range(width):
+                    row[part] += asked * sides.serving[stream, part] - sides.saved[stream, part]
+        for part in range(width):
+            best[part] = min(best[part], row[part])
+
+
+@njit(error_model="numpy")
+def inside(sides: Sides, left_out: Int, entering: FloatArray) -> FloatArray:
+    """Bounds of what lies inside a memory and the next one, float64[n, 1 + times], where the outer one leaves some tensors out.
+
+    sides: of the inner one; entering: float64[n, tensors], words that come into it of what it keeps.
+    """
+    found, row = np.empty((entering.shape[0], sides.scale.shape[0])), np.empty(sides.scale.shape[0])
+    for at in range(entering.shape[0]):
+        inside_one(sides, left_out, entering[at], row, found[at])
+    return found
+
+
+@njit(error_model="numpy")
+def least(
+    outer: Sides, inner: Sides, how: Int, bypassing: Int, words: FloatArray, entering: FloatArray, most: FloatArray, busy: Int,
+    best: FloatArray, busiest: FloatArray,
+) -> None:  # fmt: skip
+    """Lower bounds of energy and times, and of the longest of the first `busy` times, over all sets that memory 1 may leave out.
+
+    outer: of memory 1; inner: of memory 2. bypassing: what memory 1 may leave out. words: float64[n, tensors], asked of the root at least.
+    entering: alike, what comes into memory 2 of what it keeps; `how` what lies inside memory 1 is bounded: PLAIN, only by its rows;
+    SERVED, by these and what memory 1 serves of that, as `inner.serving` says; WITHIN, by `inside`. Either of the two may have one row for
+    all. most: energy and ticks beyond which a way is of no use. best float64[n, 1 + times] and busiest float64[n] are lowered.
+    """
+    streams, width = outer.filling.shape
+    within, row, room = np.empty(width), np.empty(width), np.empty(width)
+    for at in range(best.shape[0]):
+        asked_of_root, coming = words[at % words.shape[0]], entering[at % entering.shape[0]]
+        for place in range(outer.sets.shape[0]):
+            left_out = outer.sets[place]
+            if left_out & ~bypassing:
+                continue
+            for part in range(width):
+                row[part] = outer.rows[place, part]
+            if how == WITHIN:
+                inside_one(inner, left_out, coming, room, within)
+                for part in range(width):
+                    row[part] = max(row[part], within[part])
+            for stream in range(streams):
+                held = not (left_out >> stream) & 1
+                asked = max(asked_of_root[stream], outer.pending[place, stream])
+                if how != PLAIN and not held:
+                    asked = max(asked, coming[stream])
+                saves = asked_of_root[stream] > 0.0 or (left_out != 0 and outer.pending[place, stream] > 0.0)
+                for part in range(width):
+                    row[part] += asked * outer.serving[stream, part]
+                    if held:
+                        row[part] += asked_of_root[stream] * outer.filling[stream, part]
+                        if how == SERVED:
+                            row[part] += coming[stream] * inner.serving[stream, part] - inner.saved[stream, part]
+                    if saves:
+                        row[part] -= outer.saved[stream, part]
+            longest = 0.0
+            for part in range(1, 1 + busy):
+                longest = max(longest, row[part])
+            if row[0] > most[0] or longest > most[1]:
+                continue
+            for part in range(width):
+                best[at, part] = min(best[at, part], row[part])
+            busiest[at] = min(busiest[at], longest)
