@@ -259,15 +259,15 @@ class Below:
         self.choices = choices
         base = np.array([self._base(choice, ways) for choice, ways in zip(choices, least, strict=True)])
         floors = [_floors(ways) for ways in least]
-        every = []
-        for at, choice in enumerate(choices):
+        every: dict[int, _Picks] = {}
+        for at in sorted(range(len(choices)), key=lambda at: at != self.part.hardest):
             bounds = self.part.together(self.schedule, [*floors[:at], least[at], *floors[at + 1 :]], self._iterations())
-            picks = self._picks(at, choice, bounds, base)
-            if not len(picks):
+            every[at] = self._picks(at, choices[at], bounds, base)
+            if not len(every[at]):
+                self.part.hardest = at
                 return
-            base[at] = picks.figures.min(axis=0)
-            every.append(picks)
-        self._join(every, base)
+            base[at] = every[at].figures.min(axis=0)
+        self._join([every[at] for at in range(len(choices))], base)
 
     def _figures(self, unit: str, rows: FloatArray, bits: FloatArray, busiest: FloatArray | float = 0.0) -> FloatArray:
         """What adds up of rows float64[n, 1 + times] on a unit."""

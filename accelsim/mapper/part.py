@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import reduce
 from itertools import permutations, product
 from math import prod
@@ -42,7 +43,9 @@ class Part:
         self.solved = Solved(part=self)
         self.rivals: list[Cost] = []
         self.cutoff: Cutoff | None = None
-        self.listed = self.looked = False
+        self.looked = False
+        self.hardest = 0  # the Einsum that ruled out the last trunk: it is tried first
+        self.bounding: list[Callable[[], None]] = []  # ways to better bounds that are to come
         self._most: tuple[object, tuple[float, float]] = None, UNLIMITED
         self.looks = [*(_LOOKS if exact.large else _LOOKS[:1])] if exact.timely else []  # quick ones that are to come
 
@@ -61,9 +64,8 @@ class Part:
         self.alike = [self.exact.tensors.alike(tensor, self.stretch.names) for tensor in self.placeable]
         self.whole = [self.exact.tensors.words(tensor) for tensor in self.placeable]
         if len(self.ways) == 1:
-            self.ranks_of = {}
-            self.movable = [False] * len(self.placeable)
-            self.solved.rest = [self._crude("sequential")]
+            once = [np.ones(1)] * len(self.placeable)
+            self.solved.rest = [self._roomless("sequential", np.ones(1), once, [[] for _ in once]).cost(0, self.held)]
             return
         self.ranks_of = {tensor: self._ranks_of(tensor) for tensor in (*self.placeable, *self.stretch.internal)}
         if not self._schedules():
@@ -74,16 +76,21 @@ class Part:
         self.brought = [self.moved(tensor, words) for tensor, words in zip(self.placeable, self.whole, strict=True)]
         twice = [self.moved(tensor, 2 * words) for tensor, words in zip(self.placeable, self.whole, strict=True)]
         self.again = [more - once for more, once in zip(twice, self.brought, strict=True)]
-        crude = [self._crude(schedule) for schedule in self._schedules()]
+        self._note_crude(self._roomless)
+        self.bounding = [lambda: self._note_crude(self._least), self._list]
+
+    def _note_crude(self, least: Callable[..., Bounds]) -> None:
+        """Note a lower bound under any trunk."""
+        crude = [self._crude(schedule, least) for schedule in self._schedules()]
         self.solved.rest = [each.least(crude[0]) for each in crude[-1:]]
 
-    def _crude(self, schedule: str) -> Cost:
+    def _crude(self, schedule: str, least: Callable[..., Bounds]) -> Cost:
         """A lower bound under any trunk: every word of an external tensor comes once at least, and a word of it is held if any is."""
         once: list[Depths] = [
             [(np.array([float(self.width(tensor))]), np.ones(1))] if movable else []
             for tensor, movable in zip(self.placeable, self.movable, strict=True)
         ]
-        return self._least(schedule, np.array([self.room]), [np.ones(1)] * len(once), once).cost(0, self.held)
+        return least(schedule, np.array([self.room]), [np.ones(1)] * len(once), once).cost(0, self.held)
 
     def _schedules(self) -> list[str]:
         able = [schedule for schedule in self.exact.schedules if self.exact.constraints.may_overlap(self.stretch.names, schedule)]
@@ -100,7 +107,7 @@ class Part:
         places = [(group, row) for group, (*_, tiles) in enumerate(self.groups) for row in range(len(tiles))]
         self.trunks = np.array(places, np.int64).reshape(-1, 2)
         self._sift(np.argsort(self.values(self.bounds), kind="stable"))
-        self.listed = True
+        self._note_rest()
 
     def values(self, bounds: Bounds) -> FloatArray:
         """What bounds are worth alone."""
@@ -127,9 +134,8 @@ class Part:
 
     def _go_on(self, bounds: list[Cost]) -> None:
         self.solved.rest = []
-        if len(self.ways) > 1 and not self.listed:
-            self._list()
-            self._note_rest()
+        while self.bounding:
+            self.bounding.pop(0)()
             if any(not self.aim.beats(bounds[0], rest) or not self.aim.beats(rest, bounds[0]) for rest in self.solved.rest):
                 return  # it may not be promising any more
             self.solved.rest = []
@@ -394,12 +400,8 @@ class Part:
         mine = [[number for number, users in enumerate(self.users) if at in users] for at in range(len(self.ways))]
         choices = [1 + len(each) for each in depths]
         most_choices = max(prod(choices[number] for number in {*each, *shared}) for each in mine)
-        if most_choices > _MOST_KEEPS:  # as if each were kept where it comes least often, and took no room
-            turned = [
-                reduce(np.minimum, (np.where(bits <= room, visits, BEYOND) for bits, visits in each), visits_inside)
-                for each, visits_inside in zip(depths, turned, strict=True)
-            ]
-            depths = [[] for _ in depths]
+        if most_choices > _MOST_KEEPS:
+            return self._roomless(schedule, room, turned, depths, shortest, iterations, entering, most)
         found = []
         for at, numbers in enumerate(mine):
             outside = product(*((False, True) if depths[number] else (False,) for number in numbers))
@@ -428,6 +430,23 @@ class Part:
         assert best is not None
         return best
 
+    def _roomless(
+        self, schedule: str, room: FloatArray, turned: list[FloatArray], depths: list[Depths],
+        shortest: list[list[FloatArray]] | None = None, iterations: FloatArray | None = None,
+        entering: list[list[FloatArray]] | None = None, most: tuple[float, float] = UNLIMITED,
+    ) -> Bounds:  # fmt: skip
+        """The same, quicker: as if each external tensor were kept where its words come least often, by itself."""
+        fewest = [
+            reduce(np.minimum, (np.where(bits <= room, visits, BEYOND) for bits, visits in each), inside)
+            for each, inside in zip(depths, turned, strict=True)
+        ]
+        ways = []
+        for at in range(len(self.ways)):
+            visits = {number: fewest[number] * (users[0] == at) for number, users in enumerate(self.users) if at in users}
+            fastest, more = None if shortest is None else shortest[at], None if entering is None else entering[at]
+            ways.append(self.alone(at, visits, fastest, more, most))
+        return self.together(schedule, ways, iterations)
+
     def _confined(
         self, at: int, way: int, alone: dict[frozenset[int], Way], mine: list[int], room: FloatArray,
         fixed: dict[int, tuple[FloatArray, FloatArray] | None], depths: list[Depths], most: tuple[float, float],
@@ -443,7 +462,7 @@ class Part:
             above = frozenset(number for number, *_ in here)
             left = room - sum(bits for _, bits, _ in here)
             bounds = alone[frozenset(mine) - above]
-            within = self.within(at, way, above, left) if depths else None
+            within = self.within(at, way, above, left)
             if within is not None:
                 bounds = bounds.most(within)
             paid = [(number, visits) for number, _, visits in here if self.users[number][0] == at]
@@ -624,7 +643,7 @@ class Part:
         return self._most[1]
 
     def _affordable(self, schedule: str, known: list[Cost]) -> tuple[float, float]:
-        least = self._crude(schedule)
+        least = self._crude(schedule, self._least)
         more = self.headroom(least)
         energy, ticks = (least.energy + more[0]) * SLACK, (least.ticks + more[1]) * SLACK
         if self.aim.uses == (True, False, False, False):
