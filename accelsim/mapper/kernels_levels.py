@@ -781,7 +781,20 @@ def promise(
     apply_axes(plan, way, value, NONE)
     ask_once(plan, value)
     serve(plan, level - 1, served, NONE, ALONE, level if (kept >> last) & 1 else NOBODY, plan.gains[way, GAIN_COPIES], value)
+    if ((served & ~kept) >> last) & 1:
+        value[time + 1] += unread(plan, level)
     relax(plan, value)
+
+
+@njit(error_model="numpy", _nrt=True)
+def unread(plan: LeafPlan, memory: Int) -> float:
+    """Energy that is saved at most where the result is kept further in than a memory, and complete: its words are narrower then."""
+    last = plan.indexed.shape[0] - 1
+    most = 0.0
+    if plan.options[OPTION_CHARGED]:
+        for inner in range(memory + 1, plan.ports.shape[0]):
+            most = max(most, plan.prices[inner, 0])
+    return float(plan.words[last] * (plan.widths[last, 0] - plan.widths[last, 1]) * most)
 
 
 @helper()
@@ -823,6 +836,8 @@ def weigh(
             if not (kept >> stream) & 1:
                 value[own + time + 1] = max(value[own + time + 1], plan.words[stream])
             pay(plan, ROOT, stream, keeper, ALONE, NO, plan.gains[way, GAIN_COPIES], value)
+            if stream == last and keeper == NOBODY:
+                value[time + 1] += unread(plan, OUTERMOST)
         for part in range(time + 1):
             fixed[part] -= value[time + 1 + part]
             if (kept >> stream) & 1:

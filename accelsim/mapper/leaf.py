@@ -251,6 +251,8 @@ class LeafSearch:
                     full = self._floors[level, everything]
                     row = (main - reduced * saved).min(axis=0) - (full[: 1 + times] - floor[: 1 + times])
                     row[0] = max(row[0], floor[0] - reduced * floor[times + 1])
+                if bypassed >> (streams - 1) & 1:
+                    row[0] = max(self.plan.energy, row[0] - reduced * kernels.unread(self.plan, level - 1))
                 found.append((bypassed, row, pending))
         return self._bypasses[level]
 

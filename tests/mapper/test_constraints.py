@@ -135,6 +135,16 @@ def test_the_optimum_is_the_least_of_all_mappings_that_obey(binding: list[bool],
         binding.append(not left or (free is not None and min(left) > free.value * (1 + 1e-9)))
 
 
+def test_a_result_that_only_the_innermost_memory_keeps_is_drained_in_its_final_type() -> None:
+    each = replace(problem(np.random.default_rng(2006), 400), dividing=True)  # Z[n,m] = exp(A[m,n]), partial words twice as wide
+    evaluator, rules = Evaluator(each.cascade, each.architecture, each.counting), Constraints(stationary=(StationaryRule((), "Reg", "Z"),))
+    found = searched(evaluator, "energy", rules, each.schedules)
+    listed = brute.mappings(each.cascade, each.architecture, dividing=True, schedules=each.schedules, refill=each.counting.refill)
+    left = [m for m in listed if obeys.obeys(m, each.cascade, each.architecture, [obeys.Stationary("Reg", "Z")], False)]
+    assert found is not None
+    assert found.value == pytest.approx(min(brute.value(evaluator.evaluate(m, checked=True), "energy") for m in left), rel=1e-9)
+
+
 def searched(evaluator: Evaluator, objective: str, constraints: Constraints, schedules: tuple[str, ...] = brute.SCHEDULES) -> Result | None:
     try:
         return Exact(evaluator, aim(objective, Scale.of(evaluator)), schedules, constraints).run()
