@@ -77,7 +77,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     mapping.add_argument("--schedule", metavar="HOW", help=about)
     about = "any (default), or dividing: only tiles that divide the tile around them"
     mapping.add_argument("--tiles", default="any", metavar="WHICH", help=about)
-    about = "a file of rules that the mapping obeys: keep, bypass, spread, run, together, apart"
+    about = "a file of rules that the mapping obeys (keep, tile, order, stationary, spread, run, …), or a mapping file in which '?' is open"
     mapping.add_argument("--constraints", metavar="FILE", help=about)
     mapping.add_argument("--time-limit", metavar="SECONDS", help="stop after so many CPU seconds with the best so far and its gap")
     mapping.add_argument("--gap", metavar="SHARE", help="stop when the best is proved to be within this share of the optimum, as in 0.02")

@@ -42,7 +42,8 @@ def map_(arguments: Arguments) -> int:
 
         if arguments.compare:
             raise InputError("--constraints and --compare do not go together", "leave one of the two out: baselines know no constraints")
-        request = replace(request, constraints=load_constraints(arguments.constraints, workload, machine))
+        raised = request.counting.refill == "every_visit"
+        request = replace(request, constraints=load_constraints(arguments.constraints, workload, machine, raised))
     if figures is not None:
         return _map_front(arguments, workload, machine, request, figures)
     if arguments.output is not None and os.path.isdir(arguments.output):

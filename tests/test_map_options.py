@@ -380,11 +380,48 @@ def test_a_constraint_never_helps(here: Path, capsys: pytest.CaptureFixture[str]
         ("constraints:\n  - bypas: {}\n", "2:5: a constraint has no 'bypas'; did you mean 'bypass'?"),
         ("constraints:\n  - together: [Z]\n", "2:15: together needs two Einsums at least; name more of them"),
         ("rules: []\n", "1:1: a file of constraints has no 'rules'"),
+        *(
+            (f"constraints:\n  - {rule}\n", says)
+            for rule, says in (
+                ("tile: {memory: GlobalBuffer, rank: m}", "2:11: a tile is one size, or has bounds; write 'is: 64', or 'at_most: 64', "),
+                ("tile: {memory: GlobalBuffer, rank: m, is: 4, at_most: 4}", "2:11: a tile is one size, or has bounds; write 'is: 64', "),
+                ("tile: {memory: GlobalBuffer, rank: q, is: 4}", "2:40: there is no rank 'q'; known: k, m, n\n"),
+                ("tile: {memory: GlobalBuffer, rank: m, size: 4}", "2:43: tile has no 'size'; known: at_least, at_most, einsums, is, "),
+                ("tile: {memory: GlobalBuffer, rank: m, is: 3}", "2:47: no tile of m is 3, since tiles divide 8; 2 and 4 do\n"),
+                ("tile: {memory: GlobalBuffer, rank: m, is: 0}", "2:47: 'is' must be at least 1, not 0\n"),
+                ("tile: {memory: GlobalBuffer, rank: m, at_least: 16}", "2:53: m has only 8; write at most 8\n"),
+                ("tile: {memory: GlobalBuffer, rank: m, at_most: 7, at_least: 5}", "2:65: no tile of m is from 5 to 7, since "),
+                ("tile: {memory: GlobalBuffer, rank: m, at_most: 2, at_least: 4}", "2:11: no tile is at least 4 and at most 2; swap the "),
+                ("tile: {memory: MainMemory, rank: m, is: 4}", "2:20: MainMemory is the root, which holds whole tensors above all "),
+                ("loops: {memory: GlobalBuffer, ranks: [m, l]}", "2:46: there is no rank 'l'; known: k, m, n\n"),
+                ("loops: {memory: MainMemory, ranks: [m]}", "2:21: MainMemory is the root, which holds whole tensors above all "),
+                ("schedule: {einsums: [Z], as: staged}", "2:34: there is no schedule 'staged'; known: pipelined, sequential\n"),
+                ("schedule: {as: pipelined}", "2:15: schedule needs 'einsums'; add 'einsums:'\n"),
+                ("order: {memory: GlobalBuffer, ranks: [m]}", "2:42: an order needs two ranks at least, each once; name them from the "),
+                ("order: {memory: GlobalBuffer, ranks: [m, k, m]}", "2:42: an order needs two ranks at least, each once; name them "),
+                ("order: {memory: GlobalBuffer}", "2:12: order needs 'ranks'; add 'ranks:'\n"),
+                ("order: {memory: GlobalBuffer, ranks: [m, o]}", "2:46: there is no rank 'o'; known: k, m, n\n"),
+                ("stationary: {memory: GlobalBuffer, tensor: W}", "2:48: there is no tensor 'W'; known: A, B, Z\n"),
+                ("stationary: {memory: GlobalBuffer, tensors: [A]}", "2:40: stationary has no 'tensors'; did you mean 'tensor'?\n"),
+            )
+        ),
     ],
 )
 def test_a_wrong_constraint_is_refused_at_its_place(text: str, says: str, here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert _constrained(text, here) == 2
     assert capsys.readouterr().err.startswith(f"rules.yaml:{says}")
+
+
+def test_a_mapping_with_holes_is_a_set_of_constraints(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    loops = "[for m: 2, for k: ?, for n: ?, keep GlobalBuffer: [A, ?]]"
+    text = f"mapping: rows\ntree:\n  - keep MainMemory: [A, B, Z]\n  - {{einsum: Z, unit: ?, loops: {loops}}}\n"
+    assert _constrained(text, here, "-q", "-o", "found.yaml") == 0
+    found = (here / "found.yaml").read_text(encoding="utf-8")
+    assert re.search(r"loops: \[for m: 2,.* keep GlobalBuffer: \[A", found), found
+    assert _constrained(found, here, "-q", "-o", "again.yaml") == 0
+    assert (here / "again.yaml").read_text(encoding="utf-8") == found
+    assert _constrained(text.replace("[A, ?]", "[W, ?]"), here) == 2
+    assert capsys.readouterr().err == "rules.yaml:4:64: there is no tensor 'W'; known: A, B, Z\n"
 
 
 def test_the_rule_that_rules_everything_out_is_named(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

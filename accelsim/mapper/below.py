@@ -154,7 +154,8 @@ class Below:
             above = {rank: self.tile[rank] for rank in self.loops[:depth]}
             visits = prod(self.extents[rank] // size for rank, size in above.items() if rank not in ranks)
             bits = part.tile_words(tensor, above) * part.width(tensor)
-            if bits <= part.room:
+            sizes = np.array([list(above.values())], np.int64).reshape(1, -1)
+            if bits <= part.room and self.exact.may_be_held(tensor, part.stretch.names, tuple(above), sizes)[0]:
                 found.append(Place(depth, bits, part.moved(tensor, whole * visits)))
         return found
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapper.climbing import Climbing
 from accelsim.mapper.constraints import Constraints
+from accelsim.mapper.diagnosis import Diagnosis
 from accelsim.mapper.exact import Exact
 from accelsim.mapper.figures import Scale
 from accelsim.mapper.leaf_plan import Unsupported
@@ -96,11 +96,14 @@ class _Search:
         started, objective = time.monotonic(), self.request.objective
         exact, result = self._exact()
         best: Evaluation | None = None
+        short: IllegalMapping | None = None
         if result is not None:
             try:
                 best = self.evaluator.evaluate(result.mapping)
             except IllegalMapping:  # the root is too small for what the space keeps there
                 result = None
+                rooted, short = Diagnosis(self.cascade, self.architecture, self.request).of_the_root()
+                best = None if rooted is None else self.evaluator.evaluate(rooted)
         refusal: IllegalMapping | InputError | None = None
         listed = self._listed()
         if listed is not None and (best is None or key(objective, listed) < key(objective, best)):
@@ -113,9 +116,11 @@ class _Search:
             except (IllegalMapping, InputError) as error:
                 refusal = error
         if best is None and self.request.constraints:
-            raise self._ruled_out()
+            raise short or Diagnosis(self.cascade, self.architecture, self.request).of_constraints()
         if best is None:
-            raise refusal or IllegalMapping(f"no mapping of {self.cascade.name} on {self.architecture.name} was found", "allow more")
+            what = f"no mapping of {self.cascade.name} on {self.architecture.name} was found"
+            short = short or Diagnosis(self.cascade, self.architecture, self.request).of_inputs_and_outputs()
+            raise short or refusal or IllegalMapping(what, "allow more")
         value = objective.value(best)
         bound, space = (value, "any tiles") if listed is not None else self._bound(result, best)
         record = {
@@ -160,20 +165,6 @@ class _Search:
             self.interrupted = True
             limits.stop()
             return exact, exact.run()
-
-    def _ruled_out(self) -> IllegalMapping:
-        """Why no mapping obeys the constraints: the rules without any one of which there is a mapping."""
-        request, blamed = self.request, []
-        aim = request.objective.aim(Scale.of(self.evaluator))
-        for kind, rule in request.constraints.rules() if aim is not None else ():
-            left = request.constraints.without(kind, rule)
-            with suppress(Unsupported):
-                if aim is not None and Exact(self.evaluator, aim, request.schedules, left, Limits(work=0)).run() is not None:
-                    blamed.append(rule.said or str(rule))
-        what = f"no mapping of {self.cascade.name} on {self.architecture.name} obeys all constraints"
-        if blamed:
-            return IllegalMapping(what, f"leave out {' or '.join(blamed)}")
-        return IllegalMapping(what, "none of them alone is the reason; leave out several, or enlarge a memory")
 
     def _listed(self) -> Evaluation | None:
         """The best of all mappings of a small problem with tiles of every size; None where it is not small, or was not asked for."""

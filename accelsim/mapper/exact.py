@@ -13,6 +13,7 @@ from itertools import product
 from math import prod
 
 import numpy as np
+from numpy.typing import NDArray
 
 from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Memory
@@ -23,6 +24,7 @@ from accelsim.mapper.leaf_plan import PORT_SIZE, FloatArray, IntArray, LeafPlan,
 from accelsim.mapper.options import Chosen, Cutoff, Limits, Option, Result, Solved
 from accelsim.mapper.part import Part
 from accelsim.mapper.pieces import Stretch, Tensors
+from accelsim.mapper.tiles import divisors
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, TreeNode
 from accelsim.model.evaluation import Evaluator
 
@@ -106,13 +108,16 @@ class Exact:
     def _ways(self, name: str) -> list[tuple[LeafSearch, Names]]:
         found = []
         for unit in self.machine.units:
-            if not self.constraints.may_run(name, unit):
+            passed = [node.name for node in self.machine.paths[unit] if isinstance(node, Memory)]
+            if not self.constraints.may_run(name, unit, self.tensors.touched[name], passed):
                 continue
             try:
                 self.evaluator.program.cover(name, unit)
             except IllegalMapping:
                 continue
             plan, names = lower(self.evaluator, name, unit, self.numbers, self.constraints)
+            if not np.diff(plan.way_first).all():  # its axes cannot be used as they have to be
+                continue
             if not self.aim.uses[0] and prod(plan.size_count.tolist()) * len(plan.ways) > SLOW:  # energy breaks no ties then
                 plan = plan._replace(prices=np.zeros_like(plan.prices), energy=0.0)
             if not self.aim.uses[1] and prod(plan.size_count.tolist()) * len(plan.ways) > SLOW:  # nor does time
@@ -186,6 +191,19 @@ class Exact:
         value, bound = self.aim.value(achieved.cost), self._bound()
         covered, evaluated = sum(part.covered for part in self.solved.values()), sum(part.evaluated for part in self.solved.values())
         return Result(self.mapping(achieved), value, min(value, bound), covered, evaluated)
+
+    def any(self) -> Mapping | None:
+        """Some mapping, the first that is found; None if nothing in the space is legal, or if the limits come first."""
+        self._explore_singles()
+        while True:
+            found, promising = self._join(bounds=False), self._join(bounds=True)
+            if found:
+                return self.mapping(found[0])
+            unknown = [label.step for label in promising[0].chain() if label.option is None and label.step] if promising else []
+            if not unknown or self.limits.over:
+                return None
+            for step in unknown:
+                self._explore(step, None)
 
     def _bound(self) -> float:
         """What no mapping is better than."""
@@ -284,7 +302,13 @@ class Exact:
         leaving = [tensor for tensor in stretch.exported if tensor in self.tensors.passing] if self.home is not None else []
         for kept in product((False, True), repeat=len(leaving)):
             new = frozenset(tensor for tensor, here in zip(leaving, kept, strict=True) if here)
-            if not all(self.may_stay(tensor, stretch.names) for tensor in new | (stays & set(stretch.external)) | set(stretch.internal)):
+            staying = new | (stays & set(stretch.external))
+            if not all(self.may_stay(tensor, stretch.names) for tensor in staying | set(stretch.internal)):
+                continue
+            if not all(self.may_be_held(tensor, stretch.names, (), np.zeros((1, 0), np.int64))[0] for tensor in staying):
+                continue
+            rooted = {tensor: tensor in stretch.external and tensor not in staying for tensor in (*stretch.internal, *stretch.external)}
+            if not all(self._may_pass(tensor, root) for tensor, root in rooted.items()):
                 continue
             resident = stays | new
             held = sum(self._bits(tensor) for tensor in resident)
@@ -302,8 +326,60 @@ class Exact:
         return self._stretches[first, end]
 
     def may_stay(self, tensor: str, names: tuple[str, ...]) -> bool:
-        """Whether memory 1 may hold a tensor for all of these Einsums that touch it."""
-        return all(self.constraints.may_keep(self.home or "", tensor, name) for name in names if tensor in self.tensors.touched[name])
+        """Whether memory 1 may hold a tensor for all of these Einsums that touch it, above their blocks."""
+        return all(self.constraints.may_keep(self.home or "", tensor, name, above=True) for name in self._touching(tensor, names))
+
+    def may_be_held(self, tensor: str, names: tuple[str, ...], ranks: tuple[str, ...], tiles: IntArray) -> NDArray[np.bool_]:
+        """Whether memory 1 may hold a tensor's tiles for all of these Einsums; tiles: int64[n, ranks], other ranks are whole."""
+        good = np.ones(len(tiles), bool)
+        for name in self._touching(tensor, names) if self.constraints.tiles else ():
+            _, each = self.ways[name][0]
+            for rank in self._indexing(name)[tensor]:
+                allowed = [self.constraints.may_hold(each.memories[1], tensor, rank, size, name) for size in self._sizes(rank)]
+                good &= self._looked_up(rank, allowed, ranks, tiles)
+        return good
+
+    def may_leave(self, names: tuple[str, ...], ranks: tuple[str, ...], tiles: IntArray) -> NDArray[np.bool_]:
+        """Whether a trunk above these Einsums may leave tiles, as above."""
+        good = np.ones(len(tiles), bool)
+        for name in names if self.constraints.tiles else ():
+            _, each = self.ways[name][0]
+            for rank in each.ranks:
+                allowed = [self.constraints.may_leave(each.memories[1], rank, size, name) for size in self._sizes(rank)]
+                good &= self._looked_up(rank, allowed, ranks, tiles)
+        return good
+
+    def may_turn(self, names: tuple[str, ...], loops: tuple[str, ...]) -> bool:
+        """Whether loops above these Einsums may stand in this order, the outermost first."""
+        for name in names if self.constraints else ():
+            pairs = self.constraints.nested(self.home or "", name, self._indexing(name), self.ways[name][0][1].ranks, above=True)
+            if any((inner, outer) in pairs for at, inner in enumerate(loops) for outer in loops[: at + 1]):
+                return False
+        return True
+
+    def _touching(self, tensor: str, names: tuple[str, ...]) -> list[str]:
+        return [name for name in names if tensor in self.tensors.touched[name]]
+
+    def _indexing(self, name: str) -> dict[str, list[str]]:
+        """The ranks that index each tensor of an Einsum."""
+        search, each = self.ways[name][0]
+        rows = zip(each.tensors, search.plan.indexed.tolist(), strict=True)
+        return {tensor: [rank for rank, has in zip(each.ranks, row, strict=True) if has] for tensor, row in rows}
+
+    def _sizes(self, rank: str) -> tuple[int, ...]:
+        return divisors(self.cascade.extents[rank])
+
+    def _looked_up(self, rank: str, allowed: list[bool], ranks: tuple[str, ...], tiles: IntArray) -> NDArray[np.bool_]:
+        """What is allowed of the sizes of a rank, for tiles."""
+        if rank not in ranks:
+            return np.full(len(tiles), allowed[-1])
+        return np.array(allowed)[np.searchsorted(self._sizes(rank), tiles[:, ranks.index(rank)])]
+
+    def _may_pass(self, tensor: str, root: bool) -> bool:
+        """Whether a tensor may be kept at the root, or anywhere else, for all Einsums that touch it."""
+        keeper, rules = self.machine.root.name, self.constraints
+        names = self._touching(tensor, self.order) if rules.keeps else []
+        return all(rules.may_keep(keeper, tensor, name, True) if root else not rules.must_keep(keeper, tensor, name) for name in names)
 
     def _add(self, front: list[_Label], label: _Label) -> None:
         if any(self.aim.beats(known.cost, label.cost) for known in front):
@@ -358,7 +434,8 @@ class Exact:
             roles = tuple((tensors.setdefault(tensor, len(tensors)), self._role(tensor, stretch, stays, new)) for tensor in names.tensors)
             rows.append((tuple(id(search) for search, _ in ways), tuple(ranks[rank] for rank in names.ranks), roles))
         alike = tuple(self.tensors.alike(tensor, stretch.names) for tensor in stretch.external)
-        return tuple(rows), alike, held, tuple(ranks[rank] for rank in stretch.shared), stretch.sound
+        singular = stretch.names if self.constraints.singular(stretch.names) else ()
+        return tuple(rows), alike, held, tuple(ranks[rank] for rank in stretch.shared), stretch.sound, singular
 
     def _role(self, tensor: str, stretch: Stretch, stays: frozenset[str], new: frozenset[str]) -> int:
         return 1 * (tensor in stretch.internal) + 2 * (tensor in stays) + 4 * (tensor in new)

@@ -298,10 +298,11 @@ def keep(plan: LeafPlan, memory: Int, stream: Int, tile: IntArray, value: FloatA
 
 
 @helper()
-def block(plan: LeafPlan, outer: IntArray, inner: IntArray, order: Int, shared: FloatArray) -> Int:
-    """Loops in time from a tile to a smaller one, in an order: by how much each tensor's words are divided (0: its ranks do not turn).
+def block(plan: LeafPlan, memory: Int, outer: IntArray, inner: IntArray, order: Int, shared: FloatArray) -> Int:
+    """Loops in time of a memory from a tile to a smaller one, in an order: by how much each tensor's words are divided.
 
-    Returns the set of ranks that turn. The order puts innermost the ranks that the most favoured tensors lack.
+    Returns the set of ranks that turn, -1 if the memory's loops cannot stand so that all that must be inside another are. The order puts
+    innermost the ranks that the most favoured tensors lack, of those that may stand there.
     """
     ranks, streams = outer.shape[0], plan.indexed.shape[0]
     turning: Int = 0
@@ -310,20 +311,22 @@ def block(plan: LeafPlan, outer: IntArray, inner: IntArray, order: Int, shared: 
             turning |= 1 << rank
     for stream in range(streams):
         shared[stream] = 1.0
-    done: Int = 0
+    left: Int = turning
     closed: Int = 0
-    while done != turning:
+    while left:
         # the innermost rank that is left: the least by which of the favoured tensors it indexes
         best, least = -1, 1 << 30
         for rank in range(ranks):
-            if not (turning >> rank) & 1 or (done >> rank) & 1:
+            if not (left >> rank) & 1 or plan.inside[memory, rank] & left:
                 continue
             code = 0
             for place in range(streams):
                 code = 2 * code + plan.indexed[plan.orders[order, place], rank]
             if code < least:
                 best, least = rank, code
-        done |= 1 << best
+        if best < 0:
+            return NOBODY
+        left &= ~(1 << best)
         for stream in range(streams):
             if plan.indexed[stream, best]:
                 closed |= 1 << stream
@@ -483,10 +486,12 @@ def fullest(
 
 
 @helper()
-def grows(indexed: IntArray, sizes: IntArray, grown: IntArray, outer: IntArray, tile: IntArray, size: Int, pieces: IntArray) -> bool:
-    """Could a tile whose tensors have so many bits be larger along some rank?"""
+def grows(
+    indexed: IntArray, sizes: IntArray, grown: IntArray, ok: IntArray, outer: IntArray, tile: IntArray, size: Int, pieces: IntArray
+) -> bool:
+    """Could a tile whose tensors have so many bits be larger along some rank? ok: whether it may have a size."""
     for rank in range(tile.shape[0]):
-        if tile[rank] != outer[rank]:
+        if tile[rank] != outer[rank] and ok[rank, grown[rank, outer[rank], tile[rank]]]:
             times = sizes[rank, grown[rank, outer[rank], tile[rank]]] // sizes[rank, tile[rank]]
             if size < 0 or resized(indexed, rank, times, pieces) <= size:
                 return True
@@ -495,12 +500,17 @@ def grows(indexed: IntArray, sizes: IntArray, grown: IntArray, outer: IntArray, 
 
 @helper()
 def growable(plan: LeafPlan, memory: Int, kept: Int, outer: IntArray, tile: IntArray, pieces: IntArray) -> Int:
-    """The ranks along which the tile could be larger. pieces: room to work in."""
+    """The ranks along which the tile could be larger. pieces: room to work in.
+
+    None where loops further in have to stand in some order, which a larger tile might not let them.
+    """
     size = plan.ports[memory, PORT_SIZE]
     found: Int = 0
+    if not plan.grows[memory]:
+        return found
     take_up(plan, kept, tile, YES, pieces)
     for rank in range(tile.shape[0]):
-        if tile[rank] != outer[rank]:
+        if tile[rank] != outer[rank] and plan.tile_ok[memory, rank, plan.grown[rank, outer[rank], tile[rank]]]:
             times = plan.sizes[rank, plan.grown[rank, outer[rank], tile[rank]]] // plan.sizes[rank, tile[rank]]
             if size < 0 or resized(plan.indexed, rank, times, pieces) <= size:
                 found |= 1 << rank
@@ -560,7 +570,7 @@ def advance(
     """The next tile that divides the one inside the axes and fits; False after the last (at[0] < 0 asks for the first).
 
     A memory that keeps nothing cuts nothing. largest_only: only tiles that could not be larger along any rank and still fit.
-    uncut: none that are cut along a rank that no kept tensor has. pieces: room to work in.
+    uncut: none that are cut along a rank that no kept tensor has, unless some of its sizes are ruled out. pieces: room to work in.
     """
     ranks = tile.shape[0]
     if kept == 0:
@@ -574,11 +584,14 @@ def advance(
         if (kept >> stream) & 1:
             for rank in range(ranks):
                 indexed |= plan.indexed[stream, rank] << rank
+    ruled = plan.ruled[memory]
+    indexed |= ruled
     last = plan.indexed.shape[0] - 1
     longest: Int = NOBODY
     if largest_only and not ((kept >> last) & 1 and plan.widths[last, 0] != plan.widths[last, 1]):
         for rank in range(ranks):
-            if (indexed >> rank) & 1 and (longest < 0 or plan.size_count[rank] > plan.size_count[longest]):
+            free = (indexed >> rank) & 1 and not (ruled >> rank) & 1
+            if free and (longest < 0 or plan.size_count[rank] > plan.size_count[longest]):
                 longest = rank
     size = plan.ports[memory, PORT_SIZE]
     fresh = at[0] < 0
@@ -604,7 +617,7 @@ def advance(
                 tile[rank] = 0
             else:
                 tile[rank] = at[rank]
-                good = good and plan.trips[rank, inside[rank], at[rank]] > 0.0
+                good = good and plan.trips[rank, inside[rank], at[rank]] > 0.0 and plan.tile_ok[memory, rank, at[rank]] > 0
         fitting = good and (size < 0 or take_up(plan, kept, tile, NO, pieces) <= size)
         if fitting and not largest_only:
             return True
@@ -618,7 +631,7 @@ def advance(
                     pieces[stream] *= plan.sizes[longest, here]
         elif fitting:
             take_up(plan, kept, tile, YES, pieces)
-        if fitting and not grows(plan.indexed, plan.sizes, plan.grown, inside, tile, size, pieces):
+        if fitting and not grows(plan.indexed, plan.sizes, plan.grown, plan.tile_ok[memory], inside, tile, size, pieces):
             return True
         place = 0
         if good and not fitting:  # it does not fit, so neither does any with more along the first rank that is not at its least
@@ -639,18 +652,31 @@ def shares_nothing(plan: LeafPlan, level: Int) -> Int:
 def only_largest(plan: LeafPlan, level: Int) -> Int:
     """May a memory's tiles that could be larger be left out? Yes if nothing inside can go on being shared by loops further out.
 
-    Where there are many tiles they are left out all the same, which docs/mapspace.md says.
+    An order that loops further in must have may make a larger tile lose more. Where there are many tiles they are left out all the
+    same, which docs/mapspace.md says.
     """
     tiles: Int = YES
     for rank in range(plan.size_count.shape[0]):
         tiles *= plan.size_count[rank]
-    return YES if shares_nothing(plan, level) or tiles > MANY_TILES else NO
+    return YES if plan.grows[level] and (shares_nothing(plan, level) or tiles > MANY_TILES) else NO
 
 
 @helper()
-def matters(plan: LeafPlan, order: Int, kept: Int) -> bool:
-    """Is an order of loops worth a look? Where visits share only tiles of this memory, only the order of what it keeps counts."""
-    if not plan.options[OPTION_EVERY_VISIT]:
+def ordered(plan: LeafPlan, level: Int) -> Int:
+    """Must some loop of a memory's block stand inside another, or nowhere?"""
+    found: Int = NONE
+    for rank in range(plan.extents.shape[0]):
+        found |= plan.inside[level, rank]
+    return YES if found else NO
+
+
+@helper()
+def matters(plan: LeafPlan, held_to: Int, order: Int, kept: Int) -> bool:
+    """Is an order of loops worth a look? Where visits share only tiles of this memory, only the order of what it keeps counts.
+
+    held_to: see `ordered`; every order is worth a look then.
+    """
+    if not plan.options[OPTION_EVERY_VISIT] or held_to:
         return True
     before, seen = NOBODY, NONE
     for place in range(plan.orders.shape[1]):
@@ -755,7 +781,20 @@ def promise(
     apply_axes(plan, way, value, NONE)
     ask_once(plan, value)
     serve(plan, level - 1, served, NONE, ALONE, level if (kept >> last) & 1 else NOBODY, plan.gains[way, GAIN_COPIES], value)
+    if ((served & ~kept) >> last) & 1:
+        value[time + 1] += unread(plan, level)
     relax(plan, value)
+
+
+@njit(error_model="numpy", _nrt=True)
+def unread(plan: LeafPlan, memory: Int) -> float:
+    """Energy that is saved at most where the result is kept further in than a memory, and complete: its words are narrower then."""
+    last = plan.indexed.shape[0] - 1
+    most = 0.0
+    if plan.options[OPTION_CHARGED]:
+        for inner in range(memory + 1, plan.ports.shape[0]):
+            most = max(most, plan.prices[inner, 0])
+    return float(plan.words[last] * (plan.widths[last, 0] - plan.widths[last, 1]) * most)
 
 
 @helper()
@@ -797,6 +836,8 @@ def weigh(
             if not (kept >> stream) & 1:
                 value[own + time + 1] = max(value[own + time + 1], plan.words[stream])
             pay(plan, ROOT, stream, keeper, ALONE, NO, plan.gains[way, GAIN_COPIES], value)
+            if stream == last and keeper == NOBODY:
+                value[time + 1] += unread(plan, OUTERMOST)
         for part in range(time + 1):
             fixed[part] -= value[time + 1 + part]
             if (kept >> stream) & 1:
@@ -873,7 +914,7 @@ def enlist(
     """
     ranks = plan.extents.shape[0]
     tile, inside, at, shared = tiles[0], tiles[1], tiles[2], known[plan.orders.shape[0]]
-    least = only_largest(plan, level)
+    least, held_to = only_largest(plan, level), ordered(plan, level)
     count: Int = NONE
     if not spread(plan, way, outer, inside):
         return count
@@ -881,7 +922,7 @@ def enlist(
         kept = plan.subsets[level, row]
         if plan.must[level] & ~kept or floors[kept, 0] == np.inf:
             continue
-        several = kept & (kept - 1) or not least
+        several = kept & (kept - 1) or not least or plan.ruled[level] or held_to or not shares_nothing(plan, level)
         at[0] = -1
         for rank in range(1, ranks):
             at[rank] = 0
@@ -890,9 +931,11 @@ def enlist(
             inner_number = index_of(plan, tile)
             copies = reach[level + 1, inner_number]
             for order in range(plan.orders.shape[0]):
-                if not matters(plan, order, kept):
+                if not matters(plan, held_to, order, kept):
                     continue
-                turning = block(plan, inside, tile, order, shared)
+                turning = block(plan, level, inside, tile, order, shared)
+                if turning < 0:
+                    break
                 if same_as_before(known, orders, shared):
                     continue
                 orders += 1
@@ -919,13 +962,15 @@ def enlist_outermost(
     """The same at level 1, for all ways to spread, without what is beyond the limit. work[0]: counts some of what was looked at.
 
     Bounds are float64[1 + times]; in place of what is open, the bits that memory 1 holds. terms float64[tensors + 5, 1 + times],
-    sequences int64[orders, ranks] and chosen int64[orders]: more room.
+    sequences int64[orders + 1, ranks] and chosen int64[orders]: more room.
     """
     time, streams, ranks, level = plan.times, plan.indexed.shape[0], plan.extents.shape[0], OUTERMOST
     tile, inside, at, shared = tiles[0], tiles[1], tiles[2], known[plan.orders.shape[0]]
     always = ALL if plan.options[OPTION_EVERY_VISIT] else NONE
     steps = terms[streams + 3]
-    least, uncut = only_largest(plan, level) if roomy else NO, shares_nothing(plan, level)
+    least = only_largest(plan, level) if roomy else NO
+    uncut = shares_nothing(plan, level) if plan.grows[level] else NO
+    held_to, nested = ordered(plan, level), plan.inside[level]
     count: Int = NONE
     looked: Int = NONE
     for way in range(plan.way_first[level], plan.way_first[level + 1]):
@@ -942,7 +987,7 @@ def enlist_outermost(
             concerned = kept if always else ALL
             several = NONE
             for order in range(plan.orders.shape[0]):
-                if matters(plan, order, kept):
+                if matters(plan, held_to, order, kept):
                     arrange(plan, order, sequences[several])
                     chosen[several] = order
                     several += 1
@@ -963,7 +1008,10 @@ def enlist_outermost(
                     if count == order_of.shape[0]:
                         return NO_CANDIDATES
                     bound = bounds[count]
-                    walked = share_out(plan.indexed, concerned, sequences[place], steps, shared) | always
+                    line = line_up(nested, held_to, sequences, place, steps)
+                    if line < 0:
+                        break
+                    walked = share_out(plan.indexed, concerned, sequences[line], steps, shared) | always
                     if not amount(terms, plan.words, kept, walked, shared, time, limit[0], bound):
                         continue
                     if single:
@@ -979,7 +1027,8 @@ def enlist_outermost(
                     count += 1
                 if good or not kept or least:
                     continue
-                # no larger tile costs more: as long as even the largest along the first ranks is beyond the limit, these are all left out
+                # no larger tile costs more, and its loops can stand wherever those of this one can: as long as even the largest along
+                # the first ranks is beyond the limit, these are all left out
                 for rank in range(ranks):
                     tile[rank] = inside[rank]
                     number = index_of(plan, tile)
@@ -988,7 +1037,10 @@ def enlist_outermost(
                     for place in range(several):
                         looked += 1
                         bound = bounds[count]
-                        walked = share_out(plan.indexed, concerned, sequences[place], steps, shared) | always
+                        line = line_up(nested, held_to, sequences, place, steps)
+                        if line < 0:
+                            break
+                        walked = share_out(plan.indexed, concerned, sequences[line], steps, shared) | always
                         good = good or (
                             amount(terms, plan.words, kept, walked, shared, time, limit[0], bound) and not beyond(plan, bound, limit)
                         )
@@ -1071,6 +1123,36 @@ def favour(plan: LeafPlan, order: Int, rank: Int) -> Int:
     for place in range(plan.orders.shape[1]):
         code = 2 * code + plan.indexed[plan.orders[order, place], rank]
     return code
+
+
+@helper()
+def line_up(nested: IntArray, held_to: Int, sequences: IntArray, place: Int, steps: FloatArray) -> Int:
+    """The row of a sequence of ranks; if some loops have to stand inside others, that of another (the last), which puts first what may be.
+
+    -1 if the loops cannot stand so that all that must be inside another are.
+    """
+    if not held_to:
+        return place
+    ranks = sequences.shape[1]
+    last: Int = sequences.shape[0] - 1
+    left: Int = NONE
+    for rank in range(ranks):
+        if steps[rank] != 1.0:
+            left |= 1 << rank
+    done: Int = NONE
+    for here in range(ranks):
+        best: Int = NOBODY
+        for at in range(ranks):
+            rank = sequences[place, at]
+            if not (done >> rank) & 1 and not ((left >> rank) & 1 and nested[rank] & left):
+                best = rank
+                break
+        if best < 0:
+            return NOBODY
+        sequences[last, here] = best
+        done |= 1 << best
+        left &= ~(1 << best)
+    return last
 
 
 @helper()
@@ -1180,7 +1262,7 @@ def complete(
     )  # fmt: skip
     outers, tile, inside = np.zeros((units + 2, ranks), np.int64), np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
     shared, room, known = np.zeros(streams), np.zeros((3, ranks), np.int64), np.zeros((plan.orders.shape[0] + 1, streams))
-    terms, sequences = np.zeros((streams + 5, max(plan.times + 1, ranks, streams))), np.zeros((plan.orders.shape[0], ranks), np.int64)
+    terms, sequences = np.zeros((streams + 5, max(plan.times + 1, ranks, streams))), np.zeros((plan.orders.shape[0] + 1, ranks), np.int64)
     chosen, pieces = np.zeros(plan.orders.shape[0], np.int64), np.zeros(streams, np.int64)
     value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
     level = start
@@ -1249,7 +1331,7 @@ def complete(
             spread(plan, way, outer, inside)
             tile_of(plan, inner_number, tile)
             more = growable(plan, level, kept, inside, tile, pieces) if kept and (roomy or level > 1) else NONE
-            turning = block(plan, inside, tile, order, shared)
+            turning = block(plan, level, inside, tile, order, shared)
             pointer[PTR_TILE], pointer[PTR_KEPT], pointer[PTR_ORDER], pointer[PTR_CHOICE] = inner_number, kept, order, way
             count[level] = surround(
                 plan, labels, level, tile, kept, given if level == 1 else NONE, more, turning, shared, way, above, single, value,

@@ -203,10 +203,12 @@ class LeafSearch:
             serving, saved = self._serving(memory - 1)
             scale = np.ones(1 + plan.times)
             scale[1 : 1 + plan.traffic_at] /= copies
-            streams, patterns = plan.indexed.shape[0], self._patterns(memory + 1, reduced)  # none, if no way is legal
+            patterns = self._patterns(memory + 1, reduced)  # none, if nothing inside is legal
+            sets = np.array([bypassed for bypassed, _, _ in patterns], np.int64)
+            rows = np.array([row for _, row, _ in patterns]).reshape(-1, 1 + plan.times)
+            pending = np.array([each for _, _, each in patterns]).reshape(-1, plan.indexed.shape[0])
             self._sides[memory] = bounds.Sides(
-                np.array([each[0] for each in patterns], np.int64), np.array([each[1] for each in patterns]).reshape(-1, 1 + plan.times),
-                np.array([each[2] for each in patterns]).reshape(-1, streams) / shared, self._filling(memory), serving,
+                sets, rows, pending / shared, self._filling(memory), serving,
                 saved * (reduced if copies > 1 else 1.0), scale,
             )  # fmt: skip
         return self._sides[memory]
@@ -251,6 +253,8 @@ class LeafSearch:
                     full = self._floors[level, everything]
                     row = (main - reduced * saved).min(axis=0) - (full[: 1 + times] - floor[: 1 + times])
                     row[0] = max(row[0], floor[0] - reduced * floor[times + 1])
+                if bypassed >> (streams - 1) & 1:
+                    row[0] = max(self.plan.energy, row[0] - reduced * kernels.unread(self.plan, level - 1))
                 found.append((bypassed, row, pending))
         return self._bypasses[level]
 
@@ -308,6 +312,13 @@ class LeafSearch:
     def _note_floors(self) -> None:
         """Bounds of every level: worked out where the memory outside serves every tensor, derived from that where it does not."""
         plan = self.plan
+        if plan.inside.any():  # whole tiles bound others only where their loops may stand in any order
+            growing = np.ones_like(plan.grows) if self.tiles <= kernels.MANY_TILES or plan.options[OPTION_EVERY_VISIT] else plan.grows
+            free = plan._replace(inside=np.zeros_like(plan.inside), grows=growing)
+            other = LeafSearch(free, self.names, self.over, reach=self._reach)
+            other._note_floors()
+            self._floors, self._costs, self._insides = other._floors, other._costs, other._insides
+            return
         streams, units = plan.indexed.shape[0], plan.ports.shape[0]
         everything = (1 << streams) - 1
         self._floors = np.zeros((units + 2, (1 << streams) + 1, self.labels.values.shape[2]))
@@ -445,10 +456,13 @@ class LeafSearch:
 
     def _block(self, level: int, outer: list[int], inner: list[int], order: int, kept: int, nodes: list[Loop], names: Names) -> None:
         plan = self.plan
-        favoured = [int(stream) for stream in plan.orders[order]]
-        turning = [rank for rank in range(len(outer)) if outer[rank] != inner[rank]]
-        # innermost first: ranks that the most favoured tensors lack
-        turning.sort(key=lambda rank: ([int(plan.indexed[stream, rank]) for stream in favoured], rank))
+        favoured = plan.orders[order].tolist()
+        left = [rank for rank in range(len(outer)) if outer[rank] != inner[rank]]
+        left.sort(key=lambda rank: ([int(plan.indexed[stream, rank]) for stream in favoured], rank))
+        turning: list[int] = []  # innermost first: ranks that the most favoured tensors lack, of those that may be
+        while left:
+            turning.append(next(rank for rank in left if not any(plan.inside[level, rank] >> other & 1 for other in left)))
+            left.remove(turning[-1])
         streams = [stream for stream in range(plan.indexed.shape[0]) if kept >> stream & 1]
         raised = bool(plan.options[OPTION_EVERY_VISIT])
         inside: list[Loop] = []

@@ -41,7 +41,10 @@ class LeafPlan(NamedTuple):
     which of ALONE and COMPLETE a result keeps. way_axes: int64[ways, axes, ranks], what each axis does. axis_step: the level that each
     axis leads to.
     ports: int64[memories, 4], resources of the two ports (-1: unlimited), size (-1), several copies; rates in ticks and prices in
-    picojoules per piece. subsets: what each memory may keep, as sets of tensors; must: what it has to. orders: int64[orders, tensors].
+    picojoules per piece. subsets: what each memory may keep, as sets of tensors; must: what it has to. orders: int64[orders, tensors],
+    the tensors from the most favoured on. tile_ok: int64[memories, ranks, most], whether a memory's block may end at a size of a rank;
+    ruled: int64[memories], the set of ranks of which some sizes are ruled out. inside: int64[memories, ranks], the set of ranks whose
+    loops in a memory's block stand inside that of a rank; grows: int64[memories], whether no memory further in has such an order.
     Resource 0 is the unit; `traffic_at` counts pieces moved at the root, `latency_at` ticks from a visit's last issue to its result,
     `depth` those of the unit. energy: of all operations; issue: ticks; points: of the Einsum. relaxed: ticks below which the time of a
     port does not matter;
@@ -71,6 +74,10 @@ class LeafPlan(NamedTuple):
     must: IntArray
     subset_count: IntArray
     orders: IntArray
+    tile_ok: IntArray
+    ruled: IntArray
+    inside: IntArray
+    grows: IntArray
     options: IntArray
     times: int
     traffic_at: int
@@ -182,7 +189,7 @@ def lower(
     strides = [prod(map(len, sizes[:at])) for at in range(len(sizes))]
     indexed = np.array([[role[0] != _ABSENT for role in stream.roles] for stream in facts.streams], np.int64).reshape(len(tensors), -1)
     spreading = [_spreading(sizes, facts.ranks, axis, einsum, constraints) for axis, _ in axes]
-    subsets = [_sets([constraints.may_keep(memory.name, tensor, einsum) for tensor in tensors]) for memory in memories]
+    subsets = [_sets([constraints.may_keep(memory.name, tensor, einsum, above=False) for tensor in tensors]) for memory in memories]
     widths, per_cycle = evaluator.widths, evaluator.clock.per_cycle
     reduce = facts.einsum.reduce
     ways, first, flags, gains, by_axis, steps = _spreads(axes, spreading, indexed, reduce, per_cycle, len(memories))
@@ -198,6 +205,9 @@ def lower(
         rates.append((0 if port is None else port.read or 0, 0 if port is None else (port.read if shared else port.write) or 0))
         tables = (evaluator.prices.read, evaluator.prices.write, evaluator.prices.update)
         prices.append([0.0 if (price := table[memory.name]) is None else price.value for table in tables])
+    names = tuple(memory.name for memory in memories)
+    tile_ok = _allowed_tiles(sizes, facts.ranks, names, einsum, constraints)
+    inside = _nested(facts.ranks, tensors, indexed, names, einsum, constraints)
     points = prod(extents)
     energy = 0.0
     for primitive, times in evaluator.program.cover(einsum, unit).items():
@@ -233,6 +243,10 @@ def lower(
         np.array([_set(constraints.must_keep(memory.name, tensor, einsum) for tensor in tensors) for memory in memories], np.int64),
         np.array([len(each) for each in subsets], np.int64),
         np.array(list(permutations(range(len(tensors)))), np.int64),
+        tile_ok,
+        np.array([_set(not row.all() for row in rows) for rows in tile_ok.astype(bool)], np.int64),
+        inside,
+        np.array([not inside[at + 1 :].any() for at in range(len(memories))], np.int64),
         np.array([counting.returned_partials == "one", counting.drains == "charged", counting.refill == "every_visit"], np.int64),
         max(numbers.values()) + 1,
         numbers["", "traffic"],
@@ -244,7 +258,28 @@ def lower(
         float(points),
         0.0,
     )
-    return plan, Names(einsum, unit, facts.ranks, tensors, tuple(memory.name for memory in memories), tuple(axis.name for axis, _ in axes))
+    return plan, Names(einsum, unit, facts.ranks, tensors, names, tuple(axis.name for axis, _ in axes))
+
+
+def _allowed_tiles(
+    sizes: list[tuple[int, ...]], ranks: tuple[str, ...], memories: tuple[str, ...], einsum: str, constraints: Constraints
+) -> IntArray:
+    """int64[memories, ranks, most]: whether a memory's tile may have a size along a rank."""
+    found = np.ones((len(memories), len(sizes), max(map(len, sizes), default=1)), np.int64)
+    for at, memory in enumerate(memories):
+        for row, (rank, each) in enumerate(zip(ranks, sizes, strict=True)):
+            found[at, row, : len(each)] = [constraints.may_end(memory, rank, size, einsum) for size in each]
+    return found
+
+
+def _nested(
+    ranks: tuple[str, ...], tensors: tuple[str, ...], indexed: IntArray, memories: tuple[str, ...], einsum: str, constraints: Constraints
+) -> IntArray:
+    """int64[memories, ranks]: the set of ranks whose loops have to stand inside that of a rank."""
+    indexing = {tensor: {rank for rank, has in zip(ranks, row, strict=True) if has} for tensor, row in zip(tensors, indexed, strict=True)}
+    pairs = [constraints.nested(memory, einsum, indexing, ranks, above=False) for memory in memories]
+    found = [[_set((outer, inner) in each for inner in ranks) for outer in ranks] for each in pairs]
+    return np.array(found, np.int64).reshape(len(memories), len(ranks))
 
 
 def _coded(ways: IntArray, copies: list[list[int]]) -> IntArray:
@@ -271,10 +306,13 @@ def _divisions(sizes: list[tuple[int, ...]], copies: list[list[int]]) -> tuple[F
 def _spreading(
     sizes: list[tuple[int, ...]], ranks: tuple[str, ...], axis: Axis, einsum: str, constraints: Constraints
 ) -> list[tuple[int, ...]]:
-    """Ways to spread an Einsum over an axis: of ranks that it may spread."""
-    return ways_to_spread(
-        [each if constraints.may_spread(axis.name, rank, einsum) else (1,) for each, rank in zip(sizes, ranks, strict=True)], axis.size
-    )
+    """Ways to spread an Einsum over an axis, or not to, as it may."""
+    able = [
+        tuple(times for times in each if constraints.may_spread(axis.name, rank, times, einsum))
+        for each, rank in zip(sizes, ranks, strict=True)
+    ]  # fmt: skip
+    ways = [*ways_to_spread(able, axis.size), (1,) * len(ranks)]
+    return [way for way in ways if all(times in each for times, each in zip(way, able, strict=True))]
 
 
 def _set(chosen: Iterable[bool]) -> int:
@@ -302,7 +340,7 @@ def _spreads(
     for level in range(units + 1):
         here = [at for at, (_, step) in enumerate(axes) if step == level]
         found: dict[tuple[int, ...], list[tuple[tuple[float, ...], int, IntArray]]] = {}
-        for picks in product(*([*spreading[at], (1,) * ranks] for at in here)):
+        for picks in product(*(spreading[at] for at in here)):
             chosen = np.ones((len(axes), ranks), np.int64)
             for at, pick in zip(here, picks, strict=True):
                 chosen[at] = pick

@@ -69,6 +69,8 @@ class Part:
             self.solved.rest = [self._roomless("sequential", np.ones(1), once, [[] for _ in once]).cost(0, self.held)]
             return
         self.ranks_of = {tensor: self._ranks_of(tensor) for tensor in (*self.placeable, *self.stretch.internal)}
+        if not self._schedules():
+            return
         self.movable = [
             self.exact.may_stay(tensor, self.stretch.names) and alike for tensor, alike in zip(self.placeable, self.alike, strict=True)
         ]
@@ -92,7 +94,8 @@ class Part:
         return least(schedule, np.array([self.room]), [np.ones(1)] * len(once), once).cost(0, self.held)
 
     def _schedules(self) -> list[str]:
-        found = [schedule for schedule in self.exact.schedules if schedule == "sequential" or self._overlaps()]
+        able = [schedule for schedule in self.exact.schedules if self.exact.constraints.may_overlap(self.stretch.names, schedule)]
+        found = [schedule for schedule in able if schedule == "sequential" or "sequential" not in able or self._overlaps()]
         return found[::-1] if self.exact.timely else found
 
     def _list(self) -> None:
@@ -255,8 +258,8 @@ class Part:
         return [[(search.relaxed(self.looks[0]), each) for search, each in ways] for ways in found] if self.looks else found
 
     def _overlaps(self) -> bool:
-        """Whether pipelining could pay: where time counts, where iterations share what leaves keep, or where nothing else is allowed."""
-        return self.aim.uses[1] or self.evaluator.counting.refill == "delta" or "sequential" not in self.exact.schedules
+        """Whether pipelining could pay: where time counts, or where iterations share what leaves keep."""
+        return self.aim.uses[1] or self.evaluator.counting.refill == "delta"
 
     def _ranks_of(self, tensor: str) -> tuple[str | None, ...]:
         """The ranks by which the part's Einsums index a tensor."""
@@ -272,7 +275,10 @@ class Part:
         for tensor in self.stretch.internal:
             bits = self._tile_bits(tensor, ranks, tiles) * self.width(tensor)
             internal = internal + bits if schedule == "pipelined" else np.maximum(internal, bits)
-        tiles, internal = tiles[internal <= self.room], internal[internal <= self.room]
+        good = (internal <= self.room) & self.exact.may_leave(self.stretch.names, ranks, tiles)
+        for tensor in self.stretch.internal:
+            good &= self.exact.may_be_held(tensor, self.stretch.names, ranks, tiles)
+        tiles, internal = tiles[good], internal[good]
         groups: dict[tuple[int, ...], list[int]] = {}
         for row, turning in enumerate((tiles < extents).tolist()):
             groups.setdefault(tuple(at for at, turns in enumerate(turning) if turns), []).append(row)
@@ -286,6 +292,8 @@ class Part:
             ]
             iterations = trips.prod(axis=1).astype(float)
             for order in permutations(turning):
+                if not self.exact.may_turn(self.stretch.names, tuple(ranks[k] for k in order)):
+                    continue
                 depths = [self._depths(at, ranks, trips, order) for at in range(len(self.placeable))]
                 turned = [self._turned(at, ranks, trips, order, schedule) for at in range(len(self.placeable))]
                 entering = self.entering(schedule, [ranks[k] for k in order], dict(zip(ranks, trips.T, strict=True)))
@@ -473,12 +481,13 @@ class Part:
 
     def within(self, at: int, way: int, above: frozenset[int], room: FloatArray) -> Way | None:
         """What an Einsum on a unit costs at least below any trunk, if some external tensors are kept above the fuse and the leaf has some
-        room (float64[n]); None: that takes too long to find out.
+        room (float64[n]); None: that takes too long to find out, or is not known.
 
-        What an Einsum costs below loops in time it costs below none at most: its own outermost block may have them.
+        What an Einsum costs below loops in time it costs below none at most: its own outermost block may have them, unless constraints
+        say otherwise.
         """
         search, names = self.exact.ways[self.stretch.names[at]][way]
-        if search.slow:
+        if search.slow or search.plan.ruled.any() or search.plan.inside.any():
             return None
         here = {self.placeable[number] for number in above} | self.resident | set(self.stretch.internal)
         given = sum(1 << k for k, tensor in enumerate(names.tensors) if tensor in here)

@@ -236,6 +236,15 @@ def test_more_keeps_are_never_worse(made: Cascade, objective: str) -> None:
     assert never_worse(values) and values[-1] < values[0]
 
 
+def test_a_tile_is_tried_though_a_larger_one_fits_that_is_no_multiple_of_it() -> None:
+    # three of six coordinates fit the Buffer, but only two of them can be spread over the row
+    made = cascade("outer", "Z[m,n] = A[m] * B[n]", {"m": 6, "n": 3})
+    row = Array("row", (Axis("x", 2, True, ("add",)),), feeds=(unit("U", "mac", "mul"),))
+    spread = Architecture("spread", memory("Main", None, 2, 10.0, memory("Buffer", 3, None, 1.0, row)), Fraction(GIGA))
+    for objective in OBJECTIVES:
+        assert optimum(made, spread, objective).value == pytest.approx(brute.best(made, spread, objective, dividing=True)[0], rel=1e-9)
+
+
 # --- the certificate --------------------------------------------------------------------------------------------------------------------
 
 
