@@ -62,7 +62,6 @@ class _Choice:
 class _Group:
     """What picks have in common that come from one front."""
 
-    at: int
     search: LeafSearch
     names: Names
     number: int
@@ -254,6 +253,7 @@ class Below:
                 part.solved.rest.append(bound)
 
     def _iterations(self) -> FloatArray:
+        """Of the trunk."""
         return np.array(float(self.iterations))
 
     def _run(self, choices: list[_Choice], least: list[list[Way]]) -> None:
@@ -286,6 +286,7 @@ class Below:
         return found
 
     def _bounds(self, figures: FloatArray) -> Bounds:
+        """What figures float64[n, k] are as bounds."""
         return Bounds(figures[:, -3], figures[:, :-3].max(axis=1), figures[:, -2])
 
     def _base(self, choice: _Choice, ways: list[Way]) -> FloatArray:
@@ -315,7 +316,7 @@ class Below:
         single = not self.side_by_side and not choice.extra[alike].any()
         front = self._front(search, names, self.numbers[at][way], choice.places[int(alike[0])], limit, single)
         which = self._matter(front) if self.side_by_side else np.arange(len(front.rows))
-        self.groups.append(_Group(at, search, names, self.numbers[at][way], front))
+        self.groups.append(_Group(search, names, self.numbers[at][way], front))
         table = (front.rows[which, None, : 1 + times] + choice.extra[None, alike]).reshape(-1, 1 + times)
         held = np.repeat(front.rows[which, 1 + times], len(alike))
         bits = np.tile(choice.bits[alike], len(which))

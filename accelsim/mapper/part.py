@@ -186,6 +186,7 @@ class Part:
         return Cost(float(row[0]), ticks, float(row[1 + self.exact.traffic]), held + self.held)
 
     def offer(self, option: Option) -> None:
+        """Add a way to run the part unless a known one beats it."""
         if any(self._better(known.cost, option.cost) for known in self.solved.options):
             return
         self.solved.options = [known for known in self.solved.options if not self._better(option.cost, known.cost)]
@@ -575,6 +576,7 @@ class Part:
         return np.asarray(np.maximum(reduce(np.minimum, found), reduce(np.add, ports).max(axis=1, initial=0.0)))
 
     def tile_words(self, tensor: str, tile: dict[str, int]) -> int:
+        """Words of a tensor below loops that leave these sizes of ranks."""
         words = 1
         for dimension, extent in enumerate(self.exact.cascade.tensors[tensor].shape):
             rank = self.ranks_of[tensor][dimension]
