@@ -20,6 +20,7 @@ from accelsim.mapper.figures import SLACK, Cost
 from accelsim.mapper.leaf import BEYOND, UNLIMITED, Front, LeafSearch, OutOfTime
 from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
 from accelsim.mapper.options import Bounds, Chosen, Option, Way
+from accelsim.mapper.settings import Trunk
 
 if TYPE_CHECKING:
     from accelsim.mapper.part import Part
@@ -116,61 +117,50 @@ class _Least:
 class Below:
     """All choices under one trunk."""
 
-    def __init__(self, part: Part, schedule: str, loops: tuple[str, ...], tile: dict[str, int]) -> None:
-        self.part, self.schedule, self.loops, self.tile = part, schedule, loops, tile
-        self.exact, self.extents = part.exact, part.extents
-        self.side_by_side = schedule == "pipelined"
-        trips = {rank: np.array([self.extents[rank] // size]) for rank, size in tile.items()}
-        self.iterations = prod(int(each[0]) for each in trips.values())
-        self.places = [self._places(tensor) for tensor in part.placeable]
-        self.turned = [self._visits(number) for number in range(len(part.placeable))]
-        self.numbers = [[part.number(search, names, tile) for search, names in ways] for ways in part.ways]
-        self.shortest = [
-            [search.shortest(number) for (search, _), number in zip(ways, numbers, strict=True)]
-            for ways, numbers in zip(part.ways, self.numbers, strict=True)
-        ]
-        self.entering = part.entering(schedule, list(loops), trips)
-        self.internal = {tensor: part.tile_words(tensor, tile) * part.width(tensor) for tensor in part.stretch.internal}
+    def __init__(self, part: Part, trunk: Trunk) -> None:
+        self.part, self.exact, self.extents = part, part.exact, part.extents
+        self.trunk, self.setting, self.row = trunk, trunk.setting, slice(trunk.row, trunk.row + 1)
+        self.floors = part.floors(trunk.schedule, quick=True)
+        self.side_by_side = trunk.schedule == "pipelined"
+        self.loops, self.tile = tuple(rank for rank, _ in trunk.loops), dict(trunk.loops)
+        assert self.setting.iterations is not None and self.setting.numbers is not None
+        self.iterations = int(self.setting.iterations[trunk.row])
+        self.numbers = [[int(each[trunk.row]) for each in ways] for ways in self.setting.numbers]
+        self.places = [self._places(number) for number in range(len(part.placeable))]
+        self.internal = {tensor: self._tile_words(tensor) * part.width(tensor) for tensor in part.stretch.internal}
         self.live = self._live()
-        self.forward, _ = part.evaluator.program.edges(frozenset(part.stretch.names))
-        waits = [b for _, b in {(a, b) for a, b, _ in self.forward}]
+        waits = [b for _, b in {(a, b) for a, b, _ in self.floors.forward}]
         self.forked = len(set(waits)) < len(waits)  # some Einsum waits for two others
         self._alone: dict[int, list[Way]] = {}
         self.allowance = self.exact.limits.spent + _LOOK if part.looks else float("inf")
 
     # --- where tensors may be kept --------------------------------------------------------------------------------------------------
 
-    def _places(self, tensor: str) -> list[Place]:
+    def _places(self, number: int) -> list[Place]:
         """Where a tensor may be kept: in the leaves, on top of the trunk, or directly below a loop that indexes it."""
-        part = self.part
-        found = [Place(-1, 0, np.zeros(1 + self.exact.times))]
-        if not self.exact.may_stay(tensor, part.stretch.names) or not self.exact.tensors.alike(tensor, part.stretch.names):
-            return found
-        ranks, whole = part.ranks_of[tensor], self.exact.tensors.words(tensor)
-        for depth in range(len(self.loops) + 1):
-            if depth and self.loops[depth - 1] not in ranks:
+        part, above, row = self.part, self.setting.above[number], self.trunk.row
+        tensor, whole = part.placeable[number], part.whole[number]
+        found, places = [Place(-1, 0, self.floors.free)], list[tuple[int, int, int]]()
+        for rank, bits, visits in zip(above.below, above.bits[:, row].tolist(), above.visits[:, row].tolist(), strict=True):
+            depth = 0 if rank is None else 1 + self.loops.index(rank) if rank in self.loops else None
+            if depth is None or bits > part.room:
                 continue
-            above = {rank: self.tile[rank] for rank in self.loops[:depth]}
-            visits = prod(self.extents[rank] // size for rank, size in above.items() if rank not in ranks)
-            bits = part.tile_words(tensor, above) * part.width(tensor)
-            sizes = np.array([list(above.values())], np.int64).reshape(1, -1)
-            if bits <= part.room and self.exact.may_be_held(tensor, part.stretch.names, tuple(above), sizes)[0]:
+            outer = self.trunk.loops[:depth]
+            sizes = np.array([[size for _, size in outer]], np.int64)
+            if self.exact.may_be_held(tensor, part.stretch.names, tuple(rank for rank, _ in outer), sizes)[0]:
+                places.append((depth, int(bits), int(visits)))
+        # of no use is a place that holds as much as another where words come no more often
+        fewest = float("inf")
+        for depth, bits, visits in sorted(places, key=lambda place: (place[1], place[2], place[0])):
+            if visits < fewest:
+                fewest = visits
                 found.append(Place(depth, bits, part.moved(tensor, whole * visits)))
         return found
 
-    def _visits(self, number: int) -> float:
-        """How often at least the words of a tensor come that is kept in the leaves: in every iteration that another rank's loop makes.
-
-        Consecutive iterations may share what a memory holds, so with `refill=delta` loops innermost in a pipelined trunk are left out.
-        """
-        if not self.part.alike[number]:
-            return 1.0
-        ranks = self.part.ranks_of[self.part.placeable[number]]
-        turning = list(self.loops)
-        if self.side_by_side and self.part.evaluator.counting.refill == "delta":
-            while turning and turning[-1] not in ranks:
-                turning.pop()
-        return float(prod(self.extents[rank] // self.tile[rank] for rank in turning if rank not in ranks))
+    def _tile_words(self, tensor: str) -> int:
+        """Words of an internal tensor below the trunk."""
+        shape, ranks = self.exact.cascade.tensors[tensor].shape, self.part.ranks_of[tensor]
+        return prod(extent if rank is None else self.tile.get(rank, extent) for rank, extent in zip(ranks, shape, strict=True))
 
     def _live(self) -> list[int]:
         """Pieces that internal tensors hold while each Einsum runs."""
@@ -183,7 +173,7 @@ class Below:
     def _choice(self, at: int, fixed: dict[int, Place], quickly: bool) -> _Choice:
         """Where the tensors of an Einsum may be kept, if some are where they are; quickly: above the fuse, if they may be there."""
         part = self.part
-        mine = [number for number, users in enumerate(part.users) if at in users]
+        mine = self.floors.mine[at]
         options = [
             [fixed[number]] if number in fixed else [place for place in self.places[number] if place.depth >= 0] or self.places[number]
             if quickly else self.places[number] for number in mine
@@ -199,18 +189,22 @@ class Below:
 
     def _least(self, at: int, choice: _Choice, others: float, most: tuple[float, float]) -> list[Way]:
         """Lower bounds of an Einsum for every choice of places, on every unit. others: pieces that the rest holds at least."""
-        mine = [number for number, users in enumerate(self.part.users) if at in users]
+        mine = self.floors.mine[at]
         if at not in self._alone:
             sets = np.arange(1 << len(mine))
-            visits: dict[int, FloatArray] = {number: self.turned[number] * (sets >> k & 1).astype(float) for k, number in enumerate(mine)}
-            self._alone[at] = self.part.alone(at, visits, self.shortest[at], self.entering[at], most)
+            visits: dict[int, FloatArray] = {
+                number: self.setting.turned[number][self.row] * (sets >> k & 1) for k, number in enumerate(mine)
+            }  # fmt: skip
+            assert self.setting.shortest is not None and self.setting.entering is not None
+            shortest, entering = [each[self.row] for each in self.setting.shortest[at]], [each[self.row] for each in self.setting.entering[at]]
+            self._alone[at] = self.floors.alone(at, visits, shortest, entering, most)
         found = [Way(way.unit, way.rows[choice.inside] + choice.extra, way.busiest[choice.inside]) for way in self._alone[at]]
         room = self.part.room - self.live[at] - others - choice.bits
         for leaves in sorted(set(choice.inside.tolist())):
             alike = np.flatnonzero(choice.inside == leaves)
             above = frozenset(number for k, number in enumerate(mine) if not leaves >> k & 1)
             for at_way, way in enumerate(found):
-                confined = self.part.within(at, at_way, above, room[alike])
+                confined = self.floors.within(at, at_way, above, room[alike])
                 if confined is not None:
                     way.rows[alike] = np.maximum(way.rows[alike], confined.rows + choice.extra[alike])
                     way.busiest[alike] = np.maximum(way.busiest[alike], confined.busiest)
@@ -221,16 +215,17 @@ class Below:
     def explore(self, quickly: bool) -> None:
         """Offer the part all that is of use; quickly: only with all that is external kept above the fuse, where it may be."""
         part = self.part
-        shared = [number for number, users in enumerate(part.users) if len(users) > 1]
-        options = [[place for place in self.places[n] if place.depth >= 0 or not quickly] or self.places[n] for n in shared]
-        most, waiting = part.most(self.schedule), []
+        common = self.floors.common
+        options = [[place for place in self.places[n] if place.depth >= 0 or not quickly] or self.places[n] for n in common]
+        iterations = np.array(float(self.iterations))
+        most, waiting = part.most(self.trunk.schedule), []
         for places in product(*options):
             if self.exact.limits.over:
                 raise OutOfTime
             if sum(place.bits for place in places) > part.room:
                 continue
-            fixed = dict(zip(shared, places, strict=True))
-            choices = [self._choice(at, fixed, quickly) for at in range(len(part.ways))]
+            fixed = dict(zip(common, places, strict=True))
+            choices = [self._choice(at, fixed, quickly) for at in range(len(self.floors.ways))]
             fewest = [float(choice.bits.min(initial=BEYOND)) for choice in choices]
             if sum(fewest) + max(self.live) > part.room:
                 continue
@@ -238,7 +233,7 @@ class Below:
                 choice.fitting(part.room - self.live[at] - (sum(fewest) - fewest[at])) for at, choice in enumerate(choices)
             ]
             least = [self._least(at, choice, sum(fewest) - fewest[at], most) for at, choice in enumerate(choices)]
-            bound = part.together(self.schedule, [_floors(ways) for ways in least], self._iterations()).cost(0, part.held)
+            bound = self.floors.together([_floors(ways) for ways in least], iterations).cost(0, part.held)
             waiting.append((bound, choices, least))
         for bound, choices, least in sorted(waiting, key=lambda each: part.aim.value(each[0])):
             if not part.worth(bound):
@@ -252,19 +247,15 @@ class Below:
             except OutOfTime:
                 part.solved.rest.append(bound)
 
-    def _iterations(self) -> FloatArray:
-        """Of the trunk."""
-        return np.array(float(self.iterations))
-
     def _run(self, choices: list[_Choice], least: list[list[Way]]) -> None:
         """Work out the picks of every Einsum, and join them."""
         self.groups: list[_Group] = []
         self.choices = choices
         base = np.array([self._base(choice, ways) for choice, ways in zip(choices, least, strict=True)])
-        floors = [_floors(ways) for ways in least]
+        floors, iterations = [_floors(ways) for ways in least], np.array(float(self.iterations))
         every: dict[int, _Picks] = {}
         for at in sorted(range(len(choices)), key=lambda at: at != self.part.hardest):
-            bounds = self.part.together(self.schedule, [*floors[:at], least[at], *floors[at + 1 :]], self._iterations())
+            bounds = self.floors.together([*floors[:at], least[at], *floors[at + 1 :]], iterations)
             every[at] = self._picks(at, choices[at], bounds, base)
             if not len(every[at]):
                 self.part.hardest = at
@@ -303,18 +294,20 @@ class Below:
         for leaves in sorted(set(inside.tolist()), key=lambda each: (each.bit_count(), each)):
             alike = rows[inside == leaves]
             limit = self._limit(at, bounds, alike, choice, others)
-            for way in range(len(part.ways[at])):
-                found.append(self._grown(at, way, choice, alike, limit, others))
+            for way in range(len(self.floors.ways[at])) if len(alike) else ():
+                found.extend(self._grown(at, way, choice, alike, limit, others))
         return self._sifted(_Picks.joined(found))
 
     def _grown(
         self, at: int, way: int, choice: _Choice, alike: IntArray, limit: tuple[float, float], others: FloatArray
-    ) -> _Picks:
+    ) -> list[_Picks]:
         """The picks of one Einsum on one unit with the same tensors in the leaves: every row of the front with all choices."""
         part, times = self.part, self.exact.times
-        search, names = part.ways[at][way]
+        search, names = self.floors.ways[at][way]
         single = not self.side_by_side and not choice.extra[alike].any()
         front = self._front(search, names, self.numbers[at][way], choice.places[int(alike[0])], limit, single)
+        if not len(front.rows):
+            return []
         which = self._matter(front) if self.side_by_side else np.arange(len(front.rows))
         self.groups.append(_Group(search, names, self.numbers[at][way], front))
         table = (front.rows[which, None, : 1 + times] + choice.extra[None, alike]).reshape(-1, 1 + times)
@@ -328,7 +321,7 @@ class Below:
         own = (table[:, 1] + table[:, 1 + self.exact.latency] * self.iterations)[:, None]
         fits = figures[:, -1] + peak + others[-1] <= part.room
         found = _Picks(figures, peak, figures[:, -1].copy(), own, path[:, None]).some(np.flatnonzero(fits))
-        return found.some(part.useful(self._bounds(found.figures + others)))
+        return [found.some(part.useful(self._bounds(found.figures + others)))]
 
     def _front(
         self, search: LeafSearch, names: Names, number: int, places: dict[int, Place], limit: tuple[float, float], single: bool
@@ -484,7 +477,7 @@ class Below:
             if place.depth >= 0:
                 kept.setdefault(place.depth, []).append(part.placeable[number])
         kept.setdefault(len(self.loops), []).extend(self.internal)
-        loops = tuple((rank, self.tile[rank]) for rank in self.loops)
+        loops = self.trunk.loops
         keeps = tuple(sorted((depth, tuple(names)) for depth, names in kept.items()))
         groups = [self.groups[group] for group, _, _ in path]
         leaves = tuple(
@@ -520,16 +513,16 @@ class Below:
         start: dict[str, float] = {}
         end: dict[str, float] = {}
         for name, mine, later in zip(names, busy, late, strict=True):
-            start[name] = max((end[a] for a, b, _ in self.forward if b == name and a in end), default=0.0)
+            start[name] = max((end[a] for a, b, _ in self.floors.forward if b == name and a in end), default=0.0)
             end[name] = start[name] + mine + later * self.iterations
         spans = {}
         for tensor in self.internal:
             producer = next(name for name in names if self.exact.cascade.by_name[name].output.tensor == tensor)
-            spans[tensor] = max(end[b] for a, b, t in self.forward if t == tensor and a == producer) - start[producer]
+            spans[tensor] = max(end[b] for a, b, t in self.floors.forward if t == tensor and a == producer) - start[producer]
         return spans, max(end.values())
 
     def _copy_bits(self, tensor: str) -> int:
-        return self.part.tile_words(tensor, self.tile) * self.part.evaluator.widths.partial[tensor]
+        return self._tile_words(tensor) * self.part.evaluator.widths.partial[tensor]
 
     def _copies(self, spans: dict[str, float], pace: float, held: float) -> Iterator[dict[str, int]]:
         """Numbers of copies worth trying: for every pace that a number of copies sets, the fewest that keep it; those that fit."""

@@ -21,6 +21,7 @@ from accelsim.mapper.constraints import Constraints
 from accelsim.mapper.figures import NOTHING, SLACK, Aim, Cost, Scale
 from accelsim.mapper.leaf import SLOW, Front, LeafSearch
 from accelsim.mapper.leaf_plan import PORT_SIZE, FloatArray, IntArray, LeafPlan, Names, Unsupported, lower, resources
+from accelsim.mapper.moving import Moves
 from accelsim.mapper.options import Chosen, Cutoff, Limits, Option, Result, Solved
 from accelsim.mapper.part import Part
 from accelsim.mapper.pieces import Stretch, Tensors
@@ -84,6 +85,7 @@ class Exact:
         self.times = len(self.numbers)
         self.traffic, self.latency = self.numbers["", "traffic"], self.numbers["", "latency"]
         self.home = self._home()
+        self.moves = Moves(self)
         self.constraints = constraints or Constraints()
         self.timely = aim.uses == (False, True, False, False)  # only time counts
         self._plans: dict[bytes, LeafSearch] = {}
@@ -94,7 +96,7 @@ class Exact:
         self.doubt = DOUBT if self.large else 0.0
         self.solved: dict[object, Solved] = {}
         self.matter: dict[tuple[int, bool], tuple[Front, IntArray]] = {}  # see Below
-        self.within: dict[tuple[int, int], tuple[FloatArray, FloatArray, FloatArray]] = {}  # see Part
+        self.within: dict[tuple[int, int], tuple[FloatArray, FloatArray, FloatArray]] = {}  # see Floors
         self._steps: dict[tuple[int, int, frozenset[str]], list[_Step]] = {}
         self._stretches: dict[tuple[int, int], Stretch] = {}
         size = None if self.home is None else self.machine.memories[self.home].size_bits

@@ -72,6 +72,14 @@ class Bounds:
         pairs = (self.energy, other.energy), (self.ticks, other.ticks), (self.traffic, other.traffic)
         return Bounds(*(np.minimum(one, another) for one, another in pairs))
 
+    def where(self, good: NDArray[np.bool_], other: float) -> Bounds:
+        """These at some places, another figure at all others."""
+        return Bounds(*(np.where(good, each, other) for each in (self.energy, self.ticks, self.traffic)))
+
+    def figures(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Energy, ticks and traffic."""
+        return self.energy, self.ticks, self.traffic
+
     def wide(self, many: int) -> Bounds:
         """As many, if one stands for all."""
         return Bounds(*(np.broadcast_to(each, many) for each in (self.energy, self.ticks, self.traffic)))

@@ -44,6 +44,8 @@ class Tensors:
             for access in einsum.reads:
                 if place[name] not in self.readers.setdefault(access.tensor, []):
                     self.readers[access.tensor].append(place[name])
+        self._users = {tensor: frozenset(use.einsum for use in uses) for tensor, uses in self.facts.uses.items()}
+        self._indexing: dict[tuple[str, frozenset[str]], tuple[str | None, ...]] = {}
         # tensors that pass between Einsums and are not the cascade's inputs or outputs
         self.passing = {
             tensor: (min(makers), max(self.readers[tensor]))
@@ -92,3 +94,12 @@ class Tensors:
         """Whether some Einsums touch a tensor at the same indices."""
         inside = set(names)
         return len({use.maps for use in self.facts.uses[tensor] if use.einsum in inside}) == 1
+
+    def ranks(self, tensor: str, names: Iterable[str]) -> tuple[str | None, ...]:
+        """The rank by which some Einsums index each dimension of a tensor, None where they differ."""
+        inside = self._users[tensor].intersection(names)
+        if (tensor, inside) not in self._indexing:
+            maps = [use.maps for use in self.facts.uses[tensor] if use.einsum in inside]
+            found = [{None if index is None else index.single_rank for index in dimension} for dimension in zip(*maps, strict=True)]
+            self._indexing[tensor, inside] = tuple(each.pop() if len(each) == 1 else None for each in found)
+        return self._indexing[tensor, inside]

@@ -1,0 +1,235 @@
+"""Lower bounds on what the Einsums of a part cost below trunks, before any way to run one is worked out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from functools import reduce
+from itertools import product
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from accelsim.mapper.leaf import BEYOND, UNLIMITED, LeafSearch
+from accelsim.mapper.leaf_plan import FloatArray, Names
+from accelsim.mapper.options import Bounds, Way
+from accelsim.mapper.settings import Setting
+
+if TYPE_CHECKING:
+    from accelsim.mapper.part import Part
+
+_MOST_KEEPS = 256  # ways to keep what an Einsum touches above the fuse, beyond which bounds do not tell them apart
+_MOST_ASSIGNED = 4096  # ways to share Einsums out among units, beyond which bounds do not tell them apart
+
+
+class Floors:
+    """Lower bounds of one part under one schedule; `ways`: the ways to run every Einsum."""
+
+    def __init__(self, part: Part, schedule: str, ways: list[list[tuple[LeafSearch, Names]]]) -> None:
+        self.part, self.exact, self.schedule, self.ways = part, part.exact, schedule, ways
+        self.free = np.zeros(1 + self.exact.times)
+        self.mine = [[number for number, users in enumerate(part.users) if at in users] for at in range(len(ways))]
+        self.common = [number for number, users in enumerate(part.users) if len(users) > 1]
+        self.forward = part.evaluator.program.edges(frozenset(part.stretch.names))[0] if len(ways) > 1 else ()
+
+    def tells_apart(self, ranks: Collection[str]) -> bool:
+        """Whether bounds tell apart all ways to keep tensors above the fuse of trunks with loops over these ranks."""
+        part = self.part
+        choices = [
+            2 + len(set(ranks) & set(part.ranks_of[tensor])) if movable else 1
+            for tensor, movable in zip(part.placeable, part.movable, strict=True)
+        ]
+        return self._few(choices)
+
+    def _few(self, choices: list[int]) -> bool:
+        return max(prod(choices[number] for number in {*each, *self.common}) for each in self.mine) <= _MOST_KEEPS
+
+    def least(self, setting: Setting, most: tuple[float, float] = UNLIMITED) -> Bounds:
+        """Lower bounds under many trunks: the least of all ways to keep above the fuse what several Einsums touch."""
+        if not self._few([1 + len(above.below) for above in setting.above]):
+            return self.roomless(setting, most)
+        found, best = [self._apart(at, setting, most) for at in range(len(self.mine))], list[Bounds]()
+        for fixed in self._shared(setting):
+            confined = [
+                [reduce(Way.least, (self._confined(at, way, each, setting, fixed, own, most) for own in self._own(at, setting, fixed)))
+                 for way, each in enumerate(ways)]
+                for at, ways in enumerate(found)
+            ]  # fmt: skip
+            best.append(self.together(confined, setting.iterations))
+        return reduce(Bounds.lesser, best)
+
+    def jointly(self, setting: Setting, most: tuple[float, float], effort: int) -> Bounds | None:
+        """Better bounds, where all that is kept above the fuse has to find room together, and what is of no use to the part is left out.
+
+        effort: combinations of places beyond which that is not tried.
+        """
+        places = [1 + len(above.below) for above in setting.above]
+        if prod(places) > effort:
+            return None
+        found, best = [self._apart(at, setting, most) for at in range(len(self.mine))], list[Bounds]()
+        for fixed in self._shared(setting):
+            choices = [
+                [(own, [self._confined(at, way, each, setting, fixed, own, most) for way, each in enumerate(ways)])
+                 for own in self._own(at, setting, fixed)]
+                for at, ways in enumerate(found)
+            ]  # fmt: skip
+            for picks in product(*choices):
+                kept = reduce(lambda one, other: one | other, (own for own, _ in picks), fixed)
+                held = sum(setting.above[number].bits[place] for number, place in kept.items() if place >= 0)
+                bounds = self.together([ways for _, ways in picks], setting.iterations).wide(len(setting.room))
+                good = np.zeros(len(setting.room), bool)
+                good[self.part.useful(bounds)] = True
+                best.append(bounds.where(good & (held <= setting.room), BEYOND))
+        return reduce(Bounds.lesser, best)
+
+    def _shared(self, setting: Setting) -> Iterator[dict[int, int]]:
+        """All ways to place what several Einsums touch: places above the fuse by number of tensor, -1 in the leaves."""
+        for places in product(*(range(-1, len(setting.above[number].below)) for number in self.common)):
+            yield dict(zip(self.common, places, strict=True))
+
+    def _own(self, at: int, setting: Setting, fixed: dict[int, int]) -> Iterator[dict[int, int]]:
+        """All ways to place what an Einsum touches, if some is placed."""
+        mine = self.mine[at]
+        for places in product(*([fixed[n]] if n in fixed else range(-1, len(setting.above[n].below)) for n in mine)):
+            yield dict(zip(mine, places, strict=True))
+
+    def _apart(self, at: int, setting: Setting, most: tuple[float, float]) -> list[dict[frozenset[int], Way]]:
+        """Bounds of an Einsum on every unit, by the tensors that are in the leaves."""
+        numbers = self.mine[at]
+        outside = product(*((False, True) if setting.above[number].below else (False,) for number in numbers))
+        sets = [frozenset(number for number, out in zip(numbers, each, strict=True) if not out) for each in outside]
+        visits = {number: np.concatenate([setting.turned[number] * (number in leaves) for leaves in sets]) for number in numbers}
+        shortest = None if setting.shortest is None else [np.tile(each, len(sets)) for each in setting.shortest[at]]
+        entering = None if setting.entering is None else [np.tile(each, (len(sets), 1)) for each in setting.entering[at]]
+        found = []
+        for way in self.alone(at, visits, shortest, entering, most):
+            rows, busiest = np.split(way.rows, len(sets)), np.split(way.busiest, len(sets))
+            found.append({leaves: Way(way.unit, *each) for leaves, *each in zip(sets, rows, busiest, strict=True)})
+        return found
+
+    def roomless(self, setting: Setting, most: tuple[float, float] = UNLIMITED) -> Bounds:
+        """The same, quicker: as if each external tensor were kept where its words come least often, by itself."""
+        fewest = [
+            reduce(np.minimum, np.where(above.bits <= setting.room, above.visits, BEYOND), inside)
+            for above, inside in zip(setting.above, setting.turned, strict=True)
+        ]
+        ways = []
+        for at, numbers in enumerate(self.mine):
+            visits = {number: fewest[number] * (self.part.users[number][0] == at) for number in numbers}
+            shortest = None if setting.shortest is None else setting.shortest[at]
+            ways.append(self.alone(at, visits, shortest, None if setting.entering is None else setting.entering[at], most))
+        return self.together(ways, setting.iterations)
+
+    def _confined(
+        self, at: int, way: int, apart: dict[frozenset[int], Way], setting: Setting, fixed: dict[int, int], own: dict[int, int],
+        most: tuple[float, float],
+    ) -> Way:  # fmt: skip
+        """Bounds of an Einsum on a unit, if what it touches is placed (`own`), and what else several touch (`fixed`); see `_shared`."""
+        part, above = self.part, setting.above
+        here = [(number, place) for number, place in own.items() if place >= 0]
+        others = [(number, place) for number, place in fixed.items() if place >= 0 and number not in own]
+        outside = frozenset(number for number, _ in here)
+        left = setting.room - sum(above[number].bits[place] for number, place in (*here, *others))
+        bounds = apart[frozenset(own) - outside]
+        within = self.within(at, way, outside, left)
+        if within is not None:
+            bounds = bounds.most(within)
+        rows = bounds.rows
+        for number, place in here:
+            if part.users[number][0] == at:
+                rows = rows + part.brought[number] + (above[number].visits[place] - 1)[:, None] * part.again[number]
+        good = (left >= 0) & (rows[:, 0] <= most[0]) & (bounds.busiest <= most[1])
+        return Way(bounds.unit, np.where(good[:, None], rows, BEYOND), np.where(good, bounds.busiest, BEYOND))
+
+    def within(self, at: int, way: int, above: frozenset[int], room: FloatArray) -> Way | None:
+        """What an Einsum on a unit costs at least below any trunk, if some external tensors are kept above the fuse and the leaf has some
+        room (float64[n]); None: that takes too long to find out, or is not known.
+
+        What an Einsum costs below loops in time it costs below none at most: its own outermost block may have them, unless constraints
+        say otherwise.
+        """
+        part, exact = self.part, self.exact
+        search, names = exact.ways[part.stretch.names[at]][way]
+        if search.slow or search.plan.ruled.any() or search.plan.inside.any():
+            return None
+        here = {part.placeable[number] for number in above} | part.resident | set(part.stretch.internal)
+        given = sum(1 << k for k, tensor in enumerate(names.tensors) if tensor in here)
+        known = exact.within.get((id(search), given))
+        if known is None:
+            budget = -1 if exact.size == float("inf") else int(exact.size)
+            allowed = ((1 << len(names.tensors)) - 1) & ~given
+            front = search.front(search.whole, given, allowed, budget, None, False, False, (*part.aim.uses[:3], True))
+            times = exact.times
+            order = np.argsort(front.rows[:, 1 + times], kind="stable")
+            rows = np.concatenate([np.full((1, 1 + times), BEYOND), front.rows[order, : 1 + times]])
+            busiest = rows[:, 1 : 1 + exact.traffic].max(axis=1)
+            known = front.rows[order, 1 + times], np.minimum.accumulate(rows), np.minimum.accumulate(busiest)
+            exact.within[id(search), given] = known
+        held, rows, busiest = known
+        place = np.searchsorted(held, room, side="right")
+        return Way(names.unit, rows[place], busiest[place])
+
+    def alone(
+        self, at: int, visits: dict[int, FloatArray], shortest: list[FloatArray] | None = None, entering: list[FloatArray] | None = None,
+        most: tuple[float, float] = UNLIMITED,
+    ) -> list[Way]:  # fmt: skip
+        """Lower bounds on what one Einsum costs on every unit.
+
+        visits: for every external tensor that it touches float64[n], how often its words come at least. shortest, entering: of a
+        setting. most: energy and ticks beyond which it is of no use.
+        """
+        found, part = [], self.part
+        many = max(map(len, (*visits.values(), *(entering or ()))), default=1)
+        for way, (search, names) in enumerate(self.ways[at]):
+            words, bypassing = np.zeros((many, len(names.tensors))), 0
+            for k, tensor in enumerate(names.tensors):
+                number = part.numbers.get(tensor)
+                if number is not None:
+                    words[:, k] = part.whole[number] * visits[number]
+                    bypassing |= 1 << k
+            rows, busiest = search.least(bypassing, words, None if entering is None else entering[way], most)
+            if shortest is not None:
+                rows[:, 1] = np.maximum(rows[:, 1], shortest[way])
+            found.append(Way(names.unit, rows, busiest))
+        return found
+
+    def together(self, ways: list[list[Way]], iterations: FloatArray | None = None) -> Bounds:
+        """Lower bounds on what Einsums cost of which each costs at least what one of its ways does; n rows each, or one.
+
+        iterations: of the trunk.
+        """
+        traffic, latency = 1 + self.exact.traffic, 1 + self.exact.latency
+        best = [reduce(np.minimum, (way.rows for way in mine)) for mine in ways]
+        slowest = [
+            reduce(np.minimum, (np.maximum(way.busiest, way.rows[:, 1:traffic].max(axis=1)) for way in mine)) for mine in ways
+        ]  # fmt: skip
+        energy, moved = sum(rows[:, 0] for rows in best), sum(rows[:, traffic] for rows in best)
+        if self.schedule == "pipelined":
+            ticks = reduce(np.maximum, [self._balanced(ways, best), *slowest])
+            if iterations is not None:  # the first pass takes as long as its Einsums one after another
+                ticks = ticks + np.maximum(0.0, self._through(ways, iterations) - ticks) / iterations
+        else:
+            ticks = sum(slow + rows[:, latency] for slow, rows in zip(slowest, best, strict=True))
+        return Bounds(*np.broadcast_arrays(energy, ticks, moved))
+
+    def _through(self, ways: list[list[Way]], iterations: FloatArray) -> FloatArray:
+        """The longest way through Einsums that wait for each other, in ticks of all iterations."""
+        ends: dict[str, FloatArray] = {}
+        for name, mine in zip(self.part.stretch.names, ways, strict=True):
+            own = reduce(np.minimum, (way.rows[:, 1] + way.rows[:, 1 + self.exact.latency] * iterations for way in mine))
+            ends[name] = reduce(np.maximum, [ends[a] for a, b, _ in self.forward if b == name and a in ends], np.zeros(1)) + own
+        return np.asarray(reduce(np.maximum, ends.values()))
+
+    def _balanced(self, ways: list[list[Way]], best: list[FloatArray]) -> FloatArray:
+        """Ticks that no assignment of Einsums to units goes below."""
+        units = sorted({way.unit for mine in ways for way in mine})
+        ports = reduce(np.add, (rows[:, 2 : 1 + self.exact.traffic] for rows in best)).max(axis=1, initial=0.0)
+        if prod(map(len, ways)) > _MOST_ASSIGNED:  # as if Einsums could be shared out among units
+            return np.asarray(np.maximum(reduce(np.add, (rows[:, 1] for rows in best)) / len(units), ports))
+        found = []
+        for picks in product(*ways):
+            loads = dict.fromkeys(units, np.zeros(1))
+            for way in picks:
+                loads[way.unit] = loads[way.unit] + way.rows[:, 1]
+            found.append(reduce(np.maximum, loads.values()))
+        return np.asarray(np.maximum(reduce(np.minimum, found), ports))
