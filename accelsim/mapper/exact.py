@@ -22,7 +22,7 @@ from accelsim.mapper.figures import NOTHING, SLACK, Aim, Cost, Scale
 from accelsim.mapper.leaf import SLOW, Front, LeafSearch
 from accelsim.mapper.leaf_plan import PORT_SIZE, FloatArray, IntArray, LeafPlan, Names, Unsupported, lower, resources
 from accelsim.mapper.moving import Moves
-from accelsim.mapper.options import Chosen, Cutoff, Limits, Option, Result, Solved
+from accelsim.mapper.options import Chosen, Cutoff, Limits, Option, Result, Solved, Way
 from accelsim.mapper.part import Part
 from accelsim.mapper.pieces import Stretch, Tensors
 from accelsim.mapper.tiles import divisors
@@ -97,6 +97,7 @@ class Exact:
         self.solved: dict[object, Solved] = {}
         self.matter: dict[tuple[int, bool], tuple[Front, IntArray]] = {}  # see Below
         self.within: dict[tuple[int, int], tuple[FloatArray, FloatArray, FloatArray]] = {}  # see Floors
+        self.alone: dict[object, list[Way]] = {}
         self._steps: dict[tuple[int, int, frozenset[str]], list[_Step]] = {}
         self._stretches: dict[tuple[int, int], Stretch] = {}
         size = None if self.home is None else self.machine.memories[self.home].size_bits
@@ -234,9 +235,13 @@ class Exact:
         """For every part, at each of its places: the least that all Einsums before and after it can cost, and what they do cost at best."""
         count = len(self.order)
         steps = [(first, end, step) for (first, end, _), found in self._steps.items() for step in found]
-        before, after = self._sums(sorted(steps, key=lambda each: each[0])), self._sums(
-            [(count - end, count - first, step) for first, end, step in sorted(steps, key=lambda each: -each[1])]
-        )
+        floors: dict[int, Cost | None] = {}
+        for _, _, step in steps:
+            if id(step.solved) not in floors:
+                floors[id(step.solved)] = step.solved.floor()
+        before = self._sums(sorted(steps, key=lambda each: each[0]), floors)
+        back = [(count - end, count - first, step) for first, end, step in sorted(steps, key=lambda each: -each[1])]
+        after = self._sums(back, floors)
         found: dict[int, list[tuple[Cost, Cost | None]]] = {}
         for first, end, step in steps:
             (least, known), (rest, others) = before[first], after[count - end]
@@ -245,21 +250,20 @@ class Exact:
                 found.setdefault(id(step.solved), []).append((least.after(rest), both))
         return {key: list(dict.fromkeys(each)) for key, each in found.items()}
 
-    def _sums(self, steps: list[tuple[int, int, _Step]]) -> list[tuple[Cost | None, Cost | None]]:
+    def _sums(self, steps: list[tuple[int, int, _Step]], floors: dict[int, Cost | None]) -> list[tuple[Cost | None, Cost | None]]:
         """For every cut, the least of each figure of what lies before it, and the best that is known without residents."""
         least: list[Cost | None] = [NOTHING, *([None] * len(self.order))]
         known: list[Cost | None] = [NOTHING, *([None] * len(self.order))]
         for first, end, step in steps:
-            base, costs = least[first], [option.cost for option in step.solved.options]
-            if base is None:
+            base, floor = least[first], floors[id(step.solved)]
+            if base is None or floor is None:
                 continue
-            for cost in (*costs, *step.solved.rest):
-                least[end] = cost.after(base).least(least[end])
+            least[end] = floor.after(base).least(least[end])
             sofar = known[first]
             if sofar is None or step.resident:
                 continue
-            for cost in costs:
-                total, other = cost.after(sofar), known[end]
+            for option in step.solved.options:
+                total, other = option.cost.after(sofar), known[end]
                 if other is None or self.aim.order(total) < self.aim.order(other):
                     known[end] = total
         return list(zip(least, known, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from functools import reduce
+from functools import cached_property, reduce
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
@@ -30,7 +30,11 @@ class Floors:
         self.free = np.zeros(1 + self.exact.times)
         self.mine = [[number for number, users in enumerate(part.users) if at in users] for at in range(len(ways))]
         self.common = [number for number, users in enumerate(part.users) if len(users) > 1]
-        self.forward = part.evaluator.program.edges(frozenset(part.stretch.names))[0] if len(ways) > 1 else ()
+
+    @cached_property
+    def forward(self) -> tuple[tuple[str, str, str], ...]:
+        """Which Einsum waits for which, and the tensor for which it does."""
+        return tuple(self.part.evaluator.program.edges(frozenset(self.part.stretch.names))[0])
 
     def tells_apart(self, ranks: Collection[str]) -> bool:
         """Whether bounds tell apart all ways to keep tensors above the fuse of trunks with loops over these ranks."""
@@ -119,6 +123,17 @@ class Floors:
             shortest = None if setting.shortest is None else setting.shortest[at]
             ways.append(self.alone(at, visits, shortest, None if setting.entering is None else setting.entering[at], most))
         return self.together(ways, setting.iterations)
+
+    def crude(self) -> Bounds:
+        """The same under any trunk: every word of an external tensor comes once at least."""
+        part, known, ways = self.part, self.exact.alone, []
+        for at, numbers in enumerate(self.mine):
+            first = tuple((part.placeable[number], part.users[number][0] == at) for number in numbers)
+            key = self.schedule, part.stretch.names[at], tuple(id(search) for search, _ in self.ways[at]), first
+            if key not in known:
+                known[key] = self.alone(at, {number: np.array([float(pays)]) for number, (_, pays) in zip(numbers, first, strict=True)})
+            ways.append(known[key])
+        return self.together(ways)
 
     def _confined(
         self, at: int, way: int, apart: dict[frozenset[int], Way], setting: Setting, fixed: dict[int, int], own: dict[int, int],

@@ -50,6 +50,11 @@ class Solved:
     evaluated: int = 0
     part: Part | None = None
 
+    def floor(self) -> Cost | None:
+        """The least of every figure of all that is known; None: there is no way to run the part."""
+        costs = [*(option.cost for option in self.options), *self.rest]
+        return Cost(*(min(getattr(cost, figure) for cost in costs) for figure in ("energy", "ticks", "traffic", "held"))) if costs else None
+
 
 @dataclass(frozen=True, slots=True)
 class Bounds:

@@ -63,7 +63,7 @@ class Part:
         self.whole = [exact.tensors.words(tensor) for tensor in self.placeable]
         if len(names) == 1:
             self.movable = [False] * len(self.placeable)
-            self.solved.rest = [self.floors("sequential").roomless(self._any()).cost(0, self.held)]
+            self.solved.rest = [self.floors("sequential").crude().cost(0, self.held)]
             return
         self.ranks_of = {tensor: exact.tensors.ranks(tensor, names) for tensor in (*self.placeable, *self.stretch.internal)}
         if not self._schedules():
@@ -95,7 +95,7 @@ class Part:
     def _crude(self, schedule: str, confined: bool) -> Cost:
         """A lower bound under any trunk."""
         floors = self.floors(schedule)
-        return (floors.least if confined else floors.roomless)(self._any()).cost(0, self.held)
+        return (floors.least(self._any()) if confined else floors.crude()).cost(0, self.held)
 
     def _note_crude(self, confined: bool) -> None:
         """Note a lower bound under any trunk."""

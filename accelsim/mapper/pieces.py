@@ -45,6 +45,7 @@ class Tensors:
                 if place[name] not in self.readers.setdefault(access.tensor, []):
                     self.readers[access.tensor].append(place[name])
         self._users = {tensor: frozenset(use.einsum for use in uses) for tensor, uses in self.facts.uses.items()}
+        self._alike: dict[tuple[str, frozenset[str]], bool] = {}
         self._indexing: dict[tuple[str, frozenset[str]], tuple[str | None, ...]] = {}
         # tensors that pass between Einsums and are not the cascade's inputs or outputs
         self.passing = {
@@ -92,8 +93,10 @@ class Tensors:
 
     def alike(self, tensor: str, names: Iterable[str]) -> bool:
         """Whether some Einsums touch a tensor at the same indices."""
-        inside = set(names)
-        return len({use.maps for use in self.facts.uses[tensor] if use.einsum in inside}) == 1
+        inside = self._users[tensor].intersection(names)
+        if (tensor, inside) not in self._alike:
+            self._alike[tensor, inside] = len({use.maps for use in self.facts.uses[tensor] if use.einsum in inside}) == 1
+        return self._alike[tensor, inside]
 
     def ranks(self, tensor: str, names: Iterable[str]) -> tuple[str | None, ...]:
         """The rank by which some Einsums index each dimension of a tensor, None where they differ."""

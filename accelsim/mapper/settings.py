@@ -110,7 +110,7 @@ class Loops:
     def __init__(self, floors: Floors) -> None:
         self.floors, self.part = floors, floors.part
         part = self.part
-        self.ranks, names, exact = part.stretch.shared, part.stretch.names, part.exact
+        self.ranks = part.stretch.shared
         self.pipelined = floors.schedule == "pipelined"
         # consecutive iterations may share what a memory holds: loops innermost in a pipelined trunk move nothing then
         self.sharing = self.pipelined and part.evaluator.counting.refill == "delta"
