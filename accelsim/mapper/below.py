@@ -147,7 +147,7 @@ class Below:
                 continue
             outer = self.trunk.loops[:depth]
             sizes = np.array([[size for _, size in outer]], np.int64)
-            if self.exact.may_be_held(tensor, part.stretch.names, tuple(rank for rank, _ in outer), sizes)[0]:
+            if self.exact.permits.may_be_held(tensor, part.stretch.names, tuple(rank for rank, _ in outer), sizes)[0]:
                 places.append((depth, int(bits), int(visits)))
         # of no use is a place that holds as much as another where words come no more often
         fewest = float("inf")
@@ -196,7 +196,7 @@ class Below:
                 number: self.setting.turned[number][self.row] * (sets >> k & 1) for k, number in enumerate(mine)
             }  # fmt: skip
             assert self.setting.shortest is not None and self.setting.entering is not None
-            shortest, entering = [each[self.row] for each in self.setting.shortest[at]], [each[self.row] for each in self.setting.entering[at]]
+            shortest, entering = ([each[self.row] for each in figures[at]] for figures in (self.setting.shortest, self.setting.entering))
             self._alone[at] = self.floors.alone(at, visits, shortest, entering, most)
         found = [Way(way.unit, way.rows[choice.inside] + choice.extra, way.busiest[choice.inside]) for way in self._alone[at]]
         room = self.part.room - self.live[at] - others - choice.bits

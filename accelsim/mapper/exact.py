@@ -8,15 +8,15 @@ Whatever is left unexplored (for lack of time, or within the gap asked for) ente
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from math import prod
 
 import numpy as np
-from numpy.typing import NDArray
 
 from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Memory
+from accelsim.mapper.chains import Label, Step, Surroundings
 from accelsim.mapper.constraints import Constraints
 from accelsim.mapper.figures import NOTHING, SLACK, Aim, Cost, Scale
 from accelsim.mapper.leaf import SLOW, Front, LeafSearch
@@ -24,44 +24,14 @@ from accelsim.mapper.leaf_plan import PORT_SIZE, FloatArray, IntArray, LeafPlan,
 from accelsim.mapper.moving import Moves
 from accelsim.mapper.options import Chosen, Cutoff, Limits, Option, Result, Solved, Way
 from accelsim.mapper.part import Part
+from accelsim.mapper.permits import Permits
 from accelsim.mapper.pieces import Stretch, Tensors
-from accelsim.mapper.tiles import divisors
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, TreeNode
 from accelsim.model.evaluation import Evaluator
 
 LONGEST = 12  # Einsums in one part
 TOLERANCE = 1e-6  # of time, where it is the objective of a large problem: what could be gained by less than that is not looked for
 DOUBT = 1e-3  # by how much parts that a quick look did not prove are put behind others at first
-
-
-@dataclass(frozen=True, slots=True)
-class _Label:
-    """A way to run the Einsums up to a cut: its cost, and the part that came last, with its option; None: with a bound instead."""
-
-    cost: Cost
-    before: _Label | None = None
-    end: int = 0
-    step: _Step | None = None
-    option: Option | None = None
-
-    def chain(self) -> list[_Label]:
-        """The labels of all parts, the first first."""
-        found: list[_Label] = []
-        at: _Label | None = self
-        while at is not None and at.step is not None:
-            found.append(at)
-            at = at.before
-        return found[::-1]
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A part between two cuts: its Einsums, the tensors that are resident during it and after it, and what is known of it."""
-
-    stretch: Stretch
-    resident: frozenset[str]
-    after: frozenset[str]
-    solved: Solved
 
 
 class Exact:
@@ -87,6 +57,7 @@ class Exact:
         self.home = self._home()
         self.moves = Moves(self)
         self.constraints = constraints or Constraints()
+        self.permits = Permits(self)
         self.timely = aim.uses == (False, True, False, False)  # only time counts
         self._plans: dict[bytes, LeafSearch] = {}
         self._beside: dict[tuple[LeafSearch, bytes], LeafSearch] = {}
@@ -98,7 +69,7 @@ class Exact:
         self.matter: dict[tuple[int, bool], tuple[Front, IntArray]] = {}  # see Below
         self.within: dict[tuple[int, int], tuple[FloatArray, FloatArray, FloatArray]] = {}  # see Floors
         self.alone: dict[object, list[Way]] = {}
-        self._steps: dict[tuple[int, int, frozenset[str]], list[_Step]] = {}
+        self._steps: dict[tuple[int, int, frozenset[str]], list[Step]] = {}
         self._stretches: dict[tuple[int, int], Stretch] = {}
         size = None if self.home is None else self.machine.memories[self.home].size_bits
         self.size = float("inf") if size is None else float(size * evaluator.clock.pieces)
@@ -168,11 +139,13 @@ class Exact:
         known on that way is as good as its bound: every other way is worse than that.
         """
         self._explore_singles()
+        achieved, fresh = None, True
         while True:
             promising = min(self._join(bounds=True), key=lambda label: self.aim.order(label.cost), default=None)
             if promising is None:
                 return None
-            achieved = min(self._join(bounds=False), key=lambda label: self.aim.order(label.cost), default=None)
+            if fresh:
+                achieved = min(self._join(bounds=False), key=lambda label: self.aim.order(label.cost), default=None)
             unknown = [label.step for label in promising.chain() if label.option is None and label.step is not None]
             done = achieved is not None and self.aim.value(achieved.cost) <= self.aim.value(promising.cost) * (1 + self.limits.gap) * SLACK
             if self.aim.then is not None and achieved is not None and unknown and not self.limits.gap:
@@ -186,9 +159,12 @@ class Exact:
             if done:
                 break
             self.tell(self._progress(promising, achieved, unknown))
-            around, best = self._around(), None if achieved is None else self.aim.value(achieved.cost)
-            for step in unknown:
-                self._explore(step, Cutoff(self.aim, around[id(step.solved)], best, self.limits.gap))
+            best = None if achieved is None else self.aim.value(achieved.cost)
+            around = Surroundings(self.aim, len(self.order), [(*cuts[:2], step) for cuts, steps in self._steps.items() for step in steps])
+            before = [step.solved.options for step in unknown]
+            for step, rest in zip(unknown, around.of([step.solved for step in unknown]), strict=True):
+                self._explore(step, Cutoff(self.aim, rest, best, self.limits.gap))
+            fresh = any(step.solved.options is not known for step, known in zip(unknown, before, strict=True))
         if achieved is None:
             return None
         value, bound = self.aim.value(achieved.cost), self._bound()
@@ -222,56 +198,19 @@ class Exact:
             for step in self._steps_from(at, at + 1, frozenset()):
                 self._explore(step, None)
 
-    def _progress(self, promising: _Label, achieved: _Label | None, unknown: list[_Step]) -> str:
+    def _progress(self, promising: Label, achieved: Label | None, unknown: list[Step]) -> str:
         bound = self.aim.value(promising.cost)
         gap = f"gap {self.aim.value(achieved.cost) / bound - 1:.2%}, " if achieved is not None and bound > 0 else ""
         return f"{gap}exploring {unknown[0].stretch.names[0]} to {unknown[0].stretch.names[-1]}" if unknown else gap
 
-    def _explore(self, step: _Step, cutoff: Cutoff | None) -> None:
+    def _explore(self, step: Step, cutoff: Cutoff | None) -> None:
         if step.solved.part is not None:
             step.solved.part.go_on(self._rivals(step), cutoff)
 
-    def _around(self) -> dict[int, list[tuple[Cost, Cost | None]]]:
-        """For every part, at each of its places: the least that all Einsums before and after it can cost, and what they do cost at best."""
+    def _join(self, bounds: bool) -> list[Label]:
         count = len(self.order)
-        steps = [(first, end, step) for (first, end, _), found in self._steps.items() for step in found]
-        floors: dict[int, Cost | None] = {}
-        for _, _, step in steps:
-            if id(step.solved) not in floors:
-                floors[id(step.solved)] = step.solved.floor()
-        before = self._sums(sorted(steps, key=lambda each: each[0]), floors)
-        back = [(count - end, count - first, step) for first, end, step in sorted(steps, key=lambda each: -each[1])]
-        after = self._sums(back, floors)
-        found: dict[int, list[tuple[Cost, Cost | None]]] = {}
-        for first, end, step in steps:
-            (least, known), (rest, others) = before[first], after[count - end]
-            if least is not None and rest is not None:
-                both = known.after(others) if known is not None and others is not None and not step.resident else None
-                found.setdefault(id(step.solved), []).append((least.after(rest), both))
-        return {key: list(dict.fromkeys(each)) for key, each in found.items()}
-
-    def _sums(self, steps: list[tuple[int, int, _Step]], floors: dict[int, Cost | None]) -> list[tuple[Cost | None, Cost | None]]:
-        """For every cut, the least of each figure of what lies before it, and the best that is known without residents."""
-        least: list[Cost | None] = [NOTHING, *([None] * len(self.order))]
-        known: list[Cost | None] = [NOTHING, *([None] * len(self.order))]
-        for first, end, step in steps:
-            base, floor = least[first], floors[id(step.solved)]
-            if base is None or floor is None:
-                continue
-            least[end] = floor.after(base).least(least[end])
-            sofar = known[first]
-            if sofar is None or step.resident:
-                continue
-            for option in step.solved.options:
-                total, other = option.cost.after(sofar), known[end]
-                if other is None or self.aim.order(total) < self.aim.order(other):
-                    known[end] = total
-        return list(zip(least, known, strict=True))
-
-    def _join(self, bounds: bool) -> list[_Label]:
-        count = len(self.order)
-        states: list[dict[frozenset[str], list[_Label]]] = [{} for _ in range(count + 1)]
-        states[0][frozenset()] = [_Label(NOTHING)]
+        states: list[dict[frozenset[str], list[Label]]] = [{} for _ in range(count + 1)]
+        states[0][frozenset()] = [Label(NOTHING)]
         for first in range(count):
             for stays, labels in states[first].items():
                 for end in range(first + 1, min(count, first + LONGEST) + 1):
@@ -280,7 +219,7 @@ class Exact:
         return states[count].get(frozenset(), [])
 
     def _extend(
-        self, to: dict[frozenset[str], list[_Label]], first: int, end: int, stays: frozenset[str], labels: list[_Label], bounds: bool
+        self, to: dict[frozenset[str], list[Label]], first: int, end: int, stays: frozenset[str], labels: list[Label], bounds: bool
     ) -> None:
         for step in self._steps_from(first, end, stays):
             if not step.solved.options and not (bounds and step.solved.rest):
@@ -288,20 +227,20 @@ class Exact:
             front = to.setdefault(step.after, [])
             for option in step.solved.options:
                 for label in labels:
-                    self._add(front, _Label(option.cost.after(label.cost), label, end, step, option))
+                    self._add(front, Label(option.cost.after(label.cost), label, end, step, option))
             for least in step.solved.rest if bounds else ():
                 # what is known comes before what is not, and what was not looked at before what a quick look did not prove
                 doubt = self.doubt if step.solved.part is not None and step.solved.part.looked else self.tolerance
                 cost = replace(least, ticks=least.ticks * (1 + doubt)) if doubt else least
                 for label in labels:
-                    self._add(front, _Label(cost.after(label.cost), label, end, step, None))
+                    self._add(front, Label(cost.after(label.cost), label, end, step, None))
 
-    def _steps_from(self, first: int, end: int, stays: frozenset[str]) -> list[_Step]:
+    def _steps_from(self, first: int, end: int, stays: frozenset[str]) -> list[Step]:
         """The parts between two cuts with some residents before, for every choice of what becomes resident."""
         key = first, end, stays
         if key in self._steps:
             return self._steps[key]
-        found = self._steps[key] = list[_Step]()
+        found = self._steps[key] = list[Step]()
         stretch = self._stretch(first, end)
         if not self.constraints.may_be_part(stretch.names):
             return found
@@ -309,12 +248,12 @@ class Exact:
         for kept in product((False, True), repeat=len(leaving)):
             new = frozenset(tensor for tensor, here in zip(leaving, kept, strict=True) if here)
             staying = new | (stays & set(stretch.external))
-            if not all(self.may_stay(tensor, stretch.names) for tensor in staying | set(stretch.internal)):
+            if not all(self.permits.may_stay(tensor, stretch.names) for tensor in staying | set(stretch.internal)):
                 continue
-            if not all(self.may_be_held(tensor, stretch.names, (), np.zeros((1, 0), np.int64))[0] for tensor in staying):
+            if not all(self.permits.may_be_held(tensor, stretch.names, (), np.zeros((1, 0), np.int64))[0] for tensor in staying):
                 continue
             rooted = {tensor: tensor in stretch.external and tensor not in staying for tensor in (*stretch.internal, *stretch.external)}
-            if not all(self._may_pass(tensor, root) for tensor, root in rooted.items()):
+            if not all(self.permits.may_pass(tensor, root) for tensor, root in rooted.items()):
                 continue
             resident = stays | new
             held = sum(self._bits(tensor) for tensor in resident)
@@ -323,7 +262,7 @@ class Exact:
             after = frozenset(tensor for tensor in resident if self.tensors.passing[tensor][1] >= end)
             solved = self._look(stretch, stays, new, held)
             if solved.options or solved.rest:
-                found.append(_Step(stretch, resident, after, solved))
+                found.append(Step(stretch, resident, after, solved))
         return found
 
     def _stretch(self, first: int, end: int) -> Stretch:
@@ -331,63 +270,7 @@ class Exact:
             self._stretches[first, end] = self.tensors.stretch(first, end)
         return self._stretches[first, end]
 
-    def may_stay(self, tensor: str, names: tuple[str, ...]) -> bool:
-        """Whether memory 1 may hold a tensor for all of these Einsums that touch it, above their blocks."""
-        return all(self.constraints.may_keep(self.home or "", tensor, name, above=True) for name in self._touching(tensor, names))
-
-    def may_be_held(self, tensor: str, names: tuple[str, ...], ranks: tuple[str, ...], tiles: IntArray) -> NDArray[np.bool_]:
-        """Whether memory 1 may hold a tensor's tiles for all of these Einsums; tiles: int64[n, ranks], other ranks are whole."""
-        good = np.ones(len(tiles), bool)
-        for name in self._touching(tensor, names) if self.constraints.tiles else ():
-            _, each = self.ways[name][0]
-            for rank in self._indexing(name)[tensor]:
-                allowed = [self.constraints.may_hold(each.memories[1], tensor, rank, size, name) for size in self._sizes(rank)]
-                good &= self._looked_up(rank, allowed, ranks, tiles)
-        return good
-
-    def may_leave(self, names: tuple[str, ...], ranks: tuple[str, ...], tiles: IntArray) -> NDArray[np.bool_]:
-        """Whether a trunk above these Einsums may leave tiles, as above."""
-        good = np.ones(len(tiles), bool)
-        for name in names if self.constraints.tiles else ():
-            _, each = self.ways[name][0]
-            for rank in each.ranks:
-                allowed = [self.constraints.may_leave(each.memories[1], rank, size, name) for size in self._sizes(rank)]
-                good &= self._looked_up(rank, allowed, ranks, tiles)
-        return good
-
-    def may_turn(self, names: tuple[str, ...], loops: tuple[str, ...]) -> bool:
-        """Whether loops above these Einsums may stand in this order, the outermost first."""
-        for name in names if self.constraints else ():
-            pairs = self.constraints.nested(self.home or "", name, self._indexing(name), self.ways[name][0][1].ranks, above=True)
-            if any((inner, outer) in pairs for at, inner in enumerate(loops) for outer in loops[: at + 1]):
-                return False
-        return True
-
-    def _touching(self, tensor: str, names: tuple[str, ...]) -> list[str]:
-        return [name for name in names if tensor in self.tensors.touched[name]]
-
-    def _indexing(self, name: str) -> dict[str, list[str]]:
-        """The ranks that index each tensor of an Einsum."""
-        search, each = self.ways[name][0]
-        rows = zip(each.tensors, search.plan.indexed.tolist(), strict=True)
-        return {tensor: [rank for rank, has in zip(each.ranks, row, strict=True) if has] for tensor, row in rows}
-
-    def _sizes(self, rank: str) -> tuple[int, ...]:
-        return divisors(self.cascade.extents[rank])
-
-    def _looked_up(self, rank: str, allowed: list[bool], ranks: tuple[str, ...], tiles: IntArray) -> NDArray[np.bool_]:
-        """What is allowed of the sizes of a rank, for tiles."""
-        if rank not in ranks:
-            return np.full(len(tiles), allowed[-1])
-        return np.array(allowed)[np.searchsorted(self._sizes(rank), tiles[:, ranks.index(rank)])]
-
-    def _may_pass(self, tensor: str, root: bool) -> bool:
-        """Whether a tensor may be kept at the root, or anywhere else, for all Einsums that touch it."""
-        keeper, rules = self.machine.root.name, self.constraints
-        names = self._touching(tensor, self.order) if rules.keeps else []
-        return all(rules.may_keep(keeper, tensor, name, True) if root else not rules.must_keep(keeper, tensor, name) for name in names)
-
-    def _add(self, front: list[_Label], label: _Label) -> None:
+    def _add(self, front: list[Label], label: Label) -> None:
         if any(self.aim.beats(known.cost, label.cost) for known in front):
             return
         front[:] = [known for known in front if not self.aim.beats(label.cost, known.cost)]
@@ -410,19 +293,19 @@ class Exact:
             part.begin()
         return self.solved[key]
 
-    def _rivals(self, step: _Step) -> list[Cost]:
+    def _rivals(self, step: Step) -> list[Cost]:
         """What the Einsums of a part cost when cut further, as far as is known; nothing if they leave or find residents."""
         if step.resident:
             return []
         first = self.order.index(step.stretch.names[0])
         count = len(step.stretch.names)
-        fronts: list[list[_Label]] = [[_Label(NOTHING)], *([] for _ in range(count))]
+        fronts: list[list[Label]] = [[Label(NOTHING)], *([] for _ in range(count))]
         for start in range(count):
             for end in range(start + 1, count + 1 - (start == 0)):
                 for inner in self._steps.get((first + start, first + end, frozenset()), []):
                     for option in inner.solved.options if not inner.resident else ():
                         for label in fronts[start]:
-                            self._add(fronts[end], _Label(option.cost.after(label.cost)))
+                            self._add(fronts[end], Label(option.cost.after(label.cost)))
         return [label.cost for label in fronts[count]] if count > 1 else []
 
     def _key(self, stretch: Stretch, stays: frozenset[str], new: frozenset[str], held: float) -> object:
@@ -466,7 +349,7 @@ class Exact:
 
     # --- the mapping ----------------------------------------------------------------------------------------------------------------
 
-    def mapping(self, label: _Label) -> Mapping:
+    def mapping(self, label: Label) -> Mapping:
         """The mapping that a label stands for."""
         chain = [(each.step, each.option) for each in label.chain() if each.step is not None and each.option is not None]
         everything = dict.fromkeys(tensor for name in self.order for tensor in self.tensors.touched[name])

@@ -50,10 +50,15 @@ class Solved:
     evaluated: int = 0
     part: Part | None = None
 
+    _floor: tuple[list[Option], list[Cost], Cost | None] | None = None
+
     def floor(self) -> Cost | None:
-        """The least of every figure of all that is known; None: there is no way to run the part."""
-        costs = [*(option.cost for option in self.options), *self.rest]
-        return Cost(*(min(getattr(cost, figure) for cost in costs) for figure in ("energy", "ticks", "traffic", "held"))) if costs else None
+        """The least of every figure of all that is known; None: there is no way to run the part. Not to be asked while it is explored."""
+        if self._floor is None or self._floor[0] is not self.options or self._floor[1] is not self.rest:
+            costs = [*(option.cost for option in self.options), *self.rest]
+            figures = (min(getattr(cost, figure) for cost in costs) for figure in ("energy", "ticks", "traffic", "held"))
+            self._floor = self.options, self.rest, Cost(*figures) if costs else None
+        return self._floor[2]
 
 
 @dataclass(frozen=True, slots=True)

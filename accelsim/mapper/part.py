@@ -68,7 +68,7 @@ class Part:
         self.ranks_of = {tensor: exact.tensors.ranks(tensor, names) for tensor in (*self.placeable, *self.stretch.internal)}
         if not self._schedules():
             return
-        self.movable = [exact.may_stay(tensor, names) and alike for tensor, alike in zip(self.placeable, self.alike, strict=True)]
+        self.movable = [exact.permits.may_stay(tensor, names) and alike for tensor, alike in zip(self.placeable, self.alike, strict=True)]
         self.brought = [self.moved(tensor, words) for tensor, words in zip(self.placeable, self.whole, strict=True)]
         twice = [self.moved(tensor, 2 * words) for tensor, words in zip(self.placeable, self.whole, strict=True)]
         self.again = [more - once for more, once in zip(twice, self.brought, strict=True)]

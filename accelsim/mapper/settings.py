@@ -128,7 +128,7 @@ class Loops:
         """The orders of loops over some ranks of which none is as good as another whatever the tiles."""
         part, found = self.part, list[tuple[Order, _Merits]]()
         for order in permutations(ranks):
-            if not part.exact.may_turn(part.stretch.names, order):
+            if not part.exact.permits.may_turn(part.stretch.names, order):
                 continue
             merits = self._merits(order)
             if part.exact.constraints.tiles:  # places are not all there
@@ -152,14 +152,14 @@ class Loops:
         return _Merits(places, shared)
 
     def all(self) -> list[Trunks]:
-        """All trunks that leave room for what is internal, in blocks: one of each set of ranks where there are many ways to keep tensors."""
+        """Trunks that leave room for what is internal, in blocks: where there are many ways to keep tensors, one for each set of ranks."""
         part, ranks = self.part, self.ranks
         sizes = list(product(*(divisors(part.extents[rank]) for rank in ranks)))
         tiles = np.array(sizes, np.int64).reshape(len(sizes), len(ranks))
         names, exact = part.stretch.names, part.exact
-        good = (self._internal(tiles) <= part.room) & exact.may_leave(names, ranks, tiles)
+        good = (self._internal(tiles) <= part.room) & exact.permits.may_leave(names, ranks, tiles)
         for tensor in part.stretch.internal:
-            good &= exact.may_be_held(tensor, names, ranks, tiles)
+            good &= exact.permits.may_be_held(tensor, names, ranks, tiles)
         tiles = tiles[good]
         turning = (tiles < self.extents) @ (1 << np.arange(len(ranks)))
         found: dict[int, list[Trunks]] = {}
