@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -50,6 +49,8 @@ class IllegalMapping(AccelsimError):
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name closest to `name`, or None if nothing is close."""
+    import difflib
+
     names = list(known)
     lowered = {candidate.lower(): candidate for candidate in names}
     if name.lower() in lowered:

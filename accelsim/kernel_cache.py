@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+from accelsim.cache import folder
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -17,11 +19,10 @@ def directory() -> Path:
 
     One folder per text of all kernels, because a kernel that calls one of another file is stale when that file changes.
     """
-    home = os.environ.get("XDG_CACHE_HOME") or str(Path(os.path.expanduser("~")) / ".cache")
     digest = hashlib.sha256(sys.version.encode())
     for source in sorted(Path(__file__).parent.rglob("kernels*.py")):
         digest.update(source.read_bytes())
-    return Path(home) / "accelsim" / f"kernels-{digest.hexdigest()[:16]}"
+    return folder() / f"kernels-{digest.hexdigest()[:16]}"
 
 
 def njit(**options: Any) -> Callable[[F], F]:
@@ -51,7 +52,9 @@ def _cache(function: Callable[..., Any]) -> Any:
     class Tolerant(FunctionCache):  # type: ignore[misc]
         def load_overload(self, sig: Any, target_context: Any) -> Any:
             try:
-                return super().load_overload(sig, target_context)
+                alone = getattr(self, "_load_overload", None)
+                load = alone if alone and _is_ready_to_load(target_context) else super().load_overload
+                return load(sig, target_context)
             except Exception:  # a damaged or vanished file: compile again
                 return None
 
@@ -62,12 +65,28 @@ def _cache(function: Callable[..., Any]) -> Any:
                 return
 
     # Where the directory cannot be written Numba would fall back on the source's own folder, which is not ours.
-    folder = os.environ["NUMBA_CACHE_DIR"]
+    where = os.environ["NUMBA_CACHE_DIR"]
     try:
-        os.makedirs(folder, exist_ok=True)
-        return Tolerant(function) if os.access(folder, os.W_OK) else NullCache()
+        os.makedirs(where, exist_ok=True)
+        return Tolerant(function) if os.access(where, os.W_OK) else NullCache()
     except (OSError, RuntimeError):
         return NullCache()
+
+
+def _is_ready_to_load(target_context: Any) -> bool:
+    """Whether Numba has what machine code needs before it is loaded, and no more: the symbols of its run time and of its hashes.
+
+    Numba's own `load_overload` first refreshes the context, which imports whatever Numba can compile, SciPy's linear algebra too, and
+    takes longer than loading. Before it compiles anything Numba refreshes the context again.
+    """
+    try:
+        import numba.cpython.hashing  # noqa: F401
+        from numba.core.runtime import rtsys
+
+        rtsys.initialize(target_context)
+    except (AttributeError, ImportError):  # a Numba with other insides
+        return False
+    return True
 
 
 def _point_numba_at_the_cache() -> None:

@@ -298,3 +298,17 @@ def best(times: int, timed: Callable[[], Any]) -> float:
 
 def test_help_appears_at_once(here: Path) -> None:
     assert best(5, lambda: process("--help", check=True)) < 0.4
+
+
+def test_map_imports_nothing_that_it_does_not_use(here: Path) -> None:
+    unused = ("scipy.linalg", "networkx", "difflib", "matplotlib")
+    code = f"""
+import sys
+from accelsim.cli import main
+main(["map", "matmul", "--arch", "simple", "--quiet"])
+print([name for name in {unused!r} if name in sys.modules])
+"""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    for _ in range(2):  # the first run may compile kernels, which takes more of Numba
+        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 KERNEL = """
 from accelsim.kernel_cache import njit
 
@@ -17,15 +19,46 @@ def double(x):
 print(double(21), double._cache_hits.total() if hasattr(double._cache_hits, "total") else sum(double._cache_hits.values()))
 """
 
+# What needs of Numba most: array memory, a dict of strings, whose hashes have a seed, and a product by BLAS.
+DEMANDING = """
+import sys
+import numpy as np
+from accelsim.kernel_cache import njit
 
-def run(folder: Path, cache: str) -> str:
-    """Compile and call a kernel in a new process; what it printed."""
+@njit()
+def memory(count):
+    return [x + 0.5 for x in range(count)], np.exp(np.zeros(count))
+
+@njit()
+def letters(text):
+    seen = {}
+    for letter in text:
+        seen[letter] = 1
+    return len(seen)
+
+@njit()
+def product(a, b):
+    return np.dot(a, b)[0, 0]
+
+for call in (lambda: memory(2), lambda: letters("abca"), lambda: product(np.ones((2, 2)), np.ones((2, 2)))):
+    print(call())
+    print("scipy.linalg" in sys.modules, file=sys.stderr)
+"""
+
+
+def run(folder: Path, cache: str, source: str = KERNEL) -> str:
+    """Compile and call kernels in a new process; what it printed."""
+    return process(folder, cache, source).stdout
+
+
+def process(folder: Path, cache: str, source: str) -> subprocess.CompletedProcess[str]:
+    """A new process that compiles and calls kernels."""
     script = folder / "kernel.py"
     if not script.exists():
-        script.write_text(KERNEL)
+        script.write_text(source)
     environment = {key: value for key, value in os.environ.items() if key != "NUMBA_CACHE_DIR"}
     environment |= {"XDG_CACHE_HOME": cache, "PYTHONPATH": str(Path(__file__).parent.parent)}
-    return subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=True).stdout
+    return subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=True)
 
 
 def test_second_run_takes_the_kernel_from_the_users_cache(tmp_path: Path) -> None:
@@ -44,3 +77,37 @@ def test_damaged_cache_is_no_error(tmp_path: Path) -> None:
     for path in (tmp_path / "cache").rglob("*.nb?"):
         path.write_bytes(b"not machine code")
     assert run(tmp_path, str(tmp_path / "cache")) == "42 0\n"
+
+
+def test_loading_imports_no_linear_algebra_and_compiling_afterwards_still_works(tmp_path: Path) -> None:
+    cache, results = str(tmp_path / "cache"), "([0.5, 1.5], array([1., 1.]))\n3\n2.0\n"
+    cold = process(tmp_path, cache, DEMANDING)
+    assert (cold.stdout, cold.stderr) == (results, "True\nTrue\nTrue\n")
+    warm = process(tmp_path, cache, DEMANDING)
+    assert (warm.stdout, warm.stderr) == (results, "False\nFalse\nTrue\n")  # BLAS is SciPy's
+    for path in (tmp_path / "cache").rglob("*letters*.nb?"):
+        path.unlink()
+    mixed = process(tmp_path, cache, DEMANDING)
+    assert (mixed.stdout, mixed.stderr) == (results, "False\nTrue\nTrue\n")
+
+
+# Numba's own way to load, which says that it is taken, and a Numba whose parts have other names.
+OTHER_INSIDES = """
+from numba.core import caching, runtime
+(owner,) = [each for each in caching.FunctionCache.__mro__ if "_load_overload" in vars(each)]
+load, start = owner._load_overload, runtime.rtsys
+
+def load_overload(self, sig, context):
+    print("own way", end=" ")
+    start.initialize(context)
+    return load(self, sig, context)
+
+caching.FunctionCache.load_overload = load_overload
+"""
+
+
+@pytest.mark.parametrize("lacking", ["del owner._load_overload", "runtime.rtsys = None", "del runtime.rtsys"])
+def test_numba_with_other_insides_loads_in_its_own_way(tmp_path: Path, lacking: str) -> None:
+    source, cache = f"{OTHER_INSIDES}{lacking}\n{KERNEL}", str(tmp_path / "cache")
+    assert run(tmp_path, cache, source) == "own way 42 0\n"
+    assert run(tmp_path, cache, source) == "own way 42 1\n"

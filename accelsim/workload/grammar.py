@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import bisect
+import io
+import sys
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
+from accelsim.cache import kept
 from accelsim.errors import InputError, Place, did_you_mean
 from accelsim.workload.expression import Access, Call, Expression, Name, Number, walk
 from accelsim.workload.operators import OPERATORS, REDUCTIONS
@@ -135,9 +138,16 @@ def split_statements(source: Statement) -> tuple[Statement, ...]:
 
 @lru_cache(maxsize=4)
 def _parser(start: str) -> Any:
-    from lark import Lark
+    """The parser of the grammar from a rule; its tables are kept between runs, for they take longer than a search of a small problem."""
+    import lark
 
-    return Lark(GRAMMAR, parser="lalr", start=start, propagate_positions=True, maybe_placeholders=False)
+    def tables() -> bytes:
+        stream = io.BytesIO()
+        lark.Lark(GRAMMAR, parser="lalr", start=start, propagate_positions=True, maybe_placeholders=False).save(stream)
+        return stream.getvalue()
+
+    key = "\n".join((sys.version, lark.__version__, start, GRAMMAR))
+    return lark.Lark.load(io.BytesIO(kept("grammar", key, tables)))
 
 
 def _tree(source: Statement, start: str) -> Any:

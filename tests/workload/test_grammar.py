@@ -1,6 +1,7 @@
 """Statements as trees, and the whole text of every syntax error."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from accelsim.errors import InputError
 from accelsim.workload.evaluate import evaluate
 from accelsim.workload.expression import Access, Call, Name, Number, index_map
-from accelsim.workload.grammar import Statement, parse_expression, parse_statement, split_statements
+from accelsim.workload.grammar import Statement, _parser, parse_expression, parse_statement, split_statements
 
 A, B = Access("A", (Name("m"), Name("k"))), Access("B", (Name("k"), Name("n")))
 
@@ -132,3 +133,23 @@ def test_any_text_is_a_statement_or_an_input_error(text: str) -> None:
         parse_statement(text)
     except InputError as error:
         assert error.place is not None
+
+
+def test_kept_tables_parse_the_same_and_damaged_ones_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    def parsed() -> tuple[object, str]:
+        """A statement and an error from a parser that is new to this process."""
+        _parser.cache_clear()
+        with pytest.raises(InputError) as refused:
+            parse_statement("Z[m,n] = A[m,k] B")
+        return parse_statement("Z[m,n] = A[m,k] * B[k,n]"), str(refused.value)
+
+    made = parsed()
+    (file,) = tmp_path.rglob("grammar-*")
+    tables = file.read_bytes()
+    assert (parsed(), file.read_bytes()) == (made, tables)
+    file.write_bytes(b"no tables")
+    assert parsed() == made
+    assert len(file.read_bytes()) > 1000
+    _parser.cache_clear()
