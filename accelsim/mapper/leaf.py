@@ -83,6 +83,7 @@ class LeafSearch:
         tables = (plan.ports.shape[0] + 2, 1 << plan.indexed.shape[0], self.tiles, 1 + plan.times)
         self._insides = np.zeros(tables if plan.options[OPTION_EVERY_VISIT] else (1, 1, 0, 1))
         self._known: dict[object, tuple[tuple[float, float], Front]] = {}
+        self._rooms: dict[int, float] = {}
         self._relaxed: dict[float, LeafSearch] = {}
         self.labels = self._empty()
         self._lists()
@@ -130,13 +131,16 @@ class LeafSearch:
 
     def room_inside(self, stream: int) -> float:
         """How many words of a tensor all copies of a memory inside memory 1 can hold at most."""
+        if stream in self._rooms:
+            return self._rooms[stream]
         plan = self.plan
         copies, most = 1.0, 0.0
         for memory in range(2, plan.ports.shape[0]):
             copies *= float(plan.gains[int(plan.way_first[memory]) : int(plan.way_first[memory + 1]), GAIN_COPIES].max())
             size = int(plan.ports[memory, PORT_SIZE])
             most = max(most, size / int(plan.widths[stream].min()) * copies if size >= 0 else float("inf"))
-        return most if plan.ports.shape[0] > 2 else float("inf")
+        self._rooms[stream] = most if plan.ports.shape[0] > 2 else float("inf")
+        return self._rooms[stream]
 
     def shortest(self, number: IntArray | int) -> FloatArray:
         """The least ticks of the unit below tiles with these numbers, as the axes can spread them."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from itertools import combinations, permutations, product
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from accelsim.mapper.tiles import divisors
 if TYPE_CHECKING:
     from accelsim.mapper.floors import Floors
 
+Coming = Callable[[tuple[bool, ...]], tuple[FloatArray, FloatArray, FloatArray]]
+"""See `Loops._coming`."""
 Order = tuple[str, ...]
 """Ranks of a trunk's loops, the outermost first."""
 _BLOCK = 50_000  # trunks that are looked at at once
@@ -192,36 +195,37 @@ class Loops:
 
     def setting(self, trunks: Trunks) -> Setting:
         """What trunks mean for the Einsums below them."""
-        part = self.part
+        part, ways = self.part, self.floors.ways
         trips = self.extents // trunks.tiles
         around = self._around[trunks.orders]
-        numbers = [[self._numbers(search, names, trunks.tiles) for search, names in ways] for ways in self.floors.ways]
-        turning = [self._indexing(part.ranks_of[tensor]) for tensor in part.placeable]
+        coming = cache(lambda indexed: self._coming(indexed, trips, around))
+        turned = [
+            coming(self._indexing(part.ranks_of[tensor]))[0] if alike else np.ones(len(trunks))
+            for tensor, alike in zip(part.placeable, part.alike, strict=True)
+        ]  # fmt: skip
+        numbers = [[self._numbers(search, names, trunks.tiles) for search, names in mine] for mine in ways]
         return Setting(
             part.room - self._internal(trunks.tiles),
-            [
-                self._coming(indexed, trips, around)[0] if alike else np.ones(len(trunks))
-                for indexed, alike in zip(turning, part.alike, strict=True)
-            ],
+            turned,
             [self._above(at, trips, around) for at in range(len(part.placeable))],
             trips.prod(axis=1).astype(float),
             numbers,
-            [[search.shortest(at) for (search, _), at in zip(*each, strict=True)] for each in zip(self.floors.ways, numbers, strict=True)],
-            [[self._entering(search, names, trips, around) for search, names in ways] for ways in self.floors.ways],
+            [[search.shortest(at) for (search, _), at in zip(*each, strict=True)] for each in zip(ways, numbers, strict=True)],
+            [[self._entering(search, names, coming) for search, names in mine] for mine in ways],
         )
 
-    def _indexing(self, ranks: tuple[str | None, ...]) -> list[bool]:
+    def _indexing(self, ranks: tuple[str | None, ...]) -> tuple[bool, ...]:
         """Which of the shared ranks are among some."""
-        return [rank in ranks for rank in self.ranks]
+        return tuple(rank in ranks for rank in self.ranks)
 
-    def _coming(self, indexed: list[bool], trips: IntArray, around: IntArray) -> tuple[FloatArray, FloatArray]:
-        """How often a tensor that these ranks index comes because of loops over others, and how many of their iterations share its tile."""
-        others = ~np.array(indexed, bool)
-        counted = np.broadcast_to(others, trips.shape)
+    def _coming(self, indexed: tuple[bool, ...], trips: IntArray, around: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Of a tensor that these ranks index: how often it comes because of loops over others, how many of their iterations share its tile,
+        and how many tiles it is cut into."""
+        own = np.array(indexed, bool)
+        counted = np.broadcast_to(~own, trips.shape)
         if self.sharing:
-            counted = counted & around[:, ~others].any(axis=1)
-        idle = others & ~counted
-        return np.where(counted, trips, 1.0).prod(axis=1), np.where(idle, trips, 1.0).prod(axis=1)
+            counted = counted & around[:, own].any(axis=1)
+        return tuple(np.where(which, trips, 1.0).prod(axis=1) for which in (counted, ~own & ~counted, own))
 
     def _above(self, at: int, trips: IntArray, around: IntArray) -> Above:
         part = self.part
@@ -239,17 +243,15 @@ class Loops:
                 visits.append(np.where(around[:, place] & ~indexed, trips, 1.0).prod(axis=1))
         return Above(tuple(below), np.stack(bits), np.stack(visits))
 
-    def _entering(self, search: LeafSearch, names: Names, trips: IntArray, around: IntArray) -> FloatArray:
+    def _entering(self, search: LeafSearch, names: Names, coming: Coming) -> FloatArray:
         """How many words of each tensor enter a memory inside memory 1 at least: its tile in every iteration that does not share it."""
-        found = np.empty((len(trips), len(names.tensors)))
+        found = []
         for stream, row in enumerate(search.plan.indexed.tolist()):
-            indexed = self._indexing(tuple(rank for rank, has in zip(names.ranks, row, strict=True) if has))
-            again, idle = self._coming(indexed, trips, around)
+            again, idle, tiles = coming(self._indexing(tuple(rank for rank, has in zip(names.ranks, row, strict=True) if has)))
             whole = float(search.plan.words[stream])
-            tile = whole / np.where(indexed, trips, 1.0).prod(axis=1)
             # what is shared with the last iteration, memory 2 held meanwhile
-            found[:, stream] = whole * again * (1 + (idle - 1) * np.maximum(0.0, 1 - search.room_inside(stream) / tile))
-        return found
+            found.append(whole * again * (1 + (idle - 1) * np.maximum(0.0, 1 - search.room_inside(stream) * tiles / whole)))
+        return np.stack(found, axis=1)
 
     def _numbers(self, search: LeafSearch, names: Names, tiles: IntArray) -> IntArray:
         """The numbers of an Einsum's tiles below trunks with these tiles."""
