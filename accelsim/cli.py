@@ -79,13 +79,16 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     mapping.add_argument("--tiles", default="any", metavar="WHICH", help=about)
     about = "a file of rules that the mapping obeys (keep, tile, order, stationary, spread, run, …), or a mapping file in which '?' is open"
     mapping.add_argument("--constraints", metavar="FILE", help=about)
-    mapping.add_argument("--time-limit", metavar="SECONDS", help="stop after so many CPU seconds with the best so far and its gap")
+    about = "stop after so many CPU seconds (of each search and its own process) with the best so far and its gap"
+    mapping.add_argument("--time-limit", metavar="SECONDS", help=about)
     mapping.add_argument("--gap", metavar="SHARE", help="stop when the best is proved to be within this share of the optimum, as in 0.02")
     mapping.add_argument("--seed", default="0", metavar="N", help="seed of the search (default 0)")
     about = "every mapping that no other beats in two or three of latency, energy, traffic, capacity, instead of one mapping"
     mapping.add_argument("--pareto", metavar="A,B[,C]", help=about)
     about = "search with the mapper and every baseline, each for as many CPU seconds (--time-limit, default 10), and show what each found"
     mapping.add_argument("--compare", action="store_true", help=about)
+    about = "how many processes search side by side: layers of a model, or what --compare compares (default: one for each core)"
+    mapping.add_argument("--workers", metavar="N", help=about)
     mapping.add_argument("--store", metavar="FOLDER", help="keep what is found in a folder, and take from it what was found before")
     about = "save the mapping as YAML; of a model, as LAYER.yaml in a folder that exists; of a front, as WORKLOAD-1.yaml and so on in one"
     mapping.add_argument("-o", "--output", metavar="FILE", help=about)

@@ -30,11 +30,12 @@ def map_(arguments: Arguments) -> int:
     settings = _settings(arguments)
     settings.refuse("mapping")
     request = _request(arguments)
+    workers = _workers(arguments)
     figures = _figures(arguments)
     machine = _machine(_required(arguments, "arch", "a machine"), settings)
     workload = _workload(arguments.workload, settings)
     if isinstance(workload, Model):
-        return _map_model(arguments, workload, machine, request)
+        return _map_model(arguments, workload, machine, request, workers)
     if arguments.constraints is not None:
         from dataclasses import replace
 
@@ -49,7 +50,7 @@ def map_(arguments: Arguments) -> int:
     if arguments.output is not None and os.path.isdir(arguments.output):
         raise InputError(f"{arguments.output}: is a folder", "name a file")
     if arguments.compare:
-        return _map_comparison(arguments, workload, machine, request)
+        return _map_comparison(arguments, workload, machine, request, workers)
     from accelsim.report.progress import progress
 
     find = _finder(arguments)
@@ -91,7 +92,7 @@ def _figures(arguments: Arguments) -> tuple[str, ...] | None:
     return figures
 
 
-def _map_model(arguments: Arguments, model: Model, machine: Architecture, request: Request) -> int:
+def _map_model(arguments: Arguments, model: Model, machine: Architecture, request: Request, workers: int) -> int:
     from accelsim.io.layers import refuse_target, save_layers
     from accelsim.mapper.model import search_model
     from accelsim.report.progress import progress
@@ -104,7 +105,7 @@ def _map_model(arguments: Arguments, model: Model, machine: Architecture, reques
         refuse_target(model, arguments.output)
     find = _finder(arguments)
     with progress(not arguments.quiet) as tell:
-        whole = search_model(model, machine, progress=tell, request=request, find=find)
+        whole = search_model(model, machine, progress=tell, request=request, find=find, workers=workers)
     if arguments.output is not None:
         save_layers(model, whole.mappings, arguments.output)
     return _show_model(arguments, whole.evaluation)
@@ -127,14 +128,14 @@ def _map_front(arguments: Arguments, cascade: Cascade, machine: Architecture, re
     return _give_blocks(arguments, document, front_blocks)
 
 
-def _map_comparison(arguments: Arguments, cascade: Cascade, machine: Architecture, request: Request) -> int:
+def _map_comparison(arguments: Arguments, cascade: Cascade, machine: Architecture, request: Request, workers: int) -> int:
     from accelsim.mapper.comparison import compare
     from accelsim.report.comparison import comparison_blocks, comparison_document, comparison_figure
     from accelsim.report.progress import progress
 
     seconds = 10.0 if request.time_limit is None else request.time_limit
     with progress(not arguments.quiet) as tell:
-        found = compare(cascade, machine, request, seconds, tell)
+        found = compare(cascade, machine, request, seconds, tell, workers)
     document = comparison_document(cascade, machine, request, seconds, found)
     if found.best.mapping is not None:
         _save_mapping(arguments, found.best.mapping)
@@ -362,6 +363,19 @@ def _seed(arguments: Arguments) -> int:
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise InputError(f"--seed '{text}' is not a whole number from 0", "write digits, as in --seed 1")
     return int(text)
+
+
+def _workers(arguments: Arguments) -> int:
+    """How many processes may search; one while kernels have to be compiled, which each would do for itself."""
+    from accelsim.jobs.workers import cores
+    from accelsim.report.progress import no_kernels
+
+    text = arguments.workers
+    if text is not None and not (text.isascii() and text.isdigit() and len(text) < 9 and int(text) > 0):
+        raise InputError(f"--workers '{text}' is not a whole number from 1", "write digits, as in --workers 2")
+    if no_kernels():
+        return 1
+    return cores() if text is None else int(text)
 
 
 def _request(arguments: Arguments) -> Request:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
+import signal
+import threading
 from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
@@ -15,17 +18,22 @@ import pytest
 
 from accelsim.cli import main
 from accelsim.hardware.architecture import Architecture, Operation, Unit
+from accelsim.io.catalogue import MACHINE, resolve
+from accelsim.io.hardware import load_architecture
 from accelsim.io.stored import search_key, stored_search
+from accelsim.io.workload import load_workload
 from accelsim.jobs.store import Store
 from accelsim.mapper import best, search
 from accelsim.mapper.baselines import BASELINES
 from accelsim.mapper.best import Found, Request
+from accelsim.mapper.comparison import compare
 from accelsim.mapper.front import UNITS, Front, figures_named, front
+from accelsim.mapper.model import search_model
 from accelsim.mapper.objectives import objective_named
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.options import Counting
 from accelsim.workload.build import cascade as build
-from accelsim.workload.cascade import Cascade
+from accelsim.workload.cascade import Cascade, Model
 from tests.mapper import brute
 from tests.mapper.small import GIGA, matmul, memory, one_unit, price, softmax, two_units, unit
 
@@ -43,6 +51,16 @@ layers:
     shape: {m: 4, n: 4, k: 4}
     einsums: ['Z[m,n] = A[m,k] * B[k,n]']
 """
+
+
+THREE = """workload: three
+layers:
+  - {name: product, shape: {m: 8, n: 12, k: 6}, einsums: ['Z[m,n] = A[m,k] * B[k,n]']}
+  - {name: pair, shape: {m: 6, n: 4, k: 8, o: 5}, einsums: ['T[m,n] = A[m,k] * B[k,n]', 'Z[m,o] = T[m,n] * C[n,o]']}
+  - {name: again, shape: {m: 8, n: 12, k: 6}, einsums: ['Z[m,n] = A[m,k] * B[k,n]']}
+  - {name: slice, shape: {m: 9, n: 4, k: 7}, einsums: ['Z[m,n] = A[m,k] * B[k,n]']}
+"""
+BAD = ("0", "-1", "two", "", "1.5", "999999999999")
 
 
 @pytest.fixture
@@ -88,6 +106,7 @@ def result(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
         (["--compare", "--draw", "front.txt"], "--draw front.txt: not a kind of picture; end the name in .png, .svg or .pdf\n"),
         (["--compare", "-o", "."], ".: is a folder; name a file\n"),
         (["--compare", "--time-limit", "soon"], "--time-limit soon: not a number from 0; write seconds, as in 10\n"),
+        *((["--workers", text], f"--workers '{text}' is not a whole number from 1; write digits, as in --workers 2\n") for text in BAD),
         (["--store", "taken"], "taken: cannot keep results: File exists; choose a folder that can be written\n"),
     ],
 )  # fmt: skip
@@ -332,13 +351,101 @@ def test_interrupted_search_is_not_kept(here: Path, monkeypatch: pytest.MonkeyPa
 
     def interrupted(self: best.Exact) -> Any:
         calls.append(self)
-        if len(calls) == 1:
-            raise KeyboardInterrupt
+        signal.raise_signal(signal.SIGINT)
         return run(self)
 
     monkeypatch.setattr(best.Exact, "run", interrupted)
     assert stored_search(store, matmul(), one_unit(), request()).interrupted
-    assert not store.entries()
+    assert len(calls) == 1 and not store.entries()
+
+
+# --- --workers --------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def compiled(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model of three different layers, where kernels need not be compiled."""
+    (here / "three.yaml").write_text(THREE)
+    monkeypatch.setattr("accelsim.report.progress.no_kernels", lambda: False)
+
+
+def timeless(text: str) -> str:
+    """A document without the seconds that searches took."""
+    return re.sub(r'"seconds": [0-9.e-]+', '"seconds": T', text)
+
+
+@pytest.mark.parametrize("more", [(), ("--objective", "edp"), ("--store", "kept"), ("--tiles", "dividing", "--gap", "0.1")])
+def test_model_is_mapped_the_same_by_any_number_of_workers(
+    more: tuple[str, ...], here: Path, compiled: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = []
+    for many in "1", "2", "3", "8":
+        (here / many).mkdir()
+        options = [text if text != "kept" else f"kept{many}" for text in more]
+        assert main(["map", "three.yaml", "--arch", "simple", "--workers", many, "-q", "-o", many, "--json", "found.json", *options]) == 0
+        saved = {path.name: path.read_bytes() for path in (here / many).iterdir()}
+        found.append((timeless((here / "found.json").read_text()), saved))
+        assert len(saved) == 4
+    assert found[1:] == found[:1] * 3
+    assert capsys.readouterr() == ("", "")
+    assert "--store" not in more or len(Store("kept3").entries()) == 3
+
+
+def test_message_about_a_layer_is_the_same_from_any_number_of_workers(
+    here: Path, compiled: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The second and the third layer fail: no unit has roots, nor division."""
+    (here / "bare.yaml").write_text(NO_CAPACITY)
+    wrong = THREE.replace("'Z[m,o] = T[m,n] * C[n,o]'", "'Z[m,n] = sqrt(T[m,n])'").replace(", o: 5", "").replace(", k: 7", "")
+    (here / "three.yaml").write_text("A[m,n] / B[m,n]".join(wrong.rsplit("A[m,k] * B[k,n]", 1)))
+    messages = []
+    for many in "1", "2", "3":
+        assert main(["map", "three.yaml", "--arch", "bare.yaml", "--workers", many]) == 1
+        messages.append(capsys.readouterr())
+    assert messages[1:] == messages[:1] * 2
+    assert messages[0].err == "three.yaml:4:84: no unit of bare can execute Z: PE has no 'sqrt'; give a unit the primitive\n"
+
+
+def test_workers_tell_how_far_they_are(here: Path) -> None:
+    told: list[str] = []
+    model = load_workload(_written(here / "three.yaml", THREE))
+    assert isinstance(model, Model)
+    search_model(model, load_architecture(resolve("simple", MACHINE)), progress=told.append, workers=3)
+    layers = {text.partition(":")[0] for text in told}
+    assert layers == {"product, layer 1 of 4", "pair, layer 2 of 4", "slice, layer 4 of 4"}
+
+
+def _written(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def test_one_process_searches_while_kernels_have_to_be_compiled(here: Path, compiled: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("accelsim.report.progress.no_kernels", lambda: True)
+    monkeypatch.setattr("accelsim.jobs.workers._Crew.start", never)
+    assert main(["map", "three.yaml", "--arch", "simple", "--workers", "3", "-q"]) == 0
+
+
+def test_comparison_has_the_same_searches_in_any_number_of_workers(here: Path, compiled: None, capsys: pytest.CaptureFixture[str]) -> None:
+    found = [result(capsys, *SMALL, "--compare", "--time-limit", "0.1", "--workers", many) for many in ("1", "2", "9")]
+    for document in found:
+        assert [each["name"] for each in document["searches"]] == ["mapper", *BASELINES]
+        assert document["searches"][0]["value"] == found[0]["searches"][0]["value"]
+        assert document["search"]["proved_optimal"]
+        assert all(each["seconds"] >= 0.1 for each in document["searches"] if each["name"] in ("random", "annealing", "genetic"))
+
+
+def test_interrupted_comparison_shows_the_best_so_far(here: Path, compiled: None) -> None:
+    """The mapper is done by then, the first baseline is ended, and the others get no time."""
+
+    def tell(text: str) -> None:
+        if text == "random: searching":
+            threading.Timer(1.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    for many in 1, 2:
+        found = compare(matmul(), one_unit(), request(), 60.0, tell, workers=many)
+        assert [each.name for each in found.contenders] == ["mapper", *BASELINES]
+        assert found.contenders[1].value is not None and found.contenders[1].seconds < 20.0
 
 
 # --- --constraints ----------------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture
+from accelsim.jobs.interrupts import stopped_by_interrupts
 from accelsim.mapper.climbing import Climbing
 from accelsim.mapper.constraints import Constraints
 from accelsim.mapper.diagnosis import Diagnosis
@@ -149,21 +150,22 @@ class _Search:
             limits = Limits(work=_WORK if aim.uses[0] else _WORK_FOR_TIME, gap=request.gap)
         else:
             limits = Limits(deadline=time.process_time() + request.time_limit, gap=request.gap)
-        try:
-            exact = Exact(self.evaluator, aim, request.schedules, request.constraints, limits, self.tell)
-        except Unsupported:
-            if request.constraints:  # they need the exact search
-                try:
-                    Exact(self.evaluator, aim, request.schedules)
-                except Unsupported as reason:
-                    what = f"the exact search has no form for {self.cascade.name} on {self.architecture.name}: {reason}"
-                    raise InputError(what, "constraints need one; leave them out") from None
-            return None, None
-        try:
-            return exact, exact.run()
-        except KeyboardInterrupt:
+
+        def stop() -> None:
             self.interrupted = True
             limits.stop()
+
+        with stopped_by_interrupts(stop):
+            try:
+                exact = Exact(self.evaluator, aim, request.schedules, request.constraints, limits, self.tell)
+            except Unsupported:
+                if request.constraints:  # they need the exact search
+                    try:
+                        Exact(self.evaluator, aim, request.schedules)
+                    except Unsupported as reason:
+                        what = f"the exact search has no form for {self.cascade.name} on {self.architecture.name}: {reason}"
+                        raise InputError(what, "constraints need one; leave them out") from None
+                return None, None
             return exact, exact.run()
 
     def _listed(self) -> Evaluation | None:
@@ -191,7 +193,8 @@ class _Search:
         """Whether the climbing search may still find something better (with tiles that do not divide, or at all)."""
         if best is None or result is None:
             return True
-        if self.request.tiles == "dividing" or self.request.time_limit is not None or self.request.schedules != SCHEDULES:
+        limited = self.request.time_limit is not None or self.interrupted
+        if limited or self.request.tiles == "dividing" or self.request.schedules != SCHEDULES:
             return False
         if self.request.objective.name != "latency":
             return exact is not None and exact.limits.over

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
-from accelsim.errors import IllegalMapping
+from accelsim.errors import AccelsimError, IllegalMapping
 from accelsim.hardware.architecture import Architecture
+from accelsim.jobs.workers import Tell, side_by_side
 from accelsim.mapper.baselines import BASELINES, run
 from accelsim.mapper.best import Request, search
 from accelsim.mapping.tree import Mapping
@@ -45,32 +49,62 @@ class Comparison:
         return min(self.contenders, key=lambda each: float("inf") if each.value is None else each.value)
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """A contender, of the mapper with the record of its search; `interrupted` by the user."""
+
+    contender: Contender
+    interrupted: bool
+    record: dict[str, Any]
+
+
 def compare(
-    cascade: Cascade, architecture: Architecture, request: Request, seconds: float, progress: Callable[[str], None] = lambda _: None
+    cascade: Cascade,
+    architecture: Architecture,
+    request: Request,
+    seconds: float,
+    progress: Callable[[str], None] = lambda _: None,
+    workers: int = 1,
 ) -> Comparison:
-    """Let the mapper and every baseline search for so many CPU seconds; the mapper's curve starts where it ends.
+    """Let the mapper and every baseline search for so many CPU seconds each; the mapper's curve starts where it ends.
 
-    `program` is solved to its end, and so is the mapper's search where the exact one has no form. Refuses what `search` refuses.
+    `workers`: processes in which they run side by side; with one they run here, one after the other. An interrupt ends those that run, each
+    with the best so far, and leaves no time to others. `program` is solved to its end, and so is the mapper's search where the exact one
+    has no form. Refuses what `search` refuses.
     """
+    jobs = [
+        partial(_mapper, cascade, architecture, request, seconds),
+        *(partial(_baseline, name, cascade, architecture, request, seconds) for name in BASELINES),
+    ]
+    with suppress(AccelsimError):  # load the model's kernels here, so that no process pays for it
+        next(run("random", cascade, architecture, request.objective, request.counting, request.seed, 0.0), None)
+    runs = side_by_side(jobs, workers, progress)
+    return Comparison(tuple(each.contender for each in runs), runs[0].record)
+
+
+def _mapper(cascade: Cascade, architecture: Architecture, request: Request, seconds: float, tell: Tell, hurry: bool) -> _Run:
     started = time.process_time()
-    found = search(cascade, architecture, progress=lambda text: progress(f"{MAPPER}: {text}"), request=replace(request, time_limit=seconds))
+    asked = replace(request, time_limit=0.0 if hurry else seconds)
+    found = search(cascade, architecture, progress=lambda text: tell(f"{MAPPER}: {text}"), request=asked)
     spent, record = time.process_time() - started, found.evaluation.search or {}
-    contenders = [Contender(MAPPER, found.mapping, ((spent, float(record["value"])),), int(record["evaluated"]), spent)]
-    for name in BASELINES:
-        progress(f"{name}: searching")
-        contenders.append(_baseline(name, cascade, architecture, request, seconds))
-    return Comparison(tuple(contenders), record)
+    contender = Contender(MAPPER, found.mapping, ((spent, float(record["value"])),), int(record["evaluated"]), spent)
+    return _Run(contender, found.interrupted, record)
 
 
-def _baseline(name: str, cascade: Cascade, architecture: Architecture, request: Request, seconds: float) -> Contender:
+def _baseline(name: str, cascade: Cascade, architecture: Architecture, request: Request, seconds: float, tell: Tell, hurry: bool) -> _Run:
+    tell(f"{name}: searching")
     started = time.process_time()
     curve: list[tuple[float, float]] = []
     mapping: Mapping | None = None
     evaluated = 0
+    interrupted = False
     try:
-        for step in run(name, cascade, architecture, request.objective, request.counting, request.seed, seconds):
+        for step in run(name, cascade, architecture, request.objective, request.counting, request.seed, 0.0 if hurry else seconds):
             curve.append((step.seconds, float(step.value)))
             mapping, evaluated = step.mapping, step.evaluated
     except IllegalMapping:  # nothing legal was found
-        return Contender(name, None, (), 0, time.process_time() - started)
-    return Contender(name, mapping, tuple(curve), evaluated, curve[-1][0])
+        curve = []
+    except KeyboardInterrupt:
+        interrupted = True
+    spent = curve[-1][0] if curve else time.process_time() - started
+    return _Run(Contender(name, mapping, tuple(curve), evaluated, spent), interrupted, {})

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from accelsim.errors import IllegalMapping, InputError, did_you_mean
 from accelsim.hardware.architecture import Architecture
+from accelsim.jobs.interrupts import stopped_by_interrupts
 from accelsim.mapper.best import Request
 from accelsim.mapper.exact import Exact
 from accelsim.mapper.figures import Scale, weighted
@@ -80,18 +81,15 @@ def front(
     aim = weighted(tuple((name, 1.0) for name in figures), Scale.of(evaluator))
     limited = request.time_limit is not None
     limits = Limits(deadline=time.process_time() + (request.time_limit or 0.0)) if limited else Limits(work=_WORK)
-    try:
-        exact = Exact(evaluator, aim, request.schedules, request.constraints, limits, progress)
-    except Unsupported as reason:
-        what = f"the exact search has no form for {cascade.name} on {architecture.name}: {reason}"
-        raise InputError(what, "a front needs one; ask for one objective instead") from None
-    if "capacity" in figures and exact.home is None:
-        what = f"{architecture.name} has no single memory below {architecture.root.name} whose capacity could be a figure"
-        raise InputError(what, "leave capacity out")
-    try:
-        mappings, complete = exact.front()
-    except KeyboardInterrupt:
-        limits.stop()
+    with stopped_by_interrupts(limits.stop):
+        try:
+            exact = Exact(evaluator, aim, request.schedules, request.constraints, limits, progress)
+        except Unsupported as reason:
+            what = f"the exact search has no form for {cascade.name} on {architecture.name}: {reason}"
+            raise InputError(what, "a front needs one; ask for one objective instead") from None
+        if "capacity" in figures and exact.home is None:
+            what = f"{architecture.name} has no single memory below {architecture.root.name} whose capacity could be a figure"
+            raise InputError(what, "leave capacity out")
         mappings, complete = exact.front()
     if not mappings:
         mend = "enlarge the memory that is too small" if complete else "give it more time"

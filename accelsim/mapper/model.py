@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from accelsim.hardware.architecture import Architecture
+from accelsim.jobs.workers import Tell, side_by_side
 from accelsim.mapper.best import Found, Request, search
 from accelsim.mapper.objectives import objective_named
 from accelsim.mapping.tree import Mapping
@@ -42,36 +44,45 @@ def search_model(
     progress: Callable[[str], None] | None = None,
     request: Request | None = None,
     find: Find | None = None,
+    workers: int = 1,
 ) -> FoundModel:
     """The best mapping found for every layer by itself, since layers run one after the other; refuses what `search` refuses.
 
     The least latency or energy of every layer is that of the model; the least product of the two need not be.
     A layer that is equal to an earlier one but for its name records a search of no mappings.
     `request` says more than the arguments before it, and replaces them. `find`: what searches one layer, `search` if not given.
+    `workers`: processes that search layers side by side; one searches here. Once the user has interrupted, further layers get no time.
     """
     request = request or Request(objective_named(objective), seed, counting or Counting())
-    searched: list[tuple[Cascade, Found]] = []
-    layers: list[Found] = []
-    for number, layer in enumerate(model.layers, 1):
-        work = _nameless(layer.cascade)
-        known = next((found for cascade, found in searched if cascade == work), None)
-        if known is None:
-            tell = None if progress is None else _prefixed(progress, f"{layer.cascade.name}, layer {number} of {len(model.layers)}: ")
-            known = (find or search)(layer.cascade, architecture, progress=tell, request=request)
-            searched.append((work, known))
-            layers.append(known)
-        else:
-            layers.append(_again(known, layer.cascade, architecture, request.counting))
-    evaluation = ModelEvaluation(model, tuple(found.evaluation for found in layers))
-    return FoundModel(tuple(found.mapping for found in layers), evaluation)
+    works = [_nameless(layer.cascade) for layer in model.layers]
+    first = [works.index(work) for work in works]  # the earliest layer that each is equal to
+    distinct = sorted(set(first))
+    prefixes = [f"{model.layers[at].cascade.name}, layer {at + 1} of {len(model.layers)}: " for at in distinct]
+    jobs = [
+        partial(_searched, find or search, model.layers[at].cascade, architecture, request, prefix)
+        for at, prefix in zip(distinct, prefixes, strict=True)
+    ]
+    found = dict(zip(distinct, side_by_side(jobs, workers, progress or _silent), strict=True))
+    layers = [
+        found[known] if known == at else _again(found[known], layer.cascade, architecture, request.counting)
+        for at, (known, layer) in enumerate(zip(first, model.layers, strict=True))
+    ]
+    evaluation = ModelEvaluation(model, tuple(each.evaluation for each in layers))
+    return FoundModel(tuple(each.mapping for each in layers), evaluation)
+
+
+def _silent(_: str) -> None:
+    return
+
+
+def _searched(find: Find, cascade: Cascade, architecture: Architecture, request: Request, prefix: str, tell: Tell, hurry: bool) -> Found:
+    """What is found for one layer."""
+    asked = dataclasses.replace(request, time_limit=0.0) if hurry else request
+    return find(cascade, architecture, progress=lambda message: tell(prefix + message), request=asked)
 
 
 def _nameless(cascade: Cascade) -> Cascade:
     return dataclasses.replace(cascade, name="", source="")
-
-
-def _prefixed(progress: Callable[[str], None], prefix: str) -> Callable[[str], None]:
-    return lambda message: progress(prefix + message)
 
 
 def _again(found: Found, cascade: Cascade, architecture: Architecture, counting: Counting) -> Found:

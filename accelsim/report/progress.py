@@ -24,12 +24,13 @@ def progress(wanted: bool = True) -> Iterator[Progress]:
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        cold = ["compiling kernels, once: "] if _no_kernels() else []
+        cold = ["compiling kernels, once: "] if no_kernels() else []
         task = bar.add_task(cold[0].rstrip(": ") if cold else "starting", total=None)
         yield lambda message: bar.update(task, description=(cold.pop() if cold else "") + message)
 
 
-def _no_kernels() -> bool:
+def no_kernels() -> bool:
+    """Whether this computer has no compiled kernels yet."""
     from accelsim.kernel_cache import directory
 
     try:

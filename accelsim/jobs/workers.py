@@ -1,0 +1,251 @@
+"""Jobs side by side, in processes of their own: the same results in the same order, whatever the number of processes.
+
+A crew starts its workers once and hands out jobs in order; a worker that is done gets the next one. Workers are forked on Linux, so
+that they have everything imported; no kernel runs threads. Elsewhere they are spawned, and jobs must be picklable.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from typing import Any, Protocol, TypeVar
+
+from accelsim.errors import AccelsimError
+from accelsim.jobs.interrupts import handled, interrupt
+
+METHOD = "fork" if sys.platform == "linux" else "spawn"
+_STOP = getattr(signal, "SIGUSR1", None)  # a worker's Ctrl-C; without it (on Windows) all jobs run in this process
+_SAYS, _DONE, _FAILED = range(3)
+
+Tell = Callable[[str], None]
+Channel = Connection
+
+
+class Outcome(Protocol):
+    """What a job returns; `interrupted`: by the user, before its end."""
+
+    @property
+    def interrupted(self) -> bool: ...
+
+
+T_co = TypeVar("T_co", bound=Outcome, covariant=True)
+T = TypeVar("T", bound=Outcome)
+
+
+class Job(Protocol[T_co]):
+    """Some work that tells how it goes; `hurry`: the user has interrupted, so it should come back with what is found at once."""
+
+    def __call__(self, tell: Tell, hurry: bool, /) -> T_co: ...
+
+
+class WorkerEnded(AccelsimError):
+    """A worker process ended before its job did; exit code 2."""
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def side_by_side(jobs: Sequence[Job[T]], workers: int, tell: Tell) -> list[T]:
+    """The results of all jobs, in order, from at most so many processes; of one job, or with one worker, from this process.
+
+    Raises what the first job in order that fails raises, and WorkerEnded at once if a process was killed. An interrupt (Ctrl-C) is felt by
+    every job that runs (see `interrupts`), and those that start later hurry. No process outlives the call.
+    """
+    crew = _Crew(jobs, tell)
+    if min(workers, len(jobs)) > 1 and _STOP is not None and not multiprocessing.current_process().daemon:
+        with handled(crew.interrupt):
+            try:
+                if crew.start(min(workers, len(jobs))):
+                    return crew.run()
+            finally:
+                crew.end()
+    results: list[T] = []
+    for job in jobs:
+        results.append(job(tell, any(result.interrupted for result in results)))
+    return results
+
+
+class _Crew:
+    """Workers, what each of them does, and what has come of it."""
+
+    def __init__(self, jobs: Sequence[Job[Any]], tell: Tell) -> None:
+        self.jobs, self.tell = jobs, tell
+        self.next = 0
+        self.hurry = False
+        self.workers: dict[Channel, BaseProcess] = {}
+        self.running: dict[Channel, int] = {}
+        self.results: dict[int, Any] = {}
+        self.failures: dict[int, BaseException] = {}
+
+    def start(self, many: int) -> bool:
+        """Start so many workers, or as many as the system lets start; says whether there is one."""
+        context: Any = multiprocessing.get_context(METHOD)
+        for _ in range(many):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=_work, args=(self.jobs, theirs), daemon=True)
+            with _blocked():  # until the worker is ready for them
+                try:
+                    process.start()
+                except OSError:
+                    break
+                finally:
+                    theirs.close()  # or its end would not be noticed
+            self.workers[ours] = process
+            self._hand_out(ours)
+        return bool(self.workers)
+
+    def run(self) -> list[Any]:
+        """All results; of failures, the first in order, which is what one process would meet."""
+        while self.running and (not self.failures or min(self.running.values()) < min(self.failures)):
+            for channel in wait([*self.running]):
+                assert isinstance(channel, Connection)
+                self._hear(channel)
+        if self.failures:
+            raise self.failures[min(self.failures)]
+        return [self.results[at] for at in range(len(self.jobs))]
+
+    def end(self) -> None:
+        """Leave no worker behind; what they still do is of no use."""
+        for process in self.workers.values():
+            process.kill()
+        for channel, process in self.workers.items():
+            process.join()
+            channel.close()
+
+    def interrupt(self, *_: object) -> None:
+        """Pass an interrupt on to the workers, whatever they do just now; it is the handler of interrupts here."""
+        self.hurry = True
+        for channel in [*self.running]:
+            pid = self.workers[channel].pid
+            assert pid is not None and _STOP is not None
+            os.kill(pid, _STOP)
+
+    def _hand_out(self, channel: Channel) -> None:
+        """Give a worker the next job, if there is one and none has failed."""
+        self.running.pop(channel, None)
+        if self.next == len(self.jobs) or self.failures:
+            return
+        at, self.next = self.next, self.next + 1
+        self.running[channel] = at
+        try:
+            channel.send((at, self.hurry))
+        except OSError:  # it has ended, which is noticed when it is heard
+            return
+
+    def _hear(self, channel: Channel) -> None:
+        at = self.running[channel]
+        try:
+            kind, what = pickle.loads(channel.recv_bytes())
+        except (EOFError, OSError):
+            self.running.pop(channel)
+            raise self._ended(self.workers[channel]) from None
+        if kind == _SAYS:
+            self.tell(what)
+            return
+        if kind == _DONE:
+            self.results[at] = what
+            self.hurry = self.hurry or what.interrupted
+        elif isinstance(what, KeyboardInterrupt):
+            raise what
+        else:
+            self.failures[at] = what
+        self._hand_out(channel)
+
+    def _ended(self, process: BaseProcess) -> WorkerEnded:
+        process.join()
+        code = process.exitcode or 0
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        return WorkerEnded(f"a worker process ended with {how} before it was done", "try again, with --workers 1 if memory is short")
+
+
+@contextmanager
+def _blocked() -> Iterator[None]:
+    """Without interrupts, in this thread and in a process that starts meanwhile."""
+    assert _STOP is not None
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, _STOP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+# --- in a worker --------------------------------------------------------------------------------------------------------------------------
+
+
+def _work(jobs: Sequence[Job[Any]], channel: Channel) -> None:
+    """Do one job after the other until the process is ended."""
+    sys.stdout = sys.stderr = None  # a worker has its channel; a thread of the parent may have locked these
+    worker = _Worker(channel)
+    assert _STOP is not None
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all, and the parent passes it on
+    signal.signal(_STOP, worker.interrupted)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, _STOP))
+    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    while True:
+        at, hurry = channel.recv()
+        channel.send_bytes(worker.outcome(jobs[at], hurry))
+
+
+def _end_with_the_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+class _Worker:
+    """`due`: an interrupt that the job has not felt yet, since it may not cut a message in two."""
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.hurry = self.due = self.working = False
+
+    def outcome(self, job: Job[Any], hurry: bool) -> bytes:
+        """What comes of a job, as a message."""
+        try:
+            self.due, self.working = False, True
+            try:
+                result = job(self._tell, hurry or self.hurry)
+            finally:
+                self.working = False
+            return pickle.dumps((_DONE, result))
+        except BaseException as error:
+            error.add_note(f"In a worker process:\n{''.join(traceback.format_exception(error))}")
+            return _failure(error)
+
+    def interrupted(self, *_: object) -> None:
+        """The handler of interrupts."""
+        self.hurry = self.due = True
+        self._feel()
+
+    def _feel(self) -> None:
+        if self.due and self.working:
+            self.due = False
+            interrupt()
+
+    def _tell(self, text: str) -> None:
+        self.working = False
+        self.channel.send_bytes(pickle.dumps((_SAYS, text)))
+        self.working = True
+        self._feel()
+
+
+def _failure(error: BaseException) -> bytes:
+    """An error as a message; one that cannot be sent is told in words."""
+    try:
+        message = pickle.dumps((_FAILED, error))
+        pickle.loads(message)
+    except Exception:
+        return pickle.dumps((_FAILED, RuntimeError(f"{type(error).__name__}: {error}")))
+    return message
