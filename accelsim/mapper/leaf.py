@@ -314,7 +314,15 @@ class LeafSearch:
         return Front(rows, self.labels.scratch_pointers[1, :count].copy())
 
     def _note_floors(self) -> None:
-        """Bounds of every level: worked out where the memory outside serves every tensor, derived from that where it does not."""
+        """Bounds of every level; all of them or, if that is stopped, none."""
+        try:
+            self._work_out_floors()
+        except BaseException:
+            self._floors, self._costs = None, {}
+            raise
+
+    def _work_out_floors(self) -> None:
+        """Bounds where the memory outside serves every tensor are worked out, where it does not they are derived from these."""
         plan = self.plan
         if plan.inside.any():  # whole tiles bound others only where their loops may stand in any order
             growing = np.ones_like(plan.grows) if self.tiles <= kernels.MANY_TILES or plan.options[OPTION_EVERY_VISIT] else plan.grows
