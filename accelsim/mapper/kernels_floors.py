@@ -289,14 +289,14 @@ def beyond(row: FloatArray, busy: int, limit: FloatArray) -> bool:
     return bool(found)
 
 
-@helper()
+@helper(inline=True)
 def of_use(
     indexed: IntArray, whole: IntArray, nested: IntArray, held_to: Int, concerned: Int, always: Int, kept: Int, sequences: IntArray,
     place: Int, terms: FloatArray, shared: FloatArray, time: int, busy: int, limit: FloatArray, bound: FloatArray,
 ) -> Int:  # fmt: skip
     """Is what a label of level 1 costs at least, whose loops stand in the order of a sequence, within the limit? Leaves it in `bound`.
 
-    -1 if the loops cannot stand so that all that must be inside another are. The plan comes in parts: all of it is slow to pass.
+    -1 if the loops cannot stand so that all that must be inside another are.
     """
     steps = terms[shared.shape[0] + 3]
     line = line_up(nested, held_to, sequences, place, steps)
