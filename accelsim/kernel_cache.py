@@ -37,12 +37,13 @@ def njit(**options: Any) -> Callable[[F], F]:
     return compiled
 
 
-def helper(allocates: bool = False) -> Callable[[F], F]:
+def helper(allocates: bool = False, inline: bool = False) -> Callable[[F], F]:
     """`njit` for what only kernels call: no way in from Python, and unless it `allocates` arrays, no counting of references to them.
 
-    Counting is what a call costs that passes a plan of thirty arrays: half a microsecond.
+    Counting is what a call costs that passes a plan of thirty arrays: half a microsecond. inline: make no call at all, where even that
+    of a few arrays tells.
     """
-    return njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=allocates)
+    return njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=allocates, forceinline=inline)
 
 
 def _cache(function: Callable[..., Any]) -> Any:

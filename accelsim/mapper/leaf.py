@@ -8,7 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from accelsim.mapper import kernels_bounds as bounds
-from accelsim.mapper import kernels_levels as kernels
+from accelsim.mapper.kernels_candidates import NO_CANDIDATES
+from accelsim.mapper.kernels_floors import note_floor, note_reach, unread
+from accelsim.mapper.kernels_labels import pay_alone
+from accelsim.mapper.kernels_levels import NO_TIME, complete
+from accelsim.mapper.kernels_tiles import MANY_TILES
 from accelsim.mapper.leaf_plan import (
     GAIN_COPIES,
     GAIN_REDUCED,
@@ -68,7 +72,7 @@ class LeafSearch:
         self._most = {"pool": _POOL, "scratch": _SCRATCH, "candidates": _CANDIDATES}
         if reach is None:
             reach = np.zeros((plan.ports.shape[0] + 2, self.tiles))
-            kernels.note_reach(plan, reach)
+            note_reach(plan, reach)
         self._reach = reach
         # whether bounds that take no search are good enough at first: they are quick where working out the better ones is slow
         self.slow = self.tiles * len(plan.ways) > SLOW
@@ -258,7 +262,7 @@ class LeafSearch:
                     row = (main - reduced * saved).min(axis=0) - (full[: 1 + times] - floor[: 1 + times])
                     row[0] = max(row[0], floor[0] - reduced * floor[times + 1])
                 if bypassed >> (streams - 1) & 1:
-                    row[0] = max(self.plan.energy, row[0] - reduced * kernels.unread(self.plan, level - 1))
+                    row[0] = max(self.plan.energy, row[0] - reduced * unread(self.plan, level - 1))
                 found.append((bypassed, row, pending))
         return self._bypasses[level]
 
@@ -271,7 +275,7 @@ class LeafSearch:
             for stream in range(streams):
                 value = np.zeros(self.labels.values.shape[2])
                 value[2 * times + 2 + stream * (times + 2) + times + 1] = 1.0
-                kernels.pay_alone(plan, memory, stream, value)
+                pay_alone(plan, memory, stream, value)
                 slopes[stream], intercepts[stream] = value[: 1 + times], value[times + 1 : 2 * times + 2]
             self._served[memory] = slopes, intercepts
         return self._served[memory]
@@ -325,7 +329,7 @@ class LeafSearch:
         """Bounds where the memory outside serves every tensor are worked out, where it does not they are derived from these."""
         plan = self.plan
         if plan.inside.any():  # whole tiles bound others only where their loops may stand in any order
-            growing = np.ones_like(plan.grows) if self.tiles <= kernels.MANY_TILES or plan.options[OPTION_EVERY_VISIT] else plan.grows
+            growing = np.ones_like(plan.grows) if self.tiles <= MANY_TILES or plan.options[OPTION_EVERY_VISIT] else plan.grows
             free = plan._replace(inside=np.zeros_like(plan.inside), grows=growing)
             other = LeafSearch(free, self.names, self.over, reach=self._reach)
             other._note_floors()
@@ -356,7 +360,7 @@ class LeafSearch:
         """Bounds from the labels of the whole tile; and what these cost, with what first touches save."""
         assert self._floors is not None
         times, number = self.plan.times, self.whole + served * self.tiles
-        kernels.note_floor(self.plan, self.labels, level, number, self._floors[level, served])
+        note_floor(self.plan, self.labels, level, number, self._floors[level, served])
         first = int(self.labels.first[level, number])
         rows = self.labels.values[level, first : first + int(self.labels.counts[level, number])]
         main = rows[:, : times + 1].copy()
@@ -401,7 +405,7 @@ class LeafSearch:
         assert self._floors is not None
         patience = _PATIENCE
         while True:
-            count = kernels.complete(
+            count = complete(
                 plan, self.labels, level, number, given, allowed, above, int(roomy), int(single), np.array(uses, np.int64), np.array(limit),
                 self._floors, self._reach, self._insides, self._candidates, self._bounds, self._ranking, patience,
             )  # fmt: skip
@@ -409,12 +413,12 @@ class LeafSearch:
             self.labels.used[0] = 0
             if count >= 0:
                 return int(count)
-            if count == kernels.NO_TIME:
+            if count == NO_TIME:
                 if over:
                     raise OutOfTime
                 patience *= 2
                 continue
-            if count == kernels.NO_CANDIDATES:
+            if count == NO_CANDIDATES:
                 self._most["candidates"] *= 4
                 self._lists()
             else:
