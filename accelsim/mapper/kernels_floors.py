@@ -11,6 +11,7 @@ import numpy as np
 
 from accelsim.kernel_cache import helper, njit
 from accelsim.mapper.kernels_labels import (
+    NOWHERE,
     ROOT,
     SLACK,
     apply_axes,
@@ -22,13 +23,28 @@ from accelsim.mapper.kernels_labels import (
     open_at,
     pay,
     pending_at,
+    places_of,
     relax,
     serve,
     walks,
 )
 from accelsim.mapper.kernels_orders import line_up, share_out, step
 from accelsim.mapper.kernels_tiles import NO, NOBODY, NONE, YES, copy, index_of, spread, tile_of
-from accelsim.mapper.leaf_plan import ALONE, COMPLETE, GAIN_COPIES, OPTION_CHARGED, FloatArray, Int, IntArray, Labels, LeafPlan
+from accelsim.mapper.leaf_plan import (
+    ALONE,
+    COMPLETE,
+    GAIN_COPIES,
+    OPTION_CHARGED,
+    OPTION_ONE,
+    PORT_MANY,
+    PORT_READ,
+    PORT_WRITE,
+    FloatArray,
+    Int,
+    IntArray,
+    Labels,
+    LeafPlan,
+)
 
 OUTERMOST = np.int64(1)  # a level, and its memory
 JUST_ALONE = np.int64(ALONE)  # flags
@@ -87,14 +103,21 @@ def ask_once(plan: LeafPlan, value: FloatArray) -> None:
 
 
 @njit(error_model="numpy", _nrt=True)
-def unread(plan: LeafPlan, memory: Int) -> float:
-    """Energy that is saved at most where the result is kept further in than a memory, and complete: its words are narrower then."""
+def unread(plan: LeafPlan, memory: Int, copies: float, value: FloatArray) -> None:
+    """Add to energy and times what is saved at most where the result is kept further in than a memory, and complete: its words are
+    narrower then. copies: of any such keeper for each of the memory at least.
+    """
     last = plan.indexed.shape[0] - 1
+    saved = float(plan.words[last] * (plan.widths[last, 0] - plan.widths[last, 1]))
+    if saved == 0.0 or not plan.options[OPTION_CHARGED]:
+        return
     most = 0.0
-    if plan.options[OPTION_CHARGED]:
-        for inner in range(memory + 1, plan.ports.shape[0]):
-            most = max(most, plan.prices[inner, 0])
-    return float(plan.words[last] * (plan.widths[last, 0] - plan.widths[last, 1]) * most)
+    for inner in range(memory + 1, plan.ports.shape[0]):
+        most = max(most, plan.prices[inner, 0])
+        port = plan.ports[inner, PORT_READ]
+        if port >= 0:
+            value[1 + port] += saved * plan.rates[inner, 0] / copies
+    value[0] += saved * most
 
 
 @helper()
@@ -127,9 +150,10 @@ def promise(
             close(plan, stream, value)
     apply_axes(plan, way, value, NONE)
     ask_once(plan, value)
-    serve(plan, level - 1, served, NONE, JUST_ALONE, level if (kept >> last) & 1 else NOBODY, plan.gains[way, GAIN_COPIES], value)
+    copies = plan.gains[way, GAIN_COPIES]
+    serve(plan, level - 1, served, NONE, JUST_ALONE, level if (kept >> last) & 1 else NOBODY, np.int64(copies), value)
     if ((served & ~kept) >> last) & 1:
-        value[time + 1] += unread(plan, level)
+        unread(plan, level, copies, value[time + 1 :])
     relax(plan, value)
 
 
@@ -143,25 +167,47 @@ def hopeless_way(
     value[1] = max(value[1], ticks_at_least(plan, copies))
     apply_axes(plan, way, value, NONE)
     ask_once(plan, value)
-    for stream in range(last + 1):
+    for stream in range(last):
         if (served >> stream) & 1:
             value[pending_at(plan.times, stream)] = 0.0
-    relax(plan, value)
     result = YES << last
-    return hopeless_inside(plan, labels, level, count, value, NONE, served) and (
-        bool(served & result) or hopeless_inside(plan, labels, level, count, value, result, served)
+    if served & result:
+        pay(plan, level - 1, last, NOBODY, NONE, NO, NOWHERE, value)
+        unread(plan, level - 1, plan.gains[way, GAIN_COPIES], value[plan.times + 1 :])
+        once(plan, level, value)
+    relax(plan, value)
+    return hopeless_inside(plan, labels, level, count, value, NONE, served, way) and (
+        bool(served & result) or hopeless_inside(plan, labels, level, count, value, result, served, way)
     )
 
 
 @helper()
-def hopeless_inside(plan: LeafPlan, labels: Labels, level: Int, count: Int, bound: FloatArray, kept: Int, served: Int) -> bool:
-    """Does some label of a level, at its worst, beat the least that another can become?"""
+def once(plan: LeafPlan, memory: Int, value: FloatArray) -> None:
+    """Add to a label's credits what first touches of the result save at most in a memory or further in."""
+    last = plan.indexed.shape[0] - 1
+    if not plan.options[OPTION_ONE]:
+        return
+    saved, most = float(plan.words[last] * plan.widths[last, 0]), 0.0
+    for inner in range(memory, plan.ports.shape[0]):
+        most = max(most, plan.prices[inner, 1])
+        port = plan.ports[inner, PORT_WRITE]
+        if port >= 0 and not plan.ports[inner, PORT_MANY]:
+            value[plan.times + 2 + port] += saved * plan.rates[inner, 1]
+    value[plan.times + 1] += saved * most
+
+
+@helper()
+def hopeless_inside(
+    plan: LeafPlan, labels: Labels, level: Int, count: Int, bound: FloatArray, kept: Int, served: Int, way: Int
+) -> bool:
+    """Does some label of a level, at its worst, beat the least that another can become, spread in some way?"""
     time, streams = plan.times, plan.indexed.shape[0]
     last = streams - 1
     for at in range(count):
         row, key = labels.scratch[level, at], labels.scratch_keys[level, at]
         if keeper_of(key) != (level if (kept >> last) & 1 and not (served >> last) & 1 else -1) or (
-            plan.widths[last, 0] != plan.widths[last, 1] and flags_of(key) != ALONE | COMPLETE
+            plan.widths[last, 0] != plan.widths[last, 1]
+            and (flags_of(key) != ALONE | COMPLETE or places_of(key) > plan.gains[way, GAIN_COPIES])
         ):
             continue
         good = True
@@ -216,9 +262,9 @@ def weigh(
         if not (given >> stream) & 1:
             if not (kept >> stream) & 1:
                 value[pending] = max(value[pending], plan.words[stream])
-            pay(plan, ROOT, stream, keeper, JUST_ALONE, NO, plan.gains[way, GAIN_COPIES], value)
+            pay(plan, ROOT, stream, keeper, JUST_ALONE, NO, np.int64(plan.gains[way, GAIN_COPIES]), value)
             if stream == last and keeper == NOBODY:
-                value[time + 1] += unread(plan, OUTERMOST)
+                unread(plan, OUTERMOST, plan.gains[way, GAIN_COPIES], value[time + 1 :])
         for part in range(time + 1):
             fixed[part] -= value[time + 1 + part]
             if (kept >> stream) & 1:

@@ -39,7 +39,7 @@ from accelsim.mapper.leaf_plan import (
 )
 
 SLACK = 1 + 1e-12
-NOWHERE = np.float64(0)  # a number of copies
+NOWHERE = np.int64(0)  # a number of copies
 ROOT = np.int64(0)  # a memory
 
 
@@ -65,17 +65,21 @@ def at_worst(label: FloatArray, part: Int, time: int, streams: int) -> float:
 
 
 @helper()
-def key_of(plan: LeafPlan, flags: Int, open_set: Int, child: Int, served: Int) -> Int:
-    """What must be equal for labels to be compared: flags and the keeper of the result, and which tensors are open.
+def key_of(plan: LeafPlan, flags: Int, open_set: Int, child: Int, served: Int, places: Int) -> Int:
+    """What must be equal for labels to be compared: flags and the keeper of the result, which tensors are open, and `places`: copies of
+    that keeper for each of the memory outside.
 
-    Where partial results are no wider than complete ones, and where a result is served, the flags that no longer matter are set.
+    Where partial results are no wider than complete ones, and where a result is served, the flags that no longer matter are set; places
+    matter only where a keeper's port saves time by what is complete.
     """
     last = plan.indexed.shape[0] - 1
     if plan.widths[last, 0] == plan.widths[last, 1]:
         flags |= ALONE | COMPLETE
     elif (served >> last) & 1:
         flags |= ALONE
-    return flags + 4 * (child + 1) + 256 * open_set
+    if child < 0 or plan.widths[last, 0] == plan.widths[last, 1] or plan.ports[child, PORT_READ] < 0 or not plan.options[OPTION_CHARGED]:
+        places = NONE
+    return flags + 4 * (child + 1) + 256 * open_set + 65536 * places
 
 
 @helper()
@@ -93,7 +97,13 @@ def keeper_of(key: Int) -> Int:
 @helper()
 def open_of(key: Int) -> Int:
     """The set of tensors that are open, in a key."""
-    return key // 256
+    return key // 256 % 256
+
+
+@helper()
+def places_of(key: Int) -> Int:
+    """Copies of the keeper of the result for each of the memory outside, in a key; 0 if they do not matter."""
+    return key // 65536
 
 
 @helper()
@@ -211,10 +221,10 @@ def keep(plan: LeafPlan, memory: Int, stream: Int, tile: IntArray, value: FloatA
 
 
 @helper()
-def pay(plan: LeafPlan, memory: Int, stream: Int, child: Int, flags: Int, is_open: Int, places: float, value: FloatArray) -> None:
+def pay(plan: LeafPlan, memory: Int, stream: Int, child: Int, flags: Int, is_open: Int, places: Int, value: FloatArray) -> None:
     """Charge a memory for the words that the keeper (or unit) inside it asks for.
 
-    places: copies of the child for each of the memory (0: not known, and no time is taken off the child's port).
+    places: copies of the child for each of the memory (0: no time is taken off the child's port).
     """
     time, streams = plan.times, plan.indexed.shape[0]
     own = open_at(time, stream)
@@ -264,7 +274,7 @@ def pay_alone(plan: LeafPlan, memory: Int, stream: Int, value: FloatArray) -> No
 
 
 @helper()
-def serve(plan: LeafPlan, memory: Int, served: Int, open_set: Int, flags: Int, child: Int, places: float, value: FloatArray) -> Int:
+def serve(plan: LeafPlan, memory: Int, served: Int, open_set: Int, flags: Int, child: Int, places: Int, value: FloatArray) -> Int:
     """Let a memory serve some tensors. Returns the keeper of the result, which is nobody's concern once it is served."""
     last = plan.indexed.shape[0] - 1
     for stream in range(last + 1):
@@ -323,8 +333,10 @@ def whole(plan: LeafPlan, flags: Int, tile: IntArray) -> bool:
 
 
 @helper()
-def settle(plan: LeafPlan, labels: Labels, level: Int, inner: Int, tile: IntArray, kept: Int, value: FloatArray) -> tuple[Int, Int, Int]:
-    """A label of the level inside, with a memory's keeps put around it: open tensors, flags, and the keeper of the result.
+def settle(
+    plan: LeafPlan, labels: Labels, level: Int, inner: Int, tile: IntArray, kept: Int, value: FloatArray
+) -> tuple[Int, Int, Int, Int]:
+    """A label of the level inside, with a memory's keeps put around it: open tensors, flags, the keeper of the result, and its places.
 
     The flags are -1 if the tiles do not fit.
     """
@@ -333,22 +345,22 @@ def settle(plan: LeafPlan, labels: Labels, level: Int, inner: Int, tile: IntArra
     memory = level
     copy(value, labels.values[level + 1, inner])
     key = labels.keys[level + 1, inner]
-    flags, child, open_set = flags_of(key), keeper_of(key), open_of(key)
+    flags, child, open_set, places = flags_of(key), keeper_of(key), open_of(key), places_of(key)
     wider = (kept >> last) & 1 and plan.widths[last, 0] != plan.widths[last, 1]
     if wider and not whole(plan, flags, tile) and not fits(plan, memory, kept, tile, YES):
-        return open_set, -1, child
+        return open_set, -1, child, places
     for stream in range(streams):
         if (kept >> stream) & 1:
             keep(plan, memory, stream, tile, value)
             open_set |= 1 << stream
             if stream == last:
-                child, flags = memory, flags | ALONE | COMPLETE
-    return open_set, flags, child
+                child, flags, places = memory, flags | ALONE | COMPLETE, YES
+    return open_set, flags, child, places
 
 
 @helper()
 def conclude(
-    plan: LeafPlan, given: Int, above: FloatArray, held: Int, open_set: Int, flags: Int, child: Int, places: float, value: FloatArray
+    plan: LeafPlan, given: Int, above: FloatArray, held: Int, open_set: Int, flags: Int, child: Int, places: Int, value: FloatArray
 ) -> None:
     """Make a label of level 1 final: what is open is shared with idle loops further out, and the root serves what is pending."""
     time, streams = plan.times, plan.indexed.shape[0]

@@ -145,7 +145,7 @@ def complete(
                 if hopeless(plan, labels.scratch[1], count[1], bounds[1, row], uses):
                     at[level] += 1
                     continue
-            elif hopeless_inside(plan, labels, level, count[level], bounds[level, row], kept, served):
+            elif hopeless_inside(plan, labels, level, count[level], bounds[level, row], kept, served, way):
                 at[level] += 1
                 continue
             wanted = inner_number + tiles * (kept | (given if level == 1 else NONE))
@@ -214,7 +214,7 @@ def unit_labels(
             labels.scratch_pointers[level],
             count,
             value,
-            key_of(plan, flags, NONE, NOBODY, served),
+            key_of(plan, flags, NONE, NOBODY, served, NOWHERE),
             pointer,
             time,
         )
@@ -239,21 +239,20 @@ def surround(
     for inner in range(first, first + found):
         if more and not worth_small(plan, more, open_of(labels.keys[level + 1, inner])):
             continue
-        open_set, flags, child = settle(plan, labels, level, inner, tile, kept, value)
+        open_set, flags, child, places = settle(plan, labels, level, inner, tile, kept, value)
         if flags < 0:
             continue
         partial = NO if whole(plan, flags_of(labels.keys[level + 1, inner]), tile) else YES
         open_set, flags = turn(plan, turning, shared, open_set, flags, value)
         flags = apply_axes(plan, way, value, flags)
+        places *= np.int64(plan.gains[way, GAIN_COPIES])
         if level > 1:
-            child = serve(
-                plan, level - 1, served, open_set, flags, child, plan.gains[way, GAIN_COPIES] if child == level else NOWHERE, value
-            )
+            child = serve(plan, level - 1, served, open_set, flags, child, places, value)
         relax(plan, value)
-        key = key_of(plan, flags, open_set, child, served)
+        key = key_of(plan, flags, open_set, child, served, places)
         if level == 1:
             held = bits_of(plan, kept, tile, partial)
-            conclude(plan, given, above, held, open_set, flags, child, plan.gains[way, GAIN_COPIES] if child == level else NOWHERE, value)
+            conclude(plan, given, above, held, open_set, flags, child, places, value)
             if single:
                 only_busiest(plan, value)
             if (given >> last) & 1 and partial:

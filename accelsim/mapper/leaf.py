@@ -262,7 +262,10 @@ class LeafSearch:
                     row = (main - reduced * saved).min(axis=0) - (full[: 1 + times] - floor[: 1 + times])
                     row[0] = max(row[0], floor[0] - reduced * floor[times + 1])
                 if bypassed >> (streams - 1) & 1:
-                    row[0] = max(self.plan.energy, row[0] - reduced * unread(self.plan, level - 1))
+                    saved = np.zeros_like(row)
+                    unread(self.plan, level - 1, 1.0, saved)
+                    row = np.maximum(row - reduced * saved, 0.0)
+                    row[0] = max(self.plan.energy, row[0])
                 found.append((bypassed, row, pending))
         return self._bypasses[level]
 
