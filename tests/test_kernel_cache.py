@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from accelsim import kernel_cache
+
 KERNEL = """
 from accelsim.kernel_cache import njit
 
@@ -44,3 +46,17 @@ def test_damaged_cache_is_no_error(tmp_path: Path) -> None:
     for path in (tmp_path / "cache").rglob("*.nb?"):
         path.write_bytes(b"not machine code")
     assert run(tmp_path, str(tmp_path / "cache")) == "42 0\n"
+
+
+def test_others_functions_are_compiled_as_before() -> None:
+    from numba import config
+
+    seen: list[int] = []
+
+    def compile(signature: object) -> None:
+        seen.append(config.LOOP_VECTORIZE)
+
+    before = config.LOOP_VECTORIZE
+    kernel_cache._without_vectors(compile)(())
+    assert seen == [0]
+    assert before == config.LOOP_VECTORIZE
