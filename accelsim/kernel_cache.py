@@ -32,6 +32,7 @@ def njit(**options: Any) -> Callable[[F], F]:
     def compiled(function: F) -> F:
         dispatcher = numba.njit(**options)(function)
         dispatcher._cache = _cache(function)
+        dispatcher.compile = _without_vectors(dispatcher.compile)
         return cast(F, dispatcher)
 
     return compiled
@@ -44,6 +45,23 @@ def helper(allocates: bool = False, inline: bool = False) -> Callable[[F], F]:
     of a few arrays tells.
     """
     return njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=allocates, forceinline=inline)
+
+
+def _without_vectors(compile: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile without vectorized loops: ours run over a few ranks, tensors or ports, where vectors cost more than they save.
+
+    Numba has this setting for a whole process only; others' functions keep theirs.
+    """
+    from numba import config
+
+    def compiled(signature: Any) -> Any:
+        before, config.LOOP_VECTORIZE = config.LOOP_VECTORIZE, 0
+        try:
+            return compile(signature)
+        finally:
+            config.LOOP_VECTORIZE = before
+
+    return compiled
 
 
 def _cache(function: Callable[..., Any]) -> Any:

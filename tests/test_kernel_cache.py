@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from accelsim import kernel_cache
+
 KERNEL = """
 from accelsim.kernel_cache import njit
 
@@ -111,3 +113,17 @@ def test_numba_with_other_insides_loads_in_its_own_way(tmp_path: Path, lacking: 
     source, cache = f"{OTHER_INSIDES}{lacking}\n{KERNEL}", str(tmp_path / "cache")
     assert run(tmp_path, cache, source) == "own way 42 0\n"
     assert run(tmp_path, cache, source) == "own way 42 1\n"
+
+
+def test_others_functions_are_compiled_as_before() -> None:
+    from numba import config
+
+    seen: list[int] = []
+
+    def compile(signature: object) -> None:
+        seen.append(config.LOOP_VECTORIZE)
+
+    before = config.LOOP_VECTORIZE
+    kernel_cache._without_vectors(compile)(())
+    assert seen == [0]
+    assert before == config.LOOP_VECTORIZE
