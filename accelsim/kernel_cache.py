@@ -17,10 +17,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 def directory() -> Path:
     """The user's cache directory for this version of the kernels; it need not exist or be writable.
 
-    One folder per text of all kernels, because a kernel that calls one of another file is stale when that file changes.
+    One folder per text of all kernels and of this file: a kernel that calls one of another file, or is compiled otherwise, is stale.
     """
     digest = hashlib.sha256(sys.version.encode())
-    for source in sorted(Path(__file__).parent.rglob("kernels*.py")):
+    for source in sorted(Path(__file__).parent.rglob("kernel*.py")):
         digest.update(source.read_bytes())
     return folder() / f"kernels-{digest.hexdigest()[:16]}"
 
