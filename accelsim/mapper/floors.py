@@ -129,7 +129,7 @@ class Floors:
         part, known, ways = self.part, self.exact.alone, []
         for at, numbers in enumerate(self.mine):
             first = tuple((part.placeable[number], part.users[number][0] == at) for number in numbers)
-            key = self.schedule, part.stretch.names[at], tuple(id(search) for search, _ in self.ways[at]), first
+            key = part.stretch.names[at], tuple((id(search), search.crude) for search, _ in self.ways[at]), first
             if key not in known:
                 known[key] = self.alone(at, {number: np.array([float(pays)]) for number, (_, pays) in zip(numbers, first, strict=True)})
             ways.append(known[key])

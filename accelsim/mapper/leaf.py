@@ -170,11 +170,16 @@ class LeafSearch:
         )
         return best, busiest
 
+    @property
+    def crude(self) -> bool:
+        """Whether bounds are crude so far: better ones take a search that has not been made."""
+        return self.coarse and self._floors is None
+
     def _bounding(self, entering: bool) -> tuple[bounds.Sides, bounds.Sides, int]:
         """What `least` is worked out from, if it is known or not what enters a memory inside memory 1."""
         plan = self.plan
         several = plan.way_first[2] - plan.way_first[1] > 1  # axes before memory 1: only the crudest bounds know them
-        crude, deep = bool(several or (self.coarse and self._floors is None)), entering and plan.ports.shape[0] > 2
+        crude, deep = bool(several or self.crude), entering and plan.ports.shape[0] > 2
         if (crude, entering) not in self._pairs:
             outer, within, how = self._alone() if crude else self._side(1), self._nothing(), bounds.SERVED if entering else bounds.PLAIN
             if deep and not crude:

@@ -118,7 +118,8 @@ class Loops:
         # consecutive iterations may share what a memory holds: loops innermost in a pipelined trunk move nothing then
         self.sharing = self.pipelined and part.evaluator.counting.refill == "delta"
         self.extents = np.array([part.extents[rank] for rank in self.ranks], np.int64)
-        sets = [ranks for count in range(len(self.ranks) + 1) for ranks in combinations(self.ranks, count)]
+        # of trunks with equal bounds the smallest tiles come first: Einsums below them have fewer ways to run
+        sets = [ranks for count in range(len(self.ranks), -1, -1) for ranks in combinations(self.ranks, count)]
         self.orders = [order for ranks in sets for order in self._worth(ranks)]
         count = len(self.ranks)
         self._around = np.zeros((len(self.orders), count, count), bool)  # by order and two ranks: is the second's loop around the first's
