@@ -30,6 +30,7 @@ from accelsim.workload.cascade import Cascade
 SCHEDULES = ("sequential", "pipelined")
 _WORK_FOR_TIME = 80  # the same where energy is not part of the objective, and candidates are quicker to work out
 _WORK = 12  # hundred thousands of candidates that the exact search may list where no time limit is given
+_SHARE = 0.5  # of a time limit, after which an exact search waits until the climbing one is done
 _CLOSE = 1 + 1e-6  # of the bound, within which a mapping counts as the best
 _THRIFTY = 8  # Einsums up to which less energy is looked for among mappings of a large problem that take no longer
 _SMALL = 256  # points of each Einsum of a problem whose mappings are listed, with every tile
@@ -94,8 +95,9 @@ class _Search:
         self.interrupted = False
 
     def run(self) -> Found:
-        started, objective = time.monotonic(), self.request.objective
-        exact, result = self._exact()
+        started, objective = time.process_time(), self.request.objective
+        end = float("inf") if self.request.time_limit is None else started + self.request.time_limit
+        exact, result = self._exact(started)
         best: Evaluation | None = None
         short: IllegalMapping | None = None
         if result is not None:
@@ -110,12 +112,18 @@ class _Search:
         if listed is not None and (best is None or key(objective, listed) < key(objective, best)):
             best = listed
         if listed is None and not self.request.constraints and self._climbs(exact, result, best):
+            self.climbing.over = lambda: best is not None and time.process_time() > end
             try:
                 other = self.climbing.run()
                 if best is None or key(objective, other) < key(objective, best):
                     best = other
             except (IllegalMapping, InputError) as error:
                 refusal = error
+            if exact is not None and result is not None and time.process_time() < end < float("inf") and exact.limits.over:
+                result = self._again(exact, end)  # with what time is left
+                other = self.evaluator.evaluate(result.mapping)
+                if best is None or key(objective, other) < key(objective, best):
+                    best = other
         if best is None and self.request.constraints:
             raise short or Diagnosis(self.cascade, self.architecture, self.request).of_constraints()
         if best is None:
@@ -133,12 +141,29 @@ class _Search:
             "space": space,
             "mappings_covered": self.climbing.evaluated + self.tried + (0 if result is None else result.covered),
             "evaluated": self.climbing.evaluated + self.tried + (0 if result is None else result.evaluated),
-            "seconds": time.monotonic() - started,
+            "seconds": time.process_time() - started,
         }
         return Found(best.mapping, best.with_search(record), self.interrupted)
 
-    def _exact(self) -> tuple[Exact | None, Result | None]:
-        """The exact search, None where it has no form for the problem, and what it found."""
+    def _again(self, exact: Exact, end: float) -> Result:
+        """What an exact search that was stopped finds when it goes on until a time."""
+        exact.limits.deadline = end
+        with stopped_by_interrupts(self._stopping(exact.limits)):
+            result = exact.run()
+        assert result is not None
+        return result
+
+    def _stopping(self, limits: Limits) -> Callable[[], None]:
+        def stop() -> None:
+            self.interrupted = True
+            limits.stop()
+
+        return stop
+
+    def _exact(self, started: float) -> tuple[Exact | None, Result | None]:
+        """The exact search, None where it has no form for the problem, and what it found; with all the time there is only if nothing
+        else may use the rest.
+        """
         request = self.request
         aim = request.objective.aim(Scale.of(self.evaluator))
         if aim is None:
@@ -149,13 +174,9 @@ class _Search:
         if request.time_limit is None:
             limits = Limits(work=_WORK if aim.uses[0] else _WORK_FOR_TIME, gap=request.gap)
         else:
-            limits = Limits(deadline=time.process_time() + request.time_limit, gap=request.gap)
-
-        def stop() -> None:
-            self.interrupted = True
-            limits.stop()
-
-        with stopped_by_interrupts(stop):
+            alone = request.constraints or request.tiles == "dividing" or request.schedules != SCHEDULES
+            limits = Limits(deadline=started + request.time_limit * (1.0 if alone else _SHARE), gap=request.gap)
+        with stopped_by_interrupts(self._stopping(limits)):
             try:
                 exact = Exact(self.evaluator, aim, request.schedules, request.constraints, limits, self.tell)
             except Unsupported:
@@ -193,8 +214,7 @@ class _Search:
         """Whether the climbing search may still find something better (with tiles that do not divide, or at all)."""
         if best is None or result is None:
             return True
-        limited = self.request.time_limit is not None or self.interrupted
-        if limited or self.request.tiles == "dividing" or self.request.schedules != SCHEDULES:
+        if self.interrupted or self.request.tiles == "dividing" or self.request.schedules != SCHEDULES:
             return False
         if self.request.objective.name != "latency":
             return exact is not None and exact.limits.over

@@ -49,13 +49,14 @@ class Climb:
     """One group's search; counts what it evaluates."""
 
     def __init__(
-        self, cascade: Cascade, architecture: Architecture, objective: Objective, counting: Counting, tell: Callable[[str], None]
-    ) -> None:
+        self, cascade: Cascade, architecture: Architecture, objective: Objective, counting: Counting, tell: Callable[[str], None],
+        over: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
         self.scope = Scope(cascade, architecture)
         self.spreader = Spreader(self.scope)
         self.evaluator = Evaluator(cascade, architecture, counting)
         self.screen = Evaluator(without_conditions(cascade), architecture, counting) if self.scope.share else self.evaluator
-        self.objective, self.tell = objective, tell
+        self.objective, self.tell, self.over = objective, tell, over
         self.names = self.scope.groups()
         self.evaluated = 0
         self.spent = 0
@@ -123,7 +124,12 @@ class Climb:
                 if design not in candidates:
                     candidates[design] = (float(f"{trunks.pace(home, design.trunk):.6g}"), len(candidates))
         ranked = sorted(candidates, key=lambda design: candidates[design])
-        screened = [point for design in ranked[:budget] if (point := self._screened(design)) is not None]
+        screened: list[Point] = []
+        for design in ranked[:budget]:
+            if screened and self.over():
+                break
+            if (point := self._screened(design)) is not None:
+                screened.append(point)
         if not screened and self.scope.share:
             coarse = [self._coarse(design) for design in ranked[:budget]]
             screened = [point for design in coarse if (point := self._screened(design)) is not None]
@@ -165,7 +171,7 @@ class Climb:
             neighbours = {move.design: move for move in moves.around(best.design, leaves) if move.design not in self.seen}
             ranked = sorted(neighbours.values(), key=lambda move: -worth(move) * (0.5 + rng.random()))
             for design in [move.design for move in ranked]:
-                if self.spent >= stop:
+                if self.spent >= stop or self.over():
                     return best
                 point = self.point(design)
                 if point is not None and point.key[:2] < best.key[:2]:

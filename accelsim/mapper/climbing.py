@@ -52,6 +52,7 @@ class Climbing:
         tell: Callable[[str], None],
     ) -> None:
         self.cascade, self.architecture, self.objective = cascade, architecture, objective
+        self.over: Callable[[], bool] = lambda: False  # whether to make do with what was found
         self.seed, self.counting, self.tell = seed, counting, tell
         self.evaluated = 0
         self.spent = 0
@@ -69,7 +70,7 @@ class Climbing:
         self.tell(f"fusing {len(names)} Einsums" if len(names) > 1 else "mapping one Einsum")
         whole = self._solve(names, _STARTS, _STEPS)
         candidates = [] if whole is None else [[whole]]
-        if len(names) > 1 and (whole is None or whole.point.evaluation.cycles > _NEAR * self.floor()):
+        if len(names) > 1 and not self.over() and (whole is None or whole.point.evaluation.cycles > _NEAR * self.floor()):
             latency = self.objective.name == "latency"
             candidates.append(self._cut(names, whole.point.evaluation.cycles if whole is not None and latency else float("inf")))
         best: Evaluation | None = None
@@ -88,7 +89,7 @@ class Climbing:
         """The best design of some consecutive Einsums under one set of shared loops."""
         cascade = part(self.cascade, names)
         floor = least_cycles(Scope(cascade, self.architecture)) if len(names) > 1 else 0.0
-        climb = Climb(cascade, self.architecture, self.objective, self.counting, self.tell)
+        climb = Climb(cascade, self.architecture, self.objective, self.counting, self.tell, self.over)
         rng = random.Random(f"{self.seed} {' '.join(names)}")
         found = climb.starts(starts)
         refined: list[Point] = []
@@ -115,6 +116,8 @@ class Climbing:
         for end in range(1, count + 1):
             for start in range(end - 1, -1, -1):
                 before = best[start]
+                if self.over():
+                    return []
                 if before is None or (start == 0 and end == count) or before[2] + floors[start, end] + rest[end] > limit:
                     continue
                 if self.spent > _MOST_SPENT and (limit < float("inf") or end - start > 1):

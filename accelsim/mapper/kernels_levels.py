@@ -49,6 +49,7 @@ from accelsim.mapper.leaf_plan import (
 )
 
 NO_ROOM, NO_TIME = -1, -3
+_EACH, _COMPARED = 16, 64  # comparisons that a label costs anyhow, and that take as long as listing a candidate
 
 
 @njit(error_model="numpy", _nrt=True)
@@ -165,6 +166,10 @@ def complete(
             if count[level] < 0:
                 return NO_ROOM
             at[level] += 1
+            # what comparing labels takes, in the time that a candidate takes to list
+            patience -= labels.counts[level + 1, wanted] * (_EACH + count[level]) // _COMPARED
+            if patience < 0 and level < units - 1:
+                return NO_TIME
         if waits:
             level += 1
             continue

@@ -142,6 +142,7 @@ class Limits:
     gap: float = 0.0
     spent: float = 0.0
     allowed: float = float("inf")  # of `spent`, after which what is being worked out is put off
+    _noted: float = field(default_factory=time.process_time)
 
     @property
     def over(self) -> bool:
@@ -153,8 +154,13 @@ class Limits:
         self.work = -1.0
 
     def spend(self, work: float) -> bool:
-        """Account for some steps; says whether to leave off."""
+        """Account for some steps; says whether to leave off, also where what comes next, twice as much, would not end in time."""
         self.spent += work
+        if self.deadline < float("inf"):
+            now = time.process_time()
+            step, self._noted = now - self._noted, now
+            if now + 2 * step > self.deadline:
+                return True
         return self.over or self.spent > self.allowed
 
 

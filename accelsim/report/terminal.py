@@ -171,11 +171,11 @@ def _last(evaluation: Document) -> Text:
     lines = []
     search = evaluation["search"]
     if search:
-        line = f"Search for {search['objective']}: {whole(search['evaluated'])} mappings"
+        line = f"Search for {search['objective']}: {whole(search['evaluated'])} mapping{'s' * (search['evaluated'] != 1)}"
         if search["mappings_covered"] and search["mappings_covered"] != search["evaluated"]:
             line += f" evaluated, {whole(search['mappings_covered'])} covered"
         bound, proved = search["lower_bound"], search["proved_optimal"]
-        gap = f", at most {times(search['value'] / bound)} the best possible" if bound and not proved else ""
+        gap = f", {_further(search['value'] / bound)}" if bound and not proved else ""
         over = " over tiles that divide (docs/mapspace.md)" if proved and search.get("space") == "dividing tiles" else ""
         lines.append(Text(f"{line} in {search['seconds']:.1f} s; {'proved optimal' if proved else 'not proved optimal'}{over}{gap}."))
     if evaluation["unpriced"]:
@@ -184,6 +184,11 @@ def _last(evaluation: Document) -> Text:
     if options:
         lines.append(Text(f"Counting: {options}.", "dim"))
     return Text("\n").join(lines)
+
+
+def _further(ratio: float) -> str:
+    """How much larger than its bound something is at most."""
+    return f"within {100 * (ratio - 1):.2g} % of the best possible" if ratio < 1.01 else f"at most {times(ratio)} the best possible"
 
 
 def listing(entries: dict[str, str]) -> RenderableType:
