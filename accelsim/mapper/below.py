@@ -8,18 +8,17 @@ chosen first, for all of them. So the work grows with the number of Einsums, not
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from accelsim.mapper import kernels_fronts as kernels
 from accelsim.mapper.figures import SLACK, Cost
 from accelsim.mapper.leaf import BEYOND, UNLIMITED, Front, LeafSearch, OutOfTime
 from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
 from accelsim.mapper.options import Bounds, Chosen, Option, Way
+from accelsim.mapper.picks import Choice, Group, Least, Picks, Place, floors_of, undominated
 from accelsim.mapper.settings import Trunk
 
 if TYPE_CHECKING:
@@ -30,88 +29,6 @@ _QUANTA = 1 << 10, 1 << 14, 1 << 18, 0  # of the room of memory 1, to which piec
 _LOOK = 4  # hundred thousands of candidates that a quick look below one trunk may list
 _BLOCK = 100_000  # sums of picks that are worked out at once
 _MANY = 30_000  # sums of picks that are compared with each other
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A keep of an external tensor above a fuse (depth -1: in the leaves): pieces held, and what it costs by resource (energy first)."""
-
-    depth: int
-    bits: int
-    cost: FloatArray
-
-
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """Where the tensors of one Einsum may be kept: places by number of tensor, those in the leaves (a set of these), pieces, and cost.
-
-    The pieces and costs of tensors that other Einsums touch too are those of the first of them.
-    """
-
-    places: list[dict[int, Place]]
-    inside: IntArray
-    bits: FloatArray
-    extra: FloatArray
-
-    def fitting(self, room: float) -> _Choice:
-        """Those that hold no more."""
-        which = np.flatnonzero(self.bits <= room)
-        return _Choice([self.places[at] for at in which], self.inside[which], self.bits[which], self.extra[which])
-
-
-@dataclass(frozen=True, slots=True)
-class _Group:
-    """What picks have in common that come from one front."""
-
-    search: LeafSearch
-    names: Names
-    number: int
-    front: Front
-
-
-@dataclass(frozen=True, slots=True)
-class _Picks:
-    """Picks of one Einsum, or sums of them.
-
-    figures: float64[n, k], what adds up: ticks (or how long each unit and port is busy), energy, traffic and pieces held. peak: float64[n],
-    pieces that only one Einsum at a time holds. bits: float64[n], pieces held, which may be rounded in the figures. own: float64[n,
-    Einsums], how long each takes in one pass, where they run side by side. path: int64[n, Einsums, 3], the group, the row of its front,
-    and the places.
-    """
-
-    figures: FloatArray
-    peak: FloatArray
-    bits: FloatArray
-    own: FloatArray
-    path: IntArray
-
-    def __len__(self) -> int:
-        return len(self.peak)
-
-    def some(self, which: IntArray) -> _Picks:
-        """Those at some places."""
-        return _Picks(self.figures[which], self.peak[which], self.bits[which], self.own[which], self.path[which])
-
-    def rounded(self, quantum: float) -> _Picks:
-        """With pieces held rounded down, unless the quantum is 0."""
-        if not quantum:
-            return self
-        figures = self.figures.copy()
-        figures[:, -1] = np.floor(figures[:, -1] / quantum) * quantum
-        return replace(self, figures=figures)
-
-    @staticmethod
-    def joined(parts: list[_Picks]) -> _Picks:
-        """All of several."""
-        return _Picks(*(np.concatenate([getattr(each, name) for each in parts]) for name in ("figures", "peak", "bits", "own", "path")))
-
-
-@dataclass(frozen=True, slots=True)
-class _Least:
-    """Below what the figures of a pick, and its peak, do not matter: what is to come makes up for them in any case."""
-
-    figures: FloatArray
-    peak: float
 
 
 class Below:
@@ -170,7 +87,7 @@ class Below:
         spans = {tensor: [at for at, name in enumerate(names) if tensor in touched[name]] for tensor in self.internal}
         return [sum(self.internal[tensor] for tensor, users in spans.items() if users[0] <= at <= users[-1]) for at in range(len(names))]
 
-    def _choice(self, at: int, fixed: dict[int, Place], quickly: bool) -> _Choice:
+    def _choice(self, at: int, fixed: dict[int, Place], quickly: bool) -> Choice:
         """Where the tensors of an Einsum may be kept, if some are where they are; quickly: above the fuse, if they may be there."""
         part = self.part
         mine = self.floors.mine[at]
@@ -180,14 +97,14 @@ class Below:
         ]  # fmt: skip
         found = [dict(zip(mine, each, strict=True)) for each in product(*options)]
         first = [[place for number, place in each.items() if part.users[number][0] == at] for each in found]
-        return _Choice(
+        return Choice(
             found,
             np.array([sum(1 << k for k, place in enumerate(each.values()) if place.depth < 0) for each in found], np.int64),
             np.array([float(sum(place.bits for place in each)) for each in first]),
             np.array([sum((place.cost for place in each), np.zeros(1 + self.exact.times)) for each in first]),
         )
 
-    def _least(self, at: int, choice: _Choice, others: float, most: tuple[float, float]) -> list[Way]:
+    def _least(self, at: int, choice: Choice, others: float, most: tuple[float, float]) -> list[Way]:
         """Lower bounds of an Einsum for every choice of places, on every unit. others: pieces that the rest holds at least."""
         mine = self.floors.mine[at]
         if at not in self._alone:
@@ -233,7 +150,7 @@ class Below:
                 choice.fitting(part.room - self.live[at] - (sum(fewest) - fewest[at])) for at, choice in enumerate(choices)
             ]
             least = [self._least(at, choice, sum(fewest) - fewest[at], most) for at, choice in enumerate(choices)]
-            bound = self.floors.together([_floors(ways) for ways in least], iterations).cost(0, part.held)
+            bound = self.floors.together([floors_of(ways) for ways in least], iterations).cost(0, part.held)
             waiting.append((bound, choices, least))
         for bound, choices, least in sorted(waiting, key=lambda each: part.aim.value(each[0])):
             if not part.worth(bound):
@@ -247,13 +164,13 @@ class Below:
             except OutOfTime:
                 part.solved.rest.append(bound)
 
-    def _run(self, choices: list[_Choice], least: list[list[Way]]) -> None:
+    def _run(self, choices: list[Choice], least: list[list[Way]]) -> None:
         """Work out the picks of every Einsum, and join them."""
-        self.groups: list[_Group] = []
+        self.groups: list[Group] = []
         self.choices = choices
         base = np.array([self._base(choice, ways) for choice, ways in zip(choices, least, strict=True)])
-        floors, iterations = [_floors(ways) for ways in least], np.array(float(self.iterations))
-        every: dict[int, _Picks] = {}
+        floors, iterations = [floors_of(ways) for ways in least], np.array(float(self.iterations))
+        every: dict[int, Picks] = {}
         for at in sorted(range(len(choices)), key=lambda at: at != self.part.hardest):
             bounds = self.floors.together([*floors[:at], least[at], *floors[at + 1 :]], iterations)
             every[at] = self._picks(at, choices[at], bounds, base)
@@ -280,27 +197,27 @@ class Below:
         """What figures float64[n, k] are as bounds."""
         return Bounds(figures[:, -3], figures[:, :-3].max(axis=1), figures[:, -2])
 
-    def _base(self, choice: _Choice, ways: list[Way]) -> FloatArray:
+    def _base(self, choice: Choice, ways: list[Way]) -> FloatArray:
         """The least of every figure."""
         return np.asarray(np.min([self._figures(way.unit, way.rows, choice.bits, way.busiest).min(axis=0) for way in ways], axis=0))
 
-    def _picks(self, at: int, choice: _Choice, bounds: Bounds, base: FloatArray) -> _Picks:
+    def _picks(self, at: int, choice: Choice, bounds: Bounds, base: FloatArray) -> Picks:
         """The picks of one Einsum that are of use. bounds: of the part for every choice; base: the least figures of every Einsum."""
         part, others = self.part, base.sum(axis=0) - base[at]
         rows = part.useful(bounds)
         rows = rows[choice.bits[rows] + others[-1] + self.live[at] <= part.room]
-        found = [_Picks(np.zeros((0, base.shape[1])), np.zeros(0), np.zeros(0), np.zeros((0, 1)), np.zeros((0, 1, 3), np.int64))]
+        found = [Picks(np.zeros((0, base.shape[1])), np.zeros(0), np.zeros(0), np.zeros((0, 1)), np.zeros((0, 1, 3), np.int64))]
         inside = choice.inside[rows]
         for leaves in sorted(set(inside.tolist()), key=lambda each: (each.bit_count(), each)):
             alike = rows[inside == leaves]
             limit = self._limit(at, bounds, alike, choice, others)
             for way in range(len(self.floors.ways[at])) if len(alike) else ():
                 found.extend(self._grown(at, way, choice, alike, limit, others))
-        return self._sifted(_Picks.joined(found))
+        return self._sifted(Picks.joined(found))
 
     def _grown(
-        self, at: int, way: int, choice: _Choice, alike: IntArray, limit: tuple[float, float], others: FloatArray
-    ) -> list[_Picks]:
+        self, at: int, way: int, choice: Choice, alike: IntArray, limit: tuple[float, float], others: FloatArray
+    ) -> list[Picks]:
         """The picks of one Einsum on one unit with the same tensors in the leaves: every row of the front with all choices."""
         part, times = self.part, self.exact.times
         search, names = self.floors.ways[at][way]
@@ -309,7 +226,7 @@ class Below:
         if not len(front.rows):
             return []
         which = self._matter(front) if self.side_by_side else np.arange(len(front.rows))
-        self.groups.append(_Group(search, names, self.numbers[at][way], front))
+        self.groups.append(Group(search, names, self.numbers[at][way], front))
         table = (front.rows[which, None, : 1 + times] + choice.extra[None, alike]).reshape(-1, 1 + times)
         held = np.repeat(front.rows[which, 1 + times], len(alike))
         bits = np.tile(choice.bits[alike], len(which))
@@ -320,7 +237,7 @@ class Below:
             figures, peak = self._figures(names.unit, table, bits), held + self.live[at]
         own = (table[:, 1] + table[:, 1 + self.exact.latency] * self.iterations)[:, None]
         fits = figures[:, -1] + peak + others[-1] <= part.room
-        found = _Picks(figures, peak, figures[:, -1].copy(), own, path[:, None]).some(np.flatnonzero(fits))
+        found = Picks(figures, peak, figures[:, -1].copy(), own, path[:, None]).some(np.flatnonzero(fits))
         return [found.some(part.useful(self._bounds(found.figures + others)))]
 
     def _front(
@@ -353,7 +270,7 @@ class Below:
             found.append(float(share))
         return tuple(found)
 
-    def _limit(self, at: int, bounds: Bounds, alike: IntArray, choice: _Choice, others: FloatArray) -> tuple[float, float]:
+    def _limit(self, at: int, bounds: Bounds, alike: IntArray, choice: Choice, others: FloatArray) -> tuple[float, float]:
         """The most energy and ticks that an Einsum may take below the keeps of some choices, if all others take their least."""
         part = self.part
         if part.cutoff is None or self.exact.limits.gap:
@@ -372,15 +289,15 @@ class Below:
             bits = front.rows[:, 1 + times]
             figures = self._figures(next(iter(self.part.units)), front.rows[:, : 1 + times], bits)
             columns = self._compared(figures, np.zeros(len(bits)), front.rows[:, [1, latency]])
-            found = self.exact.matter[id(front), self.forked] = front, _undominated(*columns, figures, bits)
+            found = self.exact.matter[id(front), self.forked] = front, undominated(*columns, figures, bits)
         return found[1]
 
-    def _sifted(self, picks: _Picks, least: _Least | None = None) -> _Picks:
+    def _sifted(self, picks: Picks, least: Least | None = None) -> Picks:
         """Picks that no other beats in what counts."""
         figures, peak = picks.figures, picks.peak
         if least is not None:
             figures, peak = np.maximum(figures, least.figures), np.maximum(peak, least.peak)
-        return picks.some(_undominated(*self._compared(figures, peak, picks.own), picks.figures, picks.bits))
+        return picks.some(undominated(*self._compared(figures, peak, picks.own), picks.figures, picks.bits))
 
     def _compared(self, figures: FloatArray, peak: FloatArray, own: FloatArray) -> tuple[FloatArray, IntArray]:
         """The columns in which picks are compared, and keys that must be equal.
@@ -398,7 +315,7 @@ class Below:
 
     # --- sums of picks --------------------------------------------------------------------------------------------------------------
 
-    def _join(self, every: list[_Picks], base: FloatArray) -> None:
+    def _join(self, every: list[Picks], base: FloatArray) -> None:
         """Add up the picks of all Einsums, and offer the part what is of use.
 
         At first pieces held are rounded down, so that trifles of room make no more sums. If all that is of use then fits as it is, there
@@ -415,7 +332,7 @@ class Below:
                 break
         part.solved.rest.extend(left_out)
 
-    def _summed(self, every: list[_Picks], base: FloatArray) -> tuple[_Picks, list[Cost]]:
+    def _summed(self, every: list[Picks], base: FloatArray) -> tuple[Picks, list[Cost]]:
         """Sums of picks of all Einsums that no other beats, and bounds of what was left out because there were too many."""
         part, left_out = self.part, list[Cost]()
         most = np.array([picks.figures.max(axis=0) for picks in every])
@@ -425,7 +342,7 @@ class Below:
             mine, left = every[at], base[at + 1 :].sum(axis=0)
             part.solved.evaluated += len(sums) * len(mine)
             step = max(1, _BLOCK // max(1, len(mine)))
-            grown = _Picks.joined([self._added(sums.some(np.arange(first, min(first + step, len(sums)))), mine, left)
+            grown = Picks.joined([self._added(sums.some(np.arange(first, min(first + step, len(sums)))), mine, left)
                                    for first in range(0, max(1, len(sums)), step)])  # fmt: skip
             if len(grown) > _MANY:
                 bounds = self._bounds(grown.figures + left)
@@ -435,26 +352,26 @@ class Below:
             sums = self._sifted(grown, self._least_of(every, base, most[at + 1 :].sum(axis=0)))
         return sums, left_out
 
-    def _added(self, sums: _Picks, mine: _Picks, left: FloatArray) -> _Picks:
+    def _added(self, sums: Picks, mine: Picks, left: FloatArray) -> Picks:
         """Every sum with every pick of the next Einsum, as far as it fits and is of use if the rest adds what is left at least."""
         rows, others = (each.ravel() for each in np.indices((len(sums), len(mine))))
         figures, peak = sums.figures[rows] + mine.figures[others], np.maximum(sums.peak[rows], mine.peak[others])
         good = np.flatnonzero(figures[:, -1] + peak + left[-1] <= self.part.room)
         good = good[self.part.useful(self._bounds(figures[good] + left))]
         rows, others = rows[good], others[good]
-        return _Picks(
+        return Picks(
             figures[good], peak[good], sums.bits[rows] + mine.bits[others],
             np.concatenate([sums.own[rows], mine.own[others]], axis=1), np.concatenate([sums.path[rows], mine.path[others]], axis=1),
         )  # fmt: skip
 
-    def _copied(self, every: list[_Picks], base: FloatArray) -> float:
+    def _copied(self, every: list[Picks], base: FloatArray) -> float:
         """How many pieces all copies that could be of use hold beside the first ones at most."""
         if not self.side_by_side:
             return 0.0
         longest, pace = sum(float(picks.own.max()) for picks in every), float(base.sum(axis=0)[:-3].max())
         return float(np.ceil(longest / max(pace, 1.0))) * sum(self._copy_bits(tensor) for tensor in self.internal)
 
-    def _least_of(self, every: list[_Picks], base: FloatArray, more: FloatArray) -> _Least | None:
+    def _least_of(self, every: list[Picks], base: FloatArray, more: FloatArray) -> Least | None:
         """Figures below which sums do not matter, if the rest adds so much at most (`more`): nothing is busy for less than all of `base`.
 
         Room has to be left for as many copies as could be of use.
@@ -466,9 +383,9 @@ class Below:
         if self.side_by_side:
             figures[:-3] = float(base.sum(axis=0)[:-3].max()) - more[:-3]
         figures[-1] = room - more[-1] - max(picks.peak.max() for picks in every)
-        return _Least(figures, room - float(np.sum([picks.figures[:, -1].max() for picks in every])))
+        return Least(figures, room - float(np.sum([picks.figures[:, -1].max() for picks in every])))
 
-    def _conclude(self, sums: _Picks, row: int, bounds: Bounds) -> bool:
+    def _conclude(self, sums: Picks, row: int, bounds: Bounds) -> bool:
         """Offer the part a sum of picks of all Einsums, if it fits. Says whether there is room for it to be as good as its figures."""
         part, path = self.part, sums.path[row].tolist()
         kept: dict[int, list[str]] = {}
@@ -536,14 +453,3 @@ class Below:
                 yield copies
                 if not self.part.aim.uses[3]:
                     return
-
-
-def _undominated(table: FloatArray, keys: IntArray, figures: FloatArray, bits: FloatArray) -> IntArray:
-    """The places of rows that no other with the same key beats; of those that are equal, one with little energy, time and room."""
-    total = (table / np.maximum(table.max(axis=0, initial=0.0), 1e-300)).sum(axis=1)
-    return kernels.sift(table, keys, np.lexsort((bits, figures[:, :-3].sum(axis=1), figures[:, -3], total)))
-
-
-def _floors(ways: list[Way]) -> list[Way]:
-    """The least of every figure of every way."""
-    return [Way(way.unit, way.rows.min(axis=0, keepdims=True), way.busiest.min(keepdims=True)) for way in ways]
