@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -13,3 +14,6 @@ for _name, _examples in (("quick", 25), ("ci", 100), ("evidence", 2000)):
     )
 _wanted = "evidence" if os.environ.get("ACCELSIM_EVIDENCE") else "ci"
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", _wanted))
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # what a shell starts in the background inherits that; some tests interrupt themselves
+    signal.signal(signal.SIGINT, signal.default_int_handler)

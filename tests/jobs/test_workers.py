@@ -74,9 +74,10 @@ def silent(_: str) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGINT)
     yield
     assert multiprocessing.active_children() == []
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
