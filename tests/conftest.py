@@ -15,5 +15,5 @@ for _name, _examples in (("quick", 25), ("ci", 100), ("evidence", 2000)):
 _wanted = "evidence" if os.environ.get("ACCELSIM_EVIDENCE") else "ci"
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", _wanted))
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # what a shell starts in the background inherits that; some tests interrupt themselves
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background; some tests interrupt themselves
     signal.signal(signal.SIGINT, signal.default_int_handler)
