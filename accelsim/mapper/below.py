@@ -129,9 +129,12 @@ class Below:
 
     # --- picks ----------------------------------------------------------------------------------------------------------------------
 
-    def explore(self, quickly: bool) -> None:
-        """Offer the part all that is of use; quickly: only with all that is external kept above the fuse, where it may be."""
-        part = self.part
+    def explore(self, quickly: bool) -> bool:
+        """Offer the part all that is of use; quickly: only with all that is external kept above the fuse, where it may be.
+
+        Says whether there was time for all of it.
+        """
+        part, done = self.part, True
         common = self.floors.common
         options = [[place for place in self.places[n] if place.depth >= 0 or not quickly] or self.places[n] for n in common]
         iterations = np.array(float(self.iterations))
@@ -156,13 +159,13 @@ class Below:
             if not part.worth(bound):
                 continue
             if self.exact.limits.over:
-                part.solved.rest.append(bound)
-                continue
+                return False
             self.exact.limits.spent += _STEP
             try:
                 self._run(choices, least)
             except OutOfTime:
-                part.solved.rest.append(bound)
+                done = False
+        return done
 
     def _run(self, choices: list[Choice], least: list[list[Way]]) -> None:
         """Work out the picks of every Einsum, and join them."""

@@ -112,7 +112,7 @@ class _Search:
         if listed is not None and (best is None or key(objective, listed) < key(objective, best)):
             best = listed
         if listed is None and not self.request.constraints and self._climbs(exact, result, best):
-            self.climbing.over = lambda: best is not None and time.process_time() > end
+            self.climbing.over = lambda: time.process_time() > end
             try:
                 other = self.climbing.run()
                 if best is None or key(objective, other) < key(objective, best):
@@ -121,9 +121,12 @@ class _Search:
                 refusal = error
             if exact is not None and result is not None and time.process_time() < end < float("inf") and exact.limits.over:
                 result = self._again(exact, end)  # with what time is left
-                other = self.evaluator.evaluate(result.mapping)
-                if best is None or key(objective, other) < key(objective, best):
-                    best = other
+                try:
+                    other = self.evaluator.evaluate(result.mapping)
+                    if best is None or key(objective, other) < key(objective, best):
+                        best = other
+                except IllegalMapping:  # as above
+                    pass
         if best is None and self.request.constraints:
             raise short or Diagnosis(self.cascade, self.architecture, self.request).of_constraints()
         if best is None:
@@ -147,7 +150,7 @@ class _Search:
 
     def _again(self, exact: Exact, end: float) -> Result:
         """What an exact search that was stopped finds when it goes on until a time."""
-        exact.limits.deadline = end
+        exact.limits.extend(end)
         with stopped_by_interrupts(self._stopping(exact.limits)):
             result = exact.run()
         assert result is not None

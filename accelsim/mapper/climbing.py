@@ -70,7 +70,7 @@ class Climbing:
         self.tell(f"fusing {len(names)} Einsums" if len(names) > 1 else "mapping one Einsum")
         whole = self._solve(names, _STARTS, _STEPS)
         candidates = [] if whole is None else [[whole]]
-        if len(names) > 1 and not self.over() and (whole is None or whole.point.evaluation.cycles > _NEAR * self.floor()):
+        if len(names) > 1 and (whole is None or (not self.over() and whole.point.evaluation.cycles > _NEAR * self.floor())):
             latency = self.objective.name == "latency"
             candidates.append(self._cut(names, whole.point.evaluation.cycles if whole is not None and latency else float("inf")))
         best: Evaluation | None = None
@@ -116,9 +116,9 @@ class Climbing:
         for end in range(1, count + 1):
             for start in range(end - 1, -1, -1):
                 before = best[start]
-                if self.over():
-                    return []
                 if before is None or (start == 0 and end == count) or before[2] + floors[start, end] + rest[end] > limit:
+                    continue
+                if self.over() and end - start > 1:
                     continue
                 if self.spent > _MOST_SPENT and (limit < float("inf") or end - start > 1):
                     continue

@@ -156,7 +156,7 @@ class Exact:
             if done and self.doubt > self.tolerance:
                 self.doubt = self.tolerance  # go on with whatever is left
                 continue
-            if done:
+            if done or all(step.solved.part is None for step in unknown):  # or nothing can be done about what is not known
                 break
             self.tell(self._progress(promising, achieved, unknown))
             best = None if achieved is None else self.aim.value(achieved.cost)

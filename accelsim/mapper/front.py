@@ -21,6 +21,7 @@ from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.workload.cascade import Cascade
 
 UNITS = {"latency": "cycles", "energy": "pJ", "traffic": "B", "capacity": "B"}
+_SHARE = 0.6  # of a time limit that the front has; the rest is for its figures alone if it is not complete then
 _WORK = 100  # hundred thousands of candidates that may be listed where no time limit is given
 
 
@@ -81,7 +82,7 @@ def front(
     evaluator = Evaluator(cascade, architecture, request.counting)
     aim = weighted(tuple((name, 1.0) for name in figures), Scale.of(evaluator))
     limited = request.time_limit is not None
-    limits = Limits(deadline=time.process_time() + (request.time_limit or 0.0)) if limited else Limits(work=_WORK)
+    limits = Limits(deadline=started + _SHARE * (request.time_limit or 0.0)) if limited else Limits(work=_WORK)
     with stopped_by_interrupts(limits.stop):
         try:
             exact = Exact(evaluator, aim, request.schedules, request.constraints, limits, progress)
@@ -97,10 +98,11 @@ def front(
         raise IllegalMapping(f"no mapping of {cascade.name} on {architecture.name} was found", mend)
     points = [_point(evaluator.evaluate(mapping), figures, exact.home) for mapping in mappings]
     if not complete and limits.work >= 0:  # at least the least of each figure
-        for name in figures:
-            if name != "capacity":
-                alone = search(cascade, architecture, request=replace(request, objective=objective_named(name)), progress=progress)
-                points.append(_point(alone.evaluation, figures, exact.home))
+        names = [name for name in figures if name != "capacity"]
+        for at, name in enumerate(names):
+            left = None if request.time_limit is None else (started + request.time_limit - time.process_time()) / (len(names) - at)
+            one = replace(request, objective=objective_named(name), time_limit=None if left is None else max(left, 0.0))
+            points.append(_point(search(cascade, architecture, request=one, progress=progress).evaluation, figures, exact.home))
     covered, evaluated = sum(part.covered for part in exact.solved.values()), sum(part.evaluated for part in exact.solved.values())
     return Front(tuple(figures), undominated(points), exact.home, complete, covered, evaluated, time.process_time() - started)
 

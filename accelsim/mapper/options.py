@@ -153,6 +153,10 @@ class Limits:
         """Let everything end that can."""
         self.work = -1.0
 
+    def extend(self, deadline: float) -> None:
+        """Go on until another time."""
+        self.deadline, self._noted = deadline, time.process_time()
+
     def spend(self, work: float) -> bool:
         """Account for some steps; says whether to leave off, also where what comes next, twice as much, would not end in time."""
         self.spent += work

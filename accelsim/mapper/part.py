@@ -39,6 +39,7 @@ class Part:
         self.rivals: list[Cost] = []
         self.cutoff: Cutoff | None = None
         self.looked = False
+        self.put_off = False  # whether there was no time for something
         self.hardest = 0  # the Einsum that ruled out the last trunk: it is tried first
         self.bounding: list[Callable[[], None]] = []  # ways to better bounds that are to come
         self.waiting = Waiting()
@@ -72,8 +73,11 @@ class Part:
         self.brought = [self.moved(tensor, words) for tensor, words in zip(self.placeable, self.whole, strict=True)]
         twice = [self.moved(tensor, 2 * words) for tensor, words in zip(self.placeable, self.whole, strict=True)]
         self.again = [more - once for more, once in zip(twice, self.brought, strict=True)]
-        self._note_crude(confined=False)
-        self.bounding = [lambda: self._note_crude(confined=True), self._list]
+        self.bounding = [lambda: self._note_crude(confined=False), lambda: self._note_crude(confined=True), self._list]
+        if exact.limits.over:
+            raise OutOfTime
+        self.bounding[0]()
+        del self.bounding[0]
 
     def floors(self, schedule: str, quick: bool = False) -> Floors:
         """Bounds under a schedule, of the ways to run Einsums under it; quick: of those of a quick look, if one is to come."""
@@ -143,7 +147,7 @@ class Part:
             raise
 
     def _go_on(self, bounds: list[Cost]) -> None:
-        self.solved.rest = []
+        self.solved.rest, self.put_off = [], False
         while self.bounding:
             self.bounding[0]()
             del self.bounding[0]
@@ -154,7 +158,7 @@ class Part:
             self._single(bounds)
         else:
             self._several()
-        if not self.looks or not self.solved.rest:
+        if not self.solved.rest or not (self.looks or self.put_off):
             self.solved.part = None
         self.looks, self.looked = self.looks[1:], True
 
@@ -173,7 +177,7 @@ class Part:
             try:
                 front = search.front(search.whole, given, allowed, budget, None, not self.aim.uses[3], True, self.aim.uses)
             except OutOfTime:
-                self.solved.rest = bounds
+                self.solved.rest, self.put_off = bounds, True
                 continue
             for row, pointer in zip(front.rows, front.pointers, strict=True):
                 held = row[1 + self.exact.times]
@@ -225,11 +229,13 @@ class Part:
                 continue
             if self.exact.limits.over or (self.looks and tried >= _FEW):
                 left.extend(range(at, len(waiting)))
+                self.put_off = True
                 break
             tried += 1
-            Below(self, waiting.trunk(at)).explore(quickly=False)
-            if self.looks:
+            done = Below(self, waiting.trunk(at)).explore(quickly=False)
+            if self.looks or not done:
                 left.append(at)
+                self.put_off = self.put_off or not done
             at += 1
         waiting.keep(np.array(left, np.int64))
         waiting.keep(self.useful(waiting.bounds))

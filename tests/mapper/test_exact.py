@@ -21,8 +21,10 @@ from accelsim.mapper import exact as module
 from accelsim.mapper.constraints import Constraints, KeepRule
 from accelsim.mapper.exact import Exact
 from accelsim.mapper.figures import Scale, aim
+from accelsim.mapper.leaf import OutOfTime
 from accelsim.mapper.leaf_plan import Unsupported
 from accelsim.mapper.options import Limits, Result
+from accelsim.mapper.part import Part
 from accelsim.mapping.legality import is_legal
 from accelsim.mapping.text import nest, parse_nest
 from accelsim.model import Evaluator
@@ -283,3 +285,25 @@ def test_two_searches_give_the_same_mapping_whatever_the_hash_seed() -> None:
         program = "from tests.mapper.test_exact import texts; print(texts(), end='')"
         found.add(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True).stdout)
     assert len(found) == 1 and "keep" in found.pop()
+
+
+# --- no time ----------------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("failing", [1, 2, 4])
+def test_a_part_without_time_for_its_first_bounds_is_searched_all_the_same(failing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever part the clock stops while it notes its first bounds, none is then taken for one that has no mappings."""
+    honest, left = Part._note_crude, [0]
+
+    def note(part: Part, confined: bool) -> None:
+        left[0] -= 1
+        if left[0] == 0:
+            raise OutOfTime
+        honest(part, confined)
+
+    monkeypatch.setattr(Part, "_note_crude", note)
+    for each, least in (each for block in range(4) for each in solved(block) if same_space(each[0]) and len(each[0].cascade.work) > 1):
+        left[0] = failing
+        found = exactly(each)
+        assert found.bound <= least * (1 + CLOSE)
+        assert abs(found.value - least) <= CLOSE * least
