@@ -47,7 +47,7 @@ def helper(allocates: bool = False, inline: bool = False) -> Callable[[F], F]:
     return njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=allocates, forceinline=inline)
 
 
-def _without_vectors(compile: Callable[..., Any]) -> Callable[..., Any]:
+def _without_vectors(honest: Callable[..., Any]) -> Callable[..., Any]:
     """Compile without vectorized loops: ours run over a few ranks, tensors or ports, where vectors cost more than they save.
 
     Numba has this setting for a whole process only; others' functions keep theirs.
@@ -57,7 +57,7 @@ def _without_vectors(compile: Callable[..., Any]) -> Callable[..., Any]:
     def compiled(signature: Any) -> Any:
         before, config.LOOP_VECTORIZE = config.LOOP_VECTORIZE, 0
         try:
-            return compile(signature)
+            return honest(signature)
         finally:
             config.LOOP_VECTORIZE = before
 

@@ -478,7 +478,9 @@ class _Template:
             for rank in einsum.ranks:
                 if (size := block.sizes[rank]) is not None:
                     self._add("tiles", TileRule(about, memory, rank, size, size, False, said=said))
-            if not block.any_loops and any(block.sizes[rank] is None for rank in einsum.ranks):
+            # where a memory outside may hold nothing, its loops are not this one's
+            free = any(_HOLE in other.tensors for other in own.blocks) or any(block.sizes[rank] is None for rank in einsum.ranks)
+            if not block.any_loops and free:
                 self._add("loops", LoopRule(about, memory, tuple(block.loops), False, said=said))
             if len(block.loops) > 1:
                 self._add("orders", OrderRule(about, memory, tuple(block.loops), False, said=said))

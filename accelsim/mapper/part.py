@@ -253,7 +253,7 @@ class Part:
     def useful(self, bounds: Bounds) -> IntArray:
         """The places of bounds that something known does not rule out; what only the gap rules out stays."""
         every = Cost(bounds.energy, bounds.ticks, bounds.traffic, self.held)  # type: ignore[arg-type]
-        good = np.ones(len(bounds.energy), bool) if self.cutoff is None else self.cutoff.allowed(every)
+        good = np.broadcast_to(True if self.cutoff is None else self.cutoff.allowed(every), len(bounds.energy))
         if not good.any():
             return np.zeros(0, np.int64)
         energy, ticks, traffic, held = self.aim.uses
