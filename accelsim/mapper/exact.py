@@ -68,7 +68,7 @@ class Exact:
         self.solved: dict[object, Solved] = {}
         self.matter: dict[tuple[int, bool], tuple[Front, IntArray]] = {}  # see Below
         self.within: dict[tuple[int, int], tuple[FloatArray, FloatArray, FloatArray]] = {}  # see Floors
-        self.alone: dict[object, list[Way]] = {}
+        self.alone: dict[object, list[Way]] = {}  # see Floors.crude
         self._steps: dict[tuple[int, int, frozenset[str]], list[Step]] = {}
         self._stretches: dict[tuple[int, int], Stretch] = {}
         size = None if self.home is None else self.machine.memories[self.home].size_bits
