@@ -118,6 +118,7 @@ def lower(evaluator: Evaluator, mapping: Mapping) -> BatchPlan:
                 evaluator.counting.returned_partials == "one",
                 evaluator.counting.drains == "charged",
                 evaluator.counting.refill == "every_visit",
+                evaluator.counting.first_touch == "child",
             ],
             np.int64,
         ),

@@ -21,6 +21,7 @@ from accelsim.mapper.batch_plan import (
     LOOP_REDUCES,
     LOOP_TIME,
     OPTION_CHARGED,
+    OPTION_CHILD,
     OPTION_EVERY_VISIT,
     OPTION_ONE,
     PORT_READ,
@@ -334,15 +335,17 @@ def evaluate_batch(plan: BatchPlan, candidates: IntArray, times: IntArray, energ
                     traffic[number, child, 1] += entering * wide
                     cost += entering * wide * plan.prices[child, 1]
                 continue
-            distinct, unknown = 1, 1
+            distinct, unknown, begun = 1, 1, 1
             for rank in range(ranks):
                 if plan.indexed[stream, rank]:
                     distinct *= plan.extents[rank]
                     unknown *= plan.extents[rank]
+                    begun *= plan.extents[rank]
                 else:
                     distinct *= pieces[modes[pair, ABOVE, rank], end, rank, 0]
                     unknown *= pieces[EXPANDED, end, rank, 0]
-            returned = grouped - distinct
+                    begun *= pieces[modes[pair, kind, rank], end, rank, 0]
+            returned = grouped - (begun if plan.options[OPTION_CHILD] else distinct)
             updates = grouped * wide - distinct * (wide - narrow)
             traffic[number, parent, 0] += returned * wide
             traffic[number, parent, 1] += updates

@@ -21,8 +21,8 @@ class Sides(NamedTuple):
 
     sets: int64[n], tensors left out; rows: float64[n, 1 + times], energy and times; pending: float64[n, tensors], how often words of
     tensors left out are asked for at least. filling: float64[tensors, 1 + times], what a word costs that comes into the memory; serving:
-    alike, what a word costs the memory outside that is asked for; saved: alike, how much less for first touches; scale: float64[1 + times],
-    what axes outside the memory multiply what lies inside by.
+    alike, what a word costs the memory outside that is asked for; saved: alike, how much less for first touches; bare, spared: alike, if
+    no sum returns; scale: float64[1 + times], what axes outside the memory multiply what lies inside by.
     """
 
     sets: IntArray
@@ -31,7 +31,18 @@ class Sides(NamedTuple):
     filling: FloatArray
     serving: FloatArray
     saved: FloatArray
+    bare: FloatArray
+    spared: FloatArray
     scale: FloatArray
+
+
+@helper()
+def served(sides: Sides, stream: Int, part: Int, asked: float, saves: bool) -> float:
+    """What a memory pays at least for words that are asked of it; saves: less for first touches."""
+    if saves:
+        paid = asked * sides.serving[stream, part] - sides.saved[stream, part]
+        return float(max(paid, asked * sides.bare[stream, part] - sides.spared[stream, part]))
+    return float(asked * sides.serving[stream, part])
 
 
 @helper()
@@ -53,7 +64,7 @@ def inside_one(sides: Sides, left_out: Int, entering: FloatArray, row: FloatArra
             if not (left_out >> stream) & 1:
                 asked = max(entering[stream], sides.pending[at, stream])
                 for part in range(width):
-                    row[part] += asked * sides.serving[stream, part] - sides.saved[stream, part]
+                    row[part] += served(sides, stream, part, asked, True)
         for part in range(width):
             best[part] = min(best[part], row[part])
 
@@ -103,13 +114,11 @@ def least(
                     asked = max(asked, coming[stream])
                 saves = asked_of_root[stream] > 0.0 or (left_out != 0 and outer.pending[place, stream] > 0.0)
                 for part in range(width):
-                    row[part] += asked * outer.serving[stream, part]
+                    row[part] += served(outer, stream, part, asked, saves)
                     if held:
                         row[part] += asked_of_root[stream] * outer.filling[stream, part]
                         if how == SERVED:
-                            row[part] += coming[stream] * inner.serving[stream, part] - inner.saved[stream, part]
-                    if saves:
-                        row[part] -= outer.saved[stream, part]
+                            row[part] += served(inner, stream, part, coming[stream], True)
             longest = 0.0
             for part in range(1, 1 + busy):
                 longest = max(longest, row[part])

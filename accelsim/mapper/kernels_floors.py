@@ -16,10 +16,12 @@ from accelsim.mapper.kernels_labels import (
     SLACK,
     apply_axes,
     at_worst,
+    begun_at,
     close,
     flags_of,
     keep,
     keeper_of,
+    most_begun,
     open_at,
     pay,
     pending_at,
@@ -86,6 +88,8 @@ def note_floor(plan: LeafPlan, labels: Labels, level: Int, number: Int, floor: F
         for stream in range(streams):
             pending = pending_at(time, stream)
             floor[pending] = row[pending] if first else min(floor[pending], row[pending])
+        begun = begun_at(time, streams)
+        floor[begun] = row[begun] if first else max(floor[begun], row[begun])
 
 
 @helper()
@@ -187,7 +191,7 @@ def once(plan: LeafPlan, memory: Int, value: FloatArray) -> None:
     last = plan.indexed.shape[0] - 1
     if not plan.options[OPTION_ONE]:
         return
-    saved, most = float(plan.words[last] * plan.widths[last, 0]), 0.0
+    saved, most = most_begun(plan, memory) * plan.widths[last, 0], 0.0
     for inner in range(memory, plan.ports.shape[0]):
         most = max(most, plan.prices[inner, 1])
         port = plan.ports[inner, PORT_WRITE]
@@ -215,7 +219,7 @@ def hopeless_inside(
             if at_worst(row, part, time, streams) > bound[part] * SLACK or row[time + 1 + part] * SLACK < bound[time + 1 + part]:
                 good = False
                 break
-        if good:
+        if good and row[begun_at(time, streams)] * SLACK >= bound[begun_at(time, streams)]:
             for stream in range(streams):
                 pending = pending_at(time, stream)
                 good = good and row[pending] <= bound[pending] * SLACK
@@ -257,6 +261,8 @@ def weigh(
             close(plan, stream, value)
         else:
             value[pending] = floor[pending]
+            if stream == last:
+                value[begun_at(time, streams)] = floor[begun_at(time, streams)]
         apply_axes(plan, way, value, NONE)
         value[1 + plan.latency_at] = 0.0
         if not (given >> stream) & 1:

@@ -6,10 +6,10 @@ share. A label therefore carries, beside what is settled, what the loops still t
 
     main   energy and time that are settled                     open   of each tensor, what further idle loops directly above divide
     credit energy and time that first touches save (they grow    pending words that the next keeper outwards will be asked for
-           with the copies over reduced ranks above)
+           with the copies over reduced ranks above)             begun  of the result's pending words, those that begin a sum
 
-As float64[2 * (1 + times) + tensors * (2 + times)]: main, credit, then for each tensor energy and times that are open, and words that are
-pending. A key says, beside these, whether a result is ALONE and COMPLETE, who keeps it, and which tensors are open.
+As float64[2 * (1 + times) + tensors * (2 + times) + 1]: main, credit, then for each tensor energy and times that are open, and words that
+are pending, then words that begin a sum (the more the better, like credits). A key says, beside these, whether a result is ALONE and COMPLETE, who keeps it, and which tensors are open.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from accelsim.mapper.leaf_plan import (
     GAIN_REDUCED,
     GAIN_SHARED,
     OPTION_CHARGED,
+    OPTION_CHILD,
     OPTION_EVERY_VISIT,
     OPTION_ONE,
     PORT_MANY,
@@ -53,6 +54,12 @@ def open_at(time: int, stream: Int) -> Int:
 def pending_at(time: int, stream: Int) -> Int:
     """Where a label has the words of a tensor that are pending."""
     return open_at(time, stream) + time + 1
+
+
+@helper()
+def begun_at(time: int, streams: int) -> int:
+    """Where a label has how many of the result's pending words begin a sum, and read nothing."""
+    return 2 * time + 2 + streams * (time + 2)
 
 
 @helper()
@@ -114,8 +121,9 @@ def beats(one: FloatArray, other: FloatArray, time: Int) -> bool:
             return False
         if one[time + 1 + at] * SLACK < other[time + 1 + at]:
             return False
-    good = True
-    for at in range(2 * time + 2, one.shape[0]):
+    last = one.shape[0] - 1
+    good = one[last] * SLACK >= other[last]
+    for at in range(2 * time + 2, last):
         good = good and one[at] <= other[at] * SLACK
     return good
 
@@ -177,8 +185,23 @@ def apply_axes(plan: LeafPlan, way: Int, value: FloatArray, flags: Int) -> Int:
             value[open_at(time, stream) + 1 + at] *= fewer
     for stream in range(streams):
         value[pending_at(time, stream)] /= plan.gains[way, GAIN_SHARED + stream]
+    if plan.options[OPTION_CHILD]:
+        value[begun_at(time, streams)] *= reduced / plan.gains[way, GAIN_SHARED + streams - 1]
     left: Int = flags & plan.way_flags[way]
     return left
+
+
+@njit(error_model="numpy", _nrt=True)
+def most_begun(plan: LeafPlan, level: Int) -> float:
+    """How many words of the result begin a sum at most, of those that a label of a level has pending."""
+    last = plan.indexed.shape[0] - 1
+    found = float(plan.words[last])
+    for inner in range(level, plan.ports.shape[0] + 1 if plan.options[OPTION_CHILD] else level):
+        most = 1.0
+        for way in range(plan.way_first[inner], plan.way_first[inner + 1]):
+            most = max(most, plan.gains[way, GAIN_REDUCED] / plan.gains[way, GAIN_SHARED + last])
+        found *= most
+    return found
 
 
 @helper()
@@ -207,6 +230,7 @@ def keep(plan: LeafPlan, memory: Int, stream: Int, tile: IntArray, value: FloatA
         if write >= 0:
             value[own + 1 + write] += words * wide * plan.rates[memory, 1]
         return
+    value[begun_at(time, streams)] = plan.words[stream]
     if plan.options[OPTION_CHARGED]:
         value[own] += words * wide * plan.prices[memory, 0]
         if read >= 0:
@@ -239,26 +263,27 @@ def pay(plan: LeafPlan, memory: Int, stream: Int, child: Int, flags: Int, is_ope
         if memory == ROOT:
             value[to + 1 + plan.traffic_at] += words * wide
     else:
-        distinct = plan.words[stream]
+        distinct, begun = plan.words[stream], value[begun_at(time, streams)]
+        value[begun_at(time, streams)] = 0.0
         value[to] += words * wide * (plan.prices[memory, 0] + plan.prices[memory, 2])
-        value[time + 1] += distinct * (wide * plan.prices[memory, 0] + (wide - narrow) * plan.prices[memory, 2])
+        value[time + 1] += begun * wide * plan.prices[memory, 0] + distinct * (wide - narrow) * plan.prices[memory, 2]
         if read >= 0:
             value[to + 1 + read] += words * wide * plan.rates[memory, 0]
-            value[time + 2 + read] += distinct * wide * plan.rates[memory, 0]
+            value[time + 2 + read] += begun * wide * plan.rates[memory, 0]
         if write >= 0:
             value[to + 1 + write] += words * wide * plan.rates[memory, 1]
             value[time + 2 + write] += distinct * (wide - narrow) * plan.rates[memory, 1]
         if memory == ROOT:
             value[to + 1 + plan.traffic_at] += 2 * words * wide
-            value[time + 2 + plan.traffic_at] += distinct * (2 * wide - narrow)
+            value[time + 2 + plan.traffic_at] += begun * wide + distinct * (wide - narrow)
         if child >= 0:
             if plan.options[OPTION_ONE]:
                 value[to] += words * wide * plan.prices[child, 1]
-                value[time + 1] += distinct * wide * plan.prices[child, 1]
+                value[time + 1] += begun * wide * plan.prices[child, 1]
                 port = plan.ports[child, PORT_WRITE]
                 if port >= 0 and not plan.ports[child, PORT_MANY]:
                     value[to + 1 + port] += words * wide * plan.rates[child, 1]
-                    value[time + 2 + port] += distinct * wide * plan.rates[child, 1]
+                    value[time + 2 + port] += begun * wide * plan.rates[child, 1]
             if flags & ALONE and plan.options[OPTION_CHARGED]:
                 value[time + 1] += distinct * (wide - narrow) * plan.prices[child, 0]
                 port = plan.ports[child, PORT_READ]

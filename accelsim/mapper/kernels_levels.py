@@ -16,6 +16,7 @@ from accelsim.mapper.kernels_labels import (
     NOWHERE,
     ROOT,
     apply_axes,
+    begun_at,
     conclude,
     flags_of,
     insert,
@@ -208,6 +209,7 @@ def unit_labels(
                 flags &= ~COMPLETE
         for stream in range(streams):
             value[pending_at(time, stream)] = plan.points
+        value[begun_at(time, streams)] = plan.words[streams - 1]
         flags = apply_axes(plan, way, value, flags)
         serve(plan, level - 1, served, NONE, flags, NOBODY, NOWHERE, value)
         relax(plan, value)

@@ -10,7 +10,7 @@ import numpy as np
 from accelsim.mapper import kernels_bounds as bounds
 from accelsim.mapper.kernels_candidates import NO_CANDIDATES
 from accelsim.mapper.kernels_floors import note_floor, note_reach, unread
-from accelsim.mapper.kernels_labels import pay_alone
+from accelsim.mapper.kernels_labels import most_begun, pay_alone
 from accelsim.mapper.kernels_levels import NO_TIME, complete
 from accelsim.mapper.kernels_tiles import MANY_TILES
 from accelsim.mapper.leaf_plan import (
@@ -82,7 +82,7 @@ class LeafSearch:
         self._sides: dict[int, bounds.Sides] = {}
         self._pairs: dict[tuple[bool, bool], tuple[bounds.Sides, bounds.Sides, int]] = {}
         self._costs: dict[tuple[int, int], tuple[FloatArray, FloatArray]] = {}
-        self._served: dict[int, tuple[FloatArray, FloatArray]] = {}
+        self._served: dict[int, tuple[FloatArray, FloatArray, FloatArray, FloatArray]] = {}
         self._filled: dict[int, FloatArray] = {}
         tables = (plan.ports.shape[0] + 2, 1 << plan.indexed.shape[0], self.tiles, 1 + plan.times)
         self._insides = np.zeros(tables if plan.options[OPTION_EVERY_VISIT] else (1, 1, 0, 1))
@@ -95,7 +95,7 @@ class LeafSearch:
     def _empty(self) -> Labels:
         plan = self.plan
         levels, streams = plan.ports.shape[0] + 1, plan.indexed.shape[0]
-        width = 2 * (plan.times + 1) + streams * (plan.times + 2)
+        width = 2 * (plan.times + 1) + streams * (plan.times + 2) + 1
         pool, scratch = self._most["pool"], self._most["scratch"]
         return Labels(
             np.empty((levels, pool, width)), np.empty((levels, pool), np.int64), np.empty((levels, pool, 5), np.int64),
@@ -185,8 +185,8 @@ class LeafSearch:
             if deep and not crude:
                 within, how = self._side(2), bounds.WITHIN
             elif deep and not several:
-                serving, saved = self._serving(1)
-                within = within._replace(serving=serving, saved=saved)
+                serving, saved, bare, spared = self._serving(1)
+                within = within._replace(serving=serving, saved=saved, bare=bare, spared=spared)
             elif crude:
                 outer, how = outer._replace(sets=outer.sets[:1], filling=within.filling), bounds.PLAIN
             self._pairs[crude, entering] = outer, within, how
@@ -196,7 +196,7 @@ class LeafSearch:
         """A memory that costs nothing and holds nothing."""
         streams, width = self.plan.indexed.shape[0], 1 + self.plan.times
         free, empty = np.zeros((streams, width)), np.zeros((0, width))
-        return bounds.Sides(np.zeros(0, np.int64), empty, np.zeros((0, streams)), free, free, free, np.ones(width))
+        return bounds.Sides(np.zeros(0, np.int64), empty, np.zeros((0, streams)), free, free, free, free, free, np.ones(width))
 
     def _alone(self) -> bounds.Sides:
         """Memory 1 with nothing inside but the operations."""
@@ -213,7 +213,8 @@ class LeafSearch:
             ways = slice(int(plan.way_first[memory]), int(plan.way_first[memory + 1]))
             copies, shared = float(plan.gains[ways, GAIN_COPIES].max()), plan.gains[ways, GAIN_SHARED:].max(axis=0)
             reduced = float(plan.gains[ways, GAIN_REDUCED].max())
-            serving, saved = self._serving(memory - 1)
+            serving, saved, bare, spared = self._serving(memory - 1)
+            grown = reduced if copies > 1 else 1.0
             scale = np.ones(1 + plan.times)
             scale[1 : 1 + plan.traffic_at] /= copies
             patterns = self._patterns(memory + 1, reduced)  # none, if nothing inside is legal
@@ -221,8 +222,8 @@ class LeafSearch:
             rows = np.array([row for _, row, _ in patterns]).reshape(-1, 1 + plan.times)
             pending = np.array([each for _, _, each in patterns]).reshape(-1, plan.indexed.shape[0])
             self._sides[memory] = bounds.Sides(
-                sets, rows, pending / shared, self._filling(memory), serving,
-                saved * (reduced if copies > 1 else 1.0), scale,
+                sets, rows, pending / shared, self._filling(memory), serving, saved * grown, bare,
+                spared * grown, scale,
             )  # fmt: skip
         return self._sides[memory]
 
@@ -274,18 +275,23 @@ class LeafSearch:
                 found.append((bypassed, row, pending))
         return self._bypasses[level]
 
-    def _serving(self, memory: int) -> tuple[FloatArray, FloatArray]:
-        """What a memory pays for a word of each tensor asked of it, and how much less for first touches: float64[tensors, 1 + times]."""
+    def _serving(self, memory: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """What a memory pays for a word of each tensor asked of it, and how much less for first touches: float64[tensors, 1 + times].
+
+        Then both again, if no sum of the result returned. Memories pay the larger of the two.
+        """
         if memory not in self._served:
             plan, times = self.plan, self.plan.times
             streams = plan.indexed.shape[0]
-            slopes, intercepts = np.zeros((streams, 1 + times)), np.zeros((streams, 1 + times))
+            slopes, (without, saved) = np.zeros((streams, 1 + times)), np.zeros((2, streams, 1 + times))
             for stream in range(streams):
-                value = np.zeros(self.labels.values.shape[2])
-                value[2 * times + 2 + stream * (times + 2) + times + 1] = 1.0
-                pay_alone(plan, memory, stream, value)
-                slopes[stream], intercepts[stream] = value[: 1 + times], value[times + 1 : 2 * times + 2]
-            self._served[memory] = slopes, intercepts
+                for begun, credits in enumerate((without, saved)):
+                    value = np.zeros(self.labels.values.shape[2])
+                    value[2 * times + 2 + stream * (times + 2) + times + 1], value[-1] = 1.0, begun
+                    pay_alone(plan, memory, stream, value)
+                    slopes[stream], credits[stream] = value[: 1 + times], value[times + 1 : 2 * times + 2]
+            read = saved - without
+            self._served[memory] = slopes, without + read * most_begun(plan, memory + 1), slopes - read, without
         return self._served[memory]
 
     def _filling(self, memory: int) -> FloatArray:
@@ -360,7 +366,8 @@ class LeafSearch:
             credits = slice(plan.times + 1, 2 * plan.times + 2)
             self._floors[level, -1] = self._floors[level, :-1].min(axis=0)
             legal = np.isfinite(self._floors[level, :-1, 0])
-            self._floors[level, -1, credits] = self._floors[level, :-1][legal][:, credits].max(axis=0, initial=0.0)
+            for part in (credits, slice(-1, None)):  # of these, the more the better
+                self._floors[level, -1, part] = self._floors[level, :-1][legal][:, part].max(axis=0, initial=0.0)
             if level < units and plan.options[OPTION_EVERY_VISIT]:
                 self._note_insides(level)
 
@@ -372,7 +379,7 @@ class LeafSearch:
         first = int(self.labels.first[level, number])
         rows = self.labels.values[level, first : first + int(self.labels.counts[level, number])]
         main = rows[:, : times + 1].copy()
-        for own in range(2 * times + 2, rows.shape[1], times + 2):
+        for own in range(2 * times + 2, rows.shape[1] - 1, times + 2):
             main += rows[:, own : own + times + 1]
         self._costs[level, served] = main, rows[:, times + 1 : 2 * times + 2].copy()
 
@@ -401,6 +408,8 @@ class LeafSearch:
             else:
                 found[0] -= words * plan.widths[stream, 1] * plan.prices[memory, 2]
             found[2 * times + 2 + stream * (times + 2) + times + 1] = words
+        if last in missing:
+            found[-1] = most_begun(plan, level)
         if not (dearer and alone):
             found[0] = plan.energy
         found[0] = max(found[0], plan.energy)

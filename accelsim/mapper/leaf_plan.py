@@ -23,7 +23,7 @@ Int = int | np.int64  # an integer of a kernel
 ALONE, COMPLETE = 1, 2  # of a result: no axis over a reduced rank since its keep; no partial sum since its keep
 GAIN_COPIES, GAIN_REDUCED, GAIN_LATENCY, GAIN_SHARED = range(4)
 PORT_READ, PORT_WRITE, PORT_SIZE, PORT_MANY = range(4)
-OPTION_ONE, OPTION_CHARGED, OPTION_EVERY_VISIT = range(3)
+OPTION_ONE, OPTION_CHARGED, OPTION_EVERY_VISIT, OPTION_CHILD = range(4)
 PTR_INNER, PTR_TILE, PTR_KEPT, PTR_ORDER, PTR_CHOICE = range(5)
 
 
@@ -247,7 +247,8 @@ def lower(
         np.array([_set(not row.all() for row in rows) for rows in tile_ok.astype(bool)], np.int64),
         inside,
         np.array([not inside[at + 1 :].any() for at in range(len(memories))], np.int64),
-        np.array([counting.returned_partials == "one", counting.drains == "charged", counting.refill == "every_visit"], np.int64),
+        np.array([counting.returned_partials == "one", counting.drains == "charged", counting.refill == "every_visit",
+                  counting.first_touch == "child"], np.int64),  # fmt: skip
         max(numbers.values()) + 1,
         numbers["", "traffic"],
         numbers["", "latency"],

@@ -118,9 +118,9 @@ def _shares(chain: Chain, rows: list[list[int]], counting: Counting, many: dict[
             row = rows[chain.rows[k]]
             inner = chain.keepers[k + 1] if k < last else None
             first_child = many is not None and inner is not None and many[inner[0]]
-            above = row[4:] if many is not None and many[memory] else row[:4]
+            above, begun = (row[4:8], row[9]) if many is not None and many[memory] else (row[:4], row[8])
             parent, child, complete, drained = _accesses(
-                chain.output, above, row[4:] if first_child else row[:4], row[2] == row[3], inner is not None, first_child, counting
+                chain.output, above, begun, row[4:8] if first_child else row[:4], row[2] == row[3], inner is not None, first_child, counting
             )
             if inner is not None:
                 if inner[2]:
@@ -155,18 +155,19 @@ def _into(share: tuple[list[int], list[int]], words: list[int], final: list[int]
 
 
 def _accesses(
-    output: bool, above: list[int], below: list[int], alone: bool, has_child: bool, first_child: bool, counting: Counting
+    output: bool, above: list[int], begun: int, below: list[int], alone: bool, has_child: bool, first_child: bool, counting: Counting
 ) -> tuple[list[int], list[int], int, int]:
     """Accesses of the parent and of the child over one boundary, and how many updates and drains are complete results.
 
     above, below: entering, grouped, distinct and unknown words, of the parent's and of the child's copies that are counted.
+    begun: words that groups of copies that are reduced together send for the first time.
     `alone`: every word comes from one copy; a word that several copies send is a part of a result until it is combined.
     """
     entering, unknown = below[0], below[3]
     grouped, distinct = above[1], above[2]
     if not output:
         return [grouped, 0, 0, 0], [0, entering if has_child else 0, 0, 0], 0, 0
-    returned = grouped - distinct
+    returned = grouped - (distinct if counting.first_touch == "parent" else begun)
     filled = returned if counting.returned_partials == "one" and not first_child else entering - unknown
     drained = entering if counting.drains == "charged" else 0
     complete = min(unknown, drained) if alone else 0

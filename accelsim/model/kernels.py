@@ -13,6 +13,8 @@ from accelsim.kernel_cache import njit
 from accelsim.model.kernels_positions import ONE, SHARE, SUM, lane_issues, positions
 from accelsim.model.plan import (
     ABSENT,
+    BEGUN,
+    BEGUN_FIRST,
     BOUND_ABOVE_CHILD,
     BOUND_ABOVE_PARENT,
     BOUND_AFRESH,
@@ -265,6 +267,9 @@ def count_variant(
     column = UNKNOWN if variant == 0 else UNKNOWN_FIRST if variant == 2 else DISTINCT if variant == 1 else DISTINCT_FIRST
     indexed, absent = np.int64(fan if entering else SUM), np.int64(fan if entering else ONE)
     out[column] = first_touches(plan, leaf, stream, parent, child, above, indexed, absent, touched[:, np.int64(entering)], work)
+    if not entering:  # where the result has groups of ranks this is refused before (`lowering`)
+        column = BEGUN if variant == 1 else BEGUN_FIRST
+        out[column] = first_touches(plan, leaf, stream, parent, child, above, indexed, fan, touched[:, 0], work)
 
 
 @njit()
@@ -294,10 +299,10 @@ def count_leaf(plan: Plan, leaf: Int, out: IntArray, work: IntArray) -> None:
 def count(plan: Plan) -> tuple[IntArray, IntArray]:
     """Words over every boundary, and issues and visited points of every leaf, of a plan without groups and conditions.
 
-    Returns int64[boundaries, 8] (columns ENTERING … UNKNOWN_FIRST of `model.plan`) and int64[leaves, 2]
+    Returns int64[boundaries, 10] (columns ENTERING … BEGUN_FIRST of `model.plan`) and int64[leaves, 2]
     (issues of the first copy; points of all visited tiles over all copies).
     """
-    out = np.zeros((plan.boundaries.shape[0], 8), np.int64)
+    out = np.zeros((plan.boundaries.shape[0], 10), np.int64)
     work, state = np.empty((3, 2 * MAX_LOOPS + 2), np.int64), np.zeros((3, 64), np.int64)
     no_sums, no_touched = np.zeros((0, 2, MOST_PREFIXES), np.int64), np.zeros((0, 2), np.int64)
     for row in range(plan.boundaries.shape[0]):

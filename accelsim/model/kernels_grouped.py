@@ -49,7 +49,7 @@ def group_sums_of(plan: Plan, row: Int, variant: Int, sums: IntArray, touched: I
 @njit()
 def count_grouped(plan: Plan) -> tuple[IntArray, IntArray]:
     """`kernels.count` for any plan."""
-    out = np.zeros((plan.boundaries.shape[0], 8), np.int64)
+    out = np.zeros((plan.boundaries.shape[0], 10), np.int64)
     work, state = np.empty((3, 2 * MAX_LOOPS + 2), np.int64), np.zeros((3, 64), np.int64)
     most = 1
     for stream in range(plan.streams.shape[0]):

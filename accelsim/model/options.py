@@ -10,6 +10,7 @@ from accelsim.errors import InputError, did_you_mean
 CHOICES: dict[str, tuple[str, ...]] = {
     "drains": ("charged", "free"),
     "returned_partials": ("one", "every_member"),
+    "first_touch": ("parent", "child"),
     "footprint": ("touched", "box"),
     "refill": ("delta", "every_visit"),
 }
@@ -20,12 +21,14 @@ class Counting:
     """How words are counted; the first value of each choice is the default.
 
     `drains`: whether sending a result outwards reads the memory that sends it. `returned_partials`: whether a partial result that
-    comes back to copies whose results are reduced fills one of them or every one. `footprint`: a tile is the coordinates touched,
+    comes back to copies whose results are reduced fills one of them or every one. `first_touch`: a sum is begun, and reads nothing, when
+    its first words come to a memory, or also when copies that are reduced together send their first words there. `footprint`: a tile is the coordinates touched,
     or the box around them. `refill`: a visit moves only what the last visit did not hold, or the whole tile.
     """
 
     drains: str = "charged"
     returned_partials: str = "one"
+    first_touch: str = "parent"
     footprint: str = "touched"
     refill: str = "delta"
 

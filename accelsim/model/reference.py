@@ -89,7 +89,10 @@ class Crossing:
     entering: Counter[Copy] = field(default_factory=Counter)
     grouped: Counter[Copy] = field(default_factory=Counter)
     distinct: Counter[Copy] = field(default_factory=Counter)
+    begun: Counter[Copy] = field(default_factory=Counter)
+    known: dict[tuple[Copy, Copy], set[Word]] = field(default_factory=dict)
     returned_to_one: Counter[Copy] = field(default_factory=Counter)
+    returned_to_group: Counter[Copy] = field(default_factory=Counter)
     returned_to_all: Counter[Copy] = field(default_factory=Counter)
 
     def move(self, time: Time, boxes: dict[Copy, Box]) -> None:
@@ -98,7 +101,7 @@ class Crossing:
         if epoch != self.epoch or self.forgets:
             self.last = {}
         if epoch[1] != self.epoch[1]:
-            self.seen = {}
+            self.seen, self.known = {}, {}
         self.epoch = epoch
         groups: dict[tuple[Copy, Copy, Box], list[Copy]] = {}
         for copy in sorted(boxes):
@@ -109,13 +112,17 @@ class Crossing:
             self.returned_to_all[copy] += len(new & self.seen.get(parent, set()))
             if box:
                 groups.setdefault((parent, apart, box), []).append(copy)
-        for (parent, _, box), members in groups.items():
+        for (parent, apart, box), members in groups.items():
             moved = box - frozenset.intersection(*(self.last.get(copy, NOTHING) for copy in members))
             seen = self.seen.setdefault(parent, set())
             self.grouped[parent] += len(moved)
             self.distinct[parent] += len(moved - seen)
             self.returned_to_one[members[0]] += len(moved & seen)
+            known = self.known.setdefault((parent, apart), set())
+            self.begun[parent] += len(moved - known)
+            self.returned_to_group[members[0]] += len(moved & known)
             seen |= moved
+            known |= moved
         self.last.update(boxes)
 
 
@@ -149,14 +156,17 @@ class Flow:
         for crossing in self.crossings:
             parent = max(place for place, level in enumerate(levels) if level < crossing.child)
             child = parent + 1 if crossing.child < self.nest.residual else None
-            moved, distinct = _inside(crossing.grouped, depth), _inside(crossing.distinct, depth)
+            by_child = self.counting.first_touch == "child"
+            moved, begun = _inside(crossing.grouped, depth), _inside(crossing.begun if by_child else crossing.distinct, depth)
             kind = "updates" if self.is_output else "reads"
             outer = Counter({kind: moved})
             inner: Counter[str] = Counter()
             if self.is_output:
-                outer["reads"] = moved - distinct
-                one = self.counting.returned_partials == "one"
-                inner["fills"] = _inside(crossing.returned_to_one if one else crossing.returned_to_all, depth)
+                outer["reads"] = moved - begun
+                if self.counting.returned_partials == "one":
+                    inner["fills"] = _inside(crossing.returned_to_group if by_child else crossing.returned_to_one, depth)
+                else:
+                    inner["fills"] = _inside(crossing.returned_to_all, depth)
                 inner["drains"] = _inside(crossing.entering, depth) if self.counting.drains == "charged" else 0
             else:
                 inner["fills"] = _inside(crossing.entering, depth)

@@ -29,7 +29,7 @@ from tests.benchmarks.peer_cases import ARCHITECTURES
 
 Record = dict[str, Any]
 
-COUNTING = Counting(returned_partials="every_member", refill="every_visit")
+COUNTING = Counting(returned_partials="every_member", first_touch="child", refill="every_visit")
 OBJECTIVES = {"energy": "energy", "latency": "latency", "energy x latency": "edp"}
 ACCESS = re.compile(r"\w+\[([^\]]*)\]")
 RUNS = {

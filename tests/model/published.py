@@ -21,7 +21,7 @@ from accelsim.workload.expression import Access, Call, Expression, Name, Number,
 CASES = Path(__file__).parent / "cases"
 CountFunction = Callable[[Cascade, Architecture, Mapping, Counting], dict[str, Any]]
 TIMELOOP = Counting(drains="free", returned_partials="every_member", footprint="box")
-ACCELFORGE = Counting(drains="charged", returned_partials="every_member", refill="every_visit")
+ACCELFORGE = Counting(drains="charged", returned_partials="every_member", first_touch="child", refill="every_visit")
 
 
 @dataclass(frozen=True)

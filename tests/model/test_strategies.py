@@ -85,7 +85,7 @@ def features(triple: Triple) -> set[str]:
 EXPECTED = {  # share of the triples that a feature should appear in, at least
     **dict.fromkeys(("no multicast", "pipelined", "axis reduces"), 0.1),
     **{f"{number} memories": 0.1 for number in (1, 2, 3, 4)},
-    **dict.fromkeys(("drains=free", "returned_partials=every_member", "footprint=box", "refill=every_visit"), 0.15),
+    **dict.fromkeys(("drains=free", "returned_partials=every_member", "first_touch=child", "footprint=box", "refill=every_visit"), 0.15),
     **dict.fromkeys(("two units", "lanes", "multicast", "axis does not reduce", "bypass"), 0.15),
     **dict.fromkeys(("short last tile in time", "window", "sequential", "fraction"), 0.15),
     **dict.fromkeys(("short last tile in space", "condition", "iterative", "stride", "reads outside", "arrays in arrays"), 0.05),
