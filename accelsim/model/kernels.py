@@ -267,9 +267,9 @@ def count_variant(
     column = UNKNOWN if variant == 0 else UNKNOWN_FIRST if variant == 2 else DISTINCT if variant == 1 else DISTINCT_FIRST
     indexed, absent = np.int64(fan if entering else SUM), np.int64(fan if entering else ONE)
     out[column] = first_touches(plan, leaf, stream, parent, child, above, indexed, absent, touched[:, np.int64(entering)], work)
-    if not entering:  # where the result has groups of ranks this is refused before (`lowering`)
+    if not entering:
         column = BEGUN if variant == 1 else BEGUN_FIRST
-        out[column] = first_touches(plan, leaf, stream, parent, child, above, indexed, fan, touched[:, 0], work)
+        out[column] = first_touches(plan, leaf, stream, parent, child, above, indexed, fan, touched[:, 2], work)
 
 
 @njit()
@@ -304,7 +304,7 @@ def count(plan: Plan) -> tuple[IntArray, IntArray]:
     """
     out = np.zeros((plan.boundaries.shape[0], 10), np.int64)
     work, state = np.empty((3, 2 * MAX_LOOPS + 2), np.int64), np.zeros((3, 64), np.int64)
-    no_sums, no_touched = np.zeros((0, 2, MOST_PREFIXES), np.int64), np.zeros((0, 2), np.int64)
+    no_sums, no_touched = np.zeros((0, 2, MOST_PREFIXES), np.int64), np.zeros((0, 3), np.int64)
     for row in range(plan.boundaries.shape[0]):
         if plan.streams[plan.boundaries[row, BOUND_STREAM], STREAM_WEIGHT] == 0:
             continue

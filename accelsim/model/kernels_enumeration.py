@@ -191,7 +191,8 @@ def component_of_group(
     plan: Plan, leaf: Int, stream: Int, group: Int, parent: Int, child: Int, above: Int, fan: Int, points: Int, sums: IntArray,
     touched: IntArray,
 ) -> None:
-    """Sums of a component by walking all its time steps and copies. Fills sums[0, prefix], sums[1, loop] and touched[distinct, unknown]."""
+    """Sums of a component by walking all its time steps and copies. Fills sums[0, prefix], sums[1, loop] and touched[distinct,
+    unknown, begun]."""
     first = plan.leaves[leaf, LEAF_RANKS]
     dims, dims_end = plan.groups[group, GROUP_DIMS], plan.groups[group, GROUP_DIMS_END]
     masked = plan.groups[group, GROUP_MASKED] != 0
@@ -228,9 +229,10 @@ def component_of_group(
     if output:
         for dim in range(dims, dims_end):
             cells *= plan.dims[dim, DIM_HIGH]
-        if float(cells) * parents > MAX_POSITIONS:
+        if float(cells) * max(parents, outer) > MAX_POSITIONS:
             raise OverflowError("too many tiles to list")
     known = np.zeros((parents if output else 1, cells if output else 1), np.bool_)
+    begun = np.zeros((outer if output else 1, cells if output else 1), np.bool_)
     low, high = np.zeros((copies, used), np.int64), np.zeros((copies, used), np.int64)
     alive, had = np.zeros(copies, np.bool_), np.zeros(copies, np.bool_)
     old_low, old_high = np.zeros((copies, used), np.int64), np.zeros((copies, used), np.int64)
@@ -282,7 +284,7 @@ def component_of_group(
             for prefix in range(level + 1 if started else 0, times + 1):
                 first_low[prefix], first_high[prefix], first_alive[prefix] = low, high, alive
             if output:
-                touch(plan, dims, dims_end, ranks, low, high, alive, old_low, old_high, had, points, parent_of, known, touched)
+                touch(plan, dims, dims_end, ranks, low, high, alive, old_low, old_high, had, points, parent_of, inner, known, begun, touched)
             started = True
             before[:] = index
             for copy in range(copies):
@@ -308,9 +310,12 @@ def component_of_group(
 @njit()
 def touch(
     plan: Plan, dims: Int, dims_end: Int, ranks: IntArray, low: IntArray, high: IntArray, alive: BoolArray, old_low: IntArray,
-    old_high: IntArray, had: BoolArray, points: Int, parent_of: IntArray, known: BoolArray, touched: IntArray,
+    old_high: IntArray, had: BoolArray, points: Int, parent_of: IntArray, inner: Int, known: BoolArray, begun: BoolArray, touched: IntArray,
 ) -> None:
-    """Mark what the copies of a result hold now; touched[0]: words new to a parent copy, touched[1]: the same per child copy."""
+    """Mark what the copies of a result hold now; touched: words new to a parent copy, to each child copy, and from each of its groups.
+
+    inner: child copies in a group.
+    """
     count = dims_end - dims
     widest = 1
     for dim in range(dims, dims_end):
@@ -341,6 +346,9 @@ def touch(
                     position += cells[dim, which] * stride
                     stride *= plan.dims[dims + dim, DIM_HIGH]
                     old_too = old_too and held[dim, which]
+                if round_ == 0 and not begun[copy // inner, position]:
+                    begun[copy // inner, position] = True
+                    touched[2] += 1
                 if round_ == 0:
                     if not old_too and not known[parent_of[copy], position]:
                         touched[1] += 1

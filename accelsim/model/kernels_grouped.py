@@ -54,7 +54,7 @@ def count_grouped(plan: Plan) -> tuple[IntArray, IntArray]:
     most = 1
     for stream in range(plan.streams.shape[0]):
         most = max(most, plan.streams[stream, STREAM_GROUPS_END] - plan.streams[stream, STREAM_GROUPS])
-    sums, touched = np.zeros((most, 2, MOST_PREFIXES), np.int64), np.zeros((most, 2), np.int64)
+    sums, touched = np.zeros((most, 2, MOST_PREFIXES), np.int64), np.zeros((most, 3), np.int64)
     for row in range(plan.boundaries.shape[0]):
         stream = plan.boundaries[row, BOUND_STREAM]
         if plan.streams[stream, STREAM_WEIGHT] == 0:

@@ -185,7 +185,7 @@ def component_of_masked_ranks(
             for prefix in range(level + 1 if started else 0, times + 1):
                 first_id[prefix], first_size[prefix] = now, size
             if output:
-                cell, plain, parents, children = 0, 1, 1, 1
+                cell, plain, parents, children, together = 0, 1, 1, 1, 1
                 for slot in range(used):
                     if indexed[slot]:
                         cell = cell * ids[slot] + now[slot]
@@ -193,10 +193,12 @@ def component_of_masked_ranks(
                     else:
                         parents *= apart[slot]
                         children *= size[slot] if not points else 1
+                        together *= many[slot]
                 if not seen[cell]:
                     seen[cell] = True
                     touched[0] += plain * parents
                     touched[1] += plain * children
+                    touched[2] += plain * together
             started = True
             before[:] = index
             old[:] = now

@@ -262,9 +262,6 @@ class Lowering:
     ) -> None:
         if not keepers:
             raise IllegalMapping(f"{name}: no memory above keeps {stream.tensor}", f"add {stream.tensor} to a keep")
-        if stream.output and stream.groups and self.program.counting.first_touch == "child":
-            what = f"{name}: first_touch=child is not supported where a condition or a window concerns ranks of {stream.tensor}"
-            raise InputError(what, "count with first_touch=parent", facts.einsum.place)
         if keepers[0].held.fraction != 1:
             raise IllegalMapping(
                 f"{stream.tensor}: {keepers[0].keep.memory} holds a fraction of it and no memory further out the rest",

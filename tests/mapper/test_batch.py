@@ -56,6 +56,7 @@ def problems(draw: st.DrawFn) -> tuple[Evaluator, Mapping, list[list[int]]]:
     counting = Counting(
         draw(st.sampled_from(("charged", "free"))),
         draw(st.sampled_from(("one", "every_member"))),
+        draw(st.sampled_from(("parent", "child"))),
         "touched",
         draw(st.sampled_from(("delta", "delta", "every_visit"))),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from itertools import product
 from math import prod
@@ -154,6 +155,15 @@ def test_returned_partial_fills_one_member_of_a_reduced_group_or_every_one() -> 
     assert words(one, "Z", "Z", "Buffer") == (8 - 2 * 2, 2, 8, 8)
     assert words(one, "Z", "Z", "Buffer", "first_copy")[1] == 2
     assert words(counted(made, where, *nodes, returned_partials="every_member"), "Z", "Z", "Buffer")[1] == 4
+
+
+def test_sums_that_copies_begin_may_read_nothing() -> None:
+    made = cascade("apart", ["Z[m] = A[m,k]"], {"m": 2, "k": 8})
+    where = machine(Axis("x", 2, True, ()), below=0)  # it reduces nothing: two copies send parts of the same words
+    nodes = (keep("DRAM", "A", "Z"), For("k", 4), For("m", 1), Spatial("x", "k", 2), keep("Buffer", "Z"), LEAF)
+    # 2 iterations of k x 2 copies x 2 words leave: the first of each copy come to nothing, or only those of the first copy do
+    assert words(counted(made, where, *nodes), "Z", "Z", "DRAM") == (8 - 2, 0, 8, 0)
+    assert words(counted(made, where, *nodes, first_touch="child"), "Z", "Z", "DRAM") == (8 - 2 * 2, 0, 8, 0)
 
 
 def test_short_last_copy_is_counted_short_and_time_is_that_of_the_longest() -> None:
@@ -357,7 +367,7 @@ def test_every_point_that_the_loops_leave_is_executed_once(triple: Triple) -> No
 def test_refilling_at_every_visit_never_moves_less(triple: Triple) -> None:
     made, where, mapping, counting = triple
     delta, visits = (
-        count(made, where, mapping, Counting(counting.drains, counting.returned_partials, counting.footprint, refill))
+        count(made, where, mapping, replace(counting, refill=refill))
         for refill in ("delta", "every_visit")
     )
     if not any(held.fraction < 1 for path, _ in mapping.paths() for node in path if isinstance(node, Keep) for held in node.held):

@@ -97,7 +97,7 @@ EXPECTED = {  # share of the triples that a feature should appear in, at least
 
 
 def test_every_feature_appears_often() -> None:
-    drawn = list(seeded_triples(7, 600))
+    drawn = list(seeded_triples(7, 1200))
     shares = Counter(feature for triple in drawn for feature in features(triple))
     rare = {feature: shares[feature] for feature, share in EXPECTED.items() if shares[feature] < share * len(drawn)}
     assert not rare
