@@ -22,6 +22,7 @@ from accelsim.mapper.picks import Choice, Group, Least, Picks, Place, floors_of,
 from accelsim.mapper.settings import Trunk
 
 if TYPE_CHECKING:
+    from accelsim.mapper.nests import Nest
     from accelsim.mapper.part import Part
 
 _STEP = 0.01  # of the work that one look at the clock stands for: what one choice of shared keeps costs
@@ -77,15 +78,18 @@ class Below:
     def _tile_words(self, tensor: str) -> int:
         """Words of an internal tensor below the trunk."""
         shape, ranks = self.exact.cascade.tensors[tensor].shape, self.part.ranks_of[tensor]
-        return prod(extent if rank is None else self.tile.get(rank, extent) for rank, extent in zip(ranks, shape, strict=True))
+        return prod(
+            extent if rank is None else self.tile.get(rank, self.part.length(rank, extent))
+            for rank, extent in zip(ranks, shape, strict=True)
+        )
 
     def _live(self) -> list[int]:
         """Pieces that internal tensors hold while each Einsum runs."""
-        names, touched = self.part.stretch.names, self.exact.tensors.touched
+        blocks = self.part.blocks
         if self.side_by_side:
-            return [sum(self.internal.values())] * len(names)
-        spans = {tensor: [at for at, name in enumerate(names) if tensor in touched[name]] for tensor in self.internal}
-        return [sum(self.internal[tensor] for tensor, users in spans.items() if users[0] <= at <= users[-1]) for at in range(len(names))]
+            return [sum(self.internal.values())] * len(blocks)
+        spans = {tensor: self.part.users_of(tensor) for tensor in self.internal}
+        return [sum(self.internal[tensor] for tensor, users in spans.items() if users[0] <= at <= users[-1]) for at in range(len(blocks))]
 
     def _choice(self, at: int, fixed: dict[int, Place], quickly: bool) -> Choice:
         """Where the tensors of an Einsum may be kept, if some are where they are; quickly: above the fuse, if they may be there."""
@@ -101,7 +105,7 @@ class Below:
             found,
             np.array([sum(1 << k for k, place in enumerate(each.values()) if place.depth < 0) for each in found], np.int64),
             np.array([float(sum(place.bits for place in each)) for each in first]),
-            np.array([sum((place.cost for place in each), np.zeros(1 + self.exact.times)) for each in first]),
+            np.array([sum((place.cost for place in each), part.paid(at)) for each in first]) * part.counted(at),
         )
 
     def _least(self, at: int, choice: Choice, others: float, most: tuple[float, float]) -> list[Way]:
@@ -215,7 +219,8 @@ class Below:
             alike = rows[inside == leaves]
             limit = self._limit(at, bounds, alike, choice, others)
             for way in range(len(self.floors.ways[at])) if len(alike) else ():
-                found.extend(self._grown(at, way, choice, alike, limit, others))
+                for one in part.told_apart(at, alike):
+                    found.extend(self._grown(at, way, choice, one, limit, others))
         return self._sifted(Picks.joined(found))
 
     def _grown(
@@ -224,8 +229,11 @@ class Below:
         """The picks of one Einsum on one unit with the same tensors in the leaves: every row of the front with all choices."""
         part, times = self.part, self.exact.times
         search, names = self.floors.ways[at][way]
-        single = not self.side_by_side and not choice.extra[alike].any()
-        front = self._front(search, names, self.numbers[at][way], choice.places[int(alike[0])], limit, single)
+        if isinstance(search, LeafSearch):
+            single = not self.side_by_side and not choice.extra[alike].any()
+            front = self._front(search, names, self.numbers[at][way], choice.places[int(alike[0])], limit, single)
+        else:
+            front = self._front_of_nest(at, search, self.numbers[at][way], choice.places[int(alike[0])], limit, others)
         if not len(front.rows):
             return []
         which = self._matter(front) if self.side_by_side else np.arange(len(front.rows))
@@ -257,6 +265,17 @@ class Below:
             return search.front(number, given, allowed, budget, share, False, single, (*part.aim.uses[:3], True), limit)
         finally:
             self.exact.limits.allowed = float("inf")
+
+    def _front_of_nest(
+        self, at: int, nest: Nest, number: int, places: dict[int, Place], limit: tuple[float, float], others: FloatArray
+    ) -> Front:
+        part = self.part
+        above = {part.placeable[number]: place for number, place in places.items() if place.depth >= 0}
+        kept = frozenset({*above, *part.resident, *self.internal}.intersection(nest.names.tensors))
+        first = {tensor for tensor in above if part.users[part.numbers[tensor]][0] == at}
+        paid = {tensor: np.where(part.counted(at), 0.0, above[tensor].cost) for tensor in sorted(first) if above[tensor].cost[1:].any()}
+        room = part.room - self.live[at] - sum(place.bits for place in above.values())
+        return nest.front(number, kept, paid, room, limit)
 
     def _shares(self, search: LeafSearch, names: Names) -> tuple[float, ...]:
         """By how much loops of the trunk that turn directly above the leaves divide what each tensor's tiles are filled with."""
@@ -402,8 +421,9 @@ class Below:
         groups = [self.groups[group] for group, _, _ in path]
         leaves = tuple(
             Chosen(group.search, group.names, group.number, group.front.pointers[at])
+            if isinstance(group.search, LeafSearch) else group.search.option(group.front.pointers[at])
             for group, (_, at, _) in zip(groups, path, strict=True)
-        )
+        )  # fmt: skip
         held = float(sums.bits[row] + sums.peak[row])
         if held > part.room:
             return False

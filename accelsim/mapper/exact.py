@@ -58,6 +58,9 @@ class Exact:
         self.moves = Moves(self)
         self.constraints = constraints or Constraints()
         self.permits = Permits(self)
+        rules = self.constraints  # variants of parts are searched only where nothing says how loops have to stand
+        self.may_vary = self.home is not None and not Constraints(tuple(rule for rule in rules.keeps if rule.above is not None), rules.tiles,
+            rules.orders, rules.loops, rules.stationary, parts=rules.parts, schedules=rules.schedules)  # fmt: skip
         self.timely = aim.uses == (False, True, False, False)  # only time counts
         self._plans: dict[bytes, LeafSearch] = {}
         self._beside: dict[tuple[LeafSearch, bytes], LeafSearch] = {}
@@ -241,7 +244,7 @@ class Exact:
         if key in self._steps:
             return self._steps[key]
         found = self._steps[key] = list[Step]()
-        stretch = self._stretch(first, end)
+        stretch = self.stretch_of(first, end)
         if not self.constraints.may_be_part(stretch.names):
             return found
         leaving = [tensor for tensor in stretch.exported if tensor in self.tensors.passing] if self.home is not None else []
@@ -265,7 +268,8 @@ class Exact:
                 found.append(Step(stretch, resident, after, solved))
         return found
 
-    def _stretch(self, first: int, end: int) -> Stretch:
+    def stretch_of(self, first: int, end: int) -> Stretch:
+        """The Einsums between two cuts."""
         if (first, end) not in self._stretches:
             self._stretches[first, end] = self.tensors.stretch(first, end)
         return self._stretches[first, end]
@@ -331,21 +335,28 @@ class Exact:
 
     def _named(self, option: Option, stretch: Stretch) -> Option:
         """The option of a part that is alike, in the names of this one."""
-        if option.leaves[0].names.einsum == stretch.names[0]:
+        every = option.chosen()
+        if every[0].names.einsum == stretch.names[0]:
             return option
         ranks: dict[str, str] = {}
         tensors: dict[str, str] = {}
-        leaves = []
-        for chosen, name in zip(option.leaves, stretch.names, strict=True):
+        named: dict[str, Names] = {}
+        for chosen, name in zip(every, stretch.names, strict=True):
             at = [names.unit for _, names in self.ways[name]].index(chosen.names.unit)
-            names = self.ways[name][at][1]
+            named[chosen.names.einsum] = names = self.ways[name][at][1]
             ranks |= dict(zip(chosen.names.ranks, names.ranks, strict=True))
             tensors |= dict(zip(chosen.names.tensors, names.tensors, strict=True))
-            leaves.append(Chosen(chosen.search, names, chosen.number, chosen.pointer))
-        loops = tuple((ranks[rank], tile) for rank, tile in option.loops)
-        keeps = tuple((depth, tuple(tensors[tensor] for tensor in kept)) for depth, kept in option.keeps)
-        copies = tuple((tensors[tensor], many) for tensor, many in option.copies)
-        return Option(option.cost, option.schedule, loops, keeps, copies, tuple(leaves))
+
+        def renamed(one: Option) -> Option:
+            loops = tuple((ranks[rank], tile) for rank, tile in one.loops)
+            keeps = tuple((depth, tuple(tensors[tensor] for tensor in kept)) for depth, kept in one.keeps)
+            copies = tuple((tensors[tensor], many) for tensor, many in one.copies)
+            leaves = tuple(
+                replace(leaf, names=named[leaf.names.einsum]) if isinstance(leaf, Chosen) else renamed(leaf) for leaf in one.leaves
+            )
+            return Option(one.cost, one.schedule, loops, keeps, copies, leaves)
+
+        return renamed(option)
 
     # --- the mapping ----------------------------------------------------------------------------------------------------------------
 
@@ -378,13 +389,14 @@ class Exact:
             if keeps.get(depth):
                 assert self.home is not None
                 nodes.append(Keep(self.home, tuple(Held(tensor, copies.get(tensor, 1)) for tensor in keeps[depth])))
-        leaves = [
-            Leaf(chosen.names.einsum, chosen.names.unit, chosen.search.loops(chosen.number, chosen.pointer, chosen.names))
-            for chosen in option.leaves
-        ]
-        if len(leaves) == 1:
-            return (*nodes, leaves[0])
-        return (*nodes, Fuse(option.schedule, tuple((leaf,) for leaf in leaves)))
+        branches = [self._leaf(leaf) if isinstance(leaf, Chosen) else self._branch(leaf) for leaf in option.leaves]
+        if len(branches) == 1:
+            return (*nodes, *branches[0])
+        return (*nodes, Fuse(option.schedule, tuple(branches)))
+
+    @staticmethod
+    def _leaf(chosen: Chosen) -> tuple[TreeNode, ...]:
+        return (Leaf(chosen.names.einsum, chosen.names.unit, chosen.search.loops(chosen.number, chosen.pointer, chosen.names)),)
 
     def front(self) -> tuple[list[Mapping], bool]:
         """Mappings that no other beats in the figures of the aim, and whether nothing that could be of use was left unexplored."""

@@ -16,6 +16,7 @@ from accelsim.mapper.options import Bounds, Way
 from accelsim.mapper.settings import Setting
 
 if TYPE_CHECKING:
+    from accelsim.mapper.nests import Nest
     from accelsim.mapper.part import Part
 
 _MOST_KEEPS = 256  # ways to keep what an Einsum touches above the fuse, beyond which bounds do not tell them apart
@@ -25,7 +26,7 @@ _MOST_ASSIGNED = 4096  # ways to share Einsums out among units, beyond which bou
 class Floors:
     """Lower bounds of one part under one schedule; `ways`: the ways to run every Einsum."""
 
-    def __init__(self, part: Part, schedule: str, ways: list[list[tuple[LeafSearch, Names]]]) -> None:
+    def __init__(self, part: Part, schedule: str, ways: list[list[tuple[LeafSearch | Nest, Names]]]) -> None:
         self.part, self.exact, self.schedule, self.ways = part, part.exact, schedule, ways
         self.free = np.zeros(1 + self.exact.times)
         self.mine = [[number for number, users in enumerate(part.users) if at in users] for at in range(len(ways))]
@@ -128,8 +129,8 @@ class Floors:
         """The same under any trunk: every word of an external tensor comes once at least."""
         part, known, ways = self.part, self.exact.alone, []
         for at, numbers in enumerate(self.mine):
-            first = tuple((part.placeable[number], part.users[number][0] == at) for number in numbers)
-            key = part.stretch.names[at], tuple((id(search), search.crude) for search, _ in self.ways[at]), first
+            first = tuple((part.placeable[number], part.users[number][0] == at and part.least_turns(number)) for number in numbers)
+            key = part.blocks[at], tuple((id(search), search.crude) for search, _ in self.ways[at]), first
             if key not in known:
                 known[key] = self.alone(at, {number: np.array([float(pays)]) for number, (_, pays) in zip(numbers, first, strict=True)})
             ways.append(known[key])
@@ -164,7 +165,9 @@ class Floors:
         say otherwise.
         """
         part, exact = self.part, self.exact
-        search, names = exact.ways[part.stretch.names[at]][way]
+        if len(part.blocks[at]) > 1:
+            return None
+        search, names = exact.ways[part.blocks[at][0]][way]
         if search.slow or search.plan.ruled.any() or search.plan.inside.any():
             return None
         here = {part.placeable[number] for number in above} | part.resident | set(part.stretch.internal)

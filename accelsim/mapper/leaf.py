@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,6 +40,10 @@ SLOW = 20_000  # tiles times ways to spread, beyond which bounds are coarse at f
 UNLIMITED = (float("inf"), float("inf"))  # energy, ticks
 BEYOND = 1e120  # energy and ticks of what is of no use: no infinity, since objectives multiply
 EVERYTHING = (True, True, True, True)  # energy, times, traffic, bits held
+
+
+Coming = Callable[[tuple[str, ...]], tuple[FloatArray, FloatArray, FloatArray]]
+"""For ranks that index a tensor: how often it comes below trunks, and more; see `settings.Loops`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +114,24 @@ class LeafSearch:
         for rank, size in enumerate(tile):
             found += int(np.searchsorted(self.plan.sizes[rank, : self.plan.size_count[rank]], size)) * int(self.plan.strides[rank])
         return found
+
+    def numbers(self, names: Names, ranks: tuple[str, ...], tiles: IntArray, extents: Mapping[str, int]) -> IntArray:
+        """The numbers of many tiles: int64[n, ranks], those of other ranks are `extents`; names: of the Einsum."""
+        plan, found = self.plan, np.zeros(len(tiles), np.int64)
+        for rank, name in enumerate(names.ranks):
+            sizes = plan.sizes[rank, : int(plan.size_count[rank])]
+            found += np.searchsorted(sizes, tiles[:, ranks.index(name)] if name in ranks else extents[name]) * int(plan.strides[rank])
+        return found
+
+    def entering(self, names: Names, coming: Coming) -> FloatArray:
+        """How many words of each tensor enter a memory inside memory 1 at least: its tile in every iteration that does not share it."""
+        found = []
+        for stream, row in enumerate(self.plan.indexed.tolist()):
+            again, idle, tiles = coming(tuple(rank for rank, has in zip(names.ranks, row, strict=True) if has))
+            whole = float(self.plan.words[stream])
+            # what is shared with the last iteration, memory 2 held meanwhile
+            found.append(whole * again * (1 + (idle - 1) * np.maximum(0.0, 1 - self.room_inside(stream) * tiles / whole)))
+        return np.stack(found, axis=1)
 
     def front(
         self, number: int, given: int, allowed: int, budget: int, above: tuple[float, ...] | None = None, roomy: bool = True,

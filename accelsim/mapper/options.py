@@ -30,14 +30,21 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One way to run a part: trunk loops (rank, tile), keeps above the fuse by how many loops stand above, copies, and its Einsums."""
+    """One way to run a part: trunk loops (rank, tile), keeps above the fuse by how many loops stand above, copies, and its Einsums.
+
+    Several consecutive Einsums may have a trunk of their own, inside this one.
+    """
 
     cost: Cost
     schedule: str
     loops: tuple[tuple[str, int], ...]
     keeps: tuple[tuple[int, tuple[str, ...]], ...]
     copies: tuple[tuple[str, int], ...]
-    leaves: tuple[Chosen, ...]
+    leaves: tuple[Chosen | Option, ...]
+
+    def chosen(self) -> list[Chosen]:
+        """The Einsums, wherever they stand."""
+        return [each for leaf in self.leaves for each in ([leaf] if isinstance(leaf, Chosen) else leaf.chosen())]
 
 
 @dataclass(slots=True)

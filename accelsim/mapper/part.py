@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from accelsim.mapper.figures import SLACK, Cost
 from accelsim.mapper.floors import Floors
 from accelsim.mapper.leaf import UNLIMITED, OutOfTime
 from accelsim.mapper.leaf_plan import FloatArray, IntArray
+from accelsim.mapper.nests import Allowance, Around, Nest, Variants
 from accelsim.mapper.options import Bounds, Chosen, Cutoff, Option, Solved
 from accelsim.mapper.pieces import Stretch
 from accelsim.mapper.settings import Above, Loops, Setting, Waiting
@@ -29,23 +31,38 @@ _FEW = 2  # trunks that are tried with every choice of keeps before bounds are m
 class Part:
     """The search within one part."""
 
-    def __init__(self, exact: Exact, stretch: Stretch, resident: frozenset[str], held: float) -> None:
+    def __init__(
+        self, exact: Exact, stretch: Stretch, resident: frozenset[str], held: float, around: Around | None = None,
+        blocks: tuple[tuple[str, ...], ...] = (), nests: dict[tuple[str, ...], Nest] | None = None, passed: frozenset[str] = frozenset(),
+    ) -> None:  # fmt: skip
+        """resident: tensors that memory 1 holds already, in pieces `held`; around: what stands around a nest. Of a variant (`nests`):
+        blocks: its Einsums, those of a nest together; nests: by block; passed: tensors made and read here that pass through the root.
+        """
         self.exact, self.stretch, self.resident, self.held = exact, stretch, resident, held
+        self.around, self.nests, self.passed = around, nests or {}, passed
+        self.blocks = blocks or tuple((name,) for name in stretch.names)
         self.aim, self.evaluator = exact.aim, exact.evaluator
-        self.extents = exact.cascade.extents
-        self.room = exact.size - held
+        self.extents = exact.cascade.extents if around is None else around.tile
+        self.room, self.gap, self.near = exact.size - held, exact.limits.gap, max(exact.limits.gap, exact.tolerance)
+        self._outer: dict[str, int] = {}  # trips of loops around
+        if around is not None:  # what takes less room may leave it to others
+            energy, ticks, traffic, _ = exact.aim.uses
+            self.aim, self.room, self.gap, self.near = replace(exact.aim, uses=(energy, ticks, traffic, True)), around.room, 0.0, 0.0
+            self._outer = {rank: extent // around.tile[rank] for rank, extent in exact.cascade.extents.items() if extent > around.tile[rank]}
         self.units = {unit: at for at, unit in enumerate(sorted({names.unit for name in stretch.names for _, names in exact.ways[name]}))}
         self.solved = Solved(part=self)
         self.rivals: list[Cost] = []
-        self.cutoff: Cutoff | None = None
+        self.cutoff: Cutoff | Allowance | None = None
         self.looked = False
         self.put_off = False  # whether there was no time for something
         self.hardest = 0  # the Einsum that ruled out the last trunk: it is tried first
         self.bounding: list[Callable[[], None]] = []  # ways to better bounds that are to come
         self.waiting = Waiting()
+        self.variants: Variants | None = None
         self._floors: dict[tuple[str, float], Floors] = {}
         self._most: tuple[object, tuple[float, float]] = None, UNLIMITED
-        self.looks = [*(_LOOKS if exact.large else _LOOKS[:1])] if exact.timely else []  # quick ones that are to come
+        quick = exact.timely and around is None and not nests and not passed
+        self.looks = [*(_LOOKS if exact.large else _LOOKS[:1])] if quick else []  # quick ones that are to come
 
     def begin(self) -> None:
         """Note lower bounds."""
@@ -55,24 +72,33 @@ class Part:
             energy = sum(min(search.plan.energy for search, _ in self.exact.ways[name]) for name in self.stretch.names)
             self.solved.rest = [Cost(energy, 0.0, 0.0, self.held)]
 
-    def _begin(self) -> None:
+    def _describe(self) -> None:
+        """The tensors that have to be brought or sent, and where they may be kept."""
         exact, names = self.exact, self.stretch.names
         self.placeable = [tensor for tensor in self.stretch.external if tensor not in self.resident]
         self.numbers = {tensor: number for number, tensor in enumerate(self.placeable)}
-        self.users = [[at for at, name in enumerate(names) if tensor in exact.tensors.touched[name]] for tensor in self.placeable]
+        self.users = [self.users_of(tensor) for tensor in self.placeable]
         self.alike = [exact.tensors.alike(tensor, names) for tensor in self.placeable]
         self.whole = [exact.tensors.words(tensor) for tensor in self.placeable]
-        if len(names) == 1:
-            self.movable = [False] * len(self.placeable)
-            self.solved.rest = [self.floors("sequential").crude().cost(0, self.held)]
-            return
         self.ranks_of = {tensor: exact.tensors.ranks(tensor, names) for tensor in (*self.placeable, *self.stretch.internal)}
-        if not self._schedules():
+        self.movable = [
+            len(names) > 1 and tensor not in self.passed and exact.permits.may_stay(tensor, names) and alike
+            for tensor, alike in zip(self.placeable, self.alike, strict=True)
+        ]  # fmt: skip
+        if len(names) == 1:
             return
-        self.movable = [exact.permits.may_stay(tensor, names) and alike for tensor, alike in zip(self.placeable, self.alike, strict=True)]
         self.brought = [self.moved(tensor, words) for tensor, words in zip(self.placeable, self.whole, strict=True)]
         twice = [self.moved(tensor, 2 * words) for tensor, words in zip(self.placeable, self.whole, strict=True)]
         self.again = [more - once for more, once in zip(twice, self.brought, strict=True)]
+
+    def _begin(self) -> None:
+        exact = self.exact
+        self._describe()
+        if len(self.stretch.names) == 1:
+            self.solved.rest = [self.floors("sequential").crude().cost(0, self.held)]
+            return
+        if not self._schedules():
+            return
         self.bounding = [lambda: self._note_crude(confined=False), lambda: self._note_crude(confined=True), self._list]
         if exact.limits.over:
             raise OutOfTime
@@ -84,7 +110,11 @@ class Part:
         share = self.looks[0] if quick and self.looks else 0.0
         if (schedule, share) not in self._floors:
             names = self.stretch.names
-            ways = self.exact.sharing(names) if schedule == "pipelined" else [self.exact.ways[name] for name in names]
+            if schedule == "pipelined":
+                ways = self.exact.sharing(names)
+            else:
+                nests = ((self.nests[block] if len(block) > 1 else None, block) for block in self.blocks)
+                ways = [self.exact.ways[block[0]] if nest is None else [(nest, nest.names)] for nest, block in nests]
             if share:
                 ways = [[(search.relaxed(share), each) for search, each in mine] for mine in ways]
             self._floors[schedule, share] = Floors(self, schedule, ways)
@@ -93,8 +123,10 @@ class Part:
     def _any(self) -> Setting:
         """What any trunk means: every word of an external tensor comes once at least, and a word of it is held if any is."""
         held = [np.full((int(movable), 1), float(self.width(tensor))) for tensor, movable in zip(self.placeable, self.movable, strict=True)]
-        above = [Above((None,) * len(bits), bits, np.ones_like(bits)) for bits in held]
-        return Setting(np.array([self.room]), [np.ones(1)] * len(above), above)
+        above = [
+            Above((None,) * len(bits), bits, np.full_like(bits, self.least_turns(number))) for number, bits in enumerate(held)
+        ]  # fmt: skip
+        return Setting(np.array([self.room]), [np.array([self.least_turns(number)]) for number in range(len(above))], above)
 
     def _crude(self, schedule: str, confined: bool) -> Cost:
         """A lower bound under any trunk."""
@@ -108,6 +140,8 @@ class Part:
 
     def _schedules(self) -> list[str]:
         able = [schedule for schedule in self.exact.schedules if self.exact.constraints.may_overlap(self.stretch.names, schedule)]
+        if self.around is not None:
+            return [schedule for schedule in able if schedule == "sequential"]
         found = [schedule for schedule in able if schedule == "sequential" or "sequential" not in able or self._overlaps()]
         return found[::-1] if self.exact.timely else found
 
@@ -122,6 +156,9 @@ class Part:
                 self.solved.covered += len(trunks) * prod(search.tiles for ways in floors.ways for search, _ in ways[:1])
         self.waiting.keep(np.argsort(self.values(self.waiting.bounds), kind="stable"))
         self._note_rest()
+        if self.around is None and len(self.stretch.names) > 2 and "sequential" in self._schedules() and self.exact.may_vary:
+            self.variants = Variants(self, self._crude("sequential", confined=True))
+            self.solved.rest.append(self.variants.bound)
 
     def values(self, bounds: Bounds) -> FloatArray:
         """What bounds are worth alone."""
@@ -133,7 +170,7 @@ class Part:
         if len(self.waiting):
             self.solved.rest.append(self.waiting.bounds.least(self.held))
 
-    def go_on(self, rivals: list[Cost], cutoff: Cutoff | None) -> None:
+    def go_on(self, rivals: list[Cost], cutoff: Cutoff | Allowance | None) -> None:
         """Explore what was not; quickly at first, if that may be enough. `rivals`: other ways to run these Einsums."""
         self.rivals, self.cutoff, bounds = rivals, cutoff, self.solved.rest
         if self.exact.limits.over and len(self.stretch.names) > 1:
@@ -157,8 +194,8 @@ class Part:
         if len(self.stretch.names) == 1:
             self._single(bounds)
         else:
-            self._several()
-        if not self.solved.rest or not (self.looks or self.put_off):
+            self._several_or_variants()
+        if not self.solved.rest or not (self.looks or self.put_off or (self.variants is not None and self.variants.pending)):
             self.solved.part = None
         self.looks, self.looked = self.looks[1:], True
 
@@ -212,6 +249,18 @@ class Part:
         return (one.energy, one.ticks, one.traffic, one.held) <= (other.energy, other.ticks, other.traffic, other.held)
 
     # --- several Einsums ------------------------------------------------------------------------------------------------------------
+
+    def _several_or_variants(self) -> None:
+        """Trunks at first; variants once these are done, if they still promise something then."""
+        variants = self.variants
+        if variants is None or not variants.pending or len(self.waiting):
+            self._several()
+            left = None if variants is None or not variants.pending else variants.bound
+        else:
+            left = variants.go_on()
+        if variants is not None and left is not None:
+            variants.pending = self.worth(left)
+            self.solved.rest += [left] * variants.pending
 
     def _several(self) -> None:
         """A part of several Einsums: trunks in the order of their bounds; quickly, only the first that promise most."""
@@ -274,17 +323,83 @@ class Part:
         if any(self.aim.beats(cost, bound) for cost in known):
             return False
         if self.cutoff is not None and not self.cutoff.allows(bound):
-            if self.exact.limits.gap:
+            if self.gap:
                 self.solved.rest.append(bound)
             return False
-        near = max(self.exact.limits.gap, self.exact.tolerance)
-        gap = (1 + near) ** (0.5 if self.aim.uses[0] and self.aim.uses[1] else 1)  # a product of two takes it twice
+        gap = (1 + self.near) ** (0.5 if self.aim.uses[0] and self.aim.uses[1] else 1)  # a product of two takes it twice
         if gap > 1:
             larger = Cost(bound.energy * gap, bound.ticks * gap, bound.traffic * gap, bound.held)
             if any(self.aim.beats(cost, larger) for cost in known):
                 self.solved.rest.append(bound)
                 return False
         return True
+
+    # --- parts inside parts ---------------------------------------------------------------------------------------------------------
+
+    def solve(self, allowance: Allowance) -> list[Option]:
+        """All good ways to run a nest within an allowance."""
+        self.begin()
+        while self.solved.part is not None and self.solved.rest and not self.exact.limits.over:
+            self.go_on([], allowance)
+        if self.solved.rest:
+            raise OutOfTime
+        return self.solved.options
+
+    def variant(
+        self, stretch: Stretch, blocks: tuple[tuple[str, ...], ...], nests: dict[tuple[str, ...], Nest], passed: frozenset[str] = frozenset()
+    ) -> Part:
+        """A variant of this part, whose ways are ways to run this part."""
+        found = Part(self.exact, stretch, self.resident, self.held, None, blocks, nests, passed)
+        found._describe()
+        found.solved = self.solved
+        return found
+
+    def follow(self, part: Part) -> None:
+        """Know what else is known, as a part of which this is a variant."""
+        self.rivals, self.cutoff = part.rivals, part.cutoff
+
+    def users_of(self, tensor: str) -> list[int]:
+        """The places of the blocks that touch a tensor."""
+        touched = self.exact.tensors.touched
+        return [at for at, block in enumerate(self.blocks) if any(tensor in touched[name] for name in block)]
+
+    def length(self, rank: str | None, extent: int) -> int:
+        """How long a dimension is below the loops around, if a rank indexes it."""
+        return extent if rank is None or rank not in self._outer else self.extents[rank]
+
+    def turns(self, ranks: Iterable[str | None]) -> float:
+        """Trips of the loops around that are over other ranks."""
+        if not self._outer:
+            return 1.0
+        indexing = set(ranks)
+        return float(prod(trips for rank, trips in self._outer.items() if rank not in indexing))
+
+    def least_turns(self, number: int) -> float:
+        """How often an external tensor comes at least."""
+        return self.turns(self.ranks_of[self.placeable[number]]) if self._outer and self.alike[number] else 1.0
+
+    def held_words(self, number: int) -> float:
+        """Words of an external tensor below the loops around."""
+        tensor = self.placeable[number]
+        shape = self.exact.cascade.tensors[tensor].shape
+        return float(prod(self.length(rank, extent) for rank, extent in zip(self.ranks_of[tensor], shape, strict=True)))
+
+    def paid(self, at: int) -> FloatArray:
+        """What an Einsum pays for what is kept further out."""
+        found = None if self.around is None else self.around.paid.get(self.stretch.names[at])
+        return np.zeros(1 + self.exact.times) if found is None else found
+
+    def counted(self, at: int) -> FloatArray | float:
+        """What of the costs of places is not counted inside a block already: of a nest times are, by the Einsum whose they are."""
+        if len(self.blocks[at]) == 1:
+            return 1.0
+        found = np.zeros(1 + self.exact.times)
+        found[[0, 1 + self.exact.traffic]] = 1.0
+        return found
+
+    def told_apart(self, at: int, rows: IntArray) -> list[IntArray]:
+        """Choices of places for which a block has fronts of its own: a leaf's depends only on which tensors it keeps itself."""
+        return [rows] if len(self.blocks[at]) == 1 else [rows[[row]] for row in range(len(rows))]
 
     def moved(self, tensor: str, words: int) -> FloatArray:
         """Energy and times of bringing words of a tensor from the root to memory 1, or of sending them out (distinct words once each)."""
@@ -303,7 +418,7 @@ class Part:
 
     def most(self, schedule: str) -> tuple[float, float]:
         """The most energy and ticks that one Einsum of this part may take, if the others may take none."""
-        if self.exact.limits.gap:
+        if self.gap:
             return UNLIMITED
         known = [*(option.cost for option in self.solved.options), *self.rivals]
         key = schedule, len(self.looks), None if self.cutoff is None else self.cutoff.best, tuple(known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from accelsim.mapper import kernels_fronts as kernels
 from accelsim.mapper.leaf import Front, LeafSearch
 from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
 from accelsim.mapper.options import Way
+
+if TYPE_CHECKING:
+    from accelsim.mapper.nests import Nest
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +47,7 @@ class Choice:
 class Group:
     """What picks have in common that come from one front."""
 
-    search: LeafSearch
+    search: LeafSearch | Nest
     names: Names
     number: int
     front: Front

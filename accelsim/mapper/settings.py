@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import combinations, permutations, product
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from accelsim.mapper.leaf import BEYOND, LeafSearch
-from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
+from accelsim.mapper.leaf import BEYOND
+from accelsim.mapper.leaf_plan import FloatArray, IntArray
 from accelsim.mapper.options import Bounds
 from accelsim.mapper.tiles import divisors
 
 if TYPE_CHECKING:
     from accelsim.mapper.floors import Floors
+    from accelsim.mapper.part import Part
 
-Coming = Callable[[tuple[bool, ...]], tuple[FloatArray, FloatArray, FloatArray]]
-"""See `Loops._coming`."""
 Order = tuple[str, ...]
 """Ranks of a trunk's loops, the outermost first."""
 _BLOCK = 50_000  # trunks that are looked at at once
@@ -155,13 +155,16 @@ class Loops:
                 shared.append(set(order[1 + inner[-1] :] if inner else order))
         return _Merits(places, shared)
 
-    def all(self) -> list[Trunks]:
-        """Trunks that leave room for what is internal, in blocks: where there are many ways to keep tensors, one for each set of ranks."""
+    def all(self, roomy: bool = False) -> list[Trunks]:
+        """Trunks that leave room for what is internal, in blocks: where there are many ways to keep tensors, one for each set of ranks.
+
+        roomy: as if what is internal took none.
+        """
         part, ranks = self.part, self.ranks
         sizes = list(product(*(divisors(part.extents[rank]) for rank in ranks)))
         tiles = np.array(sizes, np.int64).reshape(len(sizes), len(ranks))
         names, exact = part.stretch.names, part.exact
-        good = (self._internal(tiles) <= part.room) & exact.permits.may_leave(names, ranks, tiles)
+        good = exact.permits.may_leave(names, ranks, tiles) & (roomy or self.fit(tiles))
         for tensor in part.stretch.internal:
             good &= exact.permits.may_be_held(tensor, names, ranks, tiles)
         tiles = tiles[good]
@@ -179,6 +182,10 @@ class Loops:
         every = Trunks.joined(parts)
         return [every.some(np.arange(first, min(first + _BLOCK, len(every)))) for first in range(0, len(every), _BLOCK)]
 
+    def fit(self, tiles: IntArray) -> NDArray[np.bool_]:
+        """Whether there is room for what is internal below loops that leave these tiles."""
+        return np.asarray(self._internal(tiles) <= self.part.room)
+
     def _internal(self, tiles: IntArray) -> FloatArray:
         """Pieces that internal tensors hold below loops that leave these tiles, at least."""
         found = np.zeros(len(tiles))
@@ -191,77 +198,59 @@ class Loops:
         """Words of a tensor's tile below each trunk."""
         words = np.ones(len(tiles))
         for rank, extent in zip(self.part.ranks_of[tensor], self.part.exact.cascade.tensors[tensor].shape, strict=True):
-            words = words * (tiles[:, self.ranks.index(rank)] if rank in self.ranks else extent)
+            words = words * (tiles[:, self.ranks.index(rank)] if rank in self.ranks else self.part.length(rank, extent))
         return words
 
-    def setting(self, trunks: Trunks) -> Setting:
-        """What trunks mean for the Einsums below them."""
+    def setting(self, trunks: Trunks, roomy: bool = False) -> Setting:
+        """What trunks mean for the Einsums below them; roomy: as if what is internal took no room."""
         part, ways = self.part, self.floors.ways
         trips = self.extents // trunks.tiles
         around = self._around[trunks.orders]
-        coming = cache(lambda indexed: self._coming(indexed, trips, around))
+        coming = cache(lambda ranks: self._coming(ranks, trips, around))
         turned = [
-            coming(self._indexing(part.ranks_of[tensor]))[0] if alike else np.ones(len(trunks))
+            coming(part.ranks_of[tensor])[0] if alike else np.ones(len(trunks))
             for tensor, alike in zip(part.placeable, part.alike, strict=True)
         ]  # fmt: skip
-        numbers = [[self._numbers(search, names, trunks.tiles) for search, names in mine] for mine in ways]
+        numbers = [[search.numbers(names, self.ranks, trunks.tiles, part.extents) for search, names in mine] for mine in ways]
         return Setting(
-            part.room - self._internal(trunks.tiles),
+            part.room - (0.0 if roomy else 1.0) * self._internal(trunks.tiles),
             turned,
             [self._above(at, trips, around) for at in range(len(part.placeable))],
             trips.prod(axis=1).astype(float),
             numbers,
             [[search.shortest(at) for (search, _), at in zip(*each, strict=True)] for each in zip(ways, numbers, strict=True)],
-            [[self._entering(search, names, coming) for search, names in mine] for mine in ways],
+            [[search.entering(names, coming) for search, names in mine] for mine in ways],
         )
 
     def _indexing(self, ranks: tuple[str | None, ...]) -> tuple[bool, ...]:
         """Which of the shared ranks are among some."""
         return tuple(rank in ranks for rank in self.ranks)
 
-    def _coming(self, indexed: tuple[bool, ...], trips: IntArray, around: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    def _coming(self, ranks: tuple[str | None, ...], trips: IntArray, around: IntArray) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Of a tensor that these ranks index: how often it comes because of loops over others, how many of their iterations share its tile,
         and how many tiles it is cut into."""
-        own = np.array(indexed, bool)
+        own = np.array(self._indexing(ranks), bool)
         counted = np.broadcast_to(~own, trips.shape)
         if self.sharing:
             counted = counted & around[:, own].any(axis=1)
-        return tuple(np.where(which, trips, 1.0).prod(axis=1) for which in (counted, ~own & ~counted, own))
+        again, idle, tiles = (np.where(which, trips, 1.0).prod(axis=1) for which in (counted, ~own & ~counted, own))
+        return again * self.part.turns(ranks), idle, tiles
 
     def _above(self, at: int, trips: IntArray, around: IntArray) -> Above:
         part = self.part
         if not part.movable[at]:
             return Above((), np.zeros((0, len(trips))), np.zeros((0, len(trips))))
         indexed = np.array(self._indexing(part.ranks_of[part.placeable[at]]), bool)
-        whole = float(part.whole[at] * part.width(part.placeable[at]))
+        whole, turns = part.held_words(at) * part.width(part.placeable[at]), part.turns(part.ranks_of[part.placeable[at]])
         below: list[str | None] = [None]
-        bits, visits = [np.full(len(trips), whole)], [np.ones(len(trips))]
+        bits, visits = [np.full(len(trips), whole)], [np.full(len(trips), turns)]
         for place in np.flatnonzero(indexed).tolist():
             turns = around[:, place, place]
             if turns.any():
                 below.append(self.ranks[place])
                 bits.append(np.where(turns, whole / np.where(around[:, place] & indexed, trips, 1.0).prod(axis=1), BEYOND))
-                visits.append(np.where(around[:, place] & ~indexed, trips, 1.0).prod(axis=1))
+                visits.append(np.where(around[:, place] & ~indexed, trips, 1.0).prod(axis=1) * turns)
         return Above(tuple(below), np.stack(bits), np.stack(visits))
-
-    def _entering(self, search: LeafSearch, names: Names, coming: Coming) -> FloatArray:
-        """How many words of each tensor enter a memory inside memory 1 at least: its tile in every iteration that does not share it."""
-        found = []
-        for stream, row in enumerate(search.plan.indexed.tolist()):
-            again, idle, tiles = coming(self._indexing(tuple(rank for rank, has in zip(names.ranks, row, strict=True) if has)))
-            whole = float(search.plan.words[stream])
-            # what is shared with the last iteration, memory 2 held meanwhile
-            found.append(whole * again * (1 + (idle - 1) * np.maximum(0.0, 1 - search.room_inside(stream) * tiles / whole)))
-        return np.stack(found, axis=1)
-
-    def _numbers(self, search: LeafSearch, names: Names, tiles: IntArray) -> IntArray:
-        """The numbers of an Einsum's tiles below trunks with these tiles."""
-        plan, found = search.plan, np.zeros(len(tiles), np.int64)
-        for rank, name in enumerate(names.ranks):
-            count = int(plan.size_count[rank])
-            place = np.searchsorted(plan.sizes[rank, :count], tiles[:, self.ranks.index(name)]) if name in self.ranks else count - 1
-            found += place * int(plan.strides[rank])
-        return found
 
 
 class Waiting:
@@ -303,6 +292,10 @@ class Waiting:
         """Note other bounds of some."""
         for figures, others in zip(self.bounds.figures(), bounds.figures(), strict=True):
             figures[which] = np.maximum(figures[which], others)
+
+    def part(self, at: int) -> Part:
+        """The part, or variant of it, of one that waits."""
+        return self._loops[int(self._which[at])].part
 
     def trunk(self, at: int) -> Trunk:
         """One that waits. Settings are worked out for several at once."""
