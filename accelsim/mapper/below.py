@@ -35,7 +35,8 @@ _MANY = 30_000  # sums of picks that are compared with each other
 class Below:
     """All choices under one trunk."""
 
-    def __init__(self, part: Part, trunk: Trunk) -> None:
+    def __init__(self, part: Part, trunk: Trunk, roomy: bool = False) -> None:
+        """roomy: as if what is internal took no room."""
         self.part, self.exact, self.extents = part, part.exact, part.extents
         self.trunk, self.setting, self.row = trunk, trunk.setting, slice(trunk.row, trunk.row + 1)
         self.floors = part.floors(trunk.schedule, quick=True)
@@ -45,7 +46,7 @@ class Below:
         self.iterations = int(self.setting.iterations[trunk.row])
         self.numbers = [[int(each[trunk.row]) for each in ways] for ways in self.setting.numbers]
         self.places = [self._places(number) for number in range(len(part.placeable))]
-        self.internal = {tensor: self._tile_words(tensor) * part.width(tensor) for tensor in part.stretch.internal}
+        self.internal = {tensor: self._tile_words(tensor) * part.width(tensor) * (not roomy) for tensor in part.stretch.internal}
         self.live = self._live()
         waits = [b for _, b in {(a, b) for a, b, _ in self.floors.forward}]
         self.forked = len(set(waits)) < len(waits)  # some Einsum waits for two others
@@ -178,7 +179,7 @@ class Below:
         base = np.array([self._base(choice, ways) for choice, ways in zip(choices, least, strict=True)])
         floors, iterations = [floors_of(ways) for ways in least], np.array(float(self.iterations))
         every: dict[int, Picks] = {}
-        for at in sorted(range(len(choices)), key=lambda at: at != self.part.hardest):
+        for at in sorted(range(len(choices)), key=lambda at: (len(self.part.blocks[at]) > 1, at != self.part.hardest)):
             bounds = self.floors.together([*floors[:at], least[at], *floors[at + 1 :]], iterations)
             every[at] = self._picks(at, choices[at], bounds, base)
             if not len(every[at]):

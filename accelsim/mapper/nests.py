@@ -19,9 +19,9 @@ from accelsim.mapper.below import Below
 from accelsim.mapper.figures import SLACK, Aim, Cost
 from accelsim.mapper.leaf import UNLIMITED, Coming, Front, LeafSearch, OutOfTime
 from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
-from accelsim.mapper.options import Option
+from accelsim.mapper.options import Bounds, Option
 from accelsim.mapper.pieces import Stretch
-from accelsim.mapper.settings import Loops, Trunks, Waiting
+from accelsim.mapper.settings import Loops, Trunk, Trunks, Waiting
 
 if TYPE_CHECKING:
     from accelsim.mapper.exact import Exact
@@ -48,6 +48,10 @@ class Allowance:
 
     def note(self, cost: Cost) -> None:
         """A way to run the nest has been found; it rules out nothing by itself."""
+
+    def copy(self) -> Allowance:
+        """The same, which nothing changes."""
+        return self
 
     def allowed(self, bounds: Cost) -> NDArray[np.bool_]:
         """Whether something with these lower bounds, whose figures are arrays, may be of use."""
@@ -170,7 +174,7 @@ class Variants:
     def __init__(self, part: Part, bound: Cost) -> None:
         self.part, self.bound = part, bound
         self.pending = True
-        self._listed: tuple[Loops, Trunks] | None = None
+        self._listed: tuple[Loops, Trunks, Bounds] | None = None
 
     def go_on(self) -> Cost | None:
         """Better bounds, or all that is of use, offered to the part. Returns a bound of what is left; None: nothing is."""
@@ -183,7 +187,7 @@ class Variants:
         """Trunks under which some variant may be of use: what the part makes and reads takes no room."""
         part = self.part
         floors = part.floors("sequential")
-        loops, found, least = Loops(floors), list[Trunks](), list[Cost]()
+        loops, found, least = Loops(floors), list[Trunks](), list[Bounds]()
         for trunks in loops.all(roomy=True):
             turning = np.array([len(loops.orders[order]) > 0 for order in trunks.orders.tolist()], bool)
             trunks = trunks.some(np.flatnonzero(turning))
@@ -193,37 +197,49 @@ class Variants:
             useful = part.useful(bounds)
             if len(useful):
                 found.append(trunks.some(useful))
-                least.append(bounds.some(useful).least(part.held))
+                least.append(bounds.some(useful))
         if not found:
             return None
-        self._listed = loops, Trunks.joined(found)
-        return Cost(*(min(getattr(each, figure) for each in least) for figure in ("energy", "ticks", "traffic", "held")))
+        self._listed = loops, Trunks.joined(found), Bounds.joined(least)
+        return self._listed[2].least(part.held)
 
     def _explore(self) -> Cost | None:
-        part, waiting = self.part, Waiting()
+        """Trunks one after the other: with what is internal taking no room; then, if that may be of use, every variant."""
+        part = self.part
         assert self._listed is not None
-        loops, trunks = self._listed
-        for variant in self._variants():
-            variant.follow(part)
-            own, floors = Loops(variant.floors("sequential")), variant.floors("sequential")
-            fitting = trunks.some(np.flatnonzero(own.fit(trunks.tiles)))
-            if own.orders != loops.orders or not len(fitting):
-                assert own.orders == loops.orders
-                continue
-            bounds = floors.least(own.setting(fitting), variant.most("sequential")).wide(len(fitting))
-            useful = variant.useful(bounds)
-            waiting.add(own, fitting.some(useful), bounds.some(useful))
-        waiting.keep(np.argsort(part.values(waiting.bounds), kind="stable"))
+        loops, trunks, order = self._listed
+        waiting = Waiting()
+        waiting.add(loops, trunks, order)
+        waiting.keep(np.argsort(part.values(order), kind="stable"))
+        variants = [(variant, Loops(variant.floors("sequential"))) for variant in self._variants()]
         for at in range(len(waiting)):
-            bound = waiting.bounds.cost(at, part.held)
-            if not part.worth(bound):
+            if not part.worth(waiting.bounds.cost(at, part.held)):
                 continue
-            variant = waiting.part(at)
-            variant.follow(part)
-            if part.exact.limits.over or not Below(variant, waiting.trunk(at)).explore(quickly=False):
+            if part.exact.limits.over or not (self._hopeless(waiting.trunk(at)) or self._vary(waiting.trunks.some(np.array([at])), variants)):
                 part.put_off = True
                 return waiting.bounds.some(np.arange(at, len(waiting))).least(part.held)
         return None
+
+    def _hopeless(self, trunk: Trunk) -> bool:
+        """Whether nothing below a trunk is of use even if what is internal takes no room."""
+        part = self.part
+        probe = part.probe()
+        done = Below(probe, trunk, roomy=True).explore(quickly=False)
+        return done and not any(part.worth(option.cost) for option in probe.solved.options)
+
+    def _vary(self, trunk: Trunks, variants: list[tuple[Part, Loops]]) -> bool:
+        """Every variant below one trunk, the most promising first. Says whether there was time for all."""
+        part, waiting = self.part, Waiting()
+        for variant, loops in variants:
+            variant.follow(part)
+            if loops.fit(trunk.tiles).all():
+                waiting.add(loops, trunk, loops.floors.least(loops.setting(trunk), variant.most("sequential")).wide(1))
+        waiting.keep(np.argsort(part.values(waiting.bounds), kind="stable"))
+        done = True
+        for at in range(len(waiting)):
+            if part.worth(waiting.bounds.cost(at, part.held)):
+                done = Below(waiting.part(at), waiting.trunk(at)).explore(quickly=False) and done
+        return done
 
     def _variants(self) -> Iterator[Part]:
         """All variants: a nest of some Einsums, or tensors that pass through the root."""

@@ -186,6 +186,10 @@ class Cutoff:
         self.best = float("inf") if best is None else best
         self.ties = 1.0 if aim.then is None else SLACK**3  # what is as good as the best may be better by what decides ties
 
+    def copy(self) -> Cutoff:
+        """The same as it is now."""
+        return Cutoff(self.aim, self.around, self.best, self.gap)
+
     def note(self, cost: Cost) -> None:
         """A way to run the part has been found."""
         self.best = min([self.best, *(self.aim.value(cost.after(known)) for _, known in self.around if known is not None)])

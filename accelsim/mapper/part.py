@@ -17,7 +17,7 @@ from accelsim.mapper.leaf_plan import FloatArray, IntArray
 from accelsim.mapper.nests import Allowance, Around, Nest, Variants
 from accelsim.mapper.options import Bounds, Chosen, Cutoff, Option, Solved
 from accelsim.mapper.pieces import Stretch
-from accelsim.mapper.settings import Above, Loops, Setting, Waiting
+from accelsim.mapper.settings import Above, Loops, Setting, Trunks, Waiting
 
 if TYPE_CHECKING:
     from accelsim.mapper.exact import Exact
@@ -267,7 +267,7 @@ class Part:
         left: list[int] = []
         tried, at, waiting = 0, 0, self.waiting
         waiting.keep(self.useful(waiting.bounds))
-        for row in range(min(_QUICK, len(waiting))):  # something good first: it shortens what follows
+        for row in range(min(_QUICK if self.around is None else 0, len(waiting))):  # something good first: it shortens what follows
             if self.worth(waiting.bounds.cost(row, self.held)) and not self.exact.limits.over:
                 Below(self, waiting.trunk(row)).explore(quickly=True)
         waiting.keep(self.useful(waiting.bounds))
@@ -339,11 +339,31 @@ class Part:
     def solve(self, allowance: Allowance) -> list[Option]:
         """All good ways to run a nest within an allowance."""
         self.begin()
+        if self._hopeless(allowance):
+            return []
         while self.solved.part is not None and self.solved.rest and not self.exact.limits.over:
             self.go_on([], allowance)
         if self.solved.rest:
             raise OutOfTime
         return self.solved.options
+
+    def _hopeless(self, allowance: Allowance) -> bool:
+        """Whether nothing is within an allowance even without loops and if what is internal takes no room: loops save nothing else."""
+        if any(len(users) > 1 for users in self.users):
+            return False
+        probe = self.probe()
+        probe.cutoff = allowance
+        loops = Loops(self.floors("sequential"))
+        waiting = Waiting()
+        waiting.add(loops, Trunks(np.array([loops.orders.index(())]), loops.extents[None, :]), Bounds(*(np.zeros(1) for _ in range(3))))
+        return Below(probe, waiting.trunk(0), roomy=True).explore(quickly=False) and not probe.solved.options
+
+    def probe(self) -> Part:
+        """The same part with what is known of it so far, where what is found is not noted."""
+        found = Part(self.exact, self.stretch, self.resident, self.held, self.around, self.blocks, self.nests, self.passed)
+        found._describe()
+        found.rivals, found.cutoff = [*self.rivals, *(option.cost for option in self.solved.options)], self.cutoff and self.cutoff.copy()
+        return found
 
     def variant(
         self, stretch: Stretch, blocks: tuple[tuple[str, ...], ...], nests: dict[tuple[str, ...], Nest], passed: frozenset[str] = frozenset()

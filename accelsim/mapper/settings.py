@@ -293,6 +293,12 @@ class Waiting:
         for figures, others in zip(self.bounds.figures(), bounds.figures(), strict=True):
             figures[which] = np.maximum(figures[which], others)
 
+    @property
+    def trunks(self) -> Trunks:
+        """Those that wait."""
+        assert self._trunks is not None
+        return self._trunks
+
     def part(self, at: int) -> Part:
         """The part, or variant of it, of one that waits."""
         return self._loops[int(self._which[at])].part
