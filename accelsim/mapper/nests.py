@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from accelsim.mapper.exact import Exact
     from accelsim.mapper.part import Part
 
+MOST_JOINT = 1000  # combinations of places that bounds tell apart at most
 _MOST_PASSED = 2  # tensors of a part that pass through the root at most
 
 
@@ -196,29 +197,64 @@ class Variants:
             bounds = floors.least(loops.setting(trunks, roomy=True), part.most("sequential")).wide(len(trunks))
             useful = part.useful(bounds)
             if len(useful):
-                found.append(trunks.some(useful))
-                least.append(bounds.some(useful))
-        if not found:
+                better = floors.jointly(loops.setting(trunks.some(useful), roomy=True), part.most("sequential"), MOST_JOINT)
+                bounds = bounds.some(useful) if better is None else better
+                left = part.useful(bounds)
+                found.append(trunks.some(useful[left]))
+                least.append(bounds.some(left))
+        if not any(map(len, found)):
             return None
         self._listed = loops, Trunks.joined(found), Bounds.joined(least)
         return self._listed[2].least(part.held)
 
     def _explore(self) -> Cost | None:
-        """Trunks one after the other: with what is internal taking no room; then, if that may be of use, every variant."""
-        part = self.part
+        """Every variant below every trunk, the most promising first. Returns a bound of what there was no time for."""
+        part, waiting, places = self.part, Waiting(), list[IntArray]()
         assert self._listed is not None
-        loops, trunks, order = self._listed
-        waiting = Waiting()
-        waiting.add(loops, trunks, order)
-        waiting.keep(np.argsort(part.values(order), kind="stable"))
-        variants = [(variant, Loops(variant.floors("sequential"))) for variant in self._variants()]
-        for at in range(len(waiting)):
-            if not part.worth(waiting.bounds.cost(at, part.held)):
+        listed, trunks, least = self._listed
+        for variant in self._variants():
+            variant.follow(part)
+            loops = Loops(variant.floors("sequential"))
+            rows = np.flatnonzero(loops.fit(trunks.tiles))
+            rows = rows[part.useful(least.some(rows))]
+            if len(rows):
+                good, bounds = self._bounds(variant, loops, trunks.some(rows))
+                waiting.add(loops, trunks.some(rows[good]), bounds)
+                places.append(rows[good])
+        order = np.argsort(part.values(waiting.bounds), kind="stable")
+        waiting.keep(order)
+        below = np.concatenate([*places, np.zeros(0, np.int64)])[order].tolist()
+        every = Waiting()
+        every.add(listed, trunks, least)
+        hopeless = dict[int, bool]()
+        for at, place in enumerate(below):
+            if not part.worth(waiting.bounds.cost(at, part.held)) or hopeless.get(place, False):
                 continue
-            if part.exact.limits.over or not (self._hopeless(waiting.trunk(at)) or self._vary(waiting.trunks.some(np.array([at])), variants)):
+            if part.exact.limits.over:
+                part.put_off = True
+                return waiting.bounds.some(np.arange(at, len(waiting))).least(part.held)
+            if place not in hopeless and below.count(place) > 1:
+                hopeless[place] = self._hopeless(every.trunk(place))
+                if hopeless[place]:
+                    continue
+            variant = waiting.part(at)
+            variant.follow(part)
+            if not Below(variant, waiting.trunk(at)).explore(quickly=False):
                 part.put_off = True
                 return waiting.bounds.some(np.arange(at, len(waiting))).least(part.held)
         return None
+
+    @staticmethod
+    def _bounds(variant: Part, loops: Loops, trunks: Trunks) -> tuple[IntArray, Bounds]:
+        """The places of trunks below which a variant may be of use, and bounds there."""
+        floors, most = loops.floors, variant.most("sequential")
+        bounds = floors.least(loops.setting(trunks), most).wide(len(trunks))
+        good = variant.useful(bounds)
+        better = floors.jointly(loops.setting(trunks.some(good)), most, MOST_JOINT) if len(good) else None
+        if better is None:
+            return good, bounds.some(good)
+        left = variant.useful(better)
+        return good[left], better.some(left)
 
     def _hopeless(self, trunk: Trunk) -> bool:
         """Whether nothing below a trunk is of use even if what is internal takes no room."""
@@ -226,20 +262,6 @@ class Variants:
         probe = part.probe()
         done = Below(probe, trunk, roomy=True).explore(quickly=False)
         return done and not any(part.worth(option.cost) for option in probe.solved.options)
-
-    def _vary(self, trunk: Trunks, variants: list[tuple[Part, Loops]]) -> bool:
-        """Every variant below one trunk, the most promising first. Says whether there was time for all."""
-        part, waiting = self.part, Waiting()
-        for variant, loops in variants:
-            variant.follow(part)
-            if loops.fit(trunk.tiles).all():
-                waiting.add(loops, trunk, loops.floors.least(loops.setting(trunk), variant.most("sequential")).wide(1))
-        waiting.keep(np.argsort(part.values(waiting.bounds), kind="stable"))
-        done = True
-        for at in range(len(waiting)):
-            if part.worth(waiting.bounds.cost(at, part.held)):
-                done = Below(waiting.part(at), waiting.trunk(at)).explore(quickly=False) and done
-        return done
 
     def _variants(self) -> Iterator[Part]:
         """All variants: a nest of some Einsums, or tensors that pass through the root."""
