@@ -14,13 +14,17 @@ from accelsim.mapper.pieces import Stretch
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A way to run the Einsums up to a cut: its cost, and the part that came last, with its option; None: with a bound instead."""
+    """A way to run the Einsums up to a cut: its cost, and the part that came last, with its option; None: with a bound instead.
+
+    aside: the bound is that of the part's variants.
+    """
 
     cost: Cost
     before: Label | None = None
     end: int = 0
     step: Step | None = None
     option: Option | None = None
+    aside: bool = False
 
     def chain(self) -> list[Label]:
         """The labels of all parts, the first first."""

@@ -68,6 +68,7 @@ class Exact:
         self.large = self.timely and any(search.coarse for search in self._plans.values())  # then energy decides no ties
         self.tolerance = TOLERANCE if self.large else 0.0
         self.doubt = DOUBT if self.large else 0.0
+        self.varying = False  # whether variants of parts are looked at already
         self.solved: dict[object, Solved] = {}
         self.matter: dict[tuple[int, bool], tuple[Front, IntArray]] = {}  # see Below
         self.within: dict[tuple[int, int], tuple[FloatArray, FloatArray, FloatArray]] = {}  # see Floors
@@ -150,6 +151,7 @@ class Exact:
             if fresh:
                 achieved = min(self._join(bounds=False), key=lambda label: self.aim.order(label.cost), default=None)
             unknown = [label.step for label in promising.chain() if label.option is None and label.step is not None]
+            aside = {id(label.step) for label in promising.chain() if label.aside}
             done = achieved is not None and self.aim.value(achieved.cost) <= self.aim.value(promising.cost) * (1 + self.limits.gap) * SLACK
             if self.aim.then is not None and achieved is not None and unknown and not self.limits.gap:
                 done = done and self.aim.order(achieved.cost) <= self.aim.order(promising.cost)
@@ -159,6 +161,9 @@ class Exact:
             if done and self.doubt > self.tolerance:
                 self.doubt = self.tolerance  # go on with whatever is left
                 continue
+            if done and not self.varying:
+                self.varying = True
+                continue
             if done or all(step.solved.part is None for step in unknown):  # or nothing can be done about what is not known
                 break
             self.tell(self._progress(promising, achieved, unknown))
@@ -166,7 +171,7 @@ class Exact:
             around = Surroundings(self.aim, len(self.order), [(*cuts[:2], step) for cuts, steps in self._steps.items() for step in steps])
             before = [step.solved.options for step in unknown]
             for step, rest in zip(unknown, around.of([step.solved for step in unknown]), strict=True):
-                self._explore(step, Cutoff(self.aim, rest, best, self.limits.gap))
+                self._explore(step, Cutoff(self.aim, rest, best, self.limits.gap), id(step) in aside)
             fresh = any(step.solved.options is not known for step, known in zip(unknown, before, strict=True))
         if achieved is None:
             return None
@@ -191,8 +196,10 @@ class Exact:
         """What no mapping is better than."""
         kept = self.tolerance, self.doubt
         self.tolerance = self.doubt = 0.0
+        self.varying, varying = True, self.varying
         found = min(self.aim.value(label.cost) for label in self._join(bounds=True))
         self.tolerance, self.doubt = kept
+        self.varying = varying
         return found
 
     def _explore_singles(self) -> None:
@@ -206,8 +213,12 @@ class Exact:
         gap = f"gap {self.aim.value(achieved.cost) / bound - 1:.2%}, " if achieved is not None and bound > 0 else ""
         return f"{gap}exploring {unknown[0].stretch.names[0]} to {unknown[0].stretch.names[-1]}" if unknown else gap
 
-    def _explore(self, step: Step, cutoff: Cutoff | None) -> None:
-        if step.solved.part is not None:
+    def _explore(self, step: Step, cutoff: Cutoff | None, aside: bool = False) -> None:
+        if step.solved.part is None:
+            return
+        if aside and step.solved.aside:
+            step.solved.part.vary(self._rivals(step), cutoff)
+        else:
             step.solved.part.go_on(self._rivals(step), cutoff)
 
     def _join(self, bounds: bool) -> list[Label]:
@@ -225,12 +236,16 @@ class Exact:
         self, to: dict[frozenset[str], list[Label]], first: int, end: int, stays: frozenset[str], labels: list[Label], bounds: bool
     ) -> None:
         for step in self._steps_from(first, end, stays):
-            if not step.solved.options and not (bounds and step.solved.rest):
+            aside = step.solved.aside if bounds and self.varying else []
+            if not step.solved.options and not aside and not (bounds and step.solved.rest):
                 continue
             front = to.setdefault(step.after, [])
             for option in step.solved.options:
                 for label in labels:
                     self._add(front, Label(option.cost.after(label.cost), label, end, step, option))
+            for least in aside:
+                for label in labels:
+                    self._add(front, Label(least.after(label.cost), label, end, step, None, True))
             for least in step.solved.rest if bounds else ():
                 # what is known comes before what is not, and what was not looked at before what a quick look did not prove
                 doubt = self.doubt if step.solved.part is not None and step.solved.part.looked else self.tolerance
@@ -264,7 +279,7 @@ class Exact:
                 continue
             after = frozenset(tensor for tensor in resident if self.tensors.passing[tensor][1] >= end)
             solved = self._look(stretch, stays, new, held)
-            if solved.options or solved.rest:
+            if solved.options or solved.rest or solved.aside:
                 found.append(Step(stretch, resident, after, solved))
         return found
 

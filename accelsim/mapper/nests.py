@@ -174,15 +174,11 @@ class Variants:
 
     def __init__(self, part: Part, bound: Cost) -> None:
         self.part, self.bound = part, bound
-        self.pending = True
         self._listed: tuple[Loops, Trunks, Bounds] | None = None
 
     def go_on(self) -> Cost | None:
         """Better bounds, or all that is of use, offered to the part. Returns a bound of what is left; None: nothing is."""
-        rest = self._list() if self._listed is None else self._explore()
-        self.pending = rest is not None
-        self.bound = rest or self.bound
-        return rest
+        return self._list() if self._listed is None else self._explore()
 
     def _list(self) -> Cost | None:
         """Trunks under which some variant may be of use: what the part makes and reads takes no room."""

@@ -49,23 +49,28 @@ class Option:
 
 @dataclass(slots=True)
 class Solved:
-    """The good options of a part, lower bounds of what was not explored, and how many combinations were covered and worked out."""
+    """The good options of a part, lower bounds of what was not explored, and how many combinations were covered and worked out.
+
+    aside: bounds of the variants of the part, which are explored when the rest of the cascade is.
+    """
 
     options: list[Option] = field(default_factory=list)
     rest: list[Cost] = field(default_factory=list)
+    aside: list[Cost] = field(default_factory=list)
     covered: int = 0
     evaluated: int = 0
     part: Part | None = None
 
-    _floor: tuple[list[Option], list[Cost], Cost | None] | None = None
+    _floor: tuple[list[Option], list[Cost], list[Cost], Cost | None] | None = None
 
     def floor(self) -> Cost | None:
         """The least of every figure of all that is known; None: there is no way to run the part. Not to be asked while it is explored."""
-        if self._floor is None or self._floor[0] is not self.options or self._floor[1] is not self.rest:
-            costs = [*(option.cost for option in self.options), *self.rest]
+        known = self._floor
+        if known is None or known[0] is not self.options or known[1] is not self.rest or known[2] is not self.aside:
+            costs = [*(option.cost for option in self.options), *self.rest, *self.aside]
             figures = (min(getattr(cost, figure) for cost in costs) for figure in ("energy", "ticks", "traffic", "held"))
-            self._floor = self.options, self.rest, Cost(*figures) if costs else None
-        return self._floor[2]
+            self._floor = known = self.options, self.rest, self.aside, Cost(*figures) if costs else None
+        return known[3]
 
 
 @dataclass(frozen=True, slots=True)

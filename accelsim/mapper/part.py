@@ -55,6 +55,7 @@ class Part:
         self.cutoff: Cutoff | Allowance | None = None
         self.looked = False
         self.put_off = False  # whether there was no time for something
+        self.through = False  # whether all but variants is explored
         self.hardest = 0  # the Einsum that ruled out the last trunk: it is tried first
         self.bounding: list[Callable[[], None]] = []  # ways to better bounds that are to come
         self.waiting = Waiting()
@@ -158,7 +159,7 @@ class Part:
         self._note_rest()
         if self.around is None and len(self.stretch.names) > 2 and "sequential" in self._schedules() and self.exact.may_vary:
             self.variants = Variants(self, self._crude("sequential", confined=True))
-            self.solved.rest.append(self.variants.bound)
+            self.solved.aside = [self.variants.bound]
 
     def values(self, bounds: Bounds) -> FloatArray:
         """What bounds are worth alone."""
@@ -194,10 +195,28 @@ class Part:
         if len(self.stretch.names) == 1:
             self._single(bounds)
         else:
-            self._several_or_variants()
-        if not self.solved.rest or not (self.looks or self.put_off or (self.variants is not None and self.variants.pending)):
-            self.solved.part = None
+            self._several()
+        self.through = not self.solved.rest or not (self.looks or self.put_off)
+        self._end()
         self.looks, self.looked = self.looks[1:], True
+
+    def _end(self) -> None:
+        """Let go of the part if nothing of it is left that could be explored."""
+        if self.through and not self.solved.aside:
+            self.solved.part = None
+
+    def vary(self, rivals: list[Cost], cutoff: Cutoff | None) -> None:
+        """Explore the variants of the part, as in `go_on`; bounds of them at first."""
+        self.rivals, self.cutoff, bounds = rivals, cutoff, self.solved.aside
+        assert self.variants is not None
+        if self.exact.limits.over:
+            return
+        try:
+            left = self.variants.go_on() if self.worth(bounds[0]) else None
+            self.solved.aside = [left] if left is not None and self.worth(left) else []
+        except OutOfTime:
+            self.put_off = True
+        self._end()
 
     def _single(self, bounds: list[Cost]) -> None:
         """A part of one Einsum: no trunk."""
@@ -249,18 +268,6 @@ class Part:
         return (one.energy, one.ticks, one.traffic, one.held) <= (other.energy, other.ticks, other.traffic, other.held)
 
     # --- several Einsums ------------------------------------------------------------------------------------------------------------
-
-    def _several_or_variants(self) -> None:
-        """Trunks at first; variants once these are done, if they still promise something then."""
-        variants = self.variants
-        if variants is None or not variants.pending or len(self.waiting):
-            self._several()
-            left = None if variants is None or not variants.pending else variants.bound
-        else:
-            left = variants.go_on()
-        if variants is not None and left is not None:
-            variants.pending = self.worth(left)
-            self.solved.rest += [left] * variants.pending
 
     def _several(self) -> None:
         """A part of several Einsums: trunks in the order of their bounds; quickly, only the first that promise most."""

@@ -241,15 +241,15 @@ class Loops:
         if not part.movable[at]:
             return Above((), np.zeros((0, len(trips))), np.zeros((0, len(trips))))
         indexed = np.array(self._indexing(part.ranks_of[part.placeable[at]]), bool)
-        whole, turns = part.held_words(at) * part.width(part.placeable[at]), part.turns(part.ranks_of[part.placeable[at]])
+        whole, often = part.held_words(at) * part.width(part.placeable[at]), part.turns(part.ranks_of[part.placeable[at]])
         below: list[str | None] = [None]
-        bits, visits = [np.full(len(trips), whole)], [np.full(len(trips), turns)]
+        bits, visits = [np.full(len(trips), whole)], [np.full(len(trips), often)]
         for place in np.flatnonzero(indexed).tolist():
             turns = around[:, place, place]
             if turns.any():
                 below.append(self.ranks[place])
                 bits.append(np.where(turns, whole / np.where(around[:, place] & indexed, trips, 1.0).prod(axis=1), BEYOND))
-                visits.append(np.where(around[:, place] & ~indexed, trips, 1.0).prod(axis=1) * turns)
+                visits.append(np.where(around[:, place] & ~indexed, trips, 1.0).prod(axis=1) * often)
         return Above(tuple(below), np.stack(bits), np.stack(visits))
 
 

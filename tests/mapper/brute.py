@@ -121,12 +121,13 @@ class _Space:
                 if any(bits > room for bits in held.values()):
                     continue
                 rooted = [noun.name for noun in tensors if noun.is_input or noun.is_output]
-                top = _keep(root, (*rooted, *(tensor for tensor in passing if tensor not in residents))) + _keep(at, residents)
                 for branches in _every([partial(self._part, part, sizes, held) for part in parts]):
                     below = branches[0] if len(parts) == 1 else (Fuse("sequential", branches),)
                     if len(parts) == 1 and self._is_cut(parts[0], below):
                         continue
-                    yield Mapping("brute", (*top, *below))
+                    elsewhere = {*rooted, *residents, *_kept_in_trunks(below)}
+                    passed = [noun.name for noun in tensors if noun.name not in elsewhere]
+                    yield Mapping("brute", (*_keep(root, (*rooted, *passed)), *_keep(at, residents), *below))
 
     def _is_cut(self, part: Part, nodes: Nodes) -> bool:
         """Whether a part of all Einsums, as a tree, is parts of one Einsum between which everything is resident."""
@@ -167,6 +168,55 @@ class _Space:
                 kept |= dict.fromkeys(internal, len(loops))
                 held = {tensor: self._least_bits(touching[tensor], [tensor], around[place]) for tensor, place in kept.items()} | residents
                 yield from self._fused(part, left, self._trunk(loops, kept), held, internal)
+                if loops and len(part) > 2 and "sequential" in self.schedules:
+                    yield from self._varied(part, left, loops, kept, held, internal)
+
+    def _varied(
+        self, part: Part, left: Sizes, loops: tuple[For, ...], kept: dict[str, int], held: Bits, internal: tuple[str, ...]
+    ) -> Iterator[Nodes]:
+        """Below a trunk with loops: some Einsums with a trunk of their own, or tensors that pass through the root (10)."""
+
+        def without(tensors: Iterable[str]) -> tuple[Nodes, Bits]:
+            gone = set(tensors)
+            trunk = self._trunk(loops, {tensor: place for tensor, place in kept.items() if tensor not in gone})
+            return trunk, {tensor: bits for tensor, bits in held.items() if tensor not in gone}
+
+        for passed in chain(combinations(internal, 1), combinations(internal, 2)):
+            trunk, rest = without(passed)
+            yield from self._sequential(part, left, trunk, rest, [(einsum,) for einsum in part])
+        for first, end in combinations(range(len(part) + 1), 2):
+            nest, inside = part[first:end], self._internal(part[first:end])
+            mixed = any(einsum.output.tensor not in inside and self._reads(nest, einsum.output.tensor) for einsum in nest)
+            if 1 < len(nest) < len(part) and inside and not mixed:
+                trunk, rest = without(inside)
+                blocks = [*((einsum,) for einsum in part[:first]), nest, *((einsum,) for einsum in part[end:])]
+                yield from self._sequential(part, left, trunk, rest, blocks)
+
+    def _sequential(self, part: Part, left: Sizes, trunk: Nodes, held: Bits, blocks: Sequence[Part]) -> Iterator[Nodes]:
+        """Einsums of a part, some of them in a nest, one after the other."""
+        nouns, makers = self.cascade.tensors, []
+        staying = {tensor for tensor in held if nouns[tensor].is_input or nouns[tensor].is_output}
+        for block in blocks:
+            touched = {tensor for einsum in block for tensor in _tensors(einsum)}
+            mine = {tensor: bits for tensor, bits in held.items() if tensor in staying or tensor in touched}
+            makers.append(partial(self._branch, block[0], left, mine) if len(block) == 1 else partial(self._nest, block, left, mine))
+        for branches in _every(makers):
+            yield (*trunk, Fuse("sequential", branches))
+
+    def _nest(self, nest: Part, sizes: Sizes, held: Bits) -> Iterator[Nodes]:
+        """Einsums with a trunk of their own, tiles of `sizes` around it; the home holds `held` already."""
+        touching = {tensor: einsum for einsum in nest for tensor in _tensors(einsum)}
+        internal = self._internal(nest)
+        external = tuple(tensor for tensor in touching if tensor not in internal and tensor not in held)
+        for loops, left in self._loops(self._trunk_ranks(nest, internal), sizes):
+            around = [sizes]
+            for loop in loops:
+                around.append(around[-1] | {loop.rank: loop.tile})
+            for places in product((*range(len(loops) + 1), None), repeat=len(external)):
+                kept = {tensor: place for tensor, place in zip(external, places, strict=True) if place is not None}
+                kept |= dict.fromkeys(internal, len(loops))
+                mine = {tensor: self._least_bits(touching[tensor], [tensor], around[place]) for tensor, place in kept.items()} | held
+                yield from self._sequential(nest, left, self._trunk(loops, kept), mine, [(einsum,) for einsum in nest])
 
     def _trunk(self, loops: tuple[For, ...], kept: dict[str, int]) -> Nodes:
         """Loops of a trunk with the keeps of the home; `kept` says how many loops stand above the keep of a tensor."""
@@ -405,6 +455,18 @@ def _keep(memory: Memory, tensors: Iterator[str] | Sequence[str]) -> Nodes:
     """A keep, or nothing if there is nothing to keep."""
     held = tuple(Held(tensor) for tensor in tensors)
     return (Keep(memory.name, held),) if held else ()
+
+
+def _kept_in_trunks(nodes: Nodes) -> set[str]:
+    """Tensors that are kept outside Einsums."""
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, Keep):
+            found.update(node.tensors)
+        for branch in node.branches if isinstance(node, Fuse) else ():
+            if any(isinstance(each, Fuse) for each in branch):
+                found |= _kept_in_trunks(branch)
+    return found
 
 
 def _copied(node: TreeNode, many: dict[str, int]) -> TreeNode:
