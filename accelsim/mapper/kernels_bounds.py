@@ -16,33 +16,43 @@ from accelsim.mapper.leaf_plan import FloatArray, Int, IntArray
 PLAIN, SERVED, WITHIN = range(3)  # how what lies inside memory 1 is bounded: see `least`
 
 
+class Serving(NamedTuple):
+    """What a memory pays for a word of each tensor that is asked of it, float64[tensors, 1 + times] each.
+
+    saved: how much less for first touches; near: alike, if the next memory inside keeps the tensor. bare, spared: both again, if no sum of
+    the result returned: it pays the larger of the two.
+    """
+
+    words: FloatArray
+    saved: FloatArray
+    near: FloatArray
+    bare: FloatArray
+    spared: FloatArray
+
+
 class Sides(NamedTuple):
     """Bounds of what lies inside a memory, by the sets of tensors that it leaves out; and what words cost there.
 
     sets: int64[n], tensors left out; rows: float64[n, 1 + times], energy and times; pending: float64[n, tensors], how often words of
     tensors left out are asked for at least. filling: float64[tensors, 1 + times], what a word costs that comes into the memory; serving:
-    alike, what a word costs the memory outside that is asked for; saved: alike, how much less for first touches; bare, spared: alike, if
-    no sum returns; scale: float64[1 + times], what axes outside the memory multiply what lies inside by.
+    of the memory outside; scale: float64[1 + times], what axes outside the memory multiply what lies inside by.
     """
 
     sets: IntArray
     rows: FloatArray
     pending: FloatArray
     filling: FloatArray
-    serving: FloatArray
-    saved: FloatArray
-    bare: FloatArray
-    spared: FloatArray
+    serving: Serving
     scale: FloatArray
 
 
 @helper()
-def served(sides: Sides, stream: Int, part: Int, asked: float, saves: bool) -> float:
-    """What a memory pays at least for words that are asked of it; saves: less for first touches."""
-    if saves:
-        paid = asked * sides.serving[stream, part] - sides.saved[stream, part]
-        return float(max(paid, asked * sides.bare[stream, part] - sides.spared[stream, part]))
-    return float(asked * sides.serving[stream, part])
+def served(serving: Serving, stream: Int, part: Int, asked: float, near: bool, saves: bool) -> float:
+    """What a memory pays at least for words that are asked of it, by the next memory inside or another; saves: less for first touches."""
+    if not saves:
+        return float(asked * serving.words[stream, part])
+    paid = asked * serving.words[stream, part] - (serving.near[stream, part] if near else serving.saved[stream, part])
+    return float(max(paid, asked * serving.bare[stream, part] - serving.spared[stream, part]))
 
 
 @helper()
@@ -64,7 +74,7 @@ def inside_one(sides: Sides, left_out: Int, entering: FloatArray, row: FloatArra
             if not (left_out >> stream) & 1:
                 asked = max(entering[stream], sides.pending[at, stream])
                 for part in range(width):
-                    row[part] += served(sides, stream, part, asked, True)
+                    row[part] += served(sides.serving, stream, part, asked, not (sides.sets[at] >> stream) & 1, True)
         for part in range(width):
             best[part] = min(best[part], row[part])
 
@@ -114,11 +124,11 @@ def least(
                     asked = max(asked, coming[stream])
                 saves = asked_of_root[stream] > 0.0 or (left_out != 0 and outer.pending[place, stream] > 0.0)
                 for part in range(width):
-                    row[part] += served(outer, stream, part, asked, saves)
+                    row[part] += served(outer.serving, stream, part, asked, held, saves)
                     if held:
                         row[part] += asked_of_root[stream] * outer.filling[stream, part]
                         if how == SERVED:
-                            row[part] += served(inner, stream, part, coming[stream], True)
+                            row[part] += served(inner.serving, stream, part, coming[stream], False, True)
             longest = 0.0
             for part in range(1, 1 + busy):
                 longest = max(longest, row[part])

@@ -16,6 +16,7 @@ from accelsim.mapper.kernels_labels import (
     SLACK,
     apply_axes,
     at_worst,
+    begins,
     begun_at,
     close,
     flags_of,
@@ -219,7 +220,7 @@ def hopeless_inside(
             if at_worst(row, part, time, streams) > bound[part] * SLACK or row[time + 1 + part] * SLACK < bound[time + 1 + part]:
                 good = False
                 break
-        if good and row[begun_at(time, streams)] * SLACK >= bound[begun_at(time, streams)]:
+        if good and begins(row, bound, plan.apart[level]):
             for stream in range(streams):
                 pending = pending_at(time, stream)
                 good = good and row[pending] <= bound[pending] * SLACK

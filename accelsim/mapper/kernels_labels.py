@@ -114,31 +114,43 @@ def places_of(key: Int) -> Int:
 
 
 @helper()
-def beats(one: FloatArray, other: FloatArray, time: Int) -> bool:
+def begins(one: FloatArray, other: FloatArray, apart: float) -> bool:
+    """Does a label lose nothing against another by what begins a sum: it has as much, or fewer words that return, whatever is further out?
+
+    apart: see `leaf_plan.LeafPlan`.
+    """
+    last = one.shape[0] - 1
+    if one[last] * SLACK >= other[last]:
+        return True
+    return apart > 0.0 and one[last - 1] - one[last] * apart <= (other[last - 1] - other[last] * apart) * SLACK
+
+
+@helper()
+def beats(one: FloatArray, other: FloatArray, time: Int, apart: float) -> bool:
     """Is a label nowhere worse than another with the same key? Credits count the other way."""
     for at in range(time + 1):
         if one[at] > other[at] * SLACK:
             return False
         if one[time + 1 + at] * SLACK < other[time + 1 + at]:
             return False
-    last = one.shape[0] - 1
-    good = one[last] * SLACK >= other[last]
-    for at in range(2 * time + 2, last):
+    good = begins(one, other, apart)
+    for at in range(2 * time + 2, one.shape[0] - 1):
         good = good and one[at] <= other[at] * SLACK
     return good
 
 
 @helper()
 def insert(
-    values: FloatArray, keys: IntArray, pointers: IntArray, count: Int, value: FloatArray, key: Int, pointer: IntArray, time: Int
-) -> Int:
+    values: FloatArray, keys: IntArray, pointers: IntArray, count: Int, value: FloatArray, key: Int, pointer: IntArray, time: Int,
+    apart: float,
+) -> Int:  # fmt: skip
     """Add a label to a front unless one beats it; drop those that it beats. Returns how many there are, -1 if there is no room."""
     for at in range(count):
-        if keys[at] == key and beats(values[at], value, time):
+        if keys[at] == key and beats(values[at], value, time, apart):
             return count
     kept = 0
     for at in range(count):
-        if keys[at] == key and beats(value, values[at], time):
+        if keys[at] == key and beats(value, values[at], time, apart):
             continue
         if kept != at:
             copy(values[kept], values[at])

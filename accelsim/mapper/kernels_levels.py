@@ -224,6 +224,7 @@ def unit_labels(
             key_of(plan, flags, NONE, NOBODY, served, NOWHERE),
             pointer,
             time,
+            plan.apart[level],
         )
         if count < 0:
             return -1
@@ -266,7 +267,8 @@ def surround(
                 value[2 * time + 3] = 1.0
             key = NONE
         pointer[PTR_INNER] = inner
-        count = insert(labels.scratch[level], labels.scratch_keys[level], labels.scratch_pointers[level], count, value, key, pointer, time)
+        count = insert(labels.scratch[level], labels.scratch_keys[level], labels.scratch_pointers[level], count, value, key, pointer, time,
+                       plan.apart[level])  # fmt: skip
         if count < 0:
             return count
     return count

@@ -18,6 +18,7 @@ from accelsim.mapper.leaf_plan import (
     GAIN_REDUCED,
     GAIN_SHARED,
     OPTION_CHARGED,
+    OPTION_CHILD,
     OPTION_EVERY_VISIT,
     PORT_SIZE,
     PTR_CHOICE,
@@ -86,7 +87,7 @@ class LeafSearch:
         self._sides: dict[int, bounds.Sides] = {}
         self._pairs: dict[tuple[bool, bool], tuple[bounds.Sides, bounds.Sides, int]] = {}
         self._costs: dict[tuple[int, int], tuple[FloatArray, FloatArray]] = {}
-        self._served: dict[int, tuple[FloatArray, FloatArray, FloatArray, FloatArray]] = {}
+        self._served: dict[int, bounds.Serving] = {}
         self._filled: dict[int, FloatArray] = {}
         tables = (plan.ports.shape[0] + 2, 1 << plan.indexed.shape[0], self.tiles, 1 + plan.times)
         self._insides = np.zeros(tables if plan.options[OPTION_EVERY_VISIT] else (1, 1, 0, 1))
@@ -207,8 +208,8 @@ class LeafSearch:
             if deep and not crude:
                 within, how = self._side(2), bounds.WITHIN
             elif deep and not several:
-                serving, saved, bare, spared = self._serving(1)
-                within = within._replace(serving=serving, saved=saved, bare=bare, spared=spared)
+                serving = self._serving(1)
+                within = within._replace(serving=serving._replace(near=serving.saved))
             elif crude:
                 outer, how = outer._replace(sets=outer.sets[:1], filling=within.filling), bounds.PLAIN
             self._pairs[crude, entering] = outer, within, how
@@ -218,7 +219,7 @@ class LeafSearch:
         """A memory that costs nothing and holds nothing."""
         streams, width = self.plan.indexed.shape[0], 1 + self.plan.times
         free, empty = np.zeros((streams, width)), np.zeros((0, width))
-        return bounds.Sides(np.zeros(0, np.int64), empty, np.zeros((0, streams)), free, free, free, free, free, np.ones(width))
+        return bounds.Sides(np.zeros(0, np.int64), empty, np.zeros((0, streams)), free, bounds.Serving(free, free, free, free, free), np.ones(width))
 
     def _alone(self) -> bounds.Sides:
         """Memory 1 with nothing inside but the operations."""
@@ -226,7 +227,7 @@ class LeafSearch:
         rows = np.zeros((1 << streams, 1 + plan.times))
         rows[:, 0], rows[:, 1], rows[:, 1 + plan.latency_at] = plan.energy, self.shortest(self.whole), plan.depth
         sets, pending = np.arange(1 << streams), np.zeros((1 << streams, streams))
-        return bounds.Sides(sets, rows, pending, self._filling(1), *self._serving(0), np.ones(1 + plan.times))
+        return bounds.Sides(sets, rows, pending, self._filling(1), self._serving(0), np.ones(1 + plan.times))
 
     def _side(self, memory: int) -> bounds.Sides:
         """What lies inside a memory, and what words cost there."""
@@ -235,8 +236,8 @@ class LeafSearch:
             ways = slice(int(plan.way_first[memory]), int(plan.way_first[memory + 1]))
             copies, shared = float(plan.gains[ways, GAIN_COPIES].max()), plan.gains[ways, GAIN_SHARED:].max(axis=0)
             reduced = float(plan.gains[ways, GAIN_REDUCED].max())
-            serving, saved, bare, spared = self._serving(memory - 1)
-            grown = reduced if copies > 1 else 1.0
+            serving, grown = self._serving(memory - 1), reduced if copies > 1 else 1.0
+            serving = serving._replace(saved=serving.saved * grown, near=serving.near * grown, spared=serving.spared * grown)
             scale = np.ones(1 + plan.times)
             scale[1 : 1 + plan.traffic_at] /= copies
             patterns = self._patterns(memory + 1, reduced)  # none, if nothing inside is legal
@@ -244,8 +245,7 @@ class LeafSearch:
             rows = np.array([row for _, row, _ in patterns]).reshape(-1, 1 + plan.times)
             pending = np.array([each for _, _, each in patterns]).reshape(-1, plan.indexed.shape[0])
             self._sides[memory] = bounds.Sides(
-                sets, rows, pending / shared, self._filling(memory), serving, saved * grown, bare,
-                spared * grown, scale,
+                sets, rows, pending / shared, self._filling(memory), serving, scale,
             )  # fmt: skip
         return self._sides[memory]
 
@@ -297,11 +297,8 @@ class LeafSearch:
                 found.append((bypassed, row, pending))
         return self._bypasses[level]
 
-    def _serving(self, memory: int) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """What a memory pays for a word of each tensor asked of it, and how much less for first touches: float64[tensors, 1 + times].
-
-        Then both again, if no sum of the result returned. Memories pay the larger of the two.
-        """
+    def _serving(self, memory: int) -> bounds.Serving:
+        """What a memory pays for a word of each tensor asked of it, and how much less for first touches."""
         if memory not in self._served:
             plan, times = self.plan, self.plan.times
             streams = plan.indexed.shape[0]
@@ -313,7 +310,10 @@ class LeafSearch:
                     pay_alone(plan, memory, stream, value)
                     slopes[stream], credits[stream] = value[: 1 + times], value[times + 1 : 2 * times + 2]
             read = saved - without
-            self._served[memory] = slopes, without + read * most_begun(plan, memory + 1), slopes - read, without
+            ways = slice(int(plan.way_first[memory + 1]), int(plan.way_first[memory + 2]))
+            apart = float((plan.gains[ways, GAIN_REDUCED] / plan.gains[ways, -1]).max()) if plan.options[OPTION_CHILD] else 1.0
+            near, far = float(plan.words[-1]) * apart, most_begun(plan, memory + 1)
+            self._served[memory] = bounds.Serving(slopes, without + read * far, without + read * near, slopes - read, without)
         return self._served[memory]
 
     def _filling(self, memory: int) -> FloatArray:
@@ -420,8 +420,9 @@ class LeafSearch:
         alone = last not in missing or not np.any(plan.axis_step <= memory)
         for resource in set(plan.ports[memory, :2].tolist()) - {-1}:
             found[1 + resource] = 0.0
-        if last in missing:
-            found[0] -= found[times + 1]
+        if last in missing:  # what first touches save counts with what each label costs
+            main, saved = self._costs[level, (1 << last + 1) - 1]
+            found[0] = (main - saved)[:, 0].min()
             found[times + 1 : 2 * times + 2] = 0.0
         for stream in missing:
             words = plan.words[stream]

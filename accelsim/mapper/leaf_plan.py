@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import permutations, product
+from itertools import pairwise, permutations, product
 from math import prod
 from typing import NamedTuple
 
@@ -15,6 +15,7 @@ from accelsim.hardware.architecture import Array, Axis, Memory
 from accelsim.mapper.constraints import Constraints
 from accelsim.mapper.tiles import divisors
 from accelsim.model.evaluation import Evaluator
+from accelsim.model.options import Counting
 
 IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
@@ -39,7 +40,7 @@ class LeafPlan(NamedTuple):
     copies first; those before level k have the numbers `way_first[k]` to `way_first[k + 1] - 1`. gains: float64[ways, 3 + tensors], all
     copies, copies along ranks that the result lacks, ticks of latency, and how many copies share one word of each tensor. way_flags:
     which of ALONE and COMPLETE a result keeps. way_axes: int64[ways, axes, ranks], what each axis does. axis_step: the level that each
-    axis leads to.
+    axis leads to. apart: float64[levels], see `_apart`.
     ports: int64[memories, 4], resources of the two ports (-1: unlimited), size (-1), several copies; rates in ticks and prices in
     picojoules per piece. subsets: what each memory may keep, as sets of tensors; must: what it has to. orders: int64[orders, tensors],
     the tensors from the most favoured on. tile_ok: int64[memories, ranks, most], whether a memory's block may end at a size of a rank;
@@ -67,6 +68,7 @@ class LeafPlan(NamedTuple):
     gains: FloatArray
     way_axes: IntArray
     axis_step: IntArray
+    apart: FloatArray
     ports: IntArray
     rates: FloatArray
     prices: FloatArray
@@ -236,6 +238,7 @@ def lower(
         gains,
         by_axis,
         steps,
+        _apart(first, gains, counting),
         np.array(ports, np.int64),
         np.array(rates, np.float64),
         np.array(prices, np.float64),
@@ -260,6 +263,18 @@ def lower(
         0.0,
     )
     return plan, Names(einsum, unit, facts.ranks, tensors, names, tuple(axis.name for axis, _ in axes))
+
+
+def _apart(first: IntArray, gains: FloatArray, counting: Counting) -> FloatArray:
+    """For each level the most copies around it, by axes further out, that hold parts of one word of the result.
+
+    -1 where what begins a sum is not to be weighed against what is asked for: where each word begins one in any case, or loops around may
+    share what is asked for.
+    """
+    if counting.first_touch != "child" or counting.refill != "every_visit":
+        return np.full(len(first) + 1, -1.0)
+    most = [gains[start:end, GAIN_REDUCED].max(initial=1.0) for start, end in pairwise(first.tolist())]
+    return np.cumprod([1.0, *most, 1.0])
 
 
 def _allowed_tiles(
