@@ -34,11 +34,13 @@ _MOST_PASSED = 2  # tensors of a part that pass through the root at most
 @dataclass(frozen=True, slots=True)
 class Around:
     """What stands around a nest: tiles that loops around leave, by rank; room in memory 1; by Einsum the times (float64[1 + times], no
-    energy and no traffic) of filling what is kept further out and this Einsum is the first to touch."""
+    energy and no traffic) of filling what is kept further out and this Einsum is the first to touch; whether ways are good that only take
+    less room than others."""
 
     tile: dict[str, int]
     room: float
     paid: dict[str, FloatArray]
+    thrifty: bool
 
 
 class Allowance:
@@ -65,6 +67,34 @@ class Allowance:
     def headroom(self, bound: Cost) -> tuple[float, float]:
         """How much more energy than a bound, and how many more ticks, something of use may take."""
         return self.limit[0] * SLACK - bound.energy, self.limit[1] * SLACK - bound.ticks
+
+
+class Hopeless:
+    """Tiles below which nothing is of use though what is internal takes no room: nor is anything below finer ones then.
+
+    What Einsums cost below loops, they cost at coarser tiles at most, where each external tensor is one Einsum's alone (see
+    docs/mapspace.md, "Without the trunk"); elsewhere nothing follows.
+    """
+
+    def __init__(self, part: Part) -> None:
+        self.part = part
+        self.sure = all(len(users) == 1 for users in part.users)
+        self._tiles = np.zeros((0, 0), np.int64)
+
+    def covers(self, tile: IntArray) -> bool:
+        """Whether a tile is finer than one of these; int64[ranks]."""
+        return bool(len(self._tiles) and (self._tiles % tile == 0).all(axis=1).any())
+
+    def look(self, trunk: Trunk, tile: IntArray) -> bool:
+        """Whether nothing below a trunk is of use; its tile is one of these then."""
+        if self.sure and self.covers(tile):
+            return True
+        probe = self.part.probe()
+        if not Below(probe, trunk, roomy=True).explore(quickly=False) or any(self.part.worth(each.cost) for each in probe.solved.options):
+            return False
+        if self.sure:
+            self._tiles = np.vstack([self._tiles.reshape(-1, len(tile)), tile])
+        return True
 
 
 class Nest:
@@ -153,8 +183,12 @@ class Nest:
             for tensor, cost in paid.items():
                 name = next(name for name in self.stretch.names if tensor in self.exact.tensors.touched[name])
                 by_einsum[name] = by_einsum.get(name, np.zeros_like(cost)) + cost
-            part = Part(self.exact, self.stretch, kept, 0.0, around=Around(self._rows[number], room, by_einsum))
-            options = part.solve(Allowance(part.aim, limit))
+            options: list[Option] = []
+            for thrifty in (False, True):  # what takes less room may leave it to others; if nothing is of use, that is known sooner
+                part = Part(self.exact, self.stretch, kept, 0.0, around=Around(self._rows[number], room, by_einsum, thrifty))
+                options = part.solve(Allowance(part.aim, limit))
+                if not options:
+                    break
             rows, traffic = np.zeros((len(options), 3 + self.exact.times)), 1 + self.exact.traffic
             for row, option in zip(rows, options, strict=True):
                 row[0], row[1], row[traffic] = option.cost.energy, option.cost.ticks, option.cost.traffic
@@ -217,22 +251,22 @@ class Variants:
                 good, bounds = self._bounds(variant, loops, trunks.some(rows))
                 waiting.add(loops, trunks.some(rows[good]), bounds)
                 places.append(rows[good])
-        order = np.argsort(part.values(waiting.bounds), kind="stable")
+        below = np.concatenate([*places, np.zeros(0, np.int64)])
+        order = np.lexsort((below, -np.log(trunks.tiles[below]).sum(axis=1), part.values(waiting.bounds)))
         waiting.keep(order)
-        below = np.concatenate([*places, np.zeros(0, np.int64)])[order].tolist()
         every = Waiting()
         every.add(listed, trunks, least)
-        hopeless = dict[int, bool]()
-        for at, place in enumerate(below):
-            if not part.worth(waiting.bounds.cost(at, part.held)) or hopeless.get(place, False):
+        hopeless, known = Hopeless(part), dict[int, bool]()
+        for at, place in enumerate(below[order].tolist()):
+            if not part.worth(waiting.bounds.cost(at, part.held)):
                 continue
             if part.exact.limits.over:
                 part.put_off = True
                 return waiting.bounds.some(np.arange(at, len(waiting))).least(part.held)
-            if place not in hopeless and below.count(place) > 1:
-                hopeless[place] = self._hopeless(every.trunk(place))
-                if hopeless[place]:
-                    continue
+            if place not in known:
+                known[place] = hopeless.look(every.trunk(place), trunks.tiles[place])
+            if known[place]:
+                continue
             variant = waiting.part(at)
             variant.follow(part)
             if not Below(variant, waiting.trunk(at)).explore(quickly=False):
@@ -251,13 +285,6 @@ class Variants:
             return good, bounds.some(good)
         left = variant.useful(better)
         return good[left], better.some(left)
-
-    def _hopeless(self, trunk: Trunk) -> bool:
-        """Whether nothing below a trunk is of use even if what is internal takes no room."""
-        part = self.part
-        probe = part.probe()
-        done = Below(probe, trunk, roomy=True).explore(quickly=False)
-        return done and not any(part.worth(option.cost) for option in probe.solved.options)
 
     def _variants(self) -> Iterator[Part]:
         """All variants: a nest of some Einsums, or tensors that pass through the root."""

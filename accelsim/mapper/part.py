@@ -14,7 +14,7 @@ from accelsim.mapper.figures import SLACK, Cost
 from accelsim.mapper.floors import Floors
 from accelsim.mapper.leaf import UNLIMITED, OutOfTime
 from accelsim.mapper.leaf_plan import FloatArray, IntArray
-from accelsim.mapper.nests import Allowance, Around, Nest, Variants
+from accelsim.mapper.nests import Allowance, Around, Hopeless, Nest, Variants
 from accelsim.mapper.options import Bounds, Chosen, Cutoff, Option, Solved
 from accelsim.mapper.pieces import Stretch
 from accelsim.mapper.settings import Above, Loops, Setting, Trunks, Waiting
@@ -45,9 +45,10 @@ class Part:
         self.extents = exact.cascade.extents if around is None else around.tile
         self.room, self.gap, self.near = exact.size - held, exact.limits.gap, max(exact.limits.gap, exact.tolerance)
         self._outer: dict[str, int] = {}  # trips of loops around
-        if around is not None:  # what takes less room may leave it to others
-            energy, ticks, traffic, _ = exact.aim.uses
-            self.aim, self.room, self.gap, self.near = replace(exact.aim, uses=(energy, ticks, traffic, True)), around.room, 0.0, 0.0
+        if around is not None:
+            energy, ticks, traffic, held = exact.aim.uses
+            self.aim = replace(exact.aim, uses=(energy, ticks, traffic, held or around.thrifty))
+            self.room, self.gap, self.near = around.room, 0.0, 0.0
             self._outer = {rank: extent // around.tile[rank] for rank, extent in exact.cascade.extents.items() if extent > around.tile[rank]}
         self.units = {unit: at for at, unit in enumerate(sorted({names.unit for name in stretch.names for _, names in exact.ways[name]}))}
         self.solved = Solved(part=self)
@@ -273,6 +274,7 @@ class Part:
         """A part of several Einsums: trunks in the order of their bounds; quickly, only the first that promise most."""
         left: list[int] = []
         tried, at, waiting = 0, 0, self.waiting
+        hopeless = None if self.around is None else Hopeless(self)
         waiting.keep(self.useful(waiting.bounds))
         for row in range(min(_QUICK if self.around is None else 0, len(waiting))):  # something good first: it shortens what follows
             if self.worth(waiting.bounds.cost(row, self.held)) and not self.exact.limits.over:
@@ -287,6 +289,9 @@ class Part:
                 left.extend(range(at, len(waiting)))
                 self.put_off = True
                 break
+            if hopeless is not None and hopeless.sure and hopeless.look(waiting.trunk(at), waiting.trunks.tiles[at]):
+                at += 1
+                continue
             tried += 1
             done = Below(self, waiting.trunk(at)).explore(quickly=False)
             if self.looks or not done:
@@ -304,7 +309,15 @@ class Part:
             if better is not None:
                 self.waiting.better(rows, better)
         self.waiting.keep(self.useful(self.waiting.bounds))
-        self.waiting.keep(np.argsort(self.values(self.waiting.bounds), kind="stable"))
+        self._sort()
+
+    def _sort(self) -> None:
+        """The most promising first; of equal ones, in a nest, those with the largest tiles: they may rule out others."""
+        values = self.values(self.waiting.bounds)
+        if self.around is None or not len(values):
+            self.waiting.keep(np.argsort(values, kind="stable"))
+        else:
+            self.waiting.keep(np.lexsort((-np.log(self.waiting.trunks.tiles).sum(axis=1), values)))
 
     def useful(self, bounds: Bounds) -> IntArray:
         """The places of bounds that something known does not rule out; what only the gap rules out stays."""
@@ -346,24 +359,17 @@ class Part:
     def solve(self, allowance: Allowance) -> list[Option]:
         """All good ways to run a nest within an allowance."""
         self.begin()
-        if self._hopeless(allowance):
+        self.cutoff = allowance
+        hopeless, loops, waiting = Hopeless(self), Loops(self.floors("sequential")), Waiting()
+        whole = Trunks(np.array([loops.orders.index(())]), loops.extents[None, :])
+        waiting.add(loops, whole, Bounds(*(np.zeros(1) for _ in range(3))))
+        if hopeless.sure and hopeless.look(waiting.trunk(0), whole.tiles[0]):
             return []
         while self.solved.part is not None and self.solved.rest and not self.exact.limits.over:
             self.go_on([], allowance)
         if self.solved.rest:
             raise OutOfTime
         return self.solved.options
-
-    def _hopeless(self, allowance: Allowance) -> bool:
-        """Whether nothing is within an allowance even without loops and if what is internal takes no room: loops save nothing else."""
-        if any(len(users) > 1 for users in self.users):
-            return False
-        probe = self.probe()
-        probe.cutoff = allowance
-        loops = Loops(self.floors("sequential"))
-        waiting = Waiting()
-        waiting.add(loops, Trunks(np.array([loops.orders.index(())]), loops.extents[None, :]), Bounds(*(np.zeros(1) for _ in range(3))))
-        return Below(probe, waiting.trunk(0), roomy=True).explore(quickly=False) and not probe.solved.options
 
     def probe(self) -> Part:
         """The same part with what is known of it so far, where what is found is not noted."""
