@@ -45,7 +45,9 @@ class Exact:
         constraints: Constraints | None = None,
         limits: Limits | None = None,
         tell: Callable[[str], None] = lambda _: None,
+        nests: bool = True,
     ) -> None:
+        """nests: whether some Einsums of a part may have a trunk of their own."""
         self.evaluator, self.aim, self.schedules, self.limits, self.tell = evaluator, aim, schedules, limits or Limits(), tell
         self.cascade, self.machine = evaluator.cascade, evaluator.architecture
         self.tensors = Tensors(self.cascade)
@@ -59,7 +61,7 @@ class Exact:
         self.constraints = constraints or Constraints()
         self.permits = Permits(self)
         rules = self.constraints  # variants of parts are searched only where nothing says how loops have to stand
-        self.may_vary = self.home is not None and not Constraints(tuple(rule for rule in rules.keeps if rule.above is not None), rules.tiles,
+        self.nests, self.may_vary = nests, self.home is not None and not Constraints(tuple(rule for rule in rules.keeps if rule.above is not None), rules.tiles,
             rules.orders, rules.loops, rules.stationary, parts=rules.parts, schedules=rules.schedules)  # fmt: skip
         self.timely = aim.uses == (False, True, False, False)  # only time counts
         self._plans: dict[bytes, LeafSearch] = {}
@@ -150,8 +152,7 @@ class Exact:
                 return None
             if fresh:
                 achieved = min(self._join(bounds=False), key=lambda label: self.aim.order(label.cost), default=None)
-            unknown = [label.step for label in promising.chain() if label.option is None and label.step is not None]
-            aside = {id(label.step) for label in promising.chain() if label.aside}
+            unknown = [label for label in promising.chain() if label.option is None]
             done = achieved is not None and self.aim.value(achieved.cost) <= self.aim.value(promising.cost) * (1 + self.limits.gap) * SLACK
             if self.aim.then is not None and achieved is not None and unknown and not self.limits.gap:
                 done = done and self.aim.order(achieved.cost) <= self.aim.order(promising.cost)
@@ -164,15 +165,16 @@ class Exact:
             if done and not self.varying:
                 self.varying = True
                 continue
-            if done or all(step.solved.part is None for step in unknown):  # or nothing can be done about what is not known
+            places = [label.step for label in unknown if label.step is not None]
+            if done or all(step.solved.part is None for step in places):  # or nothing can be done about what is not known
                 break
-            self.tell(self._progress(promising, achieved, unknown))
+            self.tell(self._progress(promising, achieved, places))
             best = None if achieved is None else self.aim.value(achieved.cost)
             around = Surroundings(self.aim, len(self.order), [(*cuts[:2], step) for cuts, steps in self._steps.items() for step in steps])
-            before = [step.solved.options for step in unknown]
-            for step, rest in zip(unknown, around.of([step.solved for step in unknown]), strict=True):
-                self._explore(step, Cutoff(self.aim, rest, best, self.limits.gap), id(step) in aside)
-            fresh = any(step.solved.options is not known for step, known in zip(unknown, before, strict=True))
+            before = [step.solved.options for step in places]
+            for label, rest in zip(unknown, around.of([step.solved for step in places]), strict=True):
+                self._explore(label, Cutoff(self.aim, rest, best, self.limits.gap))
+            fresh = any(step.solved.options is not known for step, known in zip(places, before, strict=True))
         if achieved is None:
             return None
         value, bound = self.aim.value(achieved.cost), self._bound()
@@ -182,15 +184,16 @@ class Exact:
     def any(self) -> Mapping | None:
         """Some mapping, the first that is found; None if nothing in the space is legal, or if the limits come first."""
         self._explore_singles()
+        self.varying = True
         while True:
             found, promising = self._join(bounds=False), self._join(bounds=True)
             if found:
                 return self.mapping(found[0])
-            unknown = [label.step for label in promising[0].chain() if label.option is None and label.step] if promising else []
+            unknown = [label for label in promising[0].chain() if label.option is None] if promising else []
             if not unknown or self.limits.over:
                 return None
-            for step in unknown:
-                self._explore(step, None)
+            for label in unknown:
+                self._explore(label, None)
 
     def _bound(self) -> float:
         """What no mapping is better than."""
@@ -206,17 +209,19 @@ class Exact:
         """Parts of one Einsum without residents: there is always something to return then."""
         for at in range(len(self.order)):
             for step in self._steps_from(at, at + 1, frozenset()):
-                self._explore(step, None)
+                self._explore(Label(NOTHING, step=step), None)
 
     def _progress(self, promising: Label, achieved: Label | None, unknown: list[Step]) -> str:
         bound = self.aim.value(promising.cost)
         gap = f"gap {self.aim.value(achieved.cost) / bound - 1:.2%}, " if achieved is not None and bound > 0 else ""
         return f"{gap}exploring {unknown[0].stretch.names[0]} to {unknown[0].stretch.names[-1]}" if unknown else gap
 
-    def _explore(self, step: Step, cutoff: Cutoff | None, aside: bool = False) -> None:
-        if step.solved.part is None:
+    def _explore(self, label: Label, cutoff: Cutoff | None) -> None:
+        """Explore what a label has a bound of only."""
+        step = label.step
+        if step is None or step.solved.part is None:
             return
-        if aside and step.solved.aside:
+        if label.aside:
             step.solved.part.vary(self._rivals(step), cutoff)
         else:
             step.solved.part.go_on(self._rivals(step), cutoff)
@@ -418,8 +423,11 @@ class Exact:
         self._explore_singles()
         while True:
             labels = self._join(bounds=True)
-            unknown = {id(each.step.solved): each.step for label in labels for each in label.chain() if each.step and each.option is None}
+            unknown = {id(each.step.solved): each for label in labels for each in label.chain() if each.step and each.option is None}
+            if not unknown and not self.varying:
+                self.varying = True
+                continue
             if not unknown or self.limits.over:
                 return [self.mapping(label) for label in self._join(bounds=False)], not unknown
-            for step in unknown.values():
-                self._explore(step, None)
+            for label in unknown.values():
+                self._explore(label, None)

@@ -291,7 +291,7 @@ class Variants:
         part, exact = self.part, self.part.exact
         names, stretch = part.stretch.names, part.stretch
         first = exact.order.index(names[0])
-        for start, end in combinations(range(len(names) + 1), 2):
+        for start, end in combinations(range(len(names) + 1), 2) if exact.nests else ():
             inner = exact.stretch_of(first + start, first + end)
             inside = [tensor for tensor in stretch.internal if tensor in inner.internal]
             if end - start < 2 or end - start == len(names) or not inside or not inner.sound:

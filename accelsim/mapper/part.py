@@ -209,8 +209,7 @@ class Part:
     def vary(self, rivals: list[Cost], cutoff: Cutoff | None) -> None:
         """Explore the variants of the part, as in `go_on`; bounds of them at first."""
         self.rivals, self.cutoff, bounds = rivals, cutoff, self.solved.aside
-        assert self.variants is not None
-        if self.exact.limits.over:
+        if self.exact.limits.over or self.variants is None or not bounds:
             return
         try:
             left = self.variants.go_on() if self.worth(bounds[0]) else None

@@ -139,7 +139,8 @@ def search(case: Record, rules: bool = True, limits: options.Limits | None = Non
     """The exact search of a case."""
     evaluator = Evaluator(workload(case), machine(case), COUNTING)
     goal = aim(OBJECTIVES[case["objective"]], Scale.of(evaluator))
-    return exact.Exact(evaluator, goal, ("sequential",), constraints(case, rules), limits)
+    nests = case["options"]["max_fused_loops"] is None  # a trunk inside another has loops of its own
+    return exact.Exact(evaluator, goal, ("sequential",), constraints(case, rules), limits, nests=nests)
 
 
 def wider(case: Record, rules: bool = True) -> list[str]:
