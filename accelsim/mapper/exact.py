@@ -31,6 +31,8 @@ from accelsim.model.evaluation import Evaluator
 
 LONGEST = 12  # Einsums in one part
 TOLERANCE = 1e-6  # of time, where it is the objective of a large problem: what could be gained by less than that is not looked for
+FEW = 6  # Einsums of a cascade up to which variants of parts are in the space
+_MORE = 0.2  # how much work more, as a share of what was done and in its unit, is spent on variants that are not
 DOUBT = 1e-3  # by how much parts that a quick look did not prove are put behind others at first
 
 
@@ -71,6 +73,8 @@ class Exact:
         self.tolerance = TOLERANCE if self.large else 0.0
         self.doubt = DOUBT if self.large else 0.0
         self.varying = False  # whether variants of parts are looked at already
+        self.exhaustive = len(self.order) <= FEW  # whether they are in the space
+        self.until = float("inf")  # of the work spent, when they are looked at no longer
         self.solved: dict[object, Solved] = {}
         self.matter: dict[tuple[int, bool], tuple[Front, IntArray]] = {}  # see Below
         self.within: dict[tuple[int, int], tuple[FloatArray, FloatArray, FloatArray]] = {}  # see Floors
@@ -164,7 +168,10 @@ class Exact:
                 continue
             if done and not self.varying:
                 self.varying = True
+                self.until = float("inf") if self.exhaustive else self.limits.spent * (1 + _MORE) + _MORE
                 continue
+            if self.ended:
+                break
             places = [label.step for label in unknown if label.step is not None]
             if done or all(step.solved.part is None for step in places):  # or nothing can be done about what is not known
                 break
@@ -181,10 +188,14 @@ class Exact:
         covered, evaluated = sum(part.covered for part in self.solved.values()), sum(part.evaluated for part in self.solved.values())
         return Result(self.mapping(achieved), value, min(value, bound), covered, evaluated)
 
+    @property
+    def ended(self) -> bool:
+        """Whether time or work is up, that for variants included."""
+        return self.limits.over or self.limits.spent > self.until
+
     def any(self) -> Mapping | None:
         """Some mapping, the first that is found; None if nothing in the space is legal, or if the limits come first."""
         self._explore_singles()
-        self.varying = True
         while True:
             found, promising = self._join(bounds=False), self._join(bounds=True)
             if found:
@@ -199,7 +210,7 @@ class Exact:
         """What no mapping is better than."""
         kept = self.tolerance, self.doubt
         self.tolerance = self.doubt = 0.0
-        self.varying, varying = True, self.varying
+        self.varying, varying = self.exhaustive, self.varying
         found = min(self.aim.value(label.cost) for label in self._join(bounds=True))
         self.tolerance, self.doubt = kept
         self.varying = varying
@@ -424,9 +435,6 @@ class Exact:
         while True:
             labels = self._join(bounds=True)
             unknown = {id(each.step.solved): each for label in labels for each in label.chain() if each.step and each.option is None}
-            if not unknown and not self.varying:
-                self.varying = True
-                continue
             if not unknown or self.limits.over:
                 return [self.mapping(label) for label in self._join(bounds=False)], not unknown
             for label in unknown.values():

@@ -260,7 +260,7 @@ class Variants:
         for at, place in enumerate(below[order].tolist()):
             if not part.worth(waiting.bounds.cost(at, part.held)):
                 continue
-            if part.exact.limits.over:
+            if part.exact.ended:
                 part.put_off = True
                 return waiting.bounds.some(np.arange(at, len(waiting))).least(part.held)
             if place not in known:

@@ -51,12 +51,13 @@ class Option:
 class Solved:
     """The good options of a part, lower bounds of what was not explored, and how many combinations were covered and worked out.
 
-    aside: bounds of the variants of the part, which are explored when the rest of the cascade is.
+    aside: bounds of the variants of the part, which are explored when the rest of the cascade is; counted: whether they are in the space.
     """
 
     options: list[Option] = field(default_factory=list)
     rest: list[Cost] = field(default_factory=list)
     aside: list[Cost] = field(default_factory=list)
+    counted: bool = True
     covered: int = 0
     evaluated: int = 0
     part: Part | None = None
@@ -67,7 +68,7 @@ class Solved:
         """The least of every figure of all that is known; None: there is no way to run the part. Not to be asked while it is explored."""
         known = self._floor
         if known is None or known[0] is not self.options or known[1] is not self.rest or known[2] is not self.aside:
-            costs = [*(option.cost for option in self.options), *self.rest, *self.aside]
+            costs = [*(option.cost for option in self.options), *self.rest, *(self.aside if self.counted else ())]
             figures = (min(getattr(cost, figure) for cost in costs) for figure in ("energy", "ticks", "traffic", "held"))
             self._floor = known = self.options, self.rest, self.aside, Cost(*figures) if costs else None
         return known[3]

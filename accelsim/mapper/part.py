@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _QUICK = 40  # trunks that are tried with all that is external kept above the fuse
 _LOOKS = 1 / 2, 1 / 16  # shares of a unit's time for which ports do not matter in a quick look; the second on large problems
 _MOST_JOINT, _EFFORT = 1000, 5  # combinations of places that bounds tell apart at most, and for each trunk that waits
+_LOOK = 0.1  # of the work that the clock is looked at for: what bounds of variants cost
 _FEW = 2  # trunks that are tried with every choice of keeps before bounds are made better
 
 
@@ -160,7 +161,7 @@ class Part:
         self._note_rest()
         if self.around is None and len(self.stretch.names) > 2 and "sequential" in self._schedules() and self.exact.may_vary:
             self.variants = Variants(self, self._crude("sequential", confined=True))
-            self.solved.aside = [self.variants.bound]
+            self.solved.aside, self.solved.counted = [self.variants.bound], self.exact.exhaustive
 
     def values(self, bounds: Bounds) -> FloatArray:
         """What bounds are worth alone."""
@@ -211,6 +212,7 @@ class Part:
         self.rivals, self.cutoff, bounds = rivals, cutoff, self.solved.aside
         if self.exact.limits.over or self.variants is None or not bounds:
             return
+        self.exact.limits.spent += _LOOK
         try:
             left = self.variants.go_on() if self.worth(bounds[0]) else None
             self.solved.aside = [left] if left is not None and self.worth(left) else []
@@ -364,7 +366,7 @@ class Part:
         waiting.add(loops, whole, Bounds(*(np.zeros(1) for _ in range(3))))
         if hopeless.sure and hopeless.look(waiting.trunk(0), whole.tiles[0]):
             return []
-        while self.solved.part is not None and self.solved.rest and not self.exact.limits.over:
+        while self.solved.part is not None and self.solved.rest and not self.exact.ended:
             self.go_on([], allowance)
         if self.solved.rest:
             raise OutOfTime
