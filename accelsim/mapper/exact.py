@@ -396,7 +396,8 @@ class Exact:
         chain = [(each.step, each.option) for each in label.chain() if each.step is not None and each.option is not None]
         everything = dict.fromkeys(tensor for name in self.order for tensor in self.tensors.touched[name])
         resident = dict.fromkeys(tensor for step, _ in chain for tensor in sorted(step.resident))
-        inside = {tensor for step, _ in chain for tensor in step.stretch.internal}
+        options = [self._named(option, step.stretch) for step, option in chain]
+        inside = {tensor for (step, _), option in zip(chain, options, strict=True) for tensor in option.kept.intersection(step.stretch.internal)}
         nodes: list[TreeNode] = [
             Keep(self.machine.root.name, tuple(Held(tensor) for tensor in everything if tensor not in resident and tensor not in inside))
         ]
@@ -404,7 +405,7 @@ class Exact:
             nodes = []
         if resident and self.home is not None:
             nodes.append(Keep(self.home, tuple(Held(tensor) for tensor in resident)))
-        parts = [self._branch(self._named(option, step.stretch)) for step, option in chain]
+        parts = [self._branch(option) for option in options]
         name = f"{self.cascade.name} on {self.machine.name}"
         if len(parts) == 1:
             return Mapping(name, (*nodes, *parts[0]))

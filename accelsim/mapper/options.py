@@ -42,6 +42,12 @@ class Option:
     copies: tuple[tuple[str, int], ...]
     leaves: tuple[Chosen | Option, ...]
 
+    @property
+    def kept(self) -> set[str]:
+        """Tensors that are kept above a fuse, this one or one inside it."""
+        own = {tensor for _, tensors in self.keeps for tensor in tensors}
+        return own.union(*(leaf.kept for leaf in self.leaves if isinstance(leaf, Option)))
+
     def chosen(self) -> list[Chosen]:
         """The Einsums, wherever they stand."""
         return [each for leaf in self.leaves for each in ([leaf] if isinstance(leaf, Chosen) else leaf.chosen())]
