@@ -133,6 +133,12 @@ class Constraints:
     def __bool__(self) -> bool:
         return any(getattr(self, each.name) for each in fields(self))
 
+    @property
+    def shaping(self) -> bool:
+        """Whether any rule is about loops, tiles, parts or schedules, or about what stands above the blocks of Einsums."""
+        shape = self.tiles or self.orders or self.loops or self.stationary or self.parts or self.schedules
+        return bool(shape) or any(rule.above is not None for rule in self.keeps)
+
     def rules(self) -> list[Rule]:
         """All rules."""
         return [rule for each in fields(self) for rule in getattr(self, each.name)]

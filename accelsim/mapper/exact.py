@@ -62,9 +62,7 @@ class Exact:
         self.moves = Moves(self)
         self.constraints = constraints or Constraints()
         self.permits = Permits(self)
-        rules = self.constraints  # variants of parts are searched only where nothing says how loops have to stand
-        self.nests, self.may_vary = nests, self.home is not None and not Constraints(tuple(rule for rule in rules.keeps if rule.above is not None), rules.tiles,
-            rules.orders, rules.loops, rules.stationary, parts=rules.parts, schedules=rules.schedules)  # fmt: skip
+        self.nests, self.may_vary = nests, self.home is not None and not self.constraints.shaping
         self.timely = aim.uses == (False, True, False, False)  # only time counts
         self._plans: dict[bytes, LeafSearch] = {}
         self._beside: dict[tuple[LeafSearch, bytes], LeafSearch] = {}
@@ -397,7 +395,9 @@ class Exact:
         everything = dict.fromkeys(tensor for name in self.order for tensor in self.tensors.touched[name])
         resident = dict.fromkeys(tensor for step, _ in chain for tensor in sorted(step.resident))
         options = [self._named(option, step.stretch) for step, option in chain]
-        inside = {tensor for (step, _), option in zip(chain, options, strict=True) for tensor in option.kept.intersection(step.stretch.internal)}
+        inside = {
+            tensor for (step, _), option in zip(chain, options, strict=True) for tensor in option.kept & set(step.stretch.internal)
+        }  # fmt: skip
         nodes: list[TreeNode] = [
             Keep(self.machine.root.name, tuple(Held(tensor) for tensor in everything if tensor not in resident and tensor not in inside))
         ]

@@ -9,7 +9,8 @@ share. A label therefore carries, beside what is settled, what the loops still t
            with the copies over reduced ranks above)             begun  of the result's pending words, those that begin a sum
 
 As float64[2 * (1 + times) + tensors * (2 + times) + 1]: main, credit, then for each tensor energy and times that are open, and words that
-are pending, then words that begin a sum (the more the better, like credits). A key says, beside these, whether a result is ALONE and COMPLETE, who keeps it, and which tensors are open.
+are pending, then words that begin a sum (the more the better, like credits). A key says, beside these, whether a result is ALONE and
+COMPLETE, who keeps it, and which tensors are open.
 """
 
 from __future__ import annotations

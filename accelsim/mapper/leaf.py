@@ -219,7 +219,8 @@ class LeafSearch:
         """A memory that costs nothing and holds nothing."""
         streams, width = self.plan.indexed.shape[0], 1 + self.plan.times
         free, empty = np.zeros((streams, width)), np.zeros((0, width))
-        return bounds.Sides(np.zeros(0, np.int64), empty, np.zeros((0, streams)), free, bounds.Serving(free, free, free, free, free), np.ones(width))
+        serving = bounds.Serving(free, free, free, free, free)
+        return bounds.Sides(np.zeros(0, np.int64), empty, np.zeros((0, streams)), free, serving, np.ones(width))
 
     def _alone(self) -> bounds.Sides:
         """Memory 1 with nothing inside but the operations."""

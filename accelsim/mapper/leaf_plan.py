@@ -250,8 +250,15 @@ def lower(
         np.array([_set(not row.all() for row in rows) for rows in tile_ok.astype(bool)], np.int64),
         inside,
         np.array([not inside[at + 1 :].any() for at in range(len(memories))], np.int64),
-        np.array([counting.returned_partials == "one", counting.drains == "charged", counting.refill == "every_visit",
-                  counting.first_touch == "child"], np.int64),  # fmt: skip
+        np.array(
+            [
+                counting.returned_partials == "one",
+                counting.drains == "charged",
+                counting.refill == "every_visit",
+                counting.first_touch == "child",
+            ],
+            np.int64,
+        ),
         max(numbers.values()) + 1,
         numbers["", "traffic"],
         numbers["", "latency"],

@@ -7,7 +7,7 @@ a tensor is not kept there, and goes out to the root and back. Either is a *vari
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from accelsim.mapper.below import Below
 from accelsim.mapper.figures import SLACK, Aim, Cost
-from accelsim.mapper.leaf import UNLIMITED, Coming, Front, LeafSearch, OutOfTime
+from accelsim.mapper.leaf import UNLIMITED, Coming, Front
 from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
 from accelsim.mapper.options import Bounds, Option
 from accelsim.mapper.pieces import Stretch
@@ -116,13 +116,13 @@ class Nest:
 
     # --- as a LeafSearch ------------------------------------------------------------------------------------------------------------
 
-    def numbers(self, names: Names, ranks: tuple[str, ...], tiles: IntArray, extents: dict[str, int]) -> IntArray:
+    def numbers(self, names: Names, ranks: tuple[str, ...], tiles: IntArray, extents: Mapping[str, int]) -> IntArray:
         """Numbers of many tiles, as `LeafSearch.numbers`."""
         found = np.zeros(len(tiles), np.int64)
         for at, row in enumerate(map(tuple, tiles.tolist())):
             if (ranks, row) not in self._numbers:
                 self._numbers[ranks, row] = len(self._rows)
-                self._rows.append(extents | dict(zip(ranks, row, strict=True)))
+                self._rows.append({**extents, **dict(zip(ranks, row, strict=True))})
             found[at] = self._numbers[ranks, row]
         return found
 
@@ -305,11 +305,3 @@ class Variants:
                     inside = [tensor for tensor in stretch.internal if tensor not in passed]
                     outer = replace(stretch, internal=tuple(inside), external=(*stretch.external, *passed))
                     yield part.variant(outer, part.blocks, {}, frozenset(passed))
-
-
-def chain_of(search: LeafSearch | Nest, pointer: IntArray) -> Option | None:
-    """What a nest's row stands for; None: it is a leaf's."""
-    return search.option(pointer) if isinstance(search, Nest) else None
-
-
-__all__ = ["Allowance", "Around", "Nest", "OutOfTime", "Variants", "chain_of"]

@@ -12,8 +12,8 @@ import numpy as np
 from accelsim.mapper.below import Below
 from accelsim.mapper.figures import SLACK, Cost
 from accelsim.mapper.floors import Floors
-from accelsim.mapper.leaf import UNLIMITED, OutOfTime
-from accelsim.mapper.leaf_plan import FloatArray, IntArray
+from accelsim.mapper.leaf import UNLIMITED, LeafSearch, OutOfTime
+from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
 from accelsim.mapper.nests import Allowance, Around, Hopeless, Nest, Variants
 from accelsim.mapper.options import Bounds, Chosen, Cutoff, Option, Solved
 from accelsim.mapper.pieces import Stretch
@@ -50,7 +50,8 @@ class Part:
             energy, ticks, traffic, held = exact.aim.uses
             self.aim = replace(exact.aim, uses=(energy, ticks, traffic, held or around.thrifty))
             self.room, self.gap, self.near = around.room, 0.0, 0.0
-            self._outer = {rank: extent // around.tile[rank] for rank, extent in exact.cascade.extents.items() if extent > around.tile[rank]}
+            whole = exact.cascade.extents
+            self._outer = {rank: whole[rank] // size for rank, size in around.tile.items() if whole[rank] > size}
         self.units = {unit: at for at, unit in enumerate(sorted({names.unit for name in stretch.names for _, names in exact.ways[name]}))}
         self.solved = Solved(part=self)
         self.rivals: list[Cost] = []
@@ -113,13 +114,12 @@ class Part:
         share = self.looks[0] if quick and self.looks else 0.0
         if (schedule, share) not in self._floors:
             names = self.stretch.names
-            if schedule == "pipelined":
-                ways = self.exact.sharing(names)
-            else:
-                nests = ((self.nests[block] if len(block) > 1 else None, block) for block in self.blocks)
-                ways = [self.exact.ways[block[0]] if nest is None else [(nest, nest.names)] for nest, block in nests]
+            leaves = self.exact.sharing(names) if schedule == "pipelined" else [self.exact.ways[block[0]] for block in self.blocks]
             if share:
-                ways = [[(search.relaxed(share), each) for search, each in mine] for mine in ways]
+                leaves = [[(search.relaxed(share), each) for search, each in mine] for mine in leaves]
+            ways: list[list[tuple[LeafSearch | Nest, Names]]] = [[*mine] for mine in leaves]
+            for at, nest in ((at, self.nests[block]) for at, block in enumerate(self.blocks) if len(block) > 1):
+                ways[at] = [(nest, nest.names)]
             self._floors[schedule, share] = Floors(self, schedule, ways)
         return self._floors[schedule, share]
 
@@ -222,7 +222,7 @@ class Part:
 
     def _single(self, bounds: list[Cost]) -> None:
         """A part of one Einsum: no trunk."""
-        for search, names in self.floors("sequential").ways[0]:
+        for search, names in self.exact.ways[self.stretch.names[0]]:
             streams = len(names.tensors)
             given = sum(1 << at for at, tensor in enumerate(names.tensors) if tensor in self.resident)
             allowed = ((1 << streams) - 1) & ~given
@@ -380,8 +380,9 @@ class Part:
         return found
 
     def variant(
-        self, stretch: Stretch, blocks: tuple[tuple[str, ...], ...], nests: dict[tuple[str, ...], Nest], passed: frozenset[str] = frozenset()
-    ) -> Part:
+        self, stretch: Stretch, blocks: tuple[tuple[str, ...], ...], nests: dict[tuple[str, ...], Nest],
+        passed: frozenset[str] = frozenset(),
+    ) -> Part:  # fmt: skip
         """A variant of this part, whose ways are ways to run this part."""
         found = Part(self.exact, stretch, self.resident, self.held, None, blocks, nests, passed)
         found._describe()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.mapper.leaf import BEYOND
+from accelsim.mapper.leaf import BEYOND, LeafSearch
 from accelsim.mapper.leaf_plan import FloatArray, IntArray
 from accelsim.mapper.options import Bounds
 from accelsim.mapper.tiles import divisors
@@ -149,7 +149,7 @@ class Loops:
             outer = [set(order[:depth]) for depth in depths]
             places.append([(ranks.intersection(indexed), ranks.difference(indexed)) for ranks in outer])
         for search, names in (ways[0] for ways in self.floors.ways) if self.sharing else ():
-            for row in search.plan.indexed:
+            for row in search.plan.indexed if isinstance(search, LeafSearch) else ():
                 indexed = tuple(rank for rank, has in zip(names.ranks, row, strict=True) if has)
                 inner = [depth for depth, rank in enumerate(order) if rank in indexed]
                 shared.append(set(order[1 + inner[-1] :] if inner else order))

@@ -284,7 +284,9 @@ def component_of_group(
             for prefix in range(level + 1 if started else 0, times + 1):
                 first_low[prefix], first_high[prefix], first_alive[prefix] = low, high, alive
             if output:
-                touch(plan, dims, dims_end, ranks, low, high, alive, old_low, old_high, had, points, parent_of, inner, known, begun, touched)
+                touch(
+                    plan, dims, dims_end, ranks, low, high, alive, old_low, old_high, had, points, parent_of, inner, known, begun, touched
+                )
             started = True
             before[:] = index
             for copy in range(copies):

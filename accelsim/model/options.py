@@ -22,8 +22,8 @@ class Counting:
 
     `drains`: whether sending a result outwards reads the memory that sends it. `returned_partials`: whether a partial result that
     comes back to copies whose results are reduced fills one of them or every one. `first_touch`: a sum is begun, and reads nothing, when
-    its first words come to a memory, or also when copies that are reduced together send their first words there. `footprint`: a tile is the coordinates touched,
-    or the box around them. `refill`: a visit moves only what the last visit did not hold, or the whole tile.
+    its first words come to a memory, or also when copies that are reduced together send their first words there. `footprint`: a tile is
+    the coordinates touched, or the box around them. `refill`: a visit moves only what the last visit did not hold, or the whole tile.
     """
 
     drains: str = "charged"

@@ -28,6 +28,7 @@ from accelsim.mapper.part import Part
 from accelsim.mapping.legality import is_legal
 from accelsim.mapping.text import nest, parse_nest
 from accelsim.model import Evaluator
+from accelsim.model.options import Counting
 from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Cascade
 from tests.mapper import brute
@@ -128,8 +129,12 @@ def test_the_optimum_is_the_least_of_all_mappings_listed_one_by_one(block: int) 
 
 
 def test_a_tile_that_is_smaller_than_another_but_no_part_of_it_is_not_lost() -> None:
-    each = drawn(75)[5]  # 2 or 3 of 6 rows fit, not all; only 2 can be spread over the two copies of an axis
-    assert each.cascade.extents["m"] == 6
+    # 2 or 3 of 6 rows fit, not all; only 2 can be spread over the two copies of an axis
+    types = {"default": "bf16", "A": "int8"}
+    product = cascade("rows", "Z[m,n] = A[m,k] * B[k,n]", {"m": 6, "n": 1, "k": 3}, types=types)
+    array = Array("grid", (Axis("x", 2, False, ("add",)), Axis("y", 2, True, ("add",))), feeds=(unit("U", "mac", "mul", "add", lanes=2),))
+    machine = Architecture("rows", memory("Main", None, 1, 10.0, memory("Buffer", 3, None, 3.0, array, ports="separate")), Fraction(GIGA))
+    each = Problem(product, machine, Counting(footprint="box", refill="every_visit"), "energy", True, brute.SCHEDULES)
     assert differences(each, listed(each)) == []
 
 
