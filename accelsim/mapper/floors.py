@@ -71,7 +71,8 @@ class Floors:
         places = [1 + len(above.below) for above in setting.above]
         if prod(places) > effort:
             return None
-        found, best = [self._apart(at, setting, most) for at in range(len(self.mine))], list[Bounds]()
+        found, many = [self._apart(at, setting, most) for at in range(len(self.mine))], len(setting.room)
+        best = [Bounds(*(np.full(many, BEYOND) for _ in range(3)))]
         for fixed in self._shared(setting):
             choices = [
                 [(own, [self._confined(at, way, each, setting, fixed, own, most) for way, each in enumerate(ways)])
@@ -80,11 +81,13 @@ class Floors:
             ]  # fmt: skip
             for picks in product(*choices):
                 kept = reduce(lambda one, other: one | other, (own for own, _ in picks), fixed)
-                held = sum(setting.above[number].bits[place] for number, place in kept.items() if place >= 0)
-                bounds = self.together([ways for _, ways in picks], setting.iterations).wide(len(setting.room))
-                good = np.zeros(len(setting.room), bool)
+                fits = sum(setting.above[number].bits[place] for number, place in kept.items() if place >= 0) <= setting.room
+                if not np.any(fits):
+                    continue
+                bounds = self.together([ways for _, ways in picks], setting.iterations).wide(many)
+                good = np.zeros(many, bool)
                 good[self.part.useful(bounds)] = True
-                best.append(bounds.where(good & (held <= setting.room), BEYOND))
+                best.append(bounds.where(good & fits, BEYOND))
         return reduce(Bounds.lesser, best)
 
     def _shared(self, setting: Setting) -> Iterator[dict[int, int]]:

@@ -149,7 +149,7 @@ class Nest:
         traffic, latency = 1 + self.exact.traffic, 1 + self.exact.latency
         for ways in self.ways:
             tensors = ways[0][1].tensors
-            mine = None if entering is None else entering[:, column : column + len(tensors)]
+            mine = None if entering is None else np.ascontiguousarray(entering[:, column : column + len(tensors)])
             column += len(tensors)
             best, slowest = [], []
             for search, names in ways:
