@@ -21,7 +21,7 @@ from accelsim.mapper.leaf import UNLIMITED, Coming, Front
 from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
 from accelsim.mapper.options import Bounds, Option
 from accelsim.mapper.pieces import Stretch
-from accelsim.mapper.settings import Loops, Trunk, Trunks, Waiting
+from accelsim.mapper.settings import Loops, Trunks, Waiting
 
 if TYPE_CHECKING:
     from accelsim.mapper.exact import Exact
@@ -85,12 +85,14 @@ class Hopeless:
         """Whether a tile is finer than one of these; int64[ranks]."""
         return bool(len(self._tiles) and (self._tiles % tile == 0).all(axis=1).any())
 
-    def look(self, trunk: Trunk, tile: IntArray) -> bool:
-        """Whether nothing below a trunk is of use; its tile is one of these then."""
+    def look(self, waiting: Waiting, at: int) -> bool:
+        """Whether nothing below a trunk that waits is of use; its tile is one of these then."""
+        tile = waiting.trunks.tiles[at]
         if self.sure and self.covers(tile):
             return True
         probe = self.part.probe()
-        if not Below(probe, trunk, roomy=True).explore(quickly=False) or any(self.part.worth(each.cost) for each in probe.solved.options):
+        done = Below(probe, waiting.trunk(at), roomy=True).explore(quickly=False)
+        if not done or any(self.part.worth(option.cost) for option in probe.solved.options):
             return False
         if self.sure:
             self._tiles = np.vstack([self._tiles.reshape(-1, len(tile)), tile])
@@ -264,7 +266,7 @@ class Variants:
                 part.put_off = True
                 return waiting.bounds.some(np.arange(at, len(waiting))).least(part.held)
             if place not in known:
-                known[place] = hopeless.look(every.trunk(place), trunks.tiles[place])
+                known[place] = hopeless.look(every, place)
             if known[place]:
                 continue
             variant = waiting.part(at)

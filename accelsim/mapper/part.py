@@ -103,6 +103,9 @@ class Part:
             return
         if not self._schedules():
             return
+        if self.around is not None:  # what may be of use is known
+            self.bounding, self.solved.rest = [self._list], [Cost(0.0, 0.0, 0.0, 0.0)]
+            return
         self.bounding = [lambda: self._note_crude(confined=False), lambda: self._note_crude(confined=True), self._list]
         if exact.limits.over:
             raise OutOfTime
@@ -290,7 +293,7 @@ class Part:
                 left.extend(range(at, len(waiting)))
                 self.put_off = True
                 break
-            if hopeless is not None and hopeless.sure and hopeless.look(waiting.trunk(at), waiting.trunks.tiles[at]):
+            if hopeless is not None and hopeless.sure and hopeless.look(waiting, at):
                 at += 1
                 continue
             tried += 1
@@ -364,7 +367,7 @@ class Part:
         hopeless, loops, waiting = Hopeless(self), Loops(self.floors("sequential")), Waiting()
         whole = Trunks(np.array([loops.orders.index(())]), loops.extents[None, :])
         waiting.add(loops, whole, Bounds(*(np.zeros(1) for _ in range(3))))
-        if hopeless.sure and hopeless.look(waiting.trunk(0), whole.tiles[0]):
+        if hopeless.sure and hopeless.look(waiting, 0):
             return []
         while self.solved.part is not None and self.solved.rest and not self.exact.ended:
             self.go_on([], allowance)
@@ -455,6 +458,8 @@ class Part:
         """The most energy and ticks that one Einsum of this part may take, if the others may take none."""
         if self.gap:
             return UNLIMITED
+        if isinstance(self.cutoff, Allowance):
+            return self.cutoff.limit[0] * SLACK, self.cutoff.limit[1] * SLACK
         known = [*(option.cost for option in self.solved.options), *self.rivals]
         key = schedule, len(self.looks), None if self.cutoff is None else self.cutoff.best, tuple(known)
         if key != self._most[0]:
