@@ -195,7 +195,7 @@ class Writer:
                 continue
             state.place = place
             items = [("keep", tensor) for tensor in shared if c.chance(20 if cascade.tensors[tensor].is_input else 45)]
-            items += [("for", c.pick(turning)) for _ in range(c.pick([0, 1, 1, 2])) if turning]
+            items += [("for", c.pick(turning)) for _ in range(c.pick([0, 1, 2, 2])) if turning]
             for kind, what in c.shuffled(items):
                 if kind == "for":
                     trunk.append((self.turn(state, what), place))
