@@ -113,7 +113,7 @@ class Nest:
         self.place = {tensor: at for at, tensor in enumerate(stretch.external)}
         self._rows: list[dict[str, int]] = []
         self._numbers: dict[tuple[tuple[str, ...], tuple[int, ...]], int] = {}
-        self._known: dict[object, tuple[tuple[float, float], Front, list[Option]]] = {}
+        self._known: dict[object, tuple[tuple[float, float], Front]] = {}
         self._options: list[Option] = []
 
     # --- as a LeafSearch ------------------------------------------------------------------------------------------------------------
@@ -174,8 +174,11 @@ class Nest:
     # --- its front ------------------------------------------------------------------------------------------------------------------
 
     def front(self, number: int, kept: frozenset[str], paid: dict[str, FloatArray], room: float, limit: tuple[float, float]) -> Front:
-        """All good ways below a tile, as rows of a leaf's front whose time is the unit's. kept: tensors that memory 1 holds already;
-        paid: times of filling those that this nest is the first to touch; room: pieces that memory 1 has left."""
+        """All good ways below a tile, as rows of a leaf's front whose time is the unit's; raises OutOfTime.
+
+        kept: tensors that memory 1 holds already; paid: by tensor the times (float64[1 + times], ticks) of filling those that this nest is
+        the first to touch; room: pieces that memory 1 has left; limit: the most picojoules and ticks that are of use.
+        """
         from accelsim.mapper.part import Part
 
         key = number, kept, tuple(sorted((tensor, cost.tobytes()) for tensor, cost in paid.items())), room
@@ -197,7 +200,7 @@ class Nest:
                 row[1 + self.exact.times] = option.cost.held
             pointers = len(self._options) + np.arange(len(options)).reshape(-1, 1)
             self._options.extend(options)
-            known = self._known[key] = limit, Front(rows, pointers), options
+            known = self._known[key] = limit, Front(rows, pointers)
         return known[1]
 
     def option(self, pointer: IntArray) -> Option:
