@@ -24,7 +24,7 @@ def enlist(
     """List what may stand below a tile at a level above 1 (keeps, tile inside, order), with bounds, best first. -2 if there is no room.
 
     way: to spread. tiles int64[3, ranks], pieces int64[tensors], known float64[orders + 1, tensors], value float64[label], steps
-    float64[ranks], sequences int64[orders + 1, ranks], chosen int64[orders]: room to work in.
+    float64[ranks], chosen int64[orders]: room to work in. sequences: of `arrange_all`.
     """
     tile, inside, at, shared = tiles[0], tiles[1], tiles[2], known[plan.orders.shape[0]]
     least, held_to, nested = only_largest(plan, level), ordered(plan, level), plan.inside[level]
@@ -35,7 +35,7 @@ def enlist(
         kept = plan.subsets[level, row]
         if plan.must[level] & ~kept or floors[kept, 0] == np.inf:
             continue
-        several = list_orders(plan, held_to, kept, sequences, chosen)
+        several = list_orders(plan.orders, plan.options[OPTION_EVERY_VISIT], held_to, kept, chosen)
         if not (kept & (kept - 1) or not least or plan.ruled[level] or held_to or not shares_nothing(plan, level)):
             several = min(several, YES)  # the loops are over the one tensor's own ranks: no order shares anything
         at[0] = NOBODY
@@ -44,7 +44,7 @@ def enlist(
             number = index_of(plan, tile)
             turning = step(plan, inside, tile, steps)
             for place in range(several):
-                line = line_up(nested, held_to, sequences, place, steps)
+                line = line_up(nested, held_to, sequences, chosen[place], steps)
                 if line < 0:
                     break
                 share_out(plan.indexed, ALL, sequences[line], steps, shared)
@@ -91,7 +91,7 @@ def enlist_outermost(
                 tile[rank] = plan.size_count[rank] - 1
             weigh(plan, kept, given, way, floor, tile, terms, value)
             concerned = kept if always else ALL
-            several = list_orders(plan, held_to, kept, sequences, chosen)
+            several = list_orders(plan.orders, plan.options[OPTION_EVERY_VISIT], held_to, kept, chosen)
             at[0] = NOBODY
             while advance(plan, inside, at, tile, kept, level, least, least or uncut, pieces):
                 number = index_of(plan, tile)
@@ -104,7 +104,7 @@ def enlist_outermost(
                         return NO_CANDIDATES
                     bound = bounds[count]
                     use = of_use(
-                        plan.indexed, plan.words, nested, held_to, concerned, always, kept, sequences, place, terms, shared, time,
+                        plan.indexed, plan.words, nested, held_to, concerned, always, kept, sequences, chosen[place], terms, shared, time,
                         plan.traffic_at, limit, bound,
                     )  # fmt: skip
                     if use < 0:
@@ -130,7 +130,7 @@ def enlist_outermost(
                     for place in range(several):
                         looked += 1
                         use = of_use(
-                            plan.indexed, plan.words, nested, held_to, concerned, always, kept, sequences, place, terms, shared, time,
+                            plan.indexed, plan.words, nested, held_to, concerned, always, kept, sequences, chosen[place], terms, shared, time,
                             plan.traffic_at, limit, bounds[count],
                         )  # fmt: skip
                         if use < 0:

@@ -125,7 +125,7 @@ def unread(plan: LeafPlan, memory: Int, copies: float, value: FloatArray) -> Non
     value[0] += saved * most
 
 
-@helper()
+@helper(inline=True)
 def promise(
     plan: LeafPlan, level: Int, tile: IntArray, number: Int, kept: Int, served: Int, turning: Int, shared: FloatArray, way: Int,
     floor: FloatArray, reach: FloatArray, insides: FloatArray, value: FloatArray,

@@ -31,7 +31,7 @@ from accelsim.mapper.kernels_labels import (
     turn,
     whole,
 )
-from accelsim.mapper.kernels_orders import block
+from accelsim.mapper.kernels_orders import arrange_all, block
 from accelsim.mapper.kernels_tiles import NO, NOBODY, NONE, YES, bits_of, growable, index_of, spread, tile_of
 from accelsim.mapper.leaf_plan import (
     ALONE,
@@ -92,6 +92,7 @@ def complete(
     terms, sequences = np.zeros((streams + 5, max(plan.times + 1, ranks, streams))), np.zeros((plan.orders.shape[0] + 1, ranks), np.int64)
     chosen, pieces, steps = np.zeros(plan.orders.shape[0], np.int64), np.zeros(streams, np.int64), np.zeros(ranks)
     value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
+    arrange_all(plan, sequences)
     level = start
     numbers[level] = number
     while True:

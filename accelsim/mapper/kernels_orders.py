@@ -7,7 +7,7 @@ sequence is int64[ranks], all ranks from inside out, whether they turn or not; s
 from __future__ import annotations
 
 from accelsim.kernel_cache import helper
-from accelsim.mapper.kernels_tiles import ALL, FIRST, NO, NOBODY, NONE, YES, copy
+from accelsim.mapper.kernels_tiles import ALL, NO, NOBODY, NONE, YES, copy
 from accelsim.mapper.leaf_plan import OPTION_EVERY_VISIT, FloatArray, Int, IntArray, LeafPlan
 
 
@@ -21,16 +21,11 @@ def ordered(plan: LeafPlan, memory: Int) -> Int:
 
 
 @helper()
-def matters(plan: LeafPlan, held_to: Int, order: Int, kept: Int) -> bool:
-    """Is an order of loops worth a look? Where visits share only tiles of this memory, only the order of what it keeps counts.
-
-    held_to: see `ordered`; every order is worth a look then.
-    """
-    if not plan.options[OPTION_EVERY_VISIT] or held_to:
-        return True
+def matters(orders: IntArray, order: Int, kept: Int) -> bool:
+    """Is an order of loops worth a look where visits share only tiles of this memory? Only the order of what it keeps counts then."""
     before = NOBODY
-    for place in range(plan.orders.shape[1]):
-        stream = plan.orders[order, place]
+    for place in range(orders.shape[1]):
+        stream = orders[order, place]
         if not (kept >> stream) & 1:
             if stream < before:
                 return False
@@ -41,15 +36,24 @@ def matters(plan: LeafPlan, held_to: Int, order: Int, kept: Int) -> bool:
 
 
 @helper()
-def list_orders(plan: LeafPlan, held_to: Int, kept: Int, sequences: IntArray, chosen: IntArray) -> Int:
-    """The orders that are worth a look where a memory keeps these tensors, and the sequence of each. Returns how many."""
+def list_orders(orders: IntArray, every_visit: Int, held_to: Int, kept: Int, chosen: IntArray) -> Int:
+    """The orders that are worth a look where a memory keeps these tensors. Returns how many.
+
+    held_to: see `ordered`; every order is worth a look then.
+    """
     count: Int = NONE
-    for order in range(plan.orders.shape[0]):
-        if matters(plan, held_to, order, kept):
-            arrange(plan, order, sequences[count])
+    for order in range(orders.shape[0]):
+        if not every_visit or held_to or matters(orders, order, kept):
             chosen[count] = order
             count += 1
     return count
+
+
+@helper()
+def arrange_all(plan: LeafPlan, sequences: IntArray) -> None:
+    """The sequence of every order; the last row is left free for `line_up`."""
+    for order in range(plan.orders.shape[0]):
+        arrange(plan, order, sequences[order])
 
 
 @helper()
@@ -141,11 +145,10 @@ def block(
 ) -> Int:
     """Loops of a memory from a tile to a smaller one, in an order that they can stand in: by how much each tensor's words are divided.
 
-    Returns the set of ranks that turn. sequences, steps: room to work in.
+    Returns the set of ranks that turn. sequences: of all orders; steps: room to work in.
     """
     turning = step(plan, outer, inner, steps)
-    arrange(plan, order, sequences[0])
-    line = line_up(plan.inside[memory], ordered(plan, memory), sequences, FIRST, steps)
+    line = line_up(plan.inside[memory], ordered(plan, memory), sequences, order, steps)
     share_out(plan.indexed, ALL, sequences[line], steps, shared)
     return turning
 

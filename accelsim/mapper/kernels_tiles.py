@@ -14,7 +14,6 @@ MANY_TILES = 512
 # as numbers of NumPy, since Numba compiles a function again for every literal that it is called with
 NONE, ALL = np.int64(0), np.int64(-1)  # sets of tensors
 NO, YES, NOBODY = np.int64(0), np.int64(1), np.int64(-1)
-FIRST = np.int64(0)  # a row
 
 
 @helper()
@@ -156,7 +155,7 @@ def only_largest(plan: LeafPlan, level: Int) -> Int:
     return YES if plan.grows[level] and (shares_nothing(plan, level) or tiles > MANY_TILES) else NO
 
 
-@helper()
+@helper(inline=True)
 def advance(
     plan: LeafPlan, inside: IntArray, at: IntArray, tile: IntArray, kept: Int, memory: Int, largest_only: Int, uncut: Int, pieces: IntArray
 ) -> bool:
