@@ -22,6 +22,7 @@ from accelsim.mapper.figures import Scale
 from accelsim.mapper.leaf_plan import Unsupported
 from accelsim.mapper.objectives import Objective, key, objective_named
 from accelsim.mapper.options import Limits, Result
+from accelsim.mapper.padding import cut, padding
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.options import Counting
@@ -31,6 +32,8 @@ SCHEDULES = ("sequential", "pipelined")
 _WORK_FOR_TIME = 80  # the same where energy is not part of the objective, and candidates are quicker to work out
 _WORK = 12  # hundred thousands of candidates that the exact search may list where no time limit is given
 _SHARE = 0.5  # of a time limit, after which an exact search waits until the climbing one is done
+_PADDED = 0.75  # the same for one on sizes that are easier to cut
+_NEAR = 1.02  # of the least cycles of all mappings, within which tiles that do not divide are not looked for
 _CLOSE = 1 + 1e-6  # of the bound, within which a mapping counts as the best
 _THRIFTY = 8  # Einsums up to which less energy is looked for among mappings of a large problem that take no longer
 _SMALL = 256  # points of each Einsum of a problem whose mappings are listed, with every tile
@@ -91,7 +94,7 @@ class _Search:
         self.cascade, self.architecture, self.request, self.tell = cascade, architecture, request, tell
         self.climbing = Climbing(cascade, architecture, request.objective, request.seed, request.counting, tell)
         self.evaluator: Evaluator = self.climbing.evaluator
-        self.tried = 0
+        self.tried, self.covered = 0, 0  # mappings, by other than the exact search and climbing
         self.interrupted = False
 
     def run(self) -> Found:
@@ -111,7 +114,10 @@ class _Search:
         listed = self._listed()
         if listed is not None and (best is None or key(objective, listed) < key(objective, best)):
             best = listed
-        if listed is None and not self.request.constraints and self._climbs(exact, result, best):
+        padded = self._padded(started, best) if listed is None and result is not None else None
+        if padded is not None and (best is None or key(objective, padded) < key(objective, best)):
+            best = padded
+        if listed is None and self._climbs(exact, result, best):
             self.climbing.over = lambda: time.process_time() > end
             try:
                 other = self.climbing.run()
@@ -142,7 +148,7 @@ class _Search:
             "gap": None if not bound else max(0.0, value / bound - 1),
             "proved_optimal": bound is not None and value <= bound * _CLOSE,
             "space": space,
-            "mappings_covered": self.climbing.evaluated + self.tried + (0 if result is None else result.covered),
+            "mappings_covered": self.climbing.evaluated + self.covered + (0 if result is None else result.covered),
             "evaluated": self.climbing.evaluated + self.tried + (0 if result is None else result.evaluated),
             "seconds": time.process_time() - started,
         }
@@ -174,11 +180,7 @@ class _Search:
                 what = f"the exact search has no form for {request.objective.name}"
                 raise InputError(what, "constraints need one; ask for another objective")
             return None, None
-        if request.time_limit is None:
-            limits = Limits(work=_WORK if aim.uses[0] else _WORK_FOR_TIME, gap=request.gap)
-        else:
-            alone = request.constraints or request.tiles == "dividing" or request.schedules != SCHEDULES
-            limits = Limits(deadline=started + request.time_limit * (1.0 if alone else _SHARE), gap=request.gap)
+        limits = self._limits(started, aim.uses[0], _SHARE if self._any_tiles else 1.0)
         with stopped_by_interrupts(self._stopping(limits)):
             try:
                 exact = Exact(self.evaluator, aim, request.schedules, request.constraints, limits, self.tell)
@@ -191,6 +193,47 @@ class _Search:
                         raise InputError(what, "constraints need one; leave them out") from None
                 return None, None
             return exact, exact.run()
+
+    def _limits(self, started: float, energy: bool, share: float) -> Limits:
+        """When an exact search has to stop: after so much of the time limit, or after a fixed amount of work."""
+        request = self.request
+        if request.time_limit is None:
+            return Limits(work=_WORK if energy else _WORK_FOR_TIME, gap=request.gap)
+        return Limits(deadline=started + request.time_limit * share, gap=request.gap)
+
+    @property
+    def _any_tiles(self) -> bool:
+        """Whether tiles that do not divide may be looked at."""
+        return self.request.tiles != "dividing" and self.request.schedules == SCHEDULES and not self.request.constraints
+
+    def _is_near(self, best: Evaluation | None) -> bool:
+        """Whether hardly any time is left to be saved, where time is what counts."""
+        return best is not None and self.request.objective.name == "latency" and best.cycles <= math.ceil(self.climbing.floor()) * _NEAR
+
+    def _padded(self, started: float, best: Evaluation | None) -> Evaluation | None:
+        """What the best mapping of sizes that are a little larger becomes, where these can be cut better."""
+        request = self.request
+        larger = padding(self.cascade, self.architecture) if self._any_tiles and not self.interrupted and not self._is_near(best) else None
+        if larger is None:
+            return None
+        evaluator = Evaluator(larger, self.architecture, request.counting)
+        aim = request.objective.aim(Scale.of(evaluator))
+        assert aim is not None
+        limits = self._limits(started, aim.uses[0], _PADDED)
+        self.tell("sizes that are easier to cut")
+        with stopped_by_interrupts(self._stopping(limits)):
+            try:
+                result = Exact(evaluator, aim, request.schedules, limits=limits, tell=self.tell).run()
+            except Unsupported:
+                return None
+        if result is None:
+            return None
+        self.tried, self.covered = self.tried + result.evaluated, self.covered + result.covered
+        mapping = replace(cut(result.mapping, self.cascade), name=f"{self.cascade.name} on {self.architecture.name}")
+        try:
+            return self.evaluator.evaluate(mapping)
+        except (IllegalMapping, InputError):  # tiles that do not divide can be illegal where others are not
+            return None
 
     def _listed(self) -> Evaluation | None:
         """The best of all mappings of a small problem with tiles of every size; None where it is not small, or was not asked for."""
@@ -210,19 +253,20 @@ class _Search:
             return None
         if found is None:
             return None
-        self.tried = found[2]
+        self.tried = self.covered = found[2]
         return self.evaluator.evaluate(replace(found[0], name=f"{self.cascade.name} on {self.architecture.name}"))
 
     def _climbs(self, exact: Exact | None, result: Result | None, best: Evaluation | None) -> bool:
         """Whether the climbing search may still find something better (with tiles that do not divide, or at all)."""
+        if self.request.constraints:
+            return False
         if best is None or result is None:
             return True
-        if self.interrupted or self.request.tiles == "dividing" or self.request.schedules != SCHEDULES:
+        if self.interrupted or not self._any_tiles:
             return False
-        if self.request.objective.name != "latency":
-            return exact is not None and exact.limits.over
+        over = exact is not None and exact.limits.over
         thrift = exact is not None and exact.large and len(self.cascade.work) <= _THRIFTY
-        return thrift or best.cycles > math.ceil(self.climbing.floor()) * 1.02
+        return over if self.request.objective.name != "latency" else thrift or not self._is_near(best)
 
     def _bound(self, result: Result | None, best: Evaluation) -> tuple[float | None, str]:
         """A lower bound on the objective, and over what: the space with tiles that divide, or all mappings."""

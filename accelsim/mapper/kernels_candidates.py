@@ -44,7 +44,8 @@ def enlist(
             number = index_of(plan, tile)
             turning = step(plan, inside, tile, steps)
             for place in range(several):
-                line = line_up(nested, held_to, sequences, chosen[place], steps)
+                order = chosen[place]
+                line = line_up(nested, held_to, sequences, order, steps)
                 if line < 0:
                     break
                 share_out(plan.indexed, ALL, sequences[line], steps, shared)
@@ -55,7 +56,7 @@ def enlist(
                     return NO_CANDIDATES
                 promise(plan, level, tile, number, kept, served, turning, shared, way, floors[kept], reach, insides, value)
                 copy(bounds[count], value)
-                order_of[count, 0], order_of[count, 1], order_of[count, 2], order_of[count, 3] = way, kept, number, chosen[place]
+                order_of[count, 0], order_of[count, 1], order_of[count, 2], order_of[count, 3] = way, kept, number, order
                 count += 1
     rank_candidates(plan, level, bounds, count, value, ranking)
     return count
@@ -99,12 +100,13 @@ def enlist_outermost(
                 bits = bits_of(plan, kept, tile, NO)
                 orders, good = NONE, False
                 for place in range(several):
+                    order = chosen[place]
                     looked += 1
                     if count == order_of.shape[0]:
                         return NO_CANDIDATES
                     bound = bounds[count]
                     use = of_use(
-                        plan.indexed, plan.words, nested, held_to, concerned, always, kept, sequences, chosen[place], terms, shared, time,
+                        plan.indexed, plan.words, nested, held_to, concerned, always, kept, sequences, order, terms, shared, time,
                         plan.traffic_at, limit, bound,
                     )  # fmt: skip
                     if use < 0:
@@ -118,7 +120,7 @@ def enlist_outermost(
                     if single:
                         only_busiest(plan, bound)
                     bound[2 * time + 2] = bits
-                    order_of[count, 0], order_of[count, 1], order_of[count, 2], order_of[count, 3] = way, kept, number, chosen[place]
+                    order_of[count, 0], order_of[count, 1], order_of[count, 2], order_of[count, 3] = way, kept, number, order
                     count += 1
                 if good or not kept or least:
                     continue
@@ -128,9 +130,10 @@ def enlist_outermost(
                     tile[rank] = inside[rank]
                     lay_out(plan, kept, given, tile, index_of(plan, tile), inside, floor, reach, insides, terms)
                     for place in range(several):
+                        order = chosen[place]
                         looked += 1
                         use = of_use(
-                            plan.indexed, plan.words, nested, held_to, concerned, always, kept, sequences, chosen[place], terms, shared, time,
+                            plan.indexed, plan.words, nested, held_to, concerned, always, kept, sequences, order, terms, shared, time,
                             plan.traffic_at, limit, bounds[count],
                         )  # fmt: skip
                         if use < 0:

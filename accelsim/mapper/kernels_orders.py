@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from accelsim.kernel_cache import helper
 from accelsim.mapper.kernels_tiles import ALL, NO, NOBODY, NONE, YES, copy
-from accelsim.mapper.leaf_plan import OPTION_EVERY_VISIT, FloatArray, Int, IntArray, LeafPlan
+from accelsim.mapper.leaf_plan import FloatArray, Int, IntArray, LeafPlan
 
 
 @helper()
