@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from accelsim.mapper.figures import SLACK, Cost
+from accelsim.mapper.figures import NO_WEIGHTS, SLACK, Cost
 from accelsim.mapper.leaf import BEYOND, UNLIMITED, Front, LeafSearch, OutOfTime
 from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
 from accelsim.mapper.options import Bounds, Chosen, Option, Way
@@ -263,7 +263,8 @@ class Below:
         share = self._shares(search, names) if self.side_by_side else None
         self.exact.limits.allowed = self.allowance
         try:
-            return search.front(number, given, allowed, budget, share, False, single, (*part.aim.uses[:3], True), limit)
+            weights = part.aim.weights if single else NO_WEIGHTS
+            return search.front(number, given, allowed, budget, share, False, single, (*part.aim.uses[:3], True), limit, weights)
         finally:
             self.exact.limits.allowed = float("inf")
 

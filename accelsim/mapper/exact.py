@@ -101,7 +101,7 @@ class Exact:
             if not np.diff(plan.way_first).all():  # its axes cannot be used as they have to be
                 continue
             if not self.aim.uses[0] and prod(plan.size_count.tolist()) * len(plan.ways) > SLOW:  # energy breaks no ties then
-                plan = plan._replace(prices=np.zeros_like(plan.prices), energy=0.0)
+                plan = plan._replace(prices=np.zeros_like(plan.prices), worth=np.zeros_like(plan.worth), energy=0.0)
             if not self.aim.uses[1] and prod(plan.size_count.tolist()) * len(plan.ways) > SLOW:  # nor does time
                 ports = plan.ports.copy()
                 ports[:, :2] = -1

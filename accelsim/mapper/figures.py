@@ -56,18 +56,24 @@ class Cost:
 NOTHING = Cost(0.0, 0.0, 0.0, 0.0)
 Value = Callable[[Cost], float]
 SLACK = 1 + 1e-10
+Weights = tuple[float, float, float, float]
+NO_WEIGHTS: Weights = (0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Aim:
     """An objective as the search sees it: a value that no figure's growth lowers, and the figures that it looks at.
 
-    `uses`: which of energy, ticks, traffic, held two partial mappings must be compared in. `then`: decides ties.
+    `uses`: which of energy, ticks, traffic, held two partial mappings must be compared in. `then`: decides ties. `weights`: of a sum, what
+    a unit of energy, ticks and traffic is worth: partial mappings that run one after the other are compared by their sums. Else none.
+    `alone`: the same for whole mappings, and in the end 1 if the sum is multiplied by the ticks.
     """
 
     value: Value
     uses: tuple[bool, bool, bool, bool]
     then: Value | None = None
+    weights: Weights = NO_WEIGHTS
+    alone: Weights = NO_WEIGHTS
 
     def order(self, cost: Cost) -> tuple[float, float, float, float]:
         """The order of whole mappings."""
@@ -77,6 +83,8 @@ class Aim:
     def beats(self, one: Cost, other: Cost) -> bool:
         """Is one nowhere worse than the other in what the objective looks at?"""
         energy, ticks, traffic, held = self.uses
+        if any(self.weights):
+            return self.value(one) <= self.value(other) * SLACK and (not held or one.held <= other.held * SLACK)
         return (
             (not energy or one.energy <= other.energy * SLACK)
             and (not ticks or one.ticks <= other.ticks * SLACK)
@@ -115,4 +123,11 @@ def weighted(terms: tuple[tuple[str, float], ...], scale: Scale, then: tuple[tup
     else:
         value = lambda cost: sum(weight * figure(name, cost) for name, weight in terms)  # noqa: E731
     ties: Value | None = None if then is None else lambda cost: sum(weight * figure(name, cost) for name, weight in then)
-    return Aim(value, (energy, ticks, "traffic" in figures, "capacity" in figures), ties)
+    uses = energy, ticks, "traffic" in figures, "capacity" in figures
+    units = Cost(1.0, 0.0, 0.0, 0.0), Cost(0.0, 1.0, 0.0, 0.0), Cost(0.0, 0.0, 1.0, 0.0)
+    weights = alone = NO_WEIGHTS
+    if set(figures) <= {"latency", "energy", "traffic"} and then is None and sum(uses) > 1:
+        weights = alone = value(units[0]), value(units[1]), value(units[2]), 0.0
+    elif figures == ["edp"]:
+        alone = 1.0, scale.energy_pj(0.0, 1.0), 0.0, 1.0
+    return Aim(value, uses, ties, weights, alone)

@@ -6,7 +6,7 @@ import numpy as np
 
 from accelsim.kernel_cache import helper
 from accelsim.mapper.kernels_floors import OUTERMOST, lay_out, of_use, promise, weigh
-from accelsim.mapper.kernels_labels import ROOT, only_busiest, pending_at
+from accelsim.mapper.kernels_labels import ROOT, is_sum, only_busiest, pending_at, worth_in_all
 from accelsim.mapper.kernels_orders import line_up, list_orders, ordered, same_as_before, share_out, step
 from accelsim.mapper.kernels_tiles import ALL, NO, NOBODY, NONE, YES, advance, bits_of, copy, index_of, only_largest, shares_nothing, spread
 from accelsim.mapper.leaf_plan import OPTION_EVERY_VISIT, FloatArray, Int, IntArray, LeafPlan
@@ -65,8 +65,9 @@ def enlist(
 @helper()
 def enlist_outermost(
     plan: LeafPlan, outer: IntArray, given: Int, allowed: Int, roomy: Int, single: Int, limit: FloatArray, floors: FloatArray,
-    reach: FloatArray, insides: FloatArray, order_of: IntArray, bounds: FloatArray, ranking: IntArray, tiles: IntArray,
-    pieces: IntArray, known: FloatArray, value: FloatArray, terms: FloatArray, sequences: IntArray, chosen: IntArray, work: IntArray,
+    reach: FloatArray, insides: FloatArray, weights: FloatArray, order_of: IntArray, bounds: FloatArray, ranking: IntArray,
+    tiles: IntArray, pieces: IntArray, known: FloatArray, value: FloatArray, terms: FloatArray, sequences: IntArray, chosen: IntArray,
+    work: IntArray,
 ) -> Int:  # fmt: skip
     """The same at level 1, for all ways to spread, without what is beyond the limit. work[0]: counts some of what was looked at.
 
@@ -143,7 +144,10 @@ def enlist_outermost(
                         break
                     at[rank] = inside[rank]
     work[ROOT] += looked // 16
-    rank_candidates(plan, level, bounds, count, value, ranking)
+    if is_sum(weights):
+        rank_by_worth(plan, weights, bounds, count, ranking)
+    else:
+        rank_candidates(plan, level, bounds, count, value, ranking)
     return count
 
 
@@ -163,6 +167,15 @@ def rank_candidates(plan: LeafPlan, level: Int, bounds: FloatArray, count: Int, 
         if level > 1:
             for stream in range(plan.indexed.shape[0]):
                 score[row] += bounds[row, pending_at(time, stream)] / plan.words[stream]
+    sort(score, ranking, np.zeros(count if count > FEW else 0, np.int64))
+
+
+@helper(allocates=True)
+def rank_by_worth(plan: LeafPlan, weights: FloatArray, bounds: FloatArray, count: Int, ranking: IntArray) -> None:
+    """Put candidates of level 1 into the order of their sums."""
+    score = np.zeros(count)
+    for row in range(count):
+        score[row] = worth_in_all(plan, weights, bounds[row])
     sort(score, ranking, np.zeros(count if count > FEW else 0, np.int64))
 
 

@@ -16,20 +16,24 @@ from accelsim.mapper.kernels_labels import (
     SLACK,
     apply_axes,
     at_worst,
-    begins,
+    beats,
     begun_at,
     close,
     flags_of,
+    is_sum,
     keep,
     keeper_of,
     most_begun,
+    net,
     open_at,
+    open_of,
     pay,
     pending_at,
     places_of,
     relax,
     serve,
     walks,
+    worth_in_all,
 )
 from accelsim.mapper.kernels_orders import line_up, share_out, step
 from accelsim.mapper.kernels_tiles import NO, NOBODY, NONE, YES, copy, index_of, spread, tile_of
@@ -164,9 +168,10 @@ def promise(
 
 @helper()
 def hopeless_way(
-    plan: LeafPlan, labels: Labels, level: Int, count: Int, way: Int, served: Int, floors: FloatArray, copies: float, value: FloatArray
-) -> bool:
-    """Is every label with a way to spread worse than one that is known, whatever its memory keeps?"""
+    plan: LeafPlan, labels: Labels, level: Int, count: Int, way: Int, served: Int, floors: FloatArray, copies: float, value: FloatArray,
+    within: float, cut: IntArray,
+) -> bool:  # fmt: skip
+    """Is every label with a way to spread worse than one that is known, whatever its memory keeps, or beyond an energy (noted in `cut`)?"""
     last = plan.indexed.shape[0] - 1
     copy(value, floors[floors.shape[0] - 1])
     value[1] = max(value[1], ticks_at_least(plan, copies))
@@ -181,6 +186,9 @@ def hopeless_way(
         unread(plan, level - 1, plan.gains[way, GAIN_COPIES], value[plan.times + 1 :])
         once(plan, level, value)
     relax(plan, value)
+    if net(plan, level, value) > within:
+        cut[level] = YES
+        return True
     return hopeless_inside(plan, labels, level, count, value, NONE, served, way) and (
         bool(served & result) or hopeless_inside(plan, labels, level, count, value, result, served, way)
     )
@@ -206,8 +214,7 @@ def hopeless_inside(
     plan: LeafPlan, labels: Labels, level: Int, count: Int, bound: FloatArray, kept: Int, served: Int, way: Int
 ) -> bool:
     """Does some label of a level, at its worst, beat the least that another can become, spread in some way?"""
-    time, streams = plan.times, plan.indexed.shape[0]
-    last = streams - 1
+    last = plan.indexed.shape[0] - 1
     for at in range(count):
         row, key = labels.scratch[level, at], labels.scratch_keys[level, at]
         if keeper_of(key) != (level if (kept >> last) & 1 and not (served >> last) & 1 else -1) or (
@@ -215,17 +222,10 @@ def hopeless_inside(
             and (flags_of(key) != ALONE | COMPLETE or places_of(key) > plan.gains[way, GAIN_COPIES])
         ):
             continue
-        good = True
-        for part in range(time + 1):
-            if at_worst(row, part, time, streams) > bound[part] * SLACK or row[time + 1 + part] * SLACK < bound[time + 1 + part]:
-                good = False
-                break
-        if good and begins(row, bound, plan.apart[level]):
-            for stream in range(streams):
-                pending = pending_at(time, stream)
-                good = good and row[pending] <= bound[pending] * SLACK
-            if good:
-                return True
+        if beats(
+            plan.words, plan.worth[level], plan.growth[level], plan.apart[level], row, open_of(key), bound, NONE, plan.times
+        ):  # fmt: skip
+            return True
     return False
 
 
@@ -361,12 +361,17 @@ def of_use(
 
 
 @helper()
-def hopeless(plan: LeafPlan, rows: FloatArray, count: Int, bound: FloatArray, uses: IntArray) -> bool:
+def hopeless(plan: LeafPlan, rows: FloatArray, count: Int, bound: FloatArray, uses: IntArray, weights: FloatArray) -> bool:
     """Does some final label beat a lower bound in all that counts, or equal it there with no more energy?"""
-    time = plan.times
+    time, weighed = plan.times, is_sum(weights)
+    least = worth_in_all(plan, weights, bound)
     for at in range(count):
         row = rows[at]
         if uses[3] and row[2 * time + 2] > bound[2 * time + 2]:
+            continue
+        if weighed:
+            if worth_in_all(plan, weights, row) <= least * SLACK:
+                return True
             continue
         worse, better = False, False
         for part in range(1 + time):

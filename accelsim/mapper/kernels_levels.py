@@ -13,23 +13,29 @@ from accelsim.kernel_cache import helper, njit
 from accelsim.mapper.kernels_candidates import NO_CANDIDATES, enlist, enlist_outermost
 from accelsim.mapper.kernels_floors import hopeless, hopeless_inside, hopeless_way
 from accelsim.mapper.kernels_labels import (
+    CLOSE,
     NOWHERE,
     ROOT,
+    SLACK,
     apply_axes,
     begun_at,
     conclude,
     flags_of,
     insert,
+    is_sum,
     key_of,
+    net,
     only_busiest,
     open_of,
     pending_at,
     relax,
+    room_for,
     serve,
     settle,
     store,
     turn,
     whole,
+    worth_in_all,
 )
 from accelsim.mapper.kernels_orders import arrange_all, block
 from accelsim.mapper.kernels_tiles import NO, NOBODY, NONE, YES, bits_of, growable, index_of, spread, tile_of
@@ -56,7 +62,7 @@ _EACH, _COMPARED = 16, 64  # comparisons that a label costs anyhow, and that tak
 @njit(error_model="numpy", _nrt=True)
 def complete(
     plan: LeafPlan, labels: Labels, start: Int, number: Int, given: Int, allowed: Int, above: FloatArray, roomy: Int, single: Int,
-    uses: IntArray, limit: FloatArray, floors: FloatArray, reach: FloatArray, insides: FloatArray, order_of: IntArray,
+    uses: IntArray, weights: FloatArray, limit: FloatArray, floors: FloatArray, reach: FloatArray, insides: FloatArray, order_of: IntArray,
     bounds: FloatArray, ranking: IntArray, patience: Int,
 ) -> Int:  # fmt: skip
     """All good ways to run an Einsum below a tile at a level, and below whatever tiles inside it that takes. Returns how many.
@@ -68,7 +74,8 @@ def complete(
 
     Depth first, without recursion (Numba does not cache it): every level has a list of candidates, best first, and waits while the
     labels of a tile inside are worked out. What a bound shows to be worse than a label that is known is left out; at level 1 in what
-    `uses` (energy, times, traffic, bits) names, and what is beyond `limit` (energy, the busiest of the times). Above level 1, a number is
+    `uses` (energy, times, traffic, bits) names, or in the sum with `weights` if there are any (`worth_in_all`), and what is beyond `limit`
+    (energy, the busiest of the times, that sum). Above level 1, a number is
     that of a tile plus `tiles` times the set of tensors that the memory outside keeps and pays for, the root apart. floors:
     float64[levels, sets + 1, label], of every level for the whole tile, and in the last row whatever the set. reach: of `note_reach`.
     insides: float64[levels, sets, tiles, 1 + times], bounds of the labels of every tile, or none.
@@ -81,7 +88,7 @@ def complete(
     tiles: Int = NO + 1
     for rank in range(ranks):
         tiles *= plan.size_count[rank]
-    if start > 1 and labels.first[start, number] >= 0:
+    if start > 1 and labels.first[start, number] >= 0 and labels.within[start, number] == np.inf:
         return int(labels.counts[start, number])
     numbers, size, at, count, ways = (
         np.zeros(units + 2, np.int64), np.full(units + 2, -1, np.int64), np.zeros(units + 2, np.int64), np.zeros(units + 2, np.int64),
@@ -92,6 +99,8 @@ def complete(
     terms, sequences = np.zeros((streams + 5, max(plan.times + 1, ranks, streams))), np.zeros((plan.orders.shape[0] + 1, ranks), np.int64)
     chosen, pieces, steps = np.zeros(plan.orders.shape[0], np.int64), np.zeros(streams, np.int64), np.zeros(ranks)
     value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
+    within, cut, summed = np.full(units + 2, np.inf), np.zeros(units + 2, np.int64), is_sum(weights) and not uses[3]  # what takes less room is no better
+    within[1] = limit[2]
     arrange_all(plan, sequences)
     level = start
     numbers[level] = number
@@ -100,12 +109,12 @@ def complete(
         outer = outers[level]
         if level == units:
             tile_of(plan, numbers[level], outer)
-            found = unit_labels(plan, outer, labels, level, served, inside, pointer, value)
+            found = unit_labels(plan, outer, labels, level, served, inside, pointer, value, weights)
             if level == 1:
                 for row in range(found):
                     conclude(plan, NONE, above, NONE, NONE, flags_of(labels.scratch_keys[1, row]), NOBODY, NOWHERE, labels.scratch[1, row])
                 return found
-            if not store(labels, level, numbers[level], found):
+            if not store(labels, level, numbers[level], found, np.inf):
                 return NO_ROOM
             if level == start:
                 return found
@@ -113,17 +122,18 @@ def complete(
             continue
         if size[level] < 0:
             tile_of(plan, numbers[level], outer)
-            ways[level], size[level], at[level], count[level] = plan.way_first[level], 0, 0, 0
+            ways[level], size[level], at[level], count[level], cut[level] = plan.way_first[level], 0, 0, 0, NO
         while at[level] == size[level] and ways[level] < plan.way_first[level + 1]:
             upto = plan.way_first[level + 1] if level == 1 else ways[level] + 1
             if level == 1:
                 at[level] = 0
                 size[level] = enlist_outermost(
-                    plan, outers[level], given, allowed, roomy, single, limit, floors[level + 1], reach, insides, order_of[level],
-                    bounds[level], ranking[level], room, pieces, known, value, terms, sequences, chosen, labels.used,
+                    plan, outers[level], given, allowed, roomy, single, limit, floors[level + 1], reach, insides, weights,
+                    order_of[level], bounds[level], ranking[level], room, pieces, known, value, terms, sequences, chosen, labels.used,
                 )  # fmt: skip
             elif spread(plan, ways[level], outer, inside) and not hopeless_way(
-                plan, labels, level, count[level], ways[level], served, floors[level + 1], reach[level + 1, index_of(plan, inside)], value
+                plan, labels, level, count[level], ways[level], served, floors[level + 1], reach[level + 1, index_of(plan, inside)], value,
+                within[level], cut,
             ):  # fmt: skip
                 at[level] = 0
                 size[level] = enlist(
@@ -144,16 +154,24 @@ def complete(
             way, kept, inner_number, order = (
                 order_of[level, row, 0], order_of[level, row, 1], order_of[level, row, 2], order_of[level, row, 3]
             )  # fmt: skip
+            bound, has = bounds[level, row], kept | (given if level == 1 else NONE)
             if level == 1:
-                if hopeless(plan, labels.scratch[1], count[1], bounds[1, row], uses):
+                slack = min(limit[0] - bound[0], room_for(plan, weights, bound, within[1]))
+                if slack < 0.0 or hopeless(plan, labels.scratch[1], count[1], bound, uses, weights):
                     at[level] += 1
                     continue
-            elif hopeless_inside(plan, labels, level, count[level], bounds[level, row], kept, served, way):
-                at[level] += 1
-                continue
-            wanted = inner_number + tiles * (kept | (given if level == 1 else NONE))
-            if labels.first[level + 1, wanted] < 0:
-                numbers[level + 1], size[level + 1] = wanted, -1
+            else:
+                slack = within[level] - net(plan, level, bound)
+                if slack < 0.0:
+                    cut[level] = YES
+                if slack < 0.0 or hopeless_inside(plan, labels, level, count[level], bound, kept, served, way):
+                    at[level] += 1
+                    continue
+            wanted = inner_number + tiles * has
+            enough = spent_inside(plan, level, has, inner_number, floors, insides)
+            enough += slack + CLOSE * abs(enough + slack) if slack < np.inf else np.inf
+            if labels.first[level + 1, wanted] < 0 or labels.within[level + 1, wanted] < enough:
+                numbers[level + 1], size[level + 1], within[level + 1] = wanted, -1, enough
                 waits = True
                 break
             spread(plan, way, outer, inside)
@@ -162,11 +180,13 @@ def complete(
             turning = block(plan, level, inside, tile, order, sequences, steps, shared)
             pointer[PTR_TILE], pointer[PTR_KEPT], pointer[PTR_ORDER], pointer[PTR_CHOICE] = inner_number, kept, order, way
             count[level] = surround(
-                plan, labels, level, tile, kept, given if level == 1 else NONE, more, turning, shared, way, above, single, value,
-                pointer, served, tiles, count[level],
+                plan, labels, level, tile, kept, given if level == 1 else NONE, more, turning, shared, way, above, single, weights,
+                within[level], value, pointer, served, tiles, count[level], cut,
             )  # fmt: skip
             if count[level] < 0:
                 return NO_ROOM
+            for found in range(count[1] if level == 1 and summed else NONE):
+                within[1] = min(within[1], worth_in_all(plan, weights, labels.scratch[1, found]))
             at[level] += 1
             # what comparing labels takes, in the time that a candidate takes to list
             patience -= labels.counts[level + 1, wanted] * (_EACH + count[level]) // _COMPARED
@@ -178,8 +198,10 @@ def complete(
         if ways[level] < plan.way_first[level + 1]:
             continue
         if level == 1:
+            if count[1] == 0:  # leave word of the least
+                bounds[1, 0, bounds.shape[2] - 1] = np.inf if size[1] == 0 else worth_in_all(plan, weights, bounds[1, ranking[1, 0]])
             return int(count[1])
-        if not store(labels, level, numbers[level], count[level]):
+        if not store(labels, level, numbers[level], count[level], within[level] if cut[level] else np.inf):
             return NO_ROOM
         if level == start:
             return int(count[level])
@@ -187,8 +209,17 @@ def complete(
 
 
 @helper()
+def spent_inside(plan: LeafPlan, level: Int, kept: Int, number: Int, floors: FloatArray, insides: FloatArray) -> float:
+    """What a bound of a level takes the labels of a tile inside to spend at least, less what first touches save."""
+    floor = floors[level + 1, kept]
+    spent = floor[0] - floor[plan.times + 1]
+    return float(max(spent, insides[level + 1, kept, number, 0]) if insides.shape[2] else spent)
+
+
+@helper()
 def unit_labels(
-    plan: LeafPlan, tile: IntArray, labels: Labels, level: Int, served: Int, inner: IntArray, pointer: IntArray, value: FloatArray
+    plan: LeafPlan, tile: IntArray, labels: Labels, level: Int, served: Int, inner: IntArray, pointer: IntArray, value: FloatArray,
+    weights: FloatArray,
 ) -> Int:
     """Ways to compute a tile on the unit: spread over the axes before it. Leaves them in the level's scratch; returns how many."""
     time, streams, ranks = plan.times, plan.indexed.shape[0], plan.extents.shape[0]
@@ -216,17 +247,7 @@ def unit_labels(
         relax(plan, value)
         pointer[PTR_INNER], pointer[PTR_TILE], pointer[PTR_KEPT], pointer[PTR_ORDER] = -1, -1, 0, 0
         pointer[PTR_CHOICE] = way
-        count = insert(
-            labels.scratch[level],
-            labels.scratch_keys[level],
-            labels.scratch_pointers[level],
-            count,
-            value,
-            key_of(plan, flags, NONE, NOBODY, served, NOWHERE),
-            pointer,
-            time,
-            plan.apart[level],
-        )
+        count = insert(plan, labels, level, count, value, key_of(plan, flags, NONE, NOBODY, served, NOWHERE), pointer, weights)
         if count < 0:
             return -1
     return count
@@ -235,12 +256,13 @@ def unit_labels(
 @helper()
 def surround(
     plan: LeafPlan, labels: Labels, level: Int, tile: IntArray, kept: Int, given: Int, more: Int, turning: Int, shared: FloatArray,
-    way: Int, above: FloatArray, single: Int, value: FloatArray, pointer: IntArray, served: Int, tiles: Int,
-    count: Int,
+    way: Int, above: FloatArray, single: Int, weights: FloatArray, within: float, value: FloatArray, pointer: IntArray, served: Int,
+    tiles: Int, count: Int, cut: IntArray,
 ) -> Int:  # fmt: skip
     """Add to a level's scratch what the labels inside a tile become with its memory's keeps, loops in time and axes around them.
 
-    served: tensors that the memory outside (not the root) keeps, and pays for.
+    served: tensors that the memory outside (not the root) keeps, and pays for. within: what is beyond it is left out, which `cut` notes: at
+    level 1 the sum of all, above it energy.
     """
     time, last = plan.times, plan.indexed.shape[0] - 1
     inner_number = pointer[PTR_TILE] + (kept | given) * tiles
@@ -258,6 +280,9 @@ def surround(
         if level > 1:
             child = serve(plan, level - 1, served, open_set, flags, child, places, value)
         relax(plan, value)
+        if level > 1 and net(plan, level, value) > within:
+            cut[level] = YES
+            continue
         key = key_of(plan, flags, open_set, child, served, places)
         if level == 1:
             held = bits_of(plan, kept, tile, partial)
@@ -267,9 +292,10 @@ def surround(
             if (given >> last) & 1 and partial:
                 value[2 * time + 3] = 1.0
             key = NONE
+            if within < np.inf and worth_in_all(plan, weights, value) > within * SLACK:
+                continue
         pointer[PTR_INNER] = inner
-        count = insert(labels.scratch[level], labels.scratch_keys[level], labels.scratch_pointers[level], count, value, key, pointer, time,
-                       plan.apart[level])  # fmt: skip
+        count = insert(plan, labels, level, count, value, key, pointer, weights)
         if count < 0:
             return count
     return count

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from accelsim.mapper import kernels_bounds as bounds
+from accelsim.mapper.figures import NO_WEIGHTS, Weights
 from accelsim.mapper.kernels_candidates import NO_CANDIDATES
 from accelsim.mapper.kernels_floors import note_floor, note_reach, unread
 from accelsim.mapper.kernels_labels import most_begun, pay_alone
@@ -36,6 +37,8 @@ from accelsim.mapping.tree import For, Held, Keep, Loop, Spatial
 
 _POOL, _SCRATCH, _CANDIDATES = 1 << 12, 1 << 10, 1 << 12
 _MOST = 1 << 22
+_DEEP = 2  # memories beyond which a search is tried with sums to stay below first
+_MORE = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64)  # how much more than its least bound a search is tried with
 _PATIENCE = 100_000  # candidates between looks at the clock
 SLOW = 20_000  # tiles times ways to spread, beyond which bounds are coarse at first
 UNLIMITED = (float("inf"), float("inf"))  # energy, ticks
@@ -94,6 +97,7 @@ class LeafSearch:
         self._known: dict[object, tuple[tuple[float, float], Front]] = {}
         self._rooms: dict[int, float] = {}
         self._relaxed: dict[float, LeafSearch] = {}
+        self.least_worth = float("inf")  # the least bound of the last search that found nothing
         self.labels = self._empty()
         self._lists()
 
@@ -105,7 +109,7 @@ class LeafSearch:
         return Labels(
             np.empty((levels, pool, width)), np.empty((levels, pool), np.int64), np.empty((levels, pool, 5), np.int64),
             np.zeros(levels, np.int64), np.full((levels, self.tiles << streams), -1, np.int64),
-            np.zeros((levels, self.tiles << streams), np.int64),
+            np.zeros((levels, self.tiles << streams), np.int64), np.zeros((levels, self.tiles << streams)),
             np.empty((levels, scratch, width)), np.empty((levels, scratch), np.int64), np.empty((levels, scratch, 5), np.int64),
         )  # fmt: skip
 
@@ -137,12 +141,13 @@ class LeafSearch:
     def front(
         self, number: int, given: int, allowed: int, budget: int, above: tuple[float, ...] | None = None, roomy: bool = True,
         single: bool = False, uses: tuple[bool, bool, bool, bool] = EVERYTHING, limit: tuple[float, float] = UNLIMITED,
+        weights: Weights = NO_WEIGHTS,
     ) -> Front:  # fmt: skip
         """The front of an Einsum below a tile; see `kernels_levels.complete`. budget: pieces that memory 1 has left (-1: unlimited)."""
-        key = (number, given, allowed, above or (), roomy, single, budget, uses)
+        key = (number, given, allowed, above or (), roomy, single, budget, uses, weights)
         known = self._known.get(key)
         if known is None or known[0][0] < limit[0] or known[0][1] < limit[1]:
-            known = self._known[key] = limit, self._front(number, given, allowed, budget, above, roomy, single, uses, limit)
+            known = self._known[key] = limit, self._front(number, given, allowed, budget, above, roomy, single, uses, limit, weights)
         return known[1]
 
     def relaxed(self, share: float) -> LeafSearch:
@@ -338,7 +343,7 @@ class LeafSearch:
 
     def _front(
         self, number: int, given: int, allowed: int, budget: int, above: tuple[float, ...] | None, roomy: bool, single: bool,
-        uses: tuple[bool, bool, bool, bool], limit: tuple[float, float],
+        uses: tuple[bool, bool, bool, bool], limit: tuple[float, float], weights: Weights,
     ) -> Front:  # fmt: skip
         plan = self.plan
         streams, units = plan.indexed.shape[0], plan.ports.shape[0]
@@ -349,10 +354,28 @@ class LeafSearch:
         outside = np.ones(streams) if above is None else np.array(above)
         if self._floors is None:
             self._note_floors()
-        count = self._complete(plan, 1, number, given, allowed, outside, roomy, single, uses, limit)
+        count = 0
+        for worth in self._limits(plan, number, given, allowed, outside, roomy, single, uses, limit, weights):
+            count = self._complete(plan, 1, number, given, allowed, outside, roomy, single, uses, limit, weights, worth)
+            if count:
+                break
         values = self.labels.scratch[1, :count]
         rows = np.concatenate([values[:, : plan.times + 1], values[:, 2 * plan.times + 2 : 2 * plan.times + 4]], axis=1)
         return Front(rows, self.labels.scratch_pointers[1, :count].copy())
+
+    def _limits(
+        self, plan: LeafPlan, number: int, given: int, allowed: int, above: FloatArray, roomy: bool, single: bool,
+        uses: tuple[bool, bool, bool, bool], limit: tuple[float, float], weights: Weights,
+    ) -> Iterator[float]:  # fmt: skip
+        """Sums that a search is tried with, each of which rules out what is worth more: a little above the least bound at first.
+
+        Not where what is worth more may be of use all the same, since it takes less room.
+        """
+        if weights[0] > 0.0 and not uses[3] and plan.ports.shape[0] > _DEEP:
+            self._complete(plan, 1, number, given, allowed, above, roomy, single, uses, limit, weights, 0.0)
+            for more in _MORE if self.least_worth < BEYOND else ():
+                yield self.least_worth * (1 + more)
+        yield float("inf")
 
     def _note_floors(self) -> None:
         """Bounds of every level; all of them or, if that is stopped, none."""
@@ -441,15 +464,19 @@ class LeafSearch:
 
     def _complete(
         self, plan: LeafPlan, level: int, number: int, given: int, allowed: int, above: FloatArray, roomy: bool, single: bool,
-        uses: tuple[bool, bool, bool, bool], limit: tuple[float, float] = UNLIMITED,
+        uses: tuple[bool, bool, bool, bool], limit: tuple[float, float] = UNLIMITED, weights: Weights = NO_WEIGHTS,
+        worth: float = float("inf"),
     ) -> int:  # fmt: skip
         assert self._floors is not None
         patience = _PATIENCE
         while True:
             count = complete(
-                plan, self.labels, level, number, given, allowed, above, int(roomy), int(single), np.array(uses, np.int64), np.array(limit),
-                self._floors, self._reach, self._insides, self._candidates, self._bounds, self._ranking, patience,
+                plan, self.labels, level, number, given, allowed, above, int(roomy), int(single), np.array(uses, np.int64),
+                np.array(weights), np.array((*limit, worth)), self._floors, self._reach, self._insides, self._candidates, self._bounds,
+                self._ranking, patience,
             )  # fmt: skip
+            if level == 1 and not count:
+                self.least_worth = float(self._bounds[1, 0, -1])
             over = self.over(int(self.labels.used[0]) / _PATIENCE)
             self.labels.used[0] = 0
             if count >= 0:
@@ -479,7 +506,7 @@ class LeafSearch:
         self._most |= {"pool": 4 * pool, "scratch": 2 * self._most["scratch"]}
         new = self._empty()
         new.values[:, :pool], new.keys[:, :pool], new.pointers[:, :pool] = old.values, old.keys, old.pointers
-        new.used[:], new.counts[:] = old.used, old.counts
+        new.used[:], new.counts[:], new.within[:] = old.used, old.counts, old.within
         new.first[:] = np.maximum(old.first, -1)  # what was wanted is not known
         self.labels = new
 

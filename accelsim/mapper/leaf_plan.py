@@ -40,7 +40,8 @@ class LeafPlan(NamedTuple):
     copies first; those before level k have the numbers `way_first[k]` to `way_first[k + 1] - 1`. gains: float64[ways, 3 + tensors], all
     copies, copies along ranks that the result lacks, ticks of latency, and how many copies share one word of each tensor. way_flags:
     which of ALONE and COMPLETE a result keeps. way_axes: int64[ways, axes, ranks], what each axis does. axis_step: the level that each
-    axis leads to. apart: float64[levels], see `_apart`.
+    axis leads to. growth: float64[levels], by how much axes further out than a level multiply what first touches save at most; apart:
+    float64[levels], see `_apart`; worth: float64[levels, tensors], see `_worth`.
     ports: int64[memories, 4], resources of the two ports (-1: unlimited), size (-1), several copies; rates in ticks and prices in
     picojoules per piece. subsets: what each memory may keep, as sets of tensors; must: what it has to. orders: int64[orders, tensors],
     the tensors from the most favoured on. tile_ok: int64[memories, ranks, most], whether a memory's block may end at a size of a rank;
@@ -68,7 +69,9 @@ class LeafPlan(NamedTuple):
     gains: FloatArray
     way_axes: IntArray
     axis_step: IntArray
+    growth: FloatArray
     apart: FloatArray
+    worth: FloatArray
     ports: IntArray
     rates: FloatArray
     prices: FloatArray
@@ -93,7 +96,10 @@ class LeafPlan(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """Pools of labels by level, and where those of each tile are (first: -1 before they are worked out); scratch for one tile a level."""
+    """Pools of labels by level, and where those of each tile are (first: -1 before they are worked out); scratch for one tile a level.
+
+    within: energy, less what first touches save at most, up to which those of a tile were worked out.
+    """
 
     values: FloatArray
     keys: IntArray
@@ -101,6 +107,7 @@ class Labels(NamedTuple):
     used: IntArray
     first: IntArray
     counts: IntArray
+    within: FloatArray
     scratch: FloatArray
     scratch_keys: IntArray
     scratch_pointers: IntArray
@@ -217,6 +224,14 @@ def lower(
         energy += 0.0 if price is None else points * float(times) * price.value
     most = max(map(len, subsets))
     counting = evaluator.counting
+    growth = np.array([1.0, *_most(first, gains[:, GAIN_REDUCED]), 1.0], np.float64).cumprod(dtype=np.float64)
+    widths_of = np.array(
+        [
+            (widths.partial[stream.tensor], widths.final[stream.tensor]) if stream.output else (widths.read[einsum, stream.tensor],) * 2
+            for stream in facts.streams
+        ],
+        np.int64,
+    )
     plan = LeafPlan(
         np.array(extents, np.int64),
         _table(sizes),
@@ -225,20 +240,16 @@ def lower(
         *_divisions(sizes, copies),
         indexed,
         np.array([prod(extent for extent, has in zip(extents, row, strict=True) if has) for row in indexed], np.int64),
-        np.array(
-            [
-                (widths.partial[stream.tensor], widths.final[stream.tensor]) if stream.output else (widths.read[einsum, stream.tensor],) * 2
-                for stream in facts.streams
-            ],
-            np.int64,
-        ),
+        widths_of,
         _coded(ways, copies),
         first,
         flags,
         gains,
         by_axis,
         steps,
-        _apart(first, gains, counting),
+        growth,
+        _apart(growth, counting),
+        _worth(first, gains, widths_of, np.array(prices, np.float64)),
         np.array(ports, np.int64),
         np.array(rates, np.float64),
         np.array(prices, np.float64),
@@ -272,16 +283,35 @@ def lower(
     return plan, Names(einsum, unit, facts.ranks, tensors, names, tuple(axis.name for axis, _ in axes))
 
 
-def _apart(first: IntArray, gains: FloatArray, counting: Counting) -> FloatArray:
+def _most(first: IntArray, column: FloatArray) -> list[float]:
+    """The most that any way to spread before a level has in a column of its gains, for every level."""
+    return [float(column[start:end].max(initial=1.0)) for start, end in pairwise(first.tolist())]
+
+
+def _apart(growth: FloatArray, counting: Counting) -> FloatArray:
     """For each level the most copies around it, by axes further out, that hold parts of one word of the result.
 
     -1 where what begins a sum is not to be weighed against what is asked for: where each word begins one in any case, or loops around may
     share what is asked for.
     """
-    if counting.first_touch != "child" or counting.refill != "every_visit":
-        return np.full(len(first) + 1, -1.0)
-    most = [gains[start:end, GAIN_REDUCED].max(initial=1.0) for start, end in pairwise(first.tolist())]
-    return np.cumprod([1.0, *most, 1.0])
+    weighed = counting.first_touch == "child" and counting.refill == "every_visit"
+    return growth if weighed else np.full_like(growth, -1.0)
+
+
+def _worth(first: IntArray, gains: FloatArray, widths: IntArray, prices: FloatArray) -> FloatArray:
+    """Picojoules that a word which is asked for outside a level costs at least, for every level and tensor.
+
+    Some memory further out than the next one pays for it; copies along the axes between may share it.
+    """
+    levels, streams = len(first), len(widths)
+    shared = [_most(first, gains[:, GAIN_SHARED + stream]) for stream in range(streams)]
+    found = np.zeros((levels + 1, streams))
+    for level in range(2, levels):
+        for stream in range(streams):
+            sides = prices[:, 0] + prices[:, 2] if stream == streams - 1 else prices[:, 0]
+            payers = range(level - 1)
+            found[level, stream] = min(sides[payer] / prod(shared[stream][payer + 1 : level]) for payer in payers) * widths[stream, 0]
+    return found
 
 
 def _allowed_tiles(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from accelsim.mapper.below import Below
-from accelsim.mapper.figures import SLACK, Cost
+from accelsim.mapper.figures import NO_WEIGHTS, SLACK, Cost
 from accelsim.mapper.floors import Floors
 from accelsim.mapper.leaf import UNLIMITED, LeafSearch, OutOfTime
 from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
@@ -48,7 +48,7 @@ class Part:
         self._outer: dict[str, int] = {}  # trips of loops around
         if around is not None:
             energy, ticks, traffic, held = exact.aim.uses
-            self.aim = replace(exact.aim, uses=(energy, ticks, traffic, held or around.thrifty))
+            self.aim = replace(exact.aim, uses=(energy, ticks, traffic, held or around.thrifty), weights=NO_WEIGHTS, alone=NO_WEIGHTS)
             self.room, self.gap, self.near = around.room, 0.0, 0.0
             whole = exact.cascade.extents
             self._outer = {rank: whole[rank] // size for rank, size in around.tile.items() if whole[rank] > size}
@@ -235,8 +235,11 @@ class Part:
                 budget = -1 if self.room == float("inf") else int(self.room)
             if self.looks:
                 search = search.relaxed(self.looks[0])
+            weights = self.aim.alone if len(self.exact.order) == 1 and not self.aim.uses[3] else self.aim.weights
             try:
-                front = search.front(search.whole, given, allowed, budget, None, not self.aim.uses[3], True, self.aim.uses)
+                front = search.front(
+                    search.whole, given, allowed, budget, None, not self.aim.uses[3], True, self.aim.uses, weights=weights
+                )
             except OutOfTime:
                 self.solved.rest, self.put_off = bounds, True
                 continue
@@ -332,6 +335,9 @@ class Part:
         energy, ticks, traffic, held = self.aim.uses
         for cost in (*(option.cost for option in self.solved.options), *self.rivals):
             if held and cost.held > self.held * SLACK:
+                continue
+            if any(self.aim.weights):
+                good = good & (self.aim.value(cost) > self.values(bounds) * SLACK)
                 continue
             worse = [cost.energy > bounds.energy * SLACK] * energy + [cost.ticks > bounds.ticks * SLACK] * ticks
             good = good & np.logical_or.reduce([*worse, *[cost.traffic > bounds.traffic * SLACK] * traffic, np.zeros(len(good), bool)])
