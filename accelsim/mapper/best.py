@@ -30,7 +30,7 @@ from accelsim.workload.cascade import Cascade
 
 SCHEDULES = ("sequential", "pipelined")
 _WORK_FOR_TIME = 80  # the same where energy is not part of the objective, and candidates are quicker to work out
-_WORK = 12  # hundred thousands of candidates that the exact search may list where no time limit is given
+_WORK = 120  # hundred thousands of candidates that the exact search may list where no time limit is given
 _SHARE = 0.5  # of a time limit, after which an exact search waits until the climbing one is done
 _PADDED = 0.75  # the same for one on sizes that are easier to cut
 _NEAR = 1.02  # of the least cycles of all mappings, within which tiles that do not divide are not looked for

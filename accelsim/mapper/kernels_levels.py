@@ -99,7 +99,7 @@ def complete(
     terms, sequences = np.zeros((streams + 5, max(plan.times + 1, ranks, streams))), np.zeros((plan.orders.shape[0] + 1, ranks), np.int64)
     chosen, pieces, steps = np.zeros(plan.orders.shape[0], np.int64), np.zeros(streams, np.int64), np.zeros(ranks)
     value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
-    within, cut, summed = np.full(units + 2, np.inf), np.zeros(units + 2, np.int64), is_sum(weights) and not uses[3]  # what takes less room is no better
+    within, cut, summed = np.full(units + 2, np.inf), np.zeros(units + 2, np.int64), is_sum(weights) and not uses[3]
     within[1] = limit[2]
     arrange_all(plan, sequences)
     level = start
@@ -170,6 +170,8 @@ def complete(
             wanted = inner_number + tiles * has
             enough = spent_inside(plan, level, has, inner_number, floors, insides)
             enough += slack + CLOSE * abs(enough + slack) if slack < np.inf else np.inf
+            if labels.first[level + 1, wanted] >= 0 and labels.within[level + 1, wanted] < enough:  # once more, but not again and again
+                enough = enough + slack if level == 1 else np.inf
             if labels.first[level + 1, wanted] < 0 or labels.within[level + 1, wanted] < enough:
                 numbers[level + 1], size[level + 1], within[level + 1] = wanted, -1, enough
                 waits = True

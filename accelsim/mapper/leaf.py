@@ -37,8 +37,9 @@ from accelsim.mapping.tree import For, Held, Keep, Loop, Spatial
 
 _POOL, _SCRATCH, _CANDIDATES = 1 << 12, 1 << 10, 1 << 12
 _MOST = 1 << 22
+_MOST_INSIDE = 1 << 21  # figures of bounds for every tile, beyond which there are none where visits share tiles
 _DEEP = 2  # memories beyond which a search is tried with sums to stay below first
-_MORE = (0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64)  # how much more than its least bound a search is tried with
+_MORE = (0.01, 0.03, 0.09, 0.27)  # how much more than its least bound a search is tried with
 _PATIENCE = 100_000  # candidates between looks at the clock
 SLOW = 20_000  # tiles times ways to spread, beyond which bounds are coarse at first
 UNLIMITED = (float("inf"), float("inf"))  # energy, ticks
@@ -93,9 +94,11 @@ class LeafSearch:
         self._served: dict[int, bounds.Serving] = {}
         self._filled: dict[int, FloatArray] = {}
         tables = (plan.ports.shape[0] + 2, 1 << plan.indexed.shape[0], self.tiles, 1 + plan.times)
-        self._insides = np.zeros(tables if plan.options[OPTION_EVERY_VISIT] else (1, 1, 0, 1))
+        few = plan.prices.any() and int(np.prod(tables)) <= _MOST_INSIDE
+        self.tells_tiles_apart = bool(plan.options[OPTION_EVERY_VISIT]) or few
+        self._insides = np.zeros(tables if self.tells_tiles_apart else (1, 1, 0, 1))
         self._known: dict[object, tuple[tuple[float, float], Front]] = {}
-        self._rooms: dict[int, float] = {}
+        self._rooms: dict[tuple[int, int], float] = {}
         self._relaxed: dict[float, LeafSearch] = {}
         self.least_worth = float("inf")  # the least bound of the last search that found nothing
         self.labels = self._empty()
@@ -161,18 +164,18 @@ class LeafSearch:
         """The same Einsum with other sizes of its memories."""
         return LeafSearch(self.plan._replace(ports=ports), self.names, self.over, self.coarse, self._reach)
 
-    def room_inside(self, stream: int) -> float:
-        """How many words of a tensor all copies of a memory inside memory 1 can hold at most."""
-        if stream in self._rooms:
-            return self._rooms[stream]
+    def room_inside(self, stream: int, first: int = 2) -> float:
+        """How many words of a tensor all copies of a memory can hold at most, of those from number `first` on."""
+        if (stream, first) in self._rooms:
+            return self._rooms[stream, first]
         plan = self.plan
         copies, most = 1.0, 0.0
-        for memory in range(2, plan.ports.shape[0]):
+        for memory in range(first, plan.ports.shape[0]):
             copies *= float(plan.gains[int(plan.way_first[memory]) : int(plan.way_first[memory + 1]), GAIN_COPIES].max())
             size = int(plan.ports[memory, PORT_SIZE])
             most = max(most, size / int(plan.widths[stream].min()) * copies if size >= 0 else float("inf"))
-        self._rooms[stream] = most if plan.ports.shape[0] > 2 else float("inf")
-        return self._rooms[stream]
+        self._rooms[stream, first] = most if plan.ports.shape[0] > 2 else float("inf")
+        return self._rooms[stream, first]
 
     def shortest(self, number: IntArray | int) -> FloatArray:
         """The least ticks of the unit below tiles with these numbers, as the axes can spread them."""
@@ -256,12 +259,18 @@ class LeafSearch:
         return self._sides[memory]
 
     def _note_insides(self, level: int) -> None:
-        """Bounds of the labels of every tile of a level: where nothing is shared between visits, each brings all of its tensors' tiles."""
+        """Bounds of the labels of every tile of a level: each visit brings all of a tensor's tile, unless a memory inside can hold it all
+        and visits share it."""
         plan = self.plan
         places = np.arange(self.tiles)[:, None] // plan.strides % plan.size_count
+        sizes = plan.sizes[np.arange(len(plan.extents)), places]
         trips = plan.trips[np.arange(len(plan.extents)), plan.size_count - 1, places]
-        idle = [np.where(row, 1.0, trips).prod(axis=1) for row in plan.indexed]
-        entering = np.stack(idle, axis=1) * plan.words.astype(float)
+        idle = np.stack([np.where(row, 1.0, trips).prod(axis=1) for row in plan.indexed], axis=1)
+        if not plan.options[OPTION_EVERY_VISIT]:
+            held = np.stack([np.where(row, sizes, 1).prod(axis=1) for row in plan.indexed], axis=1)
+            room = np.array([self.room_inside(stream, level) for stream in range(len(plan.indexed))])
+            idle = np.where(held <= room, 1.0, idle)
+        entering = idle * plan.words.astype(float)
         everything = (1 << plan.indexed.shape[0]) - 1
         for served in range(everything + 1):
             if level == 2 or (served in plan.subsets[level - 1] and not plan.must[level - 1] & ~served):
@@ -414,7 +423,7 @@ class LeafSearch:
             legal = np.isfinite(self._floors[level, :-1, 0])
             for part in (credits, slice(-1, None)):  # of these, the more the better
                 self._floors[level, -1, part] = self._floors[level, :-1][legal][:, part].max(axis=0, initial=0.0)
-            if level < units and plan.options[OPTION_EVERY_VISIT]:
+            if level < units and self.tells_tiles_apart:
                 self._note_insides(level)
 
     def _note_floor(self, level: int, served: int) -> None:
