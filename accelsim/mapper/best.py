@@ -30,7 +30,7 @@ from accelsim.workload.cascade import Cascade
 
 SCHEDULES = ("sequential", "pipelined")
 _WORK_FOR_TIME = 80  # the same where energy is not part of the objective, and candidates are quicker to work out
-_WORK = 120  # hundred thousands of candidates that the exact search may list where no time limit is given
+_WORK = 100  # hundred thousands of candidates that the exact search may list where no time limit is given
 _SHARE = 0.5  # of a time limit, after which an exact search waits until the climbing one is done
 _PADDED = 0.75  # the same for one on sizes that are easier to cut
 _NEAR = 1.02  # of the least cycles of all mappings, within which tiles that do not divide are not looked for
@@ -96,6 +96,7 @@ class _Search:
         self.evaluator: Evaluator = self.climbing.evaluator
         self.tried, self.covered = 0, 0  # mappings, by other than the exact search and climbing
         self.interrupted = False
+        self.cut_short = False  # whether the search on larger sizes was
 
     def run(self) -> Found:
         started, objective = time.process_time(), self.request.objective
@@ -226,6 +227,7 @@ class _Search:
                 result = Exact(evaluator, aim, request.schedules, limits=limits, tell=self.tell).run()
             except Unsupported:
                 return None
+        self.cut_short = limits.over
         if result is None:
             return None
         self.tried, self.covered = self.tried + result.evaluated, self.covered + result.covered
@@ -264,7 +266,7 @@ class _Search:
             return True
         if self.interrupted or not self._any_tiles:
             return False
-        over = exact is not None and exact.limits.over
+        over = self.cut_short or (exact is not None and exact.limits.over)
         thrift = exact is not None and exact.large and len(self.cascade.work) <= _THRIFTY
         return over if self.request.objective.name != "latency" else thrift or not self._is_near(best)
 

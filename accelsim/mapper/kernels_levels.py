@@ -109,10 +109,8 @@ def complete(
         outer = outers[level]
         if level == units:
             tile_of(plan, numbers[level], outer)
-            found = unit_labels(plan, outer, labels, level, served, inside, pointer, value, weights)
+            found = unit_labels(plan, outer, labels, level, served, inside, pointer, above, value, weights)
             if level == 1:
-                for row in range(found):
-                    conclude(plan, NONE, above, NONE, NONE, flags_of(labels.scratch_keys[1, row]), NOBODY, NOWHERE, labels.scratch[1, row])
                 return found
             if not store(labels, level, numbers[level], found, np.inf):
                 return NO_ROOM
@@ -220,9 +218,9 @@ def spent_inside(plan: LeafPlan, level: Int, kept: Int, number: Int, floors: Flo
 
 @helper()
 def unit_labels(
-    plan: LeafPlan, tile: IntArray, labels: Labels, level: Int, served: Int, inner: IntArray, pointer: IntArray, value: FloatArray,
-    weights: FloatArray,
-) -> Int:
+    plan: LeafPlan, tile: IntArray, labels: Labels, level: Int, served: Int, inner: IntArray, pointer: IntArray, above: FloatArray,
+    value: FloatArray, weights: FloatArray,
+) -> Int:  # fmt: skip
     """Ways to compute a tile on the unit: spread over the axes before it. Leaves them in the level's scratch; returns how many."""
     time, streams, ranks = plan.times, plan.indexed.shape[0], plan.extents.shape[0]
     count: Int = NONE
@@ -249,7 +247,11 @@ def unit_labels(
         relax(plan, value)
         pointer[PTR_INNER], pointer[PTR_TILE], pointer[PTR_KEPT], pointer[PTR_ORDER] = -1, -1, 0, 0
         pointer[PTR_CHOICE] = way
-        count = insert(plan, labels, level, count, value, key_of(plan, flags, NONE, NOBODY, served, NOWHERE), pointer, weights)
+        key = key_of(plan, flags, NONE, NOBODY, served, NOWHERE)
+        if level == 1:
+            conclude(plan, NONE, above, NONE, NONE, flags, NOBODY, NOWHERE, value)
+            key = NONE
+        count = insert(plan, labels, level, count, value, key, pointer, weights)
         if count < 0:
             return -1
     return count
