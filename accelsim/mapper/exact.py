@@ -67,7 +67,7 @@ class Exact:
         self._plans: dict[bytes, LeafSearch] = {}
         self._beside: dict[tuple[LeafSearch, bytes], LeafSearch] = {}
         self.ways = {name: self._ways(name) for name in self.order}
-        self.large = self.timely and any(search.coarse for search in self._plans.values())  # then energy decides no ties
+        self.large = self.timely and any(search.slow for search in self._plans.values())  # then energy decides no ties
         self.tolerance = TOLERANCE if self.large else 0.0
         self.doubt = DOUBT if self.large else 0.0
         self.varying = False  # whether variants of parts are looked at already
@@ -135,7 +135,7 @@ class Exact:
     def _shared(self, plan: LeafPlan, names: Names) -> LeafSearch:
         key = b"|".join(np.asarray(part).tobytes() for part in plan)
         if key not in self._plans:
-            self._plans[key] = LeafSearch(plan, names, self.limits.spend, self.timely)
+            self._plans[key] = LeafSearch(plan, names, self.limits.spend)
         return self._plans[key]
 
     # --- cuts -----------------------------------------------------------------------------------------------------------------------
@@ -215,10 +215,13 @@ class Exact:
         return found
 
     def _explore_singles(self) -> None:
-        """Parts of one Einsum without residents: there is always something to return then."""
+        """Parts of one Einsum without residents: there is always something to return then, so no amount of work ends that."""
+        work, self.limits.work = self.limits.work, float("inf")
         for at in range(len(self.order)):
             for step in self._steps_from(at, at + 1, frozenset()):
                 self._explore(Label(NOTHING, step=step), None)
+        if self.limits.work == float("inf"):  # not stopped meanwhile
+            self.limits.work = work
 
     def _progress(self, promising: Label, achieved: Label | None, unknown: list[Step]) -> str:
         bound = self.aim.value(promising.cost)

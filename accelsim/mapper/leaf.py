@@ -71,9 +71,8 @@ class LeafSearch:
     candidates, and says whether none is."""
 
     def __init__(
-        self, plan: LeafPlan, names: Names, over: Callable[[float], bool] = lambda work: False, coarse: bool = False,
-        reach: FloatArray | None = None,
-    ) -> None:  # fmt: skip
+        self, plan: LeafPlan, names: Names, over: Callable[[float], bool] = lambda work: False, reach: FloatArray | None = None
+    ) -> None:
         self.over = over
         self.plan, self.names = plan, names
         self.tiles = int(np.prod(plan.size_count))
@@ -85,7 +84,6 @@ class LeafSearch:
         self._reach = reach
         # whether bounds that take no search are good enough at first: they are quick where working out the better ones is slow
         self.slow = self.tiles * len(plan.ways) > SLOW
-        self.coarse = coarse and self.slow
         self._floors: FloatArray | None = None
         self._bypasses: dict[int, list[tuple[int, FloatArray, FloatArray]]] = {}
         self._sides: dict[int, bounds.Sides] = {}
@@ -157,12 +155,12 @@ class LeafSearch:
         """The same Einsum where ports that are busy for less than a share of the unit's least time cost nothing: quick, and not exact."""
         if share not in self._relaxed:
             plan = self.plan._replace(relaxed=float(self.shortest(self.whole)) * share)
-            self._relaxed[share] = LeafSearch(plan, self.names, self.over, reach=self._reach)
+            self._relaxed[share] = LeafSearch(plan, self.names, self.over, self._reach)
         return self._relaxed[share]
 
     def beside(self, ports: IntArray) -> LeafSearch:
         """The same Einsum with other sizes of its memories."""
-        return LeafSearch(self.plan._replace(ports=ports), self.names, self.over, self.coarse, self._reach)
+        return LeafSearch(self.plan._replace(ports=ports), self.names, self.over, self._reach)
 
     def room_inside(self, stream: int, first: int = 2) -> float:
         """How many words of a tensor all copies of a memory can hold at most, of those from number `first` on."""
@@ -204,7 +202,7 @@ class LeafSearch:
     @property
     def crude(self) -> bool:
         """Whether bounds are crude so far: better ones take a search that has not been made."""
-        return self.coarse and self._floors is None
+        return self.slow and self._floors is None
 
     def _bounding(self, entering: bool) -> tuple[bounds.Sides, bounds.Sides, int]:
         """What `least` is worked out from, if it is known or not what enters a memory inside memory 1."""
@@ -400,7 +398,7 @@ class LeafSearch:
         if plan.inside.any():  # whole tiles bound others only where their loops may stand in any order
             growing = np.ones_like(plan.grows) if self.tiles <= MANY_TILES or plan.options[OPTION_EVERY_VISIT] else plan.grows
             free = plan._replace(inside=np.zeros_like(plan.inside), grows=growing)
-            other = LeafSearch(free, self.names, self.over, reach=self._reach)
+            other = LeafSearch(free, self.names, self.over, self._reach)
             other._note_floors()
             self._floors, self._costs, self._insides = other._floors, other._costs, other._insides
             return
