@@ -5,8 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from accelsim.kernel_cache import helper
+from accelsim.mapper.kernels_dominance import is_sum, worth_in_all
 from accelsim.mapper.kernels_floors import OUTERMOST, lay_out, of_use, promise, weigh
-from accelsim.mapper.kernels_labels import ROOT, is_sum, only_busiest, pending_at, worth_in_all
+from accelsim.mapper.kernels_labels import (
+    ROOT,
+    only_busiest,
+    pending_at,
+)
 from accelsim.mapper.kernels_orders import line_up, list_orders, ordered, same_as_before, share_out, step
 from accelsim.mapper.kernels_tiles import ALL, NO, NOBODY, NONE, YES, advance, bits_of, copy, index_of, only_largest, shares_nothing, spread
 from accelsim.mapper.leaf_plan import OPTION_EVERY_VISIT, FloatArray, Int, IntArray, LeafPlan

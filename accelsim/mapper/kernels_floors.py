@@ -10,21 +10,19 @@ from __future__ import annotations
 import numpy as np
 
 from accelsim.kernel_cache import helper, njit
+from accelsim.mapper.kernels_dominance import beats, is_sum, net, worth_in_all
 from accelsim.mapper.kernels_labels import (
     NOWHERE,
     ROOT,
     SLACK,
     apply_axes,
     at_worst,
-    beats,
     begun_at,
     close,
     flags_of,
-    is_sum,
     keep,
     keeper_of,
     most_begun,
-    net,
     open_at,
     open_of,
     pay,
@@ -33,7 +31,6 @@ from accelsim.mapper.kernels_labels import (
     relax,
     serve,
     walks,
-    worth_in_all,
 )
 from accelsim.mapper.kernels_orders import line_up, share_out, step
 from accelsim.mapper.kernels_tiles import NO, NOBODY, NONE, YES, copy, index_of, spread, tile_of

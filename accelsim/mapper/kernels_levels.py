@@ -11,9 +11,9 @@ import numpy as np
 
 from accelsim.kernel_cache import helper, njit
 from accelsim.mapper.kernels_candidates import NO_CANDIDATES, enlist, enlist_outermost
+from accelsim.mapper.kernels_dominance import CLOSE, insert, is_sum, net, room_for, worth_in_all
 from accelsim.mapper.kernels_floors import hopeless, hopeless_inside, hopeless_way
 from accelsim.mapper.kernels_labels import (
-    CLOSE,
     NOWHERE,
     ROOT,
     SLACK,
@@ -21,21 +21,16 @@ from accelsim.mapper.kernels_labels import (
     begun_at,
     conclude,
     flags_of,
-    insert,
-    is_sum,
     key_of,
-    net,
     only_busiest,
     open_of,
     pending_at,
     relax,
-    room_for,
     serve,
     settle,
     store,
     turn,
     whole,
-    worth_in_all,
 )
 from accelsim.mapper.kernels_orders import arrange_all, block
 from accelsim.mapper.kernels_tiles import NO, NOBODY, NONE, YES, bits_of, growable, index_of, spread, tile_of
