@@ -96,7 +96,7 @@ class _Search:
         self.evaluator: Evaluator = self.climbing.evaluator
         self.tried, self.covered = 0, 0  # mappings, by other than the exact search and climbing
         self.interrupted = False
-        self.cut_short = False  # whether the search on larger sizes was
+        self.uneven = False  # whether sizes are hard to cut
 
     def run(self) -> Found:
         started, objective = time.process_time(), self.request.objective
@@ -119,9 +119,10 @@ class _Search:
         if padded is not None and (best is None or key(objective, padded) < key(objective, best)):
             best = padded
         if listed is None and self._climbs(exact, result, best):
-            self.climbing.over = lambda: time.process_time() > end
+            self.climbing.over = lambda: self.interrupted or time.process_time() > end
             try:
-                other = self.climbing.run()
+                with stopped_by_interrupts(self._interrupt):
+                    other = self.climbing.run()
                 if best is None or key(objective, other) < key(objective, best):
                     best = other
             except (IllegalMapping, InputError) as error:
@@ -163,9 +164,12 @@ class _Search:
         assert result is not None
         return result
 
+    def _interrupt(self) -> None:
+        self.interrupted = True
+
     def _stopping(self, limits: Limits) -> Callable[[], None]:
         def stop() -> None:
-            self.interrupted = True
+            self._interrupt()
             limits.stop()
 
         return stop
@@ -209,7 +213,7 @@ class _Search:
 
     def _is_near(self, best: Evaluation | None) -> bool:
         """Whether hardly any time is left to be saved, where time is what counts."""
-        return best is not None and self.request.objective.name == "latency" and best.cycles <= math.ceil(self.climbing.floor()) * _NEAR
+        return best is not None and self.request.objective.timely and best.cycles <= math.ceil(self.climbing.floor()) * _NEAR
 
     def _padded(self, started: float, best: Evaluation | None) -> Evaluation | None:
         """What the best mapping of sizes that are a little larger becomes, where these can be cut better."""
@@ -217,6 +221,7 @@ class _Search:
         larger = padding(self.cascade, self.architecture) if self._any_tiles and not self.interrupted and not self._is_near(best) else None
         if larger is None:
             return None
+        self.uneven = True
         evaluator = Evaluator(larger, self.architecture, request.counting)
         aim = request.objective.aim(Scale.of(evaluator))
         assert aim is not None
@@ -227,7 +232,6 @@ class _Search:
                 result = Exact(evaluator, aim, request.schedules, limits=limits, tell=self.tell).run()
             except Unsupported:
                 return None
-        self.cut_short = limits.over
         if result is None:
             return None
         self.tried, self.covered = self.tried + result.evaluated, self.covered + result.covered
@@ -266,14 +270,14 @@ class _Search:
             return True
         if self.interrupted or not self._any_tiles:
             return False
-        over = self.cut_short or (exact is not None and exact.limits.over)
+        over = self.uneven or (exact is not None and exact.limits.over)
         thrift = exact is not None and exact.large and len(self.cascade.work) <= _THRIFTY
-        return over if self.request.objective.name != "latency" else thrift or not self._is_near(best)
+        return over if not self.request.objective.timely else thrift or not self._is_near(best)
 
     def _bound(self, result: Result | None, best: Evaluation) -> tuple[float | None, str]:
         """A lower bound on the objective, and over what: the space with tiles that divide, or all mappings."""
         objective = self.request.objective
-        everywhere = float(math.ceil(self.climbing.floor() * (1 - 1e-12))) if objective.name == "latency" else None
+        everywhere = float(math.ceil(self.climbing.floor() * (1 - 1e-12))) if objective.timely else None
         if result is not None:
             bound = objective.rounded(result.bound)
             if objective.value(best) >= bound / _CLOSE:

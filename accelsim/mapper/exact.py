@@ -33,6 +33,7 @@ LONGEST = 12  # Einsums in one part
 TOLERANCE = 1e-6  # of time, where it is the objective of a large problem: what could be gained by less than that is not looked for
 FEW = 6  # Einsums of a cascade up to which variants of parts are in the space
 _MORE = 0.2  # how much work more, as a share of what was done and in its unit, is spent on variants that are not
+_ALONE = 20.0  # work that every part of one Einsum may take
 DOUBT = 1e-3  # by how much parts that a quick look did not prove are put behind others at first
 
 
@@ -215,13 +216,16 @@ class Exact:
         return found
 
     def _explore_singles(self) -> None:
-        """Parts of one Einsum without residents: there is always something to return then, so no amount of work ends that."""
-        work, self.limits.work = self.limits.work, float("inf")
-        for at in range(len(self.order)):
-            for step in self._steps_from(at, at + 1, frozenset()):
-                self._explore(Label(NOTHING, step=step), None)
-        if self.limits.work == float("inf"):  # not stopped meanwhile
-            self.limits.work = work
+        """Parts of one Einsum without residents, each with some work of its own: there is always something to return then."""
+        work = self.limits.work
+        try:
+            for at in range(len(self.order)):
+                for step in self._steps_from(at, at + 1, frozenset()):
+                    if self.limits.work >= 0.0:  # not stopped
+                        self.limits.work = max(work, self.limits.spent + _ALONE)
+                    self._explore(Label(NOTHING, step=step), None)
+        finally:
+            self.limits.work = min(self.limits.work, work)
 
     def _progress(self, promising: Label, achieved: Label | None, unknown: list[Step]) -> str:
         bound = self.aim.value(promising.cost)

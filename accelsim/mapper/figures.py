@@ -126,7 +126,7 @@ def weighted(terms: tuple[tuple[str, float], ...], scale: Scale, then: tuple[tup
     uses = energy, ticks, "traffic" in figures, "capacity" in figures
     units = Cost(1.0, 0.0, 0.0, 0.0), Cost(0.0, 1.0, 0.0, 0.0), Cost(0.0, 0.0, 1.0, 0.0)
     weights = alone = NO_WEIGHTS
-    if set(figures) <= {"latency", "energy", "traffic"} and then is None and sum(uses) > 1:
+    if set(figures) <= {"latency", "energy", "traffic"} and then is None and (uses[0] or sum(uses) > 1):
         weights = alone = value(units[0]), value(units[1]), value(units[2]), 0.0
     elif figures == ["edp"]:
         alone = 1.0, scale.energy_pj(0.0, 1.0), 0.0, 1.0

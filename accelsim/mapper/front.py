@@ -11,7 +11,7 @@ from accelsim.hardware.architecture import Architecture
 from accelsim.jobs.interrupts import stopped_by_interrupts
 from accelsim.mapper.best import Request, search
 from accelsim.mapper.exact import Exact
-from accelsim.mapper.figures import Scale, weighted
+from accelsim.mapper.figures import NO_WEIGHTS, Scale, weighted
 from accelsim.mapper.leaf_plan import Unsupported
 from accelsim.mapper.objectives import objective_named
 from accelsim.mapper.options import Limits
@@ -80,7 +80,7 @@ def front(
     """
     started = time.process_time()
     evaluator = Evaluator(cascade, architecture, request.counting)
-    aim = weighted(tuple((name, 1.0) for name in figures), Scale.of(evaluator))
+    aim = replace(weighted(tuple((name, 1.0) for name in figures), Scale.of(evaluator)), weights=NO_WEIGHTS, alone=NO_WEIGHTS)
     limited = request.time_limit is not None
     limits = Limits(deadline=started + _SHARE * (request.time_limit or 0.0)) if limited else Limits(work=_WORK)
     with stopped_by_interrupts(limits.stop):

@@ -106,10 +106,16 @@ def is_sum(weights: FloatArray) -> bool:
 
 
 @helper()
+def is_less(one: float, other: float, energy: float, other_energy: float) -> bool:
+    """Is a sum less than another, or as large with no more energy?"""
+    return bool(one * SLACK < other or (one <= other * SLACK and energy <= other_energy * SLACK))
+
+
+@helper()
 def beats_finally(plan: LeafPlan, weights: FloatArray, one: FloatArray, other: FloatArray) -> bool:
-    """Is a final label nowhere worse than another? With weights, in their sum and in the bits that memory 1 holds."""
+    """Is a final label nowhere worse than another? With weights, in their sum (of equal ones, in energy) and in the bits held."""
     weighed = is_sum(weights)
-    good = not weighed or worth_in_all(plan, weights, one) <= worth_in_all(plan, weights, other) * SLACK
+    good = not weighed or is_less(worth_in_all(plan, weights, one), worth_in_all(plan, weights, other), one[0], other[0])
     for at in range(2 * plan.times + 2 if weighed else 0, one.shape[0]):
         good = good and one[at] <= other[at] * SLACK
     return bool(good)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from accelsim.kernel_cache import helper, njit
-from accelsim.mapper.kernels_dominance import beats, is_sum, net, worth_in_all
+from accelsim.mapper.kernels_dominance import beats, is_less, is_sum, net, worth_in_all
 from accelsim.mapper.kernels_labels import (
     NOWHERE,
     ROOT,
@@ -359,7 +359,7 @@ def of_use(
 
 @helper()
 def hopeless(plan: LeafPlan, rows: FloatArray, count: Int, bound: FloatArray, uses: IntArray, weights: FloatArray) -> bool:
-    """Does some final label beat a lower bound in all that counts, or equal it there with no more energy?"""
+    """Does some final label beat a lower bound in all that counts (with weights, in their sum), or equal it there with no more energy?"""
     time, weighed = plan.times, is_sum(weights)
     least = worth_in_all(plan, weights, bound)
     for at in range(count):
@@ -367,7 +367,7 @@ def hopeless(plan: LeafPlan, rows: FloatArray, count: Int, bound: FloatArray, us
         if uses[3] and row[2 * time + 2] > bound[2 * time + 2]:
             continue
         if weighed:
-            if worth_in_all(plan, weights, row) <= least * SLACK:
+            if is_less(worth_in_all(plan, weights, row), least, row[0], bound[0]):
                 return True
             continue
         worse, better = False, False

@@ -51,6 +51,7 @@ from accelsim.mapper.leaf_plan import (
 )
 
 NO_ROOM, NO_TIME = -1, -3
+STATES, COUNT, AT_LEVEL = 7, 3, 6  # rows of what is remembered of a search: how many labels a level has, where it was
 _EACH, _COMPARED = 16, 64  # comparisons that a label costs anyhow, and that take as long as listing a candidate
 
 
@@ -58,7 +59,7 @@ _EACH, _COMPARED = 16, 64  # comparisons that a label costs anyhow, and that tak
 def complete(
     plan: LeafPlan, labels: Labels, start: Int, number: Int, given: Int, allowed: Int, above: FloatArray, roomy: Int, single: Int,
     uses: IntArray, weights: FloatArray, limit: FloatArray, floors: FloatArray, reach: FloatArray, insides: FloatArray, order_of: IntArray,
-    bounds: FloatArray, ranking: IntArray, patience: Int,
+    bounds: FloatArray, ranking: IntArray, state: IntArray, outers: IntArray, within: FloatArray, patience: Int,
 ) -> Int:  # fmt: skip
     """All good ways to run an Einsum below a tile at a level, and below whatever tiles inside it that takes. Returns how many.
 
@@ -75,7 +76,8 @@ def complete(
     float64[levels, sets + 1, label], of every level for the whole tile, and in the last row whatever the set. reach: of `note_reach`.
     insides: float64[levels, sets, tiles, 1 + times], bounds of the labels of every tile, or none.
     order_of int64[levels, n, 4], bounds float64[levels, n, label], ranking int64[levels, n]: room for the lists. -1: no room for
-    labels, -2: none for candidates, -3: more than `patience` candidates were listed (what was worked out stays known).
+    labels, -2: none for candidates, -3: more than `patience` candidates were listed: called again, it goes on where it was, which
+    state int64[STATES, levels], outers int64[levels, ranks] and within float64[levels] remember; state[AT_LEVEL, 0] is 0 for a fresh start.
     `labels.used[0]` counts them.
     Above level 1 candidates are listed for one way to spread after the other, and not for those that are hopeless.
     """
@@ -85,20 +87,21 @@ def complete(
         tiles *= plan.size_count[rank]
     if start > 1 and labels.first[start, number] >= 0 and labels.within[start, number] == np.inf:
         return int(labels.counts[start, number])
-    numbers, size, at, count, ways = (
-        np.zeros(units + 2, np.int64), np.full(units + 2, -1, np.int64), np.zeros(units + 2, np.int64), np.zeros(units + 2, np.int64),
-        np.zeros(units + 2, np.int64),
-    )  # fmt: skip
-    outers, tile, inside = np.zeros((units + 2, ranks), np.int64), np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
+    numbers, size, at, count, ways, cut = state[0], state[1], state[2], state[COUNT], state[4], state[5]
+    tile, inside = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
     shared, room, known = np.zeros(streams), np.zeros((3, ranks), np.int64), np.zeros((plan.orders.shape[0] + 1, streams))
     terms, sequences = np.zeros((streams + 5, max(plan.times + 1, ranks, streams))), np.zeros((plan.orders.shape[0] + 1, ranks), np.int64)
     chosen, pieces, steps = np.zeros(plan.orders.shape[0], np.int64), np.zeros(streams, np.int64), np.zeros(ranks)
     value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
-    within, cut, summed = np.full(units + 2, np.inf), np.zeros(units + 2, np.int64), is_sum(weights) and not uses[3]
-    within[1] = limit[2]
+    summed = is_sum(weights) and not uses[3]
     arrange_all(plan, sequences)
-    level = start
-    numbers[level] = number
+    level = state[AT_LEVEL, 0]
+    state[AT_LEVEL, 0] = NONE
+    if level == NONE:
+        level = start
+        for each in range(units + 2):
+            size[each], within[each], count[each] = NOBODY, np.inf, NONE
+        within[1], numbers[level] = limit[2], number
     while True:
         served = numbers[level] // tiles
         outer = outers[level]
@@ -140,6 +143,7 @@ def complete(
                 patience -= size[level]
                 labels.used[ROOT] += size[level]
                 if patience < 0 and level < units - 1:
+                    state[AT_LEVEL, 0] = level
                     return NO_TIME
         waits = False
         while at[level] < size[level]:
@@ -169,6 +173,8 @@ def complete(
                 numbers[level + 1], size[level + 1], within[level + 1] = wanted, -1, enough
                 waits = True
                 break
+            if labels.within[level + 1, wanted] < np.inf:  # what is left out there would have become labels here
+                cut[level] = YES
             spread(plan, way, outer, inside)
             tile_of(plan, inner_number, tile)
             more = growable(plan, level, kept, inside, tile, pieces) if kept and (roomy or level > 1) else NONE
@@ -186,6 +192,7 @@ def complete(
             # what comparing labels takes, in the time that a candidate takes to list
             patience -= labels.counts[level + 1, wanted] * (_EACH + count[level]) // _COMPARED
             if patience < 0 and level < units - 1:
+                state[AT_LEVEL, 0] = level
                 return NO_TIME
         if waits:
             level += 1

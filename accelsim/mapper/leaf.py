@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from accelsim.mapper.figures import NO_WEIGHTS, Weights
 from accelsim.mapper.kernels_candidates import NO_CANDIDATES
 from accelsim.mapper.kernels_floors import note_floor, note_reach, unread
 from accelsim.mapper.kernels_labels import most_begun, pay_alone
-from accelsim.mapper.kernels_levels import NO_TIME, complete
+from accelsim.mapper.kernels_levels import AT_LEVEL, COUNT, NO_TIME, STATES, complete
 from accelsim.mapper.kernels_tiles import MANY_TILES
 from accelsim.mapper.leaf_plan import (
     GAIN_COPIES,
@@ -40,7 +41,8 @@ _MOST = 1 << 22
 _MOST_INSIDE = 1 << 21  # figures of bounds for every tile, beyond which there are none where visits share tiles
 _DEEP = 2  # memories beyond which a search is tried with sums to stay below first
 _MORE = (0.01, 0.03, 0.09, 0.27)  # how much more than its least bound a search is tried with
-_PATIENCE = 100_000  # candidates between looks at the clock
+_WORK_STEP = 100_000  # candidates, the unit of work
+_PATIENCE = 200_000  # candidates between looks at the clock
 SLOW = 20_000  # tiles times ways to spread, beyond which bounds are coarse at first
 UNLIMITED = (float("inf"), float("inf"))  # energy, ticks
 BEYOND = 1e120  # energy and ticks of what is of no use: no infinity, since objectives multiply
@@ -63,7 +65,11 @@ class Front:
 
 
 class OutOfTime(Exception):
-    """The search was told to stop."""
+    """The search was told to stop. front: what was found until then, if it is of an Einsum."""
+
+    def __init__(self, front: Front | None = None) -> None:
+        super().__init__()
+        self.front = front
 
 
 class LeafSearch:
@@ -101,6 +107,9 @@ class LeafSearch:
         self.least_worth = float("inf")  # the least bound of the last search that found nothing
         self.labels = self._empty()
         self._lists()
+        levels = plan.ports.shape[0] + 2
+        self._state, self._outers = np.zeros((STATES, levels), np.int64), np.zeros((levels, len(plan.extents)), np.int64)
+        self._within = np.zeros(levels)
 
     def _empty(self) -> Labels:
         plan = self.plan
@@ -362,12 +371,22 @@ class LeafSearch:
         if self._floors is None:
             self._note_floors()
         count = 0
-        for worth in self._limits(plan, number, given, allowed, outside, roomy, single, uses, limit, weights):
-            count = self._complete(plan, 1, number, given, allowed, outside, roomy, single, uses, limit, weights, worth)
-            if count:
-                break
-        values = self.labels.scratch[1, :count]
-        rows = np.concatenate([values[:, : plan.times + 1], values[:, 2 * plan.times + 2 : 2 * plan.times + 4]], axis=1)
+        try:
+            for worth in self._limits(plan, number, given, allowed, outside, roomy, single, uses, limit, weights):
+                count = self._complete(plan, 1, number, given, allowed, outside, roomy, single, uses, limit, weights, worth)
+                if count:
+                    break
+        except OutOfTime:
+            if not self._state[COUNT, 1]:  # something, if it is not far
+                self._state[AT_LEVEL, 0] = 0
+                self._call(plan, 1, number, given, allowed, outside, roomy, single, uses, limit, weights, float("inf"))
+            raise OutOfTime(self._rows(int(self._state[COUNT, 1]))) from None
+        return self._rows(count)
+
+    def _rows(self, count: int) -> Front:
+        """The first final labels."""
+        times, values = self.plan.times, self.labels.scratch[1, :count]
+        rows = np.concatenate([values[:, : times + 1], values[:, 2 * times + 2 : 2 * times + 4]], axis=1)
         return Front(rows, self.labels.scratch_pointers[1, :count].copy())
 
     def _limits(
@@ -449,16 +468,18 @@ class LeafSearch:
         missing = [stream for stream in range(last + 1) if not served >> stream & 1]
         dearer = all(plan.prices[outer, side] >= plan.prices[memory, side] for outer in range(memory) for side in (0, 2))
         alone = last not in missing or not np.any(plan.axis_step <= memory)
-        for resource in set(plan.ports[memory, :2].tolist()) - {-1}:
-            found[1 + resource] = 0.0
         if last in missing:  # what first touches save counts with what each label costs
             main, saved = self._costs[level, (1 << last + 1) - 1]
-            found[0] = (main - saved)[:, 0].min()
+            found[: times + 1] = (main - saved).min(axis=0)
             found[times + 1 : 2 * times + 2] = 0.0
+        for resource in set(plan.ports[memory, :2].tolist()) - {-1}:
+            found[1 + resource] = 0.0
         for stream in missing:
             words = plan.words[stream]
-            if stream < last:
-                found[0] -= words * plan.widths[stream, 0] * plan.prices[memory, 0]
+            if stream < last:  # copies along axes further out may share a word that the root is asked for once
+                shared = prod(float(plan.gains[way : plan.way_first[at + 1], GAIN_SHARED + stream].max(initial=1.0))
+                              for at, way in enumerate(plan.way_first[: memory + 1].tolist()))  # fmt: skip
+                found[0] -= shared * words * plan.widths[stream, 0] * plan.prices[memory, 0]
             else:
                 found[0] -= words * plan.widths[stream, 1] * plan.prices[memory, 2]
             found[2 * times + 2 + stream * (times + 2) + times + 1] = words
@@ -474,30 +495,35 @@ class LeafSearch:
         uses: tuple[bool, bool, bool, bool], limit: tuple[float, float] = UNLIMITED, weights: Weights = NO_WEIGHTS,
         worth: float = float("inf"),
     ) -> int:  # fmt: skip
-        assert self._floors is not None
-        patience = _PATIENCE
+        self._state[AT_LEVEL, 0] = 0
         while True:
-            count = complete(
-                plan, self.labels, level, number, given, allowed, above, int(roomy), int(single), np.array(uses, np.int64),
-                np.array(weights), np.array((*limit, worth)), self._floors, self._reach, self._insides, self._candidates, self._bounds,
-                self._ranking, patience,
-            )  # fmt: skip
+            count = self._call(plan, level, number, given, allowed, above, roomy, single, uses, limit, weights, worth)
             if level == 1 and not count:
                 self.least_worth = float(self._bounds[1, 0, -1])
-            over = self.over(int(self.labels.used[0]) / _PATIENCE)
+            over = self.over(int(self.labels.used[0]) / _WORK_STEP)
             self.labels.used[0] = 0
             if count >= 0:
                 return int(count)
             if count == NO_TIME:
                 if over:
                     raise OutOfTime
-                patience *= 2
-                continue
-            if count == NO_CANDIDATES:
+            elif count == NO_CANDIDATES:
                 self._most["candidates"] *= 4
                 self._lists()
             else:
                 self._grow()
+
+    def _call(
+        self, plan: LeafPlan, level: int, number: int, given: int, allowed: int, above: FloatArray, roomy: bool, single: bool,
+        uses: tuple[bool, bool, bool, bool], limit: tuple[float, float], weights: Weights, worth: float,
+    ) -> int:  # fmt: skip
+        """The kernel, from where it left off."""
+        assert self._floors is not None
+        return int(complete(
+            plan, self.labels, level, number, given, allowed, above, int(roomy), int(single), np.array(uses, np.int64),
+            np.array(weights), np.array((*limit, worth)), self._floors, self._reach, self._insides, self._candidates, self._bounds,
+            self._ranking, self._state, self._outers, self._within, _PATIENCE,
+        ))  # fmt: skip
 
     def _lists(self) -> None:
         most, levels = self._most["candidates"], self.plan.ports.shape[0] + 2

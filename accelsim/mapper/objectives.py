@@ -39,9 +39,14 @@ class Objective:
             self.terms or ((self.name, 1.0),), scale, None if self.then is None else self.then.terms or ((self.then.name, 1.0),)
         )
 
+    @property
+    def timely(self) -> bool:
+        """Whether whole cycles are what counts first."""
+        return (self.terms or ((self.name, 1.0),)) == (("latency", 1.0),)
+
     def rounded(self, value: float) -> float:
         """A value as evaluations report it: whole cycles."""
-        return float(math.ceil(value * (1 - 1e-12))) if self.name == "latency" else value
+        return float(math.ceil(value * (1 - 1e-12))) if self.timely else value
 
 
 def _capacity(evaluation: Evaluation) -> float:

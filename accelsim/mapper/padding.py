@@ -17,7 +17,7 @@ from accelsim.workload.cascade import Cascade
 
 _MORE = 16  # a size may grow by one part in so many
 _FEW = 0.5  # what a size that can be cut nowhere is worth less
-_SMOOTH = 13  # the largest prime of a size whose divisors are close enough to each other
+_PRIMES = (2, 3, 5, 7, 11, 13)  # of a size whose divisors are close enough to each other
 
 
 def padding(cascade: Cascade, architecture: Architecture) -> Cascade | None:
@@ -36,7 +36,7 @@ def padding(cascade: Cascade, architecture: Architecture) -> Cascade | None:
 
 def rounder(size: int, axes: list[int]) -> int:
     """The size, or one a little larger, that can be cut best: it fills axes, adds little, and has many divisors."""
-    smooth = [number for number in range(size, size + size // _MORE + 1) if _smooth(number)]
+    smooth = _smooth(size, size + max(1, size // _MORE))
 
     def worth(number: int) -> float:
         parts = divisors(number)
@@ -46,11 +46,15 @@ def rounder(size: int, axes: list[int]) -> int:
     return max(smooth, key=worth, default=size)
 
 
-def _smooth(number: int) -> bool:
-    for prime in (2, 3, 5, 7, 11, _SMOOTH):
-        while number % prime == 0:
-            number //= prime
-    return number == 1
+def _smooth(least: int, most: int) -> list[int]:
+    """All numbers from the least to the most that have small primes only."""
+    found = [1]
+    for prime in _PRIMES:
+        for number in list(found):
+            while number * prime <= most:
+                number *= prime
+                found.append(number)
+    return sorted(number for number in found if number >= least)
 
 
 def cut(mapping: Mapping, cascade: Cascade) -> Mapping:

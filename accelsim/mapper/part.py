@@ -240,9 +240,11 @@ class Part:
                 front = search.front(
                     search.whole, given, allowed, budget, None, not self.aim.uses[3], True, self.aim.uses, weights=weights
                 )
-            except OutOfTime:
+            except OutOfTime as stopped:
                 self.solved.rest, self.put_off = bounds, True
-                continue
+                if stopped.front is None:
+                    continue
+                front = stopped.front
             for row, pointer in zip(front.rows, front.pointers, strict=True):
                 held = row[1 + self.exact.times]
                 if held > self.room:

@@ -121,8 +121,13 @@ def _cascade(rng: Rng, einsums: int) -> Cascade:
     return build("small", text, shape, types=types, tensors=outputs)
 
 
+def single(rng: Rng, memories: int) -> tuple[Cascade, Architecture]:
+    """One Einsum, and a machine with so many memories."""
+    return _cascade(rng, 1), _architecture(rng, memories, False)
+
+
 def _architecture(rng: Rng, memories: int, scarce: bool) -> Architecture:
-    """Main, Buffer and Reg, as many as asked for, over a unit; perhaps an array below one of them, and another unit."""
+    """Main, Buffer, Reg and Latch, as many as asked for, over a unit; perhaps an array below one of them, and another unit."""
     spread = _pick(rng, (None, None, *range(memories)))  # the memory that feeds the array
     # The memory that feeds another unit; Main does only if it is alone, so that every unit is behind the Buffer.
     second = _pick(rng, (None, None, *(range(1, memories) if memories > 1 else (0,))))
@@ -156,6 +161,8 @@ def _axes(rng: Rng) -> tuple[Axis, ...]:
 
 def _memory(rng: Rng, number: int, feeds: tuple[Node, ...], scarce: bool) -> Memory:
     """Main is unlimited; the others are mostly too small for everything, a `scarce` Buffer too small for most."""
+    if number == 3:
+        return memory("Latch", _pick(rng, (None, 1, 2, 3)), _pick(rng, (None, None, 4)), _pick(rng, (0.01, 0.05, 0.1)), *feeds)
     buffers = (2, 3, 4, 5, 6, 8) if scarce else (None, 2, 3, 4, 6, 8, 12, 16, 24)
     words = (None, _pick(rng, buffers), _pick(rng, (None, 1, 2, 3, 4, 6)))[number]
     rate = _pick(rng, ((1, 1, 2, 4, None), (None, 1, 2, 3, 8), (None, None, 2, 4))[number])
