@@ -122,8 +122,19 @@ def _cascade(rng: Rng, einsums: int) -> Cascade:
 
 
 def single(rng: Rng, memories: int) -> tuple[Cascade, Architecture]:
-    """One Einsum, and a machine with so many memories."""
-    return _cascade(rng, 1), _architecture(rng, memories, False)
+    """One Einsum, and a machine with so many memories, of which Reg may hold less than a word."""
+    work, machine = _cascade(rng, 1), _architecture(rng, memories, False)
+    root = _halved(machine.root) if _chance(rng, 0.5) else machine.root
+    assert isinstance(root, Memory)
+    return work, replace(machine, root=root)
+
+
+def _halved(node: Node) -> Node:
+    """A node, with Reg below it as small as half a word."""
+    if isinstance(node, Unit):
+        return node
+    made = replace(node, feeds=tuple(_halved(each) for each in node.feeds))
+    return replace(made, size_bits=8) if isinstance(made, Memory) and made.name == "Reg" else made
 
 
 def _architecture(rng: Rng, memories: int, scarce: bool) -> Architecture:
