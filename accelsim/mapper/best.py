@@ -29,10 +29,10 @@ from accelsim.model.options import Counting
 from accelsim.workload.cascade import Cascade
 
 SCHEDULES = ("sequential", "pipelined")
-_WORK_FOR_TIME = 80  # the same where energy is not part of the objective, and candidates are quicker to work out
 _WORK = 100  # hundred thousands of candidates that the exact search may list where no time limit is given
+_WORK_FOR_TIME = 80  # the same where energy is not part of the objective, and candidates are quicker to work out
 _SHARE = 0.5  # of a time limit, after which an exact search waits until the climbing one is done
-_PADDED = 0.75  # the same for one on sizes that are easier to cut
+_PADDED = 0.75  # of a time limit, after which one on sizes that are easier to cut ends
 _NEAR = 1.02  # of the least cycles of all mappings, within which tiles that do not divide are not looked for
 _CLOSE = 1 + 1e-6  # of the bound, within which a mapping counts as the best
 _THRIFTY = 8  # Einsums up to which less energy is looked for among mappings of a large problem that take no longer

@@ -39,7 +39,7 @@ from accelsim.mapping.tree import For, Held, Keep, Loop, Spatial
 _POOL, _SCRATCH, _CANDIDATES = 1 << 12, 1 << 10, 1 << 12
 _MOST = 1 << 22
 _MOST_INSIDE = 1 << 21  # figures of bounds for every tile, beyond which there are none where visits share tiles
-_DEEP = 2  # memories beyond which a search is tried with sums to stay below first
+_DEEP = 2  # memories beyond which a search is first tried with sums that it has to stay below
 _MORE = (0.01, 0.03, 0.09, 0.27)  # how much more than its least bound a search is tried with
 _WORK_STEP = 100_000  # candidates, the unit of work
 _PATIENCE = 200_000  # candidates between looks at the clock
@@ -98,8 +98,8 @@ class LeafSearch:
         self._served: dict[int, bounds.Serving] = {}
         self._filled: dict[int, FloatArray] = {}
         tables = (plan.ports.shape[0] + 2, 1 << plan.indexed.shape[0], self.tiles, 1 + plan.times)
-        few = plan.prices.any() and int(np.prod(tables)) <= _MOST_INSIDE
-        self.tells_tiles_apart = bool(plan.options[OPTION_EVERY_VISIT]) or few
+        affordable = plan.prices.any() and int(np.prod(tables)) <= _MOST_INSIDE
+        self.tells_tiles_apart = bool(plan.options[OPTION_EVERY_VISIT]) or affordable  # whether bounds inside know the tile
         self._insides = np.zeros(tables if self.tells_tiles_apart else (1, 1, 0, 1))
         self._known: dict[object, tuple[tuple[float, float], Front]] = {}
         self._rooms: dict[tuple[int, int], float] = {}

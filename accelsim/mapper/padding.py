@@ -16,7 +16,7 @@ from accelsim.workload.build import resized
 from accelsim.workload.cascade import Cascade
 
 _MORE = 16  # a size may grow by one part in so many
-_FEW = 0.5  # what a size that can be cut nowhere is worth less
+_FEW = 0.5  # over the number of its divisors: what a size is worth less
 _PRIMES = (2, 3, 5, 7, 11, 13)  # of a size whose divisors are close enough to each other
 
 

@@ -235,6 +235,7 @@ class Part:
                 budget = -1 if self.room == float("inf") else int(self.room)
             if self.looks:
                 search = search.relaxed(self.looks[0])
+            # one Einsum is the whole mapping: a product by time can be compared too
             weights = self.aim.alone if len(self.exact.order) == 1 and not self.aim.uses[3] else self.aim.weights
             try:
                 front = search.front(
