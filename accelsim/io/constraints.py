@@ -20,6 +20,7 @@ from accelsim.mapper.constraints import (
     PartRule,
     Rule,
     ScheduleRule,
+    SequenceRule,
     StationaryRule,
     TileRule,
     UnitRule,
@@ -32,7 +33,7 @@ _KEYS = {
     "tile": ("memory", "rank", "is", "at_most", "at_least", "einsums"), "order": ("memory", "ranks", "einsums"),
     "loops": ("memory", "ranks", "einsums"), "stationary": ("memory", "tensor", "einsums"),
     "spread": ("axis", "ranks", "einsums"), "run": ("einsums", "units"),
-    "together": (), "apart": (), "schedule": ("einsums", "as"),
+    "together": (), "apart": (), "sequence": (), "schedule": ("einsums", "as"),
 }  # fmt: skip
 _FREE = ("is", "at_most", "at_least")  # keys that may be left out, as `einsums` may
 _ONE = ("memory", "axis", "rank", "tensor", "as")
@@ -75,11 +76,15 @@ class _Reader:
             if len(rule) != 1:
                 raise item.error("a constraint is one rule", f"write one of {', '.join(_KEYS)}")
             ((kind, body),) = rule.items()
-            if kind in ("together", "apart"):
+            if kind in ("together", "apart", "sequence"):
                 names = self._names(body, "einsums")
-                if len(names) < 2:
-                    raise body.error(f"{kind} needs two Einsums at least", "name more of them")
-                self._add("parts", PartRule(names, kind == "together", said=_said(kind, names, body)))
+                if len(set(names)) < max(2, len(names)):
+                    raise body.error(f"{kind} needs two Einsums at least, each once", "name more of them, or one of them less often")
+                said = _said(kind, names, body)
+                if kind == "sequence":
+                    self._add("sequences", SequenceRule(names, said=said))
+                else:
+                    self._add("parts", PartRule(names, kind == "together", said=said))
             else:
                 self._rule(kind, body)
         return Constraints(**{kind: tuple(rules) for kind, rules in self.found.items()})

@@ -24,6 +24,7 @@ from accelsim.mapper.constraints import (
     PartRule,
     Rule,
     ScheduleRule,
+    SequenceRule,
     TileRule,
     UnitRule,
 )
@@ -198,6 +199,8 @@ class _Template:
         for part in parts:
             self._part(part, residents)
         self._cuts(parts, last)
+        if len(named) > 1:
+            self._add("sequences", SequenceRule(tuple(named), said=_said(last)))
         return Constraints(**{kind: tuple(rules) for kind, rules in self.found.items()})
 
     def _add(self, kind: str, rule: Rule) -> None:

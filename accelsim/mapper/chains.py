@@ -21,7 +21,6 @@ class Label:
 
     cost: Cost
     before: Label | None = None
-    end: int = 0
     step: Step | None = None
     option: Option | None = None
     aside: bool = False
@@ -38,8 +37,10 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A part between two cuts: its Einsums, the tensors that are resident during it and after it, and what is known of it."""
+    """A part between two cuts (see `Cuts`): its Einsums, the tensors that are resident during it and after it, and what is known of it."""
 
+    first: int
+    end: int
     stretch: Stretch
     resident: frozenset[str]
     after: frozenset[str]
@@ -47,21 +48,25 @@ class Step:
 
 
 class Surroundings:
-    """What all Einsums before and after a part cost. steps: parts between two cuts, of which there are one more than Einsums."""
+    """What all Einsums before and after a part cost. cuts: all of them, each after those that lead to it; steps: parts between two."""
 
-    def __init__(self, aim: Aim, count: int, steps: list[tuple[int, int, Step]]) -> None:
-        self.aim, self.count = aim, count
-        self._steps = steps = [each for each in steps if each[2].solved.floor() is not None]
-        self._cuts = np.array([each[:2] for each in steps], np.int64).reshape(-1, 2)
-        self._floors = np.array([_figures(step.solved.floor()) for *_, step in steps]).reshape(-1, 4)
-        self._before = self._least(self._cuts), self._known(sorted(steps, key=lambda each: each[0]))
-        back = [(count - end, count - first, step) for first, end, step in sorted(steps, key=lambda each: -each[1])]
+    def __init__(self, aim: Aim, cuts: list[int], steps: list[Step]) -> None:
+        self.aim, self._place = aim, {cut: at for at, cut in enumerate(cuts)}
+        self.count = count = len(cuts) - 1
+        self._steps = steps = [step for step in steps if step.solved.floor() is not None]
+        places = [(self._place[step.first], self._place[step.end]) for step in steps]
+        self._cuts = np.array(places, np.int64).reshape(-1, 2)
+        self._floors = np.array([_figures(step.solved.floor()) for step in steps]).reshape(-1, 4)
+        forth = sorted(((*place, step) for place, step in zip(places, steps, strict=True)), key=lambda each: each[0])
+        back = [(count - end, count - first, step) for first, end, step in sorted(forth, key=lambda each: -each[1])]
+        self._before = self._least(self._cuts), self._known(forth)
         self._after = self._least(count - self._cuts[:, ::-1]), self._known(back)
 
     def of(self, parts: list[Solved]) -> list[list[tuple[Cost, Cost | None]]]:
         """For some parts, at each of its places: the least that all else can cost, and what it does cost at best as far as is known."""
         found: dict[int, dict[tuple[Cost, Cost | None], None]] = {id(part): {} for part in parts}
-        for first, end, step in self._steps:
+        for step in self._steps:
+            first, end = self._place[step.first], self._place[step.end]
             places = found.get(id(step.solved))
             least, rest = self._before[0][first], self._after[0][self.count - end]
             if places is not None and np.isfinite(least[0]) and np.isfinite(rest[0]):

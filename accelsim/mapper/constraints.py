@@ -110,6 +110,11 @@ class PartRule(Rule):
 
 
 @dataclass(frozen=True, slots=True)
+class SequenceRule(Rule):
+    """These Einsums run in this order."""
+
+
+@dataclass(frozen=True, slots=True)
 class ScheduleRule(Rule):
     """A part of several Einsums that these are in runs so."""
 
@@ -129,6 +134,7 @@ class Constraints:
     units: tuple[UnitRule, ...] = ()
     parts: tuple[PartRule, ...] = ()
     schedules: tuple[ScheduleRule, ...] = ()
+    sequences: tuple[SequenceRule, ...] = ()
 
     def __bool__(self) -> bool:
         return any(getattr(self, each.name) for each in fields(self))

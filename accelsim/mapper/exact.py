@@ -18,6 +18,7 @@ from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Memory
 from accelsim.mapper.chains import Label, Step, Surroundings
 from accelsim.mapper.constraints import Constraints
+from accelsim.mapper.cuts import FEW, Cuts, Passage, are_done
 from accelsim.mapper.figures import NOTHING, SLACK, Aim, Cost, Scale
 from accelsim.mapper.leaf import SLOW, Front, LeafSearch
 from accelsim.mapper.leaf_plan import PORT_SIZE, FloatArray, IntArray, LeafPlan, Names, Unsupported, lower, resources
@@ -29,9 +30,7 @@ from accelsim.mapper.pieces import Stretch, Tensors
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, TreeNode
 from accelsim.model.evaluation import Evaluator
 
-LONGEST = 12  # Einsums in one part
 TOLERANCE = 1e-6  # of time, where it is the objective of a large problem: what could be gained by less than that is not looked for
-FEW = 6  # Einsums of a cascade up to which variants of parts are in the space
 _MORE = 0.2  # how much work more, as a share of what was done and in its unit, is spent on variants that are not
 _ALONE = 20.0  # work that every part of one Einsum may take
 DOUBT = 1e-3  # by how much parts that a quick look did not prove are put behind others at first
@@ -55,13 +54,14 @@ class Exact:
         self.cascade, self.machine = evaluator.cascade, evaluator.architecture
         self.tensors = Tensors(self.cascade)
         self.order = self.tensors.order
+        self.constraints = constraints or Constraints()
+        self.cuts = Cuts(self.tensors, [rule.einsums for rule in self.constraints.sequences])
         self.scale = Scale.of(evaluator)
         self.numbers = resources(evaluator)
         self.times = len(self.numbers)
         self.traffic, self.latency = self.numbers["", "traffic"], self.numbers["", "latency"]
         self.home = self._home()
         self.moves = Moves(self)
-        self.constraints = constraints or Constraints()
         self.permits = Permits(self)
         self.nests, self.may_vary = nests, self.home is not None and not self.constraints.shaping
         self.timely = aim.uses == (False, True, False, False)  # only time counts
@@ -78,8 +78,8 @@ class Exact:
         self.matter: dict[tuple[int, bool], tuple[Front, IntArray]] = {}  # see Below
         self.within: dict[tuple[int, int], tuple[FloatArray, FloatArray, FloatArray]] = {}  # see Floors
         self.alone: dict[object, list[Way]] = {}  # see Floors.crude
-        self._steps: dict[tuple[int, int, frozenset[str]], list[Step]] = {}
-        self._stretches: dict[tuple[int, int], Stretch] = {}
+        self._steps: dict[tuple[int, tuple[str, ...], frozenset[str]], list[Step]] = {}
+        self._stretches: dict[tuple[str, ...], Stretch] = {}
         size = None if self.home is None else self.machine.memories[self.home].size_bits
         self.size = float("inf") if size is None else float(size * evaluator.clock.pieces)
 
@@ -152,6 +152,8 @@ class Exact:
         while True:
             promising = min(self._join(bounds=True), key=lambda label: self.aim.order(label.cost), default=None)
             if promising is None:
+                if self.cuts.loosen():
+                    continue
                 return None
             if fresh:
                 achieved = min(self._join(bounds=False), key=lambda label: self.aim.order(label.cost), default=None)
@@ -160,13 +162,14 @@ class Exact:
             if self.aim.then is not None and achieved is not None and unknown and not self.limits.gap:
                 done = done and self.aim.order(achieved.cost) <= self.aim.order(promising.cost)
             close = self.large and achieved is not None and self.aim.value(achieved.cost) <= self._bound() * (1 + TOLERANCE)
-            if close or self.limits.over:
+            if self.limits.over:
                 break
-            if done and self.doubt > self.tolerance:
+            if done and not close and self.doubt > self.tolerance:
                 self.doubt = self.tolerance  # go on with whatever is left
                 continue
-            if done and not self.varying:
+            if (done or close) and not self.varying:
                 self.varying = True
+                self.cuts.loosen()
                 self.until = float("inf") if self.exhaustive else self.limits.spent * (1 + _MORE) + _MORE
                 continue
             if self.ended:
@@ -176,7 +179,7 @@ class Exact:
                 break
             self.tell(self._progress(promising, achieved, places))
             best = None if achieved is None else self.aim.value(achieved.cost)
-            around = Surroundings(self.aim, len(self.order), [(*cuts[:2], step) for cuts, steps in self._steps.items() for step in steps])
+            around = Surroundings(self.aim, list(self.cuts.passages), [step for steps in self._steps.values() for step in steps])
             before = [step.solved.options for step in places]
             for label, rest in zip(unknown, around.of([step.solved for step in places]), strict=True):
                 self._explore(label, Cutoff(self.aim, rest, best, self.limits.gap))
@@ -199,6 +202,8 @@ class Exact:
             found, promising = self._join(bounds=False), self._join(bounds=True)
             if found:
                 return self.mapping(found[0])
+            if not promising and self.cuts.loosen():
+                continue
             unknown = [label for label in promising[0].chain() if label.option is None] if promising else []
             if not unknown or self.limits.over:
                 return None
@@ -210,7 +215,8 @@ class Exact:
         kept = self.tolerance, self.doubt
         self.tolerance = self.doubt = 0.0
         self.varying, varying = self.exhaustive, self.varying
-        found = min(self.aim.value(label.cost) for label in self._join(bounds=True))
+        passages = self.cuts.passages if self.exhaustive else self.cuts.in_order
+        found = min((self.aim.value(label.cost) for label in self._join(True, passages)), default=float("inf"))
         self.tolerance, self.doubt = kept
         self.varying = varying
         return found
@@ -219,8 +225,9 @@ class Exact:
         """Parts of one Einsum without residents, each with some work of its own: there is always something to return then."""
         work = self.limits.work
         try:
-            for at in range(len(self.order)):
-                for step in self._steps_from(at, at + 1, frozenset()):
+            alone = {names: cut for cut, passages in self.cuts.passages.items() for _, names in passages if len(names) == 1}
+            for names, cut in alone.items():
+                for step in self._steps_from(cut, names, frozenset()):
                     if self.limits.work >= 0.0:  # not stopped
                         self.limits.work = max(work, self.limits.spent + _ALONE)
                     self._explore(Label(NOTHING, step=step), None)
@@ -242,45 +249,52 @@ class Exact:
         else:
             step.solved.part.go_on(self._rivals(step), cutoff)
 
-    def _join(self, bounds: bool) -> list[Label]:
-        count = len(self.order)
-        states: list[dict[frozenset[str], list[Label]]] = [{} for _ in range(count + 1)]
+    def _join(self, bounds: bool, passages: dict[int, list[Passage]] | None = None) -> list[Label]:
+        """Ways through all cuts that no other one beats, with parts that are only bounded too, or not; `passages`: not all."""
+        passages = self.cuts.passages if passages is None else passages
+        states: dict[int, dict[frozenset[str], list[Label]]] = {cut: {} for cut in passages}
         states[0][frozenset()] = [Label(NOTHING)]
-        for first in range(count):
-            for stays, labels in states[first].items():
-                for end in range(first + 1, min(count, first + LONGEST) + 1):
-                    self._extend(states[end], first, end, stays, labels, bounds)
-            states[first] = {}
-        return states[count].get(frozenset(), [])
+        for cut, following in passages.items():
+            for stays, labels in states[cut].items() if following else ():
+                for end, names in following:
+                    self._extend(states[end], cut, names, stays, labels, bounds)
+        return states[self.cuts.last].get(frozenset(), [])
 
     def _extend(
-        self, to: dict[frozenset[str], list[Label]], first: int, end: int, stays: frozenset[str], labels: list[Label], bounds: bool
+        self,
+        to: dict[frozenset[str], list[Label]],
+        cut: int,
+        names: tuple[str, ...],
+        stays: frozenset[str],
+        labels: list[Label],
+        bounds: bool,
     ) -> None:
-        for step in self._steps_from(first, end, stays):
+        for step in self._steps_from(cut, names, stays):
             aside = step.solved.aside if bounds and self.varying else []
             if not step.solved.options and not aside and not (bounds and step.solved.rest):
                 continue
             front = to.setdefault(step.after, [])
             for option in step.solved.options:
                 for label in labels:
-                    self._add(front, Label(option.cost.after(label.cost), label, end, step, option))
+                    self._add(front, Label(option.cost.after(label.cost), label, step, option))
             for least in aside:
                 for label in labels:
-                    self._add(front, Label(least.after(label.cost), label, end, step, None, True))
+                    self._add(front, Label(least.after(label.cost), label, step, None, True))
             for least in step.solved.rest if bounds else ():
                 # what is known comes before what is not, and what was not looked at before what a quick look did not prove
                 doubt = self.doubt if step.solved.part is not None and step.solved.part.looked else self.tolerance
                 cost = replace(least, ticks=least.ticks * (1 + doubt)) if doubt else least
                 for label in labels:
-                    self._add(front, Label(cost.after(label.cost), label, end, step, None))
+                    self._add(front, Label(cost.after(label.cost), label, step, None))
 
-    def _steps_from(self, first: int, end: int, stays: frozenset[str]) -> list[Step]:
-        """The parts between two cuts with some residents before, for every choice of what becomes resident."""
-        key = first, end, stays
+    def _steps_from(self, cut: int, names: tuple[str, ...], stays: frozenset[str]) -> list[Step]:
+        """A part behind a cut with some residents before, for every choice of what becomes resident."""
+        key = cut, names, stays
         if key in self._steps:
             return self._steps[key]
         found = self._steps[key] = list[Step]()
-        stretch = self.stretch_of(first, end)
+        end = self.cuts.after(cut, names)
+        stretch = self.stretch_of(names)
         if not self.constraints.may_be_part(stretch.names):
             return found
         leaving = [tensor for tensor in stretch.exported if tensor in self.tensors.passing] if self.home is not None else []
@@ -298,17 +312,17 @@ class Exact:
             held = sum(self._bits(tensor) for tensor in resident)
             if held > self.size:
                 continue
-            after = frozenset(tensor for tensor in resident if self.tensors.passing[tensor][1] >= end)
+            after = frozenset(tensor for tensor in resident if not are_done(end, self.tensors.readers[tensor]))
             solved = self._look(stretch, stays, new, held)
             if solved.options or solved.rest or solved.aside:
-                found.append(Step(stretch, resident, after, solved))
+                found.append(Step(cut, end, stretch, resident, after, solved))
         return found
 
-    def stretch_of(self, first: int, end: int) -> Stretch:
-        """The Einsums between two cuts."""
-        if (first, end) not in self._stretches:
-            self._stretches[first, end] = self.tensors.stretch(first, end)
-        return self._stretches[first, end]
+    def stretch_of(self, names: tuple[str, ...]) -> Stretch:
+        """Einsums that follow each other."""
+        if names not in self._stretches:
+            self._stretches[names] = self.tensors.stretch(names)
+        return self._stretches[names]
 
     def _add(self, front: list[Label], label: Label) -> None:
         if any(self.aim.beats(known.cost, label.cost) for known in front):
@@ -337,12 +351,12 @@ class Exact:
         """What the Einsums of a part cost when cut further, as far as is known; nothing if they leave or find residents."""
         if step.resident:
             return []
-        first = self.order.index(step.stretch.names[0])
-        count = len(step.stretch.names)
+        names, count = step.stretch.names, len(step.stretch.names)
+        cuts = [self.cuts.after(step.first, names[:start]) for start in range(count)]
         fronts: list[list[Label]] = [[Label(NOTHING)], *([] for _ in range(count))]
         for start in range(count):
             for end in range(start + 1, count + 1 - (start == 0)):
-                for inner in self._steps.get((first + start, first + end, frozenset()), []):
+                for inner in self._steps.get((cuts[start], names[start:end], frozenset()), []):
                     for option in inner.solved.options if not inner.resident else ():
                         for label in fronts[start]:
                             self._add(fronts[end], Label(option.cost.after(label.cost)))
@@ -372,7 +386,7 @@ class Exact:
     def _named(self, option: Option, stretch: Stretch) -> Option:
         """The option of a part that is alike, in the names of this one."""
         every = option.chosen()
-        if every[0].names.einsum == stretch.names[0]:
+        if tuple(chosen.names.einsum for chosen in every) == stretch.names:
             return option
         ranks: dict[str, str] = {}
         tensors: dict[str, str] = {}
@@ -439,6 +453,8 @@ class Exact:
 
     def front(self) -> tuple[list[Mapping], bool]:
         """Mappings that no other beats in the figures of the aim, and whether nothing that could be of use was left unexplored."""
+        if self.exhaustive:
+            self.cuts.loosen()
         self._explore_singles()
         while True:
             labels = self._join(bounds=True)

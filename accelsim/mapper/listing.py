@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from fractions import Fraction
-from itertools import chain, combinations, pairwise, permutations, product
+from itertools import chain, combinations, permutations, product
 from math import ceil, prod
 
 from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Node, Unit
+from accelsim.mapper.cuts import Cuts
 from accelsim.mapper.leaf_plan import ways_to_spread
 from accelsim.mapper.pieces import Stretch, Tensors
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Loop, Mapping, Spatial
@@ -20,7 +21,6 @@ from accelsim.workload.operators import cover
 Sizes = dict[str, int]
 Loops = tuple[Loop, ...]
 Branch = tuple[Loop | Leaf | Fuse, ...]
-_LONGEST = 12  # Einsums in one part
 
 
 class TooMany(Exception):
@@ -69,6 +69,7 @@ class _Listing:
     ) -> None:  # fmt: skip
         self.cascade, self.machine, self.dividing, self.raised, self.schedules = cascade, architecture, dividing, raised, schedules
         self.most, self.over, self.tensors, self.extents = most, over, Tensors(cascade), dict(cascade.extents)
+        self.cuts = Cuts(self.tensors, free=True)
         self.facts, feeds = self.tensors.facts, architecture.root.feeds
         self.home = feeds[0] if len(feeds) == 1 and isinstance(feeds[0], Memory) else None
         self.steps = {name: [step for node in architecture.paths[name][1:] for step in _steps(node)] for name in architecture.units}
@@ -87,9 +88,8 @@ class _Listing:
     def mappings(self) -> Iterator[Mapping]:
         """Every candidate."""
         plans, total, order = [], 0, self.tensors.order
-        for cuts in chain.from_iterable(combinations(range(1, len(order)), size) for size in range(len(order))):
-            parts = [self.tensors.stretch(*part) for part in pairwise((0, *cuts, len(order)))]
-            if not all(len(part.names) == 1 or (len(part.names) <= _LONGEST and self.home and part.sound) for part in parts):
+        for parts in self._cut(0):
+            if not all(len(part.names) == 1 or (self.home and part.sound) for part in parts):
                 continue
             inside = {tensor for part in parts for tensor in part.internal if self.home}
             passing = [tensor for tensor in self.tensors.passing if tensor not in inside]
@@ -105,6 +105,14 @@ class _Listing:
             for branches in product(*ways):
                 below = branches[0] if len(branches) == 1 else (Fuse("sequential", branches),)
                 yield Mapping(f"{self.cascade.name} on {self.machine.name}", (*top, *below))
+
+    def _cut(self, cut: int) -> Iterator[list[Stretch]]:
+        """Every way to run the Einsums behind a cut in parts."""
+        if cut == self.cuts.last:
+            yield []
+        for end, names in self.cuts.passages[cut]:
+            for further in self._cut(end):
+                yield [self.tensors.stretch(names), *further]
 
     def _part(self, part: Stretch, resident: frozenset[str]) -> list[Branch]:
         """Every way to run a part: trunks, and the external tensors (but the resident ones) that they keep."""

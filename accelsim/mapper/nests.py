@@ -295,9 +295,8 @@ class Variants:
         """All variants: a nest of some Einsums, or tensors that pass through the root."""
         part, exact = self.part, self.part.exact
         names, stretch = part.stretch.names, part.stretch
-        first = exact.order.index(names[0])
         for start, end in combinations(range(len(names) + 1), 2) if exact.nests else ():
-            inner = exact.stretch_of(first + start, first + end)
+            inner = exact.stretch_of(names[start:end])
             inside = [tensor for tensor in stretch.internal if tensor in inner.internal]
             if end - start < 2 or end - start == len(names) or not inside or not inner.sound:
                 continue

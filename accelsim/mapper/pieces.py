@@ -48,25 +48,25 @@ class Tensors:
         self._alike: dict[tuple[str, frozenset[str]], bool] = {}
         self._indexing: dict[tuple[str, frozenset[str]], tuple[str | None, ...]] = {}
         # tensors that pass between Einsums and are not the cascade's inputs or outputs
-        self.passing = {
-            tensor: (min(makers), max(self.readers[tensor]))
+        self.passing = tuple(
+            tensor
             for tensor, makers in self.makers.items()
             if tensor in self.readers and not self.cascade.tensors[tensor].is_output and len(makers) == 1
-        }
+        )
 
     def words(self, tensor: str) -> int:
         """Words of a whole tensor."""
         return prod(self.cascade.tensors[tensor].shape)
 
-    def stretch(self, first: int, end: int) -> Stretch:
-        """The Einsums from one position to another."""
-        names = self.order[first:end]
+    def stretch(self, names: tuple[str, ...]) -> Stretch:
+        """Some Einsums that follow each other."""
+        places = {self.order.index(name) for name in names}
         touched = dict.fromkeys(tensor for name in names for tensor in self.touched[name])
         internal, exported, external, sound = [], [], [], True
         for tensor in touched:
             makers, readers = self.makers.get(tensor, []), self.readers.get(tensor, [])
-            made = [at for at in makers if first <= at < end]
-            read = [at for at in readers if first <= at < end]
+            made = [at for at in makers if at in places]
+            read = [at for at in readers if at in places]
             if made and read and tensor in self.passing and len(read) == len(readers):
                 internal.append(tensor)
                 continue

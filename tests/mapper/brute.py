@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property, partial
-from itertools import chain, combinations, islice, product
+from itertools import chain, combinations, islice, permutations, product
 from math import ceil, inf, prod
 from typing import TypeVar
 
@@ -112,7 +112,7 @@ class _Space:
     def candidates(self) -> Iterator[Mapping]:
         root, at = self.architecture.root, home(self.architecture)
         sizes, tensors, room = dict(self.cascade.extents), self.cascade.tensors.values(), _room(at)
-        for parts in _cuts(self.cascade.work):
+        for parts in chain.from_iterable(map(_cuts, self._orders())):
             if at is root and any(len(part) > 1 for part in parts):
                 continue  # the root keeps everything above the parts: nothing is left to share inside one
             passing = self._passing(parts)
@@ -128,6 +128,17 @@ class _Space:
                     elsewhere = {*rooted, *residents, *_kept_in_trunks(below)}
                     passed = [noun.name for noun in tensors if noun.name not in elsewhere]
                     yield Mapping("brute", (*_keep(root, (*rooted, *passed)), *_keep(at, residents), *below))
+
+    def _orders(self) -> Iterator[Part]:
+        """Every order of the Einsums in which each comes after those that make what it reads (1)."""
+        for order in permutations(self.cascade.work):
+            made: set[str] = {noun.name for noun in self.cascade.tensors.values() if noun.is_input}
+            for einsum in order:
+                if not made.issuperset(access.tensor for access in einsum.reads):
+                    break
+                made.add(einsum.output.tensor)
+            else:
+                yield order
 
     def _is_cut(self, part: Part, nodes: Nodes) -> bool:
         """Whether a part of all Einsums, as a tree, is parts of one Einsum between which everything is resident."""
