@@ -188,7 +188,8 @@ class _Search:
         limits = self._limits(started, aim.uses[0], _SHARE if self._any_tiles else 1.0)
         with stopped_by_interrupts(self._stopping(limits)):
             try:
-                exact = Exact(self.evaluator, aim, request.schedules, request.constraints, limits, self.tell)
+                floor = self.climbing.floor() if request.objective.name == "latency" else 0.0
+                exact = Exact(self.evaluator, aim, request.schedules, request.constraints, limits, self.tell, floor=floor)
             except Unsupported:
                 if request.constraints:  # they need the exact search
                     try:

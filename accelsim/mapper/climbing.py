@@ -59,10 +59,13 @@ class Climbing:
         self.refusal: Exception | None = None
         self.scope = Scope(cascade, architecture)
         self.evaluator = Evaluator(cascade, architecture, counting)
+        self._least: float | None = None
 
     def floor(self) -> float:
         """Cycles that no mapping goes below, whatever its tiles."""
-        return max(float(self.evaluator.bounds()["min_cycles"]), least_cycles(self.scope) * (1 - 1e-9))
+        if self._least is None:
+            self._least = max(float(self.evaluator.bounds()["min_cycles"]), least_cycles(self.scope) * (1 - 1e-9))
+        return self._least
 
     def run(self) -> Evaluation:
         """The best mapping found; raises IllegalMapping where none is legal."""

@@ -48,8 +48,10 @@ class Exact:
         limits: Limits | None = None,
         tell: Callable[[str], None] = lambda _: None,
         nests: bool = True,
+        floor: float = 0.0,
     ) -> None:
-        """nests: whether some Einsums of a part may have a trunk of their own."""
+        """nests: whether some Einsums of a part may have a trunk of their own. floor: what no mapping is better than, as far as is known."""
+        self.floor = floor
         self.evaluator, self.aim, self.schedules, self.limits, self.tell = evaluator, aim, schedules, limits or Limits(), tell
         self.cascade, self.machine = evaluator.cascade, evaluator.architecture
         self.tensors = Tensors(self.cascade)
@@ -162,7 +164,8 @@ class Exact:
             if self.aim.then is not None and achieved is not None and unknown and not self.limits.gap:
                 done = done and self.aim.order(achieved.cost) <= self.aim.order(promising.cost)
             close = self.large and achieved is not None and self.aim.value(achieved.cost) <= self._bound() * (1 + TOLERANCE)
-            if self.limits.over:
+            least = self.large and achieved is not None and self.aim.value(achieved.cost) <= self.floor * (1 + TOLERANCE)
+            if self.limits.over or least:
                 break
             if done and not close and self.doubt > self.tolerance:
                 self.doubt = self.tolerance  # go on with whatever is left
@@ -211,7 +214,7 @@ class Exact:
                 self._explore(label, None)
 
     def _bound(self) -> float:
-        """What no mapping is better than."""
+        """What no mapping of the space is better than."""
         kept = self.tolerance, self.doubt
         self.tolerance = self.doubt = 0.0
         self.varying, varying = self.exhaustive, self.varying
@@ -219,7 +222,7 @@ class Exact:
         found = min((self.aim.value(label.cost) for label in self._join(True, passages)), default=float("inf"))
         self.tolerance, self.doubt = kept
         self.varying = varying
-        return found
+        return max(found, self.floor)
 
     def _explore_singles(self) -> None:
         """Parts of one Einsum without residents, each with some work of its own: there is always something to return then."""
