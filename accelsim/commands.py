@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from accelsim.mapper.best import Request
     from accelsim.mapper.model import Find
     from accelsim.mapping.tree import Mapping
+    from accelsim.model.evaluation import Evaluation
     from accelsim.model.layers import ModelEvaluation
 
 Arguments = argparse.Namespace
@@ -36,20 +37,25 @@ def map_(arguments: Arguments) -> int:
     workload = _workload(arguments.workload, settings)
     if isinstance(workload, Model):
         return _map_model(arguments, workload, machine, request, workers)
+    from accelsim.mapper.splits import refuse_open
+
     if arguments.constraints is not None:
         from dataclasses import replace
 
         from accelsim.io.constraints import load_constraints
 
+        refuse_open(workload, "--constraints")
         if arguments.compare:
             raise InputError("--constraints and --compare do not go together", "leave one of the two out: baselines know no constraints")
         raised = request.counting.refill == "every_visit"
         request = replace(request, constraints=load_constraints(arguments.constraints, workload, machine, raised))
     if figures is not None:
+        refuse_open(workload, "--pareto")
         return _map_front(arguments, workload, machine, request, figures)
     if arguments.output is not None and os.path.isdir(arguments.output):
         raise InputError(f"{arguments.output}: is a folder", "name a file")
     if arguments.compare:
+        refuse_open(workload, "--compare")
         return _map_comparison(arguments, workload, machine, request, workers)
     from accelsim.report.progress import progress
 
@@ -57,7 +63,7 @@ def map_(arguments: Arguments) -> int:
     with progress(not arguments.quiet) as tell:
         found = find(workload, machine, progress=tell, request=request)
     _save_mapping(arguments, found.mapping)
-    return _show(arguments, found.evaluation, workload, found.mapping)
+    return _show(arguments, found.evaluation)
 
 
 def _finder(arguments: Arguments) -> Find:
@@ -177,14 +183,14 @@ def evaluate_(arguments: Arguments) -> int:
         raise InputError(f"--mapping is given {len(arguments.mapping)} times, and {workload.name} is one cascade", "give one mapping")
     _required(arguments, "mapping", "a mapping")
     machine = _machine(_required(arguments, "arch", "a machine"), settings)
-    mapping = _mapping(arguments.mapping[0], workload, settings)
+    mapping, workload = _mapping(arguments.mapping[0], workload, settings)
     from accelsim.model.evaluation import evaluate
     from accelsim.report.progress import progress
 
     with progress(not arguments.quiet) as tell:
         tell("evaluating")
         evaluation = evaluate(workload, machine, mapping, counting)
-    return _show(arguments, evaluation, workload, mapping)
+    return _show(arguments, evaluation)
 
 
 def _refuse_drawing(arguments: Arguments, model: Model) -> None:
@@ -198,22 +204,21 @@ def _show_model(arguments: Arguments, evaluation: ModelEvaluation) -> int:
     from accelsim.mapping.text import nest
     from accelsim.report.model import model_blocks
 
-    pairs = zip(evaluation.model.layers, evaluation.evaluations, strict=True)
-    nests = [nest(each.mapping, layer.cascade) for layer, each in pairs]
+    nests = [nest(each.mapping, each.evaluator.cascade) for each in evaluation.evaluations]
     return _give_blocks(arguments, evaluation.to_json(), lambda whole: model_blocks(whole, nests))
 
 
-def _show(arguments: Arguments, evaluation: Any, cascade: Cascade, mapping: Mapping) -> int:
+def _show(arguments: Arguments, evaluation: Evaluation) -> int:
     """Write what was asked for of an evaluation and its mapping: drawing, JSON, report."""
     from accelsim.mapping.picture import picture
 
-    _draw(arguments, lambda path: picture(mapping, path))
+    _draw(arguments, lambda path: picture(evaluation.mapping, path))
 
     def write() -> None:
         from accelsim.mapping.text import nest
         from accelsim.report.terminal import report, show
 
-        show(report(evaluation.to_json(), nest(mapping, cascade)))
+        show(report(evaluation.to_json(), nest(evaluation.mapping, evaluation.evaluator.cascade)))
 
     return _give(arguments, evaluation.to_json(), write)
 
@@ -446,8 +451,9 @@ def _machine(text: str, settings: Overrides) -> Architecture:
     return load_architecture(_resolve(text, MACHINE), settings.arch)
 
 
-def _mapping(text: str, cascade: Cascade, settings: Overrides) -> Mapping:
+def _mapping(text: str, cascade: Cascade, settings: Overrides) -> tuple[Mapping, Cascade]:
+    """A mapping, and the cascade with the sizes that it states."""
     from accelsim.io.catalogue import MAPPING
-    from accelsim.io.mapping import load_mapping
+    from accelsim.io.mapping import load_fitting
 
-    return load_mapping(_resolve(text, MAPPING), dict(cascade.extents), settings.mapping)
+    return load_fitting(_resolve(text, MAPPING), cascade, settings.mapping)

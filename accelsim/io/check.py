@@ -73,7 +73,7 @@ def _machine(path: Path, settings: Overrides) -> Checked:
 def _mapping(path: Path, workload: Path, machine: Path, settings: Overrides) -> Checked:
     from accelsim.io.hardware import load_architecture
     from accelsim.io.layers import layer_of
-    from accelsim.io.mapping import load_mapping
+    from accelsim.io.mapping import load_fitting
     from accelsim.io.workload import load_workload
     from accelsim.mapping.legality import check as legal
     from accelsim.mapping.occupancy import occupancy
@@ -81,7 +81,7 @@ def _mapping(path: Path, workload: Path, machine: Path, settings: Overrides) -> 
     found = load_workload(workload, settings.workload)
     cascade = layer_of(found, path) if isinstance(found, Model) else found
     architecture: Architecture = load_architecture(machine, settings.arch)
-    mapping = load_mapping(path, dict(cascade.extents), settings.mapping)
+    mapping, cascade = load_fitting(path, cascade, settings.mapping)
     legal(cascade, architecture, mapping)
     held = occupancy(cascade, architecture, mapping)
     lines = [f"legal for {cascade.name} on {architecture.name}; at its fullest"]

@@ -10,7 +10,7 @@ from pathlib import Path
 from accelsim.errors import InputError, did_you_mean
 from accelsim.io.catalogue import MAPPING, resolve
 from accelsim.io.evaluation import write_text
-from accelsim.io.mapping import dump_mapping, load_mapping
+from accelsim.io.mapping import dump_mapping, load_fitting
 from accelsim.io.source import load
 from accelsim.mapping.tree import Mapping
 from accelsim.workload.cascade import Cascade, Model
@@ -35,7 +35,7 @@ def load_layers(model: Model, texts: Sequence[str], overrides: Dict[str, str] | 
     found = []
     for layer in model.layers:
         name = layer.cascade.name
-        found.append(load_mapping(resolve(files[name], MAPPING), dict(layer.cascade.extents), settings[name]))
+        found.append(load_fitting(resolve(files[name], MAPPING), layer.cascade, settings[name])[0])
     return tuple(found)
 
 

@@ -11,10 +11,23 @@ from accelsim.io.source import Item, Setting, load, parse
 from accelsim.mapping.names import HELD_OPTIONS, NODE_WORDS, chain_names, fraction, is_name
 from accelsim.mapping.tree import SCHEDULES, For, Fuse, Held, Keep, Leaf, Loop, Mapping, Spatial, Stage, TreeNode
 from accelsim.mapping.yaml_text import dump_mapping
+from accelsim.workload.build import sized
+from accelsim.workload.cascade import Cascade
 
-__all__ = ["dump_mapping", "load_mapping", "parse_mapping", "read_mapping"]
+__all__ = ["dump_mapping", "load_fitting", "load_mapping", "parse_mapping", "read_mapping"]
 
-_KEYS = ("mapping", "about", "source", "let", "tree")
+_KEYS = ("mapping", "about", "source", "sizes", "let", "tree")
+
+
+def load_fitting(path: Path | str, cascade: Cascade, overrides: Dict[str, str] | None = None) -> tuple[Mapping, Cascade]:
+    """The mapping that a file describes, and the cascade with the sizes of open parts that the mapping states; see `load_mapping`."""
+    document = load(Path(path))
+    keys = document.value if isinstance(document.value, dict) else {}
+    try:
+        fitting = sized(cascade, _sizes(keys.get("sizes")))
+    except InputError as error:
+        raise (keys["sizes"] if "sizes" in keys else document).error(error.what, error.mend) from None
+    return read_mapping(document, fitting.extents, overrides or {}), fitting
 
 
 def load_mapping(path: Path | str, sizes: Dict[str, int], overrides: Dict[str, str] | None = None) -> Mapping:
@@ -40,7 +53,12 @@ def read_mapping(item: Item, sizes: Dict[str, int], overrides: Dict[str, str]) -
     names = _names(keys.get("let"), sizes, overrides)
     texts = {key: keys[key].text(f"'{key}'").strip() for key in ("mapping", "about", "source") if key in keys}
     nodes = _nodes(keys["tree"], "the tree", names)
-    return Mapping(texts["mapping"], nodes, texts.get("source", ""), texts.get("about", ""))
+    return Mapping(texts["mapping"], nodes, texts.get("source", ""), texts.get("about", ""), _sizes(keys.get("sizes")))
+
+
+def _sizes(item: Item | None) -> tuple[tuple[str, int], ...]:
+    given = item.mapping("'sizes'") if item is not None else {}
+    return tuple((part, size.integer(f"the size of '{part}'", 1)) for part, size in given.items())
 
 
 def _names(let: Item | None, sizes: Dict[str, int], overrides: Dict[str, str]) -> dict[str, int | Fraction]:

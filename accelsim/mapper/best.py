@@ -79,10 +79,21 @@ def search(
 ) -> Found:
     """The best mapping found; refuses an unknown objective, and raises IllegalMapping where no mapping is legal.
 
+    Where the cascade leaves sizes of parts of splits open, the mapping says which are best, and the evaluation's cascade has them.
+
     `request` says more than the arguments before it, and replaces them.
     """
     request = request or Request(objective_named(objective), seed, counting or Counting())
-    return _Search(cascade, architecture, request, progress or _silent).run()
+    if any(split.free for split in cascade.splits):
+        from accelsim.mapper.splits import search_splits
+
+        return search_splits(cascade, architecture, request, progress or _silent)
+    return search_sized(cascade, architecture, request, progress or _silent)
+
+
+def search_sized(cascade: Cascade, architecture: Architecture, request: Request, tell: Callable[[str], None]) -> Found:
+    """The same for a cascade all of whose sizes are known."""
+    return _Search(cascade, architecture, request, tell).run()
 
 
 def _silent(_: str) -> None:

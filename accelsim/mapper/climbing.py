@@ -19,6 +19,7 @@ from accelsim.mapper.scope import Scope
 from accelsim.mapper.space import Design
 from accelsim.mapper.spread import Spreader
 from accelsim.model.evaluation import Evaluation, Evaluator
+from accelsim.model.floor import floor as algebraic
 from accelsim.model.options import Counting
 from accelsim.workload.cascade import Cascade
 
@@ -30,6 +31,11 @@ _MOST_SPENT = 2500  # evaluations (or their like in time) after which no further
 _SMALL = 128  # points of a single Einsum up to which all its mappings may be tried
 _MOST_LISTED = 4000
 _NEAR = 1.1  # a fused mapping this close to the bound is not cut into parts
+
+
+def floor(cascade: Cascade, architecture: Architecture) -> float:
+    """Cycles that no mapping goes below, whatever its tiles."""
+    return max(float(algebraic(cascade, architecture)["min_cycles"]), least_cycles(Scope(cascade, architecture)) * (1 - 1e-9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ class Climbing:
     def floor(self) -> float:
         """Cycles that no mapping goes below, whatever its tiles."""
         if self._least is None:
-            self._least = max(float(self.evaluator.bounds()["min_cycles"]), least_cycles(self.scope) * (1 - 1e-9))
+            self._least = floor(self.cascade, self.architecture)
         return self._least
 
     def run(self) -> Evaluation:

@@ -38,6 +38,11 @@ def is_legal(cascade: Cascade, architecture: Architecture, mapping: Mapping) -> 
 
 
 def _problems(cascade: Cascade, architecture: Architecture, mapping: Mapping) -> Iterator[IllegalMapping]:
+    for part, size in mapping.sizes:
+        if cascade.extents.get(part) != size:
+            what = f"the mapping is for {part} = {size}, {cascade.name} has {cascade.extents.get(part, 'no such part')}"
+            yield IllegalMapping(what, "give both the same size")
+            return
     known = facts(cascade)
     walked = walk(known, mapping)
     target = machine(architecture)

@@ -97,12 +97,13 @@ TreeNode = Keep | For | Spatial | Leaf | Fuse
 
 @dataclass(frozen=True)
 class Mapping:
-    """A loop tree with a name."""
+    """A loop tree with a name. `sizes`: of parts of splits that the cascade leaves open."""
 
     name: str
     nodes: tuple[TreeNode, ...]
     source: str = ""
     about: str = ""
+    sizes: tuple[tuple[str, int], ...] = ()
 
     def paths(self) -> Iterator[tuple[tuple[Loop | Fuse, ...], Leaf]]:
         """For every leaf in order: the nodes above it from outside in (fuses included, the leaf's own loops last), and the leaf."""

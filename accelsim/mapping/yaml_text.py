@@ -16,6 +16,8 @@ def dump_mapping(mapping: Mapping) -> str:
     for key, text in (("about", mapping.about), ("source", mapping.source)):
         if text:
             lines.append(f"{key}: {_scalar(text)}")
+    if mapping.sizes:
+        lines.append(f"sizes: {{{', '.join(f'{_word(part)}: {size}' for part, size in mapping.sizes)}}}")
     lines.append("tree:")
     _dump(mapping.nodes, "  ", lines)
     return "\n".join(lines) + "\n"

@@ -186,5 +186,7 @@ def _refuse_unmodelled(architecture: Architecture) -> None:
 
 
 def evaluate(cascade: Cascade, architecture: Architecture, mapping: Mapping, counting: Counting | None = None) -> Evaluation:
-    """Evaluate one mapping; use an Evaluator for many."""
-    return Evaluator(cascade, architecture, counting).evaluate(mapping)
+    """Evaluate one mapping, with the sizes that it states of open parts of splits; use an Evaluator for many."""
+    from accelsim.workload.build import sized
+
+    return Evaluator(sized(cascade, mapping.sizes), architecture, counting).evaluate(mapping)

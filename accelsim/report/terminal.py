@@ -176,6 +176,9 @@ def _last(evaluation: Document) -> Text:
             line += f" evaluated, {whole(search['mappings_covered'])} covered"
         bound, proved = search["lower_bound"], search["proved_optimal"]
         gap = f", {_further(search['value'] / bound)}" if bound and not proved else ""
+        if "sizes" in search:
+            sizes = ", ".join(f"{part} = {size}" for part, size in search["sizes"].items())
+            line += f" of {search['sizes_searched']} out of {search['sizes_possible']} sizes ({sizes} is best)"
         over = " over tiles that divide (docs/mapspace.md)" if proved and search.get("space") == "dividing tiles" else ""
         lines.append(Text(f"{line} in {search['seconds']:.1f} s; {'proved optimal' if proved else 'not proved optimal'}{over}{gap}."))
     if evaluation["unpriced"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from accelsim.errors import InputError, did_you_mean
 from accelsim.hardware.types import TYPES, NumberType
@@ -66,6 +66,21 @@ def resized(made: Cascade, shape: Mapping[str, int]) -> Cascade:
         if rank not in allowed:
             raise InputError(f"workload '{made.name}' has no rank '{rank}'", did_you_mean(rank, allowed))
     return build(dataclasses.replace(declaration, shape={**declaration.shape, **shape}))
+
+
+def sized(made: Cascade, given: Iterable[tuple[str, int]]) -> Cascade:
+    """The same cascade with the sizes of all parts that its splits leave open; refuses a part that has another size already."""
+    chosen = dict(given)
+    free = {part for split in made.splits for part in split.free}
+    for part, size in chosen.items():
+        if part not in made.extents:
+            raise InputError(f"workload '{made.name}' has no part '{part}'", did_you_mean(part, free or made.extents))
+        if part not in free and made.extents[part] != size:
+            raise InputError(f"the mapping is for {part} = {size}, and {made.name} has {made.extents[part]}", "give both the same size")
+    missing = [part for part in sorted(free) if part not in chosen]
+    if chosen and missing:
+        raise InputError(f"the mapping does not say the size of {missing[0]}", f"write 'sizes: {{{missing[0]}: …}}' in it")
+    return resized(made, chosen) if free and chosen else made
 
 
 def _pair(value: str | Mapping[str, str], default: TypePair) -> TypePair:

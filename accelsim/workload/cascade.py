@@ -80,7 +80,7 @@ class Einsum:
 class Split:
     """A rank cut into parts, outermost first: `rank = part0 * (size1 * size2 …) + part1 * (size2 …) + …`, of `extent` elements in all.
 
-    `free`: parts whose size was left to the mapper (`~`); the outermost part is always derived from the others.
+    `free`: parts whose size is left to the mapper (`~`), 1 until then; the outermost part is always derived from the others.
     """
 
     rank: str

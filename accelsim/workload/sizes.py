@@ -70,7 +70,7 @@ def _split(declaration: Declaration, rank: str, extents: dict[str, int]) -> Spli
         if given[part] is not None and int(given[part] or 0) < 1:
             raise InputError(f"the size of '{part}' is {given[part]}", "a size is at least 1", place)
     outer, *inner = given
-    free = tuple(part for part in inner if parts[part] is None)
+    free = tuple(part for part in inner if given[part] is None)
     whole = extents.get(rank)
     if whole is None:
         if any(size is None for size in given.values()):
