@@ -28,7 +28,8 @@ def build(scope: Scope, spreader: Spreader, groups: Sequence[tuple[Sequence[str]
         if len(finished) == 1:
             branches.append((*trunk, finished[0]))
         else:
-            branches.append((*trunk, Fuse(design.schedule, tuple((leaf,) for leaf in finished))))
+            again = tuple(sorted(design.recompute))
+            branches.append((*trunk, Fuse(design.schedule, tuple((leaf,) for leaf in finished), recompute=again)))
     touched = dict.fromkeys(t for names, _ in groups for name in names for t in (*scope.reads[name], scope.writes[name]))
     root = Keep(scope.root, tuple(Held(tensor) for tensor in touched if tensor not in inside))
     top: tuple[TreeNode, ...] = (root,) if root.held else ()

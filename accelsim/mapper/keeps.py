@@ -31,10 +31,11 @@ class Placer:
         self.left = [dict(scope.cascade.extents)]
         for loop in self.trunk:
             self.left.append({**self.left[-1], loop.rank: min(self.left[-1][loop.rank], loop.tile)})
+        self.lefts = scope.lefts(self.names, self.trunk)
         self.steps = [trips(before[loop.rank], loop.tile) for before, loop in zip(self.left, self.trunk, strict=False)]
         self.room = {memory: scope.capacity(memory) for memory in scope.architecture.memories}
         self.tensors = tuple(dict.fromkeys(t for name in names for t in (*scope.reads[name], scope.writes[name])))
-        self.chain = [step.memory.name for step in scope.above(design.home) if step.memory is not None]
+        self.chain = [step.memory.name for step in scope.above(design.home) if step.memory is not None] if design.home else []
         self.placed = Placed()
 
     def place(self) -> Placed:
@@ -58,6 +59,8 @@ class Placer:
     def limit(self, tensor: str) -> int:
         """The innermost legal position: above every loop that its producers lack, and above the loops that carry its slices."""
         facts = self.scope.facts
+        if tensor in self.design.recompute:
+            return max((at + 1 for at in range(len(self.trunk)) if self._touches(at, tensor)), default=0)
         makers = [einsum.name for einsum in self.scope.cascade.producers.get(tensor, ()) if einsum.name in self.users]
         if not makers:
             return len(self.trunk)
@@ -86,9 +89,28 @@ class Placer:
                     high = min(high, position)
         return low, high
 
+    def bits(self, tensor: str) -> float:
+        """Bits of a tensor's tile below the whole trunk."""
+        return self._bits(tensor, len(self.trunk))
+
     def _bits(self, tensor: str, position: int) -> float:
-        words = self.scope.words(tensor, self.left[position], self.users, self.left[-1])
-        return words * self.scope.bits[tensor] * self.copies.get(tensor, 1)
+        return self._words(tensor, position) * self.scope.bits[tensor] * self.copies.get(tensor, 1)
+
+    def _words(self, tensor: str, position: int) -> int:
+        """Words of a tensor's tile at a position of the trunk."""
+        if not self.scope.facts.renames:
+            return self.scope.words(tensor, self.left[position], self.users, self.left[-1])
+        lefts = self.lefts[position]
+        users = [name for name in self.names if tensor in self.scope.facts.touched[name]]
+        return max(self.scope.words(tensor, lefts[name], self.scope.alone[name], self.left[-1]) for name in users)
+
+    def _touches(self, at: int, tensor: str) -> bool:
+        """Whether a loop of the trunk changes which tile of a tensor is touched."""
+        loop = self.trunk[at]
+        if loop.rank in self.scope.facts.indexing[tensor]:
+            return True
+        users = [name for name in self.names if tensor in self.scope.facts.touched[name] and loop.rank not in self.scope.facts.ranks[name]]
+        return self.scope.facts.renames and any(self.scope.restricts(loop, name, self.users) for name in users)
 
     def _place_internal(self, tensor: str) -> None:
         limit = self.limit(tensor)
@@ -141,8 +163,7 @@ class Placer:
 
     def _settled(self, tensor: str, position: int, low: int) -> int:
         """The outermost position with the same footprint: above loops that do not touch the tensor."""
-        indexing = self.scope.facts.indexing[tensor]
-        while position > low and (self.trunk[position - 1].rank not in indexing or self.steps[position - 1] == 1):
+        while position > low and (not self._touches(position - 1, tensor) or self.steps[position - 1] == 1):
             if isinstance(self.trunk[position - 1], Spatial):
                 break
             position -= 1
@@ -150,13 +171,12 @@ class Placer:
 
     def fills(self, tensor: str, position: int) -> float:
         """Bits that enter one copy of a keep at a position over the run, reuse along loops that do not touch the tensor included."""
-        indexing = self.scope.facts.indexing[tensor]
-        last = max((at for at in range(position) if self.trunk[at].rank in indexing and self.steps[at] > 1), default=-1)
+        last = max((at for at in range(position) if self.steps[at] > 1 and self._touches(at, tensor)), default=-1)
         count = 1.0
         for at in range(last + 1):
             if isinstance(self.trunk[at], For):
                 count *= self.steps[at]
-        return count * self.scope.words(tensor, self.left[position], self.users, self.left[-1]) * self.scope.bits[tensor]
+        return count * self._words(tensor, position) * self.scope.bits[tensor]
 
     def _place_in_leaves(self) -> None:
         self.placed.leaves = [{} for _ in self.leaves]
@@ -197,7 +217,7 @@ class Placer:
     def _leaf_position(self, leaf: PlannedLeaf, memory: str, tensor: str) -> tuple[int, float]:
         """Where a memory inside a leaf keeps a tensor (own loops above it), and the bits of its tile."""
         position = innermost(self.scope, memory, leaf.loops)
-        left = dict(self.left[-1])
+        left = dict(self.lefts[-1][leaf.einsum])
         for loop in leaf.loops[:position]:
             left[loop.rank] = min(left[loop.rank], loop.tile)
         words = self.scope.words(tensor, left, self.scope.alone[leaf.einsum], left)
@@ -207,6 +227,14 @@ class Placer:
         """Bits that a keep at a position (None: the unit itself) draws from the memories outside the leaf over the run."""
         end = None if position is None else len(self.trunk) + position
         return drawn(self.scope, leaf.einsum, tensor, (*self.trunk, *leaf.loops), self.left[0], end)
+
+
+def needed_again(scope: Scope, names: Sequence[str], trunk: Sequence[TrunkLoop]) -> list[str]:
+    """Tensors made and used up below a trunk of which some loop needs parts in several iterations."""
+    if len(names) < 2 or not scope.facts.renames:
+        return []
+    placer = Placer(scope, names, Design("", tuple(trunk)), ())
+    return [tensor for tensor in placer.tensors if placer.internal(tensor) and placer.limit(tensor) < len(trunk)]
 
 
 def nodes(scope: Scope, design: Design, placed: Placed) -> list[TreeNode]:

@@ -40,12 +40,12 @@ def left_after(scope: Scope, trunk: Sequence[TrunkLoop]) -> dict[str, int]:
     return left
 
 
-def visits(scope: Scope, einsum: str, trunk: Sequence[TrunkLoop]) -> float:
-    """Iterations of the trunk in which an Einsum runs: loops over ranks that it lacks are left out."""
+def visits(scope: Scope, einsum: str, trunk: Sequence[TrunkLoop], names: frozenset[str]) -> float:
+    """Iterations of the trunk in which an Einsum runs: loops that leave it all it has to do are left out. `names`: all below the trunk."""
     left = dict(scope.cascade.extents)
     count = 1.0
     for loop in trunk:
-        if loop.rank in scope.facts.ranks[einsum] and isinstance(loop, For):
+        if isinstance(loop, For) and scope.restricts(loop, einsum, names):
             count *= trips(left[loop.rank], loop.tile)
         left[loop.rank] = min(left[loop.rank], loop.tile)
     return count
@@ -53,25 +53,25 @@ def visits(scope: Scope, einsum: str, trunk: Sequence[TrunkLoop]) -> float:
 
 def planned(scope: Scope, spreader: Spreader, names: Sequence[str], design: Design) -> tuple[PlannedLeaf, ...]:
     """Leaves of a group in order. Einsums without a design of their own go where they balance the units' loads."""
-    left, own = left_after(scope, design.trunk), dict(design.leaves)
+    lefts, own = scope.lefts(names, design.trunk)[-1], dict(design.leaves)
     found = []
     for name, (unit, busy) in zip(names, assigned(scope, spreader, names, design), strict=True):
-        loops = own_loops(scope, spreader, name, design.home, left, own.get(name) or LeafDesign(unit))
+        loops = own_loops(scope, spreader, name, design.home, lefts[name], own.get(name) or LeafDesign(unit))
         found.append(PlannedLeaf(name, unit, loops, busy))
     return tuple(found)
 
 
 def assigned(scope: Scope, spreader: Spreader, names: Sequence[str], design: Design) -> list[tuple[str, float]]:
     """The unit of every Einsum of a group, and its busy cycles over the run in closed form."""
-    left, own = left_after(scope, design.trunk), dict(design.leaves)
+    lefts, own, inside = scope.lefts(names, design.trunk)[-1], dict(design.leaves), frozenset(names)
     options: list[dict[str, float]] = []
     for name in names:
-        often = visits(scope, name, design.trunk) * scope.share.get(name, 1.0)
+        often = visits(scope, name, design.trunk, inside) * scope.share.get(name, 1.0)
         units = [own[name].unit] if name in own else scope.units_below(design.home, name)
         chosen = own[name].spread if name in own else -1
         costs: dict[str, float] = {}
         for unit in units:
-            found = spreader.best(name, design.home, unit, left)
+            found = spreader.best(name, design.home, unit, lefts[name])
             costs[unit] = often * found[min(max(chosen, 0), len(found) - 1)].steps * scope.able[name][unit]
         options.append(costs)
     if design.schedule == "sequential":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from accelsim.mapper.keeps import needed_again
 from accelsim.mapper.leaves import PlannedLeaf, left_after
 from accelsim.mapper.scope import Scope
 from accelsim.mapper.space import Design, LeafDesign, TrunkLoop
@@ -33,6 +34,7 @@ class Moves:
         """Every neighbour of a design, whose planned leaves are given."""
         for changed in self._trunk(design):
             yield Move(changed)
+        yield from self._recomputing(design)
         yield from self._leaves(design, leaves)
         yield from self._keeps(design)
 
@@ -56,6 +58,11 @@ class Moves:
                     if left >= parts:
                         yield replace(design, trunk=(*trunk, For(rank, -(-left // parts))))
 
+    def _recomputing(self, design: Design) -> Iterator[Move]:
+        """Each tensor that a loop of the trunk needs again made anew or kept above it, the other way round."""
+        for tensor in needed_again(self.scope, self.names, design.trunk):
+            yield Move(replace(design, recompute=design.recompute ^ {tensor}), tensor=tensor)
+
     def _other_tiles(self, trunk: tuple[TrunkLoop, ...], at: int) -> list[int]:
         """Tiles near a loop's own: the next sizes up and down, its double and its half."""
         loop = trunk[at]
@@ -69,13 +76,13 @@ class Moves:
 
     def _leaves(self, design: Design, leaves: Sequence[PlannedLeaf]) -> Iterator[Move]:
         own = dict(design.leaves)
-        left = left_after(self.scope, design.trunk)
+        lefts = self.scope.lefts(self.names, design.trunk)[-1]
         for leaf in sorted(leaves, key=lambda leaf: -leaf.busy):
             now = own.get(leaf.einsum, LeafDesign(leaf.unit))
             for unit in self.scope.units_below(design.home, leaf.einsum):
                 if unit != leaf.unit:
                     yield self._with_leaf(design, leaf.einsum, LeafDesign(unit))
-            spreads = self.spreader.best(leaf.einsum, design.home, leaf.unit, left)
+            spreads = self.spreader.best(leaf.einsum, design.home, leaf.unit, lefts[leaf.einsum])
             for spread in range(min(6, len(spreads))):
                 if spread != now.spread:
                     yield self._with_leaf(design, leaf.einsum, replace(now, spread=spread, unit=leaf.unit))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -10,6 +11,8 @@ from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Architecture, Array, Axis, Memory
 from accelsim.mapping.extent import touched
 from accelsim.mapping.facts import Facts, facts
+from accelsim.mapping.tree import For, Spatial
+from accelsim.mapping.walk import derive
 from accelsim.workload.bounds import bounds
 from accelsim.workload.cascade import Cascade, Einsum
 from accelsim.workload.expression import names
@@ -154,6 +157,30 @@ class Scope:
                 extents[noun.iterative] = min(passing, noun.shape[noun.iterative])
             most = max(most, prod(extents))
         return most
+
+    def lefts(self, names: Sequence[str], trunk: Sequence[For | Spatial]) -> list[Dict[str, Dict[str, int]]]:
+        """For every position in a trunk, the tiles that the loops above it leave for each Einsum below.
+
+        A loop over a rank that an Einsum lacks leaves it what those that read its result need in one iteration.
+        """
+        left, derived = dict(self.cascade.extents), dict[str, Dict[str, int]]()
+        found: list[Dict[str, Dict[str, int]]] = [dict.fromkeys(names, left)]
+        for loop in trunk:
+            size = left[loop.rank]
+            left = {**left, loop.rank: min(size, loop.tile)}
+            if self.facts.renames and isinstance(loop, For) and loop.tile < size:
+                derived = derive(self.facts, loop, size, derived, list(names))
+            found.append({
+                name: {**left, **{rank: min(most, left[rank]) for rank, most in derived[name].items()}} if name in derived else left
+                for name in names
+            })  # fmt: skip
+        return found
+
+    def restricts(self, loop: For | Spatial, einsum: str, names: frozenset[str]) -> bool:
+        """Whether a loop above some Einsums leaves one of them less to do in an iteration."""
+        if loop.rank in self.facts.ranks[einsum]:
+            return True
+        return self.facts.renames and isinstance(loop, For) and bool(self.facts.demand(einsum, loop.rank, (0, loop.tile), names))
 
     def groups(self) -> tuple[str, ...]:
         """Names of the working Einsums in order."""

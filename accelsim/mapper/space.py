@@ -30,7 +30,8 @@ class Design:
 
     `home`: the innermost memory for what passes between them. `trunk`: the shared loops, outermost first. `leaves`: designs by
     Einsum where they differ from the balanced assignment. `copies`: by tensor, where more than one. `bypass`: (tensor, memory)
-    pairs that are not kept although they could be. `schedule`: of the fuse that joins the Einsums.
+    pairs that are not kept although they could be. `schedule`: of the fuse that joins the Einsums. `recompute`: tensors that are kept
+    below loops which need parts of them again, and made anew there.
     """
 
     home: str
@@ -39,3 +40,4 @@ class Design:
     copies: tuple[tuple[str, int], ...] = ()
     bypass: frozenset[tuple[str, str]] = frozenset()
     schedule: str = "pipelined"
+    recompute: frozenset[str] = frozenset()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from accelsim.hardware.architecture import Axis
+from accelsim.mapper.keeps import Placer, needed_again
 from accelsim.mapper.leaves import assigned
 from accelsim.mapper.scope import Scope
 from accelsim.mapper.space import Design, TrunkLoop
@@ -14,6 +15,7 @@ from accelsim.mapping.legality import is_legal
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial, TreeNode
 
 _SLACK = 1.0005
+_PATCHES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,7 @@ class Trunks:
         """Designs to start from, most promising first."""
         for axes in self._axis_choices(home):
             yield from self._with_axes(home, axes)
+        yield from self._patches(home)
 
     def pace(self, home: str, trunk: Sequence[TrunkLoop]) -> float:
         """Busy cycles of the busiest unit over the run, in closed form."""
@@ -95,6 +98,33 @@ class Trunks:
         for unit, busy in assigned(self.scope, self.spreader, self.names, Design(home, tuple(trunk))):
             loads[unit] = loads.get(unit, 0.0) + busy
         return max(loads.values())
+
+    def _patches(self, home: str) -> Iterator[Design]:
+        """Trunks that cut results into patches, and what lies before them into patches with their margins, which are made anew: halved
+        where that makes most room for least work, until everything fits, and twice more.
+        """
+        extents, room, fitting = self.scope.cascade.extents, self.scope.capacity(home), 0
+        design = Design(home)
+        while fitting < _PATCHES:
+            options: list[tuple[float, float, Design]] = []
+            for rank in self.shared.free:
+                tiles = {loop.rank: loop.tile for loop in design.trunk}
+                size = tiles.get(rank, extents[rank])
+                if size > 1:
+                    loops = tuple(For(name, tile) for name, tile in (tiles | {rank: -(-size // 2)}).items())
+                    again = frozenset(needed_again(self.scope, self.names, loops))
+                    further = Design(home, loops, recompute=again)
+                    placer = Placer(self.scope, self.names, further, ())
+                    bits = sum(map(placer.bits, placer.tensors))
+                    options.append((bits * self.pace(home, loops), bits, further))
+            if not options:
+                return
+            _, bits, design = min(options, key=lambda option: option[:2])
+            if bits <= room and design.recompute:
+                fitting += 1
+                yield design
+            elif bits <= room:
+                return
 
     def _axis_choices(self, home: str) -> Iterator[tuple[tuple[Axis, str], ...]]:
         """Ranks for the axes above the home: every shared rank of all Einsums that is not reduced, longest first; or none."""

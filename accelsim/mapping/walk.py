@@ -99,7 +99,7 @@ def _rows(
         elif isinstance(node, (For, Spatial)):
             left = _enter(row, node)
             if isinstance(node, For) and found.facts.renames and row.trips > 1 and isinstance(nodes[-1], Fuse):
-                derived = _derive(found.facts, node, row.left.get(node.rank, node.tile), derived, below)
+                derived = derive(found.facts, node, row.left.get(node.rank, node.tile), derived, below)
         elif isinstance(node, Leaf):
             inner = _rows(found, node.loops, above[:-1], left, derived, [])
             row.branches = (inner,)
@@ -129,7 +129,7 @@ def _enter(row: Row, node: For | Spatial) -> Dict[str, int]:
     return {**row.left, node.rank: node.tile} if node.tile < size else row.left
 
 
-def _derive(facts: Facts, loop: For, size: int, derived: Dict[str, Dict[str, int]], below: list[str]) -> Dict[str, Dict[str, int]]:
+def derive(facts: Facts, loop: For, size: int, derived: Dict[str, Dict[str, int]], below: list[str]) -> Dict[str, Dict[str, int]]:
     """Sizes of the ranks that a loop restricts through the reads of later Einsums: the most that an iteration demands."""
     inside = frozenset(below)
     changed = dict(derived)
