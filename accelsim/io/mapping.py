@@ -26,7 +26,7 @@ def load_fitting(path: Path | str, cascade: Cascade, overrides: Dict[str, str] |
     try:
         fitting = sized(cascade, _sizes(keys.get("sizes")))
     except InputError as error:
-        raise (keys["sizes"] if "sizes" in keys else document).error(error.what, error.mend) from None
+        raise keys.get("sizes", document).error(error.what, error.mend) from None
     return read_mapping(document, fitting.extents, overrides or {}), fitting
 
 

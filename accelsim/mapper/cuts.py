@@ -1,7 +1,7 @@
 """The orders in which a cascade's Einsums may run, and where these orders may be cut into parts.
 
 A cut is a set of Einsums that are done, each after those that make what it reads. A passage leads from one cut to a later one, through
-the Einsums of one part in their order. Orders that differ only in what lies before a cut meet in it, so there are far fewer cuts than orders.
+the Einsums of one part in their order. Orders that differ only in what lies before a cut meet in it: there are far fewer cuts than orders.
 """
 
 from __future__ import annotations

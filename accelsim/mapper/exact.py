@@ -50,7 +50,7 @@ class Exact:
         nests: bool = True,
         floor: float = 0.0,
     ) -> None:
-        """nests: whether some Einsums of a part may have a trunk of their own. floor: what no mapping is better than, as far as is known."""
+        """nests: whether some Einsums of a part may have a trunk of their own. floor: what no mapping is known to be better than."""
         self.floor = floor
         self.evaluator, self.aim, self.schedules, self.limits, self.tell = evaluator, aim, schedules, limits or Limits(), tell
         self.cascade, self.machine = evaluator.cascade, evaluator.architecture

@@ -163,7 +163,8 @@ class Scope:
 
         A loop over a rank that an Einsum lacks leaves it what those that read its result need in one iteration.
         """
-        left, derived = dict(self.cascade.extents), dict[str, Dict[str, int]]()
+        left: Dict[str, int] = dict(self.cascade.extents)
+        derived: Dict[str, Dict[str, int]] = {}
         found: list[Dict[str, Dict[str, int]]] = [dict.fromkeys(names, left)]
         for loop in trunk:
             size = left[loop.rank]

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture
@@ -23,7 +24,19 @@ Sizes = tuple[tuple[str, int], ...]
 """The size of every open part."""
 
 _CLOSE = 1 + 1e-6  # of the bound, within which a mapping counts as the best
-_ENOUGH = 1 + 5e-4  # of a bound, that a size whose bound is that has no need to be searched for less
+_ENOUGH = 1 + 5e-4  # of the bound of a size, within which the best so far makes a search of that size needless
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """Sizes, the cascade that has them, and the cycles that no mapping of it goes below."""
+
+    sizes: Sizes
+    cascade: Cascade
+    cycles: float
+
+    def __str__(self) -> str:
+        return ", ".join(f"{part} = {size}" for part, size in self.sizes)
 
 
 def sizings(cascade: Cascade) -> list[Sizes]:
@@ -45,82 +58,91 @@ def _cuts(split: Split, cascade: Cascade) -> list[Sizes]:
     return [sizes for sizes, _ in found]
 
 
-def search_splits(cascade: Cascade, architecture: Architecture, request: Request, tell: Callable[[str], None]) -> Found:
-    """The best mapping over all sizes of open parts; refuses what `search` refuses, and constraints, which name tiles of sizes that are
-    not known yet.
-    """
-    opened = ", ".join(part for split in cascade.splits for part in split.free)
-    if request.constraints:
-        raise InputError(f"constraints say nothing about a workload that leaves the size of {opened} open", f"give it a size: {_mend(cascade)}")
-    started = time.process_time()
-    choices = sorted(_floors(cascade, architecture), key=lambda each: (each[0], _lopsided(cascade, each[1])))
-    best: Found | None = None
-    refusal: IllegalMapping | InputError | None = None
-    bounds: list[float | None] = []
-    evaluated = covered = searched = 0
-    for at, (least, sizes, made) in enumerate(choices):
-        timely = request.objective.timely
-        if best is not None and (best.interrupted or (timely and least * _ENOUGH >= request.objective.value(best.evaluation))):
-            bounds.append(least if timely else None)
-            continue
-        shown = ", ".join(f"{part} = {size}" for part, size in sizes)
-        tell(f"{shown}, {at + 1} of {len(choices)}")
-        left = None
-        if request.time_limit is not None:
-            left = max(0.0, request.time_limit - (time.process_time() - started)) / (len(choices) - at)
-        try:
-            found = search_sized(made, architecture, replace(request, time_limit=left), lambda said, shown=shown: tell(f"{shown}: {said}"))
-        except (IllegalMapping, InputError) as error:
-            refusal = refusal or error
-            continue
-        record = found.evaluation.search or {}
-        searched += 1
-        evaluated, covered = evaluated + record["evaluated"], covered + record["mappings_covered"]
-        bounds.append(record["lower_bound"])
-        if best is None or key(request.objective, found.evaluation) < key(request.objective, best.evaluation):
-            best = Found(replace(found.mapping, sizes=sizes), found.evaluation, found.interrupted or (best is not None and best.interrupted))
-    if best is None:
-        assert refusal is not None
-        raise refusal
-    value = request.objective.value(best.evaluation)
-    known = [bound for bound in bounds if bound is not None]
-    bound = min(value, *known) if len(known) == len(bounds) else None
-    record = (best.evaluation.search or {}) | {
-        "lower_bound": bound,
-        "gap": None if not bound else max(0.0, value / bound - 1),
-        "proved_optimal": bound is not None and value <= bound * _CLOSE,
-        "mappings_covered": covered,
-        "evaluated": evaluated,
-        "sizes": dict(best.mapping.sizes),
-        "sizes_searched": searched,
-        "sizes_possible": len(choices),
-        "seconds": time.process_time() - started,
-    }
-    evaluation = replace(best.evaluation, mapping=best.mapping)
-    return Found(best.mapping, evaluation.with_search(record), best.interrupted)
-
-
-def _floors(cascade: Cascade, architecture: Architecture) -> list[tuple[float, Sizes, Cascade]]:
-    """Every choice with the cycles that no mapping of it goes below."""
-    found = []
-    for sizes in sizings(cascade):
-        made = sized(cascade, sizes)
-        found.append((math.ceil(floor(made, architecture)), sizes, made))
-    return found
-
-
-def _lopsided(cascade: Cascade, sizes: Sizes) -> float:
-    """How far sizes are from those that cut a rank into as many parts as each has elements."""
-    middle = {part: split.extent ** (1 / len(split.parts)) for split in cascade.splits for part in split.parts}
-    return sum(abs(math.log(size / middle[part])) for part, size in sizes)
-
-
 def refuse_open(cascade: Cascade, option: str) -> None:
-    """An InputError where the size of some part is left open: the option needs to know it."""
-    if any(split.free for split in cascade.splits):
-        opened = ", ".join(part for split in cascade.splits for part in split.free)
-        raise InputError(f"{option}: {cascade.name} leaves the size of {opened} open", f"give it a size: {_mend(cascade)}")
+    """An InputError where the size of some part is left open: what `option` names needs to know it."""
+    parts = {part: min(256, split.extent) for split in cascade.splits for part in split.free}
+    if parts:
+        mend = " ".join(f"--set shape.{part}={size}" for part, size in parts.items())
+        raise InputError(f"{option}: {cascade.name} leaves the size of {', '.join(parts)} open", f"give it a size: {mend}")
 
 
-def _mend(cascade: Cascade) -> str:
-    return " ".join(f"--set shape.{part}={min(256, split.extent)}" for split in cascade.splits for part in split.free)
+def search_splits(cascade: Cascade, architecture: Architecture, request: Request, tell: Callable[[str], None]) -> Found:
+    """The best mapping over all sizes of open parts; refuses what `search` refuses, and constraints: they are about known sizes."""
+    if request.constraints:
+        refuse_open(cascade, "constraints")
+    return _Search(cascade, architecture, request, tell).run()
+
+
+class _Search:
+    def __init__(self, cascade: Cascade, architecture: Architecture, request: Request, tell: Callable[[str], None]) -> None:
+        self.cascade, self.architecture, self.request, self.tell = cascade, architecture, request, tell
+        self.started = time.process_time()
+        self.best: Found | None = None
+        self.refusal: IllegalMapping | InputError | None = None
+        self.bounds: list[float | None] = []  # of all choices that are legal
+        self.searched = self.evaluated = self.covered = 0
+        self.interrupted = False
+
+    def run(self) -> Found:
+        choices = self._choices()
+        for at, choice in enumerate(choices):
+            if self.interrupted or self._is_needless(choice):
+                self.bounds.append(choice.cycles if self.request.objective.timely else None)
+            else:
+                self._try(choice, at, len(choices))
+        if self.best is None:
+            assert self.refusal is not None, "some choice was searched"
+            raise self.refusal
+        return Found(self.best.mapping, self.best.evaluation.with_search(self._record(self.best, len(choices))), self.interrupted)
+
+    def _choices(self) -> list[_Choice]:
+        """All choices, those of the fewest cycles first, then those that cut ranks into parts of like sizes."""
+        found = []
+        for sizes in sizings(self.cascade):
+            made = sized(self.cascade, sizes)
+            found.append(_Choice(sizes, made, math.ceil(floor(made, self.architecture))))
+        middle = {part: split.extent ** (1 / len(split.parts)) for split in self.cascade.splits for part in split.parts}
+        return sorted(found, key=lambda each: (each.cycles, sum(abs(math.log(size / middle[part])) for part, size in each.sizes)))
+
+    def _is_needless(self, choice: _Choice) -> bool:
+        objective = self.request.objective
+        return self.best is not None and objective.timely and choice.cycles * _ENOUGH >= objective.value(self.best.evaluation)
+
+    def _try(self, choice: _Choice, at: int, count: int) -> None:
+        """Search one choice, the one at a place among so many, with an equal share of what time is left."""
+        limit = self.request.time_limit
+        if limit is not None:
+            limit = max(0.0, limit - (time.process_time() - self.started)) / (count - at)
+
+        def tell(said: str) -> None:
+            self.tell(f"{choice}, {at + 1} of {count}: {said}")
+
+        try:
+            found = search_sized(choice.cascade, self.architecture, replace(self.request, time_limit=limit), tell)
+        except (IllegalMapping, InputError) as error:
+            self.refusal = self.refusal or error
+            return
+        record = found.evaluation.search or {}
+        self.searched += 1
+        self.evaluated, self.covered = self.evaluated + record["evaluated"], self.covered + record["mappings_covered"]
+        self.bounds.append(record["lower_bound"])
+        self.interrupted = self.interrupted or found.interrupted
+        if self.best is None or key(self.request.objective, found.evaluation) < key(self.request.objective, self.best.evaluation):
+            mapping = replace(found.mapping, sizes=choice.sizes)
+            self.best = Found(mapping, replace(found.evaluation, mapping=mapping))
+
+    def _record(self, best: Found, choices: int) -> dict[str, Any]:
+        value = self.request.objective.value(best.evaluation)
+        known = [bound for bound in self.bounds if bound is not None]
+        bound = min(value, *known) if len(known) == len(self.bounds) else None
+        return (best.evaluation.search or {}) | {
+            "lower_bound": bound,
+            "gap": None if not bound else max(0.0, value / bound - 1),
+            "proved_optimal": bound is not None and value <= bound * _CLOSE,
+            "mappings_covered": self.covered,
+            "evaluated": self.evaluated,
+            "seconds": time.process_time() - self.started,
+            "sizes": dict(best.mapping.sizes),
+            "sizes_searched": self.searched,
+            "sizes_possible": choices,
+        }

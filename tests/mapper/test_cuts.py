@@ -44,7 +44,8 @@ def legal(made: Cascade) -> set[tuple[str, ...]]:
     """Every order of the Einsums in which none reads what is not made yet."""
     found = set()
     for order in permutations(einsum.name for einsum in made.work):
-        if all({each.tensor for each in made.by_name[name].reads if each.tensor != "X"} <= set(order[:at]) for at, name in enumerate(order)):
+        reads = [{each.tensor for each in made.by_name[name].reads} - {"X"} for name in order]
+        if all(read <= set(order[:at]) for at, read in enumerate(reads)):
             found.add(order)
     return found
 
