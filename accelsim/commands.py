@@ -30,11 +30,11 @@ Arguments = argparse.Namespace
 def map_(arguments: Arguments) -> int:
     settings = _settings(arguments)
     settings.refuse("mapping")
+    machine = _machine(_required(arguments, "arch", "a machine"), settings)
+    workload = _workload(arguments.workload, settings)
     request = _request(arguments)
     workers = _workers(arguments)
     figures = _figures(arguments)
-    machine = _machine(_required(arguments, "arch", "a machine"), settings)
-    workload = _workload(arguments.workload, settings)
     if isinstance(workload, Model):
         return _map_model(arguments, workload, machine, request, workers)
     from accelsim.mapper.splits import refuse_open

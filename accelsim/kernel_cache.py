@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -12,6 +13,7 @@ from typing import Any, TypeVar, cast
 from accelsim.cache import folder
 
 F = TypeVar("F", bound=Callable[..., Any])
+_compiling = [0.0]  # CPU seconds so far
 
 
 def directory() -> Path:
@@ -23,6 +25,11 @@ def directory() -> Path:
     for source in sorted(Path(__file__).parent.rglob("kernel*.py")):
         digest.update(source.read_bytes())
     return folder() / f"kernels-{digest.hexdigest()[:16]}"
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of this process, less those that it took to compile and load kernels: the clock of searches."""
+    return time.process_time() - _compiling[0]
 
 
 def njit(**options: Any) -> Callable[[F], F]:
@@ -56,10 +63,12 @@ def _without_vectors(honest: Callable[..., Any]) -> Callable[..., Any]:
 
     def compiled(signature: Any) -> Any:
         before, config.LOOP_VECTORIZE = config.LOOP_VECTORIZE, 0
+        started, known = time.process_time(), _compiling[0]
         try:
             return honest(signature)
         finally:
             config.LOOP_VECTORIZE = before
+            _compiling[0] = known + time.process_time() - started
 
     return compiled
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import accelsim
 from accelsim.errors import InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from accelsim.io.source import Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,7 @@ MACHINE = Kind("machine", "archs", "hw/arch", "machine")
 MAPPING = Kind("mapping", "mappings", "mappings", "mapping")
 TECHNOLOGY = Kind("technology", "technologies", "hw/tech", "technology")
 KINDS = (WORKLOAD, MACHINE, MAPPING, TECHNOLOGY)
+CONSTRAINTS = Kind("file of constraints", "constraints", "", "constraints")  # none are shipped
 
 
 def root() -> Path:
@@ -75,10 +80,18 @@ def identify(text: str) -> tuple[Path, Kind]:
     _refuse_result(found, text)
     document = load(found)
     keys = document.mapping("the file")
-    for kind in KINDS:
+    for kind in (*KINDS, CONSTRAINTS):
         if kind.key in keys:
             return found, kind
     raise document.error("neither a workload nor a machine, a mapping or a technology", "name it at the top, as in 'workload: NAME'")
+
+
+def refuse_other(document: Item, kind: Kind) -> None:
+    """An InputError if a document says at its top that it is of another kind."""
+    keys = document.value if isinstance(document.value, dict) else {}
+    other = next((each for each in (*KINDS, CONSTRAINTS) if each.key in keys), kind)
+    if kind.key not in keys and other is not kind:
+        raise document.error(f"this is a {other.noun}, not a {kind.noun}", f"name a {kind.noun}, or write '{kind.key}:' at the top")
 
 
 def _refuse_result(path: Path, text: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from accelsim.errors import InputError
 from accelsim.hardware.architecture import Architecture
-from accelsim.io.catalogue import MACHINE, MAPPING, TECHNOLOGY, WORKLOAD, Kind
+from accelsim.io.catalogue import CONSTRAINTS, MACHINE, MAPPING, TECHNOLOGY, WORKLOAD, Kind
 from accelsim.io.overrides import Overrides
 from accelsim.workload.cascade import Cascade, Model
 
@@ -34,7 +34,9 @@ def check(path: Path, kind: Kind, settings: Overrides, workload: Path | None = N
         technology = load_technology(path)
         return Checked(kind.noun, technology.name, f"{len(technology.rows)} rows, each with its source")
     if workload is None or machine is None:
-        raise InputError(f"{path}: a mapping is right for a workload on a machine", "add --workload NAME and --arch NAME")
+        raise InputError(f"{path}: a {kind.noun} is right for a workload on a machine", "add --workload NAME and --arch NAME")
+    if kind is CONSTRAINTS:
+        return _constraints(path, workload, machine, settings)
     return _mapping(path, workload, machine, settings)
 
 
@@ -89,6 +91,19 @@ def _mapping(path: Path, workload: Path, machine: Path, settings: Overrides) -> 
         size = architecture.memories[name].size_bits
         lines.append(f"  {name} holds {_size(bits)}" + (f" of {_size(size)}" if size is not None else ""))
     return Checked(MAPPING.noun, mapping.name, "\n".join(lines))
+
+
+def _constraints(path: Path, workload: Path, machine: Path, settings: Overrides) -> Checked:
+    from accelsim.io.constraints import load_constraints
+    from accelsim.io.hardware import load_architecture
+    from accelsim.io.workload import load_workload
+
+    found, architecture = load_workload(workload, settings.workload), load_architecture(machine, settings.arch)
+    if isinstance(found, Model):
+        raise InputError(f"{path}: {found.name} is a model, and constraints are for one cascade", "name a workload of one cascade")
+    rules = load_constraints(path, found, architecture).rules()
+    many = f"{len(rules)} rule{'s' * (len(rules) != 1)}"
+    return Checked(CONSTRAINTS.noun, path.name, f"{many} for {found.name} on {architecture.name}; whether they leave a mapping, `map` says")
 
 
 def _size(bits: float) -> str:

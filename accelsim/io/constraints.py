@@ -9,6 +9,7 @@ from typing import Any
 
 from accelsim.errors import did_you_mean
 from accelsim.hardware.architecture import Architecture
+from accelsim.io.catalogue import CONSTRAINTS, refuse_other
 from accelsim.io.source import Item, parse, read_text
 from accelsim.io.template import marked, template
 from accelsim.mapper.constraints import (
@@ -45,9 +46,11 @@ def load_constraints(path: Path | str, cascade: Cascade, architecture: Architect
     `raised`: see `template`. InputError with the place for what is unknown or missing.
     """
     text = read_text(Path(path))
-    if re.search(r"^tree\s*:", text, re.MULTILINE):
+    if re.search(r"^tree\s*:", text, re.MULTILINE) and not re.search(r"^machine\s*:", text, re.MULTILINE):
         return template(parse(marked(text), str(path)), cascade, architecture, raised)
-    return constraints(parse(text, str(path)), cascade, architecture)
+    document = parse(text, str(path))
+    refuse_other(document, CONSTRAINTS)
+    return constraints(document, cascade, architecture)
 
 
 def constraints(document: Item, cascade: Cascade, architecture: Architecture) -> Constraints:

@@ -12,6 +12,7 @@ from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, No
 from accelsim.hardware.technology import Technology
 from accelsim.hardware.types import TYPES
 from accelsim.io import prices
+from accelsim.io.catalogue import MACHINE, refuse_other
 from accelsim.io.hardware_overrides import overridden, spelled_out
 from accelsim.io.source import Item, load
 from accelsim.io.values import Values, checked_name, name_of, words
@@ -30,7 +31,9 @@ _OPERATION_KEYS = {"cycles", "energy", "types"}
 
 def load_architecture(path: Path | str, overrides: Mapping[str, str] | None = None) -> Architecture:
     """The machine in a YAML file, after settings such as `{'L3.size': '8 MiB', 'clock': '1 GHz', 'col.size': '128', 'let.pe': '128'}`."""
-    return architecture(load(Path(path)), overrides)
+    document = load(Path(path))
+    refuse_other(document, MACHINE)
+    return architecture(document, overrides)
 
 
 def architecture(document: Item, overrides: Mapping[str, str] | None = None) -> Architecture:

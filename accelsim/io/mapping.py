@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from accelsim.errors import InputError, did_you_mean
+from accelsim.io.catalogue import MAPPING, refuse_other
 from accelsim.io.source import Item, Setting, load, parse
 from accelsim.mapping.names import HELD_OPTIONS, NODE_WORDS, chain_names, fraction, is_name
 from accelsim.mapping.tree import SCHEDULES, For, Fuse, Held, Keep, Leaf, Loop, Mapping, Spatial, Stage, TreeNode
@@ -22,6 +23,7 @@ _KEYS = ("mapping", "about", "source", "sizes", "let", "tree")
 def load_fitting(path: Path | str, cascade: Cascade, overrides: Dict[str, str] | None = None) -> tuple[Mapping, Cascade]:
     """The mapping that a file describes, and the cascade with the sizes of open parts that the mapping states; see `load_mapping`."""
     document = load(Path(path))
+    refuse_other(document, MAPPING)
     keys = document.value if isinstance(document.value, dict) else {}
     try:
         fitting = sized(cascade, _sizes(keys.get("sizes")))

@@ -56,7 +56,9 @@ def _mend(first: str, path: str) -> str:
     known = (*WORKLOAD_KEYS, *PREFIXES)
     if first == "let":
         return f"did you mean 'mapping.{path}' or 'arch.{path}'?"
-    return did_you_mean(first, known) if nearest(first, known) else f"did you mean 'arch.{path}'?"
+    if nearest(first, known):
+        return did_you_mean(first, known)
+    return f"did you mean 'shape.{path}', the size of a rank?" if first == path else f"did you mean 'arch.{path}'?"
 
 
 _EXAMPLES = {"workload": "shape.m=16384", "arch": "arch.L3.size='8 MiB'", "mapping": "mapping.let.P1=4"}

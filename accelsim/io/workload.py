@@ -9,6 +9,7 @@ from pathlib import Path
 
 from accelsim.errors import InputError, Place, did_you_mean
 from accelsim.hardware.types import TYPES, NumberType
+from accelsim.io.catalogue import WORKLOAD, refuse_other
 from accelsim.io.source import Item, Setting, parse, parse_setting, read_text
 from accelsim.workload.build import build
 from accelsim.workload.cascade import Cascade, Layer, Model
@@ -32,6 +33,7 @@ def load_workload(path: Path, overrides: Mapping[str, str] | None = None, find: 
     """
     text = read_text(path)
     item = parse(text, str(path))
+    refuse_other(item, WORKLOAD)
     for dotted, value in (overrides or {}).items():
         item = _set(item, dotted.split("."), value, dotted, ())
     return read_workload(item, text, find or _finder(path), 0)

@@ -7,13 +7,13 @@ that do not divide, and answers for recurrences, windows and conditions. The bes
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture
 from accelsim.jobs.interrupts import stopped_by_interrupts
+from accelsim.kernel_cache import cpu_seconds
 from accelsim.mapper.climbing import Climbing
 from accelsim.mapper.constraints import Constraints
 from accelsim.mapper.diagnosis import Diagnosis
@@ -110,7 +110,7 @@ class _Search:
         self.uneven = False  # whether sizes are hard to cut
 
     def run(self) -> Found:
-        started, objective = time.process_time(), self.request.objective
+        started, objective = cpu_seconds(), self.request.objective
         end = float("inf") if self.request.time_limit is None else started + self.request.time_limit
         exact, result = self._exact(started)
         best: Evaluation | None = None
@@ -130,7 +130,7 @@ class _Search:
         if padded is not None and (best is None or key(objective, padded) < key(objective, best)):
             best = padded
         if listed is None and self._climbs(exact, result, best):
-            self.climbing.over = lambda: self.interrupted or time.process_time() > end
+            self.climbing.over = lambda: self.interrupted or cpu_seconds() > end
             try:
                 with stopped_by_interrupts(self._interrupt):
                     other = self.climbing.run()
@@ -138,7 +138,7 @@ class _Search:
                     best = other
             except (IllegalMapping, InputError) as error:
                 refusal = error
-            if exact is not None and result is not None and time.process_time() < end < float("inf") and exact.limits.over:
+            if exact is not None and result is not None and cpu_seconds() < end < float("inf") and exact.limits.over:
                 result = self._again(exact, end)  # with what time is left
                 try:
                     other = self.evaluator.evaluate(result.mapping)
@@ -163,7 +163,7 @@ class _Search:
             "space": space,
             "mappings_covered": self.climbing.evaluated + self.covered + (0 if result is None else result.covered),
             "evaluated": self.climbing.evaluated + self.tried + (0 if result is None else result.evaluated),
-            "seconds": time.process_time() - started,
+            "seconds": cpu_seconds() - started,
         }
         return Found(best.mapping, best.with_search(record), self.interrupted)
 

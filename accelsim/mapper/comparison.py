@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -12,6 +11,7 @@ from typing import Any
 from accelsim.errors import AccelsimError, IllegalMapping
 from accelsim.hardware.architecture import Architecture
 from accelsim.jobs.workers import Tell, side_by_side
+from accelsim.kernel_cache import cpu_seconds
 from accelsim.mapper.baselines import BASELINES, run
 from accelsim.mapper.best import Request, search
 from accelsim.mapping.tree import Mapping
@@ -83,17 +83,17 @@ def compare(
 
 
 def _mapper(cascade: Cascade, architecture: Architecture, request: Request, seconds: float, tell: Tell, hurry: bool) -> _Run:
-    started = time.process_time()
+    started = cpu_seconds()
     asked = replace(request, time_limit=0.0 if hurry else seconds)
     found = search(cascade, architecture, progress=lambda text: tell(f"{MAPPER}: {text}"), request=asked)
-    spent, record = time.process_time() - started, found.evaluation.search or {}
+    spent, record = cpu_seconds() - started, found.evaluation.search or {}
     contender = Contender(MAPPER, found.mapping, ((spent, float(record["value"])),), int(record["evaluated"]), spent)
     return _Run(contender, found.interrupted, record)
 
 
 def _baseline(name: str, cascade: Cascade, architecture: Architecture, request: Request, seconds: float, tell: Tell, hurry: bool) -> _Run:
     tell(f"{name}: searching")
-    started = time.process_time()
+    started = cpu_seconds()
     curve: list[tuple[float, float]] = []
     mapping: Mapping | None = None
     evaluated = 0
@@ -106,5 +106,5 @@ def _baseline(name: str, cascade: Cascade, architecture: Architecture, request: 
         curve = []
     except KeyboardInterrupt:
         interrupted = True
-    spent = curve[-1][0] if curve else time.process_time() - started
+    spent = curve[-1][0] if curve else cpu_seconds() - started
     return _Run(Contender(name, mapping, tuple(curve), evaluated, spent), interrupted, {})

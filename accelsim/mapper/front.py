@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from accelsim.errors import IllegalMapping, InputError, did_you_mean
 from accelsim.hardware.architecture import Architecture
 from accelsim.jobs.interrupts import stopped_by_interrupts
+from accelsim.kernel_cache import cpu_seconds
 from accelsim.mapper.best import Request, search
 from accelsim.mapper.exact import Exact
 from accelsim.mapper.figures import NO_WEIGHTS, Scale, weighted
@@ -78,7 +78,7 @@ def front(
     below the root holds at its fullest moment. Raises InputError where the exact search has no form for the problem, or where
     `capacity` has no such memory, and IllegalMapping where nothing is legal or was found in time.
     """
-    started = time.process_time()
+    started = cpu_seconds()
     evaluator = Evaluator(cascade, architecture, request.counting)
     aim = replace(weighted(tuple((name, 1.0) for name in figures), Scale.of(evaluator)), weights=NO_WEIGHTS, alone=NO_WEIGHTS)
     limited = request.time_limit is not None
@@ -100,11 +100,11 @@ def front(
     if not complete and limits.work >= 0:  # at least the least of each figure
         names = [name for name in figures if name != "capacity"]
         for at, name in enumerate(names):
-            left = None if request.time_limit is None else (started + request.time_limit - time.process_time()) / (len(names) - at)
+            left = None if request.time_limit is None else (started + request.time_limit - cpu_seconds()) / (len(names) - at)
             one = replace(request, objective=objective_named(name), time_limit=None if left is None else max(left, 0.0))
             points.append(_point(search(cascade, architecture, request=one, progress=progress).evaluation, figures, exact.home))
     covered, evaluated = sum(part.covered for part in exact.solved.values()), sum(part.evaluated for part in exact.solved.values())
-    return Front(tuple(figures), undominated(points), exact.home, complete, covered, evaluated, time.process_time() - started)
+    return Front(tuple(figures), undominated(points), exact.home, complete, covered, evaluated, cpu_seconds() - started)
 
 
 def undominated(points: Sequence[Point]) -> tuple[Point, ...]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.kernel_cache import cpu_seconds
 from accelsim.mapper.figures import SLACK, Aim, Cost
 from accelsim.mapper.leaf import LeafSearch
 from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
@@ -154,19 +154,19 @@ class Result:
 
 @dataclass(slots=True)
 class Limits:
-    """When to stop: `deadline` on the clock `time.process_time`, `work` in steps of a fixed size, `gap` that is good enough."""
+    """When to stop: `deadline` on the clock `cpu_seconds`, `work` in steps of a fixed size, `gap` that is good enough."""
 
     deadline: float = float("inf")
     work: float = float("inf")
     gap: float = 0.0
     spent: float = 0.0
     allowed: float = float("inf")  # of `spent`, after which what is being worked out is put off
-    _noted: float = field(default_factory=time.process_time)
+    _noted: float = field(default_factory=cpu_seconds)
 
     @property
     def over(self) -> bool:
         """Whether time or work is up."""
-        return self.spent > self.work or (self.deadline < float("inf") and time.process_time() > self.deadline)
+        return self.spent > self.work or (self.deadline < float("inf") and cpu_seconds() > self.deadline)
 
     def stop(self) -> None:
         """Let everything end that can."""
@@ -174,13 +174,13 @@ class Limits:
 
     def extend(self, deadline: float) -> None:
         """Go on until another time."""
-        self.deadline, self._noted = deadline, time.process_time()
+        self.deadline, self._noted = deadline, cpu_seconds()
 
     def spend(self, work: float) -> bool:
         """Account for some steps; says whether to leave off, also where what comes next, twice as much, would not end in time."""
         self.spent += work
         if self.deadline < float("inf"):
-            now = time.process_time()
+            now = cpu_seconds()
             step, self._noted = now - self._noted, now
             if now + 2 * step > self.deadline:
                 return True

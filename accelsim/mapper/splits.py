@@ -6,13 +6,13 @@ A size whose bound says that none of its mappings can be better than the best so
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture
+from accelsim.kernel_cache import cpu_seconds
 from accelsim.mapper.best import Found, Request, search_sized
 from accelsim.mapper.climbing import floor
 from accelsim.mapper.objectives import key
@@ -76,7 +76,7 @@ def search_splits(cascade: Cascade, architecture: Architecture, request: Request
 class _Search:
     def __init__(self, cascade: Cascade, architecture: Architecture, request: Request, tell: Callable[[str], None]) -> None:
         self.cascade, self.architecture, self.request, self.tell = cascade, architecture, request, tell
-        self.started = time.process_time()
+        self.started = cpu_seconds()
         self.best: Found | None = None
         self.refusal: IllegalMapping | InputError | None = None
         self.bounds: list[float | None] = []  # of all choices that are legal
@@ -112,7 +112,7 @@ class _Search:
         """Search one choice, the one at a place among so many, with an equal share of what time is left."""
         limit = self.request.time_limit
         if limit is not None:
-            limit = max(0.0, limit - (time.process_time() - self.started)) / (count - at)
+            limit = max(0.0, limit - (cpu_seconds() - self.started)) / (count - at)
 
         def tell(said: str) -> None:
             self.tell(f"{choice}, {at + 1} of {count}: {said}")
@@ -141,7 +141,7 @@ class _Search:
             "proved_optimal": bound is not None and value <= bound * _CLOSE,
             "mappings_covered": self.covered,
             "evaluated": self.evaluated,
-            "seconds": time.process_time() - self.started,
+            "seconds": cpu_seconds() - self.started,
             "sizes": dict(best.mapping.sizes),
             "sizes_searched": self.searched,
             "sizes_possible": choices,

@@ -179,7 +179,7 @@ def _last(evaluation: Document) -> Text:
         if "sizes" in search:
             sizes = ", ".join(f"{part} = {size}" for part, size in search["sizes"].items())
             line += f" of {search['sizes_searched']} out of {search['sizes_possible']} sizes ({sizes} is best)"
-        over = " over tiles that divide (docs/mapspace.md)" if proved and search.get("space") == "dividing tiles" else ""
+        over = " over tiles that divide (docs/mapspace.md)" if bound and search.get("space") == "dividing tiles" else ""
         lines.append(Text(f"{line} in {search['seconds']:.1f} s; {'proved optimal' if proved else 'not proved optimal'}{over}{gap}."))
     if evaluation["unpriced"]:
         lines.append(Text.assemble(("Not priced, and not in the energy: ", "yellow"), ", ".join(evaluation["unpriced"]) + "."))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from accelsim.cli import main
 from accelsim.errors import InputError
 from accelsim.io import catalogue
 from accelsim.io.catalogue import KINDS, MACHINE, WORKLOAD, about, identify, resolve, shipped
@@ -90,3 +91,36 @@ def test_listing_shows_the_first_sentence(root: Path) -> None:
 def test_every_shipped_file_says_what_it_is(kind: catalogue.Kind) -> None:
     silent = [name for name, path in shipped(kind).items() if not about(path)]
     assert silent == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["bounds", "{machine}"], "this is a machine, not a workload; name a workload, or write 'workload:' at the top"),
+        (["map", "matmul", "--arch", "{workload}"], "this is a workload, not a machine; name a machine, or write 'machine:' at the top"),
+        (
+            ["evaluate", "matmul", "--arch", "simple", "--mapping", "{workload}"],
+            "this is a workload, not a mapping; name a mapping, or write 'mapping:' at the top",
+        ),
+        (
+            ["map", "matmul", "--arch", "simple", "--constraints", "{machine}"],
+            "this is a machine, not a file of constraints; name a file of constraints, or write 'constraints:' at the top",
+        ),
+    ],
+)
+def test_file_of_another_kind_is_called_what_it_is(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = {"workload": resolve("matmul", WORKLOAD), "machine": resolve("simple", MACHINE)}
+    assert main([each.format(**paths) for each in arguments]) == 2
+    assert capsys.readouterr().err.endswith(f":1:1: {said}\n")
+
+
+def test_constraints_are_checked_for_a_workload_on_a_machine(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("constraints:\n  - keep: {memory: GlobalBuffer, tensors: A}\n")
+    assert main(["check", str(path), "--workload", "matmul", "--arch", "simple"]) == 0
+    assert "1 rule for matmul on simple" in capsys.readouterr().out
+    path.write_text("constraints:\n  - keep: {memory: GlobalBuffer, tensors: B2}\n")
+    assert main(["check", str(path), "--workload", "matmul", "--arch", "simple"]) == 2
+    assert "2:43: there is no tensor 'B2'" in capsys.readouterr().err
+    assert main(["check", str(path)]) == 2
+    assert "add --workload NAME and --arch NAME" in capsys.readouterr().err

@@ -25,6 +25,7 @@ def test_value_may_hold_an_equals_sign() -> None:
         (["shape.m="], "--set shape.m=: not a setting; write path=value, as in shape.m=16384"),
         (["shap.m=1"], "--set shap.m=1: no part is called 'shap'; did you mean 'shape'?"),
         (["SRAM.size=4 MiB"], "--set SRAM.size=4 MiB: no part is called 'SRAM'; did you mean 'arch.SRAM.size'?"),
+        (["m=4"], "--set m=4: no part is called 'm'; did you mean 'shape.m', the size of a rank?"),
         (["let.x=1"], "--set let.x=1: no part is called 'let'; did you mean 'mapping.let.x' or 'arch.let.x'?"),
         (["arch=1"], "--set arch=1: the path stops at 'arch'; say what to change inside, as in arch.L3.size='8 MiB'"),
         (["shape.m=1", "shape.m=2"], "--set shape.m=2: 'shape.m' is set twice; remove one of the two"),

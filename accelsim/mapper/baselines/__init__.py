@@ -54,16 +54,15 @@ def run(
     """
     if name not in BASELINES:
         raise InputError(f"there is no baseline '{name}'", did_you_mean(name, BASELINES))
-    from time import process_time
-
     import numpy as np
 
+    from accelsim.kernel_cache import cpu_seconds
     from accelsim.mapper.baselines import annealing, genetic, program, random_search
     from accelsim.mapper.baselines.draws import Draws
     from accelsim.mapper.baselines.points import Space
     from accelsim.model.evaluation import Evaluator
 
-    started = process_time()
+    started = cpu_seconds()
     evaluator = Evaluator(cascade, architecture, counting)
     draws, rng = Draws(Space(cascade, architecture)), np.random.default_rng(seed)
     if name == "program":
@@ -81,11 +80,11 @@ def run(
                 known[mapping] = objective.value(evaluator.evaluate(mapping))
             except (IllegalMapping, InputError) as error:
                 refusal, known[mapping] = refusal or error, float("inf")
-        value, spent = known[mapping], process_time() - started
+        value, spent = known[mapping], cpu_seconds() - started
         if value < (best.value if best is not None else float("inf")):
             best = Step(spent, len(known), value, mapping)
             yield best
-            started = process_time() - spent
+            started = cpu_seconds() - spent
         if spent >= seconds:
             break
         try:
@@ -99,4 +98,4 @@ def run(
     if best is None:
         what = f"no legal mapping of {cascade.name} on {architecture.name} was found"
         raise IllegalMapping(f"{what}: {refusal.what}" if refusal is not None else what, refusal.mend if refusal is not None else "")
-    yield Step(process_time() - started, len(known), best.value, best.mapping)
+    yield Step(cpu_seconds() - started, len(known), best.value, best.mapping)
