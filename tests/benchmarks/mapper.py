@@ -48,6 +48,7 @@ NO_PEER = (
 def solve(job: Record) -> Record:
     """Row of a job: a `case` of `peer_cases`, or `statements` with a `shape` on a shipped machine. All of accelsim is imported here."""
     from accelsim.io.hardware import load_architecture
+    from accelsim.kernel_cache import cpu_seconds
     from accelsim.mapper.exact import Exact
     from accelsim.mapper.figures import Scale, aim
     from accelsim.mapper.options import Limits
@@ -58,7 +59,7 @@ def solve(job: Record) -> Record:
 
     peer_problems.search(case("start", "tpu_v4i", "energy", chain(2, 2)), True).run()  # loads the kernels
     row: Record = {"start_cpu_s": time.process_time(), "error": None}
-    limits = Limits(time.process_time() + job["cpu_limit"] if job["cpu_limit"] else float("inf"))
+    limits = Limits(cpu_seconds() + job["cpu_limit"] if job["cpu_limit"] else float("inf"))
     problem = job.get("case")
     if problem is None:
         work, machine = cascade("long", job["statements"], job["shape"]), load_architecture(ROOT / job["machine"], {})
