@@ -81,8 +81,10 @@ class _Reader:
             ((kind, body),) = rule.items()
             if kind in ("together", "apart", "sequence"):
                 names = self._names(body, "einsums")
-                if len(set(names)) < max(2, len(names)):
-                    raise body.error(f"{kind} needs two Einsums at least, each once", "name more of them, or one of them less often")
+                if len(names) < 2:
+                    raise body.error(f"{kind} needs two Einsums at least", "name more of them")
+                if kind == "sequence" and len(set(names)) < len(names):
+                    raise body.error("a sequence names each Einsum once", "leave out what stands there twice")
                 said = _said(kind, names, body)
                 if kind == "sequence":
                     self._add("sequences", SequenceRule(names, said=said))
