@@ -97,10 +97,12 @@ def _constraints(path: Path, workload: Path, machine: Path, settings: Overrides)
     from accelsim.io.constraints import load_constraints
     from accelsim.io.hardware import load_architecture
     from accelsim.io.workload import load_workload
+    from accelsim.mapper.splits import refuse_open
 
     found, architecture = load_workload(workload, settings.workload), load_architecture(machine, settings.arch)
     if isinstance(found, Model):
         raise InputError(f"{path}: {found.name} is a model, and constraints are for one cascade", "name a workload of one cascade")
+    refuse_open(found, str(path))
     rules = load_constraints(path, found, architecture).rules()
     many = f"{len(rules)} rule{'s' * (len(rules) != 1)}"
     return Checked(CONSTRAINTS.noun, path.name, f"{many} for {found.name} on {architecture.name}; whether they leave a mapping, `map` says")

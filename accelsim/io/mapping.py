@@ -25,8 +25,9 @@ def load_fitting(path: Path | str, cascade: Cascade, overrides: Dict[str, str] |
     document = load(Path(path))
     refuse_other(document, MAPPING)
     keys = document.value if isinstance(document.value, dict) else {}
+    stated = _sizes(keys.get("sizes"))
     try:
-        fitting = sized(cascade, _sizes(keys.get("sizes")))
+        fitting = sized(cascade, stated)
     except InputError as error:
         raise keys.get("sizes", document).error(error.what, error.mend) from None
     return read_mapping(document, fitting.extents, overrides or {}), fitting

@@ -29,6 +29,7 @@ from accelsim.mapper.constraints import (
     UnitRule,
 )
 from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Loop, Spatial, TreeNode
+from accelsim.workload.build import sized
 from accelsim.workload.cascade import Cascade, Einsum
 
 _BARE = re.compile(r"(?<=[\s\[{,:])\?(?=[\s,\]}:]|$)")
@@ -55,6 +56,7 @@ def template(document: Item, cascade: Cascade, architecture: Architecture, raise
         keys["tree"] = filled.nodes(keys["tree"])
     try:
         mapping = read_mapping(Item(keys, document.place, document.key_places), cascade.extents, {})
+        sized(cascade, mapping.sizes)
     except InputError as error:
         raise InputError(_unmarked(error.what), _unmarked(error.mend), error.place) from None
     return _Template(cascade, architecture, raised, filled.fuses).constraints(mapping.nodes)

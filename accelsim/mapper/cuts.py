@@ -18,7 +18,7 @@ _MOST_PASSAGES = 1024
 _MOST_ORDERS = 8  # of the same Einsums, in cascades of more than a few
 
 Passage = tuple[int, tuple[str, ...]]
-"""The Einsums of a part, in order, and the cut that they lead to."""
+"""The cut that a part leads to, and the part's Einsums in order."""
 
 
 class Cuts:
@@ -49,15 +49,14 @@ class Cuts:
             self.loosen()
 
     def loosen(self) -> bool:
-        """Adds what every other order makes, unless that is more than 128 cuts or 1024 passages; whether anything came."""
+        """Adds what every other order makes, unless more than six Einsums make more than 128 cuts or 1024 passages; whether any came."""
         if self._is_loose:
             return False
         self._is_loose = True
         if not self._fill(self._needs):
             return False
         for cut, passages in self.in_order.items():
-            if cut in self.passages:
-                self.passages[cut] = list(dict.fromkeys((*passages, *self.passages[cut])))
+            self.passages[cut] = list(dict.fromkeys((*passages, *self.passages[cut])))
         return self.passages != self.in_order
 
     def _links(self) -> list[int]:
@@ -94,7 +93,7 @@ class Cuts:
         while newest:
             newest = {done | 1 << at for done in newest for at in _next(done, needs)}
             found.extend(sorted(newest))
-            if len(found) > _MOST_CUTS and not single:
+            if len(found) > _MOST_CUTS and not every:
                 return False
         passages, known, total = dict[int, list[Passage]](), dict[int, list[tuple[str, ...]]](), 0
         for at, cut in enumerate(found):
@@ -107,13 +106,13 @@ class Cuts:
                     known[part] = self._orders(part, needs) if every or self._is_linked(part) else []
                 passages[cut] += [(done, names) for names in known[part]]
                 total += len(known[part])
-            if total > _MOST_PASSAGES and not single:
+            if total > _MOST_PASSAGES and not every:
                 return False
         self.passages = passages if self.last in passages else passages | {self.last: []}  # where no order is left
         return True
 
     def _orders(self, part: int, needs: list[int]) -> list[tuple[str, ...]]:
-        """The orders of a part that no other one beats; in cascades of a few Einsums all, unless the part has two."""
+        """Orders of a part that no other one beats, up to eight; in cascades of a few Einsums all, unless the part has two."""
         inside = [need & part for need in needs]
         newest: dict[int, list[tuple[int, ...]]] = {0: [()]}
         every, count = len(needs) <= FEW, part.bit_count()
@@ -149,7 +148,7 @@ class Cuts:
         return [order for others in found.values() for order, _ in others]
 
     def _bringing(self, order: tuple[int, ...]) -> tuple[int, ...]:
-        """For every tensor that an Einsum reads, the first Einsum that does."""
+        """For every tensor that is touched, the first Einsum that does."""
         first: dict[str, int] = {}
         for at in order:
             for tensor in self._tensors.touched[self._order[at]]:

@@ -189,6 +189,8 @@ class Exact:
             fresh = any(step.solved.options is not known for step, known in zip(places, before, strict=True))
         if achieved is None:
             return None
+        if self.exhaustive:
+            self.cuts.loosen()  # what was not reached counts in the bound
         value, bound = self.aim.value(achieved.cost), self._bound()
         covered, evaluated = sum(part.covered for part in self.solved.values()), sum(part.evaluated for part in self.solved.values())
         return Result(self.mapping(achieved), value, min(value, bound), covered, evaluated)
@@ -218,8 +220,9 @@ class Exact:
         kept = self.tolerance, self.doubt
         self.tolerance = self.doubt = 0.0
         self.varying, varying = self.exhaustive, self.varying
-        passages = self.cuts.passages if self.exhaustive else self.cuts.in_order
-        found = min((self.aim.value(label.cost) for label in self._join(True, passages)), default=float("inf"))
+        labels = self._join(True, self.cuts.passages if self.exhaustive else self.cuts.in_order)
+        labels = labels or self._join(True)  # where constraints leave other orders only
+        found = min(self.aim.value(label.cost) for label in labels)
         self.tolerance, self.doubt = kept
         self.varying = varying
         return max(found, self.floor)

@@ -79,14 +79,15 @@ class _Search:
         self.started = cpu_seconds()
         self.best: Found | None = None
         self.refusal: IllegalMapping | InputError | None = None
-        self.bounds: list[float | None] = []  # of all choices that are legal
+        self.bounds: list[float | None] = []  # of all choices
+        self.spaces: set[str] = set()  # that these bounds are over
         self.searched = self.evaluated = self.covered = 0
         self.interrupted = False
 
     def run(self) -> Found:
         choices = self._choices()
         for at, choice in enumerate(choices):
-            if self.interrupted or self._is_needless(choice):
+            if self.interrupted or self._is_needless(choice) or (self.best is not None and self._left() <= 0.0):
                 self.bounds.append(choice.cycles if self.request.objective.timely else None)
             else:
                 self._try(choice, at, len(choices))
@@ -108,11 +109,14 @@ class _Search:
         objective = self.request.objective
         return self.best is not None and objective.timely and choice.cycles * _ENOUGH >= objective.value(self.best.evaluation)
 
+    def _left(self) -> float:
+        """Seconds that are left."""
+        limit = self.request.time_limit
+        return math.inf if limit is None else limit - (cpu_seconds() - self.started)
+
     def _try(self, choice: _Choice, at: int, count: int) -> None:
         """Search one choice, the one at a place among so many, with an equal share of what time is left."""
-        limit = self.request.time_limit
-        if limit is not None:
-            limit = max(0.0, limit - (cpu_seconds() - self.started)) / (count - at)
+        limit = None if self.request.time_limit is None else max(0.0, self._left()) / (count - at)
 
         def tell(said: str) -> None:
             self.tell(f"{choice}, {at + 1} of {count}: {said}")
@@ -121,11 +125,13 @@ class _Search:
             found = search_sized(choice.cascade, self.architecture, replace(self.request, time_limit=limit), tell)
         except (IllegalMapping, InputError) as error:
             self.refusal = self.refusal or error
+            self.bounds.append(choice.cycles if self.request.objective.timely else None)  # that none was found does not say that none is
             return
         record = found.evaluation.search or {}
         self.searched += 1
         self.evaluated, self.covered = self.evaluated + record["evaluated"], self.covered + record["mappings_covered"]
         self.bounds.append(record["lower_bound"])
+        self.spaces.add(record["space"])
         self.interrupted = self.interrupted or found.interrupted
         if self.best is None or key(self.request.objective, found.evaluation) < key(self.request.objective, self.best.evaluation):
             mapping = replace(found.mapping, sizes=choice.sizes)
@@ -137,6 +143,7 @@ class _Search:
         bound = min(value, *known) if len(known) == len(self.bounds) else None
         return (best.evaluation.search or {}) | {
             "lower_bound": bound,
+            "space": "dividing tiles" if "dividing tiles" in self.spaces else (best.evaluation.search or {})["space"],
             "gap": None if not bound else max(0.0, value / bound - 1),
             "proved_optimal": bound is not None and value <= bound * _CLOSE,
             "mappings_covered": self.covered,

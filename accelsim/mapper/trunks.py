@@ -103,6 +103,8 @@ class Trunks:
         """Trunks that cut results into patches, and what lies before them into patches with their margins, which are made anew: halved
         where that makes most room for least work, until everything fits, and twice more.
         """
+        if len(self.names) < 2 or not self.scope.facts.renames:
+            return
         extents, room, fitting = self.scope.cascade.extents, self.scope.capacity(home), 0
         design = Design(home)
         while fitting < _PATCHES:

@@ -71,10 +71,14 @@ def resized(made: Cascade, shape: Mapping[str, int]) -> Cascade:
 def sized(made: Cascade, given: Iterable[tuple[str, int]]) -> Cascade:
     """The same cascade with the sizes of all parts that its splits leave open; refuses a part that has another size already."""
     chosen = dict(given)
-    free = {part for split in made.splits for part in split.free}
+    free = {part: split.extent for split in made.splits for part in split.free}
+    derived = {split.parts[0] for split in made.splits if split.free}
     for part, size in chosen.items():
-        if part not in made.extents:
-            raise InputError(f"workload '{made.name}' has no part '{part}'", did_you_mean(part, free or made.extents))
+        if part in derived or not any(part in split.parts for split in made.splits):
+            what = f"the size of '{part}' follows from the others" if part in derived else f"workload '{made.name}' has no part '{part}'"
+            raise InputError(what, "leave it out" if part in derived else did_you_mean(part, free or made.extents))
+        if part in free and size > free[part]:
+            raise InputError(f"{part} is {size}, and its rank has {free[part]} elements", f"write at most {free[part]}")
         if part not in free and made.extents[part] != size:
             raise InputError(f"the mapping is for {part} = {size}, and {made.name} has {made.extents[part]}", "give both the same size")
     missing = [part for part in sorted(free) if part not in chosen]

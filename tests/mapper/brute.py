@@ -125,7 +125,7 @@ class _Space:
                     below = branches[0] if len(parts) == 1 else (Fuse("sequential", branches),)
                     if len(parts) == 1 and self._is_cut(parts[0], below):
                         continue
-                    elsewhere = {*rooted, *residents, *_kept_in_trunks(below)}
+                    elsewhere = {*rooted, *residents, *_kept_in_trunks(below).difference(self._passing(parts))}
                     passed = [noun.name for noun in tensors if noun.name not in elsewhere]
                     yield Mapping("brute", (*_keep(root, (*rooted, *passed)), *_keep(at, residents), *below))
 

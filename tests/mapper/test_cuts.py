@@ -13,7 +13,7 @@ from accelsim.mapper.constraints import Constraints, SequenceRule
 from accelsim.mapper.cuts import Cuts
 from accelsim.mapper.exact import Exact
 from accelsim.mapper.figures import Scale, aim
-from accelsim.mapper.options import Result
+from accelsim.mapper.options import Limits, Result
 from accelsim.mapper.pieces import Tensors
 from accelsim.model import Evaluator
 from accelsim.workload.build import cascade
@@ -116,3 +116,16 @@ def test_the_user_is_told_which_sequence_rules_everything_out() -> None:
     rules = Constraints(sequences=(SequenceRule(("C", "A"), said="'sequence C, A'"),))
     with pytest.raises(IllegalMapping, match="sequence C, A"):
         search(CROSSED, machine(24), request=Request(objective_named("energy"), constraints=rules))
+
+
+def test_six_einsums_have_all_their_orders() -> None:
+    six = cascade("six", "\n".join(f"T{at}[m] = exp(X[m])" for at in range(6)), {"m": 2})
+    assert len(orders(Cuts(Tensors(six), free=True))) == 720
+
+
+def test_a_search_that_is_stopped_counts_other_orders_in_its_bound() -> None:
+    evaluator, whole = Evaluator(CROSSED, machine(24)), best(CROSSED)
+    assert whole is not None
+    for work in (0.0, 1e-4, 1e-3, 1e-2):
+        stopped = Exact(evaluator, aim("energy", Scale.of(evaluator)), ("sequential",), limits=Limits(work=work)).run()
+        assert stopped is not None and stopped.bound <= whole.value * (1 + 1e-9)

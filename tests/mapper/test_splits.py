@@ -101,8 +101,8 @@ def test_options_that_need_the_size_ask_for_it(option: tuple[str, ...], written:
     [
         ("{m0: 5}", 1, "G is not mapped"),  # 5 cuts 24 with a partial last tile
         ("{k: 2}", 2, "2:8: workload 'open' has no part 'k'; known: m0"),
-        ("{m0: x}", 2, "2:8: the size of 'm0' must be a whole number, not 'x'"),
-        ("{m0: 0}", 2, "2:8: the size of 'm0' must be at least 1"),
+        ("{m0: x}", 2, "2:13: the size of 'm0' must be a whole number, not 'x'"),
+        ("{m0: 0}", 2, "2:13: the size of 'm0' must be at least 1"),
         ("{}", 1, "G is not mapped"),
         ("3", 2, "2:8: 'sizes' must be a mapping of keys to values, not 3"),
     ],
