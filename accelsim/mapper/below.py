@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from accelsim.mapper.figures import NO_WEIGHTS, SLACK, Cost
-from accelsim.mapper.leaf import BEYOND, UNLIMITED, Front, LeafSearch, OutOfTime
+from accelsim.mapper.leaf import Front, LeafSearch, OutOfTime
+from accelsim.mapper.leaf_bounds import BEYOND, UNLIMITED
 from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
 from accelsim.mapper.options import Bounds, Chosen, Option, Way
 from accelsim.mapper.picks import Choice, Group, Least, Picks, Place, floors_of, undominated

@@ -20,7 +20,8 @@ from accelsim.mapper.chains import Label, Step, Surroundings
 from accelsim.mapper.constraints import Constraints
 from accelsim.mapper.cuts import FEW, Cuts, Passage, are_done
 from accelsim.mapper.figures import NOTHING, SLACK, Aim, Cost, Scale
-from accelsim.mapper.leaf import SLOW, Front, LeafSearch
+from accelsim.mapper.leaf import Front, LeafSearch
+from accelsim.mapper.leaf_bounds import SLOW
 from accelsim.mapper.leaf_plan import PORT_SIZE, FloatArray, IntArray, LeafPlan, Names, Unsupported, lower, resources
 from accelsim.mapper.moving import Moves
 from accelsim.mapper.options import Chosen, Cutoff, Limits, Option, Result, Solved, Way

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from accelsim.mapper.leaf import BEYOND, UNLIMITED, LeafSearch
+from accelsim.mapper.leaf import LeafSearch
+from accelsim.mapper.leaf_bounds import BEYOND, UNLIMITED
 from accelsim.mapper.leaf_plan import FloatArray, Names
 from accelsim.mapper.options import Bounds, Way
 from accelsim.mapper.settings import Setting

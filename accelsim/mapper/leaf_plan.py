@@ -172,6 +172,11 @@ def resources(evaluator: Evaluator) -> dict[tuple[str, str], int]:
     return found | {("", "traffic"): len(found), ("", "latency"): len(found) + 1}
 
 
+def label_width(plan: LeafPlan) -> int:
+    """Figures of a label: energy and times, what is credited for these, what each tensor asks for, and the mark of a begun result."""
+    return int(2 * (plan.times + 1) + plan.indexed.shape[0] * (plan.times + 2) + 1)
+
+
 def lower(
     evaluator: Evaluator, einsum: str, unit: str, numbers: dict[tuple[str, str], int], constraints: Constraints
 ) -> tuple[LeafPlan, Names]:

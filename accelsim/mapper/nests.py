@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from accelsim.mapper.below import Below
 from accelsim.mapper.figures import SLACK, Aim, Cost
-from accelsim.mapper.leaf import UNLIMITED, Coming, Front
+from accelsim.mapper.leaf import Coming, Front
+from accelsim.mapper.leaf_bounds import UNLIMITED
 from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
 from accelsim.mapper.options import Bounds, Option
 from accelsim.mapper.pieces import Stretch

@@ -12,7 +12,8 @@ import numpy as np
 from accelsim.mapper.below import Below
 from accelsim.mapper.figures import NO_WEIGHTS, SLACK, Cost
 from accelsim.mapper.floors import Floors
-from accelsim.mapper.leaf import UNLIMITED, LeafSearch, OutOfTime
+from accelsim.mapper.leaf import LeafSearch, OutOfTime
+from accelsim.mapper.leaf_bounds import UNLIMITED
 from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
 from accelsim.mapper.nests import Allowance, Around, Hopeless, Nest, Variants
 from accelsim.mapper.options import Bounds, Chosen, Cutoff, Option, Solved

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.mapper.leaf import BEYOND, LeafSearch
+from accelsim.mapper.leaf import LeafSearch
+from accelsim.mapper.leaf_bounds import BEYOND
 from accelsim.mapper.leaf_plan import FloatArray, IntArray
 from accelsim.mapper.options import Bounds
 from accelsim.mapper.tiles import divisors
