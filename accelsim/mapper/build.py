@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from accelsim.mapper.keeps import Placer, interleaved, nodes
+from accelsim.mapper.keeps import Placer, interleaved, needed_again, nodes
 from accelsim.mapper.leaves import planned
 from accelsim.mapper.scope import Scope
 from accelsim.mapper.space import Design
@@ -28,7 +28,7 @@ def build(scope: Scope, spreader: Spreader, groups: Sequence[tuple[Sequence[str]
         if len(finished) == 1:
             branches.append((*trunk, finished[0]))
         else:
-            again = tuple(sorted(design.recompute))
+            again = tuple(sorted(design.recompute.intersection(needed_again(scope, names, design.trunk))))
             branches.append((*trunk, Fuse(design.schedule, tuple((leaf,) for leaf in finished), recompute=again)))
     touched = dict.fromkeys(t for names, _ in groups for name in names for t in (*scope.reads[name], scope.writes[name]))
     root = Keep(scope.root, tuple(Held(tensor) for tensor in touched if tensor not in inside))

@@ -79,7 +79,7 @@ class Climbing:
         self.tell(f"fusing {len(names)} Einsums" if len(names) > 1 else "mapping one Einsum")
         whole = self._solve(names, _STARTS, _STEPS)
         candidates = [] if whole is None else [[whole]]
-        far = whole is None or whole.design.recompute or whole.point.evaluation.cycles > _NEAR * self.floor()
+        far = whole is None or bool(whole.design.recompute) or whole.point.evaluation.cycles > _NEAR * self.floor()
         if len(names) > 1 and far and (whole is None or not self.over()):
             latency = self.objective.name == "latency"
             candidates.append(self._cut(names, whole.point.evaluation.cycles if whole is not None and latency else float("inf")))

@@ -89,9 +89,11 @@ class Placer:
                     high = min(high, position)
         return low, high
 
-    def bits(self, tensor: str) -> float:
-        """Bits of a tensor's tile below the whole trunk."""
-        return self._bits(tensor, len(self.trunk))
+    def estimate(self) -> tuple[float, float]:
+        """Bits held, and brought from outside over the run, where each tensor is kept below all loops that change its tile."""
+        places = {tensor: self._settled(tensor, self.limit(tensor), 0) for tensor in self.tensors}
+        held = sum(self._bits(tensor, place) for tensor, place in places.items())
+        return held, sum(self.fills(tensor, place) for tensor, place in places.items() if not self.internal(tensor))
 
     def _bits(self, tensor: str, position: int) -> float:
         return self._words(tensor, position) * self.scope.bits[tensor] * self.copies.get(tensor, 1)
@@ -109,8 +111,10 @@ class Placer:
         loop = self.trunk[at]
         if loop.rank in self.scope.facts.indexing[tensor]:
             return True
+        if not self.scope.facts.renames:
+            return False
         users = [name for name in self.names if tensor in self.scope.facts.touched[name] and loop.rank not in self.scope.facts.ranks[name]]
-        return self.scope.facts.renames and any(self.scope.restricts(loop, name, self.users) for name in users)
+        return any(self.scope.restricts(loop, name, self.users) for name in users)
 
     def _place_internal(self, tensor: str) -> None:
         limit = self.limit(tensor)

@@ -53,10 +53,10 @@ def visits(scope: Scope, einsum: str, trunk: Sequence[TrunkLoop], names: frozens
 
 def planned(scope: Scope, spreader: Spreader, names: Sequence[str], design: Design) -> tuple[PlannedLeaf, ...]:
     """Leaves of a group in order. Einsums without a design of their own go where they balance the units' loads."""
-    lefts, own = scope.lefts(names, design.trunk)[-1], dict(design.leaves)
+    left, own = left_after(scope, design.trunk), dict(design.leaves)
     found = []
     for name, (unit, busy) in zip(names, assigned(scope, spreader, names, design), strict=True):
-        loops = own_loops(scope, spreader, name, design.home, lefts[name], own.get(name) or LeafDesign(unit))
+        loops = own_loops(scope, spreader, name, design.home, left, own.get(name) or LeafDesign(unit))
         found.append(PlannedLeaf(name, unit, loops, busy))
     return tuple(found)
 

@@ -76,13 +76,13 @@ class Moves:
 
     def _leaves(self, design: Design, leaves: Sequence[PlannedLeaf]) -> Iterator[Move]:
         own = dict(design.leaves)
-        lefts = self.scope.lefts(self.names, design.trunk)[-1]
+        left = left_after(self.scope, design.trunk)
         for leaf in sorted(leaves, key=lambda leaf: -leaf.busy):
             now = own.get(leaf.einsum, LeafDesign(leaf.unit))
             for unit in self.scope.units_below(design.home, leaf.einsum):
                 if unit != leaf.unit:
                     yield self._with_leaf(design, leaf.einsum, LeafDesign(unit))
-            spreads = self.spreader.best(leaf.einsum, design.home, leaf.unit, lefts[leaf.einsum])
+            spreads = self.spreader.best(leaf.einsum, design.home, leaf.unit, left)
             for spread in range(min(6, len(spreads))):
                 if spread != now.spread:
                     yield self._with_leaf(design, leaf.einsum, replace(now, spread=spread, unit=leaf.unit))

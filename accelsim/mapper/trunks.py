@@ -15,7 +15,7 @@ from accelsim.mapping.legality import is_legal
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial, TreeNode
 
 _SLACK = 1.0005
-_PATCHES = 3
+_PATCHES = 3  # that fit, for each home
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class Trunks:
 
     def _patches(self, home: str) -> Iterator[Design]:
         """Trunks that cut results into patches, and what lies before them into patches with their margins, which are made anew: halved
-        where that makes most room for least work, until everything fits, and twice more.
+        where that makes most room for least work and traffic, until everything fits, and twice more.
         """
         if len(self.names) < 2 or not self.scope.facts.renames:
             return
@@ -116,9 +116,8 @@ class Trunks:
                     loops = tuple(For(name, tile) for name, tile in (tiles | {rank: -(-size // 2)}).items())
                     again = frozenset(needed_again(self.scope, self.names, loops))
                     further = Design(home, loops, recompute=again)
-                    placer = Placer(self.scope, self.names, further, ())
-                    bits = sum(map(placer.bits, placer.tensors))
-                    options.append((bits * self.pace(home, loops), bits, further))
+                    bits, brought = Placer(self.scope, self.names, further, ()).estimate()
+                    options.append((bits * brought * self.pace(home, loops), bits, further))
             if not options:
                 return
             _, bits, design = min(options, key=lambda option: option[:2])

@@ -21,6 +21,8 @@ def nest(mapping: Mapping, cascade: Cascade | None = None) -> str:
     """The mapping as a loop nest that `parse_nest` reads back; with a cascade, comments state trips and copies."""
     lines = [f"mapping {_shown(mapping.name)}"]
     lines += [f"{key} {_shown(text)}" for key, text in (("about", mapping.about), ("source", mapping.source)) if text]
+    if mapping.sizes:
+        lines.append("sizes " + " ".join(f"{part}={size}" for part, size in mapping.sizes))
     lines += _nodes(mapping.nodes, 0, dict(cascade.extents) if cascade is not None else {})
     return "\n".join(lines) + "\n"
 
@@ -111,10 +113,21 @@ def parse_nest(text: str, file: str = "nest") -> Mapping:
             lines.at += 1
         elif key == "mapping":
             raise InputError("a nest begins with 'mapping NAME'", "write it in the first line", row[2] if row else lines.end)
+    sizes: tuple[tuple[str, int], ...] = ()
+    if lines.at < len(lines.rows) and lines.rows[lines.at][1].startswith("sizes ") and "=" in lines.rows[lines.at][1]:
+        sizes = tuple(_size(word, lines.rows[lines.at][2]) for word in lines.rows[lines.at][1].split()[1:])
+        lines.at += 1
     nodes = _parse_nodes(lines, -1)
     if lines.at < len(lines.rows):
         raise InputError("nothing may follow an Einsum or a fuse", "put both into a 'fuse sequential'", lines.rows[lines.at][2])
-    return Mapping(header["mapping"], nodes, header.get("source", ""), header.get("about", ""))
+    return Mapping(header["mapping"], nodes, header.get("source", ""), header.get("about", ""), sizes)
+
+
+def _size(word: str, place: Place) -> tuple[str, int]:
+    part, _, size = word.partition("=")
+    if not is_name(part) or not size.isascii() or not size.isdigit() or int(size) < 1:
+        raise InputError(f"cannot read the size '{word}'", "write PART=SIZE, as in m0=256", place)
+    return part, int(size)
 
 
 def _unshown(text: str, place: Place) -> str:

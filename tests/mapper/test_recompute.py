@@ -7,12 +7,16 @@ from fractions import Fraction
 import pytest
 
 from accelsim.hardware.architecture import Architecture
+from accelsim.io.catalogue import MACHINE, WORKLOAD, resolve
+from accelsim.io.hardware import load_architecture
+from accelsim.io.workload import load_workload
 from accelsim.mapper import search
 from accelsim.mapper.keeps import needed_again
 from accelsim.mapper.scope import Scope
 from accelsim.mapping.legality import is_legal
 from accelsim.mapping.tree import For, Fuse, Mapping, TreeNode
 from accelsim.workload.build import cascade
+from accelsim.workload.cascade import Cascade
 from tests.mapper.small import GIGA, memory, unit
 
 PAIR = cascade(
@@ -72,3 +76,12 @@ def test_a_loop_leaves_producers_the_tile_with_its_margin() -> None:
     assert whole["T"] == whole["Z"] == dict(PAIR.extents)
     assert (half["T"]["p"], half["T"]["q"], half["Z"]["x"]) == (10, 18, 8)
     assert (quarter["T"]["p"], quarter["T"]["q"], quarter["Z"]["y"]) == (10, 6, 4)
+
+
+def test_a_small_buffer_over_an_array_passes_patches_with_the_least_traffic() -> None:
+    """Spreads are over whole ranks, as copies are counted, though an iteration makes only a patch and its margin."""
+    made, machine_ = load_workload(resolve("conv2d-pair", WORKLOAD)), load_architecture(resolve("npu", MACHINE), {"SRAM.size": "8 KiB"})
+    assert isinstance(made, Cascade)
+    found = search(made, machine_, "traffic")
+    assert remade(found.mapping) and found.evaluation.search is not None
+    assert found.evaluation.search["value"] == 33536  # each word of I, F, G and O once

@@ -40,7 +40,8 @@ def _fuses(ends: st.SearchStrategy[TreeNode]) -> st.SearchStrategy[TreeNode]:
 
 TREES = _with_loops(st.recursive(LEAVES, _fuses, max_leaves=6))
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)), min_size=1, max_size=20).map(str.strip).filter(bool)
-MAPPINGS = st.builds(Mapping, TEXTS, TREES, st.just("") | TEXTS, st.just("") | TEXTS)
+SIZES = st.lists(st.tuples(NAMES, st.integers(1, 9999)), max_size=2, unique_by=lambda each: each[0]).map(tuple)
+MAPPINGS = st.builds(Mapping, TEXTS, TREES, st.just("") | TEXTS, st.just("") | TEXTS, SIZES)
 
 
 @given(MAPPINGS)
