@@ -79,7 +79,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     mapping.add_argument("--tiles", default="any", metavar="WHICH", help=about)
     about = "a file of rules that the mapping obeys (keep, tile, order, stationary, spread, run, …), or a mapping file in which '?' is open"
     mapping.add_argument("--constraints", metavar="FILE", help=about)
-    about = "stop after so many CPU seconds (of each search and its own process) with the best so far and its gap"
+    about = "stop after so many CPU seconds (of each search, compiling apart) with the best so far and its gap"
     mapping.add_argument("--time-limit", metavar="SECONDS", help=about)
     mapping.add_argument("--gap", metavar="SHARE", help="stop when the best is proved to be within this share of the optimum, as in 0.02")
     mapping.add_argument("--seed", default="0", metavar="N", help="seed of the search (default 0)")
@@ -100,10 +100,10 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     run = command("run", commands.run_, "execute a workload with the reference interpreter on random inputs")
     workload(run)
     run.add_argument("--seed", default="0", metavar="N", help="seed of the inputs (default 0)")
-    check = command("check", commands.check_, "say whether a file of any kind is right; a mapping also against --workload and --arch")
-    check.add_argument("file", metavar="FILE", help="a workload, machine, mapping or technology file, or a shipped name")
-    check.add_argument("--workload", metavar="WORKLOAD", help="the workload that a mapping is for")
-    check.add_argument("--arch", metavar="MACHINE", help="the machine that a mapping is for")
+    check = command("check", commands.check_, "say whether a file of any kind is right; a mapping or constraints against --workload and --arch")
+    check.add_argument("file", metavar="FILE", help="a workload, machine, mapping, technology or constraints file, or a shipped name")
+    check.add_argument("--workload", metavar="WORKLOAD", help="the workload that a mapping or constraints are for")
+    check.add_argument("--arch", metavar="MACHINE", help="the machine that a mapping or constraints are for")
     passes = command("passes", commands.passes_, "how often each rank must be traversed, and what crosses from pass to pass")
     workload(passes)
     passes.add_argument("--rank", metavar="RANK", help="only this rank")

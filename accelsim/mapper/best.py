@@ -26,6 +26,7 @@ from accelsim.mapper.padding import cut, padding
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.options import Counting
+from accelsim.workload.bounds import bounds
 from accelsim.workload.cascade import Cascade
 
 SCHEDULES = ("sequential", "pipelined")
@@ -289,7 +290,7 @@ class _Search:
     def _bound(self, result: Result | None, best: Evaluation) -> tuple[float | None, str]:
         """A lower bound on the objective, and over what: the space with tiles that divide, or all mappings."""
         objective = self.request.objective
-        everywhere = float(math.ceil(self.climbing.floor() * (1 - 1e-12))) if objective.timely else None
+        everywhere = objective.floor(self.climbing.floor(), float(bounds(self.cascade).compulsory_bytes)) or None
         if result is not None:
             bound = objective.rounded(result.bound)
             if objective.value(best) >= bound / _CLOSE:

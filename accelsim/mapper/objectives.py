@@ -44,6 +44,11 @@ class Objective:
         """Whether whole cycles are what counts first."""
         return (self.terms or ((self.name, 1.0),)) == (("latency", 1.0),)
 
+    def floor(self, cycles: float, traffic: float) -> float:
+        """What a value cannot go below, given such floors of latency and off-chip traffic; energy has none."""
+        figures = {"latency": math.ceil(cycles * (1 - 1e-12)), "traffic": traffic}
+        return sum(weight * figures.get(figure, 0.0) for figure, weight in self.terms or ((self.name, 1.0),))
+
     def rounded(self, value: float) -> float:
         """A value as evaluations report it: whole cycles."""
         return float(math.ceil(value * (1 - 1e-12))) if self.timely else value

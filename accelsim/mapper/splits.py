@@ -60,10 +60,16 @@ def _cuts(split: Split, cascade: Cascade) -> list[Sizes]:
 
 def refuse_open(cascade: Cascade, option: str) -> None:
     """An InputError where the size of some part is left open: what `option` names needs to know it."""
-    parts = {part: min(256, split.extent) for split in cascade.splits for part in split.free}
+    parts = [part for split in cascade.splits for part in split.free]
     if parts:
-        mend = " ".join(f"--set shape.{part}={size}" for part, size in parts.items())
+        mend = " ".join(f"--set shape.{part}={size}" for part, size in min(sizings(cascade), key=lambda sizes: _unlike(cascade, sizes)))
         raise InputError(f"{option}: {cascade.name} leaves the size of {', '.join(parts)} open", f"give it a size: {mend}")
+
+
+def _unlike(cascade: Cascade, sizes: Sizes) -> float:
+    """How far from each other sizes leave the parts of their ranks."""
+    middle = {part: split.extent ** (1 / len(split.parts)) for split in cascade.splits for part in split.parts}
+    return sum(abs(math.log(size / middle[part])) for part, size in sizes)
 
 
 def search_splits(cascade: Cascade, architecture: Architecture, request: Request, tell: Callable[[str], None]) -> Found:
@@ -102,12 +108,11 @@ class _Search:
         for sizes in sizings(self.cascade):
             made = sized(self.cascade, sizes)
             found.append(_Choice(sizes, made, math.ceil(floor(made, self.architecture))))
-        middle = {part: split.extent ** (1 / len(split.parts)) for split in self.cascade.splits for part in split.parts}
-        return sorted(found, key=lambda each: (each.cycles, sum(abs(math.log(size / middle[part])) for part, size in each.sizes)))
+        return sorted(found, key=lambda each: (each.cycles, _unlike(self.cascade, each.sizes)))
 
     def _is_needless(self, choice: _Choice) -> bool:
         objective = self.request.objective
-        return self.best is not None and objective.timely and choice.cycles * _ENOUGH >= objective.value(self.best.evaluation)
+        return self.best is not None and objective.timely and choice.cycles * max(_ENOUGH, 1 + self.request.gap) >= objective.value(self.best.evaluation)
 
     def _left(self) -> float:
         """Seconds that are left."""

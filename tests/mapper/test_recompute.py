@@ -51,6 +51,14 @@ def test_where_the_memory_is_small_margins_are_made_anew_and_that_is_counted() -
     assert found.evaluation.counts.operations["Z"] == 16 * 16 * 9
 
 
+def test_traffic_that_is_compulsory_is_proved_the_least() -> None:
+    """A, both filters and Z cross the root once: (20 * 20 + 9 + 9 + 16 * 16) words of 16 bits."""
+    found = search(PAIR, machine(250), "traffic")
+    record = found.evaluation.search or {}
+    assert record["value"] == record["lower_bound"] == 2 * (400 + 9 + 9 + 256)
+    assert record["proved_optimal"] and record["space"] == "all mappings"
+
+
 def test_where_there_is_room_or_little_to_gain_nothing_is_made_twice() -> None:
     roomy, cheap = search(PAIR, machine(4000), "energy"), search(PAIR, machine(250, dear=0.01), "energy")
     assert not remade(roomy.mapping) and not remade(cheap.mapping)

@@ -93,7 +93,7 @@ def test_map_writes_a_mapping_that_evaluate_and_check_take(
 @pytest.mark.parametrize("option", [("--pareto", "latency,energy"), ("--compare",), ("--constraints", "rules.yaml")])
 def test_options_that_need_the_size_ask_for_it(option: tuple[str, ...], written: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["map", str(written), "--arch", "spatial", *option]) == 2
-    assert capsys.readouterr().err == f"{option[0]}: open leaves the size of m0 open; give it a size: --set shape.m0=24\n"
+    assert capsys.readouterr().err == f"{option[0]}: open leaves the size of m0 open; give it a size: --set shape.m0=4\n"
 
 
 @pytest.mark.parametrize(
