@@ -100,7 +100,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     run = command("run", commands.run_, "execute a workload with the reference interpreter on random inputs")
     workload(run)
     run.add_argument("--seed", default="0", metavar="N", help="seed of the inputs (default 0)")
-    check = command("check", commands.check_, "say whether a file of any kind is right; a mapping or constraints against --workload and --arch")
+    about = "say whether a file of any kind is right; a mapping or constraints against --workload and --arch"
+    check = command("check", commands.check_, about)
     check.add_argument("file", metavar="FILE", help="a workload, machine, mapping, technology or constraints file, or a shipped name")
     check.add_argument("--workload", metavar="WORKLOAD", help="the workload that a mapping or constraints are for")
     check.add_argument("--arch", metavar="MACHINE", help="the machine that a mapping or constraints are for")

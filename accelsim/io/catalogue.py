@@ -83,7 +83,7 @@ def identify(text: str) -> tuple[Path, Kind]:
     for kind in (*KINDS, CONSTRAINTS):
         if kind.key in keys:
             return found, kind
-    raise document.error("neither a workload nor a machine, a mapping, a technology or constraints", "name it at the top, as in 'workload: NAME'")
+    raise document.error("no workload, machine, mapping, technology or constraints", "name it at the top, as in 'workload: NAME'")
 
 
 def refuse_other(document: Item, kind: Kind) -> None:

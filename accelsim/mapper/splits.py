@@ -112,7 +112,8 @@ class _Search:
 
     def _is_needless(self, choice: _Choice) -> bool:
         objective = self.request.objective
-        return self.best is not None and objective.timely and choice.cycles * max(_ENOUGH, 1 + self.request.gap) >= objective.value(self.best.evaluation)
+        enough = max(_ENOUGH, 1 + self.request.gap)
+        return self.best is not None and objective.timely and choice.cycles * enough >= objective.value(self.best.evaluation)
 
     def _left(self) -> float:
         """Seconds that are left."""
