@@ -1,0 +1,1 @@
+"""What a machine does in every cycle: arrays register by register."""
