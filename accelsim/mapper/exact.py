@@ -283,16 +283,16 @@ class Exact:
             front = to.setdefault(step.after, [])
             for option in step.solved.options:
                 for label in labels:
-                    self._add(front, Label(option.cost.after(label.cost), label, step, option))
+                    self._add(front, option.cost.after(label.cost), label, step, option)
             for least in aside:
                 for label in labels:
-                    self._add(front, Label(least.after(label.cost), label, step, None, True))
+                    self._add(front, least.after(label.cost), label, step, None, True)
             for least in step.solved.rest if bounds else ():
                 # what is known comes before what is not, and what was not looked at before what a quick look did not prove
                 doubt = self.doubt if step.solved.part is not None and step.solved.part.looked else self.tolerance
-                cost = replace(least, ticks=least.ticks * (1 + doubt)) if doubt else least
+                cost = least._replace(ticks=least.ticks * (1 + doubt)) if doubt else least
                 for label in labels:
-                    self._add(front, Label(cost.after(label.cost), label, step, None))
+                    self._add(front, cost.after(label.cost), label, step)
 
     def _steps_from(self, cut: int, names: tuple[str, ...], stays: frozenset[str]) -> list[Step]:
         """A part behind a cut with some residents before, for every choice of what becomes resident."""
@@ -331,11 +331,17 @@ class Exact:
             self._stretches[names] = self.tensors.stretch(names)
         return self._stretches[names]
 
-    def _add(self, front: list[Label], label: Label) -> None:
-        if any(self.aim.beats(known.cost, label.cost) for known in front):
-            return
-        front[:] = [known for known in front if not self.aim.beats(label.cost, known.cost)]
-        front.append(label)
+    def _add(
+        self, front: list[Label], cost: Cost, before: Label | None = None, step: Step | None = None, option: Option | None = None,
+        aside: bool = False,
+    ) -> None:  # fmt: skip
+        """A label with a cost joins a front that has none as good, and those that it beats leave."""
+        beats = self.aim.beats
+        for known in front:
+            if beats(known.cost, cost):
+                return
+        front[:] = [known for known in front if not beats(cost, known.cost)]
+        front.append(Label(cost, before, step, option, aside))
 
     def _bits(self, tensor: str) -> int:
         """A whole tensor in its partial type, which it has while it is made."""
@@ -366,7 +372,7 @@ class Exact:
                 for inner in self._steps.get((cuts[start], names[start:end], frozenset()), []):
                     for option in inner.solved.options if not inner.resident else ():
                         for label in fronts[start]:
-                            self._add(fronts[end], Label(option.cost.after(label.cost)))
+                            self._add(fronts[end], option.cost.after(label.cost))
         return [label.cost for label in fronts[count]] if count > 1 else []
 
     def _key(self, stretch: Stretch, stays: frozenset[str], new: frozenset[str], held: float) -> object:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from accelsim.model.evaluation import Evaluator
 
@@ -32,8 +33,7 @@ class Scale:
         return dynamic + self.power_w * ticks / self.ticks_per_cycle / self.clock_hz * 1e12
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(NamedTuple):
     """Dynamic picojoules, ticks, pieces of a bit moved at the root, and held by memory 1 at its fullest moment."""
 
     energy: float
@@ -83,7 +83,7 @@ class Aim:
     def beats(self, one: Cost, other: Cost) -> bool:
         """Is one nowhere worse than the other in what the objective looks at?"""
         energy, ticks, traffic, held = self.uses
-        if any(self.weights):
+        if self.weights != NO_WEIGHTS:
             return self.value(one) <= self.value(other) * SLACK and (not held or one.held <= other.held * SLACK)
         return (
             (not energy or one.energy <= other.energy * SLACK)

@@ -159,6 +159,8 @@ class Floors:
             if part.users[number][0] == at:
                 rows = rows + part.brought[number] + (above[number].visits[place] - 1)[:, None] * part.again[number]
         good = (left >= 0) & (rows[:, 0] <= most[0]) & (bounds.busiest <= most[1])
+        if good.all():
+            return Way(bounds.unit, rows, bounds.busiest)
         return Way(bounds.unit, np.where(good[:, None], rows, BEYOND), np.where(good, bounds.busiest, BEYOND))
 
     def within(self, at: int, way: int, above: frozenset[int], room: FloatArray) -> Way | None:

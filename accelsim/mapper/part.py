@@ -336,15 +336,20 @@ class Part:
         good = np.broadcast_to(True if self.cutoff is None else self.cutoff.allowed(every), len(bounds.energy))
         if not good.any():
             return np.zeros(0, np.int64)
-        energy, ticks, traffic, held = self.aim.uses
-        for cost in (*(option.cost for option in self.solved.options), *self.rivals):
-            if held and cost.held > self.held * SLACK:
-                continue
-            if any(self.aim.weights):
-                good = good & (self.aim.value(cost) > self.values(bounds) * SLACK)
-                continue
-            worse = [cost.energy > bounds.energy * SLACK] * energy + [cost.ticks > bounds.ticks * SLACK] * ticks
-            good = good & np.logical_or.reduce([*worse, *[cost.traffic > bounds.traffic * SLACK] * traffic, np.zeros(len(good), bool)])
+        known = [option.cost for option in self.solved.options] + list(self.rivals)
+        if self.aim.uses[3]:
+            known = [cost for cost in known if cost.held <= self.held * SLACK]
+        if not known:
+            return np.flatnonzero(good)
+        if any(self.aim.weights):
+            return np.flatnonzero(good & (min(self.aim.value(cost) for cost in known) > self.values(bounds) * SLACK))
+        used = [place for place in range(3) if self.aim.uses[place]]
+        raised = {place: every[place] * SLACK for place in used}
+        for cost in known:
+            worse = np.zeros(len(good), bool)
+            for place in used:
+                worse |= cost[place] > raised[place]
+            good = good & worse
         return np.flatnonzero(good)
 
     def _overlaps(self) -> bool:

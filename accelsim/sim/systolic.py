@@ -118,8 +118,8 @@ def times(array: Systolic, stays: str, folds: Folds) -> Times:
     if rows.size == 0:
         return Times(rows, rows, rows)
     if not array.shadow:
-        end = np.cumsum(loads + steps + fill + drain, dtype=np.int64)
-        start: IntArray = end - (steps + fill + drain)
+        end = (loads + steps + fill + drain).cumsum()
+        start = end - (steps + fill + drain)
         return Times(start - loads, start, end)
     if stays == OPERAND:
         between = np.maximum(steps[:-1], rows[1:])

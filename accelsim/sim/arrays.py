@@ -1,0 +1,109 @@
+"""Tasks as the arrays of the event kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from accelsim.sim.kernels_events import Machine
+from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Box, Slot, Task
+
+_WIDTHS = {
+    "tasks": 23, "loops": 2, "uses": 4, "waits": 5, "boxes": 4, "dims": 7, "terms": 2, "slots": 3, "entries": 2, "needs": 3, "points": 2,
+    "agains": 1,
+}  # fmt: skip
+_SPARE = 64  # ends of a task that are remembered beyond those that some wait names
+
+
+class Arrays:
+    """The machine of some tasks, with what its numbers mean: `resources` by number, `waits` as (task, why)."""
+
+    def __init__(self, tasks: Sequence[Task], units: Sequence[str]) -> None:
+        self.tasks = list(tasks)
+        self.resources = list(dict.fromkeys([*units, *(use.resource for task in tasks for use in task.uses)]))
+        self.waits: list[tuple[Task, str]] = []
+        self._number = {id(task): number for number, task in enumerate(self.tasks)}
+        self._slots: dict[Slot, int] = {}
+        self._tables: dict[str, list[Any]] = {name: [] for name in _WIDTHS}
+        self._strides: list[float] = []
+
+    def machine(self, sizes: Sequence[int]) -> Machine:
+        """Everything as arrays; `sizes`: ends to remember of each task."""
+        for table in self._tables.values():
+            table.clear()
+        self._slots, self._strides, self.waits = {}, [], []
+        ring = 0
+        for task, size in zip(self.tasks, sizes, strict=True):
+            self._task(task, ring, size)
+            ring += size
+        made = {name: np.array(self._tables[name], np.int64).reshape(-1, width) for name, width in _WIDTHS.items()}
+        plans = np.array([(task.offset, task.span, task.ready - task.offset) for task in self.tasks], np.float64)
+        return Machine(plans=plans, strides=np.array(self._strides, np.float64), resources=len(self.resources), **made)
+
+    def sizes(self) -> list[int]:
+        """Ends to remember at least: as far back as some wait looks, in firings of what it waits for."""
+        least = {id(task): _SPARE for task in self.tasks}
+        for task in self.tasks:
+            for wait in task.waits:
+                least[id(wait.task)] = max(least[id(wait.task)], 2 * (wait.times - 1 - wait.add) + _SPARE)
+        return [1 << (min(least[id(task)], max(1, task.firings)) - 1).bit_length() for task in self.tasks]
+
+    def _task(self, task: Task, ring: int, size: int) -> None:
+        t = self._tables
+        loops = len(t["loops"])
+        t["loops"] += [(trips, task.turns.get(place, 0)) for place, trips in enumerate(task.loops)]
+        self._strides += task.strides if task.loops else []
+        assert len(task.strides) >= len(task.loops), f"{task.name} has a plan"
+        uses = len(t["uses"])
+        t["uses"] += [(self.resources.index(use.resource), use.ticks, self._box(use.box), use.rule) for use in task.uses]
+        waits = len(t["waits"])
+        for wait in task.waits:
+            t["waits"].append((self._number[id(wait.task)], wait.prefix, wait.times, wait.add, wait.guard))
+            self.waits.append((wait.task, wait.why))
+        agains = len(t["agains"])
+        t["agains"] += [(self._slot(slot),) for slot in task.again]
+        needs = len(t["needs"])
+        for terms, bound in task.needs:
+            first = len(t["terms"])
+            t["terms"] += [(self._slot(slot), factor) for slot, factor in terms]
+            t["needs"].append((first, len(t["terms"]), bound))
+        points = len(t["points"])
+        t["points"] += [(self._slot(slot), tile) for slot, tile in task.points]
+        unit = self.resources.index(task.unit) if task.kind == COMPUTE else -1
+        t["tasks"].append((
+            task.kind, loops, len(t["loops"]), uses, len(t["uses"]), waits, len(t["waits"]), agains, len(t["agains"]),
+            needs, len(t["needs"]), points, len(t["points"]), unit, task.lanes, task.issue_ticks, task.latency, task.copies,
+            ring, size, self._tie(task), task.firings, task.within,
+        ))  # fmt: skip
+
+    def _tie(self, task: Task) -> int:
+        """Whose turn it is among tasks planned for the same moment: work, prefetches, what leaves (inner keeps first), what replaces it."""
+        place = self._number[id(task)]
+        if task.kind == COMPUTE:
+            return place
+        if task.kind == LOAD:
+            return (10_000 if task.copies > 1 and task.within < 0 else 30_000) + place
+        return 20_000 + 1000 * (50 - len(task.loops)) // 10 if task.kind == DRAIN else 40_000 + place
+
+    def _slot(self, slot: Slot) -> int:
+        if slot not in self._slots:
+            entries = self._tables["entries"]
+            first = len(entries)
+            entries += slot.entries
+            self._slots[slot] = len(self._tables["slots"])
+            self._tables["slots"].append((slot.extent, first, len(entries)))
+        return self._slots[slot]
+
+    def _box(self, box: Box) -> int:
+        t = self._tables
+        first = len(t["dims"])
+        rows = []
+        for index, low, high in box.dims:
+            terms = len(t["terms"])
+            t["terms"] += [(self._slot(box.slots[rank]), factor) for rank, factor in index.terms]
+            rows.append((terms, len(t["terms"]), index.offset, index.divisor, index.modulus, low, high))
+        t["dims"] += rows
+        t["boxes"].append((first, len(t["dims"]), box.factor, int(box.delta)))
+        return len(t["boxes"]) - 1

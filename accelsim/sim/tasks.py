@@ -1,0 +1,120 @@
+"""Tasks: a mapping as sequences of firings, each of which occupies resources once others have ended. What the event kernel runs.
+
+A task is an Einsum on its unit, or a tensor's way between two keepers. It fires once for every point of the time loops that matter to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from accelsim.workload.expression import IndexMap
+
+COMPUTE, LOAD, DRAIN, BARRIER = range(4)
+KINDS = ("compute", "load", "drain", "barrier")
+ALWAYS, FIRST, AGAIN, LAST = range(4)
+FIRST_TURN, LAST_TURN = 1, 2
+
+Entry = tuple[int, int]
+"""A loop on the way to a tile of a rank: which of the task's loops (-1: over copies, of which the first counts), and its tile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The interval of a rank at a firing: its extent and the loops that cut it."""
+
+    extent: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """What a firing touches: an index map and bounds (low, high) for each dimension over slots, times a number of copies.
+
+    `delta`: only what the firing before did not leave behind. `slots`: by rank.
+    """
+
+    dims: tuple[tuple[IndexMap, int, int], ...]
+    slots: dict[str, Slot]
+    factor: int = 1
+    delta: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Ticks of a resource for each word of a box. `rule`: at every firing, or at the first, the later or the last on the same tile."""
+
+    resource: str
+    ticks: int
+    box: Box
+    rule: int = ALWAYS
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """A firing starts no earlier than one of another task has ended.
+
+    Its number is (number of mine among my first `prefix` loops) * `times` + `add`; below 0 there is none. `guard`: a loop of mine in
+    whose first turn there is none either (-1: no such loop). `why`: what the time is counted as.
+    """
+
+    task: Task
+    prefix: int
+    times: int
+    add: int
+    why: str
+    guard: int = -1
+
+
+@dataclass(slots=True, eq=False)
+class Task:
+    """A sequence of firings. `loops`: trips of each, outermost first; `turns`: those in which it does nothing but in the first or last.
+
+    `strides`, `offset`: when a firing is planned, in ticks. `copies`: tiles that a load may hold; `span`: planned ticks from the first
+    to the last firing that uses one. `uses`: by resource; `issue`: for a compute, the slots and residual tiles of its points.
+    """
+
+    name: str
+    kind: int
+    einsum: str
+    tensor: str = ""
+    loops: tuple[int, ...] = ()
+    strides: list[float] = field(default_factory=list)
+    offset: float = 0.0
+    turns: dict[int, int] = field(default_factory=dict)
+    uses: list[Use] = field(default_factory=list)
+    waits: list[Wait] = field(default_factory=list)
+    again: tuple[Slot, ...] = ()
+    needs: tuple[tuple[tuple[tuple[Slot, int], ...], int], ...] = ()  # conditions: sum of coefficient * rank <= bound
+    latency: int = 0
+    unit: str = ""
+    lanes: int = 1
+    issue_ticks: int = 0
+    points: tuple[tuple[Slot, int], ...] = ()
+    copies: int = 0
+    span: float = 0.0
+    users: int = 0  # Einsums that use what a load brings
+    ready: float = -1.0e300  # when what a load takes is planned to be there, in ticks of its first firing
+    within: int = -1  # loops of the load it takes from, where that has one place only
+
+    @property
+    def firings(self) -> int:
+        """How often it fires, turns in which it does nothing included."""
+        count = 1
+        for trips in self.loops:
+            count *= trips
+        return count
+
+    def beyond(self, prefix: int) -> int:
+        """Firings for one turn of its first `prefix` loops."""
+        count = 1
+        for trips in self.loops[prefix:]:
+            count *= trips
+        return count
+
+    def number(self, digits: Sequence[int]) -> int:
+        """The number of a firing."""
+        found = 0
+        for trips, digit in zip(self.loops, digits, strict=True):
+            found = found * trips + digit
+        return found
