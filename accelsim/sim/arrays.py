@@ -11,7 +11,7 @@ from accelsim.sim.kernels_events import Machine
 from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Box, Slot, Task
 
 _WIDTHS = {
-    "tasks": 23, "loops": 2, "uses": 4, "waits": 5, "boxes": 4, "dims": 7, "terms": 2, "slots": 3, "entries": 2, "needs": 3, "points": 2,
+    "tasks": 23, "loops": 2, "uses": 4, "waits": 6, "boxes": 4, "dims": 7, "terms": 2, "slots": 3, "entries": 2, "needs": 3, "points": 2,
     "agains": 1,
 }  # fmt: skip
 _SPARE = 64  # ends of a task that are remembered beyond those that some wait names
@@ -60,7 +60,7 @@ class Arrays:
         t["uses"] += [(self.resources.index(use.resource), use.ticks, self._box(use.box), use.rule) for use in task.uses]
         waits = len(t["waits"])
         for wait in task.waits:
-            t["waits"].append((self._number[id(wait.task)], wait.prefix, wait.times, wait.add, wait.guard))
+            t["waits"].append((self._number[id(wait.task)], wait.prefix, wait.times, wait.add, wait.guard, wait.ahead))
             self.waits.append((wait.task, wait.why))
         agains = len(t["agains"])
         t["agains"] += [(self._slot(slot),) for slot in task.again]
@@ -85,7 +85,7 @@ class Arrays:
             return place
         if task.kind == LOAD:
             return (10_000 if task.copies > 1 and task.within < 0 else 30_000) + place
-        return 20_000 + 1000 * (50 - len(task.loops)) // 10 if task.kind == DRAIN else 40_000 + place
+        return 30_000 - 1 - place if task.kind == DRAIN else 40_000 + place
 
     def _slot(self, slot: Slot) -> int:
         if slot not in self._slots:

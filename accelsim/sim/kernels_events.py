@@ -25,7 +25,7 @@ NEVER = -1.0e300
 KIND, LOOPS, LOOPS_END, USES, USES_END, WAITS, WAITS_END, AGAINS, AGAINS_END = range(9)
 NEEDS, NEEDS_END, POINTS, POINTS_END, UNIT, LANES, ISSUE, LATENCY, COPIES, RING, RING_SIZE, TIE, COUNT, WITHIN = range(9, 23)
 # columns of `waits`, `uses`, `boxes`, `dims`, `loops`
-TARGET, PREFIX, TIMES, ADD, GUARD = range(5)
+TARGET, PREFIX, TIMES, ADD, GUARD, AHEAD = range(6)
 RESOURCE, TICKS, BOX, RULE = range(4)
 DIMS, DIMS_END, FACTOR, DELTA = range(4)
 TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH = range(7)
@@ -227,7 +227,7 @@ def run(m: Machine, ring: IntArray, traced: IntArray) -> Any:
                 size = m.tasks[target, RING_SIZE]
                 if number < fired[target] - size:
                     return TOO_SHORT, target, total, spent, causes, active, seen
-                end = ring[m.tasks[target, RING] + (number & (size - 1))]
+                end = ring[m.tasks[target, RING] + (number & (size - 1))] - m.waits[wait, AHEAD]
                 if end > start:
                     start, cause = end, wait
             longest = np.int64(0)

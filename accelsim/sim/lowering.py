@@ -18,6 +18,7 @@ from accelsim.workload.cascade import Einsum
 from accelsim.workload.expression import Access, IndexMap
 
 READ, WRITE = "read", "write"
+_MOST_PLANS = 10
 _SOON = 0.25  # ticks after a firing, in which those that wait for it are planned at the earliest
 
 
@@ -42,7 +43,8 @@ class Path:
 class Lowering:
     """Makes the tasks of one mapping; `tasks` in the order of the loop tree."""
 
-    def __init__(self, evaluator: Evaluator, mapping: Mapping, latencies: dict[str, int]) -> None:
+    def __init__(self, evaluator: Evaluator, mapping: Mapping, latencies: dict[str, int], least: dict[str, float]) -> None:
+        self.least = least
         self.evaluator, self.cascade, self.machine = evaluator, evaluator.cascade, evaluator.architecture
         self.clock, self.widths = evaluator.clock, evaluator.widths
         self.latencies = latencies
@@ -103,10 +105,13 @@ class Lowering:
         return tensor == path.einsum.output.tensor or any(read.tensor == tensor for read in path.einsum.reads)
 
     def _is_uneven(self, path: Path, row: Row) -> bool:
-        """Whether a loop has to fire turn by turn: its tiles do not nest evenly, or a condition goes by its rank."""
+        """Whether a loop fires turn by turn: copies share out its tiles, tiles do not nest evenly, or a condition goes by its rank."""
         if _rank(row) not in path.einsum.ranks:
             return False
         if path.einsum.condition is not None:
+            return True
+        inside = path.rows[path.rows.index(row) + 1 :]
+        if any(isinstance(other.node, Spatial) and _rank(other) == _rank(row) for other in inside):
             return True
         tiles = [other.node.tile for other in path.rows if isinstance(other.node, For) and _rank(other) == _rank(row)]
         return any(outer % inner for outer, inner in pairwise(tiles))
@@ -374,7 +379,7 @@ class Lowering:
             own[path.name] = [row for row in path.loops if id(row) in inside and id(row) not in above]
         units = {path.name: path.leaf.unit for path in self.paths}
         latencies = {name: task.latency for name, task in self.computes.items()}
-        self.pace: Pace = pace(self.walked.top, Facts(spans, units, latencies, own, share, self.edges, self._copies()))
+        self.pace: Pace = pace(self.walked.top, Facts(spans, units, latencies, own, share, self.edges, self._copies(), self.least))
         for path in self.paths:
             task = self.computes[path.name]
             task.offset = self.pace.offsets[path.name]
@@ -466,7 +471,7 @@ class Lowering:
                 back.waits.append(Wait(drain, prefix, 1, -copies, "room"))
                 compute.waits.append(Wait(back, prefix, 1, 0, "memory"))
                 self._after_last_drain(back, drain, path)
-            compute.waits.append(Wait(drain, prefix, 1, -copies, "room"))
+            compute.waits.append(Wait(drain, prefix, 1, -copies, "room", ahead=compute.latency))
             inner = drain
 
     def _after_last_drain(self, back: Task, drain: Task, path: Path) -> None:
@@ -545,7 +550,27 @@ class Lowering:
                 continue  # there is one iteration only
             writer, reader = self.computes[producer], self.computes[consumer]
             deep = reader.beyond(depth)
-            writer.waits.append(Wait(reader, depth, deep, deep - 1 - copies[tensor] * deep, "room"))
+            writer.waits.append(Wait(reader, depth, deep, deep - 1 - copies[tensor] * deep, "room", ahead=writer.latency))
+
+    def hasty(self) -> dict[str, float]:
+        """Longer periods for fuses whose plan would load a tile before the one whose place it takes is done with, by leaves."""
+        found: dict[str, float] = {}
+        for load in self.loads.values():
+            if not load.loops or not load.copies:
+                continue
+            stride, path = load.strides[len(load.loops) - 1], self.paths[self.number[load.einsum]]
+            if load.copies * stride > load.span:
+                continue
+            above = path.rows.index(path.loops[len(load.loops) - 1])
+            fuse = next((path.rows[place] for place in path.fuses if place > above), None)
+            if fuse is None:
+                continue
+            key = "+".join(self.walked.leaves[number].einsum for number in range(fuse.first, fuse.last))
+            period = self.pace.periods[key]
+            turns = round(stride / period)
+            apart = load.span - (turns - 1) * period
+            found[key] = max(found.get(key, 0.0), 1.01 * apart / ((load.copies - 1) * turns + 1))
+        return found
 
     # --- barriers
 
@@ -628,4 +653,11 @@ def _first_size(slot: Slot) -> int:
 
 def lower(evaluator: Evaluator, mapping: Mapping, latencies: dict[str, int]) -> list[Task]:
     """The tasks of a legal mapping; refuses what is not simulated yet, in words."""
-    return Lowering(evaluator, mapping, latencies).tasks
+    least: dict[str, float] = {}
+    for _ in range(_MOST_PLANS):
+        made = Lowering(evaluator, mapping, latencies, least)
+        longer = made.hasty()
+        if all(least.get(key, 0.0) >= period for key, period in longer.items()):
+            break
+        least |= {key: max(period, least.get(key, 0.0)) for key, period in longer.items()}
+    return made.tasks

@@ -25,16 +25,19 @@ class Body:
 
 @dataclass(slots=True)
 class Pace:
-    """`strides`: ticks between the turns of every loop (by identity of its row). `offsets`: of every leaf, in ticks."""
+    """`strides`: ticks between the turns of every loop (by identity of its row). `offsets`: of every leaf, in ticks. `periods`: of every
+    fuse, by the names of its leaves.
+    """
 
     strides: dict[int, float] = field(default_factory=dict)
     offsets: dict[str, float] = field(default_factory=dict)
+    periods: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a plan is made of: ticks of each firing of a leaf, its unit, latency and explicit own loops, how many of the turns of foreign
-    loops it is idle in, dependences, and copies of the tensors that lie in the body.
+    loops it is idle in, dependences, copies of the tensors that lie in the body, and the least period of the fuse with a first leaf.
     """
 
     ticks: dict[str, float]
@@ -44,6 +47,7 @@ class Facts:
     share: dict[str, float]
     edges: list[Edge]
     copies: dict[str, int]
+    least: dict[str, float]
 
 
 def pace(top: tuple[Row, ...], facts: Facts) -> Pace:
@@ -69,6 +73,8 @@ def _path(rows: tuple[Row, ...], facts: Facts, found: Pace, above: tuple[Row, ..
     children = [_path(branch, facts, found, (*above, *loops)) for branch in last.branches]
     arrange = {"sequential": _sequential, "staged": _staged, "pipelined": _pipelined}[last.node.schedule]
     period, offsets, length = arrange(last.node, children, facts, (*above, *loops))
+    period = max(period, facts.least.get("+".join(offsets), 0.0))
+    found.periods["+".join(offsets)] = period
     turns = 1
     stride = period
     for row in reversed(loops):

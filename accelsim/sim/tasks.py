@@ -55,7 +55,8 @@ class Wait:
     """A firing starts no earlier than one of another task has ended.
 
     Its number is (number of mine among my first `prefix` loops) * `times` + `add`; below 0 there is none. `guard`: a loop of mine in
-    whose first turn there is none either (-1: no such loop). `why`: what the time is counted as.
+    whose first turn there is none either (-1: no such loop). `why`: what the time is counted as. `ahead`: ticks by which it may start
+    earlier after all, as its results take so long to arrive.
     """
 
     task: Task
@@ -64,6 +65,7 @@ class Wait:
     add: int
     why: str
     guard: int = -1
+    ahead: int = 0
 
 
 @dataclass(slots=True, eq=False)
