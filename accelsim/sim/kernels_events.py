@@ -20,6 +20,7 @@ COMPUTE, LOAD, DRAIN, BARRIER = range(4)
 ALWAYS, FIRST, AGAIN, LAST = range(4)
 DONE, TOO_SHORT, STUCK = range(3)
 NEVER = -1.0e300
+OUTSTANDING = 8  # requests that a port holds: the next one waits for the oldest to be ready
 
 # columns of `tasks`
 KIND, LOOPS, LOOPS_END, USES, USES_END, WAITS, WAITS_END, AGAINS, AGAINS_END = range(9)
@@ -197,6 +198,7 @@ def run(m: Machine, ring: IntArray, traced: IntArray) -> Any:
     causes = np.zeros((count, m.waits.shape[0] + m.resources + 1), np.int64)
     known = np.zeros((max(1, m.dims.shape[0]), 3), np.int64)
     asked = np.zeros(m.resources, np.int64)
+    starts, served = np.zeros((m.resources, OUTSTANDING), np.int64), np.zeros(m.resources, np.int64)
     for task in range(count):
         keys[task] = _first_key(m, task, digits, past)
     total, seen = 0, 0
@@ -230,7 +232,6 @@ def run(m: Machine, ring: IntArray, traced: IntArray) -> Any:
                 end = ring[m.tasks[target, RING] + (number & (size - 1))] - m.waits[wait, AHEAD]
                 if end > start:
                     start, cause = end, wait
-            longest = np.int64(0)
             begun, ended = _seconds(m, task, digits, first)
             for use in range(row[USES], row[USES_END]):
                 rule = m.uses[use, RULE]
@@ -238,28 +239,40 @@ def run(m: Machine, ring: IntArray, traced: IntArray) -> Any:
                 if (rule == FIRST and not begun) or (rule == AGAIN and begun) or (rule == LAST and not ended):
                     continue
                 asked[m.uses[use, RESOURCE]] += words * m.uses[use, TICKS]
-            if row[UNIT] >= 0:
-                asked[row[UNIT]] += _issues(m, task, digits, first) * row[ISSUE]
             moves = row[KIND] == COMPUTE or row[KIND] == BARRIER
-            for resource in range(m.resources):
-                if asked[resource] > 0:
-                    moves = True
-                    longest = max(longest, asked[resource])
-                    if free[resource] > start:
-                        start, cause = free[resource], m.waits.shape[0] + resource
+            unit = row[UNIT]
+            if unit >= 0:
+                asked[unit] = _issues(m, task, digits, first) * row[ISSUE]
+                if free[unit] > start:
+                    start, cause = free[unit], m.waits.shape[0] + unit
+            finish, late = start, -1
+            for resource in range(m.resources):  # a port goes on with other requests while one is not ready, but holds only a few
+                if asked[resource] == 0 or resource == unit:
+                    continue
+                moves = True
+                held = starts[resource, served[resource] & (OUTSTANDING - 1)]
+                free[resource] = max(free[resource], held) + asked[resource]
+                starts[resource, served[resource] & (OUTSTANDING - 1)] = start
+                served[resource] += 1
+                spent[resource, BUSY] += asked[resource]
+                finish = max(finish, start + asked[resource])
+                if free[resource] > finish:
+                    finish, late = free[resource], resource
+                spent[resource, LAST_END] = max(spent[resource, LAST_END], finish)
             if moves:
-                if row[UNIT] >= 0:  # how long the unit stood still, and for what
-                    causes[task, cause] += start - free[row[UNIT]]
-                for resource in range(m.resources):
-                    if asked[resource] > 0:
-                        free[resource] = start + asked[resource]
-                        spent[resource, BUSY] += asked[resource]
-                        spent[resource, LAST_END] = free[resource]
+                if unit >= 0:  # how long the unit stood still, and for what
+                    finish = max(finish, start + asked[unit])
+                    causes[task, cause] += start - free[unit]
+                    if finish > start + asked[unit]:
+                        causes[task, m.waits.shape[0] + (late if late >= 0 else m.resources)] += finish - start - asked[unit]
+                    free[unit] = finish
+                    spent[unit, BUSY] += asked[unit]
+                    spent[unit, LAST_END] = finish
                 active[task] += 1
-                latest[task] = max(latest[task], start + longest + row[LATENCY])
+                latest[task] = max(latest[task], finish + row[LATENCY])
                 total = max(total, latest[task])
-                if seen < traced.shape[0] and longest > 0:
-                    traced[seen, 0], traced[seen, 1], traced[seen, 2], traced[seen, 3] = task, fired[task], start, start + longest
+                if seen < traced.shape[0] and finish > start:
+                    traced[seen, 0], traced[seen, 1], traced[seen, 2], traced[seen, 3] = task, fired[task], start, finish
                     seen += 1
             asked[:] = 0
         ring[row[RING] + (fired[task] & (row[RING_SIZE] - 1))] = latest[task]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 from accelsim.errors import IllegalMapping
@@ -19,6 +19,7 @@ from accelsim.workload.expression import Access, IndexMap
 
 READ, WRITE = "read", "write"
 _MOST_PLANS = 10
+_ROUNDING = 0.125  # ticks, less than any that count
 _SOON = 0.25  # ticks after a firing, in which those that wait for it are planned at the earliest
 
 
@@ -344,6 +345,9 @@ class Lowering:
             uses = [self._use(source.memory, READ, bits, far, rule), self._use(target.memory, WRITE, bits, near, rule)]
         else:
             uses = [self._use(target.memory, READ, partial, near), self._use(source.memory, WRITE, partial, far)]
+            if far.factor > 1:  # of copies that send parts of the same word, all but the first are added to what is there
+                once = replace(far, factor=1)
+                uses += [self._use(source.memory, READ, partial, far, FIRST), self._use(source.memory, READ, -partial, once, FIRST)]
             if final != partial and self.cascade.tensors[tensor].iterative is None:
                 last = LAST if path.einsum.reduced else 0
                 less = final - partial
@@ -441,8 +445,7 @@ class Lowering:
         prefix = len(load.loops)
         inner = user.beyond(prefix)
         load.waits.append(Wait(user, prefix, inner, inner - 1 - load.copies * inner, "room"))
-        first = user.offset
-        last = user.offset + sum((trips - 1) * stride for trips, stride in zip(user.loops[prefix:], user.strides[prefix:], strict=True))
+        first, last = user.offset, _last(user, prefix) + _ROUNDING
         if load.users:
             first, last = min(load.offset, first), max(load.offset + load.span, last)
         load.users += 1
@@ -460,9 +463,7 @@ class Lowering:
             beyond = inner.beyond(prefix)
             drain.waits.append(Wait(inner, prefix, beyond, beyond - 1, "dependence"))
             drain.strides = compute.strides[:prefix]
-            drain.offset = compute.offset + sum(
-                (trips - 1) * stride for trips, stride in zip(compute.loops[prefix:], compute.strides[prefix:], strict=True)
-            )
+            drain.offset = _last(compute, prefix) + _ROUNDING
             copies = self._held(row, tensor).copies
             back = self.loads.get((id(row), tensor, "back"))
             if back is not None:
@@ -497,16 +498,15 @@ class Lowering:
             prefix = min(depth, len(task.loops))
             deep = ready.beyond(depth)
             times = deep * math.prod(ready.loops[prefix:depth])
-            lasts = sum((t - 1) * stride for t, stride in zip(ready.loops[depth:], ready.strides[depth:], strict=True))
             if not rank:
                 task.waits.append(Wait(ready, prefix, times, deep - 1, "dependence"))
-                task.ready = max(task.ready, ready.offset + lasts + _SOON)
+                task.ready = max(task.ready, _last(ready, depth) + _SOON)
                 continue
             place = next((at for at in range(depth - 1, -1, -1) if _rank(one.loops[at]) == rank), None)
             if place is None:
                 continue
             distance = math.prod(row.trips for row in one.loops[place + 1 : depth])
-            task.ready = max(task.ready, ready.offset + lasts - ready.strides[place] + _SOON)
+            task.ready = max(task.ready, _last(ready, depth) - ready.strides[place] + _SOON)
             guard = place if place < len(task.loops) else -1
             task.waits.append(Wait(ready, prefix, times, (deep - 1) - distance * deep, "dependence", guard))
 
@@ -604,8 +604,7 @@ class Lowering:
                 for task in tasks:
                     deep = task.beyond(depth)
                     barrier.waits.append(Wait(task, depth, deep, deep - 1 - shift * deep, "dependence"))
-                    lasts = sum((t - 1) * s for t, s in zip(task.loops[depth:], task.strides[depth:], strict=True))
-                    end = max(end, task.offset + lasts)
+                    end = max(end, _last(task, depth) + _ROUNDING)
                     if before is not None and number:
                         task.waits.append(Wait(before, depth, 1, shift, "dependence"))
                         task.ready = max(task.ready, before.offset + _SOON)
@@ -630,6 +629,11 @@ class Lowering:
             found += [task for (row, *_), task in self.loads.items() if row in inside]
             found += [task for (row, _), task in self.drains.items() if row in inside]
         return found
+
+
+def _last(task: Task, prefix: int) -> float:
+    """When the last firing of a task is planned in the first turn of its first loops."""
+    return task.offset + sum((trips - 1) * stride for trips, stride in zip(task.loops[prefix:], task.strides[prefix:], strict=True))
 
 
 def _rank(row: Row) -> str:
