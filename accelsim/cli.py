@@ -97,6 +97,13 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     pricing(evaluate, "draw the mapping (png, svg or pdf)")
     about = "a mapping: a file or a name from `accelsim list mappings`; of a model, LAYER=MAPPING for each layer, or a folder"
     evaluate.add_argument("--mapping", action="append", default=[], metavar="MAPPING", help=about)
+    simulate = command("simulate", commands.simulate_, "run a mapping event by event, and say where every cycle goes")
+    workload(simulate)
+    pricing(simulate, "draw the first events as a timeline (png, svg or pdf)")
+    simulate.add_argument("--mapping", metavar="MAPPING", help="a mapping: a file or a name from `accelsim list mappings`")
+    simulate.add_argument("--trace", metavar="FILE", help="write the first 200,000 events as JSON that opens in ui.perfetto.dev")
+    about = "fill tiles ahead: two copies of each tensor in every memory below the outermost, where they fit"
+    simulate.add_argument("--ahead", action="store_true", help=about)
     run = command("run", commands.run_, "execute a workload with the reference interpreter on random inputs")
     workload(run)
     run.add_argument("--seed", default="0", metavar="N", help="seed of the inputs (default 0)")

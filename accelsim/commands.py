@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from accelsim.model.layers import ModelEvaluation
 
 Arguments = argparse.Namespace
+_TRACED = 200_000  # events of a trace at most
+_DRAWN = 2_000  # events of a timeline
 
 
 def map_(arguments: Arguments) -> int:
@@ -191,6 +193,37 @@ def evaluate_(arguments: Arguments) -> int:
         tell("evaluating")
         evaluation = evaluate(workload, machine, mapping, counting)
     return _show(arguments, evaluation)
+
+
+def simulate_(arguments: Arguments) -> int:
+    settings = _settings(arguments)
+    counting = _counting(arguments)
+    workload = _workload(arguments.workload, settings)
+    if isinstance(workload, Model):
+        raise InputError(f"{workload.name} is a model, and one cascade is simulated at a time", "name the workload of one of its layers")
+    _required(arguments, "mapping", "a mapping")
+    machine = _machine(_required(arguments, "arch", "a machine"), settings)
+    mapping, workload = _mapping(arguments.mapping, workload, settings)
+    from accelsim.mapping.text import nest
+    from accelsim.report.progress import progress
+    from accelsim.report.simulation import blocks, document, timeline, trace
+    from accelsim.sim.simulation import simulate
+
+    with progress(not arguments.quiet) as tell:
+        if arguments.ahead:
+            from accelsim.sim.ahead import filled_ahead
+
+            tell("making room for tiles that are filled ahead")
+            mapping = filled_ahead(workload, machine, mapping)
+        tell("simulating")
+        wanted = _TRACED if arguments.trace is not None else _DRAWN if arguments.draw is not None else 0
+        found = simulate(workload, machine, mapping, counting, wanted)
+    if arguments.trace is not None:
+        from accelsim.io.evaluation import write_json
+
+        write_json(trace(found), arguments.trace)
+    _draw(arguments, lambda path: timeline(found, path))
+    return _give_blocks(arguments, document(found), lambda whole: blocks(whole, nest(mapping, workload)))
 
 
 def _refuse_drawing(arguments: Arguments, model: Model) -> None:

@@ -187,11 +187,12 @@ def run(m: Machine, ring: IntArray, traced: IntArray) -> Any:
     ring: int64[sum of ring sizes], room for the last ends of every task. traced: int64[most, 4], filled with (task, number, start, end) of
     the first firings that take time. Returns: how it went (DONE; TOO_SHORT: a ring was; STUCK: a task waits for a firing that is planned
     after its own), the task or the wait, ticks until the last end, busy ticks and last end by resource int64[resources, 2], ticks in which
-    units stood still by task and cause int64[tasks, waits + resources + 1], firings that did something by task, and how many were traced.
+    units stood still by task and cause int64[tasks, waits + resources + 1] (the last: before their first work), ticks of work by task,
+    firings that did something by task, and how many were traced.
     """
     count = m.tasks.shape[0]
     digits = np.zeros(m.loops.shape[0], np.int64)
-    fired, active = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    fired, active, worked = np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, np.int64)
     keys, latest = np.empty(count, np.float64), np.zeros(count, np.int64)
     past = np.full((count, 8), NEVER)
     free, spent = np.zeros(m.resources, np.int64), np.zeros((m.resources, 2), np.int64)
@@ -225,18 +226,18 @@ def run(m: Machine, ring: IntArray, traced: IntArray) -> Any:
                     continue
                 number = min(number, m.tasks[target, COUNT] - 1)
                 if number >= fired[target]:
-                    return STUCK, wait, total, spent, causes, active, seen
+                    return STUCK, wait, total, spent, causes, worked, active, seen
                 size = m.tasks[target, RING_SIZE]
                 if number < fired[target] - size:
-                    return TOO_SHORT, target, total, spent, causes, active, seen
+                    return TOO_SHORT, target, total, spent, causes, worked, active, seen
                 end = ring[m.tasks[target, RING] + (number & (size - 1))] - m.waits[wait, AHEAD]
                 if end > start:
                     start, cause = end, wait
-            begun, ended = _seconds(m, task, digits, first)
+            opens, closes = _seconds(m, task, digits, first)
             for use in range(row[USES], row[USES_END]):
                 rule = m.uses[use, RULE]
                 words = _words(m, m.uses[use, BOX], digits, first, known)
-                if (rule == FIRST and not begun) or (rule == AGAIN and begun) or (rule == LAST and not ended):
+                if (rule == FIRST and not opens) or (rule == AGAIN and opens) or (rule == LAST and not closes):
                     continue
                 asked[m.uses[use, RESOURCE]] += words * m.uses[use, TICKS]
             moves = row[KIND] == COMPUTE or row[KIND] == BARRIER
@@ -262,11 +263,13 @@ def run(m: Machine, ring: IntArray, traced: IntArray) -> Any:
             if moves:
                 if unit >= 0:  # how long the unit stood still, and for what
                     finish = max(finish, start + asked[unit])
-                    causes[task, cause] += start - free[unit]
+                    begun = spent[unit, BUSY] > 0
+                    causes[task, cause if begun else m.waits.shape[0] + m.resources] += start - free[unit]
                     if finish > start + asked[unit]:
                         causes[task, m.waits.shape[0] + (late if late >= 0 else m.resources)] += finish - start - asked[unit]
                     free[unit] = finish
                     spent[unit, BUSY] += asked[unit]
+                    worked[task] += asked[unit]
                     spent[unit, LAST_END] = finish
                 active[task] += 1
                 latest[task] = max(latest[task], finish + row[LATENCY])
@@ -281,7 +284,7 @@ def run(m: Machine, ring: IntArray, traced: IntArray) -> Any:
             keys[task] = _next_key(m, task, digits, past, fired[task])
         else:
             keys[task] = 1.0e300
-    return DONE, 0, total, spent, causes, active, seen
+    return DONE, 0, total, spent, causes, worked, active, seen
 
 
 @helper(inline=True)

@@ -1,10 +1,11 @@
-"""A mapping run event by event: how long it takes, and where the time of every unit and memory goes."""
+"""A mapping run event by event: how long it takes, and where the time of every unit and every Einsum goes."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Architecture
@@ -13,21 +14,45 @@ from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.options import Counting
 from accelsim.workload.cascade import Cascade
 
+if TYPE_CHECKING:
+    from accelsim.sim.arrays import Arrays
+
 _MOST_REMEMBERED = 1 << 26  # ends of tasks in all
+FILL, MEMORY, DEPENDENCE, ROOM, PORT = "fill", "memory", "dependence", "room", "port"
+CAUSES = (FILL, MEMORY, DEPENDENCE, ROOM, PORT)
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """Cycles of a unit or a port, which sum to the whole run: at work, standing still for each cause, and idle after its last work."""
+class Wait:
+    """Why a unit stood still before or during the work of an Einsum.
 
-    busy: Fraction
-    waits: dict[str, Fraction]
+    `cause`: `fill` (it had not begun), `memory` (a load), `dependence` (what another makes), `room` (a place for its result), or `port`
+    (its operands or results, at a busy port). `what`: the load, Einsum or port.
+    """
+
+    einsum: str
+    cause: str
+    what: str
+    cycles: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """Cycles of a unit: at work by Einsum, standing still, and idle after its last work. They sum to the whole run."""
+
+    busy: dict[str, Fraction]
+    waits: tuple[Wait, ...]
     drain: Fraction
+
+    @property
+    def total(self) -> Fraction:
+        """All of them."""
+        return sum(self.busy.values(), Fraction(0)) + sum((wait.cycles for wait in self.waits), Fraction(0)) + self.drain
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A firing that took time: a task's name and kind, its number, and when it began and ended in cycles."""
+    """A firing that took time: a task's name, kind and resource, its number, and when it began and ended in cycles."""
 
     task: str
     kind: str
@@ -39,15 +64,15 @@ class Event:
 
 @dataclass(frozen=True)
 class Simulation:
-    """What happened. `ticks`: until the last result is there. `units`, `ports`: where their time went. `events`: as many as were asked for.
+    """What happened. `ticks`: until the last result is there. `ports`: cycles in which each is busy. `events`: as many as were asked for.
 
-    `firings`: how many of every task did something.
+    `firings`: how many of every task did something. `evaluation`: what the model says of the same mapping.
     """
 
     evaluation: Evaluation
     ticks: int
-    units: dict[str, Share]
-    ports: dict[str, Share]
+    units: dict[str, Unit]
+    ports: dict[str, Fraction]
     firings: dict[str, int]
     events: tuple[Event, ...]
 
@@ -67,25 +92,30 @@ def simulate(
     cascade: Cascade, architecture: Architecture, mapping: Mapping, counting: Counting | None = None, events: int = 0
 ) -> Simulation:
     """Run a mapping; `events`: how many firings to keep. Raises IllegalMapping for one that is not legal, or not simulated yet."""
-    import numpy as np
-
-    from accelsim.sim import kernels_events as kernels
-    from accelsim.sim.arrays import Arrays
     from accelsim.sim.lowering import lower
-    from accelsim.sim.tasks import KINDS
     from accelsim.workload.build import sized
 
     evaluator = Evaluator(sized(cascade, mapping.sizes), architecture, counting)
     evaluation = evaluator.evaluate(mapping)
     tasks = lower(evaluator, mapping, evaluation.counts.lowered.latencies)
-    arrays = Arrays(tasks, list(architecture.units))
-    sizes = arrays.sizes()
-    traced = np.zeros((events, 4), np.int64)
+    return _run(evaluation, tasks, events)
+
+
+def _run(evaluation: Evaluation, tasks: list[Any], events: int) -> Simulation:
+    import numpy as np
+
+    from accelsim.sim import kernels_events as kernels
+    from accelsim.sim.arrays import Arrays
+    from accelsim.sim.tasks import KINDS
+
+    machine_units, clock = evaluation.evaluator.architecture.units, evaluation.evaluator.clock
+    arrays = Arrays(tasks, list(machine_units))
+    sizes, traced = arrays.sizes(), np.zeros((events, 4), np.int64)
     while True:
         if sum(sizes) > _MOST_REMEMBERED:
             raise IllegalMapping("more firings wait for each other than can be remembered", "map it with larger tiles")
         machine = arrays.machine(sizes)
-        how, which, total, spent, causes, active, seen = kernels.run(machine, np.zeros(sum(sizes), np.int64), traced)
+        how, which, total, spent, causes, worked, active, seen = kernels.run(machine, np.zeros(sum(sizes), np.int64), traced)
         if how != kernels.TOO_SHORT:
             break
         sizes[which] *= 8
@@ -93,45 +123,33 @@ def simulate(
         target, why = arrays.waits[which]
         owner = next(task for task, row in zip(tasks, machine.tasks, strict=True) if row[kernels.WAITS] <= which < row[kernels.WAITS_END])
         raise IllegalMapping(f"{owner.name} waits for {target.name} ({why}), which is planned after it", "give the tensor more copies")
-    clock = evaluator.clock
 
-    def cycles(ticks: int) -> Fraction:
-        return clock.cycles(int(ticks))
-
-    units: dict[str, Share] = {}
-    ports: dict[str, Share] = {}
+    units: dict[str, Unit] = {}
     for number, name in enumerate(arrays.resources):
-        if name in architecture.units:
-            members = [at for at, task in enumerate(tasks) if task.unit == name]
-            if not members:
-                continue
-            waits: dict[str, int] = {}
-            for at in members:
-                for cause in np.flatnonzero(causes[at]):
-                    waits[_cause(arrays, int(cause))] = waits.get(_cause(arrays, int(cause)), 0) + int(causes[at, cause])
-            left = int(total) - int(spent[number, kernels.LAST_END])
-            units[name] = Share(cycles(spent[number, kernels.BUSY]), {key: cycles(value) for key, value in waits.items()}, cycles(left))
-        else:
-            left = int(total) - int(spent[number, kernels.LAST_END])
-            idle = int(total) - left - int(spent[number, kernels.BUSY])
-            ports[name] = Share(cycles(spent[number, kernels.BUSY]), {"idle": cycles(idle)}, cycles(left))
+        members = [at for at, task in enumerate(tasks) if task.unit == name]
+        if members:
+            busy = {tasks[at].name: clock.cycles(int(worked[at])) for at in members}
+            waits = [
+                Wait(tasks[at].name, *_cause(arrays, int(cause)), clock.cycles(int(causes[at, cause])))
+                for at in members
+                for cause in np.flatnonzero(causes[at])
+            ]
+            units[name] = Unit(busy, tuple(waits), clock.cycles(int(total) - int(spent[number, kernels.LAST_END])))
+    ports = {
+        name: clock.cycles(int(spent[number, kernels.BUSY])) for number, name in enumerate(arrays.resources) if name not in machine_units
+    }
     kept = []
     for number, firing, start, end in traced[:seen]:
-        task = tasks[number]
-        kept.append(Event(task.name, KINDS[task.kind], task.unit or task.uses[0].resource, int(firing), cycles(start), cycles(end)))
+        task, begun, ended = tasks[number], clock.cycles(int(start)), clock.cycles(int(end))
+        kept.append(Event(task.name, KINDS[task.kind], task.unit or task.uses[0].resource, int(firing), begun, ended))
     firings = {task.name: int(active[number]) for number, task in enumerate(tasks)}
     return Simulation(evaluation, int(total), units, ports, firings, tuple(kept))
 
 
-def _cause(arrays: object, cause: int) -> str:
-    """What a unit waited for, in a word or two."""
-    from accelsim.sim.arrays import Arrays
-
-    assert isinstance(arrays, Arrays)
+def _cause(arrays: Arrays, cause: int) -> tuple[str, str]:
+    """What a unit waited for: the cause and its name."""
     if cause < len(arrays.waits):
         task, why = arrays.waits[cause]
-        if why == "memory":
-            return f"memory: {task.name}"
-        return f"{why}: {task.name}"
+        return why, task.name
     at = cause - len(arrays.waits)
-    return f"port: {arrays.resources[at]}" if at < len(arrays.resources) else "start"
+    return (PORT, arrays.resources[at]) if at < len(arrays.resources) else (FILL, "")

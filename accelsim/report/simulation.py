@@ -1,0 +1,115 @@
+"""A simulation as JSON, on a terminal, as a trace for Perfetto and as a timeline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from accelsim.report.figures import percent, si, whole
+from accelsim.sim.simulation import CAUSES, Simulation
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Document = dict[str, Any]
+SCHEMA = "accelsim/simulation/1"
+_SHOWN = 3  # reasons that a unit's row names
+_MEANING = {
+    "fill": "before its first work", "memory": "for a load", "dependence": "for what another makes", "room": "for a place for its result",
+    "port": "at a busy port",
+}  # fmt: skip
+
+
+def document(simulation: Simulation) -> Document:
+    """The simulation as plain data: cycles (fractions of one as floats), seconds, and where the cycles of every unit went."""
+    evaluation = simulation.evaluation
+    units = {}
+    for name, unit in simulation.units.items():
+        waits = [{"einsum": wait.einsum, "cause": wait.cause, "for": wait.what, "cycles": float(wait.cycles)} for wait in unit.waits]
+        busy = {einsum: float(cycles) for einsum, cycles in unit.busy.items()}
+        units[name] = {"busy_cycles": busy, "waits": waits, "drain_cycles": float(unit.drain)}
+    return {
+        "schema": SCHEMA,
+        "workload": evaluation.evaluator.cascade.name,
+        "architecture": evaluation.evaluator.architecture.name,
+        "mapping": evaluation.mapping.name,
+        "counting": evaluation.evaluator.counting.to_json(),
+        "latency": {"cycles": simulation.cycles, "seconds": simulation.seconds},
+        "model": {"cycles": evaluation.cycles, "steady_cycles": float(evaluation.steady_cycles)},
+        "units": units,
+        "ports": {name: {"busy_cycles": float(cycles)} for name, cycles in simulation.ports.items()},
+        "firings": simulation.firings,
+    }
+
+
+def blocks(found: Document, nest: str) -> Iterator[RenderableType]:
+    """The report: how long it takes beside what the model says, then what every unit does in that time."""
+    from rich.text import Text
+
+    from accelsim.report.terminal import table
+
+    cycles, model = found["latency"]["cycles"], found["model"]["cycles"]
+    head = Text.assemble((found["workload"], "bold"), " on ", (found["architecture"], "bold"), f", mapping '{found['mapping']}'")
+    head.append("\n\ntime  ", "bold").append(f"{whole(cycles)} cycles", "bold red").append(f"  {si(found['latency']['seconds'], 's')}")
+    if cycles == model:
+        head.append("; as the model says: nothing contends")
+    else:
+        share = percent(abs(cycles / model - 1))
+        head.append(f"; {share} {'more' if cycles > model else 'less'} than the model's {whole(model)}")
+    yield head
+    rows = table("unit or port", "busy", *CAUSES, "drain")
+    for name, unit in found["units"].items():
+        waits = {cause: sum(wait["cycles"] for wait in unit["waits"] if wait["cause"] == cause) for cause in CAUSES}
+        shares = [sum(unit["busy_cycles"].values()), *waits.values(), unit["drain_cycles"]]
+        rows.add_row(name, *(percent(each / cycles) if each else "" for each in shares))
+    for name, port in found["ports"].items():
+        rows.add_row(name, percent(port["busy_cycles"] / cycles))
+    yield rows
+    reasons = table("waits", "for", "cycles", "share", left=2)
+    every = [(wait["cycles"], name, wait) for name, unit in found["units"].items() for wait in unit["waits"]]
+    for lost, name, wait in sorted(every, key=lambda each: -each[0])[: _SHOWN * len(found["units"])]:
+        if lost / cycles >= 0.005:
+            what = f"{_MEANING[wait['cause']]}: {wait['for']}" if wait["for"] else _MEANING[wait["cause"]]
+            reasons.add_row(f"{name}, {wait['einsum']}", what, whole(lost), percent(lost / cycles))
+    if reasons.row_count:
+        yield reasons
+    yield Text(nest)
+    yield Text("Each row of the first table sums to the whole run; ports: bits moved at their bandwidth.", "dim")
+
+
+def trace(simulation: Simulation) -> Document:
+    """Events for Perfetto (ui.perfetto.dev) and chrome://tracing: one track per unit and port, one microsecond per cycle."""
+    tracks = list(dict.fromkeys(event.resource for event in simulation.events))
+    events: list[Document] = [
+        {"ph": "M", "name": "thread_name", "pid": 0, "tid": number, "args": {"name": name}} for number, name in enumerate(tracks)
+    ]
+    for event in simulation.events:
+        events.append({
+            "ph": "X", "name": event.task, "cat": event.kind, "pid": 0, "tid": tracks.index(event.resource),
+            "ts": float(event.start), "dur": float(event.end - event.start), "args": {"firing": event.number},
+        })  # fmt: skip
+    return {"traceEvents": events, "otherData": {"unit": "1 us is one cycle", "cycles": simulation.cycles}}
+
+
+def timeline(simulation: Simulation, path: Path | str) -> None:
+    """Draw the events to a file (.png, .svg, .pdf): one row per unit and port, one colour per task."""
+    from matplotlib.figure import Figure
+
+    tracks = list(dict.fromkeys(event.resource for event in simulation.events))
+    tasks = list(dict.fromkeys(event.task for event in simulation.events))
+    figure = Figure(figsize=(11, 1.2 + 0.45 * len(tracks) + 0.22 * (len(tasks) // 4 + 1)), layout="constrained")
+    axes = figure.add_subplot()
+    colours = [f"C{number % 10}" for number in range(len(tasks))]
+    for number, task in enumerate(tasks):
+        for place, track in enumerate(tracks):
+            spans = [(float(e.start), float(e.end - e.start)) for e in simulation.events if e.task == task and e.resource == track]
+            if spans:
+                look: Document = {"facecolors": colours[number], "edgecolor": "white", "linewidth": 0.2, "label": task}
+                axes.broken_barh(spans, (place - 0.4, 0.8), hatch="//" if number >= 10 else None, **look)
+    axes.set_yticks(range(len(tracks)), tracks)
+    axes.invert_yaxis()
+    axes.set_xlabel("cycles")
+    axes.set_title(f"{simulation.evaluation.evaluator.cascade.name} on {simulation.evaluation.evaluator.architecture.name}", loc="left")
+    figure.legend(loc="outside lower center", ncols=4, fontsize="small", frameon=False)
+    figure.savefig(path, dpi=150)

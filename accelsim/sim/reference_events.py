@@ -1,0 +1,186 @@
+"""Tasks fired one by one with Python sets and dicts: the twin of `kernels_events.py`, written to be believed at sight.
+
+Of every firing the coordinates that it touches are listed, so use it on small shapes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+from accelsim.sim.tasks import ALWAYS, BARRIER, COMPUTE, FIRST, FIRST_TURN, LAST, LAST_TURN, Box, Slot, Task
+
+OUTSTANDING = 8  # requests that a port holds
+
+
+@dataclass
+class Outcome:
+    """Ticks until the last end, busy ticks by resource, and (start, end) of the firings of every task that did something."""
+
+    ticks: int = 0
+    busy: dict[str, int] = field(default_factory=dict)
+    firings: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+
+
+@dataclass
+class _State:
+    digits: list[int]
+    left: dict[int, set[tuple[int, ...]]] = field(default_factory=dict)  # by box: what the last firing touched
+    ends: list[int] = field(default_factory=list)
+    plans: list[float] = field(default_factory=list)
+
+
+def run(tasks: list[Task]) -> Outcome:
+    """Fire every task to its end; the order is that of the plan."""
+    states = {id(task): _State([0] * len(task.loops)) for task in tasks}
+    free: dict[str, int] = {}
+    starts: dict[str, list[int]] = {}
+    found = Outcome()
+    while True:
+        waiting = [task for task in tasks if len(states[id(task)].ends) < task.firings]
+        if not waiting:
+            return found
+        task = min(waiting, key=lambda each: (_key(each, states[id(each)]), _rank(each, tasks)))
+        state = states[id(task)]
+        state.plans.append(_plan(task, state.digits))
+        _fire(task, states, free, starts, found)
+        for place in range(len(task.loops) - 1, -1, -1):
+            state.digits[place] += 1
+            if state.digits[place] < task.loops[place]:
+                break
+            state.digits[place] = 0
+
+
+def _fire(task: Task, states: dict[int, _State], free: dict[str, int], starts: dict[str, list[int]], found: Outcome) -> None:
+    state = states[id(task)]
+    before = max(state.ends, default=0)
+    if not _does_something(task, state.digits):
+        state.ends.append(before)
+        return
+    start = 0
+    for wait in task.waits:
+        if wait.guard >= 0 and state.digits[wait.guard] == 0:
+            continue
+        number = 0
+        for digit, trips in zip(state.digits[: wait.prefix], task.loops[: wait.prefix], strict=True):
+            number = number * trips + digit
+        number = min(number * wait.times + wait.add, wait.task.firings - 1)
+        if number >= 0:
+            start = max(start, states[id(wait.task)].ends[number] - wait.ahead)
+    asked: dict[str, int] = {}
+    whole = [range(slot.extent) for slot in task.again]
+    here = [_range(slot, state.digits) for slot in task.again]
+    opens, closes = all(part.start == 0 for part in here), all(part.stop == all_.stop for part, all_ in zip(here, whole, strict=True))
+    for use in task.uses:
+        touched = _touched(use.box, state.digits)
+        words = len(touched - state.left.get(id(use.box), set())) if use.box.delta else len(touched)
+        state.left[id(use.box)] = touched or state.left.get(id(use.box), set())
+        if use.rule == ALWAYS or (opens if use.rule == FIRST else closes if use.rule == LAST else not opens):
+            asked[use.resource] = asked.get(use.resource, 0) + words * use.box.factor * use.ticks
+    asked = {resource: ticks for resource, ticks in asked.items() if ticks}
+    work = _issues(task, state.digits) * task.issue_ticks if task.kind == COMPUTE else 0
+    if not asked and task.kind not in (COMPUTE, BARRIER):
+        state.ends.append(before)
+        return
+    if work:
+        start = max(start, free.get(task.unit, 0))
+    finish = start + work
+    for resource, ticks in asked.items():
+        held = starts.setdefault(resource, [])
+        free[resource] = max(free.get(resource, 0), held[-OUTSTANDING] if len(held) >= OUTSTANDING else 0) + ticks
+        held.append(start)
+        finish = max(finish, start + ticks, free[resource])
+        found.busy[resource] = found.busy.get(resource, 0) + ticks
+    if task.kind == COMPUTE:
+        free[task.unit] = finish
+        found.busy[task.unit] = found.busy.get(task.unit, 0) + work
+    state.ends.append(max(before, finish + task.latency))
+    found.firings.setdefault(id(task), []).append((start, finish))
+    found.ticks = max(found.ticks, state.ends[-1])
+
+
+def _range(slot: Slot, digits: list[int]) -> range:
+    """The part of a rank that a firing works on."""
+    part = range(slot.extent)
+    for loop, tile in slot.entries:
+        begin = digits[loop] * tile if loop >= 0 else 0
+        part = part[begin : begin + tile]
+    return part
+
+
+def _touched(box: Box, digits: list[int]) -> set[tuple[int, ...]]:
+    """Coordinates that a box holds at a firing."""
+    sides = []
+    for index, low, high in box.dims:
+        side = set()
+        for point in product(*(_range(box.slots[rank], digits) for rank, _ in index.terms)):
+            value = (index.offset + sum(factor * place for (_, factor), place in zip(index.terms, point, strict=True))) // index.divisor
+            value = value % index.modulus if index.modulus else value
+            if low <= value < high:
+                side.add(value)
+        sides.append(sorted(side))
+    return set(product(*sides))
+
+
+def _does_something(task: Task, digits: list[int]) -> bool:
+    for place, turn in task.turns.items():
+        if (turn == FIRST_TURN and digits[place] > 0) or (turn == LAST_TURN and digits[place] < task.loops[place] - 1):
+            return False
+    if any(not _range(slot, digits) for slot, _ in task.points):
+        return False
+    for terms, bound in task.needs:
+        parts = [(_range(slot, digits), factor) for slot, factor in terms]
+        if any(not part for part, _ in parts) or sum(min(factor * part[0], factor * part[-1]) for part, factor in parts) > bound:
+            return False
+    return True
+
+
+def _issues(task: Task, digits: list[int]) -> int:
+    """Residual tiles one by one, each shared out over the lanes."""
+    pieces: list[list[int]] = []
+    for slot, tile in task.points:
+        part = _range(slot, digits)
+        pieces.append([len(part[at : at + tile]) for at in range(0, len(part), tile)])
+    total = 0
+    for sizes in product(*pieces):
+        points = 1
+        for size in sizes:
+            points *= size
+        total += -(-points // task.lanes)
+    return total
+
+
+def _plan(task: Task, digits: list[int]) -> float:
+    key = task.offset
+    for digit, stride in zip(digits, task.strides, strict=False):
+        key += digit * stride
+    return key
+
+
+def _key(task: Task, state: _State) -> float:
+    """When the next firing is planned."""
+    own = _plan(task, state.digits)
+    if not task.copies:
+        return own
+    number, copies = len(state.ends), min(task.copies, 8)
+    if task.copies > 1 and task.within >= 0 and number and not any(state.digits[task.within :]):
+        copies = 1
+    key = own + (task.ready - task.offset)
+    if number and copies > 1:
+        key = max(key, state.plans[number - 1])
+    if number >= copies:
+        key = max(key, state.plans[number - copies] + task.span)
+    return key
+
+
+def _rank(task: Task, tasks: list[Task]) -> Any:
+    """Whose turn it is among tasks that are planned for the same moment."""
+    place = next(number for number, each in enumerate(tasks) if each is task)
+    if task.kind == COMPUTE:
+        return 0, place
+    if task.kind == BARRIER:
+        return 4, place
+    if task.copies:
+        return (1 if task.copies > 1 and task.within < 0 else 3), place
+    return 2, -place
