@@ -9,9 +9,10 @@ import numpy as np
 
 from accelsim.sim.kernels_events import Machine
 from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Box, Slot, Task
+from accelsim.workload.expression import IndexMap
 
 _WIDTHS = {
-    "tasks": 23, "loops": 2, "uses": 4, "waits": 6, "boxes": 4, "dims": 7, "terms": 2, "slots": 3, "entries": 2, "needs": 3, "points": 2,
+    "tasks": 23, "loops": 2, "uses": 4, "waits": 6, "boxes": 4, "dims": 8, "terms": 2, "slots": 3, "entries": 2, "needs": 3, "points": 2,
     "agains": 1,
 }  # fmt: skip
 _SPARE = 64  # ends of a task that are remembered beyond those that some wait names
@@ -28,19 +29,20 @@ class Arrays:
         self._slots: dict[Slot, int] = {}
         self._tables: dict[str, list[Any]] = {name: [] for name in _WIDTHS}
         self._strides: list[float] = []
+        self._marks = 0  # room for two marks on each coordinate of the dimensions that are listed
 
     def machine(self, sizes: Sequence[int]) -> Machine:
         """Everything as arrays; `sizes`: ends to remember of each task."""
         for table in self._tables.values():
             table.clear()
-        self._slots, self._strides, self.waits = {}, [], []
+        self._slots, self._strides, self.waits, self._marks = {}, [], [], 0
         ring = 0
         for task, size in zip(self.tasks, sizes, strict=True):
             self._task(task, ring, size)
             ring += size
         made = {name: np.array(self._tables[name], np.int64).reshape(-1, width) for name, width in _WIDTHS.items()}
         plans = np.array([(task.offset, task.span, task.ready - task.offset) for task in self.tasks], np.float64)
-        return Machine(plans=plans, strides=np.array(self._strides, np.float64), resources=len(self.resources), **made)
+        return Machine(plans=plans, strides=np.array(self._strides, np.float64), resources=len(self.resources), marks=self._marks, **made)
 
     def sizes(self) -> list[int]:
         """Ends to remember at least: as far back as some wait looks, in firings of what it waits for."""
@@ -103,7 +105,15 @@ class Arrays:
         for index, low, high in box.dims:
             terms = len(t["terms"])
             t["terms"] += [(self._slot(box.slots[rank]), factor) for rank, factor in index.terms]
-            rows.append((terms, len(t["terms"]), index.offset, index.divisor, index.modulus, low, high))
+            marks = -1
+            if not _is_plain(index):
+                marks, self._marks = self._marks, self._marks + 2 * high
+            rows.append((terms, len(t["terms"]), index.offset, index.divisor, index.modulus, low, high, marks))
         t["dims"] += rows
         t["boxes"].append((first, len(t["dims"]), box.factor, int(box.delta)))
         return len(t["boxes"]) - 1
+
+
+def _is_plain(index: IndexMap) -> bool:
+    """Whether an index takes every value between its least and its greatest on any tile."""
+    return index.divisor == 1 and index.modulus == 0 and all(factor == 1 for _, factor in index.terms)

@@ -20,7 +20,7 @@ COMPUTE, LOAD, DRAIN, BARRIER = range(4)
 ALWAYS, FIRST, AGAIN, LAST = range(4)
 DONE, TOO_SHORT, STUCK = range(3)
 NEVER = -1.0e300
-OUTSTANDING = 8  # requests that a port holds: the next one waits for the oldest to be ready
+OUTSTANDING = 8  # transfers that a port may be the inner end of at a time
 
 # columns of `tasks`
 KIND, LOOPS, LOOPS_END, USES, USES_END, WAITS, WAITS_END, AGAINS, AGAINS_END = range(9)
@@ -29,7 +29,7 @@ NEEDS, NEEDS_END, POINTS, POINTS_END, UNIT, LANES, ISSUE, LATENCY, COPIES, RING,
 TARGET, PREFIX, TIMES, ADD, GUARD, AHEAD = range(6)
 RESOURCE, TICKS, BOX, RULE = range(4)
 DIMS, DIMS_END, FACTOR, DELTA = range(4)
-TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH = range(7)
+TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH, MARKS = range(8)
 TRIPS, TURNS = range(2)
 # columns of `spent`
 BUSY, LAST_END = range(2)
@@ -58,6 +58,7 @@ class Machine(NamedTuple):
     points: IntArray
     agains: IntArray
     resources: int
+    marks: int
 
 
 @helper(inline=True)
@@ -72,42 +73,89 @@ def _interval(slots: IntArray, entries: IntArray, slot: int, digits: IntArray, f
 
 
 @helper(inline=True)
-def _words(m: Machine, box: int, digits: IntArray, first: int, known: IntArray) -> int:
-    """Words of a box at a firing; `known`: int64[dims, 3], the interval of each dimension at the last firing, and whether there was one."""
+def _words(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> int:
+    """Words of a box at a firing. known: int64[dims, 3], the interval of each dimension at the last firing that touched something, and how
+    often one has. marks: of every coordinate of the dimensions that are not plain, the last such firing that touched it.
+    """
     total, shared = m.boxes[box, FACTOR], m.boxes[box, FACTOR]
-    delta = m.boxes[box, DELTA] == 1
     for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
-        low = high = m.dims[dim, OFFSET]
-        count, plain = 1, True
-        for term in range(m.dims[dim, TERMS], m.dims[dim, TERMS_END]):
-            start, end = _interval(m.slots, m.entries, m.terms[term, 0], digits, first)
-            if end <= start:
-                return 0
-            factor = m.terms[term, 1]
-            low += min(factor * start, factor * (end - 1))
-            high += max(factor * start, factor * (end - 1))
-            reach = abs(factor)
-            plain = plain and (reach <= 1 or end - start == 1)
-            count *= end - start
-        high += 1
-        if m.dims[dim, DIVISOR] > 1:
-            low, high, plain = low // m.dims[dim, DIVISOR], (high - 1) // m.dims[dim, DIVISOR] + 1, True
-        low, high = max(low, m.dims[dim, LOW]), min(high, m.dims[dim, HIGH])
-        if high <= low:
+        low, high, size, both = _side(m, dim, digits, first, known, marks)
+        if size == 0:
             return 0
-        size = high - low
-        if not plain:
-            size = min(size, count)
-        if m.dims[dim, MODULUS] > 0:
-            size = min(size, m.dims[dim, MODULUS])
         total *= size
-        if delta:
-            over = max(0, min(high, known[dim, 1]) - max(low, known[dim, 0]))
-            if size < high - low:
-                over = over * size // (high - low)
-            shared = shared * over if known[dim, 2] == 1 else 0
-            known[dim, 0], known[dim, 1], known[dim, 2] = low, high, 1
-    return int(total - shared) if delta else int(total)
+        shared *= both
+    if m.boxes[box, DELTA] == 0:
+        return int(total)
+    for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
+        low, high, size, both = _side(m, dim, digits, first, known, marks)
+        known[dim, 0], known[dim, 1] = low, high
+        known[dim, 2] += 1
+        if m.dims[dim, MARKS] >= 0:
+            _mark(m, dim, digits, first, known[dim, 2], marks)
+    return int(total - shared)
+
+
+@helper(inline=True)
+def _side(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> tuple[int, int, int, int]:
+    """Of one dimension: the coordinates from the least to the greatest, how many are touched, and how many of these were before."""
+    if m.dims[dim, MARKS] >= 0:
+        return _listed(m, dim, digits, first, known, marks)
+    low = high = m.dims[dim, OFFSET]
+    for term in range(m.dims[dim, TERMS], m.dims[dim, TERMS_END]):
+        start, end = _interval(m.slots, m.entries, m.terms[term, 0], digits, first)
+        if end <= start:
+            return 0, 0, 0, 0
+        low, high = low + start, high + end - 1  # of a plain dimension the coefficient is 1
+    low, high = max(low, m.dims[dim, LOW]), min(high + 1, m.dims[dim, HIGH])
+    if high <= low:
+        return 0, 0, 0, 0
+    both = max(0, min(high, known[dim, 1]) - max(low, known[dim, 0])) if known[dim, 2] > 0 else 0
+    return low, high, high - low, both
+
+
+@helper()
+def _listed(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> tuple[int, int, int, int]:
+    """The same for a dimension that is not plain, coordinate by coordinate; leaves a mark of -1 - (firings so far) on each."""
+    stamp, size, both, at = -1 - known[dim, 2], 0, 0, m.dims[dim, MARKS]
+    count = 1
+    for term in range(m.dims[dim, TERMS], m.dims[dim, TERMS_END]):
+        start, end = _interval(m.slots, m.entries, m.terms[term, 0], digits, first)
+        count *= max(0, end - start)
+    for point in range(count):
+        value = _value(m, dim, digits, first, point)
+        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH] and marks[at + 2 * value] != stamp:
+            marks[at + 2 * value] = stamp
+            size += 1
+            both += known[dim, 2] > 0 and marks[at + 2 * value + 1] == known[dim, 2]
+    for point in range(count):  # so that they can be counted again
+        value = _value(m, dim, digits, first, point)
+        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
+            marks[at + 2 * value] = 0
+    return 0, 0, size, both
+
+
+@helper()
+def _mark(m: Machine, dim: int, digits: IntArray, first: int, stamp: int, marks: IntArray) -> None:
+    count = 1
+    for term in range(m.dims[dim, TERMS], m.dims[dim, TERMS_END]):
+        start, end = _interval(m.slots, m.entries, m.terms[term, 0], digits, first)
+        count *= max(0, end - start)
+    for point in range(count):
+        value = _value(m, dim, digits, first, point)
+        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
+            marks[m.dims[dim, MARKS] + 2 * value + 1] = stamp
+
+
+@helper(inline=True)
+def _value(m: Machine, dim: int, digits: IntArray, first: int, point: int) -> int:
+    """The coordinate that the point with a number has."""
+    value = m.dims[dim, OFFSET]
+    for term in range(m.dims[dim, TERMS_END] - 1, m.dims[dim, TERMS] - 1, -1):
+        start, end = _interval(m.slots, m.entries, m.terms[term, 0], digits, first)
+        value += m.terms[term, 1] * (start + point % (end - start))
+        point //= end - start
+    value //= m.dims[dim, DIVISOR]
+    return int(value % m.dims[dim, MODULUS]) if m.dims[dim, MODULUS] > 0 else int(value)
 
 
 @helper(inline=True)
@@ -198,11 +246,12 @@ def run(m: Machine, ring: IntArray, traced: IntArray) -> Any:
     free, spent = np.zeros(m.resources, np.int64), np.zeros((m.resources, 2), np.int64)
     causes = np.zeros((count, m.waits.shape[0] + m.resources + 1), np.int64)
     known = np.zeros((max(1, m.dims.shape[0]), 3), np.int64)
+    marks = np.zeros(m.marks, np.int64)
     asked = np.zeros(m.resources, np.int64)
     starts, served = np.zeros((m.resources, OUTSTANDING), np.int64), np.zeros(m.resources, np.int64)
     for task in range(count):
         keys[task] = _first_key(m, task, digits, past)
-    total, seen = 0, 0
+    total, seen, idle = 0, 0, 0  # idle: tasks in a row whose turn had not come
     while True:
         task, least = -1, 1.0e301
         for each in range(count):
@@ -225,18 +274,26 @@ def run(m: Machine, ring: IntArray, traced: IntArray) -> Any:
                 if number < 0:
                     continue
                 number = min(number, m.tasks[target, COUNT] - 1)
-                if number >= fired[target]:
-                    return STUCK, wait, total, spent, causes, worked, active, seen
+                if number >= fired[target]:  # planned too early: its turn comes after that of what it waits for
+                    if keys[target] >= 1.0e300 or idle > count:
+                        return STUCK, wait, total, spent, causes, worked, active, seen
+                    keys[task] = np.nextafter(keys[target], 1.0e301)
+                    idle += 1
+                    break
                 size = m.tasks[target, RING_SIZE]
                 if number < fired[target] - size:
                     return TOO_SHORT, target, total, spent, causes, worked, active, seen
                 end = ring[m.tasks[target, RING] + (number & (size - 1))] - m.waits[wait, AHEAD]
                 if end > start:
                     start, cause = end, wait
+            else:
+                idle = 0
+            if idle > 0:
+                continue
             opens, closes = _seconds(m, task, digits, first)
             for use in range(row[USES], row[USES_END]):
                 rule = m.uses[use, RULE]
-                words = _words(m, m.uses[use, BOX], digits, first, known)
+                words = _words(m, m.uses[use, BOX], digits, first, known, marks)
                 if (rule == FIRST and not opens) or (rule == AGAIN and opens) or (rule == LAST and not closes):
                     continue
                 asked[m.uses[use, RESOURCE]] += words * m.uses[use, TICKS]
@@ -247,11 +304,14 @@ def run(m: Machine, ring: IntArray, traced: IntArray) -> Any:
                 if free[unit] > start:
                     start, cause = free[unit], m.waits.shape[0] + unit
             finish, late = start, -1
-            for resource in range(m.resources):  # a port goes on with other requests while one is not ready, but holds only a few
+            for resource in range(m.resources):
                 if asked[resource] == 0 or resource == unit:
                     continue
                 moves = True
-                held = starts[resource, served[resource] & (OUTSTANDING - 1)]
+                held = start  # ports serve requests in their order
+                if row[KIND] != COMPUTE and resource != m.uses[row[USES], RESOURCE]:
+                    # but the inner end of a slow transfer leaves others room, as long as it does not hold too many
+                    held = starts[resource, served[resource] & (OUTSTANDING - 1)]
                 free[resource] = max(free[resource], held) + asked[resource]
                 starts[resource, served[resource] & (OUTSTANDING - 1)] = start
                 served[resource] += 1

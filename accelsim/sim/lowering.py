@@ -344,7 +344,7 @@ class Lowering:
             rule = AGAIN if returning else 0
             uses = [self._use(source.memory, READ, bits, far, rule), self._use(target.memory, WRITE, bits, near, rule)]
         else:
-            uses = [self._use(target.memory, READ, partial, near), self._use(source.memory, WRITE, partial, far)]
+            uses = [self._use(source.memory, WRITE, partial, far), self._use(target.memory, READ, partial, near)]
             if far.factor > 1:  # of copies that send parts of the same word, all but the first are added to what is there
                 once = replace(far, factor=1)
                 uses += [self._use(source.memory, READ, partial, far, FIRST), self._use(source.memory, READ, -partial, once, FIRST)]

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import product
+from math import inf, nextafter
 from typing import Any
 
-from accelsim.sim.tasks import ALWAYS, BARRIER, COMPUTE, FIRST, FIRST_TURN, LAST, LAST_TURN, Box, Slot, Task
+from accelsim.sim.tasks import ALWAYS, BARRIER, COMPUTE, FIRST, FIRST_TURN, LAST, LAST_TURN, Box, Slot, Task, Wait
 
-OUTSTANDING = 8  # requests that a port holds
+OUTSTANDING = 8  # transfers that a port may be the inner end of at a time
 
 
 @dataclass
@@ -29,6 +30,7 @@ class _State:
     left: dict[int, set[tuple[int, ...]]] = field(default_factory=dict)  # by box: what the last firing touched
     ends: list[int] = field(default_factory=list)
     plans: list[float] = field(default_factory=list)
+    held: float | None = None  # a later turn than planned
 
 
 def run(tasks: list[Task]) -> Outcome:
@@ -43,6 +45,11 @@ def run(tasks: list[Task]) -> Outcome:
             return found
         task = min(waiting, key=lambda each: (_key(each, states[id(each)]), _rank(each, tasks)))
         state = states[id(task)]
+        early = _awaited(task, states)
+        if early is not None:  # planned too early: its turn comes after that of what it waits for
+            state.held = nextafter(_key(early, states[id(early)]), inf)
+            continue
+        state.held = None
         state.plans.append(_plan(task, state.digits))
         _fire(task, states, free, starts, found)
         for place in range(len(task.loops) - 1, -1, -1):
@@ -52,6 +59,29 @@ def run(tasks: list[Task]) -> Outcome:
             state.digits[place] = 0
 
 
+def _awaited(task: Task, states: dict[int, _State]) -> Task | None:
+    """The first task whose firing this one waits for that has not had its turn."""
+    state = states[id(task)]
+    if not _does_something(task, state.digits):
+        return None
+    return next((wait.task for wait, number in _numbers(task, state.digits) if number >= len(states[id(wait.task)].ends)), None)
+
+
+def _numbers(task: Task, digits: list[int]) -> list[tuple[Wait, int]]:
+    """The firings that a firing waits for."""
+    found = []
+    for wait in task.waits:
+        if wait.guard >= 0 and digits[wait.guard] == 0:
+            continue
+        number = 0
+        for digit, trips in zip(digits[: wait.prefix], task.loops[: wait.prefix], strict=True):
+            number = number * trips + digit
+        number = min(number * wait.times + wait.add, wait.task.firings - 1)
+        if number >= 0:
+            found.append((wait, number))
+    return found
+
+
 def _fire(task: Task, states: dict[int, _State], free: dict[str, int], starts: dict[str, list[int]], found: Outcome) -> None:
     state = states[id(task)]
     before = max(state.ends, default=0)
@@ -59,15 +89,8 @@ def _fire(task: Task, states: dict[int, _State], free: dict[str, int], starts: d
         state.ends.append(before)
         return
     start = 0
-    for wait in task.waits:
-        if wait.guard >= 0 and state.digits[wait.guard] == 0:
-            continue
-        number = 0
-        for digit, trips in zip(state.digits[: wait.prefix], task.loops[: wait.prefix], strict=True):
-            number = number * trips + digit
-        number = min(number * wait.times + wait.add, wait.task.firings - 1)
-        if number >= 0:
-            start = max(start, states[id(wait.task)].ends[number] - wait.ahead)
+    for wait, number in _numbers(task, state.digits):
+        start = max(start, states[id(wait.task)].ends[number] - wait.ahead)
     asked: dict[str, int] = {}
     whole = [range(slot.extent) for slot in task.again]
     here = [_range(slot, state.digits) for slot in task.again]
@@ -83,12 +106,15 @@ def _fire(task: Task, states: dict[int, _State], free: dict[str, int], starts: d
     if not asked and task.kind not in (COMPUTE, BARRIER):
         state.ends.append(before)
         return
-    if work:
+    if task.kind == COMPUTE:
         start = max(start, free.get(task.unit, 0))
     finish = start + work
     for resource, ticks in asked.items():
         held = starts.setdefault(resource, [])
-        free[resource] = max(free.get(resource, 0), held[-OUTSTANDING] if len(held) >= OUTSTANDING else 0) + ticks
+        since = start
+        if task.kind != COMPUTE and resource != task.uses[0].resource:
+            since = held[-OUTSTANDING] if len(held) >= OUTSTANDING else 0
+        free[resource] = max(free.get(resource, 0), since) + ticks
         held.append(start)
         finish = max(finish, start + ticks, free[resource])
         found.busy[resource] = found.busy.get(resource, 0) + ticks
@@ -161,6 +187,8 @@ def _plan(task: Task, digits: list[int]) -> float:
 def _key(task: Task, state: _State) -> float:
     """When the next firing is planned."""
     own = _plan(task, state.digits)
+    if state.held is not None:
+        return state.held
     if not task.copies:
         return own
     number, copies = len(state.ends), min(task.copies, 8)

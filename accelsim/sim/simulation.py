@@ -97,6 +97,9 @@ def simulate(
 
     evaluator = Evaluator(sized(cascade, mapping.sizes), architecture, counting)
     evaluation = evaluator.evaluate(mapping)
+    if evaluation.counts.lowered.special:
+        what = "an Einsum is made in windows that its consumers demand, which is not simulated yet"
+        raise IllegalMapping(what, "map it so that no loop over its consumers' ranks stands above it", mapping.nodes[0].place)
     tasks = lower(evaluator, mapping, evaluation.counts.lowered.latencies)
     return _run(evaluation, tasks, events)
 

@@ -1,0 +1,243 @@
+"""The event simulation: against its twin, against the model's totals, and against cycles worked out by hand."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter
+from dataclasses import replace
+from fractions import Fraction
+from functools import cache
+
+import pytest
+
+from accelsim.errors import AccelsimError, IllegalMapping
+from accelsim.hardware.architecture import Architecture, Array, Memory, Node, Unit
+from accelsim.io.catalogue import MACHINE, MAPPING, WORKLOAD, resolve, shipped
+from accelsim.io.hardware import load_architecture
+from accelsim.io.mapping import load_mapping
+from accelsim.io.workload import load_workload
+from accelsim.mapper import search
+from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping, Spatial
+from accelsim.model.evaluation import Evaluation, Evaluator
+from accelsim.sim import reference_events as reference
+from accelsim.sim.ahead import filled_ahead
+from accelsim.sim.lowering import lower
+from accelsim.sim.simulation import Simulation, simulate
+from accelsim.workload.build import cascade
+from accelsim.workload.cascade import Cascade
+from tests.mapper.small import GIGA, memory, unit
+from tests.model.strategies import seeded_triples
+
+TRIPLES = 3000 if os.environ.get("ACCELSIM_EVIDENCE") else 500
+SMALL = {
+    "attention": {"b": "1", "h": "2", "p": "64", "m": "64", "e": "8", "f": "8", "m0": "16"},
+    "attention-3pass": {"b": "1", "h": "2", "p": "32", "m": "32", "e": "8", "f": "8"},
+    "attention-causal": {"b": "1", "h": "2", "p": "64", "m": "64", "e": "8", "f": "8", "m0": "16"},
+    "matmul": {"m": "60", "n": "44", "k": "36"},
+    "softmax": {"b": "12", "k": "40"},
+    "layernorm": {"b": "12", "d": "40"},
+    "scan-sequential": {},
+    "scan-chunked": {},
+}
+
+
+def slower(node: Node, rng: random.Random) -> Node:
+    """The same node with bandwidths and pipelines drawn anew."""
+    if isinstance(node, Unit):
+        return replace(node, pipeline_depth=rng.choice([0, 0, 3]))
+    feeds = tuple(slower(child, rng) for child in node.feeds)
+    if isinstance(node, Array):
+        return replace(node, feeds=feeds)
+    read, write = (Fraction(rng.choice([4, 8, 16, 48, 160]) * GIGA) for _ in range(2))
+    if rng.random() < 0.3:
+        return replace(node, feeds=feeds)
+    if rng.random() < 0.5:
+        return replace(node, feeds=feeds, read_bits_per_s=read, write_bits_per_s=read, ports="shared")
+    return replace(node, feeds=feeds, read_bits_per_s=read, write_bits_per_s=write, ports="separate")
+
+
+def slow_machine(machine: Architecture, rng: random.Random) -> Architecture:
+    root = slower(machine.root, rng)
+    assert isinstance(root, Memory)
+    return replace(machine, root=root)
+
+
+def totals(evaluation: Evaluation) -> dict[str, Fraction]:
+    """Busy cycles of every unit and port by the model's closed forms."""
+    found: Counter[str] = Counter()
+    clock = evaluation.evaluator.clock
+    for load in evaluation.loads.values():
+        found[load.unit] += load.busy
+        for name, (read, written) in load.ports.items():
+            if clock.ports[name].shared:
+                found[name] += read
+            else:
+                found[f"{name} read"] += read
+                found[f"{name} write"] += written
+    return {name: clock.cycles(ticks) for name, ticks in found.items() if ticks}
+
+
+def busy(simulation: Simulation) -> dict[str, Fraction]:
+    """Busy cycles of every unit and port by the simulation."""
+    units = {name: sum(unit.busy.values(), Fraction(0)) for name, unit in simulation.units.items()}
+    return {name: cycles for name, cycles in (units | simulation.ports).items() if cycles}
+
+
+@cache
+def mapped(workload: str, machine: str) -> tuple[Cascade, Architecture, Mapping] | None:
+    """A shipped cascade at a small size on a shipped machine, as the mapper maps it; None where it has no mapping."""
+    settings = {f"shape.{rank}": size for rank, size in SMALL[workload].items()}
+    noun = load_workload(resolve(workload, WORKLOAD), settings)
+    assert isinstance(noun, Cascade)
+    architecture = load_architecture(resolve(machine, MACHINE))
+    try:
+        return noun, architecture, search(noun, architecture).mapping
+    except AccelsimError:
+        return None
+
+
+PAIRS = [(workload, machine) for workload in SMALL for machine in ("simple", "spatial", "npu", "tpu_like", "eyeriss_like")]
+
+
+@pytest.mark.parametrize("ahead", [False, True], ids=["as mapped", "filled ahead"])
+@pytest.mark.parametrize(("workload", "machine"), PAIRS)
+def test_units_and_ports_are_as_busy_as_the_model_counts_and_every_cycle_is_accounted_for(workload: str, machine: str, ahead: bool) -> None:
+    found = mapped(workload, machine)
+    if found is None:
+        pytest.skip(f"{machine} has no mapping for {workload}")
+    noun, architecture, mapping = found
+    mapping = filled_ahead(noun, architecture, mapping) if ahead else mapping
+    done = simulate(noun, architecture, mapping)
+    assert busy(done) == totals(done.evaluation)
+    cycles = done.evaluation.evaluator.clock.cycles(done.ticks)
+    assert all(each.total == cycles for each in done.units.values())
+    assert cycles >= max(busy(done).values())
+
+
+def test_random_mappings_run_as_in_the_twin_and_keep_units_as_busy_as_the_model_counts() -> None:
+    rng, ran, refused = random.Random(17), 0, Counter[str]()
+    for noun, machine, mapping, _ in seeded_triples(23, TRIPLES):
+        machine = slow_machine(machine, rng)
+        try:
+            done = simulate(noun, machine, mapping)
+        except AccelsimError as error:
+            refused[type(error).__name__] += 1
+            continue
+        ran += 1
+        evaluation, clock = done.evaluation, done.evaluation.evaluator.clock
+        twin = reference.run(lower(evaluation.evaluator, mapping, evaluation.counts.lowered.latencies))
+        assert twin.ticks == done.ticks
+        assert {name: clock.cycles(ticks) for name, ticks in twin.busy.items() if ticks} == busy(done)
+        units = {name: cycles for name, cycles in totals(evaluation).items() if name in machine.units}
+        assert units == {name: cycles for name, cycles in busy(done).items() if name in machine.units}
+        assert all(each.total == clock.cycles(done.ticks) for each in done.units.values())
+    assert ran > TRIPLES // 2, refused  # most are simulated; the others are refused in words
+
+
+def test_a_faster_memory_never_makes_a_mapping_slower() -> None:
+    rng, ran = random.Random(5), 0
+    for noun, machine, mapping, _ in seeded_triples(29, TRIPLES):
+        machine = slow_machine(machine, rng)
+        limited = [memory for memory in machine.memories.values() if memory.read_bits_per_s is not None]
+        if not limited:
+            continue
+        chosen = rng.choice(limited).name
+        try:
+            slow, fast = simulate(noun, machine, mapping), simulate(noun, doubled(machine, chosen), mapping)
+        except AccelsimError:
+            continue
+        ran += 1
+        assert fast.seconds <= slow.seconds * (1 + 1e-12)
+    assert ran > TRIPLES // 4
+
+
+def doubled(machine: Architecture, name: str) -> Architecture:
+    """The same machine with one memory twice as fast."""
+
+    def faster(node: Node) -> Node:
+        if isinstance(node, Unit):
+            return node
+        node = replace(node, feeds=tuple(faster(child) for child in node.feeds))
+        if isinstance(node, Memory) and node.name == name and node.read_bits_per_s is not None:
+            write = None if node.write_bits_per_s is None else 2 * node.write_bits_per_s
+            return replace(node, read_bits_per_s=2 * node.read_bits_per_s, write_bits_per_s=write)
+        return node
+
+    root = faster(machine.root)
+    assert isinstance(root, Memory)
+    return replace(machine, root=root)
+
+
+def test_the_same_mapping_runs_the_same_twice() -> None:
+    found = mapped("attention", "npu")
+    assert found is not None
+    one, other = (simulate(*found, events=100) for _ in range(2))
+    assert (one.ticks, one.units, one.events) == (other.ticks, other.units, other.events)
+
+
+PRODUCT = cascade("product", "Z[m] = A[m,k] * B[k]", {"m": 40, "k": 6})
+
+
+def machine(words: int) -> Architecture:
+    """A root that moves so many words in a cycle over a buffer without limits, and one unit."""
+    return Architecture("two", memory("Main", None, words, 1.0, memory("Buffer", 4000, None, 1.0, unit("U", "mac"))), Fraction(GIGA))
+
+
+def by_rows(copies: int) -> Mapping:
+    """Ten tiles of four rows, of which so many have room."""
+    held = (Held("A", copies), Held("B"), Held("Z", copies))
+    nodes = (Keep("Main", (Held("A"), Held("B"), Held("Z"))), For("m", 4), Keep("Buffer", held), Leaf("Z", "U"))
+    return Mapping("rows", nodes)
+
+
+def test_one_place_for_tiles_lets_loads_and_work_take_turns() -> None:
+    """A word a cycle: 24 words of A and 6 of B come before the first tile's 24 cycles of work. Then the port sends 4 results and brings 24
+    words, and work starts again.
+    """
+    done = simulate(PRODUCT, machine(1), by_rows(1))
+    assert done.cycles == 24 + 6 + 24 + 9 * (4 + 24 + 24) + 4
+
+
+def test_two_places_for_tiles_hide_loads_behind_work_and_leave_what_the_port_cannot_hide() -> None:
+    """Of a fast root everything but the first load and the last drain is hidden."""
+    done = simulate(PRODUCT, machine(4), by_rows(2))
+    # four words a cycle: A's first tile takes 6 cycles and B 1.5; then ten tiles of 24 cycles of work, and 4 words leave in 1
+    assert done.evaluation.evaluator.clock.cycles(done.ticks) == Fraction(15, 2) + 10 * 24 + 1
+    assert done.cycles < simulate(PRODUCT, machine(4), by_rows(1)).cycles
+
+
+def test_with_unlimited_memories_a_product_takes_what_the_model_says() -> None:
+    roomy = Architecture("free", memory("Main", None, None, 1.0, memory("Buffer", 4000, None, 1.0, unit("U", "mac"))), Fraction(GIGA))
+    done = simulate(PRODUCT, roomy, by_rows(1))
+    assert done.cycles == done.evaluation.cycles == 240
+
+
+def test_an_illegal_mapping_and_one_that_is_not_simulated_are_refused_in_words() -> None:
+    with pytest.raises(IllegalMapping, match="nothing above Z keeps Z"):
+        simulate(PRODUCT, machine(1), Mapping("none", (Keep("Main", (Held("A"), Held("B"))), Leaf("Z", "U"))))
+    part = (Held("A", fraction=Fraction(1, 2)), Held("B"), Held("Z"))
+    nodes = (Keep("Main", (Held("A"), Held("B"), Held("Z"))), For("m", 4), Keep("Buffer", part), Leaf("Z", "U"))
+    with pytest.raises(IllegalMapping, match="a fraction of A is kept"):
+        simulate(PRODUCT, machine(1), Mapping("part", nodes))
+
+
+def test_a_copy_that_works_on_less_waits_for_the_first() -> None:
+    """Five rows over two copies in tiles of three: the first copy's three rows count."""
+    noun = cascade("rows", "Z[m] = A[m,k] * B[k]", {"m": 5, "k": 7})
+    from accelsim.hardware.architecture import Axis
+
+    feeds = (Array("grid", (Axis("x", 2),), feeds=(unit("U", "mac"),)),)
+    wide = Architecture("wide", replace(memory("Main", None, None, 1.0, unit("V", "mac")), feeds=feeds), Fraction(GIGA))
+    nodes = (Keep("Main", (Held("A"), Held("B"), Held("Z"))), Leaf("Z", "U", (Spatial("x", "m", 3),)))
+    assert simulate(noun, wide, Mapping("spread", nodes)).cycles == 3 * 7
+
+
+@pytest.mark.parametrize("name", [name for name in shipped(MAPPING) if name in ("attention-interleaved", "attention-staged")])
+def test_published_mappings_run_and_take_at_least_as_long_as_the_model_says(name: str) -> None:
+    noun, spatial = load_workload(resolve("attention", WORKLOAD)), load_architecture(resolve("spatial", MACHINE))
+    assert isinstance(noun, Cascade)
+    mapping = load_mapping(resolve(name, MAPPING), {rank.upper(): size for rank, size in noun.extents.items()})
+    done = simulate(noun, spatial, mapping)
+    assert busy(done) == totals(done.evaluation)
+    assert done.cycles >= Evaluator(noun, spatial).evaluate(mapping).steady_cycles
