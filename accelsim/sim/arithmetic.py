@@ -109,7 +109,7 @@ def compute(
         found = _finite(np, exact, values) if function in {"add", "sub", "mul"} else exact
     else:
         found = arithmetic.rounded(exact)
-    return Noted(found, _error(np, function, exact, parts, arithmetic) if bounds else None)
+    return Noted(found, _error(np, function, exact, found, parts, arithmetic) if bounds else None)
 
 
 def plain(expression: Expression, known: Mapping[str, Any], lowest: float = -LARGEST, read: Callable[[Access], Any] | None = None) -> Any:
@@ -149,8 +149,8 @@ def _finite(np: Any, found: Any, operands: Any) -> Any:
     return np.where(beyond, np.copysign(LARGEST, found), found)
 
 
-def stored_error(values: Any, number_type: NumberType) -> Any:
-    """A bound of what rounding values to a type changes: u |value| + t, without bound beyond the largest.
+def stored_error(values: Any, stored: Any, number_type: NumberType) -> Any:
+    """A bound of what rounding values to a type changes: u |value| + t; beyond the largest, what is lost.
 
     In an MX block t is that of the block's scale, and both double for values between the largest element and the next power of two.
     """
@@ -159,32 +159,35 @@ def stored_error(values: Any, number_type: NumberType) -> Any:
     form = FORMATS[number_type.name]
     size = np.abs(np.asarray(values, dtype=np.float64))
     if number_type.kind == "integer":
-        whole = np.asarray(values).dtype.kind in "iu"
-        return np.where(size > form.largest + 1, np.inf, 0.0 if whole else 0.5)
-    relative, least = 2.0**-form.digits, 2.0 ** (form.least - 1)
-    if form.exponent is None:
-        return np.where(size > form.largest, np.inf, relative * size + least)
-    top = np.zeros_like(size)
-    for start in range(0, size.shape[-1], BLOCK):
-        part = (..., slice(start, start + BLOCK))
-        top[part] = size[part].max(axis=-1, keepdims=True)
-    return 2 * (relative * size + least * np.maximum(top, 2.0**-126) * 2.0**-form.exponent)
+        own: Any = 0.0 if np.asarray(values).dtype.kind in "iu" else 0.5
+    elif form.exponent is None:
+        own = 2.0**-form.digits * size + 2.0 ** (form.least - 1)
+    else:
+        top = np.zeros_like(size)
+        for start in range(0, size.shape[-1], BLOCK):
+            part = (..., slice(start, start + BLOCK))
+            top[part] = size[part].max(axis=-1, keepdims=True)
+        return 2.0 ** (1 - form.digits) * size + 2.0**form.least * np.maximum(top * 2.0**-form.exponent, 2.0**-127)
+    with np.errstate(invalid="ignore"):
+        lost = np.abs(np.asarray(values, dtype=np.float64) - stored)
+    return np.where(size > form.largest, np.where(np.isnan(lost), np.inf, lost), own)
 
 
-def _error(np: Any, function: str, found: Any, parts: list[Noted], arithmetic: Arithmetic) -> Any:
-    """The bound of an operation's result, which before it is rounded is `found`."""
+def _error(np: Any, function: str, exact: Any, found: Any, parts: list[Noted], arithmetic: Arithmetic) -> Any:
+    """The bound of an operation's result `found`, which before it was rounded was `exact`."""
     if all(np.asarray(part.values).dtype.kind in "iub" for part in parts) and np.asarray(found).dtype.kind in "iub":
         if not any(np.any(part.error) for part in parts):
             return 0.0
     with np.errstate(all="ignore"):
-        carried = _carried(np, function, found, [part.values for part in parts], [part.error for part in parts])
+        carried = _carried(np, function, exact, [part.values for part in parts], [part.error for part in parts])
         if function in UNROUNDED:
             return carried
         relative, least = arithmetic.unit()
         relative *= 4 if function in UNSURE else 1
-        bound = carried + relative * np.abs(found) + least
+        own = relative * np.abs(exact) + least
         if arithmetic.number_type is not None:
-            bound = np.where(np.abs(found) >= FORMATS[arithmetic.number_type.name].largest, np.inf, bound)
+            own = np.where(np.abs(exact) > FORMATS[arithmetic.number_type.name].largest, np.abs(exact - found), own)
+        bound = carried + own
         return np.where(np.isnan(bound), np.inf, bound)
 
 
@@ -203,7 +206,8 @@ def _carried(np: Any, function: str, found: Any, values: list[Any], errors: list
     if function in {"abs", "relu", "neg", "copy", "re"}:
         return errors[0]
     if function == "exp":
-        return np.abs(found) * np.expm1(errors[0])
+        small = np.minimum(errors[0], 1.0)
+        return np.where(errors[0] <= 1.0, np.abs(found) * np.expm1(small), np.exp(values[0] + errors[0]))
     if function == "sqrt":
         return np.where(values[0] > errors[0], errors[0] / np.sqrt(np.maximum(values[0] - errors[0], 1e-300)), np.sqrt(sizes[0] + errors[0]))
     if function == "log":

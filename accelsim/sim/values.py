@@ -40,6 +40,7 @@ class Executed:
 
     values: dict[str, Any]
     bounds: dict[str, Any] | None = None
+    types: str = DECLARED
 
 
 def execute(
@@ -83,9 +84,9 @@ def run(
     wanted = [name for name, tensor in cascade.tensors.items() if tensor.is_output or name in also]
     values = {name: machine.words.finished(name) for name in wanted}
     if not bounds:
-        return Executed(values)
+        return Executed(values, None, types)
     errors = machine.words.errors
-    return Executed(values, {name: errors[name].reshape(value.shape) if name in errors else value * 0.0 for name, value in values.items()})
+    return Executed(values, {name: errors[name].reshape(value.shape) if name in errors else value * 0.0 for name, value in values.items()}, types)
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +203,7 @@ class _Machine:
         found = round_to(values, number_type, overflow=self.overflow)
         if not self.bounds:
             return found, None
-        return found, np.where(found == values, error, error + stored_error(values, number_type))
+        return found, np.where(found == values, error, error + stored_error(values, found, number_type))
 
     def _initial(self, einsum: Einsum) -> None:
         import numpy as np
