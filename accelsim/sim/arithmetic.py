@@ -19,7 +19,9 @@ from accelsim.workload.expression import Access, Call, Expression, Name, Number,
 from accelsim.workload.operators import OPERATORS
 
 LARGEST = 1.7976931348623157e308
-UNROUNDED = frozenset({"max", "min", "abs", "relu", "neg", "copy", "re", "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not", "step", "take"})
+UNROUNDED = frozenset(
+    {"max", "min", "abs", "relu", "neg", "copy", "re", "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not", "step", "take"}
+)
 UNSURE = frozenset({"exp", "log", "sqrt", "sigmoid", "silu", "softplus", "gelu", "tanh", "pow", "ldexp", "cis"})
 STEEPEST = {"sigmoid": 0.25, "silu": 1.1, "softplus": 1.0, "gelu": 1.13, "tanh": 1.0}  # greatest slopes
 
@@ -64,10 +66,10 @@ class Arithmetic:
         """One step of a reduction."""
         import numpy as np
 
+        if reduce in {"max", "min"}:
+            return OPERATORS[reduce].meaning(np, left, right)
         with np.errstate(all="ignore"):
             found = OPERATORS[reduce].meaning(np, left, right)
-        if reduce in {"max", "min"}:
-            return found
         return _finite(np, found, (left, right)) if self.number_type is None else self.rounded(found)
 
     def identity(self, reduce: str, whole: bool) -> Any:
@@ -175,9 +177,9 @@ def stored_error(values: Any, stored: Any, number_type: NumberType) -> Any:
 
 def _error(np: Any, function: str, exact: Any, found: Any, parts: list[Noted], arithmetic: Arithmetic) -> Any:
     """The bound of an operation's result `found`, which before it was rounded was `exact`."""
-    if all(np.asarray(part.values).dtype.kind in "iub" for part in parts) and np.asarray(found).dtype.kind in "iub":
-        if not any(np.any(part.error) for part in parts):
-            return 0.0
+    whole = all(np.asarray(each).dtype.kind in "iub" for each in (found, *(part.values for part in parts)))
+    if whole and not any(np.any(part.error) for part in parts):
+        return 0.0
     with np.errstate(all="ignore"):
         carried = _carried(np, function, exact, [part.values for part in parts], [part.error for part in parts])
         if function in UNROUNDED:
@@ -209,7 +211,9 @@ def _carried(np: Any, function: str, found: Any, values: list[Any], errors: list
         small = np.minimum(errors[0], 1.0)
         return np.where(errors[0] <= 1.0, np.abs(found) * np.expm1(small), np.exp(values[0] + errors[0]))
     if function == "sqrt":
-        return np.where(values[0] > errors[0], errors[0] / np.sqrt(np.maximum(values[0] - errors[0], 1e-300)), np.sqrt(sizes[0] + errors[0]))
+        return np.where(
+            values[0] > errors[0], errors[0] / np.sqrt(np.maximum(values[0] - errors[0], 1e-300)), np.sqrt(sizes[0] + errors[0])
+        )
     if function == "log":
         below = values[0] - errors[0]
         return np.where(below > 0, errors[0] / np.where(below > 0, below, 1.0), np.inf)

@@ -89,20 +89,38 @@ def _whole(array: Any, bits: int, overflow: str) -> Any:
 def _floating(array: FloatArray, form: Format, overflow: str) -> Any:
     import numpy as np
 
+    size = np.abs(array)
     with np.errstate(over="ignore", invalid="ignore"):
-        found = _cast(array, form.element)
-        if overflow == SATURATE:
-            found = np.where(np.isnan(array), array, np.where(np.abs(array) > form.largest, np.copysign(form.largest, array), found))
+        if form.element in {"float32", "float16"}:
+            found = array.astype(form.element).astype(np.float64)
+        else:
+            found = _shortened(array, form.digits)
+            rare = ~(size <= form.largest) | ((size < 2.0 ** (form.least + form.digits - 1)) & (size > 0))
+            if rare.any():
+                found = np.asarray(found)
+                found[rare] = _cast(array[rare], form.element)
+        if overflow == SATURATE and not np.max(size, initial=0.0) <= form.largest:
+            found = np.where(size > form.largest, np.copysign(form.largest, array), found)
     return found
 
 
-def _cast(array: FloatArray, element: str) -> Any:
-    """Through the type of an element and back; numpy rounds once, ml_dtypes goes through float32, which is rounded to odd for it."""
+def _shortened(array: FloatArray, digits: int) -> Any:
+    """Significands of doubles rounded to so many digits, by adding just under half of what is cut off, and the last bit that stays."""
     import numpy as np
 
-    if element in {"float32", "float16"}:
-        return array.astype(element).astype(np.float64)
+    cut = 53 - digits
+    bits = np.ascontiguousarray(array).view(np.int64)
+    odd = (bits >> cut) & 1
+    odd += bits
+    odd += (1 << (cut - 1)) - 1
+    odd &= ~((1 << cut) - 1)
+    return odd.view(np.float64).reshape(array.shape)
+
+
+def _cast(array: FloatArray, element: str) -> Any:
+    """Through a type of ml_dtypes and back, by way of float32, which is rounded to odd for it."""
     import ml_dtypes
+    import numpy as np
 
     return _to_odd(array).astype(getattr(ml_dtypes, element)).astype(np.float64)
 

@@ -150,8 +150,8 @@ class Sums:
             if self.size is not None:
                 self.size[again] = self.error[again] = 0.0
 
-    def enter(self, turns: dict[int, int], output: tuple[bytes, ...], trips: Mapping[int, int]) -> int | None:
-        """A visit of a tile. Tiles of other visits leave; returns the level of the outermost reduced loop that has turned since the last."""
+    def enter(self, turns: dict[int, int], output: tuple[bytes, ...]) -> int | None:
+        """A visit of a tile; the words of others leave. Returns the level of the outermost reduced loop that has turned since."""
         last, self.visit = self.visit, (turns, output)
         if last is None:
             return None
@@ -274,22 +274,24 @@ class Sums:
             if way == "memory":
                 continue
             axis = start + offset
-            parts = [np.take(made, at, axis=axis) for at in range(made.shape[axis])]
+            parts = np.moveaxis(made, axis, 0)
             made = self._forward(parts) if way == "forward" else self._tree(parts)
             kept -= 1
         shape = made.shape
         return made.reshape(*shape[:start], int(np.prod(shape[start : start + kept], dtype=np.int64)), *shape[start + kept :])
 
-    def _forward(self, parts: list[Any]) -> Any:
+    def _forward(self, parts: Any) -> Any:
         found = parts[0]
         for part in parts[1:]:
             found = self.arithmetic.combine(self.reduce, found, part)
         return found
 
-    def _tree(self, parts: list[Any]) -> Any:
+    def _tree(self, parts: Any) -> Any:
+        import numpy as np
+
         while len(parts) > 1:
-            pairs = [self.arithmetic.combine(self.reduce, parts[at], parts[at + 1]) for at in range(0, len(parts) - 1, 2)]
-            parts = pairs + parts[len(pairs) * 2 :]
+            pairs = self.arithmetic.combine(self.reduce, parts[0:-1:2], parts[1::2])
+            parts = np.concatenate([pairs, parts[-1:]]) if len(parts) % 2 else pairs
         return parts[0]
 
     def complete(self, flat: Any) -> Any:
@@ -300,7 +302,9 @@ class Sums:
         return done
 
 
-def digits_of(branch: Branch, spans: dict[str, Span], wanted: tuple[str, ...]) -> tuple[dict[str, list[tuple[int, IntArray]]], dict[int, int]]:
+def digits_of(
+    branch: Branch, spans: dict[str, Span], wanted: tuple[str, ...]
+) -> tuple[dict[str, list[tuple[int, IntArray]]], dict[int, int]]:
     """A leaf's own loops taken all at once: `spans` are changed to tiles of one, with the copies of spatial loops.
 
     Returns for every wanted rank the turn of each loop in time at which each coordinate comes, and for the others' loops how many turns.

@@ -1,10 +1,10 @@
 """The machine computes: a mapping run with real values, in the machine's own order; the twin of `workload.interpreter`.
 
-Leaves run in the order of the loop tree: loops in time turn one after the other, the copies of spatial loops side by side, and a fuse runs its
-branches in order in every iteration (when they overlap in time, as in a pipelined fuse, changes no value). An Einsum that a loop
-above a fuse is nothing to runs once, in the first iteration in which all that it reads is there. Words of an intermediate
-live in the tile of its home, copy by copy: what is read before it is made and complete, after its tile has moved on, or in a copy that did
-not make it, is a `BrokenSchedule`. Keepers inside the home hold the same values and are not modelled apart, except where
+Leaves run in the order of the loop tree: loops in time turn one after the other, the copies of spatial loops side by side, and a fuse
+runs its branches in order in every iteration (whether they overlap in time changes no value). An Einsum that a loop above a fuse is
+nothing to runs once, in the first iteration in which all that it reads is there. Words of an intermediate live in the tile of its home,
+copy by copy: what is read before it is made and complete, after its tile has moved on, or in a copy that did not make it, is a
+`BrokenSchedule`. Keepers inside the home hold the same values and are not modelled apart, except where
 copies hold parts of a sum (`sums`). Source: docs/simulator.md, "Values".
 """
 
@@ -24,7 +24,7 @@ from accelsim.sim.arithmetic import Arithmetic, Noted, compute, plain, stored_er
 from accelsim.sim.formats import FORMATS, OVERFLOWS, SATURATE, round_to
 from accelsim.sim.sums import Sums, crossings, digits_of, turns_of
 from accelsim.sim.turns import ONCE, OWN, RECOMPUTED, REPEATED, RETAINED, Address, Branch, Demands, Span, accesses_of, branches
-from accelsim.sim.words import ABSENT, COMPLETE, DROPPED, MISSING, PARTIAL, BrokenSchedule, Words, framed
+from accelsim.sim.words import ABSENT, COMPLETE, DROPPED, MEND, MISSING, PARTIAL, BrokenSchedule, Words
 from accelsim.workload.cascade import Cascade, Einsum
 from accelsim.workload.expression import Access, names
 
@@ -54,8 +54,8 @@ def execute(
 ) -> dict[str, Any]:
     """Every output of a cascade, and the intermediates named in `also`, as the mapped machine computes them.
 
-    `types`: `declared` rounds to the types of the cascade (int64 or float64 arrays of such values come back), `exact` computes in double precision,
-    or in 64-bit integers where inputs are integers. `overflow`: `saturate` or `wrap`, see `formats`. Refuses missing, unknown
+    `types`: `declared` rounds to the types of the cascade (int64 or float64 arrays of such values come back), `exact` computes in double
+    precision, or in 64-bit integers where inputs are integers. `overflow`: `saturate` or `wrap`, see `formats`. Refuses missing, unknown
     and misshapen inputs and statements that write a word twice; a mapping that reads what is not there is a BrokenSchedule.
     """
     return run(cascade, architecture, mapping, inputs, types, overflow, also, bounds=False).values
@@ -86,14 +86,17 @@ def run(
     if not bounds:
         return Executed(values, None, types)
     errors = machine.words.errors
-    return Executed(values, {name: errors[name].reshape(value.shape) if name in errors else value * 0.0 for name, value in values.items()}, types)
+    return Executed(
+        values, {name: errors[name].reshape(value.shape) if name in errors else value * 0.0 for name, value in values.items()}, types
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class _Tile:
     """Where a branch stands: the coordinates that its copies have of every rank, and the turns of its loops in time by level.
 
-    `trips`: how many turns loops over its own ranks have. `idle`: a loop that is nothing to it has several turns; `last`: all such are at their last.
+    `trips`: how many turns loops over its own ranks have. `idle`: a loop that is nothing to it has several turns; `last`: all such are
+    at their last.
     """
 
     branch: Branch
@@ -123,6 +126,7 @@ class _Machine:
         self.seen: set[Address] = set()
         self.done: set[tuple[int, tuple[tuple[int, int], ...]]] = set()
         self.over = self._overwritten()
+        self.parted = self._parted()
 
     def arithmetic(self, name: str) -> Arithmetic:
         """That of partial results of a tensor."""
@@ -172,6 +176,22 @@ class _Machine:
                             found[over] = under
         return found
 
+    def _parted(self) -> dict[tuple[int, str], tuple[str, list[int]]]:
+        """For readers of a result from a keeper whose copies hold parts of sums: the memory, and the spatial loops of the copies."""
+        found = {}
+        for branch in self.branches:
+            name = branch.einsum.output.tensor
+            loops: list[int] = []
+            for crossing in self.sums[branch.number].crossings[:-1]:
+                assert crossing.level is not None
+                loops = [*loops, *crossing.loops]
+                address, keep = branch.nodes[crossing.level]
+                assert isinstance(keep, Keep)
+                for reader in self.branches:
+                    if reader is not branch and reader.passes(address) and any(read.tensor == name for read in reader.einsum.reads):
+                        found[reader.number, name] = (keep.memory, loops)
+        return found
+
     def load(self, inputs: Mapping[str, Any]) -> None:
         """Inputs in their types, and the slices that are constant."""
         import numpy as np
@@ -188,7 +208,11 @@ class _Machine:
                 what = f"input '{name}' has shape {list(array.shape)}, '{self.cascade.name}' reads {list(tensor.shape)}"
                 raise InputError(what, "make them agree")
             array = array.astype(np.int64 if array.dtype.kind in "iub" else np.float64)
-            array = np.where(np.isneginf(array), Arithmetic(tensor.final if self.declared else None).lowest, array) if array.dtype.kind == "f" else array
+            array = (
+                np.where(np.isneginf(array), Arithmetic(tensor.final if self.declared else None).lowest, array)
+                if array.dtype.kind == "f"
+                else array
+            )
             self.words.define(name, *self._stored(array, 0.0, tensor.final))
         for einsum in self.cascade.einsums:
             if einsum.initial:
@@ -235,7 +259,7 @@ class _Machine:
             if self.cascade.tensors[name].is_output and left.any():
                 word = ",".join(str(int(at)) for at in np.unravel_index(int(np.nonzero(left)[0][0]), self.cascade.tensors[name].shape))
                 what = f"{branch.einsum.name} never completes {name}[{word}]"
-                raise BrokenSchedule(what, "`accelsim check` says which rule the mapping breaks", branch.leaf.place)
+                raise BrokenSchedule(what, MEND, branch.leaf.place)
 
     def _nodes(self, nodes: tuple[TreeNode, ...], at: int, level: int, above: Address, tiles: list[_Tile]) -> None:
         """The nodes from one on, which stands at a level of the tree, for the branches that have a tile."""
@@ -262,14 +286,12 @@ class _Machine:
             self._nodes(nodes, at + 1, level + 1, above, tiles)
 
     def _turned(self, tile: _Tile, level: int, loop: For, turn: int, made: dict[tuple[int, str], int]) -> _Tile | None:
-        """The tile of a branch at one turn of a loop in time, None if it has none; `made`: up to where earlier turns made what is retained."""
+        """The tile of a branch at one turn of a loop in time, if it has one. `made`: up to where turns before made what is retained."""
         branch, span = tile.branch, tile.spans[loop.rank]
         count, how = span.turns(loop.tile), branch.steps[level].how
         if how == ONCE:
             here = span.turn(loop.tile, min(turn, count - 1))
-            return replace(
-                tile, spans={**tile.spans, loop.rank: here}, idle=tile.idle or count > 1, last=tile.last and turn >= count - 1
-            )
+            return replace(tile, spans={**tile.spans, loop.rank: here}, idle=tile.idle or count > 1, last=tile.last and turn >= count - 1)
         if turn >= count:
             return None
         here = span.turn(loop.tile, turn)
@@ -282,8 +304,6 @@ class _Machine:
                     low = max(low, made.get((branch.number, rank), 0))
                     made[branch.number, rank] = max(high, made.get((branch.number, rank), 0))
                 spans[rank] = spans[rank].within((low, high))
-                if not len(spans[rank]):
-                    high = low
             if any(not len(spans[rank]) for rank in branch.einsum.ranks):
                 return None
         return replace(tile, spans=spans, turns=turns)
@@ -304,7 +324,9 @@ class _Machine:
             for tile in tiles:
                 for access in accesses_of(tile.branch.einsum):
                     if access.tensor == name:
-                        kept[np.ix_(*(self._touched(index, size, tile) for index, size in zip(access.indices, tensor.shape, strict=True)))] = True
+                        kept[
+                            np.ix_(*(self._touched(index, size, tile) for index, size in zip(access.indices, tensor.shape, strict=True)))
+                        ] = True
             if tensor.iterative is not None and tensor.constant_slices:
                 kept[(slice(None),) * tensor.iterative + (slice(0, tensor.constant_slices),)] = True
             self.words.drop(name, kept)
@@ -328,17 +350,19 @@ class _Machine:
         if tile.idle:
             self.done.add(key)
         spans = {rank: tile.spans[rank] for rank in einsum.ranks}
+        for read in einsum.reads:
+            memory, loops = self.parted.get((branch.number, read.tensor), ("", []))
+            if any(level in loops and copy.max(initial=0) > 0 for span in tile.spans.values() for level, copy in span.copies):
+                what = f"{einsum.name} reads {read.tensor} from {memory}, whose copies each hold a part of its sums"
+                raise BrokenSchedule(what, MEND, branch.leaf.place)
         serial = self._serial(einsum)
         digits, trips = digits_of(branch, spans, (*einsum.reduced, *serial))
         if any(not len(span) for span in spans.values()):
             return
         for slices in _slices(spans, serial, digits):
             own = {rank: digits[rank] for rank in einsum.reduced}
-            since = self.sums[branch.number].enter(
-                {level: turn for level, turn in tile.turns.items()},
-                tuple(slices[rank].at.tobytes() for rank in einsum.ranks if rank not in einsum.reduced),
-                {},
-            )
+            result = tuple(slices[rank].at.tobytes() for rank in einsum.ranks if rank not in einsum.reduced)
+            since = self.sums[branch.number].enter(tile.turns, result)
             complete = []
             for part in _parts(slices, einsum):
                 complete += self._compute(branch, part, own, since, {**tile.trips, **trips})
@@ -444,21 +468,19 @@ class _Machine:
         return [(done, sums.total[done], bound, copy)] if done.size else []
 
     def _check_again(self, branch: Branch, flat: Any) -> None:
-        """Words may be made again only where the mapping says so, and a sum goes on only where it has been kept."""
+        """A sum goes on only where it has been kept; words are made again only where the mapping says so."""
         import numpy as np
 
         name = branch.einsum.output.tensor
         state, left = self.words.state[name][flat], self.sums[branch.number].left[flat]
+        again = any(step.how in {RECOMPUTED, REPEATED} for step in branch.steps.values())
+        assert again or not ((state == COMPLETE) & (left == 0)).any(), f"{branch.einsum.name} makes a word twice"
         lost = (state == DROPPED) & (left > 0) & (left < self.sums[branch.number].expected[flat])
-        twice = (state == COMPLETE) & (left == 0)
-        if any(step.how in {RECOMPUTED, REPEATED} for step in branch.steps.values()):
-            twice = np.zeros_like(twice)
-        if lost.any() or twice.any():
-            place = int(flat[np.nonzero(lost | twice)[0][0]])
+        if lost.any():
+            place = int(flat[np.nonzero(lost)[0][0]])
             word = ",".join(str(int(at)) for at in np.unravel_index(place, self.cascade.tensors[name].shape))
-            why = "whose sum its keeper no longer holds" if lost.any() else "which it has made already"
-            what = f"{branch.einsum.name} goes on with {name}[{word}], {why}"
-            raise BrokenSchedule(what, "`accelsim check` says which rule the mapping breaks", branch.leaf.place)
+            what = f"{branch.einsum.name} goes on with {name}[{word}], whose sum its keeper no longer holds"
+            raise BrokenSchedule(what, MEND, branch.leaf.place)
 
     def _elements(self, sums: Sums, flat: Any, values: Any, here: Any, error: Any, copy: Any) -> list[tuple[Any, Any, Any, Any]]:
         """An Einsum that reduces nothing: words are complete at once, and those that its condition removes get no value."""
@@ -496,7 +518,11 @@ class _Machine:
         if sums.reduce in {"max", "min"}:
             return carried
         if sums.reduce != "add":
-            return np.where(carried > 0, np.inf, 0.0) if whole else np.where(carried > 0, np.inf, 2 * count * relative * np.abs(sums.total[done]) + least)
+            return (
+                np.where(carried > 0, np.inf, 0.0)
+                if whole
+                else np.where(carried > 0, np.inf, 2 * count * relative * np.abs(sums.total[done]) + least)
+            )
         number_type = sums.arithmetic.number_type
         if whole:
             relative = least = 0.0
@@ -563,6 +589,3 @@ def _parts(spans: dict[str, Span], einsum: Einsum) -> Iterator[dict[str, Span]]:
     for start in range(0, len(spans[rank]), length):
         part = spans[rank].chosen(np.arange(start, min(start + length, len(spans[rank]))))
         yield from _parts({**spans, rank: part}, einsum)
-
-
-__all__ = ["DECLARED", "EXACT", "BrokenSchedule", "Executed", "execute", "framed", "run"]

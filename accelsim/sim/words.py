@@ -28,6 +28,9 @@ WHY = {
 }
 
 
+MEND = "`accelsim check` says which rule the mapping breaks"
+
+
 class BrokenSchedule(IllegalMapping):
     """A mapping that runs an Einsum before what it reads is there, or after it has gone."""
 
@@ -153,7 +156,7 @@ class Words:
         if name not in self.values:
             self.values[name] = np.zeros(self.state[name].size)
         values = self.values[name][flat] if self.values[name].size else np.zeros(flat.shape)
-        error = self.errors[name][flat] if bounds and name in self.errors else (0.0 if bounds else None)
+        error: Any = self.errors[name][flat] if bounds and name in self.errors else (0.0 if bounds else None)
         if there.all():
             return Noted(values, error)
         wrong = ~(there | filled) if tensor.fill is not None else ~there
@@ -193,7 +196,7 @@ class Words:
         what = f"{einsum.name} reads {name}[{word}], {why}"
         if state == ABSENT:
             raise InputError(what, f"add a condition, or declare tensors: {{{name}: {{fill: 0}}}}", einsum.place)
-        raise BrokenSchedule(what, "`accelsim check` says which rule the mapping breaks", branch.leaf.place)
+        raise BrokenSchedule(what, MEND, branch.leaf.place)
 
     def store(self, name: str, flat: Any, values: Any, error: Any, copy: Any) -> None:
         """Complete words."""

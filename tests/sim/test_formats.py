@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from bisect import bisect_left
 from fractions import Fraction
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ LAYOUTS = {
 SCALED = [name for name in FORMATS if name.startswith("mx")]
 
 
+@cache
 def numbers(name: str) -> list[Fraction]:
     """Every finite value of a format that is not negative, in the order of its codes."""
     digits, exponents, bias, top = LAYOUTS[name]
@@ -73,14 +75,7 @@ def test_every_code_stays_and_what_lies_between_two_goes_to_the_nearer(name: str
 @pytest.mark.parametrize("name", ["bf16", "e5m2", "e4m3", "fp16"])
 @given(value=st.floats(allow_nan=False, allow_infinity=False))
 def test_any_double_is_rounded_once(name: str, value: float) -> None:
-    assert rounded([value], name) == [float(nearest(Fraction(value), numbers_of(name)))]
-
-
-_known: dict[str, list[Fraction]] = {}
-
-
-def numbers_of(name: str) -> list[Fraction]:
-    return _known.setdefault(name, numbers(name))
+    assert rounded([value], name) == [float(nearest(Fraction(value), numbers(name)))]
 
 
 def test_a_value_just_above_a_middle_is_not_rounded_twice() -> None:
@@ -124,7 +119,7 @@ def block_by_hand(values: list[Fraction], name: str) -> list[Fraction]:
     scale = Fraction(2) ** max(-127, exponent - {"mxfp8": 8, "mxfp6": 4, "mxfp4": 2, "mxint8": 0}[name])
     if name == "mxint8":
         return [Fraction(max(-127, min(127, round(value / scale * 64))), 64) * scale for value in values]
-    known = numbers_of("e4m3" if name == "mxfp8" else name)
+    known = numbers("e4m3" if name == "mxfp8" else name)
     return [nearest(value / scale, known) * scale for value in values]
 
 
@@ -139,7 +134,7 @@ def test_a_block_shares_one_power_of_two(name: str, data: Any) -> None:
 
 @pytest.mark.parametrize("name", SCALED)
 def test_every_element_of_a_block_under_a_scale_of_one_stays(name: str) -> None:
-    known = [Fraction(code, 64) for code in range(128)] if name == "mxint8" else numbers_of("e4m3" if name == "mxfp8" else name)
+    known = [Fraction(code, 64) for code in range(128)] if name == "mxint8" else numbers("e4m3" if name == "mxfp8" else name)
     top = known[-1]
     for value in known:
         block = [float(top), float(value), -float(value)]
