@@ -2,8 +2,8 @@
 
 Beside each value may go a bound of its error: how far it can lie from what the same cascade gives in real arithmetic on the inputs as they
 were given. u is half the distance of 1 to the next number of the type, t half its least number. An operation that the unit rounds adds
-u |result| + t; before that, a + b has the sum of both errors, a b has |a| eb + |b| ea + ea eb, and so on (`_carried`); a sum of n terms
-has Σ errors + n u Σ |terms| + n t, in whatever order it is added up. exp, log and the like are good to 4 u.
+u |result| + t; before that, a + b has the sum of both errors, a b has |a| eb + |b| ea + ea eb, and so on (`_carried`); `doubt` has
+sums. exp, log and the like are good to 4 u.
 """
 
 from __future__ import annotations

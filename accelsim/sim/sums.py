@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.tree import For, Fuse, Spatial
 from accelsim.sim.arithmetic import Arithmetic
+from accelsim.sim.doubt import Doubt
 from accelsim.sim.turns import Branch, Span
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def turns_of(ranks: tuple[str, ...], spans: Mapping[str, Span], digits: Mapping[
 class Sums:
     """The partial results of one Einsum, flat over its result: `total` at home, and for each crossing but the unit's what copies hold.
 
-    `left`: points that a word still lacks. `size`, `error`, `terms`: Σ |terms|, Σ errors of the terms and their number, for bounds.
+    `left`: points that a word still lacks, of the `expected` ones. `doubt`: what bounds of their errors need.
     """
 
     branch: Branch
@@ -118,11 +119,10 @@ class Sums:
     arithmetic: Arithmetic
     expected: IntArray
     left: IntArray
+    doubt: Doubt
     total: Any = None
     parts: list[Any] = field(default_factory=list)
     held: list[Any] = field(default_factory=list)
-    size: Any = None
-    error: Any = None
     visit: tuple[dict[int, int], tuple[bytes, ...]] | None = None
     region: Any = None
 
@@ -147,8 +147,7 @@ class Sums:
             self.total[again] = identity
             for held in self.held:
                 held[again] = False
-            if self.size is not None:
-                self.size[again] = self.error[again] = 0.0
+            self.doubt.forget(again)
 
     def enter(self, turns: dict[int, int], output: tuple[bytes, ...]) -> int | None:
         """A visit of a tile; the words of others leave. Returns the level of the outermost reduced loop that has turned since."""

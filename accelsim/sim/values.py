@@ -21,6 +21,7 @@ from accelsim.hardware.types import NumberType
 from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Spatial, TreeNode
 from accelsim.mapping.tree import Mapping as LoopTree
 from accelsim.sim.arithmetic import Arithmetic, Noted, compute, plain, stored_error, working
+from accelsim.sim.doubt import Doubt
 from accelsim.sim.formats import FORMATS, OVERFLOWS, SATURATE, round_to
 from accelsim.sim.sums import Sums, crossings, digits_of, turns_of
 from accelsim.sim.turns import ONCE, OWN, RECOMPUTED, REPEATED, RETAINED, Address, Branch, Demands, Span, accesses_of, branches
@@ -128,10 +129,6 @@ class _Machine:
         self.over = self._overwritten()
         self.parted = self._parted()
 
-    def arithmetic(self, name: str) -> Arithmetic:
-        """That of partial results of a tensor."""
-        return working(self.cascade.tensors[name].partial if self.declared else None, self.overflow)
-
     def _sums(self, branch: Branch, architecture: Architecture) -> Sums:
         import numpy as np
 
@@ -148,7 +145,9 @@ class _Machine:
             raise InputError(f"{einsum.name} writes words of {name} more than once", "index it by all ranks, or reduce them", einsum.place)
         self.words.state[name][flat] = MISSING
         expected *= math.prod(self.cascade.extents[rank] for rank in einsum.reduced)
-        return Sums(branch, crossings(branch, architecture), self.arithmetic(name), expected, expected.copy())
+        arithmetic = working(self.cascade.tensors[name].partial if self.declared else None, self.overflow)
+        doubt = Doubt(einsum.reduce, arithmetic, expected)
+        return Sums(branch, crossings(branch, architecture), arithmetic, expected, expected.copy(), doubt)
 
     def _homes(self) -> dict[Address, list[str]]:
         """Intermediates by the node at which their tiles come: the home, or the fuse that joins the branches with homes of their own."""
@@ -456,7 +455,7 @@ class _Machine:
             error = None if error is None else np.where(here, error, 0.0)
         sums.add(flat, terms, turns_of(einsum.reduced, spans, digits), since, trips)
         if error is not None:
-            self._note(sums, flat, terms, error)
+            sums.doubt.note(flat, terms, error)
         sums.left[flat] -= len(terms)
         self.words.state[name][flat] = PARTIAL
         done = sums.complete(flat)
@@ -464,7 +463,7 @@ class _Machine:
             copy = None if copy is None else copy[np.isin(flat, done)]
         bound = None
         if self.bounds:
-            bound = self._bound(sums, done)
+            bound = sums.doubt.bound(done, sums.total.dtype.kind == "i")
         return [(done, sums.total[done], bound, copy)] if done.size else []
 
     def _check_again(self, branch: Branch, flat: Any) -> None:
@@ -493,43 +492,6 @@ class _Machine:
             copy = None if copy is None else copy[here[0]]
             bound = None if bound is None else bound[here[0]]
         return [(flat, values, bound, copy)] if flat.size else []
-
-    def _note(self, sums: Sums, flat: Any, terms: Any, error: Any) -> None:
-        """Keeps Σ |terms| and Σ errors (of a maximum the greatest error, of a product the bound itself)."""
-        import numpy as np
-
-        if sums.size is None:
-            sums.size, sums.error = np.zeros(sums.expected.size), np.zeros(sums.expected.size)
-        reduce = sums.reduce
-        if reduce in {"max", "min"}:
-            sums.error[flat] = np.maximum(sums.error[flat], error.max(axis=0))
-        else:
-            sums.size[flat] += np.abs(terms.astype(np.float64)).sum(axis=0)
-            sums.error[flat] += error.sum(axis=0)
-
-    def _bound(self, sums: Sums, done: Any) -> Any:
-        """n u (Σ |terms| + Σ errors) + Σ errors + n t for a sum; a product's error is bounded only where nothing has one."""
-        import numpy as np
-
-        count = sums.expected[done]
-        relative, least = sums.arithmetic.unit()
-        whole = sums.total.dtype.kind == "i"
-        carried, size = sums.error[done], sums.size[done]
-        if sums.reduce in {"max", "min"}:
-            return carried
-        if sums.reduce != "add":
-            return (
-                np.where(carried > 0, np.inf, 0.0)
-                if whole
-                else np.where(carried > 0, np.inf, 2 * count * relative * np.abs(sums.total[done]) + least)
-            )
-        number_type = sums.arithmetic.number_type
-        if whole:
-            relative = least = 0.0
-        found = carried + 1.01 * count * relative * (size + carried) + count * least
-        if number_type is not None:
-            found = np.where(size > FORMATS[number_type.name].largest, np.inf, found)
-        return found
 
     def _finish(self, name: str, flat: Any, values: Any, error: Any, copy: Any) -> None:
         """Words complete: they take their final type and may be read."""
