@@ -26,6 +26,7 @@ from accelsim.mapping.legality import is_legal
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Loop, Mapping, Spatial, TreeNode
 from accelsim.sim.agreement import compare
 from accelsim.sim.formats import WRAP
+from accelsim.sim.turns import Span
 from accelsim.sim.values import EXACT, TYPINGS, execute, run
 from accelsim.sim.words import BrokenSchedule
 from accelsim.workload.build import cascade as build
@@ -187,8 +188,13 @@ def test_copies_are_added_from_first_to_last_where_the_axis_forwards_and_in_pair
     assert found == expected
 
 
+def test_a_tree_adds_neighbours() -> None:
+    # (2048 + 0) + (1 + 1); the first with the third would be (2048 + 1) + (0 + 1), both ties, to 2048
+    assert total({"m": 1, "k": 4}, "Z[m] = A[m,k]", [Spatial("row", "k", 1)], line(), [[2048, 0, 1, 1]]) == 2050
+
+
 def test_a_tree_of_three_leaves_the_last_copy_for_the_end() -> None:
-    # (1 + 2048) + 3 = 2048 + 3 = 2051, a tie, to 2052; 1 + (2048 + 3) would be 2052 + 1 = 2053, a tie, to 2052: so 1 + 2048 + 1 instead
+    # (1 + 1) + 2048; and (2048 + 1) + 1, a tie each time, to 2048
     assert total({"m": 1, "k": 3}, "Z[m] = A[m,k]", [Spatial("row", "k", 1)], line(3), [[1, 1, 2048]]) == 2050
     assert total({"m": 1, "k": 3}, "Z[m] = A[m,k]", [Spatial("row", "k", 1)], line(3), [[2048, 1, 1]]) == 2048
 
@@ -327,6 +333,13 @@ def test_the_same_trees_in_the_right_order_compute(schedule: str) -> None:
         assert set(found.values) == {"T", "Z"}
 
 
+def test_a_tile_that_demand_cuts_begins_where_it_is_left() -> None:
+    place = np.arange(6)
+    span = Span(place, place).spread(0, 3).within((1, 5))  # copy 0 had 0 1 2 and keeps 1 2, copy 1 had 3 4 5 and keeps 3 4
+    assert (span.at.tolist(), span.place.tolist(), span.copies[0][1].tolist()) == ([1, 2, 3, 4], [0, 1, 0, 1], [0, 0, 1, 1])
+    assert (span.turns(1), span.turn(1, 1).at.tolist(), span.hull) == (2, [2, 4], (1, 5))
+
+
 # What is refused, and what a comparison says.
 
 
@@ -362,6 +375,17 @@ def test_a_mapping_that_leaves_an_einsum_out_is_refused() -> None:
     with pytest.raises(IllegalMapping) as caught:
         execute(CHAIN, two_levels(), Mapping("half", (OUTER, Keep("L0", (Held("T"),)), Leaf("T", "PE"))), {})
     assert str(caught.value) == "nothing runs Z; give it a leaf: {einsum: Z, unit: …}"
+
+
+def test_the_bound_of_a_rounded_product_is_half_a_unit() -> None:
+    made = build("product", "Z[m] = A[m] * B[m]", {"m": 1}, types={"default": "fp16"})
+    mapping = Mapping("by hand", (Keep("Main", (Held("A"), Held("B"), Held("Z"))), Leaf("Z", "PE")))
+    # (1 + 16 s) (1 + 32 s) with s = 2^-10 is 1 + 48 s + s / 2: a tie that goes down, off by s / 2 = 2^-11
+    found = run(made, line(), mapping, {"A": np.array([1 + 16 / 1024]), "B": np.array([1 + 32 / 1024])})
+    exact = 1 + 48.5 / 1024
+    assert found.values["Z"] == [1 + 48 / 1024] and found.bounds is not None
+    assert found.bounds["Z"][0] == 2.0**-11 * exact + 2.0**-25
+    assert compare(made, found, {"Z": np.array([exact])}).agrees
 
 
 def test_a_comparison_says_what_is_equal_and_where_the_largest_error_is() -> None:
