@@ -128,6 +128,7 @@ class _Machine:
         self.done: set[tuple[int, tuple[tuple[int, int], ...]]] = set()
         self.over = self._overwritten()
         self.parted = self._parted()
+        self.whole = True  # whether all inputs are integers
 
     def _sums(self, branch: Branch, architecture: Architecture) -> Sums:
         import numpy as np
@@ -212,6 +213,7 @@ class _Machine:
                 if array.dtype.kind == "f"
                 else array
             )
+            self.whole = self.whole and array.dtype.kind == "i"
             self.words.define(name, *self._stored(array, 0.0, tensor.final))
         for einsum in self.cascade.einsums:
             if einsum.initial:
@@ -413,7 +415,7 @@ class _Machine:
             return self.words.read(branch, access, spans, known, mask, self.bounds, arithmetic.lowest)
 
         if mask is not None and not mask.any():
-            noted = Noted(0, 0.0 if self.bounds else None)
+            noted = Noted(0 if self.whole else 0.0, 0.0 if self.bounds else None)
         else:
             noted = compute(einsum.expression, known, read, arithmetic, self.bounds)
         values = np.asarray(noted.values)

@@ -340,6 +340,16 @@ def test_a_tile_that_demand_cuts_begins_where_it_is_left() -> None:
     assert (span.turns(1), span.turn(1, 1).at.tolist(), span.hull) == (2, [2, 4], (1, 5))
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.float64])
+def test_a_maximum_over_no_point_is_the_lowest_number(dtype: Any) -> None:
+    made = cascade("masked", ["S[p] = A[m,p] where m < p"], {"m": 3, "p": 3}, reduce={"S": "max"})
+    inputs = {"A": np.arange(9).reshape(3, 3).astype(dtype)}
+    mapping = Mapping("points", (Keep("L0", (Held("A"), Held("S"))), For("p", 1), Leaf("S", "PE")))
+    found = run(made, two_levels(), mapping, inputs, EXACT)
+    assert found.values["S"].tolist() == [-(2**62) if dtype is np.int64 else -np.finfo(np.float64).max, 1, 5]
+    assert compare(made, found, reference(made, inputs, dtype)).equal
+
+
 # What is refused, and what a comparison says.
 
 
