@@ -172,6 +172,8 @@ def _active(m: Machine, task: int, digits: IntArray, first: int) -> bool:
         least = 0
         for term in range(m.needs[need, 0], m.needs[need, 1]):
             low, high = _interval(m.slots, m.entries, m.terms[term, 0], digits, first)
+            if high <= low:
+                return False
             factor = m.terms[term, 1]
             least += min(factor * low, factor * (high - 1))
         if least > m.needs[need, 2]:

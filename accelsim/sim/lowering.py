@@ -149,21 +149,27 @@ class Lowering:
 
     # --- boxes
 
-    def _slots(self, path: Path, loops: list[Row], until: int, spread: int | None = None) -> dict[str, Slot]:
+    def _slots(self, path: Path, loops: list[Row], until: int, spread: int | None = None, exact: bool = True) -> dict[str, Slot]:
         """Intervals of the ranks of an Einsum at the row `until`, with the turns of `loops`; spatial loops from the row `spread` on are not
-        cut: all their copies count (None: the first copy counts everywhere).
+        cut: all their copies count (None: the first copy counts everywhere). Where copies then loop over a rank that they share out, what
+        they touch is no interval: refused if it has to be `exact`.
         """
         at = {id(row): place for place, row in enumerate(loops)}
         slots: dict[str, Slot] = {}
         for rank in path.einsum.ranks:
-            entries = []
+            entries, shared = [], False
             for place, row in enumerate(path.rows[:until]):
                 if not isinstance(row.node, (For, Spatial)) or _rank(row) != rank:
                     continue
                 if isinstance(row.node, Spatial) and (spread is None or place < spread):
                     entries.append((-1, row.node.tile))
-                elif isinstance(row.node, For) and id(row) in at:
+                elif isinstance(row.node, Spatial):
+                    shared = shared or row.trips > 1
+                elif id(row) in at:
                     entries.append((at[id(row)], row.node.tile))
+                    if shared and exact:
+                        what = f"copies take turns over their own parts of {rank}, which is not simulated yet"
+                        raise IllegalMapping(what, f"put the loop over {rank} outside the copies, or a keep between", row.node.place)
             slots[rank] = Slot(self.cascade.extents[rank], tuple(entries))
         return slots
 
@@ -221,7 +227,7 @@ class Lowering:
         task.lanes = self.machine.units[leaf.unit].lanes
         task.issue_ticks = self.evaluator.issue_ticks(name, leaf.unit)
         task.latency = (self.machine.units[leaf.unit].pipeline_depth + self.latencies[name]) * self.clock.per_cycle
-        everything = self._slots(path, path.loops, end, 0)
+        everything = self._slots(path, path.loops, end, 0, exact=einsum.condition is not None)
         task.again = tuple(everything[rank] for rank in einsum.reduced)
         task.needs = self._conditions(path, everything)
         # reads of operands by the unit, and updates of the result
@@ -356,12 +362,12 @@ class Lowering:
         if not task.uses:
             return None
         if writes:
-            everything = self._slots(path, loops, inner, 0)
+            everything = self._slots(path, loops, inner, 0, exact=False)
             task.again = tuple(everything[rank] for rank in path.einsum.reduced)
             if returning and not any(place >= 0 for slot in task.again for place, _ in slot.entries):
                 return None  # nothing ever comes back
         task.turns = {place: turn for place, turn in path.turns.items() if place < len(loops)}
-        task.needs = self._conditions(path, self._slots(path, loops, inner, 0))
+        task.needs = self._conditions(path, self._slots(path, loops, inner, 0, exact=path.einsum.condition is not None))
         task.copies = self._held(path.rows[inner], tensor).copies if kind == LOAD else 0
         self.tasks.append(task)
         return task
