@@ -1,0 +1,1 @@
+"""Simulators of parts of a machine, cycle by cycle."""
