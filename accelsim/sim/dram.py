@@ -199,7 +199,8 @@ class AddressMap:
                 raise InputError(f"'{field}' stands twice in the address map '{' '.join(order)}'", "write each field once")
         for field in FIELDS:
             if field not in order and dram.count(field) > 1:
-                raise InputError(f"the address map '{' '.join(order)}' leaves out '{field}'", f"{dram.name} has {dram.count(field)} of them")
+                mend = f"{dram.name} has {dram.count(field)} of them"
+                raise InputError(f"the address map '{' '.join(order)}' leaves out '{field}'", mend)
         return AddressMap(order)
 
     def decode(self, address: int, dram: Dram) -> Where:

@@ -107,7 +107,7 @@ def _act_limit(state: State, low: Lowered, rank: Int, group: Int) -> Int:
     """The first cycle in which tRRD and tFAW allow an activate."""
     count = state.rank_acts[rank]
     last = state.rank_act[rank, (count + 3) % 4]
-    return max(last + low.rrd_s, state.group_act[group] + low.rrd_l, state.rank_act[rank, count % 4] + low.faw)
+    return int(max(last + low.rrd_s, state.group_act[group] + low.rrd_l, state.rank_act[rank, count % 4] + low.faw))
 
 
 @helper(inline=True)
@@ -116,11 +116,11 @@ def _column_limit(state: State, low: Lowered, rank: Int, group: Int, bank: Int, 
     bus = bus_free + (low.rtrs if bus_rank >= 0 and bus_rank != rank else 0)
     if write:
         same = max(state.rank_write[rank] + low.ccd_s, state.group_write[group] + low.ccd_l_wr)
-        return max(state.activated[bank] + low.rcd_wr, same, state.rank_read[rank] + low.rtw, bus - low.cwl)
+        return int(max(state.activated[bank] + low.rcd_wr, same, state.rank_read[rank] + low.rtw, bus - low.cwl))
     written = low.cwl + low.burst
     same = max(state.rank_read[rank] + low.ccd_s, state.group_read[group] + low.ccd_l)
     other = max(state.rank_write[rank] + written + low.wtr_s, state.group_write[group] + written + low.wtr_l)
-    return max(state.activated[bank] + low.rcd, same, other, bus - low.cl)
+    return int(max(state.activated[bank] + low.rcd, same, other, bus - low.cl))
 
 
 @helper(inline=True)
@@ -180,7 +180,7 @@ def serve(
 ) -> tuple[IntArray, Int]:
     """Serve all requests; returns the counters int64[channels, COUNTERS], and how many commands were sent.
 
-    arrivals: int64[n] cycles, never falling. addresses: int64[n] of bursts. writes: uint8[n]. fields: int64[k, 2], innermost first: which
+    arrivals: int64[n] cycles, never falling. addresses: int64[n] of bursts. writes: int8[n]. fields: int64[k, 2], innermost first: which
     of channel, rank, group, bank, row, column (0 to 5), and how many values it has. done: int64[n], written: the cycle by which the last
     beat has crossed the bus. bank_of, row_of, after: int32[n] and begun: uint8[n], scratch. log: int64[any, LOG_COLUMNS], written as far
     as it reaches. Of each request the first command says what it was: a column command a hit, an activate a miss, a precharge a conflict.
@@ -259,7 +259,7 @@ def _channel(
         while met < queued:
             bank, write = bank_of[request], writes[request]
             rank = bank // of_rank
-            kind = 3 * bank + (np.int64(write) if state.open_row[bank] == row_of[request] else 2)
+            kind = 3 * bank + (write if state.open_row[bank] == row_of[request] else 2)
             if state.seen[kind] != scan:
                 state.seen[kind] = scan
                 hits = state.hits[2 * bank] + state.hits[2 * bank + 1]
@@ -319,7 +319,7 @@ def _channel(
             counted[DATA] += low.burst
             if direction >= 0 and direction != write:
                 counted[TURNS] += 1
-            direction = np.int64(write)
+            direction = int(write)
             if begun[column] == 0:
                 counted[HITS] += 1
             if write:

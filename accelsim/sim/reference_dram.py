@@ -219,11 +219,12 @@ class Channel:
                     self.activates[bank[0]].append(cycle)
                     self.replay.counters["activates"] += 1
                     return self.tell(cycle, "ACT", bank, request.number)
-            elif not any(other.bank == bank and other.where.row == self.open[bank] for other in queue):
-                if self.limit("PRE", bank) <= cycle:
-                    self.begin(request, "conflicts")
-                    self.close(bank, cycle)
-                    return self.tell(cycle, "PRE", bank, request.number)
+                continue
+            wanted = any(other.bank == bank and other.where.row == self.open[bank] for other in queue)
+            if not wanted and self.limit("PRE", bank) <= cycle:
+                self.begin(request, "conflicts")
+                self.close(bank, cycle)
+                return self.tell(cycle, "PRE", bank, request.number)
         return False
 
     def begin(self, request: Request, what: str) -> None:

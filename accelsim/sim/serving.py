@@ -114,7 +114,7 @@ def serve(
 ) -> Served:
     """Serve requests in program order.
 
-    addresses: int[n], of bursts. writes: bool[n] or one for all. arrivals: cycles of the command clock, int[n] or one for all, never falling.
+    addresses: int[n], of bursts. writes: bool[n] or one for all. arrivals: int[n] cycles or one for all, never falling.
     Refuses an address outside the DRAM and arrivals that go back. `reference_dram.serve` does the same cycle by cycle.
     """
     return _run(dram, order, policy, addresses, writes, arrivals, 0)[0]
@@ -154,14 +154,15 @@ def _run(
 ) -> tuple[Served, IntArray, int]:
     asked = np.atleast_1d(np.asarray(addresses, dtype=np.int64))
     count = len(asked)
-    directions = np.ascontiguousarray(np.broadcast_to(np.asarray(writes, dtype=np.bool_), count)).view(np.uint8)
+    directions = np.ascontiguousarray(np.broadcast_to(np.asarray(writes, dtype=np.bool_), count)).view(np.int8)
     times = np.ascontiguousarray(np.broadcast_to(np.asarray(arrivals, dtype=np.int64), count))
     _check(dram, asked, times)
     fields = np.array([(FIELDS.index(field), dram.count(field)) for field in reversed(order.order)], np.int64).reshape(-1, 2)
-    scratch = [np.empty(count, np.int32) for _ in range(3)]
+    bank_of, row_of, after = (np.empty(count, np.int32) for _ in range(3))
     begun, done, log = np.empty(count, np.uint8), np.empty(count, np.int64), np.empty((room, kernels.LOG_COLUMNS), np.int64)
+    asked = np.ascontiguousarray(asked)
     counted, sent = kernels.serve(
-        _lowered(dram, policy), fields, _state(dram), times, np.ascontiguousarray(asked), directions, *scratch, begun, done, log
+        _lowered(dram, policy), fields, _state(dram), times, asked, directions, bank_of, row_of, after, begun, done, log
     )
     return Served(dram, done, Counters(*counted.sum(axis=0).tolist())), log, int(sent)
 
@@ -186,7 +187,7 @@ def _lowered(dram: Dram, policy: Policy) -> kernels.Lowered:
     times = [getattr(dram.timings, name) for name in Timings.__dataclass_fields__]
     closes, refreshes = int(policy.page == "closed"), int(policy.refresh)
     sizes = (dram.channels, dram.ranks, dram.groups, dram.banks, dram.burst_cycles)
-    return kernels.Lowered(*sizes, *times, policy.depth, policy.overtakes, closes, refreshes)
+    return kernels.Lowered._make((*sizes, *times, policy.depth, policy.overtakes, closes, refreshes))
 
 
 def _state(dram: Dram) -> kernels.State:
