@@ -69,7 +69,7 @@ class State(NamedTuple):
 
     open_row: IntArray  # [bank], SHUT where closed
     activated: IntArray  # [bank]
-    limited: IntArray  # [bank] 1 if tRRD or tFAW held the activate back longer than its bank did
+    limited: IntArray  # [bank] 1 if tRRD or tFAW held the activate back when its bank and its request were ready
     next_act: IntArray  # [bank] by what its bank did
     next_pre: IntArray  # [bank]
     waiting: IntArray  # [bank] requests in the window
@@ -357,7 +357,7 @@ def _channel(
                 if begun[row_request] == 0:
                     counted[MISSES] += 1
                 limit = _act_limit(state, low, rank, group)
-                state.limited[bank] = 1 if limit == time and state.next_act[bank] < time else 0
+                state.limited[bank] = 1 if limit > max(state.next_act[bank], arrivals[row_request]) else 0
                 row = row_of[row_request]
                 state.open_row[bank] = row
                 state.open_banks[rank] += 1

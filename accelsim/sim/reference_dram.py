@@ -213,7 +213,8 @@ class Channel:
             if bank not in self.open:
                 if self.limit("ACT", bank) <= cycle:
                     self.begin(request, "misses")
-                    self.rate_limited[bank] = self.limit("ACT", bank, "rank") == cycle > self.limit("ACT", bank, "bank")
+                    ready = max(self.limit("ACT", bank, "bank"), request.arrival)
+                    self.rate_limited[bank] = self.limit("ACT", bank, "rank") > ready
                     self.open[bank] = row
                     self.note("ACT", bank, cycle)
                     self.activates[bank[0]].append(cycle)

@@ -42,9 +42,9 @@ class Counters:
 
     A request is a `hit` if its first command is a column command, a `miss` if it is an activate, a `conflict` if it is a precharge.
     `precharges`: banks closed, also by a refresh or with the access. `turns`: column commands of another direction than the one before.
-    Cycles in which the data bus carried beats: `data_cycles`. Cycles in which it rested, by what held the next burst back: `waiting` (there
-    was no request), `refresh`, `turn` (read after write, write after read, another rank), `column` (tCCD), `activate` (tRRD, tFAW), `row`
-    (opening and closing rows, and the latency of a burst with nothing before it).
+    Cycles in which the data bus carried beats: `data_cycles`. Cycles in which it rested, by what held the next burst back: `waiting` (no
+    request had been there for the latency of a column command), `refresh`, `turn` (read after write, write after read, another rank),
+    `column` (tCCD), `activate` (tRRD, tFAW), `row` (opening and closing).
     """
 
     activates: int
