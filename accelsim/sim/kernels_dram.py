@@ -7,162 +7,43 @@ every cycle instead.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from accelsim.kernel_cache import helper, njit
-
-Int: TypeAlias = int
-IntArray: TypeAlias = npt.NDArray[np.int64]
-
-# Columns of the counters, and what a cycle of a channel is called: data, or why the data bus rested.
-ACTIVATES, PRECHARGES, REFRESHES, HITS, MISSES, CONFLICTS, TURNS = 0, 1, 2, 3, 4, 5, 6
-DATA, WAITING, REFRESHING, TURNING, COLUMNS, RATE, ROWS = 7, 8, 9, 10, 11, 12, 13
-COUNTERS = 14
-# Kinds of commands in a log.
-ACT, PRE, PREA, READ, WRITE, READ_CLOSING, WRITE_CLOSING, REFRESH = 0, 1, 2, 3, 4, 5, 6, 7
-LOG_COLUMNS = 5  # cycle, kind, channel, bank of the channel (of REFRESH and PREA: the first of the rank), request or -1
-NEVER = -(2**61)
-FAR = 2**61
-SHUT = -1  # the open row of a closed bank
-
-
-class Lowered(NamedTuple):
-    """What the kernel knows of a DRAM and a policy: sizes, timings in cycles, and the address map innermost field first."""
-
-    channels: Int
-    ranks: Int
-    groups: Int
-    banks: Int
-    burst: Int
-    cl: Int
-    cwl: Int
-    rcd: Int
-    rcd_wr: Int
-    rp: Int
-    ras: Int
-    rc: Int
-    rtp: Int
-    wr: Int
-    ccd_s: Int
-    ccd_l: Int
-    ccd_l_wr: Int
-    rrd_s: Int
-    rrd_l: Int
-    faw: Int
-    wtr_s: Int
-    wtr_l: Int
-    rtw: Int
-    rtrs: Int
-    refi: Int
-    rfc: Int
-    depth: Int
-    overtakes: Int
-    closes: Int
-    refreshes: Int
-
-
-class State(NamedTuple):
-    """Last commands of one channel: int64, by bank, by group and by rank; NEVER where there was none."""
-
-    open_row: IntArray  # [bank], SHUT where closed
-    activated: IntArray  # [bank]
-    limited: IntArray  # [bank] 1 if tRRD or tFAW held the activate back when its bank and its request were ready
-    next_act: IntArray  # [bank] by what its bank did
-    next_pre: IntArray  # [bank]
-    waiting: IntArray  # [bank] requests in the window
-    hits: IntArray  # [2 * bank + write] requests in the window for the open row
-    seen: IntArray  # [3 * bank + 0 read hit, 1 write hit, 2 other] the last scan that met one
-    group_act: IntArray  # [group]
-    group_read: IntArray  # [group]
-    group_write: IntArray  # [group]
-    rank_act: IntArray  # [rank, 4] the last four, in turn
-    rank_acts: IntArray  # [rank] how many
-    rank_read: IntArray  # [rank]
-    rank_write: IntArray  # [rank]
-    open_banks: IntArray  # [rank]
-    due: IntArray  # [rank] cycle of the next refresh
-    refreshed: IntArray  # [rank] 1 if refreshed since the channel's last column command
-
-
-@helper()
-def _forget(state: State, low: Lowered) -> None:
-    """A channel that nothing was sent to."""
-    state.open_row[:] = SHUT
-    for times in (state.activated, state.next_act, state.next_pre, state.group_act, state.group_read, state.group_write):
-        times[:] = NEVER
-    for times in (state.rank_read, state.rank_write):
-        times[:] = NEVER
-    state.rank_act[:] = NEVER
-    for counts in (state.limited, state.waiting, state.hits, state.seen, state.rank_acts, state.open_banks, state.refreshed):
-        counts[:] = 0
-    for rank in range(low.ranks):
-        state.due[rank] = low.refi + rank * low.refi // low.ranks if low.refreshes else FAR
-
-
-@helper(inline=True)
-def _act_limit(state: State, low: Lowered, rank: Int, group: Int) -> Int:
-    """The first cycle in which tRRD and tFAW allow an activate."""
-    count = state.rank_acts[rank]
-    last = state.rank_act[rank, (count + 3) % 4]
-    return int(max(last + low.rrd_s, state.group_act[group] + low.rrd_l, state.rank_act[rank, count % 4] + low.faw))
-
-
-@helper(inline=True)
-def _column_limit(state: State, low: Lowered, rank: Int, group: Int, bank: Int, write: Int, bus_free: Int, bus_rank: Int) -> Int:
-    """The first cycle in which a column command of an open bank is allowed."""
-    bus = bus_free + (low.rtrs if bus_rank >= 0 and bus_rank != rank else 0)
-    if write:
-        same = max(state.rank_write[rank] + low.ccd_s, state.group_write[group] + low.ccd_l_wr)
-        return int(max(state.activated[bank] + low.rcd_wr, same, state.rank_read[rank] + low.rtw, bus - low.cwl))
-    written = low.cwl + low.burst
-    same = max(state.rank_read[rank] + low.ccd_s, state.group_read[group] + low.ccd_l)
-    other = max(state.rank_write[rank] + written + low.wtr_s, state.group_write[group] + written + low.wtr_l)
-    return int(max(state.activated[bank] + low.rcd, same, other, bus - low.cl))
-
-
-@helper(inline=True)
-def _column_floor(state: State, low: Lowered, bus_free: Int) -> Int:
-    """A cycle before which no column command is allowed, whatever the bank."""
-    floor = FAR
-    for rank in range(low.ranks):
-        read = max(state.rank_read[rank] + low.ccd_s, state.rank_write[rank] + low.cwl + low.burst + low.wtr_s, bus_free - low.cl)
-        write = max(state.rank_write[rank] + low.ccd_s, state.rank_read[rank] + low.rtw, bus_free - low.cwl)
-        floor = min(floor, read, write)
-    return floor
-
-
-@helper(inline=True)
-def _cause(state: State, low: Lowered, rank: Int, group: Int, bank: Int, write: Int, bus_free: Int, bus_rank: Int) -> Int:
-    """Why the data bus rested before a column command that is about to be sent."""
-    if state.refreshed[rank]:
-        return REFRESHING
-    switch = bus_free + low.rtrs - (low.cwl if write else low.cl) if bus_rank >= 0 and bus_rank != rank else NEVER
-    if write:
-        rows = state.activated[bank] + low.rcd_wr
-        columns = max(state.rank_write[rank] + low.ccd_s, state.group_write[group] + low.ccd_l_wr)
-        turn = max(switch, state.rank_read[rank] + low.rtw)
-    else:
-        rows = state.activated[bank] + low.rcd
-        columns = max(state.rank_read[rank] + low.ccd_s, state.group_read[group] + low.ccd_l)
-        written = low.cwl + low.burst
-        turn = max(switch, state.rank_write[rank] + written + low.wtr_s, state.group_write[group] + written + low.wtr_l)
-    if turn >= columns and turn >= rows:
-        return TURNING
-    if columns >= rows:
-        return COLUMNS
-    return RATE if state.limited[bank] else ROWS
-
-
-@helper(inline=True)
-def _shut(state: State, low: Lowered, rank: Int, bank: Int, cycle: Int) -> None:
-    """Close a bank; its precharge begins in `cycle`."""
-    state.open_row[bank] = SHUT
-    state.next_act[bank] = max(state.next_act[bank], cycle + low.rp)
-    state.hits[2 * bank] = state.hits[2 * bank + 1] = 0
-    state.open_banks[rank] -= 1
+from accelsim.sim.kernels_dram_state import (
+    ACT,
+    ACTIVATES,
+    CONFLICTS,
+    COUNTERS,
+    DATA,
+    FAR,
+    HITS,
+    MISSES,
+    PRE,
+    PREA,
+    PRECHARGES,
+    READ,
+    REFRESH,
+    REFRESHES,
+    SHUT,
+    TURNS,
+    WAITING,
+    Int,
+    IntArray,
+    Lowered,
+    State,
+    act_limit,
+    cause,
+    column_floor,
+    column_limit,
+    due_next,
+    forget,
+    open_bank,
+    shut,
+    skip_refreshes,
+)
 
 
 @helper(inline=True)
@@ -221,11 +102,9 @@ def _channel(
     begun: Any, done: IntArray, log: IntArray, sent: Int, counted: IntArray,
 ) -> Int:
     """Serve the requests of one channel, a list from `head` along `after`; returns how many commands were sent so far."""
-    _forget(state, low)
-    of_rank = low.groups * low.banks  # banks of a rank
-    incoming, queued = head, 0
+    forget(state, low)
+    incoming, queued, passed, scan = head, 0, 0, 0
     now, bus_free, bus_rank, direction = 0, 0, -1, -1
-    passed, scan = 0, 0
     while head >= 0:
         while queued < low.depth and incoming >= 0 and arrivals[incoming] <= now:
             bank = bank_of[incoming]
@@ -234,86 +113,38 @@ def _channel(
                 state.hits[2 * bank + writes[incoming]] += 1
             queued += 1
             incoming = after[incoming]
-        horizon = FAR  # when a request arrives or a refresh falls due
+        refresh_time, refresh_rank, horizon = due_next(state, low, now)
         if queued < low.depth and incoming >= 0:
-            horizon = arrivals[incoming]
-        first_time, first_rank = FAR, -1  # of refreshing
-        for rank in range(low.ranks):
-            if state.due[rank] > now:
-                horizon = min(horizon, state.due[rank])
-                continue
-            time = now
-            for bank in range(rank * of_rank, (rank + 1) * of_rank):
-                if state.open_banks[rank] == 0:
-                    time = max(time, state.next_act[bank])
-                elif state.open_row[bank] != SHUT:
-                    time = max(time, state.next_pre[bank])
-            if time < first_time:
-                first_time, first_rank = time, rank
+            horizon = min(horizon, arrivals[incoming])
+            if queued == 0 and log.shape[0] == 0 and refresh_rank < 0 and low.refreshes:
+                times = skip_refreshes(state, low, arrivals[incoming])
+                if times > 0:
+                    counted[REFRESHES] += times * low.ranks
+                    continue
 
-        starving = passed >= low.overtakes
-        floor = max(now, _column_floor(state, low, bus_free))
-        column_time, column, before_column, row_time, row_request = FAR, -1, -1, FAR, -1
         scan += 1
-        met, request, before = 0, head, -1
-        while met < queued:
-            bank, write = bank_of[request], writes[request]
-            rank = bank // of_rank
-            kind = 3 * bank + (write if state.open_row[bank] == row_of[request] else 2)
-            if state.seen[kind] != scan:
-                state.seen[kind] = scan
-                hits = state.hits[2 * bank] + state.hits[2 * bank + 1]
-                met += state.waiting[bank] - hits if kind == 3 * bank + 2 else state.hits[2 * bank + write]
-                if state.due[rank] > now:
-                    group = bank // low.banks
-                    if kind != 3 * bank + 2:
-                        if column_time > floor:
-                            time = max(now, _column_limit(state, low, rank, group, bank, write, bus_free, bus_rank))
-                            if time < column_time:
-                                column_time, column, before_column = time, request, before
-                    elif row_time > now:
-                        time = FAR
-                        if state.open_row[bank] == SHUT:
-                            time = max(now, state.next_act[bank], _act_limit(state, low, rank, group))
-                        elif hits == 0 or starving:
-                            time = max(now, state.next_pre[bank])
-                        if time < row_time:
-                            row_time, row_request = time, request
-            if starving or column_time == now or (row_time == now and (floor > now or column_time <= floor)):
-                break
-            before = request
-            request = after[request]
-
-        time = min(first_time, column_time, row_time)
+        starving = passed >= low.overtakes
+        heard = min(queued, 1) if starving else queued
+        column_time, column, before_column, row_time, row_request = _candidates(
+            low, state, head, heard, starving, now, bus_free, bus_rank, scan, writes, bank_of, row_of, after
+        )
+        time = min(refresh_time, column_time, row_time)
         if horizon <= time:
             now = horizon
             continue
         now = time + 1
-        if first_time == time:
-            start = first_rank * of_rank
-            if state.open_banks[first_rank] > 0:
-                counted[PRECHARGES] += state.open_banks[first_rank]
-                for bank in range(start, start + of_rank):
-                    if state.open_row[bank] != SHUT:
-                        _shut(state, low, first_rank, bank, time)
-                sent = _log(log, sent, time, PREA, channel, start, -1)
-            else:
-                counted[REFRESHES] += 1
-                state.due[first_rank] += low.refi
-                state.refreshed[first_rank] = 1
-                for bank in range(start, start + of_rank):
-                    state.next_act[bank] = time + low.rfc
-                sent = _log(log, sent, time, REFRESH, channel, start, -1)
+        if refresh_time == time:
+            sent = _refresh(low, state, channel, refresh_rank, time, log, sent, counted)
         elif column_time == time:
             bank, write = bank_of[column], writes[column]
-            rank, group = bank // of_rank, bank // low.banks
+            rank, group = state.rank_of[bank], state.group_of[bank]
             begins = time + (low.cwl if write else low.cl)
             rest = begins - bus_free
             if rest > 0:
                 idle = min(rest, max(0, arrivals[head] + begins - time - bus_free))
                 counted[WAITING] += idle
                 if rest > idle:
-                    counted[_cause(state, low, rank, group, bank, write, bus_free, bus_rank)] += rest - idle
+                    counted[cause(state, low, rank, group, bank, write, bus_free, bus_rank)] += rest - idle
             bus_free, bus_rank = begins + low.burst, rank
             done[column] = bus_free
             counted[DATA] += low.burst
@@ -322,19 +153,10 @@ def _channel(
             direction = int(write)
             if begun[column] == 0:
                 counted[HITS] += 1
-            if write:
-                state.rank_write[rank] = state.group_write[group] = time
-                state.next_pre[bank] = max(state.next_pre[bank], bus_free + low.wr)
-            else:
-                state.rank_read[rank] = state.group_read[group] = time
-                state.next_pre[bank] = max(state.next_pre[bank], time + low.rtp)
-            state.waiting[bank] -= 1
-            state.hits[2 * bank + write] -= 1
-            for each in range(low.ranks):
-                state.refreshed[each] = 0
+            _access(low, state, rank, group, bank, write, time, bus_free)
             if low.closes:
                 counted[PRECHARGES] += 1
-                _shut(state, low, rank, bank, state.next_pre[bank])
+                shut(state, low, rank, bank, state.next_pre[bank])
             sent = _log(log, sent, time, READ + write + 2 * low.closes, channel, bank, column)
             queued -= 1
             if column == head:
@@ -345,35 +167,112 @@ def _channel(
                 passed += 1
         else:
             bank = bank_of[row_request]
-            rank, group = bank // of_rank, bank // low.banks
+            rank, group = state.rank_of[bank], state.group_of[bank]
             if state.open_row[bank] != SHUT:
                 counted[PRECHARGES] += 1
                 if begun[row_request] == 0:
                     counted[CONFLICTS] += 1
-                _shut(state, low, rank, bank, time)
+                shut(state, low, rank, bank, time)
                 sent = _log(log, sent, time, PRE, channel, bank, row_request)
             else:
                 counted[ACTIVATES] += 1
                 if begun[row_request] == 0:
                     counted[MISSES] += 1
-                limit = _act_limit(state, low, rank, group)
+                limit = act_limit(state, low, rank, group)
                 state.limited[bank] = 1 if limit > max(state.next_act[bank], arrivals[row_request]) else 0
-                row = row_of[row_request]
-                state.open_row[bank] = row
-                state.open_banks[rank] += 1
-                state.activated[bank] = time
-                state.next_act[bank] = time + low.rc
-                state.next_pre[bank] = time + low.ras
-                state.group_act[group] = time
-                state.rank_act[rank, state.rank_acts[rank] % 4] = time
-                state.rank_acts[rank] += 1
-                left, request = state.waiting[bank], head
-                while left > 0:
-                    if bank_of[request] == bank:
-                        left -= 1
-                        if row_of[request] == row:
-                            state.hits[2 * bank + writes[request]] += 1
-                    request = after[request]
+                open_bank(state, low, rank, group, bank, row_of[row_request], time)
+                _count_hits(state, bank, head, writes, bank_of, row_of, after)
                 sent = _log(log, sent, time, ACT, channel, bank, row_request)
             begun[row_request] = 1
     return sent
+
+
+@helper(inline=True)
+def _candidates(
+    low: Lowered, state: State, head: Int, queued: Int, starving: Any, now: Int, bus_free: Int, bus_rank: Int, scan: Int, writes: Any,
+    bank_of: Any, row_of: Any, after: Any,
+) -> tuple[Int, Int, Int, Int, Int]:
+    """The column command and the row command of the first `queued` requests that can be sent first, the oldest request first.
+
+    Returns the cycle and the request of the column command and the request before it in the list, and the cycle and the request of the
+    row command; FAR and -1 where there is none. Requests for one bank are alike if they hit its open row in one direction, or if they do
+    not hit it: the first of each speaks for all, and the scan ends when all have spoken or what is found cannot be beaten.
+    """
+    floor = max(now, column_floor(state, low, bus_free))
+    column_time, column, before_column, row_time, row_request = FAR, -1, -1, FAR, -1
+    met, request, before = 0, head, -1
+    while met < queued:
+        bank, write = bank_of[request], writes[request]
+        rank = state.rank_of[bank]
+        hit = state.open_row[bank] == row_of[request]
+        kind = 3 * bank + (write if hit else 2)
+        if state.seen[kind] != scan:
+            state.seen[kind] = scan
+            hits = state.hits[2 * bank] + state.hits[2 * bank + 1]
+            met += state.hits[2 * bank + write] if hit else state.waiting[bank] - hits
+            if state.due[rank] > now:
+                group = state.group_of[bank]
+                if hit:
+                    if column_time > floor:
+                        time = max(now, column_limit(state, low, rank, group, bank, write, bus_free, bus_rank))
+                        if time < column_time:
+                            column_time, column, before_column = time, request, before
+                elif row_time > now:
+                    time = FAR
+                    if state.open_row[bank] == SHUT:
+                        time = max(now, state.next_act[bank], act_limit(state, low, rank, group))
+                    elif hits == 0 or starving:
+                        time = max(now, state.next_pre[bank])
+                    if time < row_time:
+                        row_time, row_request = time, request
+        if column_time == now or (row_time == now and (floor > now or column_time <= floor)):
+            break
+        before = request
+        request = after[request]
+    return column_time, column, before_column, row_time, row_request
+
+
+@helper(inline=True)
+def _refresh(low: Lowered, state: State, channel: Int, rank: Int, time: Int, log: IntArray, sent: Int, counted: IntArray) -> Int:
+    """Close all banks of a rank, or refresh it if none is open; returns how many commands were sent."""
+    banks = low.groups * low.banks
+    start = rank * banks
+    if state.open_banks[rank] > 0:
+        counted[PRECHARGES] += state.open_banks[rank]
+        for bank in range(start, start + banks):
+            if state.open_row[bank] != SHUT:
+                shut(state, low, rank, bank, time)
+        return _log(log, sent, time, PREA, channel, start, -1)
+    counted[REFRESHES] += 1
+    state.due[rank] += low.refi
+    state.refreshed[rank] = 1
+    for bank in range(start, start + banks):
+        state.next_act[bank] = time + low.rfc
+    return _log(log, sent, time, REFRESH, channel, start, -1)
+
+
+@helper(inline=True)
+def _access(low: Lowered, state: State, rank: Int, group: Int, bank: Int, write: Int, time: Int, finished: Int) -> None:
+    """Remember a column command whose last beat crosses the bus by `finished`."""
+    if write:
+        state.rank_write[rank] = state.group_write[group] = time
+        state.next_pre[bank] = max(state.next_pre[bank], finished + low.wr)
+    else:
+        state.rank_read[rank] = state.group_read[group] = time
+        state.next_pre[bank] = max(state.next_pre[bank], time + low.rtp)
+    state.waiting[bank] -= 1
+    state.hits[2 * bank + write] -= 1
+    for each in range(low.ranks):
+        state.refreshed[each] = 0
+
+
+@helper(inline=True)
+def _count_hits(state: State, bank: Int, head: Int, writes: Any, bank_of: Any, row_of: Any, after: Any) -> None:
+    """Count the requests in the window that wait for the row that was just opened."""
+    left, request = state.waiting[bank], head
+    while left > 0:
+        if bank_of[request] == bank:
+            left -= 1
+            if row_of[request] == state.open_row[bank]:
+                state.hits[2 * bank + writes[request]] += 1
+        request = after[request]

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelsim.errors import InputError
-from accelsim.sim import kernels_dram as kernels
+from accelsim.sim import kernels_dram, kernels_dram_state
 from accelsim.sim.dram import FIELDS, AddressMap, Dram, Policy, Timings
 
 IntArray = npt.NDArray[np.int64]
@@ -159,9 +159,9 @@ def _run(
     _check(dram, asked, times)
     fields = np.array([(FIELDS.index(field), dram.count(field)) for field in reversed(order.order)], np.int64).reshape(-1, 2)
     bank_of, row_of, after = (np.empty(count, np.int32) for _ in range(3))
-    begun, done, log = np.empty(count, np.uint8), np.empty(count, np.int64), np.empty((room, kernels.LOG_COLUMNS), np.int64)
+    begun, done, log = np.empty(count, np.uint8), np.empty(count, np.int64), np.empty((room, kernels_dram_state.LOG_COLUMNS), np.int64)
     asked = np.ascontiguousarray(asked)
-    counted, sent = kernels.serve(
+    counted, sent = kernels_dram.serve(
         _lowered(dram, policy), fields, _state(dram), times, asked, directions, bank_of, row_of, after, begun, done, log
     )
     return Served(dram, done, Counters(*counted.sum(axis=0).tolist())), log, int(sent)
@@ -183,19 +183,19 @@ def _check(dram: Dram, addresses: IntArray, arrivals: IntArray) -> None:
         raise InputError(f"a request arrives in cycle {arrivals[-1]}", f"let all arrive by cycle {LAST_ARRIVAL}")
 
 
-def _lowered(dram: Dram, policy: Policy) -> kernels.Lowered:
+def _lowered(dram: Dram, policy: Policy) -> kernels_dram_state.Lowered:
     times = [getattr(dram.timings, name) for name in Timings.__dataclass_fields__]
     closes, refreshes = int(policy.page == "closed"), int(policy.refresh)
     sizes = (dram.channels, dram.ranks, dram.groups, dram.banks, dram.burst_cycles)
-    return kernels.Lowered._make((*sizes, *times, policy.depth, policy.overtakes, closes, refreshes))
+    return kernels_dram_state.Lowered._make((*sizes, *times, policy.depth, policy.overtakes, closes, refreshes))
 
 
-def _state(dram: Dram) -> kernels.State:
+def _state(dram: Dram) -> kernels_dram_state.State:
     groups = dram.ranks * dram.groups
     banks = groups * dram.banks
     by_bank, by_group, by_rank = ((banks,), (groups,), (dram.ranks,))
-    shapes = [*[by_bank] * 6, (2 * banks,), (3 * banks,), *[by_group] * 3, (dram.ranks, 4), *[by_rank] * 6]
-    return kernels.State(*(np.zeros(shape, np.int64) for shape in shapes))
+    shapes = [*[by_bank] * 8, (2 * banks,), (3 * banks,), *[by_group] * 3, (dram.ranks, 4), *[by_rank] * 6]
+    return kernels_dram_state.State(*(np.zeros(shape, np.int64) for shape in shapes))
 
 
 def _commands(dram: Dram, order: AddressMap, addresses: IntArray, log: IntArray) -> Iterator[Command]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from accelsim.sim.dram import AddressMap, Dram, Policy
 from accelsim.sim.serving import Command
@@ -100,7 +101,7 @@ def _of_channel(
     dram: Dram, order: AddressMap, policy: Policy, asked: Sequence[tuple[int, bool, int]], done: Sequence[int], trace: Sequence[Command]
 ) -> Iterator[str]:
     cycles = [command.cycle for command in trace]
-    if any(later <= earlier for earlier, later in zip(cycles, cycles[1:], strict=False)):
+    if any(later <= earlier for earlier, later in pairwise(cycles)):
         yield "two commands in one cycle, or out of order"
     yield from _distances(dram, sorted(events(dram, trace), key=lambda event: event.cycle))
     yield from _rows(dram, trace)

@@ -15,6 +15,8 @@ def both(case: Case) -> tuple[tuple[list[int], dict[str, int], list[tuple[object
     asked = (case.dram, case.order, case.policy, case.addresses, case.writes, case.arrivals)
     served, trace = serving.traced(*asked)
     replay = reference_dram.serve(*asked)
+    untraced = serving.serve(*asked)  # skips idle refreshes
+    assert (untraced.done.tolist(), untraced.counters) == (served.done.tolist(), served.counters)
     counters = asdict(served.counters)
     kernel = (served.done.tolist(), counters, [(*each[:6], each.request) for each in trace])
     return kernel, (replay.done, {name: replay.counters[name] for name in counters}, replay.trace)
