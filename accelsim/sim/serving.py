@@ -152,19 +152,27 @@ def bursts_of(dram: Dram, ranges: Iterable[tuple[int, int]]) -> Bursts:
 def _run(
     dram: Dram, order: AddressMap, policy: Policy, addresses: npt.ArrayLike, writes: npt.ArrayLike, arrivals: npt.ArrayLike, room: int
 ) -> tuple[Served, IntArray, int]:
-    asked = np.atleast_1d(np.asarray(addresses, dtype=np.int64))
-    count = len(asked)
-    directions = np.ascontiguousarray(np.broadcast_to(np.asarray(writes, dtype=np.bool_), count)).view(np.int8)
-    times = np.ascontiguousarray(np.broadcast_to(np.asarray(arrivals, dtype=np.int64), count))
+    count = np.size(addresses)
+    asked, times = _column("addresses", addresses, count), _column("arrivals", arrivals, count)
+    directions = _column("writes", writes, count).astype(np.int8)
     _check(dram, asked, times)
     fields = np.array([(FIELDS.index(field), dram.count(field)) for field in reversed(order.order)], np.int64).reshape(-1, 2)
     bank_of, row_of, after = (np.empty(count, np.int32) for _ in range(3))
     begun, done, log = np.empty(count, np.uint8), np.empty(count, np.int64), np.empty((room, kernels_dram_state.LOG_COLUMNS), np.int64)
-    asked = np.ascontiguousarray(asked)
     counted, sent = kernels_dram.serve(
         _lowered(dram, policy), fields, _state(dram), times, asked, directions, bank_of, row_of, after, begun, done, log
     )
     return Served(dram, done, Counters(*counted.sum(axis=0).tolist())), log, int(sent)
+
+
+def _column(what: str, values: npt.ArrayLike, count: int) -> IntArray:
+    """int64[count] of an array, or of one value for all; always of the layout that the kernel is compiled for."""
+    found = np.asarray(values)
+    if found.size and found.dtype.kind not in "iub":
+        raise InputError(f"{what} are {found.dtype}", "give whole numbers")
+    if found.ndim > 1 or found.size not in (1, count):
+        raise InputError(f"{what} have the shape {found.shape}, there are {count} requests", "give one for each, or one for all")
+    return np.require(np.broadcast_to(found.astype(np.int64, copy=False), count), requirements=["C", "W"])
 
 
 def _check(dram: Dram, addresses: IntArray, arrivals: IntArray) -> None:
