@@ -1,4 +1,4 @@
-"""Names of workloads, machines, mappings and technologies: a path first, then what accelsim ships, else the nearest name."""
+"""Names of workloads, machines, mappings, technologies and DRAMs: a path first, then what accelsim ships, else the nearest name."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ WORKLOAD = Kind("workload", "workloads", "workloads", "workload")
 MACHINE = Kind("machine", "archs", "hw/arch", "machine")
 MAPPING = Kind("mapping", "mappings", "mappings", "mapping")
 TECHNOLOGY = Kind("technology", "technologies", "hw/tech", "technology")
-KINDS = (WORKLOAD, MACHINE, MAPPING, TECHNOLOGY)
+DRAM = Kind("DRAM", "drams", "hw/dram", "dram")
+KINDS = (WORKLOAD, MACHINE, MAPPING, TECHNOLOGY, DRAM)
 CONSTRAINTS = Kind("file of constraints", "constraints", "", "constraints")  # none are shipped
 
 
@@ -83,7 +84,7 @@ def identify(text: str) -> tuple[Path, Kind]:
     for kind in (*KINDS, CONSTRAINTS):
         if kind.key in keys:
             return found, kind
-    raise document.error("no workload, machine, mapping, technology or constraints", "name it at the top, as in 'workload: NAME'")
+    raise document.error("no workload, machine, mapping, technology, DRAM or constraints", "name it at the top, as in 'workload: NAME'")
 
 
 def refuse_other(document: Item, kind: Kind) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from accelsim.errors import InputError
 from accelsim.hardware.architecture import Architecture
-from accelsim.io.catalogue import CONSTRAINTS, MACHINE, MAPPING, TECHNOLOGY, WORKLOAD, Kind
+from accelsim.io.catalogue import CONSTRAINTS, DRAM, MACHINE, MAPPING, TECHNOLOGY, WORKLOAD, Kind
 from accelsim.io.overrides import Overrides
 from accelsim.workload.cascade import Cascade, Model
 
@@ -33,6 +33,8 @@ def check(path: Path, kind: Kind, settings: Overrides, workload: Path | None = N
 
         technology = load_technology(path)
         return Checked(kind.noun, technology.name, f"{len(technology.rows)} rows, each with its source")
+    if kind is DRAM:
+        return _dram(path)
     if workload is None or machine is None:
         raise InputError(f"{path}: a {kind.noun} is right for a workload on a machine", "add --workload NAME and --arch NAME")
     if kind is CONSTRAINTS:
@@ -70,6 +72,23 @@ def _machine(path: Path, settings: Overrides) -> Checked:
 
     found = load_architecture(path, settings.arch)
     return Checked(MACHINE.noun, found.name, describe(found))
+
+
+def _dram(path: Path) -> Checked:
+    from accelsim.io.dram import load_dram
+    from accelsim.units import show_frequency, show_rate, show_size
+
+    found = load_dram(path)
+    size, row = show_size(8 * found.bursts * found.burst_bytes), show_size(found.columns * found.bus_bits)
+    sizes = (found.channels, "channel"), (found.ranks, "rank"), (found.groups, "bank group"), (found.banks, "bank")
+    parts = " of ".join(f"{count} {noun}{'s' * (count != 1)}" for count, noun in sizes)
+    lines = [f"{size}: {parts} of {found.rows} rows of {row}"]
+    burst = f"bursts of {found.burst_bytes} B in {found.burst_cycles} cycles of {show_frequency(found.clock_hz)}"
+    lines.append(f"{burst}, at most {show_rate(8 * found.peak_bytes_per_s)}")
+    times = [(name, getattr(found.timings, name)) for name in found.timings.__slots__]
+    shown = [f"{name} {cycles} ({float(cycles / found.clock_hz * 10**9):.4g} ns)" for name, cycles in times if cycles]
+    lines += [", ".join(shown[at : at + 4]) for at in range(0, len(shown), 4)]
+    return Checked(DRAM.noun, found.name, "\n".join(lines))
 
 
 def _mapping(path: Path, workload: Path, machine: Path, settings: Overrides) -> Checked:

@@ -1,1 +1,1 @@
-"""What a machine does in every cycle: arrays register by register."""
+"""What a machine does: arrays register by register, mappings event by event and with real values, DRAM command by command."""
