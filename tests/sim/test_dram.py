@@ -150,6 +150,24 @@ def test_first_ready_serves_open_rows_first() -> None:
     assert in_order.counters.activates == 3
 
 
+@pytest.mark.parametrize("write", [False, True])
+def test_data_bus_rests_between_bursts_of_two_ranks(write: bool) -> None:
+    dram, late = small(ranks=2), 100
+    t, other = dram.timings, dram.bursts // 2
+    served = serve(dram, WITHIN_ROW, Policy(schedule="in_order", refresh=False), [0, other, 1, other + 1], write, [0, 0, late, late])
+    first = late + (t.tCWL if write else t.tCL) + dram.burst_cycles
+    assert served.done[2:].tolist() == [first, first + t.tRTRS + dram.burst_cycles]
+    assert served.counters.turn_cycles >= t.tRTRS
+
+
+def test_ranks_are_refreshed_in_turn() -> None:
+    dram = small(ranks=2)
+    _, trace = traced(dram, WITHIN_ROW, Policy("closed"), [0, 1], False, [0, 1300])
+    half = dram.timings.tREFI // 2
+    found = [(command.cycle, command.rank) for command in trace if command.kind == "REF"]
+    assert found == [(2 * half, 0), (3 * half, 1), (4 * half, 0), (5 * half, 1), (6 * half, 0)]
+
+
 def test_nothing_asked_takes_no_time() -> None:
     served = serve(small(), WITHIN_ROW, Policy(), [])
     assert (served.cycles, served.seconds, served.utilization, served.counters.channel_cycles) == (0, 0, 0, 0)

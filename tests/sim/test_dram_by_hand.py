@@ -79,6 +79,13 @@ def test_activates_of_other_banks_come_as_tRRD_and_tFAW_allow(dram: Dram) -> Non
     assert served.counters.activate_cycles == activates[-1] - (count - 1) * dram.burst_cycles
 
 
+def test_activates_of_two_banks_of_one_group_come_tRRD_L_apart(dram: Dram) -> None:
+    t = dram.timings
+    served, trace = traced(dram, WITHIN_ROW, FIRST_READY, [burst(dram), burst(dram, bank=1)])
+    assert [command.cycle for command in trace if command.kind == "ACT"] == [0, t.tRRD_L]
+    assert served.done[1] == max(t.tRRD_L, t.tCCD_L) + t.tRCD + t.tCL + dram.burst_cycles
+
+
 def test_five_activates_take_tFAW_and_not_a_cycle_more(dram: Dram) -> None:
     t = dram.timings
     window = max(t.tFAW, 4 * t.tRRD_S)
