@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 Arguments = argparse.Namespace
 _TRACED = 200_000  # events of a trace at most
-_DRAWN = 2_000  # events of a timeline
 
 
 def map_(arguments: Arguments) -> int:
@@ -206,7 +205,7 @@ def simulate_(arguments: Arguments) -> int:
     mapping, workload = _mapping(arguments.mapping, workload, settings)
     from accelsim.mapping.text import nest
     from accelsim.report.progress import progress
-    from accelsim.report.simulation import blocks, document, timeline, trace
+    from accelsim.report.simulation import DRAWN, blocks, document, timeline, trace
     from accelsim.sim.simulation import simulate
 
     with progress(not arguments.quiet) as tell:
@@ -216,7 +215,7 @@ def simulate_(arguments: Arguments) -> int:
             tell("making room for tiles that are filled ahead")
             mapping = filled_ahead(workload, machine, mapping)
         tell("simulating")
-        wanted = _TRACED if arguments.trace is not None else _DRAWN if arguments.draw is not None else 0
+        wanted = _TRACED if arguments.trace is not None else 4 * DRAWN if arguments.draw is not None else 0
         found = simulate(workload, machine, mapping, counting, wanted)
     if arguments.trace is not None:
         from accelsim.io.evaluation import write_json

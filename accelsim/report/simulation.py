@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 SCHEMA = "accelsim/simulation/1"
+DRAWN = 400  # events of a timeline
 _SHOWN = 3  # reasons that a unit's row names
 _MEANING = {
     "fill": "before its first work", "memory": "for a load", "dependence": "for what another makes", "room": "for a place for its result",
@@ -93,19 +94,20 @@ def trace(simulation: Simulation) -> Document:
 
 
 def timeline(simulation: Simulation, path: Path | str) -> None:
-    """Draw the events to a file (.png, .svg, .pdf): one row per unit and port, one colour per task."""
+    """Draw the first 400 events to a file (.png, .svg, .pdf): one row per unit and port, one colour per task."""
     from matplotlib.figure import Figure
 
-    tracks = list(dict.fromkeys(event.resource for event in simulation.events))
-    tasks = list(dict.fromkeys(event.task for event in simulation.events))
+    events = sorted(simulation.events, key=lambda event: event.start)[:DRAWN]
+    tracks = list(dict.fromkeys(event.resource for event in events))
+    tasks = list(dict.fromkeys(event.task for event in events))
     figure = Figure(figsize=(11, 1.2 + 0.45 * len(tracks) + 0.22 * (len(tasks) // 4 + 1)), layout="constrained")
     axes = figure.add_subplot()
     colours = [f"C{number % 10}" for number in range(len(tasks))]
     for number, task in enumerate(tasks):
         for place, track in enumerate(tracks):
-            spans = [(float(e.start), float(e.end - e.start)) for e in simulation.events if e.task == task and e.resource == track]
+            spans = [(float(e.start), float(e.end - e.start)) for e in events if e.task == task and e.resource == track]
             if spans:
-                look: Document = {"facecolors": colours[number], "edgecolor": "white", "linewidth": 0.2, "label": task}
+                look: Document = {"facecolors": colours[number], "edgecolor": "white", "linewidth": 0.3, "label": task}
                 axes.broken_barh(spans, (place - 0.4, 0.8), hatch="//" if number >= 10 else None, **look)
     axes.set_yticks(range(len(tracks)), tracks)
     axes.invert_yaxis()

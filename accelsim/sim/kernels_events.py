@@ -337,7 +337,8 @@ def run(m: Machine, ring: IntArray, traced: IntArray) -> Any:
                 latest[task] = max(latest[task], finish + row[LATENCY])
                 total = max(total, latest[task])
                 if seen < traced.shape[0] and finish > start:
-                    traced[seen, 0], traced[seen, 1], traced[seen, 2], traced[seen, 3] = task, fired[task], start, finish
+                    served_from = start if unit >= 0 else max(start, finish - asked.max())  # a transfer may have waited for its port
+                    traced[seen, 0], traced[seen, 1], traced[seen, 2], traced[seen, 3] = task, fired[task], served_from, finish
                     seen += 1
             asked[:] = 0
         ring[row[RING] + (fired[task] & (row[RING_SIZE] - 1))] = latest[task]

@@ -1,0 +1,80 @@
+"""`accelsim simulate` on the command line: report, JSON, trace, timeline, and refusals in one line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from accelsim.cli import main
+
+TILES = """\
+mapping: tiles
+tree:
+  - keep MainMemory: [A, B, Z]
+  - for m: 16
+  - keep GlobalBuffer: [A, B, Z]
+  - {einsum: Z, unit: MAC}
+"""
+SHAPE = ["--set", "shape.m=64", "--set", "shape.n=32", "--set", "shape.k=32"]
+
+
+@pytest.fixture
+def tiles(tmp_path: Path) -> str:
+    path = tmp_path / "tiles.yaml"
+    path.write_text(TILES)
+    return str(path)
+
+
+def test_the_report_says_how_long_it_takes_and_what_the_unit_waits_for(tiles: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", "matmul", "--arch", "simple", "--mapping", tiles, *SHAPE]) == 0
+    said = capsys.readouterr().out
+    assert "more than the model's" in said and "for a load: A to GlobalBuffer" in said
+
+
+def test_the_json_accounts_for_every_cycle_of_the_unit(tiles: str, tmp_path: Path) -> None:
+    target = tmp_path / "out.json"
+    assert main(["simulate", "matmul", "--arch", "simple", "--mapping", tiles, *SHAPE, "-q", "--json", str(target)]) == 0
+    found = json.loads(target.read_text())
+    unit = found["units"]["MAC"]
+    spent = sum(unit["busy_cycles"].values()) + sum(wait["cycles"] for wait in unit["waits"]) + unit["drain_cycles"]
+    assert found["schema"] == "accelsim/simulation/1"
+    assert spent == pytest.approx(found["latency"]["cycles"], abs=1)
+
+
+def test_the_trace_holds_every_firing_and_none_ends_before_it_begins(tiles: str, tmp_path: Path) -> None:
+    target = tmp_path / "trace.json"
+    assert main(["simulate", "matmul", "--arch", "simple", "--mapping", tiles, *SHAPE, "-q", "--trace", str(target)]) == 0
+    events = [event for event in json.loads(target.read_text())["traceEvents"] if event["ph"] == "X"]
+    assert sorted(event["args"]["firing"] for event in events if event["name"] == "Z") == [0, 1, 2, 3]
+    assert all(event["dur"] > 0 for event in events)
+
+
+def test_the_timeline_is_drawn(tiles: str, tmp_path: Path) -> None:
+    target = tmp_path / "line.png"
+    assert main(["simulate", "matmul", "--arch", "simple", "--mapping", tiles, *SHAPE, "-q", "--draw", str(target)]) == 0
+    assert target.read_bytes().startswith(b"\x89PNG")
+
+
+def test_tiles_that_are_filled_ahead_save_time(tiles: str, tmp_path: Path) -> None:
+    cycles = []
+    for options in ([], ["--ahead"]):
+        target = tmp_path / "out.json"
+        assert main(["simulate", "matmul", "--arch", "simple", "--mapping", tiles, *SHAPE, "-q", "--json", str(target), *options]) == 0
+        cycles.append(json.loads(target.read_text())["latency"]["cycles"])
+    assert cycles[1] < cycles[0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["matmul", "--arch", "simple"], "simulate needs a mapping; add --mapping"),
+        (["matmul", "--arch", "simple", "--mapping", "nothing"], "there is no mapping 'nothing'"),
+        (["transformer-layer", "--arch", "simple", "--mapping", "x"], "transformer-layer is a model, and one cascade is simulated"),
+    ],
+)
+def test_bad_input_is_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["simulate", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert said in error and error.count("\n") == 1
