@@ -214,6 +214,4 @@ def skip_refreshes(state: State, low: Lowered, until: Int) -> Int:
     for rank in range(low.ranks):
         state.due[rank] += times * low.refi
         state.refreshed[rank] = 1
-    for bank in range(low.ranks * low.groups * low.banks):
-        state.next_act[bank] = state.due[state.rank_of[bank]] - low.refi + low.rfc
-    return times
+    return times  # the last of them is an interval before `until`, so no bank remembers it

@@ -40,7 +40,7 @@ def drams(draw: st.DrawFn) -> Dram:
 
     ccd, rrd, wtr = cycles(1, 5), cycles(1, 8), cycles(1, 6)
     times = Timings(
-        cycles(), cycles(), cycles(), cycles(), cycles(), cycles(), cycles(1, 24), cycles(1, 8), cycles(1, 8),
+        cycles(), cycles(), cycles(), cycles(), cycles(), cycles(1, 30), cycles(1, 40), cycles(1, 8), cycles(1, 8),
         ccd, ccd + cycles(0, 3), ccd + cycles(0, 3), rrd, rrd + cycles(0, 3), cycles(1, 40), wtr, wtr + cycles(0, 4),
         cycles(), cycles(0, 4), 10**6, cycles(1, 40),
     )  # fmt: skip

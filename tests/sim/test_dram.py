@@ -160,6 +160,14 @@ def test_data_bus_rests_between_bursts_of_two_ranks(write: bool) -> None:
     assert served.counters.turn_cycles >= t.tRTRS
 
 
+def test_of_two_causes_that_end_together_the_turn_is_named() -> None:
+    # read in 6 (tRCD), write in 7 (tRTW), data until 11; the next read in 12 by tCCD_L after the first, and by tWTR after the write
+    dram = small(tCL=1, tCWL=2, tRTW=1, tWTR_S=1, tWTR_L=1, tCCD_L=6)
+    served = serve(dram, WITHIN_ROW, Policy(schedule="in_order", refresh=False), [0, 1, 2], [False, True, False])
+    assert served.done.tolist() == [9, 11, 15]
+    assert (served.counters.turn_cycles, served.counters.column_cycles) == (2, 0)
+
+
 def test_ranks_are_refreshed_in_turn() -> None:
     dram = small(ranks=2)
     _, trace = traced(dram, WITHIN_ROW, Policy("closed"), [0, 1], False, [0, 1300])
