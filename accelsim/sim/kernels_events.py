@@ -74,8 +74,10 @@ def _interval(slots: IntArray, entries: IntArray, slot: int, digits: IntArray, f
 
 @helper(inline=True)
 def _words(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> int:
-    """Words of a box at a firing. known: int64[dims, 3], the interval of each dimension at the last firing that touched something, and how
-    often one has. marks: of every coordinate of the dimensions that are not plain, the last such firing that touched it.
+    """Words of a box at a firing.
+
+    known: int64[dims, 5], the interval of each dimension at the last firing that touched something, how often one has, and the interval at
+    this one. marks: of every coordinate of the dimensions that are not plain, the last such firing that touched it.
     """
     total, shared = m.boxes[box, FACTOR], m.boxes[box, FACTOR]
     for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
@@ -84,11 +86,11 @@ def _words(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, 
             return 0
         total *= size
         shared *= both
+        known[dim, 3], known[dim, 4] = low, high
     if m.boxes[box, DELTA] == 0:
         return int(total)
     for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
-        low, high, size, both = _side(m, dim, digits, first, known, marks)
-        known[dim, 0], known[dim, 1] = low, high
+        known[dim, 0], known[dim, 1] = known[dim, 3], known[dim, 4]
         known[dim, 2] += 1
         if m.dims[dim, MARKS] >= 0:
             _mark(m, dim, digits, first, known[dim, 2], marks)
@@ -117,10 +119,7 @@ def _side(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray, m
 def _listed(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> tuple[int, int, int, int]:
     """The same for a dimension that is not plain, coordinate by coordinate; leaves a mark of -1 - (firings so far) on each."""
     stamp, size, both, at = -1 - known[dim, 2], 0, 0, m.dims[dim, MARKS]
-    count = 1
-    for term in range(m.dims[dim, TERMS], m.dims[dim, TERMS_END]):
-        start, end = _interval(m.slots, m.entries, m.terms[term, 0], digits, first)
-        count *= max(0, end - start)
+    count = _points(m, dim, digits, first)
     for point in range(count):
         value = _value(m, dim, digits, first, point)
         if m.dims[dim, LOW] <= value < m.dims[dim, HIGH] and marks[at + 2 * value] != stamp:
@@ -136,14 +135,21 @@ def _listed(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray,
 
 @helper()
 def _mark(m: Machine, dim: int, digits: IntArray, first: int, stamp: int, marks: IntArray) -> None:
-    count = 1
-    for term in range(m.dims[dim, TERMS], m.dims[dim, TERMS_END]):
-        start, end = _interval(m.slots, m.entries, m.terms[term, 0], digits, first)
-        count *= max(0, end - start)
+    count = _points(m, dim, digits, first)
     for point in range(count):
         value = _value(m, dim, digits, first, point)
         if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
             marks[m.dims[dim, MARKS] + 2 * value + 1] = stamp
+
+
+@helper(inline=True)
+def _points(m: Machine, dim: int, digits: IntArray, first: int) -> int:
+    """How many points of a tile a dimension goes by."""
+    count = 1
+    for term in range(m.dims[dim, TERMS], m.dims[dim, TERMS_END]):
+        start, end = _interval(m.slots, m.entries, m.terms[term, 0], digits, first)
+        count *= max(0, end - start)
+    return count
 
 
 @helper(inline=True)
@@ -247,7 +253,7 @@ def run(m: Machine, ring: IntArray, traced: IntArray) -> Any:
     past = np.full((count, 8), NEVER)
     free, spent = np.zeros(m.resources, np.int64), np.zeros((m.resources, 2), np.int64)
     causes = np.zeros((count, m.waits.shape[0] + m.resources + 1), np.int64)
-    known = np.zeros((max(1, m.dims.shape[0]), 3), np.int64)
+    known = np.zeros((max(1, m.dims.shape[0]), 5), np.int64)
     marks = np.zeros(m.marks, np.int64)
     asked = np.zeros(m.resources, np.int64)
     starts, served = np.zeros((m.resources, OUTSTANDING), np.int64), np.zeros(m.resources, np.int64)

@@ -147,8 +147,7 @@ def test_shipped_mappings_compute_what_their_cascades_say(path: Path) -> None:
     assert isinstance(made, Cascade)
     target, mapping = load_architecture(resolve(named[2], MACHINE), {}), load_mapping(path, dict(made.extents))
     inputs = random_inputs(made, np.random.default_rng(0))
-    if not is_legal(made, target, mapping):
-        pytest.skip("its tiles need a larger shape")
+    assert is_legal(made, target, mapping)
     agreement = compare(made, run(made, target, mapping, inputs, EXACT), reference(made, inputs))
     assert agreement.agrees and agreement.unbounded == 0, agreement
 

@@ -1,0 +1,164 @@
+"""What stands above each leaf of a mapping: the loops whose turns matter to it, and the keeps of what it touches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+from accelsim.errors import IllegalMapping
+from accelsim.mapping.facts import facts as facts_of
+from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial
+from accelsim.mapping.walk import Row, Walk, walk
+from accelsim.model.evaluation import Evaluator
+from accelsim.sim.pace import Edge
+from accelsim.sim.tasks import FIRST_TURN, LAST_TURN
+from accelsim.workload.cascade import Einsum
+
+
+@dataclass(slots=True)
+class Path:
+    """One leaf: the rows above it, its explicit loops (rows of time loops that fire), and in which turns of foreign loops it is idle."""
+
+    name: str
+    einsum: Einsum
+    leaf: Leaf
+    rows: tuple[Row, ...]
+    loops: list[Row]
+    turns: dict[int, int] = field(default_factory=dict)
+    fuses: list[int] = field(default_factory=list)  # places of fuses among the rows
+
+    def depth(self, place: int) -> int:
+        """How many explicit loops stand above a row."""
+        above = {id(row) for row in self.rows[:place]}
+        return sum(1 for row in self.loops if id(row) in above)
+
+
+class Paths:
+    """The paths of all leaves (`all`, in the order of the loop tree), their numbers by Einsum, and the dependences between Einsums.
+
+    Refuses, in words, what is not simulated yet.
+    """
+
+    def __init__(self, evaluator: Evaluator, mapping: Mapping) -> None:
+        self.evaluator, self.cascade = evaluator, evaluator.cascade
+        self.walked: Walk = walk(facts_of(self.cascade), mapping)
+        self.edges = self._edges()
+        self.all = [self._path(number) for number in range(len(self.walked.leaves))]
+        self.number = {path.name: number for number, path in enumerate(self.all)}
+
+    def of(self, einsum: str) -> Path:
+        """The path of an Einsum."""
+        return self.all[self.number[einsum]]
+
+    def _edges(self) -> list[Edge]:
+        forward, carried = self.evaluator.program.edges(frozenset(einsum.name for einsum in self.cascade.work))
+        found: list[Edge] = [(producer, consumer, tensor, "") for producer, consumer, tensor in forward]
+        for producer, reader, rank in carried:
+            found.append((producer, reader, self.cascade.by_name[producer].output.tensor, rank))
+        return found
+
+    def _path(self, number: int) -> Path:
+        leaf, rows = self.walked.leaves[number], self.walked.paths[number]
+        einsum = self.cascade.by_name[leaf.einsum]
+        for row in rows:
+            if row.derived.get(leaf.einsum):
+                raise IllegalMapping(
+                    f"{leaf.einsum} is made in windows that its consumers demand, which is not simulated yet",
+                    "map it so that no loop over its consumers' ranks stands above it",
+                    leaf.place,
+                )
+            if isinstance(row.node, Fuse) and row.node.recompute:
+                raise IllegalMapping("tensors that are made again are not simulated yet", "keep them above the loops", row.node.place)
+            for held in row.node.held if isinstance(row.node, Keep) else ():
+                if held.fraction != 1:
+                    what = f"a fraction of {held.tensor} is kept, which is not simulated yet"
+                    raise IllegalMapping(what, "keep all of it", row.node.place)
+        fuses = [place for place, row in enumerate(rows) if isinstance(row.node, Fuse)]
+        path = Path(leaf.einsum, einsum, leaf, rows, [], {}, fuses)
+        inner = self._innermost(path)
+        for place, row in enumerate(rows):
+            if isinstance(row.node, For) and row.trips > 1 and (place < inner or self._is_uneven(path, row)):
+                if rank_of(row) not in einsum.ranks:
+                    path.turns[len(path.loops)] = self._turn(path, place, row)
+                path.loops.append(row)
+        return path
+
+    def _innermost(self, path: Path) -> int:
+        """The place after which loops only repeat the unit's work: that of the last fuse, or of the last keep that something waits for."""
+        last = path.fuses[-1] if path.fuses else -1
+        for place, row in enumerate(path.rows):
+            if isinstance(row.node, Keep) and any(self._matters(path, place, tensor) for tensor in row.kept if self._touches(path, tensor)):
+                last = max(last, place)
+        return last
+
+    def _touches(self, path: Path, tensor: str) -> bool:
+        return tensor == path.einsum.output.tensor or any(read.tensor == tensor for read in path.einsum.reads)
+
+    def _is_uneven(self, path: Path, row: Row) -> bool:
+        """Whether a loop fires turn by turn: copies share out its tiles, tiles do not nest evenly, or a condition goes by its rank."""
+        if rank_of(row) not in path.einsum.ranks:
+            return False
+        if path.einsum.condition is not None:
+            return True
+        inside = path.rows[path.rows.index(row) + 1 :]
+        if any(isinstance(other.node, Spatial) and rank_of(other) == rank_of(row) for other in inside):
+            return True
+        tiles = [other.node.tile for other in path.rows if isinstance(other.node, For) and rank_of(other) == rank_of(row)]
+        return any(outer % inner for outer, inner in pairwise(tiles))
+
+    def _turn(self, path: Path, place: int, row: Row) -> int:
+        """Whether an Einsum without a loop's rank runs in its first or its last turn: after what it reads has been made in all turns."""
+        inside = {self.walked.leaves[number].einsum for number in range(row.first, row.last)}
+        waiting, seen = [path.name], set()
+        while waiting:
+            name = waiting.pop()
+            for producer, consumer, _, _ in self.edges:
+                if consumer == name and producer in inside and producer not in seen:
+                    if rank_of(row) in self.cascade.by_name[producer].ranks:
+                        return LAST_TURN
+                    seen.add(producer)
+                    waiting.append(producer)
+        return FIRST_TURN
+
+    def keepers(self, path: Path, tensor: str) -> list[int]:
+        """Places of the keeps of a tensor above a leaf, outermost first."""
+        return [place for place, row in enumerate(path.rows) if isinstance(row.node, Keep) and tensor in row.kept]
+
+    def _matters(self, path: Path, place: int, tensor: str) -> bool:
+        """Whether words of a tensor take time on their way into the keep at a place, or out of it to the unit."""
+        places = self.keepers(path, tensor)
+        at = places.index(place)
+        return at > 0 and any(memory_of(path.rows[place]) in self.evaluator.clock.ports for place in places[at - 1 : at + 1])
+
+    def held(self, row: Row, tensor: str) -> Held:
+        """How a keep holds a tensor."""
+        assert isinstance(row.node, Keep)
+        return next(held for held in row.node.held if tensor == held.tensor or tensor in held.in_place)
+
+    def copies(self) -> dict[str, int]:
+        """Copies of every intermediate whose home holds the tile of one iteration."""
+        found: dict[str, int] = {}
+        for producer, consumer, tensor, rank in self.edges:
+            if rank or producer == consumer:
+                continue
+            one, other = self.of(producer), self.of(consumer)
+            common = self.walked.common(self.number[producer], self.number[consumer])
+            places = self.keepers(one, tensor)
+            above = sum(1 for row in one.rows[:common] if isinstance(row.node, For) and row.trips > 1)
+            home = sum(1 for row in one.rows[: places[0]] if isinstance(row.node, For) and row.trips > 1 and row in one.rows[:common])
+            if home == above:
+                rows = [one.rows[places[0]], other.rows[self.keepers(other, tensor)[0]]]
+                found[tensor] = max(found.get(tensor, 0), *(self.held(row, tensor).copies for row in rows))
+        return found
+
+
+def rank_of(row: Row) -> str:
+    """The rank of a loop."""
+    assert isinstance(row.node, (For, Spatial))
+    return row.node.rank
+
+
+def memory_of(row: Row) -> str:
+    """The memory of a keep."""
+    assert isinstance(row.node, Keep)
+    return row.node.memory
