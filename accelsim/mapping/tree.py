@@ -110,6 +110,26 @@ class Mapping:
         yield from _paths(self.nodes, ())
 
 
+Address = tuple[int, ...]
+"""Where a node stands: its place among its siblings, and for each fuse above the number of the branch."""
+
+
+def addressed(
+    nodes: tuple[TreeNode, ...], above: tuple[tuple[Address, TreeNode], ...] = (), at: Address = ()
+) -> Iterator[tuple[tuple[tuple[Address, TreeNode], ...], Address, Leaf]]:
+    """For every leaf in order: the nodes above it with their addresses (its own loops last), its address, and the leaf."""
+    for place, node in enumerate(nodes):
+        here = (*at, place)
+        if isinstance(node, Leaf):
+            yield (*above, *(((*here, inner), loop) for inner, loop in enumerate(node.loops))), here, node
+            return
+        above = (*above, (here, node))
+        if isinstance(node, Fuse):
+            for number, branch in enumerate(node.branches):
+                yield from addressed(branch, above, (*here, number))
+            return
+
+
 def _paths(nodes: tuple[TreeNode, ...], above: tuple[Loop | Fuse, ...]) -> Iterator[tuple[tuple[Loop | Fuse, ...], Leaf]]:
     for node in nodes:
         if isinstance(node, Leaf):

@@ -13,9 +13,9 @@ from typing import Any
 
 from accelsim.errors import IllegalMapping, did_you_mean
 from accelsim.hardware.architecture import Architecture
-from accelsim.mapping.tree import Fuse, Keep, Mapping
+from accelsim.mapping.tree import Address, Fuse, Keep, Mapping
 from accelsim.model.options import Counting
-from accelsim.model.reference_nest import NOTHING, Address, Box, Copy, Footprint, Nest, Stream, Time, Word, build_nests, share_held, streams
+from accelsim.model.reference_nest import NOTHING, Box, Copy, Footprint, Nest, Stream, Time, Word, build_nests, share_held, streams
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.expression import Access
 

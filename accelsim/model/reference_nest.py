@@ -10,7 +10,7 @@ from itertools import product
 from typing import Any
 
 from accelsim.errors import IllegalMapping, InputError, did_you_mean
-from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode
+from accelsim.mapping.tree import Address, For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode, addressed
 from accelsim.workload.cascade import Cascade, Einsum
 from accelsim.workload.expression import Access, Expression, IndexMap, Name, Number, names
 
@@ -20,7 +20,6 @@ Interval = tuple[int, int]  # from, up to but not including
 Tile = dict[str, Interval]
 Copy = tuple[int, ...]  # an index for every spatial loop passed
 Time = tuple[int, ...]  # an index for every time loop passed
-Address = tuple[int, ...]  # where a node stands in the tree
 Word = tuple[int, ...]
 Box = frozenset[Word]
 Visit = tuple[int, Time, dict[Copy, Tile]]
@@ -228,12 +227,12 @@ def share_held(keep: Keep, tensor: str) -> Fraction | None:
 
 def build_nests(cascade: Cascade, mapping: Mapping) -> dict[str, Nest]:
     nests: dict[str, Nest] = {}
-    for nodes, leaf in _leaves(mapping.nodes, [], ()):
+    for nodes, _, leaf in addressed(mapping.nodes):
         einsum = cascade.by_name.get(leaf.einsum)
         if einsum is None or einsum.initial:
             known = [work.name for work in cascade.work]
             raise IllegalMapping(f"no Einsum '{leaf.einsum}' to map", did_you_mean(leaf.einsum, known), leaf.place)
-        nests[einsum.name] = Nest(cascade, einsum, leaf, nodes)
+        nests[einsum.name] = Nest(cascade, einsum, leaf, list(nodes))
     for nest in nests.values():
         einsum = nest.einsum
         for access in (*einsum.reads, einsum.output):
@@ -254,22 +253,6 @@ def build_nests(cascade: Cascade, mapping: Mapping) -> dict[str, Nest]:
         if any(nest.size(nest.first_tile(level)) == 0 for level in range(nest.residual + 1)):
             raise InputError(f"the first iteration asks nothing of {nest.einsum.name}", "take larger tiles above the fuse", nest.leaf.place)
     return nests
-
-
-def _leaves(
-    nodes: tuple[TreeNode, ...], above: list[tuple[Address, TreeNode]], at: Address
-) -> Iterator[tuple[list[tuple[Address, TreeNode]], Leaf]]:
-    """For every leaf in order, the nodes above it (its own loops last), each with its place in the tree."""
-    for place, node in enumerate(nodes):
-        here = (*at, place)
-        if isinstance(node, Leaf):
-            yield [*above, *(((*here, inner), loop) for inner, loop in enumerate(node.loops))], node
-            return
-        above = [*above, (here, node)]
-        if isinstance(node, Fuse):
-            for number, branch in enumerate(node.branches):
-                yield from _leaves(branch, above, (*here, number))
-            return
 
 
 def _step(nest: Nest, level: int, nests: dict[str, Nest]) -> Step | None:

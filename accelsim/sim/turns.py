@@ -7,13 +7,12 @@ loop is nothing to it; it runs in one turn, and in the first copy. Source: docs/
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import IllegalMapping, did_you_mean
-from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode
+from accelsim.mapping.tree import Address, For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode, addressed
 from accelsim.sim.arithmetic import plain
 from accelsim.workload.cascade import Cascade, Einsum
 from accelsim.workload.expression import Access, names
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
 
 OWN, RETAINED, RECOMPUTED, REPEATED, ONCE = "own", "retained", "recomputed", "repeated", "once"
-Address = tuple[int, ...]
 Interval = tuple[int, int]
 
 
@@ -143,12 +141,12 @@ class Branch:
 def branches(cascade: Cascade, mapping: Mapping) -> list[Branch]:
     """Every leaf of a mapping in order, its loops seen as its Einsum sees them. Every working Einsum has exactly one leaf."""
     found: list[Branch] = []
-    for nodes, own, address, leaf in _leaves(mapping.nodes, [], ()):
+    for nodes, address, leaf in addressed(mapping.nodes):
         einsum = cascade.by_name.get(leaf.einsum)
         if einsum is None or einsum.initial or any(leaf.einsum == other.einsum.name for other in found):
             mend = did_you_mean(leaf.einsum, [work.name for work in cascade.work])
             raise IllegalMapping(f"no Einsum '{leaf.einsum}' to run", mend, leaf.place)
-        found.append(Branch(len(found), einsum, leaf, nodes, own, address))
+        found.append(Branch(len(found), einsum, leaf, list(nodes), len(nodes) - len(leaf.loops), address))
     for einsum in cascade.work:
         if not any(branch.einsum is einsum for branch in found):
             raise IllegalMapping(f"nothing runs {einsum.name}", f"give it a leaf: {{einsum: {einsum.name}, unit: …}}")
@@ -158,21 +156,6 @@ def branches(cascade: Cascade, mapping: Mapping) -> list[Branch]:
             if isinstance(node, (For, Spatial)):
                 branch.steps[level] = Step(level, node, _how(cascade, branch, level, node, demands))
     return found
-
-
-def _leaves(
-    nodes: tuple[TreeNode, ...], above: list[tuple[Address, TreeNode]], at: Address
-) -> Iterator[tuple[list[tuple[Address, TreeNode]], int, Address, Leaf]]:
-    for place, node in enumerate(nodes):
-        here = (*at, place)
-        if isinstance(node, Leaf):
-            yield [*above, *(((*here, inner), loop) for inner, loop in enumerate(node.loops))], len(above), here, node
-            return
-        above = [*above, (here, node)]
-        if isinstance(node, Fuse):
-            for number, branch in enumerate(node.branches):
-                yield from _leaves(branch, above, (*here, number))
-            return
 
 
 def _how(cascade: Cascade, branch: Branch, level: int, loop: For | Spatial, demands: Demands) -> str:
