@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.sim.kernels_events import Machine
+from accelsim.sim.kernels_boxes import Machine
 from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Box, Slot, Task
 from accelsim.workload.expression import IndexMap
 
 _WIDTHS = {
-    "tasks": 23, "loops": 2, "uses": 4, "waits": 6, "boxes": 4, "dims": 8, "terms": 2, "slots": 3, "entries": 2, "needs": 3, "points": 2,
+    "tasks": 24, "loops": 2, "uses": 4, "waits": 6, "boxes": 4, "dims": 8, "terms": 2, "slots": 3, "entries": 2, "needs": 3, "points": 2,
     "agains": 1,
 }  # fmt: skip
 _SPARE = 64  # ends of a task that are remembered beyond those that some wait names
@@ -77,7 +77,7 @@ class Arrays:
         t["tasks"].append((
             task.kind, loops, len(t["loops"]), uses, len(t["uses"]), waits, len(t["waits"]), agains, len(t["agains"]),
             needs, len(t["needs"]), points, len(t["points"]), unit, task.lanes, task.issue_ticks, task.latency, task.copies,
-            ring, size, self._tie(task), task.firings, task.within,
+            ring, size, self._tie(task), task.firings, task.within, task.common,
         ))  # fmt: skip
 
     def _tie(self, task: Task) -> int:

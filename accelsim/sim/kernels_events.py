@@ -6,215 +6,61 @@ Source: docs/simulator.md, "Events".
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from accelsim.kernel_cache import helper, njit
+from accelsim.sim.kernels_boxes import (
+    ACTIVE,
+    AGAIN,
+    AGAINS,
+    AGAINS_END,
+    AHEAD,
+    BARRIER,
+    BOX,
+    BUSY,
+    COMMON,
+    COMPUTE,
+    COPIES,
+    COUNT,
+    FIRED,
+    FIRST,
+    GUARD,
+    ISSUE,
+    KIND,
+    LAST,
+    LAST_END,
+    LATENCY,
+    LATEST,
+    LOOPS,
+    LOOPS_END,
+    RESOURCE,
+    RING,
+    RING_SIZE,
+    RULE,
+    TARGET,
+    TICKS,
+    TIE,
+    TRIPS,
+    UNIT,
+    USES,
+    USES_END,
+    WAITS,
+    WAITS_END,
+    WITHIN,
+    WORKED,
+    FloatArray,
+    IntArray,
+    Machine,
+    active,
+    interval,
+    issues,
+    words,
+)  # fmt: skip
+from accelsim.sim.kernels_leaps import NEVER, OUTSTANDING, State, beyond, blank, leap, number_of
 
-IntArray = NDArray[np.int64]
-FloatArray = NDArray[np.float64]
-
-COMPUTE, LOAD, DRAIN, BARRIER = range(4)
-ALWAYS, FIRST, AGAIN, LAST = range(4)
 DONE, TOO_SHORT, STUCK = range(3)
-NEVER = -1.0e300
-OUTSTANDING = 8  # transfers that a port may be the inner end of at a time
-
-# columns of `tasks`
-KIND, LOOPS, LOOPS_END, USES, USES_END, WAITS, WAITS_END, AGAINS, AGAINS_END = range(9)
-NEEDS, NEEDS_END, POINTS, POINTS_END, UNIT, LANES, ISSUE, LATENCY, COPIES, RING, RING_SIZE, TIE, COUNT, WITHIN = range(9, 23)
-# columns of `waits`, `uses`, `boxes`, `dims`, `loops`
-TARGET, PREFIX, TIMES, ADD, GUARD, AHEAD = range(6)
-RESOURCE, TICKS, BOX, RULE = range(4)
-DIMS, DIMS_END, FACTOR, DELTA = range(4)
-TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH, MARKS = range(8)
-TRIPS, TURNS = range(2)
-# columns of `spent`
-BUSY, LAST_END = range(2)
-
-
-class Machine(NamedTuple):
-    """Tasks as arrays; see `arrays.py`, which makes them.
-
-    strides float64[loops]; plans float64[tasks, 3]: offset, span, and from the use of what it brings back to when that is there. All
-    others are rows of int64: of what the columns above name, or slots: (extent, first entry, end); entries: (loop or -1, tile);
-    terms: (slot, coefficient); needs: (first term, end, bound); points: (slot, residual tile); agains: (slot).
-    """
-
-    tasks: IntArray
-    plans: FloatArray
-    loops: IntArray
-    strides: FloatArray
-    uses: IntArray
-    waits: IntArray
-    boxes: IntArray
-    dims: IntArray
-    terms: IntArray
-    slots: IntArray
-    entries: IntArray
-    needs: IntArray
-    points: IntArray
-    agains: IntArray
-    resources: int
-    marks: int
-
-
-@helper(inline=True)
-def _interval(slots: IntArray, entries: IntArray, slot: int, digits: IntArray, first: int) -> tuple[int, int]:
-    low, size = 0, slots[slot, 0]
-    for at in range(slots[slot, 1], slots[slot, 2]):
-        tile = entries[at, 1]
-        before = digits[first + entries[at, 0]] * tile if entries[at, 0] >= 0 else 0
-        low += before
-        size = min(size - before, tile)
-    return low, low + size
-
-
-@helper(inline=True)
-def _words(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> int:
-    """Words of a box at a firing.
-
-    known: int64[dims, 5], the interval of each dimension at the last firing that touched something, how often one has, and the interval at
-    this one. marks: of every coordinate of the dimensions that are not plain, the last such firing that touched it.
-    """
-    total, shared = m.boxes[box, FACTOR], m.boxes[box, FACTOR]
-    for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
-        low, high, size, both = _side(m, dim, digits, first, known, marks)
-        if size == 0:
-            return 0
-        total *= size
-        shared *= both
-        known[dim, 3], known[dim, 4] = low, high
-    if m.boxes[box, DELTA] == 0:
-        return int(total)
-    for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
-        known[dim, 0], known[dim, 1] = known[dim, 3], known[dim, 4]
-        known[dim, 2] += 1
-        if m.dims[dim, MARKS] >= 0:
-            _mark(m, dim, digits, first, known[dim, 2], marks)
-    return int(total - shared)
-
-
-@helper(inline=True)
-def _side(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> tuple[int, int, int, int]:
-    """Of one dimension: the coordinates from the least to the greatest, how many are touched, and how many of these were before."""
-    if m.dims[dim, MARKS] >= 0:
-        return _listed(m, dim, digits, first, known, marks)
-    low = high = m.dims[dim, OFFSET]
-    for term in range(m.dims[dim, TERMS], m.dims[dim, TERMS_END]):
-        start, end = _interval(m.slots, m.entries, m.terms[term, 0], digits, first)
-        if end <= start:
-            return 0, 0, 0, 0
-        low, high = low + start, high + end - 1  # of a plain dimension the coefficient is 1
-    low, high = max(low, m.dims[dim, LOW]), min(high + 1, m.dims[dim, HIGH])
-    if high <= low:
-        return 0, 0, 0, 0
-    both = max(0, min(high, known[dim, 1]) - max(low, known[dim, 0])) if known[dim, 2] > 0 else 0
-    return low, high, high - low, both
-
-
-@helper()
-def _listed(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> tuple[int, int, int, int]:
-    """The same for a dimension that is not plain, coordinate by coordinate; leaves a mark of -1 - (firings so far) on each."""
-    stamp, size, both, at = -1 - known[dim, 2], 0, 0, m.dims[dim, MARKS]
-    count = _points(m, dim, digits, first)
-    for point in range(count):
-        value = _value(m, dim, digits, first, point)
-        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH] and marks[at + 2 * value] != stamp:
-            marks[at + 2 * value] = stamp
-            size += 1
-            both += known[dim, 2] > 0 and marks[at + 2 * value + 1] == known[dim, 2]
-    for point in range(count):  # so that they can be counted again
-        value = _value(m, dim, digits, first, point)
-        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
-            marks[at + 2 * value] = 0
-    return 0, 0, size, both
-
-
-@helper()
-def _mark(m: Machine, dim: int, digits: IntArray, first: int, stamp: int, marks: IntArray) -> None:
-    count = _points(m, dim, digits, first)
-    for point in range(count):
-        value = _value(m, dim, digits, first, point)
-        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
-            marks[m.dims[dim, MARKS] + 2 * value + 1] = stamp
-
-
-@helper(inline=True)
-def _points(m: Machine, dim: int, digits: IntArray, first: int) -> int:
-    """How many points of a tile a dimension goes by."""
-    count = 1
-    for term in range(m.dims[dim, TERMS], m.dims[dim, TERMS_END]):
-        start, end = _interval(m.slots, m.entries, m.terms[term, 0], digits, first)
-        count *= max(0, end - start)
-    return count
-
-
-@helper(inline=True)
-def _value(m: Machine, dim: int, digits: IntArray, first: int, point: int) -> int:
-    """The coordinate that the point with a number has."""
-    value = m.dims[dim, OFFSET]
-    for term in range(m.dims[dim, TERMS_END] - 1, m.dims[dim, TERMS] - 1, -1):
-        start, end = _interval(m.slots, m.entries, m.terms[term, 0], digits, first)
-        value += m.terms[term, 1] * (start + point % (end - start))
-        point //= end - start
-    value //= m.dims[dim, DIVISOR]
-    return int(value % m.dims[dim, MODULUS]) if m.dims[dim, MODULUS] > 0 else int(value)
-
-
-@helper(inline=True)
-def _active(m: Machine, task: int, digits: IntArray, first: int) -> bool:
-    for loop in range(m.tasks[task, LOOPS], m.tasks[task, LOOPS_END]):
-        turns, digit = m.loops[loop, TURNS], digits[loop]
-        if (turns == 1 and digit > 0) or (turns == 2 and digit < m.loops[loop, TRIPS] - 1):
-            return False
-    for point in range(m.tasks[task, POINTS], m.tasks[task, POINTS_END]):
-        low, high = _interval(m.slots, m.entries, m.points[point, 0], digits, first)
-        if high <= low:
-            return False
-    for need in range(m.tasks[task, NEEDS], m.tasks[task, NEEDS_END]):
-        least = 0
-        for term in range(m.needs[need, 0], m.needs[need, 1]):
-            low, high = _interval(m.slots, m.entries, m.terms[term, 0], digits, first)
-            if high <= low:
-                return False
-            factor = m.terms[term, 1]
-            least += min(factor * low, factor * (high - 1))
-        if least > m.needs[need, 2]:
-            return False
-    return True
-
-
-@helper(inline=True)
-def _issues(m: Machine, task: int, digits: IntArray, first: int) -> int:
-    """Issues of a firing: points shared out over lanes, residual tile by residual tile."""
-    begin, end = m.tasks[task, POINTS], m.tasks[task, POINTS_END]
-    lanes = m.tasks[task, LANES]
-    if lanes == 1:
-        total = 1
-        for point in range(begin, end):
-            low, high = _interval(m.slots, m.entries, m.points[point, 0], digits, first)
-            total *= high - low
-        return total
-    total = 0
-    for choice in range(1 << (end - begin)):  # of each rank, whole residual tiles or the rest
-        many, points = 1, 1
-        for point in range(begin, end):
-            low, high = _interval(m.slots, m.entries, m.points[point, 0], digits, first)
-            tile = m.points[point, 1]
-            if choice >> (point - begin) & 1:
-                points *= (high - low) % tile
-            else:
-                many *= (high - low) // tile
-                points *= min(tile, high - low)
-                if high - low < tile:
-                    many = 0
-            if points == 0 or many == 0:
-                break
-        total += many * (-(-points // lanes)) if points and many else 0
-    return total
 
 
 @helper(inline=True)
@@ -237,29 +83,32 @@ def _plan(m: Machine, task: int, digits: IntArray) -> float:
 
 
 @njit(error_model="numpy")
-def run(m: Machine, ring: IntArray, traced: IntArray) -> Any:
+def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool) -> Any:
     """Fire every task to its end.
 
     ring: int64[sum of ring sizes], room for the last ends of every task. traced: int64[most, 4], filled with (task, number, start, end) of
-    the first firings that take time. Returns: how it went (DONE; TOO_SHORT: a ring was; STUCK: a task waits for a firing that is planned
-    after its own), the task or the wait, ticks until the last end, busy ticks and last end by resource int64[resources, 2], ticks in which
-    units stood still by task and cause int64[tasks, waits + resources + 1] (the last: before their first work), ticks of work by task,
-    firings that did something by task, and how many were traced.
+    the first firings that take time. leaps: count iterations that go as those before, where nothing is traced. Returns: how it went
+    (DONE; TOO_SHORT: a ring was; STUCK: a task waits for a firing that is planned after its own), the task or the wait, ticks until the
+    last end, busy ticks and last end by resource int64[resources, 2], ticks in which units stood still by task and cause
+    int64[tasks, waits + resources + 1] (the last: before their first work), firings, those that did something, ticks of work and last end
+    by task int64[tasks, 4], how many were traced, and how many steps were taken.
     """
-    count = m.tasks.shape[0]
-    digits = np.zeros(m.loops.shape[0], np.int64)
-    fired, active, worked = np.zeros(count, np.int64), np.zeros(count, np.int64), np.zeros(count, np.int64)
-    keys, latest = np.empty(count, np.float64), np.zeros(count, np.int64)
-    past = np.full((count, 8), NEVER)
-    free, spent = np.zeros(m.resources, np.int64), np.zeros((m.resources, 2), np.int64)
-    causes = np.zeros((count, m.waits.shape[0] + m.resources + 1), np.int64)
-    known = np.zeros((max(1, m.dims.shape[0]), 5), np.int64)
-    marks = np.zeros(m.marks, np.int64)
-    asked = np.zeros(m.resources, np.int64)
-    starts, served = np.zeros((m.resources, OUTSTANDING), np.int64), np.zeros(m.resources, np.int64)
+    count, waits = m.tasks.shape[0], m.waits.shape[0]
+    state = State(
+        np.zeros(m.loops.shape[0], np.int64), np.zeros((count, 4), np.int64), np.empty(count, np.float64), np.full((count, 8), NEVER), ring,
+        np.zeros(m.resources, np.int64), np.zeros((m.resources, 2), np.int64), np.zeros((m.resources, OUTSTANDING), np.int64),
+        np.zeros(m.resources, np.int64), np.zeros((count, waits + m.resources + 1), np.int64),
+        np.zeros((max(1, m.dims.shape[0]), 5), np.int64), np.zeros(m.marks, np.int64), np.full(waits, -1, np.int64),
+        np.zeros(count, np.int64), np.zeros(max(OUTSTANDING, ring.shape[0]), np.int64),
+    )  # fmt: skip
+    clock = _clock(m)
+    saved = blank(m, state, m.tasks[clock, COMMON] if leaps else 0)
+    asked, ends = np.zeros(m.resources, np.int64), np.zeros(waits, np.int64)
+    inside = beyond(m, clock, m.tasks[clock, COMMON])
+    keys, tasks = state.keys, state.tasks
     for task in range(count):
-        keys[task] = _first_key(m, task, digits, past)
-    total, seen, idle = 0, 0, 0  # idle: tasks in a row whose turn had not come
+        keys[task] = _first_key(m, task, state.digits, state.past)
+    total, seen, idle, step = 0, 0, 0, 0  # idle: tasks in a row whose turn had not come
     while True:
         task, least = -1, 1.0e301
         for each in range(count):
@@ -267,93 +116,135 @@ def run(m: Machine, ring: IntArray, traced: IntArray) -> Any:
                 task, least = each, keys[each]
         if task < 0 or least >= 1.0e300:
             break
+        begins = leaps and task == clock and idle == 0 and tasks[clock, FIRED] % inside == 0 and seen == traced.shape[0]
+        if begins and leap(m, state, saved, clock, step, least):
+            for each in range(count):
+                total = max(total, tasks[each, LATEST])
+            continue
+        step += 1
         row = m.tasks[task]
         first = row[LOOPS]
-        if _active(m, task, digits, first):
-            start, cause = np.int64(0), m.waits.shape[0] + m.resources
+        if active(m, task, state.digits, first):
+            start, cause = 0, waits + m.resources
             for wait in range(row[WAITS], row[WAITS_END]):
-                if m.waits[wait, GUARD] >= 0 and digits[first + m.waits[wait, GUARD]] == 0:
-                    continue
-                number = 0
-                for loop in range(first, first + m.waits[wait, PREFIX]):
-                    number = number * m.loops[loop, TRIPS] + digits[loop]
-                number = number * m.waits[wait, TIMES] + m.waits[wait, ADD]
-                target = m.waits[wait, TARGET]
-                if number < 0:
-                    continue
-                number = min(number, m.tasks[target, COUNT] - 1)
-                if number >= fired[target]:  # planned too early: its turn comes after that of what it waits for
+                end, wrong = _end(m, state, task, wait)
+                ends[wait] = end
+                if wrong == STUCK:  # planned too early: its turn comes after that of what it waits for
+                    target = m.waits[wait, TARGET]
                     if keys[target] >= 1.0e300 or idle > count:
-                        return STUCK, wait, total, spent, causes, worked, active, seen
+                        return STUCK, wait, total, state.spent, state.causes, tasks, seen, step
                     keys[task] = np.nextafter(keys[target], 1.0e301)
                     idle += 1
                     break
-                size = m.tasks[target, RING_SIZE]
-                if number < fired[target] - size:
-                    return TOO_SHORT, target, total, spent, causes, worked, active, seen
-                end = ring[m.tasks[target, RING] + (number & (size - 1))] - m.waits[wait, AHEAD]
+                if wrong == TOO_SHORT:
+                    return TOO_SHORT, m.waits[wait, TARGET], total, state.spent, state.causes, tasks, seen, step
                 if end > start:
                     start, cause = end, wait
             else:
                 idle = 0
             if idle > 0:
                 continue
-            opens, closes = _seconds(m, task, digits, first)
+            opens, closes = _seconds(m, task, state.digits, first)
             for use in range(row[USES], row[USES_END]):
                 rule = m.uses[use, RULE]
-                words = _words(m, m.uses[use, BOX], digits, first, known, marks)
+                moved = words(m, m.uses[use, BOX], state.digits, first, state.known, state.marks)
                 if (rule == FIRST and not opens) or (rule == AGAIN and opens) or (rule == LAST and not closes):
                     continue
-                asked[m.uses[use, RESOURCE]] += words * m.uses[use, TICKS]
-            moves = row[KIND] == COMPUTE or row[KIND] == BARRIER
+                asked[m.uses[use, RESOURCE]] += moved * m.uses[use, TICKS]
             unit = row[UNIT]
             if unit >= 0:
-                asked[unit] = _issues(m, task, digits, first) * row[ISSUE]
-                if free[unit] > start:
-                    start, cause = free[unit], m.waits.shape[0] + unit
-            finish, late = start, -1
-            for resource in range(m.resources):
-                if asked[resource] == 0 or resource == unit:
-                    continue
-                moves = True
-                held = start  # ports serve requests in their order
-                if row[KIND] != COMPUTE and resource != m.uses[row[USES], RESOURCE]:
-                    # but the inner end of a slow transfer leaves others room, as long as it does not hold too many
-                    held = starts[resource, served[resource] & (OUTSTANDING - 1)]
-                free[resource] = max(free[resource], held) + asked[resource]
-                starts[resource, served[resource] & (OUTSTANDING - 1)] = start
-                served[resource] += 1
-                spent[resource, BUSY] += asked[resource]
-                finish = max(finish, start + asked[resource])
-                if free[resource] > finish:
-                    finish, late = free[resource], resource
-                spent[resource, LAST_END] = max(spent[resource, LAST_END], finish)
+                asked[unit] = issues(m, task, state.digits, first) * row[ISSUE]
+                if state.free[unit] > start:
+                    start, cause = state.free[unit], waits + unit
+            for wait in range(row[WAITS], row[WAITS_END]):
+                if ends[wait] >= start:
+                    state.bound[wait] = step
+            moves, finish, late = _serve(m, state, task, asked, start)
             if moves:
-                if unit >= 0:  # how long the unit stood still, and for what
-                    finish = max(finish, start + asked[unit])
-                    begun = spent[unit, BUSY] > 0
-                    causes[task, cause if begun else m.waits.shape[0] + m.resources] += start - free[unit]
-                    if finish > start + asked[unit]:
-                        causes[task, m.waits.shape[0] + (late if late >= 0 else m.resources)] += finish - start - asked[unit]
-                    free[unit] = finish
-                    spent[unit, BUSY] += asked[unit]
-                    worked[task] += asked[unit]
-                    spent[unit, LAST_END] = finish
-                active[task] += 1
-                latest[task] = max(latest[task], finish + row[LATENCY])
-                total = max(total, latest[task])
+                if unit >= 0:
+                    finish = _work(m, state, task, asked[unit], start, finish, cause, late)
+                tasks[task, ACTIVE] += 1
+                tasks[task, LATEST] = max(tasks[task, LATEST], finish + row[LATENCY])
+                total = max(total, tasks[task, LATEST])
                 if seen < traced.shape[0] and finish > start:
                     served_from = start if unit >= 0 else max(start, finish - asked.max())  # a transfer may have waited for its port
-                    traced[seen, 0], traced[seen, 1], traced[seen, 2], traced[seen, 3] = task, fired[task], served_from, finish
+                    traced[seen, 0], traced[seen, 1], traced[seen, 2], traced[seen, 3] = task, tasks[task, FIRED], served_from, finish
                     seen += 1
             asked[:] = 0
-        ring[row[RING] + (fired[task] & (row[RING_SIZE] - 1))] = latest[task]
-        fired[task] += 1
-        if _turn(m, task, digits):
-            keys[task] = _next_key(m, task, digits, past, fired[task])
+        ring[row[RING] + (tasks[task, FIRED] & (row[RING_SIZE] - 1))] = tasks[task, LATEST]
+        tasks[task, FIRED] += 1
+        if _turn(m, task, state.digits):
+            keys[task] = _next_key(m, task, state.digits, state.past, tasks[task, FIRED])
         else:
             keys[task] = 1.0e300
-    return DONE, 0, total, spent, causes, worked, active, seen
+    return DONE, 0, total, state.spent, state.causes, tasks, seen, step
+
+
+@helper()
+def _clock(m: Machine) -> int:
+    """An Einsum's task: its iterations are those of the common loops."""
+    for task in range(m.tasks.shape[0]):
+        if m.tasks[task, KIND] == COMPUTE:
+            return task
+    return 0
+
+
+@helper(inline=True)
+def _end(m: Machine, state: State, task: int, wait: int) -> tuple[int, int]:
+    """When what a firing waits for has ended, in ticks, and what is wrong: STUCK where that has not been fired, TOO_SHORT where it was
+    forgotten."""
+    if m.waits[wait, GUARD] >= 0 and state.digits[m.tasks[task, LOOPS] + m.waits[wait, GUARD]] == 0:
+        return -1, DONE
+    number = number_of(m, state.digits, task, wait)
+    if number < 0:
+        return -1, DONE
+    target = m.waits[wait, TARGET]
+    number = min(number, m.tasks[target, COUNT] - 1)
+    if number >= state.tasks[target, FIRED]:
+        return -1, STUCK
+    size = m.tasks[target, RING_SIZE]
+    if number < state.tasks[target, FIRED] - size:
+        return -1, TOO_SHORT
+    return state.ring[m.tasks[target, RING] + (number & (size - 1))] - m.waits[wait, AHEAD], DONE
+
+
+@helper(inline=True)
+def _serve(m: Machine, state: State, task: int, asked: IntArray, start: int) -> tuple[bool, int, int]:
+    """Let ports serve a firing: whether it does anything, when it ends, and the port that decides that (-1: none is late)."""
+    row, finish, late = m.tasks[task], start, -1
+    moves = row[KIND] == COMPUTE or row[KIND] == BARRIER
+    for resource in range(m.resources):
+        if asked[resource] == 0 or resource == row[UNIT]:
+            continue
+        moves = True
+        held, at = start, state.served[resource] & (OUTSTANDING - 1)  # ports serve requests in their order
+        if row[KIND] != COMPUTE and resource != m.uses[row[USES], RESOURCE]:
+            held = state.starts[resource, at]  # but the inner end of a slow transfer leaves others room, as long as it holds few
+        state.free[resource] = max(state.free[resource], held) + asked[resource]
+        state.starts[resource, at] = start
+        state.served[resource] += 1
+        state.spent[resource, BUSY] += asked[resource]
+        finish = max(finish, start + asked[resource])
+        if state.free[resource] > finish:
+            finish, late = state.free[resource], resource
+        state.spent[resource, LAST_END] = max(state.spent[resource, LAST_END], finish)
+    return moves, finish, late
+
+
+@helper(inline=True)
+def _work(m: Machine, state: State, task: int, ticks: int, start: int, finish: int, cause: int, late: int) -> int:
+    """Let a unit work: when it is done. How long it stood still before, and for what, is counted."""
+    unit, waits = m.tasks[task, UNIT], m.waits.shape[0]
+    finish = max(finish, start + ticks)
+    begun = state.spent[unit, BUSY] > 0
+    state.causes[task, cause if begun else waits + m.resources] += start - state.free[unit]
+    if finish > start + ticks:
+        state.causes[task, waits + (late if late >= 0 else m.resources)] += finish - start - ticks
+    state.free[unit] = finish
+    state.spent[unit, BUSY] += ticks
+    state.tasks[task, WORKED] += ticks
+    state.spent[unit, LAST_END] = finish
+    return finish
 
 
 @helper(inline=True)
@@ -362,7 +253,7 @@ def _seconds(m: Machine, task: int, digits: IntArray, first: int) -> tuple[bool,
     begun, ended = True, True
     for at in range(m.tasks[task, AGAINS], m.tasks[task, AGAINS_END]):
         slot = m.agains[at, 0]
-        low, high = _interval(m.slots, m.entries, slot, digits, first)
+        low, high = interval(m.slots, m.entries, slot, digits, first)
         begun, ended = begun and low == 0, ended and high >= m.slots[slot, 0]
     return begun, ended
 

@@ -1,10 +1,13 @@
 """When every Einsum is planned to start: the pace of each loop and the place of each leaf in an iteration, from units and dependences.
 
-The plan only fixes the order in which tasks take turns, so memories have no part in it.
+The plan only fixes the order in which tasks take turns, so memories have no part in it. There are two: in the *compact* one a leaf takes
+its own turns one right after the other; in the *even* one Einsums that overlap take theirs all through an iteration, so that others come
+between, and what waits for a long latency is planned later, as far as copies allow.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from accelsim.mapping.tree import For, Fuse, Leaf
@@ -37,7 +40,8 @@ class Pace:
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What a plan is made of: ticks of each firing of a leaf, its unit, latency and explicit own loops, how many of the turns of foreign
-    loops it is idle in, dependences, copies of the tensors that lie in the body, and the least period of the fuse with a first leaf.
+    loops it is idle in, dependences, copies of the tensors that lie in the body, the least period of the fuse with some leaves, and
+    which plan it is.
     """
 
     ticks: dict[str, float]
@@ -48,6 +52,7 @@ class Facts:
     edges: list[Edge]
     copies: dict[str, int]
     least: dict[str, float]
+    even: bool
 
 
 def pace(top: tuple[Row, ...], facts: Facts) -> Pace:
@@ -58,34 +63,59 @@ def pace(top: tuple[Row, ...], facts: Facts) -> Pace:
     return found
 
 
-def _path(rows: tuple[Row, ...], facts: Facts, found: Pace, above: tuple[Row, ...]) -> Body:
+def _path(rows: tuple[Row, ...], facts: Facts, found: Pace, above: tuple[Row, ...], slower: float = 1.0) -> Body:
+    """The plan of a branch below some loops. slower: how many times as long it may take as it needs."""
     loops = [row for row in rows if isinstance(row.node, For) and row.trips > 1]
-    last = rows[-1]
-    if isinstance(last.node, Leaf):
-        name = last.node.einsum
-        loops = loops + facts.own[name]
-        ticks = facts.ticks[name]
-        for row in reversed(loops):
-            found.strides.setdefault(id(row), ticks)
-            ticks *= row.trips
-        return Body({facts.units[name]: ticks * facts.share[name]}, ticks, {name: 0.0})
-    assert isinstance(last.node, Fuse)
-    children = [_path(branch, facts, found, (*above, *loops)) for branch in last.branches]
-    arrange = {"sequential": _sequential, "staged": _staged, "pipelined": _pipelined}[last.node.schedule]
-    period, offsets, length = arrange(last.node, children, facts, (*above, *loops))
-    period = max(period, facts.least.get("+".join(offsets), 0.0))
-    found.periods["+".join(offsets)] = period
-    turns = 1
-    stride = period
+    node = rows[-1].node
+    if isinstance(node, Leaf):
+        name = node.einsum
+        loops += facts.own[name]
+        turns, ticks = _turns(loops), facts.ticks[name]
+        stride = _spread(ticks, turns, ticks, slower)
+        _pace_loops(loops, stride, found)
+        return Body({facts.units[name]: ticks * turns * facts.share[name]}, stride * (turns - 1) + ticks, {name: 0.0})
+    assert isinstance(node, Fuse)
+    turns, inside = _turns(loops), (*above, *loops)
+    arrange = {"sequential": _sequential, "staged": _staged, "pipelined": _pipelined}[node.schedule]
+    children = [_path(branch, facts, found, inside) for branch in rows[-1].branches]
+    period, offsets, length = arrange(node, children, facts, inside)
+    if facts.even and node.schedule == "pipelined":
+        longer = [max(1.0, period / child.span) for child in children]
+        children = [_path(branch, facts, found, inside, times) for branch, times in zip(rows[-1].branches, longer, strict=True)]
+        period, offsets, length = arrange(node, children, facts, inside)
+    key = "+".join(offsets)
+    period = _spread(max(period, facts.least.get(key, 0.0)), turns, length, slower)
+    found.periods[key] = period
+    _pace_loops(loops, period, found)
+    busy = {unit: ticks * turns for unit, ticks in _busy(children).items()}
+    return Body(busy, period * (turns - 1) + length, offsets)
+
+
+def _turns(loops: list[Row]) -> int:
+    return math.prod(row.trips for row in loops)
+
+
+def _spread(period: float, turns: int, length: float, slower: float) -> float:
+    """The period with which turns of some length take so many times as long in all, no shorter than it was."""
+    if slower <= 1 or turns == 1:
+        return period
+    return max(period, (slower * (period * (turns - 1) + length) - length) / (turns - 1))
+
+
+def _pace_loops(loops: list[Row], stride: float, found: Pace) -> None:
+    """Strides of loops of which the innermost turns with some stride."""
     for row in reversed(loops):
         found.strides[id(row)] = stride
         stride *= row.trips
-        turns *= row.trips
+
+
+def _busy(children: list[Body]) -> dict[str, float]:
+    """Busy ticks of each unit in all of some bodies."""
     busy: dict[str, float] = {}
     for child in children:
         for unit, ticks in child.busy.items():
-            busy[unit] = busy.get(unit, 0.0) + ticks * turns
-    return Body(busy, period * (turns - 1) + length, offsets)
+            busy[unit] = busy.get(unit, 0.0) + ticks
+    return busy
 
 
 def _placed(children: list[Body], starts: list[float]) -> dict[str, float]:
@@ -141,26 +171,33 @@ def _stage_length(names: tuple[str, ...], of: dict[str, int], children: list[Bod
 
 def _pipelined(_: Fuse, children: list[Body], facts: Facts, above: tuple[Row, ...]) -> tuple[float, dict[str, float], float]:
     of = {name: number for number, child in enumerate(children) for name in child.offsets}
-    inner = [edge for edge in facts.edges if edge[0] in of and edge[1] in of and of[edge[0]] != of[edge[1]]]
+    inner = [(of[a], of[b], tensor, rank) for a, b, tensor, rank in facts.edges if a in of and b in of and of[a] != of[b]]
+    late = [max(facts.latencies[name] for name in child.offsets) for child in children]
+    before = [{a for a, b, _, rank in inner if b == number and a < number and not rank} for number in range(len(children))]
+    pads = [0.0] * len(children)
+    starts, ends = _timed(children, before, late, pads)
+    limits = []  # from the start of one child to the end of another: so many periods at most
+    for producer, consumer, tensor, rank in inner:
+        if rank and _distance(above, rank):  # the next slice is there before it is read
+            limits.append((consumer, producer, _distance(above, rank)))
+        elif not rank and tensor in facts.copies:
+            limits.append((producer, consumer, facts.copies[tensor]))
+    period = max(max(_busy(children).values()), *((ends[last] - starts[first]) / many for first, last, many in limits), 0.0)
+    for number in range(len(children)) if facts.even else ():
+        if any(late[each] for each in before[number]):
+            slack = (many * period - (ends[last] - starts[first]) for first, last, many in limits if first < number <= last)
+            pads[number] = max(0.0, min(slack, default=0.0) / 2)
+            starts, ends = _timed(children, before, late, pads)
+    return period, _placed(children, starts), max(ends)
+
+
+def _timed(children: list[Body], before: list[set[int]], late: list[int], pads: list[float]) -> tuple[list[float], list[float]]:
+    """When children start and end, each some time (`pads`) after all before it."""
     starts, ends = [0.0] * len(children), [0.0] * len(children)
     for number, child in enumerate(children):
-        before = (ends[of[a]] for a, b, _, rank in inner if of[b] == number and of[a] < number and not rank)
-        starts[number] = max(before, default=0.0)
-        ends[number] = starts[number] + child.span + max(facts.latencies[name] for name in child.offsets)
-    offsets = _placed(children, starts)
-    busy: dict[str, float] = {}
-    for child in children:
-        for unit, ticks in child.busy.items():
-            busy[unit] = busy.get(unit, 0.0) + ticks
-    period = max(busy.values())
-    for producer, consumer, tensor, rank in inner:
-        if rank:  # the next slice is there before it is read
-            distance = _distance(above, rank)
-            if distance:
-                period = max(period, (ends[of[producer]] - starts[of[consumer]]) / distance)
-        elif tensor in facts.copies:
-            period = max(period, (ends[of[consumer]] - starts[of[producer]]) / facts.copies[tensor])
-    return period, offsets, max(ends)
+        starts[number] = max((ends[each] for each in before[number]), default=0.0) + pads[number]
+        ends[number] = starts[number] + child.span + late[number]
+    return starts, ends
 
 
 def _distance(above: tuple[Row, ...], rank: str) -> int:

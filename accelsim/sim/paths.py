@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import islice, pairwise
 
 from accelsim.errors import IllegalMapping
 from accelsim.mapping.facts import facts as facts_of
@@ -13,6 +14,8 @@ from accelsim.model.evaluation import Evaluator
 from accelsim.sim.pace import Edge
 from accelsim.sim.tasks import FIRST_TURN, LAST_TURN
 from accelsim.workload.cascade import Einsum
+
+_MOST_PARTS = 1024  # firings of a leaf in an iteration of its fuse, so that others come between
 
 
 @dataclass(slots=True)
@@ -45,6 +48,10 @@ class Paths:
         self.edges = self._edges()
         self.all = [self._path(number) for number in range(len(self.walked.leaves))]
         self.number = {path.name: number for number, path in enumerate(self.all)}
+
+    def common(self) -> int:
+        """How many loops stand above all leaves."""
+        return sum(1 for rows in zip(*(path.loops for path in self.all), strict=False) if len({id(row) for row in rows}) == 1)
 
     def of(self, einsum: str) -> Path:
         """The path of an Einsum."""
@@ -89,7 +96,34 @@ class Paths:
         for place, row in enumerate(path.rows):
             if isinstance(row.node, Keep) and any(self._matters(path, place, tensor) for tensor in row.kept if self._touches(path, tensor)):
                 last = max(last, place)
+        return self._between(path, last)
+
+    def _between(self, path: Path, last: int) -> int:
+        """The same with loops that fire turn by turn so that other Einsums of a pipelined fuse come between on the unit."""
+        if path.leaf.unit not in self._crowded(path):
+            return last
+        parts = 1
+        for place in range(last + 1, len(path.rows)):
+            row = path.rows[place]
+            if isinstance(row.node, For) and row.trips > 1:
+                parts *= row.trips
+                if parts > _MOST_PARTS:
+                    break
+                last = place + 1
         return last
+
+    def _crowded(self, path: Path) -> set[str]:
+        """Units that several Einsums share in the pipelined fuses above a leaf."""
+        units = Counter[str]()
+        pipelined = (path.rows[place] for place in path.fuses if path.rows[place].node.schedule == "pipelined")  # type: ignore[union-attr]
+        for outermost in islice(pipelined, 1):
+            units.update(self.walked.leaves[number].unit for number in range(outermost.first, outermost.last))
+        return {unit for unit, users in units.items() if users > 1}
+
+    @property
+    def overlap(self) -> bool:
+        """Whether Einsums that overlap share a unit."""
+        return any(path.leaf.unit in self._crowded(path) for path in self.all)
 
     def _touches(self, path: Path, tensor: str) -> bool:
         return tensor == path.einsum.output.tensor or any(read.tensor == tensor for read in path.einsum.reads)

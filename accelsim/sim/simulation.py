@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from accelsim.sim.arrays import Arrays
 
 _MOST_REMEMBERED = 1 << 26  # ends of tasks in all
+_MOST_COMPARED = 1 << 22  # of those, for which states of earlier iterations are kept
 FILL, MEMORY, DEPENDENCE, ROOM, PORT = "fill", "memory", "dependence", "room", "port"
 CAUSES = (FILL, MEMORY, DEPENDENCE, ROOM, PORT)
 
@@ -100,13 +101,21 @@ def simulate(
     if evaluation.counts.lowered.special:
         what = "an Einsum is made in windows that its consumers demand, which is not simulated yet"
         raise IllegalMapping(what, "map it so that no loop over its consumers' ranks stands above it", mapping.nodes[0].place)
-    tasks = lower(evaluator, mapping, evaluation.counts.lowered.latencies)
-    return _run(evaluation, tasks, events)
+    found, refusal = list[Simulation](), None
+    for tasks in lower(evaluator, mapping, evaluation.counts.lowered.latencies):
+        try:
+            found.append(_run(evaluation, tasks, events))
+        except IllegalMapping as error:
+            refusal = refusal or error
+    if not found:
+        raise refusal or AssertionError("a mapping has a plan")
+    return min(found, key=lambda done: done.ticks)
 
 
 def _run(evaluation: Evaluation, tasks: list[Any], events: int) -> Simulation:
     import numpy as np
 
+    from accelsim.sim import kernels_boxes as columns
     from accelsim.sim import kernels_events as kernels
     from accelsim.sim.arrays import Arrays
     from accelsim.sim.tasks import KINDS
@@ -118,34 +127,35 @@ def _run(evaluation: Evaluation, tasks: list[Any], events: int) -> Simulation:
         if sum(sizes) > _MOST_REMEMBERED:
             raise IllegalMapping("more firings wait for each other than can be remembered", "map it with larger tiles")
         machine = arrays.machine(sizes)
-        how, which, total, spent, causes, worked, active, seen = kernels.run(machine, np.zeros(sum(sizes), np.int64), traced)
+        leaps = sum(sizes) * max(task.common for task in tasks) <= _MOST_COMPARED
+        how, which, total, spent, causes, fired, seen, _ = kernels.run(machine, np.zeros(sum(sizes), np.int64), traced, leaps)
         if how != kernels.TOO_SHORT:
             break
         sizes[which] *= 8
     if how == kernels.STUCK:
         target, why = arrays.waits[which]
-        owner = next(task for task, row in zip(tasks, machine.tasks, strict=True) if row[kernels.WAITS] <= which < row[kernels.WAITS_END])
+        owner = next(task for task, row in zip(tasks, machine.tasks, strict=True) if row[columns.WAITS] <= which < row[columns.WAITS_END])
         raise IllegalMapping(f"{owner.name} waits for {target.name} ({why}), which is planned after it", "give the tensor more copies")
 
     units: dict[str, Unit] = {}
     for number, name in enumerate(arrays.resources):
         members = [at for at, task in enumerate(tasks) if task.unit == name]
         if members:
-            busy = {tasks[at].name: clock.cycles(int(worked[at])) for at in members}
+            busy = {tasks[at].name: clock.cycles(int(fired[at, columns.WORKED])) for at in members}
             waits = [
                 Wait(tasks[at].name, *_cause(arrays, int(cause)), clock.cycles(int(causes[at, cause])))
                 for at in members
                 for cause in np.flatnonzero(causes[at])
             ]
-            units[name] = Unit(busy, tuple(waits), clock.cycles(int(total) - int(spent[number, kernels.LAST_END])))
+            units[name] = Unit(busy, tuple(waits), clock.cycles(int(total) - int(spent[number, columns.LAST_END])))
     ports = {
-        name: clock.cycles(int(spent[number, kernels.BUSY])) for number, name in enumerate(arrays.resources) if name not in machine_units
+        name: clock.cycles(int(spent[number, columns.BUSY])) for number, name in enumerate(arrays.resources) if name not in machine_units
     }
     kept = []
     for number, firing, start, end in traced[:seen]:
         task, begun, ended = tasks[number], clock.cycles(int(start)), clock.cycles(int(end))
         kept.append(Event(task.name, KINDS[task.kind], task.unit or task.uses[0].resource, int(firing), begun, ended))
-    firings = {task.name: int(active[number]) for number, task in enumerate(tasks)}
+    firings = {task.name: int(fired[number, columns.ACTIVE]) for number, task in enumerate(tasks)}
     return Simulation(evaluation, int(total), units, ports, firings, tuple(kept))
 
 

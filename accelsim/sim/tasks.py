@@ -14,6 +14,7 @@ COMPUTE, LOAD, DRAIN, BARRIER = range(4)
 KINDS = ("compute", "load", "drain", "barrier")
 ALWAYS, FIRST, AGAIN, LAST = range(4)
 FIRST_TURN, LAST_TURN = 1, 2
+NEVER = -1.0e300
 
 Entry = tuple[int, int]
 """A loop on the way to a tile of a rank: which of the task's loops (-1: over copies, of which the first counts), and its tile."""
@@ -96,8 +97,9 @@ class Task:
     copies: int = 0
     span: float = 0.0
     users: int = 0  # Einsums that use what a load brings
-    ready: float = -1.0e300  # when what a load takes is planned to be there, in ticks of its first firing
+    ready: float = NEVER  # when what a load takes is planned to be there, in ticks of its first firing
     within: int = -1  # loops of the load it takes from, where that has one place only
+    common: int = 0  # how many of its first loops are those of all tasks
 
     @property
     def firings(self) -> int:

@@ -17,10 +17,13 @@ _SOON = 0.25  # ticks after a firing, in which those that wait for it are planne
 
 
 class Waits:
-    """Plans the tasks of a mapping and lets them wait for each other; barriers join them. `least`: periods of fuses, see `hasty`."""
+    """Plans the tasks of a mapping and lets them wait for each other; barriers join them.
 
-    def __init__(self, made: Uses, least: dict[str, float]) -> None:
-        self.made, self.paths, self.cascade, self.least = made, made.paths, made.cascade, least
+    `least`: periods of fuses, see `hasty`. `even`: which plan, see `pace`.
+    """
+
+    def __init__(self, made: Uses, least: dict[str, float], even: bool) -> None:
+        self.made, self.paths, self.cascade, self.least, self.even = made, made.paths, made.cascade, least, even
         self.computes, self.loads, self.drains = made.computes, made.loads, made.drains
         self.pace: Pace = self._plan()
         self._order()
@@ -42,7 +45,9 @@ class Waits:
             own[path.name] = [row for row in path.loops if id(row) not in shared]  # the loops of the leaf itself
         units = {path.name: path.leaf.unit for path in self.paths.all}
         latencies = {name: task.latency for name, task in self.computes.items()}
-        found = pace(self.paths.walked.top, Facts(spans, units, latencies, own, share, self.paths.edges, self.paths.copies(), self.least))
+        copies = self.paths.copies()
+        facts = Facts(spans, units, latencies, own, share, self.paths.edges, copies, self.least, self.even)
+        found = pace(self.paths.walked.top, facts)
         for path in self.paths.all:
             task = self.computes[path.name]
             task.offset = found.offsets[path.name]

@@ -1,0 +1,213 @@
+"""Tasks as arrays, and what one firing touches: words of boxes, points of its work, and whether it does anything."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from accelsim.kernel_cache import helper
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+COMPUTE, LOAD, DRAIN, BARRIER = range(4)
+ALWAYS, FIRST, AGAIN, LAST = range(4)
+
+# columns of `tasks`
+KIND, LOOPS, LOOPS_END, USES, USES_END, WAITS, WAITS_END, AGAINS, AGAINS_END = range(9)
+NEEDS, NEEDS_END, POINTS, POINTS_END, UNIT, LANES, ISSUE, LATENCY, COPIES, RING, RING_SIZE, TIE, COUNT, WITHIN, COMMON = range(9, 24)
+# columns of `waits`, `uses`, `boxes`, `dims`, `loops`
+TARGET, PREFIX, TIMES, ADD, GUARD, AHEAD = range(6)
+RESOURCE, TICKS, BOX, RULE = range(4)
+DIMS, DIMS_END, FACTOR, DELTA = range(4)
+TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH, MARKS = range(8)
+TRIPS, TURNS = range(2)
+# columns of a state's `tasks` and `spent`
+FIRED, ACTIVE, WORKED, LATEST = range(4)
+BUSY, LAST_END = range(2)
+
+
+class Machine(NamedTuple):
+    """Tasks as arrays; see `arrays.py`, which makes them.
+
+    strides float64[loops]; plans float64[tasks, 3]: offset, span, and from the use of what it brings back to when that is there. All
+    others are rows of int64: of what the columns above name, or slots: (extent, first entry, end); entries: (loop or -1, tile);
+    terms: (slot, coefficient); needs: (first term, end, bound); points: (slot, residual tile); agains: (slot).
+    """
+
+    tasks: IntArray
+    plans: FloatArray
+    loops: IntArray
+    strides: FloatArray
+    uses: IntArray
+    waits: IntArray
+    boxes: IntArray
+    dims: IntArray
+    terms: IntArray
+    slots: IntArray
+    entries: IntArray
+    needs: IntArray
+    points: IntArray
+    agains: IntArray
+    resources: int
+    marks: int
+
+
+@helper(inline=True)
+def interval(slots: IntArray, entries: IntArray, slot: int, digits: IntArray, first: int) -> tuple[int, int]:
+    low, size = 0, slots[slot, 0]
+    for at in range(slots[slot, 1], slots[slot, 2]):
+        tile = entries[at, 1]
+        before = digits[first + entries[at, 0]] * tile if entries[at, 0] >= 0 else 0
+        low += before
+        size = min(size - before, tile)
+    return low, low + size
+
+
+@helper(inline=True)
+def words(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> int:
+    """Words of a box at a firing.
+
+    known: int64[dims, 5], the interval of each dimension at the last firing that touched something, how often one has, and the interval at
+    this one. marks: of every coordinate of the dimensions that are not plain, the last such firing that touched it.
+    """
+    total, shared = m.boxes[box, FACTOR], m.boxes[box, FACTOR]
+    for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
+        low, high, size, both = _side(m, dim, digits, first, known, marks)
+        if size == 0:
+            return 0
+        total *= size
+        shared *= both
+        known[dim, 3], known[dim, 4] = low, high
+    if m.boxes[box, DELTA] == 0:
+        return int(total)
+    for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
+        known[dim, 0], known[dim, 1] = known[dim, 3], known[dim, 4]
+        known[dim, 2] += 1
+        if m.dims[dim, MARKS] >= 0:
+            _mark(m, dim, digits, first, known[dim, 2], marks)
+    return int(total - shared)
+
+
+@helper(inline=True)
+def _side(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> tuple[int, int, int, int]:
+    """Of one dimension: the coordinates from the least to the greatest, how many are touched, and how many of these were before."""
+    if m.dims[dim, MARKS] >= 0:
+        return _listed(m, dim, digits, first, known, marks)
+    low = high = m.dims[dim, OFFSET]
+    for term in range(m.dims[dim, TERMS], m.dims[dim, TERMS_END]):
+        start, end = interval(m.slots, m.entries, m.terms[term, 0], digits, first)
+        if end <= start:
+            return 0, 0, 0, 0
+        low, high = low + start, high + end - 1  # of a plain dimension the coefficient is 1
+    low, high = max(low, m.dims[dim, LOW]), min(high + 1, m.dims[dim, HIGH])
+    if high <= low:
+        return 0, 0, 0, 0
+    both = max(0, min(high, known[dim, 1]) - max(low, known[dim, 0])) if known[dim, 2] > 0 else 0
+    return low, high, high - low, both
+
+
+@helper()
+def _listed(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> tuple[int, int, int, int]:
+    """The same for a dimension that is not plain, coordinate by coordinate; leaves a mark of -1 - (firings so far) on each."""
+    stamp, size, both, at = -1 - known[dim, 2], 0, 0, m.dims[dim, MARKS]
+    count = _points(m, dim, digits, first)
+    for point in range(count):
+        value = _value(m, dim, digits, first, point)
+        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH] and marks[at + 2 * value] != stamp:
+            marks[at + 2 * value] = stamp
+            size += 1
+            both += known[dim, 2] > 0 and marks[at + 2 * value + 1] == known[dim, 2]
+    for point in range(count):  # so that they can be counted again
+        value = _value(m, dim, digits, first, point)
+        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
+            marks[at + 2 * value] = 0
+    return 0, 0, size, both
+
+
+@helper()
+def _mark(m: Machine, dim: int, digits: IntArray, first: int, stamp: int, marks: IntArray) -> None:
+    count = _points(m, dim, digits, first)
+    for point in range(count):
+        value = _value(m, dim, digits, first, point)
+        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
+            marks[m.dims[dim, MARKS] + 2 * value + 1] = stamp
+
+
+@helper(inline=True)
+def _points(m: Machine, dim: int, digits: IntArray, first: int) -> int:
+    """How many points of a tile a dimension goes by."""
+    count = 1
+    for term in range(m.dims[dim, TERMS], m.dims[dim, TERMS_END]):
+        start, end = interval(m.slots, m.entries, m.terms[term, 0], digits, first)
+        count *= max(0, end - start)
+    return count
+
+
+@helper(inline=True)
+def _value(m: Machine, dim: int, digits: IntArray, first: int, point: int) -> int:
+    """The coordinate that the point with a number has."""
+    value = m.dims[dim, OFFSET]
+    for term in range(m.dims[dim, TERMS_END] - 1, m.dims[dim, TERMS] - 1, -1):
+        start, end = interval(m.slots, m.entries, m.terms[term, 0], digits, first)
+        value += m.terms[term, 1] * (start + point % (end - start))
+        point //= end - start
+    value //= m.dims[dim, DIVISOR]
+    return int(value % m.dims[dim, MODULUS]) if m.dims[dim, MODULUS] > 0 else int(value)
+
+
+@helper(inline=True)
+def active(m: Machine, task: int, digits: IntArray, first: int) -> bool:
+    for loop in range(m.tasks[task, LOOPS], m.tasks[task, LOOPS_END]):
+        turns, digit = m.loops[loop, TURNS], digits[loop]
+        if (turns == 1 and digit > 0) or (turns == 2 and digit < m.loops[loop, TRIPS] - 1):
+            return False
+    for point in range(m.tasks[task, POINTS], m.tasks[task, POINTS_END]):
+        low, high = interval(m.slots, m.entries, m.points[point, 0], digits, first)
+        if high <= low:
+            return False
+    for need in range(m.tasks[task, NEEDS], m.tasks[task, NEEDS_END]):
+        least = 0
+        for term in range(m.needs[need, 0], m.needs[need, 1]):
+            low, high = interval(m.slots, m.entries, m.terms[term, 0], digits, first)
+            if high <= low:
+                return False
+            factor = m.terms[term, 1]
+            least += min(factor * low, factor * (high - 1))
+        if least > m.needs[need, 2]:
+            return False
+    return True
+
+
+@helper(inline=True)
+def issues(m: Machine, task: int, digits: IntArray, first: int) -> int:
+    """Issues of a firing: points shared out over lanes, residual tile by residual tile."""
+    begin, end = m.tasks[task, POINTS], m.tasks[task, POINTS_END]
+    lanes = m.tasks[task, LANES]
+    if lanes == 1:
+        total = 1
+        for point in range(begin, end):
+            low, high = interval(m.slots, m.entries, m.points[point, 0], digits, first)
+            total *= high - low
+        return total
+    total = 0
+    for choice in range(1 << (end - begin)):  # of each rank, whole residual tiles or the rest
+        many, points = 1, 1
+        for point in range(begin, end):
+            low, high = interval(m.slots, m.entries, m.points[point, 0], digits, first)
+            tile = m.points[point, 1]
+            if choice >> (point - begin) & 1:
+                points *= (high - low) % tile
+            else:
+                many *= (high - low) // tile
+                points *= min(tile, high - low)
+                if high - low < tile:
+                    many = 0
+            if points == 0 or many == 0:
+                break
+        total += many * (-(-points // lanes)) if points and many else 0
+    return total
+
+
