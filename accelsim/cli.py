@@ -104,6 +104,9 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     simulate.add_argument("--trace", metavar="FILE", help="write the first 200,000 events as JSON that opens in ui.perfetto.dev")
     about = "fill tiles ahead: two copies of each tensor in every memory below the outermost, where they fit"
     simulate.add_argument("--ahead", action="store_true", help=about)
+    about = "compute the values too, in the machine's order and types, and compare them with the reference interpreter; exit code 1 if off"
+    simulate.add_argument("--check", action="store_true", help=about)
+    simulate.add_argument("--seed", default="0", metavar="N", help="seed of the inputs for --check (default 0)")
     run = command("run", commands.run_, "execute a workload with the reference interpreter on random inputs")
     workload(run)
     run.add_argument("--seed", default="0", metavar="N", help="seed of the inputs (default 0)")

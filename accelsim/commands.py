@@ -197,12 +197,14 @@ def evaluate_(arguments: Arguments) -> int:
 def simulate_(arguments: Arguments) -> int:
     settings = _settings(arguments)
     counting = _counting(arguments)
+    seed = _seed(arguments)
     workload = _workload(arguments.workload, settings)
     if isinstance(workload, Model):
         raise InputError(f"{workload.name} is a model, and one cascade is simulated at a time", "name the workload of one of its layers")
     _required(arguments, "mapping", "a mapping")
     machine = _machine(_required(arguments, "arch", "a machine"), settings)
     mapping, workload = _mapping(arguments.mapping, workload, settings)
+    agreement = None
     from accelsim.mapping.text import nest
     from accelsim.report.progress import progress
     from accelsim.report.simulation import DRAWN, blocks, document, timeline, trace
@@ -217,12 +219,19 @@ def simulate_(arguments: Arguments) -> int:
         tell("simulating")
         wanted = _TRACED if arguments.trace is not None else 4 * DRAWN if arguments.draw is not None else 0
         found = simulate(workload, machine, mapping, counting, wanted)
+        if arguments.check:
+            from accelsim.sim.agreement import check
+
+            tell("computing the values")
+            agreement = check(found.evaluation.evaluator.cascade, machine, mapping, seed)
     if arguments.trace is not None:
         from accelsim.io.evaluation import write_json
 
         write_json(trace(found), arguments.trace)
     _draw(arguments, lambda path: timeline(found, path))
-    return _give_blocks(arguments, document(found), lambda whole: blocks(whole, nest(mapping, workload)))
+    whole = document(found) | ({"values": agreement.to_json() | {"seed": seed}} if agreement else {})
+    _give_blocks(arguments, whole, lambda whole: blocks(whole, nest(mapping, workload)))
+    return 0 if agreement is None or agreement.agrees else 1
 
 
 def _refuse_drawing(arguments: Arguments, model: Model) -> None:

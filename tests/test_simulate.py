@@ -66,10 +66,31 @@ def test_tiles_that_are_filled_ahead_save_time(tiles: str, tmp_path: Path) -> No
     assert cycles[1] < cycles[0]
 
 
+def test_values_are_compared_with_the_interpreter(tiles: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "out.json"
+    command = ["simulate", "matmul", "--arch", "simple", "--mapping", tiles, *SHAPE, "--check", "--seed", "3"]
+    assert main([*command, "--json", str(target)]) == 0
+    found = json.loads(target.read_text())["values"]
+    assert (found["agrees"], found["words"], found["unbounded"], found["seed"]) == (True, 64 * 32, 0, 3)
+    assert 0 < found["worst"]["error"] <= found["worst"]["bound"]
+    assert main(command) == 0
+    assert "largest error" in capsys.readouterr().out
+
+
+def test_sums_that_leave_their_type_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    work = tmp_path / "sum.yaml"
+    work.write_text("workload: sum\nshape: {m: 3, k: 400}\ntype: {default: int8}\neinsums:\n  - Z[m] = A[m,k] * B[k]\n")
+    mapping = tmp_path / "whole.yaml"
+    mapping.write_text("mapping: whole\ntree:\n  - keep MainMemory: [A, B, Z]\n  - {einsum: Z, unit: MAC}\n")
+    assert main(["simulate", str(work), "--arch", "simple", "--mapping", str(mapping), "--check", "--seed", "1"]) == 1
+    assert "integers differ: Z[" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["matmul", "--arch", "simple"], "simulate needs a mapping; add --mapping"),
+        (["matmul", "--arch", "simple", "--mapping", "attention-flat", "--seed", "x"], "--seed 'x' is not a whole number"),
         (["matmul", "--arch", "simple", "--mapping", "nothing"], "there is no mapping 'nothing'"),
         (["transformer-layer", "--arch", "simple", "--mapping", "x"], "transformer-layer is a model, and one cascade is simulated"),
     ],

@@ -75,6 +75,9 @@ def blocks(found: Document, nest: str) -> Iterator[RenderableType]:
             reasons.add_row(f"{name}, {wait['einsum']}", what, whole(lost), percent(lost / cycles))
     if reasons.row_count:
         yield reasons
+    if "values" in found:
+        values = found["values"]
+        yield Text.assemble(("values", "bold"), f"  {values['says']} ({whole(values['words'])} words, inputs of seed {values['seed']})")
     yield Text(nest)
     yield Text("Each row of the first table sums to the whole run; ports: bits moved at their bandwidth.", "dim")
 
