@@ -57,18 +57,20 @@ def solve(job: Record) -> Record:
     from accelsim.workload.build import cascade
     from tests.benchmarks import peer_problems
 
-    peer_problems.search(case("start", "tpu_v4i", "energy", chain(2, 2)), True).run()  # loads the kernels
+    peer_problems.search(peer_problems.problem(case("start", "tpu_v4i", "energy", chain(2, 2)))).run()  # loads the kernels
     row: Record = {"start_cpu_s": time.process_time(), "error": None}
     limits = Limits(cpu_seconds() + job["cpu_limit"] if job["cpu_limit"] else float("inf"))
     problem = job.get("case")
     if problem is None:
         work, machine = cascade("long", job["statements"], job["shape"]), load_architecture(ROOT / job["machine"], {})
+    else:
+        asked = peer_problems.problem(problem, job["rules"])
     before = time.process_time()
     if problem is None:
         evaluator = Evaluator(work, machine)
         search = Exact(evaluator, aim(job["objective"], Scale.of(evaluator)), limits=limits)
     else:
-        search = peer_problems.search(problem, job["rules"], limits)
+        search = peer_problems.search(asked, limits)
     found = search.run()
     row |= {"mapper_cpu_s": time.process_time() - before, "einsums": len(search.order)}
     if found is None:

@@ -4,7 +4,7 @@ Every statement becomes one that a unit issues once per point: a product of two 
 multiplied nor summed, its magnitude. A unit executes the primitives of the Einsums that it runs and no others. The clock is the highest
 rate of any unit; an operation of a slower one takes a whole or broken number of cycles, so that no rate is rounded.
 
-An Einsum's roles say which tensors a memory keeps for it and over which ranks an axis may spread it. `search(case, rules=True)` obeys
+An Einsum's roles say which tensors a memory keeps for it and over which ranks an axis may spread it. `problem(case, rules=True)` obeys
 that; without rules every axis spreads every rank, and a memory may keep, or not, what it keeps for any Einsum. `wider` says what our
 space still has that AccelForge's has not.
 """
@@ -135,12 +135,22 @@ def constraints(case: Record, rules: bool) -> Constraints:
     return Constraints(keeps=tuple(keeps), axes=tuple(axes))
 
 
-def search(case: Record, rules: bool = True, limits: options.Limits | None = None) -> exact.Exact:
-    """The exact search of a case."""
-    evaluator = Evaluator(workload(case), machine(case), COUNTING)
+Problem = tuple[Record, Cascade, Architecture, Constraints]
+"""A case with its workload, machine and constraints."""
+
+
+def problem(case: Record, rules: bool = True) -> Problem:
+    """What a case asks, before any search."""
+    return case, workload(case), machine(case), constraints(case, rules)
+
+
+def search(problem: Problem, limits: options.Limits | None = None) -> exact.Exact:
+    """The exact search of a problem."""
+    case, work, architecture, given = problem
+    evaluator = Evaluator(work, architecture, COUNTING)
     goal = aim(OBJECTIVES[case["objective"]], Scale.of(evaluator))
     nests = case["options"]["max_fused_loops"] is None  # a trunk inside another has loops of its own
-    return exact.Exact(evaluator, goal, ("sequential",), constraints(case, rules), limits, nests=nests)
+    return exact.Exact(evaluator, goal, ("sequential",), given, limits, nests=nests)
 
 
 def wider(case: Record, rules: bool = True) -> list[str]:
