@@ -77,8 +77,26 @@ class Axis:
 
 
 @dataclass(frozen=True, slots=True)
+class Systolic:
+    """How operands and sums move from neighbour to neighbour through an array of two axes: down the first, across the second.
+
+    `shadow`: every copy has a second register, so that the next operands load, or the last results leave, behind the work; without it
+    tiles follow one another. `exit`: results that stay in the copies leave through the bottom `edge`, shifted down, or each `element` by
+    a way of its own. `folds`: tiles that use a part of the array take the time of their `own` size, or of the `full` one.
+    """
+
+    shadow: bool = True
+    exit: str = "edge"
+    folds: str = "own"
+
+
+EXITS = ("edge", "element")
+FOLDS = ("own", "full")
+
+
+@dataclass(frozen=True, slots=True)
 class Array:
-    """Named axes with fan-out; every copy holds what the array feeds."""
+    """Named axes with fan-out; every copy holds what the array feeds. `systolic`: operands move through it step by step."""
 
     name: str
     axes: tuple[Axis, ...]
@@ -86,6 +104,7 @@ class Array:
     clock_w: Quantity | None = None
     area_um2: Quantity | None = None
     feeds: tuple[Node, ...] = ()
+    systolic: Systolic | None = None
     place: Place | None = field(default=None, compare=False)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from accelsim.errors import InputError, Place, did_you_mean, nearest
 from accelsim.formula import evaluate
-from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Node, Operation, Quantity, Unit
+from accelsim.hardware.architecture import EXITS, FOLDS, Architecture, Array, Axis, Memory, Node, Operation, Quantity, Systolic, Unit
 from accelsim.hardware.technology import Technology
 from accelsim.hardware.types import TYPES
 from accelsim.io import prices
@@ -23,7 +23,9 @@ _MACHINE_KEYS = {"machine", "about", "source", "clock", "technology", "word", "l
 _POWER_KEYS = {"static_power", "clock_power", "area"}
 _MEMORY_KEYS = {"memory", "size", "bandwidth", "read_bandwidth", "write_bandwidth", "access", "energy", "interface_energy", "feeds"}
 _MEMORY_KEYS |= {"background_power", "banks", "latency"} | _POWER_KEYS
-_ARRAY_KEYS = {"array", "axes", "feeds"} | _POWER_KEYS
+_ARRAY_KEYS = {"array", "axes", "feeds", "systolic"} | _POWER_KEYS
+_SYSTOLIC_KEYS = {"shadow", "exit", "folds"}
+_PLANE = 2  # axes of a systolic array
 _AXIS_KEYS = {"size", "multicast", "reduces", "broadcasts", "forwards", "reduction_latency"}
 _UNIT_KEYS = {"unit", "executes", "lanes", "pipeline"} | _POWER_KEYS
 _OPERATION_KEYS = {"cycles", "energy", "types"}
@@ -195,7 +197,19 @@ class _Reader:
         area = prices.area(keys["area"], self.context()) if "area" in keys else None
         context = self.context(area_um2=area)
         static, clock = (self.power(keys, action, context) for action in ("static", "clock"))
-        return Array(name, axes, static, clock, area, self.feeds(keys, name, item, copies), item.place)
+        systolic = self.systolic(keys["systolic"], name, axes) if "systolic" in keys else None
+        return Array(name, axes, static, clock, area, self.feeds(keys, name, item, copies), systolic, item.place)
+
+    def systolic(self, item: Item, name: str, axes: tuple[Axis, ...]) -> Systolic:
+        keys = item.only(_SYSTOLIC_KEYS, "systolic")
+        if len(axes) != _PLANE:
+            raise item.error(f"systolic array {name} has {len(axes)} axes", "write two: that down which sums move, then that across")
+        chosen = {}
+        for key, known in (("exit", EXITS), ("folds", FOLDS)):
+            chosen[key] = words(keys[key], key) if key in keys else known[0]
+            if chosen[key] not in known:
+                raise keys[key].error(f"'{key}' of a systolic array is '{chosen[key]}'", f"write {' or '.join(known)}")
+        return Systolic(keys["shadow"].boolean("shadow") if "shadow" in keys else True, chosen["exit"], chosen["folds"])
 
     def axis(self, name: str, item: Item, axes: Item) -> Axis:
         keys = item.only(_AXIS_KEYS, "an axis")

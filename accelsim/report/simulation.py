@@ -18,7 +18,7 @@ DRAWN = 400  # events of a timeline
 _SHOWN = 3  # reasons that a unit's row names
 _MEANING = {
     "fill": "before its first work", "memory": "for a load", "dependence": "for what another makes", "room": "for a place for its result",
-    "port": "at a busy port",
+    "port": "at a busy port", "array": "while the array loads or empties",
 }  # fmt: skip
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from accelsim.sim.kernels_boxes import Machine
+from accelsim.sim.systolic import OPERAND
 from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Box, Slot, Task
 from accelsim.workload.expression import IndexMap
 
 _WIDTHS = {
-    "tasks": 24, "loops": 2, "uses": 4, "waits": 6, "boxes": 4, "dims": 8, "terms": 2, "slots": 3, "entries": 2, "needs": 3, "points": 2,
-    "agains": 1,
+    "tasks": 26, "loops": 2, "uses": 4, "waits": 7, "boxes": 4, "dims": 8, "terms": 2, "slots": 3, "entries": 2, "needs": 3, "points": 2,
+    "agains": 1, "folds": 11,
 }  # fmt: skip
 _SPARE = 64  # ends of a task that are remembered beyond those that some wait names
 
@@ -21,8 +22,8 @@ _SPARE = 64  # ends of a task that are remembered beyond those that some wait na
 class Arrays:
     """The machine of some tasks, with what its numbers mean: `resources` by number, `waits` as (task, why)."""
 
-    def __init__(self, tasks: Sequence[Task], units: Sequence[str]) -> None:
-        self.tasks = list(tasks)
+    def __init__(self, tasks: Sequence[Task], units: Sequence[str], per_cycle: int) -> None:
+        self.tasks, self.per_cycle = list(tasks), per_cycle
         self.resources = list(dict.fromkeys([*units, *(use.resource for task in tasks for use in task.uses)]))
         self.waits: list[tuple[Task, str]] = []
         self._number = {id(task): number for number, task in enumerate(self.tasks)}
@@ -41,7 +42,7 @@ class Arrays:
             self._task(task, ring, size)
             ring += size
         made = {name: np.array(self._tables[name], np.int64).reshape(-1, width) for name, width in _WIDTHS.items()}
-        plans = np.array([(task.offset, task.span, task.ready - task.offset) for task in self.tasks], np.float64)
+        plans = np.array([(task.offset, task.span, task.ready - task.offset, task.grain) for task in self.tasks], np.float64)
         return Machine(plans=plans, strides=np.array(self._strides, np.float64), resources=len(self.resources), marks=self._marks, **made)
 
     def sizes(self) -> list[int]:
@@ -62,7 +63,8 @@ class Arrays:
         t["uses"] += [(self.resources.index(use.resource), use.ticks, self._box(use.box), use.rule) for use in task.uses]
         waits = len(t["waits"])
         for wait in task.waits:
-            t["waits"].append((self._number[id(wait.task)], wait.prefix, wait.times, wait.add, wait.guard, wait.ahead))
+            flags = int(wait.ahead), int(wait.stays)
+            t["waits"].append((self._number[id(wait.task)], wait.prefix, wait.times, wait.add, wait.guard, *flags))
             self.waits.append((wait.task, wait.why))
         agains = len(t["agains"])
         t["agains"] += [(self._slot(slot),) for slot in task.again]
@@ -77,16 +79,30 @@ class Arrays:
         t["tasks"].append((
             task.kind, loops, len(t["loops"]), uses, len(t["uses"]), waits, len(t["waits"]), agains, len(t["agains"]),
             needs, len(t["needs"]), points, len(t["points"]), unit, task.lanes, task.issue_ticks, task.latency, task.copies,
-            ring, size, self._tie(task), task.firings, task.within, task.common,
+            ring, size, self._tie(task), task.firings, task.within, task.common, task.parts, self._fold(task),
         ))  # fmt: skip
 
+    def _fold(self, task: Task) -> int:
+        """The number of what it does on a systolic array; -1: it runs on none."""
+        fold, t = task.fold, self._tables
+        if fold is None:
+            return -1
+        sides = []
+        for side in (fold.down, fold.across):
+            sides += [len(t["points"]), len(t["points"]) + len(side)]
+            t["points"] += [(self._slot(slot), tile) for slot, tile in side]
+        grid = fold.grid
+        flags = fold.stays == OPERAND, grid.shadow, grid.exit == "edge", grid.folds == "full"
+        t["folds"].append((*map(int, flags), grid.rows, grid.columns, *sides, self.per_cycle))
+        return len(t["folds"]) - 1
+
     def _tie(self, task: Task) -> int:
-        """Whose turn it is among tasks planned for the same moment: work, prefetches, what leaves (inner keeps first), what replaces it."""
+        """Whose turn it is among tasks planned for the same moment: prefetches, work, what leaves (inner keeps first), what replaces it."""
         place = self._number[id(task)]
         if task.kind == COMPUTE:
             return place
         if task.kind == LOAD:
-            return (10_000 if task.copies > 1 and task.within < 0 else 30_000) + place
+            return (-10_000 if task.copies > 1 and task.within < 0 else 30_000) + place
         return 30_000 - 1 - place if task.kind == DRAIN else 40_000 + place
 
     def _slot(self, slot: Slot) -> int:

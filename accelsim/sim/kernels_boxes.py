@@ -17,24 +17,28 @@ ALWAYS, FIRST, AGAIN, LAST = range(4)
 
 # columns of `tasks`
 KIND, LOOPS, LOOPS_END, USES, USES_END, WAITS, WAITS_END, AGAINS, AGAINS_END = range(9)
-NEEDS, NEEDS_END, POINTS, POINTS_END, UNIT, LANES, ISSUE, LATENCY, COPIES, RING, RING_SIZE, TIE, COUNT, WITHIN, COMMON = range(9, 24)
+NEEDS, NEEDS_END, POINTS, POINTS_END, UNIT, LANES, ISSUE, LATENCY, COPIES, RING, RING_SIZE, TIE, COUNT = range(9, 22)
+WITHIN, COMMON, PARTS, FOLD = range(22, 26)
 # columns of `waits`, `uses`, `boxes`, `dims`, `loops`
-TARGET, PREFIX, TIMES, ADD, GUARD, AHEAD = range(6)
+TARGET, PREFIX, TIMES, ADD, GUARD, AHEAD, STAYS = range(7)
 RESOURCE, TICKS, BOX, RULE = range(4)
 DIMS, DIMS_END, FACTOR, DELTA = range(4)
 TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH, MARKS = range(8)
 TRIPS, TURNS = range(2)
+# columns of `folds`
+OPERAND, SHADOW, EDGE, FULL, ROWS, COLUMNS, DOWN, DOWN_END, ACROSS, ACROSS_END, CYCLE = range(11)
 # columns of a state's `tasks` and `spent`
 FIRED, ACTIVE, WORKED, LATEST = range(4)
-BUSY, LAST_END = range(2)
+BUSY, LAST_END, OPEN, EXIT = range(4)
 
 
 class Machine(NamedTuple):
     """Tasks as arrays; see `arrays.py`, which makes them.
 
-    strides float64[loops]; plans float64[tasks, 3]: offset, span, and from the use of what it brings back to when that is there. All
-    others are rows of int64: of what the columns above name, or slots: (extent, first entry, end); entries: (loop or -1, tile);
-    terms: (slot, coefficient); needs: (first term, end, bound); points: (slot, residual tile); agains: (slot).
+    strides float64[loops]; plans float64[tasks, 4]: offset, span, from the use of what it brings back to when that is there, and of what
+    all are multiples. All others are rows of int64: of what the columns above name, or slots: (extent, first entry, end); entries: (loop
+    or -1, tile); terms: (slot, coefficient); needs: (first term, end, bound); points: (slot, residual tile); agains: (slot); folds: what
+    an array does with a tile.
     """
 
     tasks: IntArray
@@ -51,6 +55,7 @@ class Machine(NamedTuple):
     needs: IntArray
     points: IntArray
     agains: IntArray
+    folds: IntArray
     resources: int
     marks: int
 
@@ -211,3 +216,13 @@ def issues(m: Machine, task: int, digits: IntArray, first: int) -> int:
     return total
 
 
+
+
+@helper(inline=True)
+def in_use(m: Machine, begin: int, end: int, digits: IntArray, first: int) -> int:
+    """How many copies along an axis have a part of a firing."""
+    count = 1
+    for point in range(begin, end):
+        low, high = interval(m.slots, m.entries, m.points[point, 0], digits, first)
+        count *= -(-(high - low) // m.points[point, 1])
+    return count

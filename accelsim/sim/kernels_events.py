@@ -12,6 +12,8 @@ import numpy as np
 
 from accelsim.kernel_cache import helper, njit
 from accelsim.sim.kernels_boxes import (
+    ACROSS,
+    ACROSS_END,
     ACTIVE,
     AGAIN,
     AGAINS,
@@ -20,12 +22,20 @@ from accelsim.sim.kernels_boxes import (
     BARRIER,
     BOX,
     BUSY,
+    COLUMNS,
     COMMON,
     COMPUTE,
     COPIES,
     COUNT,
+    CYCLE,
+    DOWN,
+    DOWN_END,
+    EDGE,
+    EXIT,
     FIRED,
     FIRST,
+    FOLD,
+    FULL,
     GUARD,
     ISSUE,
     KIND,
@@ -35,10 +45,16 @@ from accelsim.sim.kernels_boxes import (
     LATEST,
     LOOPS,
     LOOPS_END,
+    OPEN,
+    OPERAND,
+    PARTS,
     RESOURCE,
     RING,
     RING_SIZE,
+    ROWS,
     RULE,
+    SHADOW,
+    STAYS,
     TARGET,
     TICKS,
     TIE,
@@ -54,6 +70,7 @@ from accelsim.sim.kernels_boxes import (
     IntArray,
     Machine,
     active,
+    in_use,
     interval,
     issues,
     words,
@@ -89,17 +106,15 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool) -> Any:
     ring: int64[sum of ring sizes], room for the last ends of every task. traced: int64[most, 4], filled with (task, number, start, end) of
     the first firings that take time. leaps: count iterations that go as those before, where nothing is traced. Returns: how it went
     (DONE; TOO_SHORT: a ring was; STUCK: a task waits for a firing that is planned after its own), the task or the wait, ticks until the
-    last end, busy ticks and last end by resource int64[resources, 2], ticks in which units stood still by task and cause
-    int64[tasks, waits + resources + 1] (the last: before their first work), firings, those that did something, ticks of work and last end
-    by task int64[tasks, 4], how many were traced, and how many steps were taken.
+    last end, `spent` and `causes` of the last state, its `tasks`, how many were traced, and how many steps were taken.
     """
     count, waits = m.tasks.shape[0], m.waits.shape[0]
     state = State(
         np.zeros(m.loops.shape[0], np.int64), np.zeros((count, 4), np.int64), np.empty(count, np.float64), np.full((count, 8), NEVER), ring,
-        np.zeros(m.resources, np.int64), np.zeros((m.resources, 2), np.int64), np.zeros((m.resources, OUTSTANDING), np.int64),
-        np.zeros(m.resources, np.int64), np.zeros((count, waits + m.resources + 1), np.int64),
+        np.zeros(m.resources, np.int64), np.zeros((m.resources, 4), np.int64), np.zeros((m.resources, OUTSTANDING), np.int64),
+        np.zeros(m.resources, np.int64), np.zeros((count, waits + m.resources + 2), np.int64),
         np.zeros((max(1, m.dims.shape[0]), 5), np.int64), np.zeros(m.marks, np.int64), np.full(waits, -1, np.int64),
-        np.zeros(count, np.int64), np.zeros(max(OUTSTANDING, ring.shape[0]), np.int64),
+        np.zeros(m.uses.shape[0], np.int64), np.zeros(count, np.int64), np.zeros(max(OUTSTANDING, ring.shape[0]), np.int64),
     )  # fmt: skip
     clock = _clock(m)
     saved = blank(m, state, m.tasks[clock, COMMON] if leaps else 0)
@@ -125,9 +140,11 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool) -> Any:
         row = m.tasks[task]
         first = row[LOOPS]
         if active(m, task, state.digits, first):
+            rows, late = _shape(m, state, task)
             start, cause = 0, waits + m.resources
             for wait in range(row[WAITS], row[WAITS_END]):
                 end, wrong = _end(m, state, task, wait)
+                end += m.waits[wait, STAYS] * rows - m.waits[wait, AHEAD] * late
                 ends[wait] = end
                 if wrong == STUCK:  # planned too early: its turn comes after that of what it waits for
                     target = m.waits[wait, TARGET]
@@ -147,7 +164,7 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool) -> Any:
             opens, closes = _seconds(m, task, state.digits, first)
             for use in range(row[USES], row[USES_END]):
                 rule = m.uses[use, RULE]
-                moved = words(m, m.uses[use, BOX], state.digits, first, state.known, state.marks)
+                moved = _moved(m, state, task, use)
                 if (rule == FIRST and not opens) or (rule == AGAIN and opens) or (rule == LAST and not closes):
                     continue
                 asked[m.uses[use, RESOURCE]] += moved * m.uses[use, TICKS]
@@ -156,15 +173,22 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool) -> Any:
                 asked[unit] = issues(m, task, state.digits, first) * row[ISSUE]
                 if state.free[unit] > start:
                     start, cause = state.free[unit], waits + unit
-            for wait in range(row[WAITS], row[WAITS_END]):
-                if ends[wait] >= start:
-                    state.bound[wait] = step
-            moves, finish, late = _serve(m, state, task, asked, start)
+                if row[FOLD] >= 0:
+                    gate = _gate(m, state, task, rows, asked[unit])
+                    if gate > start:
+                        start, cause = gate, waits + m.resources + 1
+            moves, finish, port, pressed = _serve(m, state, task, asked, start)
             if moves:
+                for wait in range(row[WAITS], row[WAITS_END]):
+                    if pressed and ends[wait] >= start:
+                        state.bound[wait] = step
                 if unit >= 0:
-                    finish = _work(m, state, task, asked[unit], start, finish, cause, late)
+                    finish = _work(m, state, task, asked[unit], start, finish, cause, port)
+                    if row[FOLD] >= 0:
+                        state.spent[unit, OPEN] = start if m.folds[row[FOLD], SHADOW] else finish + late - row[LATENCY]
+                        state.spent[unit, EXIT] = finish + rows
                 tasks[task, ACTIVE] += 1
-                tasks[task, LATEST] = max(tasks[task, LATEST], finish + row[LATENCY])
+                tasks[task, LATEST] = max(tasks[task, LATEST], finish + late)
                 total = max(total, tasks[task, LATEST])
                 if seen < traced.shape[0] and finish > start:
                     served_from = start if unit >= 0 else max(start, finish - asked.max())  # a transfer may have waited for its port
@@ -178,6 +202,16 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool) -> Any:
         else:
             keys[task] = 1.0e300
     return DONE, 0, total, state.spent, state.causes, tasks, seen, step
+
+
+@helper(inline=True)
+def _moved(m: Machine, state: State, task: int, use: int) -> int:
+    """Words that a firing moves for a use: all of the box, or the part whose turn it is."""
+    first, parts = m.tasks[task, LOOPS], m.tasks[task, PARTS]
+    part = state.digits[m.tasks[task, LOOPS_END] - 1] if parts > 1 else 0
+    if part == 0:
+        state.tiles[use] = words(m, m.uses[use, BOX], state.digits, first, state.known, state.marks)
+    return int(state.tiles[use] // parts + (state.tiles[use] % parts if part == 0 else 0))
 
 
 @helper()
@@ -205,14 +239,42 @@ def _end(m: Machine, state: State, task: int, wait: int) -> tuple[int, int]:
     size = m.tasks[target, RING_SIZE]
     if number < state.tasks[target, FIRED] - size:
         return -1, TOO_SHORT
-    return state.ring[m.tasks[target, RING] + (number & (size - 1))] - m.waits[wait, AHEAD], DONE
+    return state.ring[m.tasks[target, RING] + (number & (size - 1))], DONE
 
 
 @helper(inline=True)
-def _serve(m: Machine, state: State, task: int, asked: IntArray, start: int) -> tuple[bool, int, int]:
-    """Let ports serve a firing: whether it does anything, when it ends, and the port that decides that (-1: none is late)."""
+def _shape(m: Machine, state: State, task: int) -> tuple[int, int]:
+    """Of a firing: ticks in which the rows of a systolic array load or empty, and those until its results have arrived after its work."""
+    fold, first = m.tasks[task, FOLD], m.tasks[task, LOOPS]
+    if fold < 0:
+        return 0, m.tasks[task, LATENCY]
+    rows, columns = m.folds[fold, ROWS], m.folds[fold, COLUMNS]
+    if m.folds[fold, FULL] == 0:
+        rows = in_use(m, m.folds[fold, DOWN], m.folds[fold, DOWN_END], state.digits, first)
+        columns = in_use(m, m.folds[fold, ACROSS], m.folds[fold, ACROSS_END], state.digits, first)
+    out = m.folds[fold, ROWS] - rows if m.folds[fold, OPERAND] else m.folds[fold, ROWS] * m.folds[fold, EDGE]
+    cycle = m.folds[fold, CYCLE]
+    return rows * cycle, m.tasks[task, LATENCY] + (rows + columns - 2 + out) * cycle
+
+
+@helper(inline=True)
+def _gate(m: Machine, state: State, task: int, rows: int, steps: int) -> int:
+    """When a systolic array takes the first step of a tile: its operand has loaded, or the results before make way for its own."""
+    fold, unit = m.tasks[task, FOLD], m.tasks[task, UNIT]
+    if m.folds[fold, OPERAND]:
+        return int(state.spent[unit, OPEN]) + rows
+    if m.folds[fold, SHADOW]:
+        return int(state.spent[unit, EXIT]) - steps if m.folds[fold, EDGE] else 0
+    return int(state.spent[unit, OPEN])
+
+
+@helper(inline=True)
+def _serve(m: Machine, state: State, task: int, asked: IntArray, start: int) -> tuple[bool, int, int, bool]:
+    """Let ports serve a firing: whether it does anything, when it ends, the port that decides that (-1: none is late), and whether it makes
+    a difference when it starts.
+    """
     row, finish, late = m.tasks[task], start, -1
-    moves = row[KIND] == COMPUTE or row[KIND] == BARRIER
+    moves = pressed = row[KIND] == COMPUTE or row[KIND] == BARRIER
     for resource in range(m.resources):
         if asked[resource] == 0 or resource == row[UNIT]:
             continue
@@ -224,11 +286,11 @@ def _serve(m: Machine, state: State, task: int, asked: IntArray, start: int) -> 
         state.starts[resource, at] = start
         state.served[resource] += 1
         state.spent[resource, BUSY] += asked[resource]
-        finish = max(finish, start + asked[resource])
+        finish, pressed = max(finish, start + asked[resource]), pressed or start + asked[resource] >= state.free[resource]
         if state.free[resource] > finish:
             finish, late = state.free[resource], resource
         state.spent[resource, LAST_END] = max(state.spent[resource, LAST_END], finish)
-    return moves, finish, late
+    return moves, finish, late, pressed
 
 
 @helper(inline=True)
@@ -268,15 +330,18 @@ def _first_key(m: Machine, task: int, digits: IntArray, past: FloatArray) -> flo
 
 
 @helper(inline=True)
-def _next_key(m: Machine, task: int, digits: IntArray, past: FloatArray, number: int) -> float:
-    """When a firing is planned: a load once the tile before it is in use and the one whose place it takes is not."""
-    copies = m.tasks[task, COPIES]
+def _next_key(m: Machine, task: int, digits: IntArray, past: FloatArray, fired: int) -> float:
+    """When a firing is planned: a load once the tile before it is in use and the one whose place it takes is not. Its parts are spread
+    from then to its use.
+    """
+    copies, parts = m.tasks[task, COPIES], m.tasks[task, PARTS]
     own = _plan(m, task, digits)
     if copies == 0:
         return own
+    number = fired // parts  # of the tile
     if copies > 1 and m.tasks[task, WITHIN] >= 0:  # it comes out of a keep that has one place: not before that is filled again
         fresh = True
-        for loop in range(m.tasks[task, LOOPS] + m.tasks[task, WITHIN], m.tasks[task, LOOPS_END]):
+        for loop in range(m.tasks[task, LOOPS] + m.tasks[task, WITHIN], m.tasks[task, LOOPS_END] - (1 if parts > 1 else 0)):
             fresh = fresh and digits[loop] == 0
         copies = 1 if fresh else copies
     key = past[task, (number - 1) & 7] if copies > 1 else NEVER
@@ -284,4 +349,7 @@ def _next_key(m: Machine, task: int, digits: IntArray, past: FloatArray, number:
     if number >= held:
         key = max(key, past[task, (number - held) & 7] + m.plans[task, 1])
     past[task, number & 7] = own
-    return float(max(key, own + m.plans[task, 2]))
+    key = max(key, own + m.plans[task, 2])
+    if parts > 1:
+        key += digits[m.tasks[task, LOOPS_END] - 1] * (max(0.0, own - key) / parts // m.plans[task, 3] * m.plans[task, 3])
+    return float(key)

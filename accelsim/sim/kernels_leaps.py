@@ -2,7 +2,8 @@
 
 Times are sums and maxima of others. If the state at the beginning of an iteration is that at the beginning of an earlier one, all of it
 later by the same time, and nothing in between went by something that does not move along, then what follows is what followed then.
-Source: docs/simulator.md, "Leaps".
+Transfers that nothing of this waits for may move on by less: each task has a *rate*, which is no smaller than that of all it waits for,
+and the same as that of what decided when it starts. Source: docs/simulator.md, "Leaps".
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from accelsim.kernel_cache import helper
 from accelsim.sim.kernels_boxes import (
+    ACROSS_END,
     ACTIVE,
     ADD,
     AGAINS,
@@ -20,11 +22,15 @@ from accelsim.sim.kernels_boxes import (
     BOX,
     BUSY,
     COMMON,
+    COPIES,
     DELTA,
     DIMS,
     DIMS_END,
     DIVISOR,
+    DOWN,
+    EXIT,
     FIRED,
+    FOLD,
     HIGH,
     LAST_END,
     LATEST,
@@ -36,9 +42,12 @@ from accelsim.sim.kernels_boxes import (
     NEEDS,
     NEEDS_END,
     OFFSET,
+    OPEN,
+    PARTS,
     POINTS,
     POINTS_END,
     PREFIX,
+    RESOURCE,
     RING,
     RING_SIZE,
     TARGET,
@@ -46,6 +55,7 @@ from accelsim.sim.kernels_boxes import (
     TERMS_END,
     TIMES,
     TRIPS,
+    UNIT,
     USES,
     USES_END,
     WAITS,
@@ -67,9 +77,11 @@ class State(NamedTuple):
 
     digits: int64[loops]. tasks: int64[tasks, 4], firings, those that did something, ticks of work, and the latest end. keys:
     float64[tasks]. past: float64[tasks, 8], plans of the last firings. ring: int64, the last ends. free, spent, starts, served: of
-    resources, when each is free, (busy ticks, last end), starts of the last transfers, and how many there were. causes: ticks by task
-    and cause. known, marks: see `kernels_boxes.words`. bound: int64[waits], the last step in which each decided, or might as well have,
-    when something starts. asked, scratch: room for notes, int64[tasks] and int64[ring].
+    resources, when each is free, (busy ticks, last end, and of a systolic array when it takes operands and when it has emptied), starts
+    of the last transfers, and how many there were. causes: int64[tasks, waits + resources + 2], ticks in which units stood still by task
+    and cause (the last two: before their first work, and while an array loads or empties). known, marks: see `kernels_boxes.words`.
+    bound: int64[waits], the last step in which each decided, or might as well have, when something starts. tiles: int64[uses], words of
+    the last tile. asked, scratch: room for notes, int64[tasks] and int64[ring].
     """
 
     digits: IntArray
@@ -85,6 +97,7 @@ class State(NamedTuple):
     known: IntArray
     marks: IntArray
     bound: IntArray
+    tiles: IntArray
     asked: IntArray
     scratch: IntArray
 
@@ -107,6 +120,7 @@ class Saved(NamedTuple):
     served: IntArray
     causes: IntArray
     known: IntArray
+    tiles: IntArray
 
 
 VALID, ITERATION, STEP, WINDOW, OUTER = range(5)
@@ -129,6 +143,7 @@ def blank(m: Machine, state: State, levels: int) -> Saved:
         np.zeros((levels, state.served.shape[0]), np.int64),
         np.zeros((levels, *state.causes.shape), np.int64),
         np.zeros((levels, *state.known.shape), np.int64),
+        np.zeros((levels, state.tiles.shape[0]), np.int64),
     )
 
 
@@ -159,13 +174,13 @@ def leap(m: Machine, state: State, saved: Saved, clock: int, step: int, key: flo
             continue
         since = at - facts[level, ITERATION]
         if facts[level, VALID] == 1 and _alike(m, state, saved, level, clock):
-            turns = _turns(m, state, level, key, since)
+            turns = _turns(m, state, level, clock, key, since)
             if turns > 0:
                 _go_on(m, state, saved, level, clock, turns, since)
                 for each in range(level, facts.shape[0]):
                     facts[each, VALID], facts[each, WINDOW] = 0, 1
                 return True
-        if (facts[level, VALID] == 0 or since >= facts[level, WINDOW]) and _within(m, state, level, outer):
+        if (facts[level, VALID] == 0 or since >= facts[level, WINDOW]) and _is_past_first(m, state, level):
             facts[level, WINDOW] = 1 if facts[level, VALID] == 0 else 2 * facts[level, WINDOW]
             facts[level, VALID], facts[level, ITERATION], facts[level, STEP] = 1, at, step
             _save(m, state, saved, level)
@@ -173,14 +188,13 @@ def leap(m: Machine, state: State, saved: Saved, clock: int, step: int, key: flo
 
 
 @helper()
-def _within(m: Machine, state: State, level: int, outer: int) -> bool:
-    """Whether all tasks with a level's loop are in the same turn of the loops around it, and past the first of its own."""
+def _is_past_first(m: Machine, state: State, level: int) -> bool:
+    """Whether all tasks with a level's loop are past the first of its turns, each in its own turn of the loops around it."""
     for task in range(m.tasks.shape[0]):
         if m.tasks[task, COMMON] <= level:
             continue
         inside, trips = beyond(m, task, level + 1), m.loops[m.tasks[task, LOOPS] + level, TRIPS]
-        turn = state.tasks[task, FIRED] // inside
-        if turn // trips != outer or turn % trips == 0:
+        if state.tasks[task, FIRED] // inside % trips == 0:
             return False
     return True
 
@@ -199,10 +213,12 @@ def _save(m: Machine, state: State, saved: Saved, level: int) -> None:
             saved.ring[level, end] = state.ring[end]
     for resource in range(state.free.shape[0]):
         saved.free[level, resource], saved.served[level, resource] = state.free[resource], state.served[resource]
-        saved.spent[level, resource, BUSY] = state.spent[resource, BUSY]
-        saved.spent[level, resource, LAST_END] = state.spent[resource, LAST_END]
+        for place in range(state.spent.shape[1]):
+            saved.spent[level, resource, place] = state.spent[resource, place]
         for place in range(OUTSTANDING):
             saved.starts[level, resource, place] = state.starts[resource, place]
+    for use in range(state.tiles.shape[0]):
+        saved.tiles[level, use] = state.tiles[use]
     for dim in range(state.known.shape[0]):
         for place in range(state.known.shape[1]):
             saved.known[level, dim, place] = state.known[dim, place]
@@ -212,7 +228,6 @@ def _save(m: Machine, state: State, saved: Saved, level: int) -> None:
 def _alike(m: Machine, state: State, saved: Saved, level: int, clock: int) -> bool:
     """Whether the state is the saved one, so many iterations later."""
     turns = (state.tasks[clock, FIRED] - saved.tasks[level, clock, FIRED]) // beyond(m, clock, level + 1)
-    later = state.tasks[clock, LATEST] - saved.tasks[level, clock, LATEST]
     stride = turns * m.strides[m.tasks[clock, LOOPS] + level]
     for task in range(m.tasks.shape[0]):
         fired = state.tasks[task, FIRED] - saved.tasks[level, task, FIRED]
@@ -220,49 +235,55 @@ def _alike(m: Machine, state: State, saved: Saved, level: int, clock: int) -> bo
             if fired != 0:
                 return False
             continue
-        inside, trips = beyond(m, task, level + 1), m.loops[m.tasks[task, LOOPS] + level, TRIPS]
+        inside, around = beyond(m, task, level + 1), beyond(m, task, level)
         if fired != turns * inside or state.keys[task] - saved.keys[level, task] != stride:
             return False
-        if state.tasks[task, FIRED] // (inside * trips) != saved.facts[level, OUTER]:
+        if state.tasks[task, FIRED] // around != saved.tasks[level, task, FIRED] // around:
             return False
-        if state.tasks[task, LATEST] - saved.tasks[level, task, LATEST] != _moved(state, saved, level, task, later):
-            return False
-    _ask(m, state)
+    _ask(m, state, level)
     for task in range(m.tasks.shape[0]):
-        if m.tasks[task, COMMON] > level and not _moves_alike(m, state, saved, level, task, turns, later, stride):
+        if m.tasks[task, COMMON] > level and not _moves_alike(m, state, saved, level, task, turns, stride):
             return False
     for resource in range(state.free.shape[0]):
-        if state.spent[resource, BUSY] == saved.spent[level, resource, BUSY]:
-            continue
-        if state.free[resource] - saved.free[level, resource] != later:
+        if state.spent[resource, BUSY] > saved.spent[level, resource, BUSY] and not _serves_alike(state, saved, level, resource):
             return False
-        if state.spent[resource, LAST_END] - saved.spent[level, resource, LAST_END] != later:
-            return False
-        if state.served[resource] == saved.served[level, resource]:
-            continue
-        for back in range(OUTSTANDING):
-            now, before = (state.served[resource] + back) & (OUTSTANDING - 1), (saved.served[level, resource] + back) & (OUTSTANDING - 1)
-            if state.starts[resource, now] - saved.starts[level, resource, before] != later:
-                return False
     return True
 
 
 @helper()
-def _moved(state: State, saved: Saved, level: int, task: int, later: int) -> int:
-    """How much later a task's ends are, where it did something since."""
-    return later if state.tasks[task, ACTIVE] > saved.tasks[level, task, ACTIVE] else 0
+def _serves_alike(state: State, saved: Saved, level: int, resource: int) -> bool:
+    """Whether a resource is as it was, later; starts of transfers that it has caught up with may lag."""
+    rate = state.free[resource] - saved.free[level, resource]
+    for place in (LAST_END, OPEN, EXIT):
+        if state.spent[resource, place] - saved.spent[level, resource, place] != (rate if state.spent[resource, place] else 0):
+            return False
+    if state.served[resource] == saved.served[level, resource]:
+        return True
+    for back in range(OUTSTANDING):
+        now, before = (state.served[resource] + back) & (OUTSTANDING - 1), (saved.served[level, resource] + back) & (OUTSTANDING - 1)
+        moved = state.starts[resource, now] - saved.starts[level, resource, before]
+        if moved != rate and (moved > rate or state.starts[resource, now] > state.free[resource]):
+            return False
+    return True
 
 
 @helper()
-def _ask(m: Machine, state: State) -> None:
-    """Note the earliest firing of every task that may still be asked for."""
+def _rate(state: State, saved: Saved, level: int, task: int) -> int:
+    """How much later a task's ends are: not at all where it did nothing since."""
+    return int(state.tasks[task, LATEST] - saved.tasks[level, task, LATEST])
+
+
+@helper()
+def _ask(m: Machine, state: State, level: int) -> None:
+    """Note the earliest firing of every task that iterations of a level may still ask for, where it moves along with them."""
     for task in range(m.tasks.shape[0]):
         state.asked[task] = state.tasks[task, FIRED]
     for task in range(m.tasks.shape[0]):
-        if state.keys[task] < _NO_KEY:
+        if m.tasks[task, COMMON] > level:
             for wait in range(m.tasks[task, WAITS], m.tasks[task, WAITS_END]):
-                target = m.waits[wait, TARGET]
-                state.asked[target] = min(state.asked[target], max(0, number_of(m, state.digits, task, wait)))
+                if m.waits[wait, PREFIX] > level:
+                    target = m.waits[wait, TARGET]
+                    state.asked[target] = min(state.asked[target], max(0, number_of(m, state.digits, task, wait)))
 
 
 @helper()
@@ -275,32 +296,40 @@ def number_of(m: Machine, digits: IntArray, task: int, wait: int) -> int:
 
 
 @helper()
-def _moves_alike(m: Machine, state: State, saved: Saved, level: int, task: int, turns: int, later: int, stride: float) -> bool:
-    """Whether the ends that a task may still be asked for, its plans and what it left behind are the saved ones, later; and whether what
-    decided when it starts moves along.
+def _moves_alike(m: Machine, state: State, saved: Saved, level: int, task: int, turns: int, stride: float) -> bool:
+    """Whether the ends of the last iterations and those that a task may still be asked for, its plans and what it left behind are the
+    saved ones, later; and whether what decided when it starts moves along.
     """
     fired, before = state.tasks[task, FIRED], saved.tasks[level, task, FIRED]
     ring, size = m.tasks[task, RING], m.tasks[task, RING_SIZE]
-    moved = _moved(state, saved, level, task, later)
-    for back in range(1, 1 + min(size, before, fired - state.asked[task])):
+    rate, unit = _rate(state, saved, level, task), m.tasks[task, UNIT]
+    works = state.tasks[task, ACTIVE] > saved.tasks[level, task, ACTIVE]
+    if unit >= 0 and works and rate != state.free[unit] - saved.free[level, unit]:
+        return False
+    for back in range(1, 1 + min(size, before, max(fired - before, fired - state.asked[task]))):
         now, then = ring + ((fired - back) & (size - 1)), ring + ((before - back) & (size - 1))
-        if state.ring[now] - saved.ring[level, then] != moved:
+        if state.ring[now] - saved.ring[level, then] != rate:
             return False
-    for back in range(_PAST):
-        plan, earlier = state.past[task, (fired - back) & (_PAST - 1)], saved.past[level, task, (before - back) & (_PAST - 1)]
+    parts = m.tasks[task, PARTS]
+    for back in range(1 + min(m.tasks[task, COPIES], _PAST - 1)):
+        now, then = (fired // parts - back) & (_PAST - 1), (before // parts - back) & (_PAST - 1)
+        plan, earlier = state.past[task, now], saved.past[level, task, then]
         if plan != earlier and plan - earlier != stride:
             return False
     for wait in range(m.tasks[task, WAITS], m.tasks[task, WAITS_END]):
-        inside = m.waits[wait, PREFIX] > level
+        target, inside = m.waits[wait, TARGET], m.waits[wait, PREFIX] > level
         if inside and number_of(m, state.digits, task, wait) < 0:
             return False
-        if state.bound[wait] < saved.facts[level, STEP]:
-            continue
-        target = m.waits[wait, TARGET]
-        if not inside or m.tasks[target, COMMON] <= level or state.tasks[target, ACTIVE] == saved.tasks[level, target, ACTIVE]:
+        moves = inside and m.tasks[target, COMMON] > level
+        other = _rate(state, saved, level, target) if moves else 0
+        if works and (other > rate or (other != rate and state.bound[wait] >= saved.facts[level, STEP])):
             return False
     for use in range(m.tasks[task, USES], m.tasks[task, USES_END]):
-        box = m.uses[use, BOX]
+        box, port = m.uses[use, BOX], m.uses[use, RESOURCE]
+        if works and state.free[port] - saved.free[level, port] > rate:
+            return False
+        if parts > 1 and state.tiles[use] != saved.tiles[level, use]:
+            return False
         for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
             if m.boxes[box, DELTA] == 0 or m.dims[dim, MARKS] >= 0:
                 continue
@@ -359,6 +388,10 @@ def _is_regular(m: Machine, state: State, task: int, level: int, last: int) -> b
     for point in range(m.tasks[task, POINTS], m.tasks[task, POINTS_END]):
         if not _is_whole(m, m.points[point, 0], state.digits, first, level, last):
             return False
+    fold = m.tasks[task, FOLD]
+    for point in range(m.folds[fold, DOWN], m.folds[fold, ACROSS_END]) if fold >= 0 else range(0):
+        if not _is_whole(m, m.points[point, 0], state.digits, first, level, last):
+            return False
     for again in range(m.tasks[task, AGAINS], m.tasks[task, AGAINS_END]):
         if not _is_whole(m, m.agains[again, 0], state.digits, first, level, last):
             return False
@@ -396,13 +429,12 @@ def _is_inside(m: Machine, state: State, dim: int, first: int, level: int, last:
 
 
 @helper()
-def _turns(m: Machine, state: State, level: int, key: float, period: int) -> int:
+def _turns(m: Machine, state: State, level: int, clock: int, key: float, period: int) -> int:
     """How many iterations go as the ones before, in whole periods: none of the last one, and nothing planned that is not in the loop."""
-    many, stride = 1 << 60, 0.0
+    many, stride = 1 << 60, m.strides[m.tasks[clock, LOOPS] + level]
     for task in range(m.tasks.shape[0]):
         if m.tasks[task, COMMON] > level:
-            loop = m.tasks[task, LOOPS] + level
-            many, stride = min(many, m.loops[loop, TRIPS] - 2 - _begun(m, state, task, level)), m.strides[loop]
+            many = min(many, m.loops[m.tasks[task, LOOPS] + level, TRIPS] - 2 - _begun(m, state, task, level))
     if stride <= 0.0:
         return 0
     for task in range(m.tasks.shape[0]):
@@ -428,13 +460,12 @@ def _begun(m: Machine, state: State, task: int, level: int) -> int:
 def _go_on(m: Machine, state: State, saved: Saved, level: int, clock: int, turns: int, period: int) -> None:
     """The state so many iterations later, of which each period takes as long as the last one."""
     times, stride = turns // period, turns * m.strides[m.tasks[clock, LOOPS] + level]
-    later = state.tasks[clock, LATEST] - saved.tasks[level, clock, LATEST]
     for task in range(m.tasks.shape[0]):
         for cause in range(state.causes.shape[1]):
             state.causes[task, cause] += times * (state.causes[task, cause] - saved.causes[level, task, cause])
         if m.tasks[task, COMMON] > level:
             each = period * beyond(m, task, level + 1)
-            _ends_on(m, state, task, each, times, _moved(state, saved, level, task, later))
+            _ends_on(m, state, task, each, times, _rate(state, saved, level, task))
             _plans_on(m, state, task, each, times, stride)
             _tiles_on(m, state, saved, level, task, times, turns)
             for place in range(state.tasks.shape[1]):
@@ -444,16 +475,19 @@ def _go_on(m: Machine, state: State, saved: Saved, level: int, clock: int, turns
         busy = state.spent[resource, BUSY] - saved.spent[level, resource, BUSY]
         if busy == 0:
             continue
+        later = state.free[resource] - saved.free[level, resource]
         state.free[resource] += times * later
         state.spent[resource, BUSY] += times * busy
-        state.spent[resource, LAST_END] += times * later
+        for place in (LAST_END, OPEN, EXIT):
+            state.spent[resource, place] += times * later if state.spent[resource, place] else 0
         served, more = state.served[resource], times * (state.served[resource] - saved.served[level, resource])
         if more == 0:
             continue
         for place in range(OUTSTANDING):
-            state.scratch[place] = state.starts[resource, (served + place) & (OUTSTANDING - 1)]
+            at, before = (served + place) & (OUTSTANDING - 1), (saved.served[level, resource] + place) & (OUTSTANDING - 1)
+            state.scratch[place] = state.starts[resource, at] + times * (state.starts[resource, at] - saved.starts[level, resource, before])
         for place in range(OUTSTANDING):
-            state.starts[resource, (served + more + place) & (OUTSTANDING - 1)] = state.scratch[place] + times * later
+            state.starts[resource, (served + more + place) & (OUTSTANDING - 1)] = state.scratch[place]
         state.served[resource] = served + more
 
 
@@ -471,7 +505,7 @@ def _ends_on(m: Machine, state: State, task: int, each: int, times: int, moved: 
 @helper()
 def _plans_on(m: Machine, state: State, task: int, each: int, times: int, stride: float) -> None:
     """The same for plans, which are known for the next firing too."""
-    first = state.tasks[task, FIRED] + 1
+    first, each = state.tasks[task, FIRED] // m.tasks[task, PARTS] + 1, each // m.tasks[task, PARTS]
     plans = (state.past[task, 0], state.past[task, 1], state.past[task, 2], state.past[task, 3],
              state.past[task, 4], state.past[task, 5], state.past[task, 6], state.past[task, 7])  # fmt: skip
     for number in range(max(first, first + times * each - _PAST), first + times * each):

@@ -1,4 +1,4 @@
-"""Systolic arrays cycle by cycle: every register of every element, with values. The twin is `reference_systolic.py`.
+"""Grid arrays cycle by cycle: every register of every element, with values. The twin is `reference_systolic.py`.
 
 Registers of an element: `a_q`, `b_q` (operands on their way right and down), `c_q` (a sum that stays), `d_q` (a result on its way out);
 or `a_q`, `w_q` (the operand that stays), `v_q` (the next one), `p_q` (the sum on its way down).

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluator
 from accelsim.sim.paths import Paths
-from accelsim.sim.tasks import NEVER, Task
+from accelsim.sim.tasks import COMPUTE, LOAD, NEVER, Task, Wait, words
 from accelsim.sim.uses import Uses
 from accelsim.sim.waits import Waits
 
 _MOST_PLANS = 10
 _FINEST, _BITS = -10, 51  # powers of two: the unit of plans in ticks at least, and the longest plan in units
+_LONG = 8  # cycles of a port that a load takes which comes in parts
+_MOST_PARTS = 1024
+_AHEAD = 2  # copies with which a tile is loaded while another is in use
 
 
 def lower(evaluator: Evaluator, mapping: Mapping, latencies: dict[str, int]) -> list[list[Task]]:
@@ -36,8 +40,39 @@ def _planned(paths: Paths, latencies: dict[str, int], even: bool) -> list[Task]:
     common = paths.common()
     for task in made.all:
         task.common = min(len(task.loops), common)
+    _split(paths, made.all)
     _exact(made.all)
     return made.all
+
+
+def _split(paths: Paths, tasks: list[Task]) -> None:
+    """Let tiles that are loaded ahead come in parts, so that a long load does not keep its port from others until it is through.
+
+    Not through ports at which units stream: their operands come in one piece too.
+    """
+    streamed = {use.resource for task in tasks if task.kind == COMPUTE for use in task.uses}
+    parts = {id(task): _parts(paths, task, streamed) for task in tasks}
+    for task in tasks:
+        task.waits = [_for_last(wait, parts[id(wait.task)]) for wait in task.waits]
+    for task in tasks:
+        if parts[id(task)] > 1:
+            task.common += task.common == len(task.loops) and paths.common() > task.common
+            task.parts, task.loops, task.strides = parts[id(task)], (*task.loops, parts[id(task)]), [*task.strides[: len(task.loops)], 0.0]
+
+
+def _parts(paths: Paths, task: Task, streamed: set[str]) -> int:
+    """Parts of a load: one for each turn of the next loop inside, so that these turns go alike."""
+    if task.kind != LOAD or task.copies < _AHEAD or task.again or any(use.resource in streamed for use in task.uses):
+        return 1
+    inside = paths.of(task.einsum).loops[len(task.loops) :]
+    ticks = max((words(use.box) * use.ticks for use in task.uses), default=0)
+    many = inside[0].trips if inside else 1
+    return many if many <= _MOST_PARTS and ticks >= _LONG * paths.evaluator.clock.per_cycle else 1
+
+
+def _for_last(wait: Wait, parts: int) -> Wait:
+    """A wait for a firing as one for its last part."""
+    return wait if parts == 1 else replace(wait, times=wait.times * parts, add=wait.add * parts + parts - 1)
 
 
 def _exact(tasks: list[Task]) -> None:
@@ -48,7 +83,7 @@ def _exact(tasks: list[Task]) -> None:
     for task in tasks:
         offset, span, lead = (round(ticks / unit) * unit for ticks in _plan(task))
         task.strides = [round(stride / unit) * unit for stride in task.strides]
-        task.offset, task.span = offset, span
+        task.offset, task.span, task.grain = offset, span, unit
         if task.ready > NEVER:
             task.ready = offset + lead
 

@@ -11,6 +11,7 @@ from accelsim.mapping.facts import facts as facts_of
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial
 from accelsim.mapping.walk import Row, Walk, walk
 from accelsim.model.evaluation import Evaluator
+from accelsim.sim.folds import held_place
 from accelsim.sim.pace import Edge
 from accelsim.sim.tasks import FIRST_TURN, LAST_TURN
 from accelsim.workload.cascade import Einsum
@@ -96,6 +97,9 @@ class Paths:
         for place, row in enumerate(path.rows):
             if isinstance(row.node, Keep) and any(self._matters(path, place, tensor) for tensor in row.kept if self._touches(path, tensor)):
                 last = max(last, place)
+        held = held_place(self.evaluator.architecture, path)
+        if held >= 0:  # loops inside are the steps of one tile
+            return max(last, held)
         return self._between(path, last)
 
     def _between(self, path: Path, last: int) -> int:

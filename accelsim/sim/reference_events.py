@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import product
-from math import inf, nextafter
+from math import inf, nextafter, prod
 from typing import Any
 
+from accelsim.sim.systolic import OPERAND
 from accelsim.sim.tasks import ALWAYS, BARRIER, COMPUTE, FIRST, FIRST_TURN, LAST, LAST_TURN, Box, Slot, Task, Wait
 
 OUTSTANDING = 8  # transfers that a port may be the inner end of at a time
@@ -22,6 +23,7 @@ class Outcome:
     ticks: int = 0
     busy: dict[str, int] = field(default_factory=dict)
     firings: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+    grids: dict[str, tuple[int, int]] = field(default_factory=dict)  # of systolic arrays: when operands may load, when rows are empty
 
 
 @dataclass
@@ -30,10 +32,11 @@ class _State:
     left: dict[int, set[tuple[int, ...]]] = field(default_factory=dict)  # by box: what the last firing touched
     ends: list[int] = field(default_factory=list)
     plans: list[float] = field(default_factory=list)
+    tiles: dict[int, int] = field(default_factory=dict)  # by use: words of the tile whose parts come
     held: float | None = None  # a later turn than planned
 
 
-def run(tasks: list[Task]) -> Outcome:
+def run(tasks: list[Task], per_cycle: int) -> Outcome:
     """Fire every task to its end; the order is that of the plan."""
     states = {id(task): _State([0] * len(task.loops)) for task in tasks}
     free: dict[str, int] = {}
@@ -50,8 +53,9 @@ def run(tasks: list[Task]) -> Outcome:
             state.held = nextafter(_key(early, states[id(early)]), inf)
             continue
         state.held = None
-        state.plans.append(_plan(task, state.digits))
-        _fire(task, states, free, starts, found)
+        if not _part(task, state):
+            state.plans.append(_plan(task, state.digits))
+        _fire(task, states, free, starts, found, per_cycle)
         for place in range(len(task.loops) - 1, -1, -1):
             state.digits[place] += 1
             if state.digits[place] < task.loops[place]:
@@ -82,25 +86,32 @@ def _numbers(task: Task, digits: list[int]) -> list[tuple[Wait, int]]:
     return found
 
 
-def _fire(task: Task, states: dict[int, _State], free: dict[str, int], starts: dict[str, list[int]], found: Outcome) -> None:
+def _fire(
+    task: Task, states: dict[int, _State], free: dict[str, int], starts: dict[str, list[int]], found: Outcome, per_cycle: int
+) -> None:
     state = states[id(task)]
     before = max(state.ends, default=0)
     if not _does_something(task, state.digits):
         state.ends.append(before)
         return
-    start = 0
+    start, rows, late = 0, *_shape(task, state.digits, per_cycle)
     for wait, number in _numbers(task, state.digits):
-        start = max(start, states[id(wait.task)].ends[number] - wait.ahead)
+        start = max(start, states[id(wait.task)].ends[number] - wait.ahead * late + wait.stays * rows)
     asked: dict[str, int] = {}
     whole = [range(slot.extent) for slot in task.again]
     here = [_range(slot, state.digits) for slot in task.again]
     opens, closes = all(part.start == 0 for part in here), all(part.stop == all_.stop for part, all_ in zip(here, whole, strict=True))
     for use in task.uses:
-        touched = _touched(use.box, state.digits)
-        words = len(touched - state.left.get(id(use.box), set())) if use.box.delta else len(touched)
-        state.left[id(use.box)] = touched or state.left.get(id(use.box), set())
+        part = _part(task, state)
+        if not part:
+            touched = _touched(use.box, state.digits)
+            new = touched - state.left.get(id(use.box), set()) if use.box.delta else touched
+            state.left[id(use.box)] = touched or state.left.get(id(use.box), set())
+            state.tiles[id(use)] = len(new) * use.box.factor
+        words, rest = divmod(state.tiles[id(use)], task.parts)
+        words += rest if not part else 0
         if use.rule == ALWAYS or (opens if use.rule == FIRST else closes if use.rule == LAST else not opens):
-            asked[use.resource] = asked.get(use.resource, 0) + words * use.box.factor * use.ticks
+            asked[use.resource] = asked.get(use.resource, 0) + words * use.ticks
     asked = {resource: ticks for resource, ticks in asked.items() if ticks}
     work = _issues(task, state.digits) * task.issue_ticks if task.kind == COMPUTE else 0
     if not asked and task.kind not in (COMPUTE, BARRIER):
@@ -108,6 +119,14 @@ def _fire(task: Task, states: dict[int, _State], free: dict[str, int], starts: d
         return
     if task.kind == COMPUTE:
         start = max(start, free.get(task.unit, 0))
+        if task.fold is not None:
+            opened, emptied = found.grids.get(task.unit, (0, 0))
+            if task.fold.stays == OPERAND:
+                start = max(start, opened + rows)
+            elif not task.fold.grid.shadow:
+                start = max(start, opened)
+            elif task.fold.grid.exit == "edge":  # its own results find the rows empty
+                start = max(start, emptied - work)
     finish = start + work
     for resource, ticks in asked.items():
         held = starts.setdefault(resource, [])
@@ -121,9 +140,27 @@ def _fire(task: Task, states: dict[int, _State], free: dict[str, int], starts: d
     if task.kind == COMPUTE:
         free[task.unit] = finish
         found.busy[task.unit] = found.busy.get(task.unit, 0) + work
-    state.ends.append(max(before, finish + task.latency))
+        if task.fold is not None:
+            found.grids[task.unit] = (start if task.fold.grid.shadow else finish + late - task.latency), finish + rows
+    state.ends.append(max(before, finish + late))
     found.firings.setdefault(id(task), []).append((start, finish))
     found.ticks = max(found.ticks, state.ends[-1])
+
+
+def _shape(task: Task, digits: list[int], per_cycle: int) -> tuple[int, int]:
+    """Ticks that the rows in use of a systolic array take to load or to empty, and those after the work until all results are out."""
+    if task.fold is None:
+        return 0, task.latency
+    grid = task.fold.grid
+    if grid.folds == "full":
+        rows, columns = grid.rows, grid.columns
+    else:
+        rows, columns = (
+            prod(len(range(0, len(_range(slot, digits)), tile)) for slot, tile in side) for side in (task.fold.down, task.fold.across)
+        )
+    last = rows + columns - 2  # the last element takes its last step so long after the first one
+    out = grid.rows - rows if task.fold.stays == OPERAND else grid.rows if grid.exit == "edge" else 0
+    return rows * per_cycle, task.latency + (last + out) * per_cycle
 
 
 def _range(slot: Slot, digits: list[int]) -> range:
@@ -191,15 +228,22 @@ def _key(task: Task, state: _State) -> float:
         return state.held
     if not task.copies:
         return own
-    number, copies = len(state.ends), min(task.copies, 8)
-    if task.copies > 1 and task.within >= 0 and number and not any(state.digits[task.within :]):
+    number, copies, part = len(state.ends) // task.parts, min(task.copies, 8), _part(task, state)
+    real = state.digits[:-1] if task.parts > 1 else state.digits
+    if task.copies > 1 and task.within >= 0 and number and not any(real[task.within :]):
         copies = 1
     key = own + (task.ready - task.offset)
     if number and copies > 1:
         key = max(key, state.plans[number - 1])
     if number >= copies:
         key = max(key, state.plans[number - copies] + task.span)
-    return key
+    between = max(0.0, own - key) / task.parts // task.grain * task.grain
+    return key + part * between if part else key
+
+
+def _part(task: Task, state: _State) -> int:
+    """Which part of its tile a load brings next."""
+    return state.digits[-1] if task.parts > 1 else 0
 
 
 def _rank(task: Task, tasks: list[Task]) -> Any:
@@ -210,5 +254,5 @@ def _rank(task: Task, tasks: list[Task]) -> Any:
     if task.kind == BARRIER:
         return 4, place
     if task.copies:
-        return (1 if task.copies > 1 and task.within < 0 else 3), place
+        return (-1 if task.copies > 1 and task.within < 0 else 3), place
     return 2, -place

@@ -1,4 +1,4 @@
-"""Systolic arrays element by element with marks that travel beside the operands; the twin of `kernels_systolic.py`.
+"""Grid arrays element by element with marks that travel beside the operands; the twin of `kernels_systolic.py`.
 
 Every element computes its next registers from those of its neighbours, then all change at once. Slow, written to be believed at sight.
 """

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _MOST_REMEMBERED = 1 << 26  # ends of tasks in all
 _MOST_COMPARED = 1 << 22  # of those, for which states of earlier iterations are kept
-FILL, MEMORY, DEPENDENCE, ROOM, PORT = "fill", "memory", "dependence", "room", "port"
-CAUSES = (FILL, MEMORY, DEPENDENCE, ROOM, PORT)
+FILL, MEMORY, DEPENDENCE, ROOM, PORT, ARRAY = "fill", "memory", "dependence", "room", "port", "array"
+CAUSES = (FILL, MEMORY, DEPENDENCE, ROOM, PORT, ARRAY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Wait:
     """Why a unit stood still before or during the work of an Einsum.
 
     `cause`: `fill` (it had not begun), `memory` (a load), `dependence` (what another makes), `room` (a place for its result), or `port`
-    (its operands or results, at a busy port). `what`: the load, Einsum or port.
+    (its operands or results, at a busy port), or `array` (a systolic array loads or empties). `what`: the load, Einsum or port.
     """
 
     einsum: str
@@ -121,7 +121,7 @@ def _run(evaluation: Evaluation, tasks: list[Any], events: int) -> Simulation:
     from accelsim.sim.tasks import KINDS
 
     machine_units, clock = evaluation.evaluator.architecture.units, evaluation.evaluator.clock
-    arrays = Arrays(tasks, list(machine_units))
+    arrays = Arrays(tasks, list(machine_units), clock.per_cycle)
     sizes, traced = arrays.sizes(), np.zeros((events, 4), np.int64)
     while True:
         if sum(sizes) > _MOST_REMEMBERED:
@@ -165,4 +165,4 @@ def _cause(arrays: Arrays, cause: int) -> tuple[str, str]:
         task, why = arrays.waits[cause]
         return why, task.name
     at = cause - len(arrays.waits)
-    return (PORT, arrays.resources[at]) if at < len(arrays.resources) else (FILL, "")
+    return (PORT, arrays.resources[at]) if at < len(arrays.resources) else (ARRAY if at > len(arrays.resources) else FILL, "")

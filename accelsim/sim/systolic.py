@@ -1,4 +1,4 @@
-"""Systolic arrays: when each tile of a product enters and leaves a grid of multiply-adders, in closed form.
+"""Grid arrays: when each tile of a product enters and leaves a grid of multiply-adders, in closed form.
 
 A fold is one tile on the array: `rows` x `columns` elements work through `steps` pairs of operands. Element (i, j) takes step t in cycle
 start + t + i + j. What stays in the elements is the result, or one operand while the sums move down. Source: docs/simulator.md, "Arrays".
@@ -16,12 +16,10 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
 
 RESULT, OPERAND = "result", "operand"
-EXITS = ("edge", "element")
-FOLDS = ("own", "full")
 
 
 @dataclass(frozen=True, slots=True)
-class Systolic:
+class Grid:
     """A grid of multiply-adders whose operands move right and down by one element per cycle.
 
     `shadow`: every element has a second register, so that the next operands load, or the last results leave, behind the work; without it
@@ -79,7 +77,7 @@ class Parts:
         return self.load + self.stream + self.room + self.fill + self.drain
 
 
-def folds_of(rows: int, columns: int, steps: int, array: Systolic) -> Folds:
+def folds_of(rows: int, columns: int, steps: int, array: Grid) -> Folds:
     """The folds of a product with so many points along the array's rows, columns and in time; columns turn inside rows."""
     import numpy as np
 
@@ -94,7 +92,7 @@ def _pieces(extent: int, size: int) -> IntArray:
     return np.array([size] * whole + [rest] * (rest > 0), np.int64)
 
 
-def _sizes(array: Systolic, folds: Folds) -> tuple[IntArray, IntArray, IntArray]:
+def _sizes(array: Grid, folds: Folds) -> tuple[IntArray, IntArray, IntArray]:
     """Rows, columns and steps of folds as far as time is concerned."""
     import numpy as np
 
@@ -103,7 +101,7 @@ def _sizes(array: Systolic, folds: Folds) -> tuple[IntArray, IntArray, IntArray]
     return np.full_like(folds.rows, array.rows), np.full_like(folds.columns, array.columns), folds.steps
 
 
-def times(array: Systolic, stays: str, folds: Folds) -> Times:
+def times(array: Grid, stays: str, folds: Folds) -> Times:
     """When the folds happen where `stays` is what the elements hold: `result` or `operand`.
 
     Alone, a fold lasts steps + rows + columns - 2 cycles until its last multiply-add. Sums that move down pass the rows below; results that
@@ -132,7 +130,7 @@ def times(array: Systolic, stays: str, folds: Folds) -> Times:
     return Times(load, start, start + steps + fill + drain)
 
 
-def _drains(array: Systolic, stays: str, rows: IntArray) -> IntArray:
+def _drains(array: Grid, stays: str, rows: IntArray) -> IntArray:
     """Cycles from the last multiply-add of a fold until its last result has left."""
     import numpy as np
 
@@ -141,7 +139,7 @@ def _drains(array: Systolic, stays: str, rows: IntArray) -> IntArray:
     return np.full_like(rows, array.rows if array.exit == "edge" else 0)
 
 
-def parts(array: Systolic, stays: str, folds: Folds) -> Parts:
+def parts(array: Grid, stays: str, folds: Folds) -> Parts:
     """Where the cycles go: those of the folds up to the one that ends last, whose own way out hides what comes after it."""
     found = times(array, stays, folds)
     if not found.end.size:
@@ -168,7 +166,7 @@ class Utilization:
     overall: float
 
 
-def utilization(array: Systolic, stays: str, folds: Folds) -> Utilization:
+def utilization(array: Grid, stays: str, folds: Folds) -> Utilization:
     """How well folds use an array."""
     cycles, used = times(array, stays, folds).cycles, folds.rows * folds.columns
     size, count = array.rows * array.columns, folds.rows.size

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from accelsim.workload.expression import IndexMap
+
+if TYPE_CHECKING:
+    from accelsim.sim.folds import Fold
 
 COMPUTE, LOAD, DRAIN, BARRIER = range(4)
 KINDS = ("compute", "load", "drain", "barrier")
@@ -57,7 +61,7 @@ class Wait:
 
     Its number is (number of mine among my first `prefix` loops) * `times` + `add`; below 0 there is none. `guard`: a loop of mine in
     whose first turn there is none either (-1: no such loop). `why`: what the time is counted as. `ahead`: ticks by which it may start
-    earlier after all, as its results take so long to arrive.
+    earlier after all, as its results take so long to arrive. `stays`: it is for the operand that stays in a systolic array.
     """
 
     task: Task
@@ -66,7 +70,8 @@ class Wait:
     add: int
     why: str
     guard: int = -1
-    ahead: int = 0
+    ahead: bool = False
+    stays: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -100,6 +105,9 @@ class Task:
     ready: float = NEVER  # when what a load takes is planned to be there, in ticks of its first firing
     within: int = -1  # loops of the load it takes from, where that has one place only
     common: int = 0  # how many of its first loops are those of all tasks
+    fold: Fold | None = None  # of a compute: what it does on a systolic array
+    parts: int = 1  # of a load: turns of its last loop, in each of which it brings a part of the tile
+    grain: float = 1.0  # all plans are multiples of it
 
     @property
     def firings(self) -> int:
@@ -122,3 +130,23 @@ class Task:
         for trips, digit in zip(self.loops, digits, strict=True):
             found = found * trips + digit
         return found
+
+
+def words(box: Box) -> int:
+    """Words of a box at the first firing, where none are there yet."""
+    count = box.factor
+    for index, low, high in box.dims:
+        first = last = index.offset
+        for rank, factor in index.terms:
+            reach = factor * (first_size(box.slots[rank]) - 1)
+            first, last = first + min(0, reach), last + max(0, reach)
+        if index.divisor == 1 and not index.modulus:
+            count *= max(0, min(last + 1, high) - max(first, low))
+        else:
+            count *= min(last // index.divisor - first // index.divisor + 1, high - low)
+    return count
+
+
+def first_size(slot: Slot) -> int:
+    """The size of a slot at the first firing."""
+    return min(slot.extent, *(tile for _, tile in slot.entries)) if slot.entries else slot.extent

@@ -8,6 +8,7 @@ from itertools import pairwise
 from accelsim.errors import IllegalMapping
 from accelsim.mapping.tree import For, Keep, Spatial
 from accelsim.mapping.walk import Row
+from accelsim.sim.folds import Fold, array_of, grid_of, held_place, stays_of
 from accelsim.sim.paths import Path, Paths, memory_of, rank_of
 from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Slot, Task, Use
 from accelsim.workload.expression import Access, IndexMap
@@ -101,6 +102,7 @@ class Uses:
         task.lanes = self.machine.units[leaf.unit].lanes
         task.issue_ticks = self.evaluator.issue_ticks(name, leaf.unit)
         task.latency = (self.machine.units[leaf.unit].pipeline_depth + self.latencies[name]) * self.clock.per_cycle
+        task.fold = self._fold(path, slots)
         everything = self._slots(path, path.loops, end, 0, exact=einsum.condition is not None)
         task.again = tuple(everything[rank] for rank in einsum.reduced)
         task.needs = self._conditions(path, everything)
@@ -111,6 +113,26 @@ class Uses:
         self._result(task, path)
         self.all.append(task)
         self.computes[name] = task
+
+    def _fold(self, path: Path, slots: dict[str, Slot]) -> Fold | None:
+        """How a systolic array works on the tiles of an Einsum, if it runs on one."""
+        array = array_of(self.machine, path.leaf.unit)
+        if array is None:
+            return None
+        stays, held = stays_of(self.machine, path), held_place(self.machine, path)
+        for row in path.loops:
+            if path.rows.index(row) > held:
+                what = f"tiles inside systolic array {array.name} are uneven over {rank_of(row)}, which is not simulated yet"
+                raise IllegalMapping(what, "let tiles inside divide those outside, without conditions", row.node.place)
+        sides = []
+        for axis in array.axes:
+            used = []
+            for place, row in enumerate(path.rows):
+                if isinstance(row.node, Spatial) and row.node.axis == axis.name and rank_of(row) in slots:
+                    outer = self._slots(path, path.loops, place)[rank_of(row)]
+                    used.append((outer, row.node.tile))
+            sides.append(tuple(used))
+        return Fold(grid_of(array), stays, *sides)
 
     def _conditions(self, path: Path, slots: dict[str, Slot]) -> tuple[tuple[tuple[tuple[Slot, int], ...], int], ...]:
         if path.einsum.condition is None:

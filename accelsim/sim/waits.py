@@ -7,9 +7,11 @@ from collections.abc import Sequence
 
 from accelsim.mapping.tree import Fuse
 from accelsim.mapping.walk import Row
+from accelsim.sim.folds import held_place, planned
 from accelsim.sim.pace import Facts, Pace, pace, stages_of
 from accelsim.sim.paths import Path, rank_of
-from accelsim.sim.tasks import BARRIER, Slot, Task, Wait
+from accelsim.sim.systolic import OPERAND
+from accelsim.sim.tasks import BARRIER, Task, Wait, first_size
 from accelsim.sim.uses import Uses
 
 _ROUNDING = 0.125  # ticks, less than any that count
@@ -33,18 +35,22 @@ class Waits:
     def _plan(self) -> Pace:
         spans: dict[str, float] = {}
         share: dict[str, float] = {}
+        latencies: dict[str, int] = {}
         own: dict[str, list[Row]] = {}
         for path in self.paths.all:
             task = self.computes[path.name]
-            points = math.prod(_first_size(slot) for slot, _ in task.points)
-            residual = math.prod(min(tile, _first_size(slot)) for slot, tile in task.points)
+            points = math.prod(first_size(slot) for slot, _ in task.points)
+            residual = math.prod(min(tile, first_size(slot)) for slot, tile in task.points)
             spans[path.name] = float(-(-residual // task.lanes) * max(1, points // max(1, residual)) * task.issue_ticks)
+            latencies[path.name] = task.latency
+            if task.fold is not None:
+                between, late = planned(task.fold, spans[path.name], self.made.clock.per_cycle)
+                spans[path.name], latencies[path.name] = between, task.latency + late
             share[path.name] = 1.0 / math.prod(path.loops[place].trips for place in path.turns)
             shared = {id(row) for row in self.paths.walked.top}
             shared |= {id(row) for place in path.fuses for branch in path.rows[place].branches for row in branch}
             own[path.name] = [row for row in path.loops if id(row) not in shared]  # the loops of the leaf itself
         units = {path.name: path.leaf.unit for path in self.paths.all}
-        latencies = {name: task.latency for name, task in self.computes.items()}
         copies = self.paths.copies()
         facts = Facts(spans, units, latencies, own, share, self.paths.edges, copies, self.least, self.even)
         found = pace(self.paths.walked.top, facts)
@@ -82,12 +88,17 @@ class Waits:
             self._used(load, compute)
             before = load
         if before is not None:
-            self._after(compute, before, len(before.loops), "memory")
+            self._after(compute, before, len(before.loops), "memory", self._stays(path, tensor))
 
-    def _after(self, task: Task, before: Task, prefix: int, why: str) -> None:
+    def _stays(self, path: Path, tensor: str) -> bool:
+        """Whether a tensor is the operand that stays in the elements of a systolic array."""
+        fold = self.computes[path.name].fold
+        return fold is not None and fold.stays == OPERAND and tensor in path.rows[held_place(self.made.machine, path)].kept
+
+    def _after(self, task: Task, before: Task, prefix: int, why: str, stays: bool = False) -> None:
         """The firing of `before` that serves a firing of `task`, which has its loops and more."""
         prefix = min(prefix, len(task.loops))
-        task.waits.append(Wait(before, prefix, before.beyond(prefix), 0, why))
+        task.waits.append(Wait(before, prefix, before.beyond(prefix), 0, why, stays=stays))
 
     def _used(self, load: Task, user: Task) -> None:
         """A load waits until all users are done with the tile whose place it takes."""
@@ -121,7 +132,7 @@ class Waits:
                 back.waits.append(Wait(drain, prefix, 1, -copies, "room"))
                 compute.waits.append(Wait(back, prefix, 1, 0, "memory"))
                 self._after_last_drain(back, drain, path)
-            compute.waits.append(Wait(drain, prefix, 1, -copies, "room", ahead=compute.latency))
+            compute.waits.append(Wait(drain, prefix, 1, -copies, "room", ahead=True))
             inner = drain
 
     def _after_last_drain(self, back: Task, drain: Task, path: Path) -> None:
@@ -148,7 +159,8 @@ class Waits:
             deep = ready.beyond(depth)
             times = deep * math.prod(ready.loops[prefix:depth])
             if not rank:
-                task.waits.append(Wait(ready, prefix, times, deep - 1, "dependence"))
+                stays = task.fold is not None and self._stays(other, tensor)
+                task.waits.append(Wait(ready, prefix, times, deep - 1, "dependence", stays=stays))
                 task.ready = max(task.ready, _last(ready, depth) + _SOON)
                 continue
             place = next((at for at in range(depth - 1, -1, -1) if rank_of(one.loops[at]) == rank), None)
@@ -199,7 +211,7 @@ class Waits:
                 continue  # there is one iteration only
             writer, reader = self.computes[producer], self.computes[consumer]
             deep = reader.beyond(depth)
-            writer.waits.append(Wait(reader, depth, deep, deep - 1 - copies[tensor] * deep, "room", ahead=writer.latency))
+            writer.waits.append(Wait(reader, depth, deep, deep - 1 - copies[tensor] * deep, "room", ahead=True))
 
     def hasty(self) -> dict[str, float]:
         """Longer periods for fuses whose plan would load a tile before the one whose place it takes is done with, by leaves."""
@@ -282,9 +294,3 @@ def _last(task: Task, prefix: int) -> float:
     """When the last firing of a task is planned in the first turn of its first loops."""
     return task.offset + sum((trips - 1) * stride for trips, stride in zip(task.loops[prefix:], task.strides[prefix:], strict=True))
 
-
-def _first_size(slot: Slot) -> int:
-    size = slot.extent
-    for _, tile in slot.entries:
-        size = min(size, tile)
-    return size

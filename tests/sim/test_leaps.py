@@ -37,7 +37,7 @@ def outcomes(noun: Cascade, machine: Architecture, mapping: Mapping) -> list[tup
     evaluation = evaluator.evaluate(mapping)
     found = []
     for tasks in lower(evaluator, mapping, evaluation.counts.lowered.latencies):
-        arrays = Arrays(tasks, list(machine.units))
+        arrays = Arrays(tasks, list(machine.units), evaluator.clock.per_cycle)
         found.append((outcome(arrays, True), outcome(arrays, False)))
     return found
 

@@ -11,19 +11,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accelsim.hardware.architecture import EXITS
 from accelsim.sim import kernels_systolic as kernels
 from accelsim.sim import reference_systolic as reference
 from accelsim.sim.kernels_systolic import FoldTable
-from accelsim.sim.systolic import EXITS, OPERAND, RESULT, Folds, Systolic, Times, folds_of, parts, times, utilization, words
+from accelsim.sim.systolic import OPERAND, RESULT, Folds, Grid, Times, folds_of, parts, times, utilization, words
 
 CASES = json.loads((Path(__file__).parent / "cases" / "scalesim.json").read_text())["cases"]
 SERIAL = {"shadow": False, "exit": "element", "folds": "full"}
 
 
 @st.composite
-def runs(draw: st.DrawFn) -> tuple[Systolic, str, Folds, dict[str, Any]]:
+def runs(draw: st.DrawFn) -> tuple[Grid, str, Folds, dict[str, Any]]:
     """An array, what stays in it, and folds of any sizes with where they lie in a small product."""
-    array = Systolic(draw(st.integers(1, 5)), draw(st.integers(1, 5)), draw(st.booleans()), draw(st.sampled_from(EXITS)))
+    array = Grid(draw(st.integers(1, 5)), draw(st.integers(1, 5)), draw(st.booleans()), draw(st.sampled_from(EXITS)))
     count = draw(st.integers(1, 5))
     sizes = [draw(st.lists(st.integers(1, most), min_size=count, max_size=count)) for most in (array.rows, array.columns, 7)]
     at = [np.array(draw(st.lists(st.integers(0, 3), min_size=count, max_size=count))) for _ in range(3)]
@@ -52,7 +53,7 @@ def expected(stays: str, folds: Folds, at: dict[str, Any], a: Any, b: Any, z: An
     return wanted
 
 
-def kernel(array: Systolic, stays: str, folds: Folds, at: dict[str, Any], when: Times, a: Any, b: Any, z: Any) -> int:
+def kernel(array: Grid, stays: str, folds: Folds, at: dict[str, Any], when: Times, a: Any, b: Any, z: Any) -> int:
     """Cycles by the kernel, which is given ten more than it should need."""
     table = FoldTable(at["row"], folds.rows, at["column"], folds.columns, at["step"], folds.steps, when.load, when.start)
     cycles = when.cycles + 10
@@ -61,7 +62,7 @@ def kernel(array: Systolic, stays: str, folds: Folds, at: dict[str, Any], when: 
     return int(kernels.operand_stays(array.rows, cycles, table, a, b, z, array.columns))
 
 
-def twin(array: Systolic, stays: str, folds: Folds, at: dict[str, Any], when: Times, a: Any, b: Any, z: Any) -> int:
+def twin(array: Grid, stays: str, folds: Folds, at: dict[str, Any], when: Times, a: Any, b: Any, z: Any) -> int:
     """Cycles by the twin."""
     rows = zip(at["row"], folds.rows, at["column"], folds.columns, at["step"], folds.steps, when.load, when.start, strict=True)
     tiles = [reference.Tile(*map(int, row)) for row in rows]
@@ -86,7 +87,7 @@ def test_kernel_twin_and_closed_form_agree_on_values_and_cycles(run: Any, seed: 
 def test_no_fold_can_start_a_cycle_earlier_where_registers_are_what_it_waits_for(run: Any, data: st.DataObject) -> None:
     """Values come out wrong: an operand that is not there, or results that run into each other."""
     array, stays, folds, at = run
-    array = Systolic(array.rows, array.columns)
+    array = Grid(array.rows, array.columns)
     when = times(array, stays, folds)
     waits = [fold for fold in range(1, folds.rows.size) if when.start[fold] - when.start[fold - 1] > folds.steps[fold - 1]]
     if not waits:
@@ -116,7 +117,7 @@ grid = st.tuples(st.integers(1, 9), st.integers(1, 9))
 
 @given(shape, grid, st.sampled_from((RESULT, OPERAND)), st.sampled_from(EXITS))
 def test_shadow_registers_never_cost_cycles_and_save_some_between_folds(size: Any, grid: Any, stays: str, way_out: str) -> None:
-    fast, slow = Systolic(*grid, exit=way_out), Systolic(*grid, shadow=False, exit=way_out)
+    fast, slow = Grid(*grid, exit=way_out), Grid(*grid, shadow=False, exit=way_out)
     folds = folds_of(*size, fast)
     with_shadow, without = times(fast, stays, folds).cycles, times(slow, stays, folds).cycles
     assert with_shadow <= without
@@ -128,32 +129,32 @@ def test_shadow_registers_never_cost_cycles_and_save_some_between_folds(size: An
 def test_no_array_beats_its_multipliers_and_full_folds_are_no_faster(
     size: Any, grid: Any, stays: str, shadow: bool, way_out: str, folds_as: str
 ) -> None:
-    array = Systolic(*grid, shadow=shadow, exit=way_out, folds=folds_as)
+    array = Grid(*grid, shadow=shadow, exit=way_out, folds=folds_as)
     folds = folds_of(*size, array)
     cycles = times(array, stays, folds).cycles
     assert cycles * grid[0] * grid[1] >= size[0] * size[1] * size[2]
-    assert cycles >= times(Systolic(*grid, shadow=shadow, exit=way_out), stays, folds).cycles
+    assert cycles >= times(Grid(*grid, shadow=shadow, exit=way_out), stays, folds).cycles
     used = utilization(array, stays, folds)
     assert used.overall <= 1 and used.overall == pytest.approx(used.spatial * used.temporal)
 
 
 @given(shape, grid, st.sampled_from((RESULT, OPERAND)), st.booleans(), st.integers(0, 2))
 def test_more_work_never_takes_fewer_cycles(size: Any, grid: Any, stays: str, shadow: bool, which: int) -> None:
-    array = Systolic(*grid, shadow=shadow)
+    array = Grid(*grid, shadow=shadow)
     larger = [extent + (at == which) for at, extent in enumerate(size)]
     assert times(array, stays, folds_of(*larger, array)).cycles >= times(array, stays, folds_of(*size, array)).cycles
 
 
 @given(shape, grid)
 def test_a_result_that_leaves_where_it_is_made_takes_as_long_on_the_transposed_array(size: Any, grid: Any) -> None:
-    one, other = Systolic(*grid, exit="element"), Systolic(*grid[::-1], exit="element")
+    one, other = Grid(*grid, exit="element"), Grid(*grid[::-1], exit="element")
     folds = folds_of(*size, one)
     assert times(one, RESULT, folds).cycles == times(other, RESULT, Folds(folds.columns, folds.rows, folds.steps)).cycles
 
 
 @given(st.integers(1, 30), st.integers(1, 5))
 def test_an_array_of_one_element_takes_a_cycle_for_each_step(steps: int, folds: int) -> None:
-    one = Systolic(1, 1, shadow=False, exit="element")
+    one = Grid(1, 1, shadow=False, exit="element")
     assert times(one, RESULT, folds_of(folds, 1, steps, one)).cycles == folds * steps
     assert times(one, OPERAND, folds_of(folds, 1, steps, one)).cycles == folds * (steps + 1)
 
@@ -162,8 +163,8 @@ def test_an_array_of_one_element_takes_a_cycle_for_each_step(steps: int, folds: 
 def test_products_on_an_array_of_16_x_16_take_the_cycles_that_were_worked_out_by_hand(size: int, cycles: tuple[int, ...]) -> None:
     """ws serial and double-buffered, os without drain and serial, os overlapped; expected from full tiles of 16 steps apart."""
     kinds = (
-        (OPERAND, Systolic(16, 16, shadow=False)), (OPERAND, Systolic(16, 16)),
-        (RESULT, Systolic(16, 16, shadow=False, exit="element")), (RESULT, Systolic(16, 16)),
+        (OPERAND, Grid(16, 16, shadow=False)), (OPERAND, Grid(16, 16)),
+        (RESULT, Grid(16, 16, shadow=False, exit="element")), (RESULT, Grid(16, 16)),
     )  # fmt: skip
     assert tuple(times(array, stays, folds_of(size, size, size, array)).cycles for stays, array in kinds) == cycles
 
@@ -176,7 +177,7 @@ def shown(case: dict[str, Any]) -> str:
 def test_scale_sims_cycles_and_words_come_out_of_an_array_like_its(case: dict[str, Any]) -> None:
     """It prints the index of the last cycle, and adds rows + columns per fold to what an output-stationary array writes."""
     m, n, k = case["M"], case["N"], case["K"]
-    array = Systolic(case["array_rows"], case["array_cols"], **SERIAL)  # type: ignore[arg-type]
+    array = Grid(case["array_rows"], case["array_cols"], **SERIAL)  # type: ignore[arg-type]
     stays = RESULT if case["dataflow"] == "os" else OPERAND
     folds = folds_of(*{"os": (m, n, k), "ws": (k, n, m), "is": (k, m, n)}[case["dataflow"]], array)
     cycles = times(array, stays, folds).cycles
