@@ -70,6 +70,8 @@ FEWEST = 4  # iterations of a loop for which leaps are looked for
 NEVER = -1.0e300
 _NO_KEY = 1.0e300
 _PAST = 8  # plans of a task that are remembered
+SAVED = 1 << 15  # ends of a task that are saved at most
+_ITERATIONS = 4  # of a loop, for which a ring has room if they need not be saved
 
 
 class State(NamedTuple):
@@ -106,7 +108,7 @@ class Saved(NamedTuple):
     """A state for each level (common loop) at the beginning of one of its iterations.
 
     facts: int64[levels, 5]: whether there is one, its iteration, its step, after how many more iterations it is replaced, and the outer
-    iteration. The rest as in `State`, with a first axis of levels.
+    iteration. rings: int64[tasks], where in `ring` the last ends of each task begin. The rest as in `State`, with a first axis of levels.
     """
 
     facts: IntArray
@@ -121,6 +123,7 @@ class Saved(NamedTuple):
     causes: IntArray
     known: IntArray
     tiles: IntArray
+    rings: IntArray
 
 
 VALID, ITERATION, STEP, WINDOW, OUTER = range(5)
@@ -131,12 +134,16 @@ def blank(m: Machine, state: State, levels: int) -> Saved:
     """Room for a state at each level."""
     facts = np.zeros((levels, 5), np.int64)
     facts[:, WINDOW] = 1
+    rings, room = np.zeros(m.tasks.shape[0], np.int64), 0
+    for task in range(m.tasks.shape[0]):
+        rings[task] = room
+        room += min(SAVED, m.tasks[task, RING_SIZE])
     return Saved(
         facts,
         np.zeros((levels, *state.tasks.shape), np.int64),
         np.zeros((levels, state.keys.shape[0])),
         np.zeros((levels, *state.past.shape)),
-        np.zeros((levels, state.ring.shape[0]), np.int64),
+        np.zeros((levels, room), np.int64),
         np.zeros((levels, state.free.shape[0]), np.int64),
         np.zeros((levels, *state.spent.shape), np.int64),
         np.zeros((levels, *state.starts.shape), np.int64),
@@ -144,6 +151,7 @@ def blank(m: Machine, state: State, levels: int) -> Saved:
         np.zeros((levels, *state.causes.shape), np.int64),
         np.zeros((levels, *state.known.shape), np.int64),
         np.zeros((levels, state.tiles.shape[0]), np.int64),
+        rings,
     )
 
 
@@ -209,8 +217,11 @@ def _save(m: Machine, state: State, saved: Saved, level: int) -> None:
             saved.past[level, task, place] = state.past[task, place]
         for cause in range(state.causes.shape[1]):
             saved.causes[level, task, cause] = state.causes[task, cause]
-        for end in range(m.tasks[task, RING], m.tasks[task, RING] + min(m.tasks[task, RING_SIZE], state.tasks[task, FIRED])):
-            saved.ring[level, end] = state.ring[end]
+        if not _is_remembered(m, task, level):
+            ring, size, fired = m.tasks[task, RING], m.tasks[task, RING_SIZE], state.tasks[task, FIRED]
+            kept = min(SAVED, size)
+            for number in range(max(0, fired - kept), fired):
+                saved.ring[level, saved.rings[task] + (number & (kept - 1))] = state.ring[ring + (number & (size - 1))]
     for resource in range(state.free.shape[0]):
         saved.free[level, resource], saved.served[level, resource] = state.free[resource], state.served[resource]
         for place in range(state.spent.shape[1]):
@@ -222,6 +233,12 @@ def _save(m: Machine, state: State, saved: Saved, level: int) -> None:
     for dim in range(state.known.shape[0]):
         for place in range(state.known.shape[1]):
             saved.known[level, dim, place] = state.known[dim, place]
+
+
+@helper()
+def _is_remembered(m: Machine, task: int, level: int) -> bool:
+    """Whether the ring of a task goes back so far that the ends of some iterations need not be saved."""
+    return bool(m.tasks[task, RING_SIZE] >= _ITERATIONS * beyond(m, task, level + 1))
 
 
 @helper()
@@ -306,9 +323,15 @@ def _moves_alike(m: Machine, state: State, saved: Saved, level: int, task: int, 
     works = state.tasks[task, ACTIVE] > saved.tasks[level, task, ACTIVE]
     if unit >= 0 and works and rate != state.free[unit] - saved.free[level, unit]:
         return False
-    for back in range(1, 1 + min(size, before, max(fired - before, fired - state.asked[task]))):
-        now, then = ring + ((fired - back) & (size - 1)), ring + ((before - back) & (size - 1))
-        if state.ring[now] - saved.ring[level, then] != rate:
+    remembered, kept = _is_remembered(m, task, level), min(SAVED, size)
+    far = min(before, fired - state.asked[task])
+    if far + (fired - before if remembered else 0) > (size if remembered else kept):
+        return False
+    for back in range(1, 1 + max(far, min(before, fired - before, size - (fired - before) if remembered else kept))):
+        then = state.ring[ring + ((before - back) & (size - 1))]
+        if not remembered:
+            then = saved.ring[level, saved.rings[task] + ((before - back) & (kept - 1))]
+        if state.ring[ring + ((fired - back) & (size - 1))] - then != rate:
             return False
     parts = m.tasks[task, PARTS]
     for back in range(1 + min(m.tasks[task, COPIES], _PAST - 1)):

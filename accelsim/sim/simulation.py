@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from accelsim.sim.arrays import Arrays
 
 _MOST_REMEMBERED = 1 << 26  # ends of tasks in all
-_MOST_COMPARED = 1 << 22  # of those, for which states of earlier iterations are kept
+_MOST_COMPARED = 1 << 24  # of those, for which states of earlier iterations are kept, at all levels together
 FILL, MEMORY, DEPENDENCE, ROOM, PORT, ARRAY = "fill", "memory", "dependence", "room", "port", "array"
 CAUSES = (FILL, MEMORY, DEPENDENCE, ROOM, PORT, ARRAY)
 
@@ -118,6 +118,7 @@ def _run(evaluation: Evaluation, tasks: list[Any], events: int) -> Simulation:
     from accelsim.sim import kernels_boxes as columns
     from accelsim.sim import kernels_events as kernels
     from accelsim.sim.arrays import Arrays
+    from accelsim.sim.kernels_leaps import SAVED
     from accelsim.sim.tasks import KINDS
 
     machine_units, clock = evaluation.evaluator.architecture.units, evaluation.evaluator.clock
@@ -127,7 +128,7 @@ def _run(evaluation: Evaluation, tasks: list[Any], events: int) -> Simulation:
         if sum(sizes) > _MOST_REMEMBERED:
             raise IllegalMapping("more firings wait for each other than can be remembered", "map it with larger tiles")
         machine = arrays.machine(sizes)
-        leaps = sum(sizes) * max(task.common for task in tasks) <= _MOST_COMPARED
+        leaps = sum(min(size, SAVED) for size in sizes) * max(task.common for task in tasks) <= _MOST_COMPARED
         how, which, total, spent, causes, fired, seen, _ = kernels.run(machine, np.zeros(sum(sizes), np.int64), traced, leaps)
         if how != kernels.TOO_SHORT:
             break

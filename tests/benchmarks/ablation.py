@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,7 @@ def main() -> None:
     shown = Table("row", "table", "simulated", "ahead", "net", "off", "physical", "CPU s", "the 1-D array waits", "the 2-D array waits")
     for table in TABLES:
         for length in arguments.length or ("1K", "4K", "16K", "64K"):
+            print(f"{table} {length}", file=sys.stderr, flush=True)
             found = row(table, arguments.model, length)
             figures = [f"{found[key]:.4f}" for key in ("table", "simulated", "ahead", "net")]
             off = f"{found['net'] / found['table'] - 1:+.2%}"
