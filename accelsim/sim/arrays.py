@@ -13,7 +13,7 @@ from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Box, Slot, Task
 from accelsim.workload.expression import IndexMap
 
 _WIDTHS = {
-    "tasks": 26, "loops": 2, "uses": 4, "waits": 7, "boxes": 4, "dims": 8, "terms": 2, "slots": 3, "entries": 2, "needs": 3, "points": 2,
+    "tasks": 28, "loops": 2, "uses": 4, "waits": 7, "boxes": 4, "dims": 8, "terms": 2, "slots": 3, "entries": 2, "needs": 3, "points": 2,
     "agains": 1, "folds": 11,
 }  # fmt: skip
 _SPARE = 64  # ends of a task that are remembered beyond those that some wait names
@@ -80,6 +80,7 @@ class Arrays:
             task.kind, loops, len(t["loops"]), uses, len(t["uses"]), waits, len(t["waits"]), agains, len(t["agains"]),
             needs, len(t["needs"]), points, len(t["points"]), unit, task.lanes, task.issue_ticks, task.latency, task.copies,
             ring, size, self._tie(task), task.firings, task.within, task.common, task.parts, self._fold(task),
+            loops + len(task.loops) - len(task.split), task.split[1] if len(task.split) > 1 else 1,
         ))  # fmt: skip
 
     def _fold(self, task: Task) -> int:

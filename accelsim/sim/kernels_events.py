@@ -32,6 +32,7 @@ from accelsim.sim.kernels_boxes import (
     DOWN_END,
     EDGE,
     EXIT,
+    FINE,
     FIRED,
     FIRST,
     FOLD,
@@ -54,6 +55,7 @@ from accelsim.sim.kernels_boxes import (
     ROWS,
     RULE,
     SHADOW,
+    SPLIT,
     STAYS,
     TARGET,
     TICKS,
@@ -75,9 +77,9 @@ from accelsim.sim.kernels_boxes import (
     issues,
     words,
 )  # fmt: skip
-from accelsim.sim.kernels_leaps import NEVER, OUTSTANDING, State, beyond, blank, leap, number_of
+from accelsim.sim.kernels_leaps import LONGEST, NEVER, OUTSTANDING, State, beyond, blank, leap, number_of
 
-DONE, TOO_SHORT, STUCK = range(3)
+DONE, TOO_SHORT, STUCK, TOO_LONG = range(4)
 
 
 @helper(inline=True)
@@ -105,8 +107,9 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool) -> Any:
 
     ring: int64[sum of ring sizes], room for the last ends of every task. traced: int64[most, 4], filled with (task, number, start, end) of
     the first firings that take time. leaps: count iterations that go as those before, where nothing is traced. Returns: how it went
-    (DONE; TOO_SHORT: a ring was; STUCK: a task waits for a firing that is planned after its own), the task or the wait, ticks until the
-    last end, `spent` and `causes` of the last state, its `tasks`, how many were traced, and how many steps were taken.
+    (DONE; TOO_SHORT: a ring was; STUCK: a task waits for a firing that is planned after its own; TOO_LONG: more ticks than can be
+    counted), the task or the wait, ticks until the last end, `spent` and `causes` of the last state, its `tasks`, how many were traced,
+    and how many steps were taken.
     """
     count, waits = m.tasks.shape[0], m.waits.shape[0]
     state = State(
@@ -136,6 +139,8 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool) -> Any:
             for each in range(count):
                 total = max(total, tasks[each, LATEST])
             continue
+        if total > LONGEST:
+            return TOO_LONG, task, total, state.spent, state.causes, tasks, seen, step
         step += 1
         row = m.tasks[task]
         first = row[LOOPS]
@@ -208,7 +213,7 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool) -> Any:
 def _moved(m: Machine, state: State, task: int, use: int) -> int:
     """Words that a firing moves for a use: all of the box, or the part whose turn it is."""
     first, parts = m.tasks[task, LOOPS], m.tasks[task, PARTS]
-    part = state.digits[m.tasks[task, LOOPS_END] - 1] if parts > 1 else 0
+    part = state.tasks[task, FIRED] % parts
     if part == 0:
         state.tiles[use] = words(m, m.uses[use, BOX], state.digits, first, state.known, state.marks)
     return int(state.tiles[use] // parts + (state.tiles[use] % parts if part == 0 else 0))
@@ -341,7 +346,7 @@ def _next_key(m: Machine, task: int, digits: IntArray, past: FloatArray, fired: 
     number = fired // parts  # of the tile
     if copies > 1 and m.tasks[task, WITHIN] >= 0:  # it comes out of a keep that has one place: not before that is filled again
         fresh = True
-        for loop in range(m.tasks[task, LOOPS] + m.tasks[task, WITHIN], m.tasks[task, LOOPS_END] - (1 if parts > 1 else 0)):
+        for loop in range(m.tasks[task, LOOPS] + m.tasks[task, WITHIN], m.tasks[task, SPLIT]):
             fresh = fresh and digits[loop] == 0
         copies = 1 if fresh else copies
     key = past[task, (number - 1) & 7] if copies > 1 else NEVER
@@ -351,5 +356,7 @@ def _next_key(m: Machine, task: int, digits: IntArray, past: FloatArray, fired: 
     past[task, number & 7] = own
     key = max(key, own + m.plans[task, 2])
     if parts > 1:
-        key += digits[m.tasks[task, LOOPS_END] - 1] * (max(0.0, own - key) / parts // m.plans[task, 3] * m.plans[task, 3])
+        part, fine = fired % parts, m.tasks[task, FINE]
+        turn = max(0.0, own - key) / (parts // fine) // m.plans[task, 3] * m.plans[task, 3]
+        key += part // fine * turn + part % fine * (turn / fine)
     return float(key)

@@ -70,6 +70,7 @@ FEWEST = 4  # iterations of a loop for which leaps are looked for
 NEVER = -1.0e300
 _NO_KEY = 1.0e300
 _PAST = 8  # plans of a task that are remembered
+LONGEST = 1 << 61  # ticks of a run, and of a leap
 SAVED = 1 << 15  # ends of a task that are saved at most
 _ITERATIONS = 4  # of a loop, for which a ring has room if they need not be saved
 
@@ -182,7 +183,7 @@ def leap(m: Machine, state: State, saved: Saved, clock: int, step: int, key: flo
             continue
         since = at - facts[level, ITERATION]
         if facts[level, VALID] == 1 and _alike(m, state, saved, level, clock):
-            turns = _turns(m, state, level, clock, key, since)
+            turns = _turns(m, state, saved, level, clock, key, since)
             if turns > 0:
                 _go_on(m, state, saved, level, clock, turns, since)
                 for each in range(level, facts.shape[0]):
@@ -452,7 +453,7 @@ def _is_inside(m: Machine, state: State, dim: int, first: int, level: int, last:
 
 
 @helper()
-def _turns(m: Machine, state: State, level: int, clock: int, key: float, period: int) -> int:
+def _turns(m: Machine, state: State, saved: Saved, level: int, clock: int, key: float, period: int) -> int:
     """How many iterations go as the ones before, in whole periods: none of the last one, and nothing planned that is not in the loop."""
     many, stride = 1 << 60, m.strides[m.tasks[clock, LOOPS] + level]
     for task in range(m.tasks.shape[0]):
@@ -463,7 +464,8 @@ def _turns(m: Machine, state: State, level: int, clock: int, key: float, period:
     for task in range(m.tasks.shape[0]):
         if m.tasks[task, COMMON] <= level and state.keys[task] < _NO_KEY:
             many = min(many, int((state.keys[task] - key) / stride) - 1)
-    many = many // period * period
+    rate = max(1, _rate(state, saved, level, clock))
+    many = min(many // period, LONGEST // rate) * period
     if many <= 0:
         return 0
     for task in range(m.tasks.shape[0]):

@@ -13,9 +13,9 @@ from accelsim.sim.uses import Uses
 from accelsim.sim.waits import Waits
 
 _MOST_PLANS = 10
-_FINEST, _BITS = -10, 51  # powers of two: the unit of plans in ticks at least, and the longest plan in units
-_LONG = 8  # cycles of a port that a load takes which comes in parts
-_MOST_PARTS = 1024
+_FINEST, _BITS = -10, 45  # powers of two: the unit of plans in ticks at least, and the longest plan in units
+_PART = 4  # cycles of a port that a part of a load takes
+_MOST_PARTS, _FINEST_PARTS = 1024, 64  # turns of the loop inside, and parts in each
 _AHEAD = 2  # copies with which a tile is loaded while another is in use
 
 
@@ -51,27 +51,33 @@ def _split(paths: Paths, tasks: list[Task]) -> None:
     Not through ports at which units stream: their operands come in one piece too.
     """
     streamed = {use.resource for task in tasks if task.kind == COMPUTE for use in task.uses}
-    parts = {id(task): _parts(paths, task, streamed) for task in tasks}
     for task in tasks:
-        task.waits = [_for_last(wait, parts[id(wait.task)]) for wait in task.waits]
+        task.split = _parts(paths, task, streamed)
     for task in tasks:
-        if parts[id(task)] > 1:
+        task.waits = [_for_last(wait) for wait in task.waits]
+    for task in tasks:
+        if task.split:
             task.common += task.common == len(task.loops) and paths.common() > task.common
-            task.parts, task.loops, task.strides = parts[id(task)], (*task.loops, parts[id(task)]), [*task.strides[: len(task.loops)], 0.0]
+            task.strides = [*task.strides[: len(task.loops)], *(0.0 for _ in task.split)]
+            task.loops += task.split
 
 
-def _parts(paths: Paths, task: Task, streamed: set[str]) -> int:
-    """Parts of a load: one for each turn of the next loop inside, so that these turns go alike."""
+def _parts(paths: Paths, task: Task, streamed: set[str]) -> tuple[int, ...]:
+    """Parts of a load: some for each turn of the next loop inside, so that these turns go alike."""
     if task.kind != LOAD or task.copies < _AHEAD or task.again or any(use.resource in streamed for use in task.uses):
-        return 1
+        return ()
     inside = paths.of(task.einsum).loops[len(task.loops) :]
-    ticks = max((words(use.box) * use.ticks for use in task.uses), default=0)
-    many = inside[0].trips if inside else 1
-    return many if many <= _MOST_PARTS and ticks >= _LONG * paths.evaluator.clock.per_cycle else 1
+    turns = inside[0].trips if inside else 1
+    cycles = max((words(use.box) * use.ticks for use in task.uses), default=0) // paths.evaluator.clock.per_cycle
+    if turns == 1 or turns > _MOST_PARTS or cycles < 2 * _PART:
+        return ()
+    each = min(_FINEST_PARTS, max(1, cycles // (turns * _PART)))
+    return (turns,) if each == 1 else (turns, 1 << (each.bit_length() - 1))  # a power of two keeps plans exact
 
 
-def _for_last(wait: Wait, parts: int) -> Wait:
+def _for_last(wait: Wait) -> Wait:
     """A wait for a firing as one for its last part."""
+    parts = wait.task.parts
     return wait if parts == 1 else replace(wait, times=wait.times * parts, add=wait.add * parts + parts - 1)
 
 

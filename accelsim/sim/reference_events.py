@@ -229,7 +229,7 @@ def _key(task: Task, state: _State) -> float:
     if not task.copies:
         return own
     number, copies, part = len(state.ends) // task.parts, min(task.copies, 8), _part(task, state)
-    real = state.digits[:-1] if task.parts > 1 else state.digits
+    real = state.digits[: len(task.loops) - len(task.split)]
     if task.copies > 1 and task.within >= 0 and number and not any(real[task.within :]):
         copies = 1
     key = own + (task.ready - task.offset)
@@ -237,13 +237,16 @@ def _key(task: Task, state: _State) -> float:
         key = max(key, state.plans[number - 1])
     if number >= copies:
         key = max(key, state.plans[number - copies] + task.span)
-    between = max(0.0, own - key) / task.parts // task.grain * task.grain
-    return key + part * between if part else key
+    if not part:
+        return key
+    turns, fine = (*task.split, 1)[:2]
+    between = max(0.0, own - key) / turns // task.grain * task.grain
+    return key + (part // fine * between + part % fine * (between / fine))
 
 
 def _part(task: Task, state: _State) -> int:
     """Which part of its tile a load brings next."""
-    return state.digits[-1] if task.parts > 1 else 0
+    return len(state.ends) % task.parts
 
 
 def _rank(task: Task, tasks: list[Task]) -> Any:

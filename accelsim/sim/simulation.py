@@ -118,7 +118,7 @@ def _run(evaluation: Evaluation, tasks: list[Any], events: int) -> Simulation:
     from accelsim.sim import kernels_boxes as columns
     from accelsim.sim import kernels_events as kernels
     from accelsim.sim.arrays import Arrays
-    from accelsim.sim.kernels_leaps import SAVED
+    from accelsim.sim.kernels_leaps import LONGEST, SAVED
     from accelsim.sim.tasks import KINDS
 
     machine_units, clock = evaluation.evaluator.architecture.units, evaluation.evaluator.clock
@@ -133,6 +133,10 @@ def _run(evaluation: Evaluation, tasks: list[Any], events: int) -> Simulation:
         if how != kernels.TOO_SHORT:
             break
         sizes[which] *= 8
+    if how == kernels.TOO_LONG:
+        limit = LONGEST / clock.per_cycle / float(evaluation.evaluator.architecture.clock_hz)
+        what = f"the run takes longer than {limit:.3g} s, which is all that can be counted"
+        raise IllegalMapping(what, "simulate a smaller shape, as with --set shape.b=1")
     if how == kernels.STUCK:
         target, why = arrays.waits[which]
         owner = next(task for task, row in zip(tasks, machine.tasks, strict=True) if row[columns.WAITS] <= which < row[columns.WAITS_END])

@@ -5,6 +5,7 @@ A task is an Einsum on its unit, or a tensor's way between two keepers. It fires
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -106,7 +107,7 @@ class Task:
     within: int = -1  # loops of the load it takes from, where that has one place only
     common: int = 0  # how many of its first loops are those of all tasks
     fold: Fold | None = None  # of a compute: what it does on a systolic array
-    parts: int = 1  # of a load: turns of its last loop, in each of which it brings a part of the tile
+    split: tuple[int, ...] = ()  # of a load: its last loops, in each turn of which it brings a part of the tile
     grain: float = 1.0  # all plans are multiples of it
 
     @property
@@ -116,6 +117,11 @@ class Task:
         for trips in self.loops:
             count *= trips
         return count
+
+    @property
+    def parts(self) -> int:
+        """In how many parts it brings a tile."""
+        return math.prod(self.split)
 
     def beyond(self, prefix: int) -> int:
         """Firings for one turn of its first `prefix` loops."""

@@ -34,6 +34,7 @@ from accelsim.workload.cascade import Cascade
 
 PUBLISHED = Path(__file__).resolve().parents[1] / "published"
 LENGTHS = {"1K": 1024, "4K": 4096, "16K": 16384, "64K": 65536, "256K": 262144, "1M": 1048576}
+BATCH = 4  # of the 64 of the source, which all go alike
 ARRAY, LANES = "PE2D", "PE1D"
 PHYSICAL = {"row.reduction_latency": "{max: pe, add: pe}"}
 TABLES = ("arch", "binding")
@@ -47,6 +48,7 @@ def problem(table: str, model: str, length: str) -> tuple[Cascade, str, Mapping]
     name = options.pop("mapping", entry["mapping"])
     shape = {key: str(value) for key, value in spec["shapes"][model].items()}
     sizes = {"shape.p": str(LENGTHS[length]), "shape.m": str(LENGTHS[length]), "type": "{default: bf16}"}
+    sizes["shape.b"] = str(BATCH)
     work = load_workload(resolve(entry["workload"], WORKLOAD), shape | sizes)
     assert isinstance(work, Cascade)
     let = {f"let.{key}": str(value) for key, value in options.items()}

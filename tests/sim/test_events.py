@@ -248,3 +248,13 @@ def test_published_mappings_run_and_take_at_least_as_long_as_the_model_says(name
     done = simulate(noun, spatial, mapping)
     assert busy(done) == totals(done.evaluation)
     assert done.cycles >= Evaluator(noun, spatial).evaluate(mapping).steady_cycles
+
+
+def test_a_run_that_is_too_long_to_count_is_refused() -> None:
+    """25 seconds at 940 MHz, in ticks of which each cycle has 2^29: 1.3e19, more than 2^63."""
+    shape = {"shape.b": "64", "shape.h": "12", "shape.p": "65536", "shape.m": "65536"}
+    noun = load_workload(resolve("attention", WORKLOAD), shape)
+    assert isinstance(noun, Cascade)
+    mapping = load_mapping(resolve("attention-staged", MAPPING), dict(noun.extents), {"let.P1": "128"})
+    with pytest.raises(IllegalMapping, match="the run takes longer than 4.57 s"):
+        simulate(noun, load_architecture(resolve("spatial", MACHINE)), mapping)
