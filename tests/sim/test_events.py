@@ -256,5 +256,5 @@ def test_a_run_that_is_too_long_to_count_is_refused() -> None:
     noun = load_workload(resolve("attention", WORKLOAD), shape)
     assert isinstance(noun, Cascade)
     mapping = load_mapping(resolve("attention-staged", MAPPING), dict(noun.extents), {"let.P1": "128"})
-    with pytest.raises(IllegalMapping, match="the run takes longer than 4.57 s"):
+    with pytest.raises(IllegalMapping, match=r"the run takes longer than 4\.57 s"):
         simulate(noun, load_architecture(resolve("spatial", MACHINE)), mapping)
