@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from accelsim.hardware.architecture import Architecture, Array, Memory, Node, Quantity, Unit
+from accelsim.hardware.architecture import Architecture, Array, Memory, Node, Quantity, Systolic, Unit
 from accelsim.units import UNLIMITED, show_frequency, show_rate, show_scaled, show_size
 
 
@@ -29,8 +29,13 @@ def _line(node: Node) -> str:
         return f"{node.name}: {_memory(node)}"
     if isinstance(node, Array):
         axes = [f"{axis.name} {axis.size}" + (f" (reduces {', '.join(axis.reduces)})" if axis.reduces else "") for axis in node.axes]
-        return f"{node.name}: {' x '.join(axes)}"
+        return f"{node.name}: {' x '.join(axes)}" + (_systolic(node.systolic) if node.systolic else "")
     return f"{node.name}: {_unit(node)}"
+
+
+def _systolic(registers: Systolic) -> str:
+    second = "second registers" if registers.shadow else "no second registers"
+    return f", systolic: {second}, results leave by the {registers.exit}, tiles take their {registers.folds} time"
 
 
 def _memory(memory: Memory) -> str:

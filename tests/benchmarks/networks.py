@@ -2,9 +2,9 @@
 
 python -m tests.benchmarks.networks [--network resnet18|bert] [--peer] [--dataflow ws] [--size 128]
 
-accelsim runs each layer twice: as an event simulation of the machine `systolic_serial` (SCALE-Sim's array as data), CPU seconds from
+accelsim runs each layer twice: as an event simulation of the machine `scalesim_like` (SCALE-Sim's array as data), CPU seconds from
 cascade to result, and by the array's closed form (`accelsim.sim.systolic`), in one process, after a first run. With --peer,
-ACCELSIM_SCALESIM_PYTHON names a Python that has scalesim==3.0.0 and numpy below 2. `own`: cycles of the same tiles on `systolic`, whose
+ACCELSIM_SCALESIM_PYTHON names a Python that has scalesim==3.0.0 and numpy below 2. `own`: cycles of the same tiles on `systolic128`, whose
 registers hide what they can.
 """
 
@@ -104,8 +104,8 @@ def main() -> None:
     if asked.peer and PEER_PYTHON not in os.environ:
         sys.exit(f"{PEER_PYTHON} names no Python that has scalesim; python3 -m venv peer && peer/bin/pip install scalesim==3.0.0 'numpy<2'")
     layers = {"resnet18": resnet18, "bert": bert}[asked.network]()
-    serial, own = machine("systolic_serial", asked.size), machine("systolic", asked.size)
-    ours((8, 8, 8), asked.dataflow, 8, machine("systolic", 8))  # loads the kernel
+    serial, own = machine("scalesim_like", asked.size), machine("systolic128", asked.size)
+    ours((8, 8, 8), asked.dataflow, 8, machine("systolic128", 8))  # loads the kernel
     closed((8, 8, 8), asked.dataflow, 8)
     peer: list[Any] = theirs([size for _, size in layers.values()], asked.dataflow, asked.size) if asked.peer else [None] * len(layers)
     table = Table("layer", "times", "M, N, K", "cycles", "error", "events CPU s", "faster", "closed form CPU s", "faster")

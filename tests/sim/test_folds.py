@@ -58,7 +58,7 @@ def test_products_take_the_cycles_of_the_closed_form_on_every_array() -> None:
         grid = Grid(rng.randint(1, 6), rng.randint(1, 6), rng.random() < 0.5, rng.choice(EXITS), rng.choice(FOLDS))
         m, n, k = (rng.randint(1, 14) for _ in range(3))
         held = rng.choice("ZBA")
-        array = machine("systolic", grid.rows, grid.columns, shadow=grid.shadow, exit=grid.exit, folds=grid.folds)
+        array = machine("systolic128", grid.rows, grid.columns, shadow=grid.shadow, exit=grid.exit, folds=grid.folds)
         sizes = {"Z": (m, n, k), "B": (k, n, m), "A": (k, m, n)}[held]
         wanted = times(grid, RESULT if held == "Z" else OPERAND, folds_of(*sizes, grid))
         done = run(held, array, grid, m, n, k)
@@ -76,7 +76,7 @@ def test_products_take_the_cycles_of_the_closed_form_on_every_array() -> None:
 def test_every_run_of_scale_sim_has_the_same_cycles_and_words_through_a_machine_file(case: dict[str, Any]) -> None:
     grid = Grid(case["array_rows"], case["array_cols"], shadow=False, exit="element", folds="full")
     m, n, k = case["M"], case["N"], case["K"]
-    done = run(HELD[case["dataflow"]], machine("systolic_serial", grid.rows, grid.columns), grid, m, n, k)
+    done = run(HELD[case["dataflow"]], machine("scalesim_like", grid.rows, grid.columns), grid, m, n, k)
     assert done.cycles - 1 == case["total_cycles"]
     words = done.evaluation.counts.words
     reads = [words["Z", tensor, "SRAM"][READS] for tensor in "AB"]
@@ -95,7 +95,7 @@ def test_leaps_change_nothing_on_an_array() -> None:
         overrides |= {"SRAM.bandwidth": rng.choice(["4 GB/s", "31 GB/s", "unlimited"])}
         overrides |= {"elements.systolic.shadow": rng.choice(["true", "false"])}
         sizes = {rank: rng.randint(1, 60) for rank in "mnk"}
-        array = load_architecture(resolve("systolic", MACHINE), overrides)
+        array = load_architecture(resolve("systolic128", MACHINE), overrides)
         for with_leaps, without in outcomes(product(**sizes), array, mapping(rng.choice("ZBA"), rows, columns, sizes)):
             assert are_equal(with_leaps, without)
             leapt += with_leaps[-1] < without[-1]
@@ -103,7 +103,7 @@ def test_leaps_change_nothing_on_an_array() -> None:
 
 
 def test_what_no_systolic_array_does_is_refused_in_words() -> None:
-    array = machine("systolic", 4, 4)
+    array = machine("systolic128", 4, 4)
     whole = mapping("Z", 4, 4, {"m": 8, "n": 8, "k": 8})
     leaf = whole.nodes[-1]
     assert isinstance(leaf, Leaf)
@@ -121,4 +121,4 @@ BAD = [("exit", "left", "'exit' of a systolic array is 'left'"), ("shadow", "2",
 @pytest.mark.parametrize(("key", "value", "said"), BAD)
 def test_bad_registers_are_refused(key: str, value: str, said: str) -> None:
     with pytest.raises(InputError, match=said):
-        machine("systolic", 4, 4, **{key: value})
+        machine("systolic128", 4, 4, **{key: value})

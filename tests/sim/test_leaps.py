@@ -149,3 +149,16 @@ def test_tiles_at_the_edge_are_not_leapt_over(extent: int, words: int) -> None:
     for with_leaps, without in outcomes(noun, machine, Mapping("rows", nodes)):
         assert are_equal(with_leaps, without)
         assert with_leaps[-1] < without[-1] / 2
+
+
+@pytest.mark.parametrize("extent", [100, 165, 330, 401])
+@pytest.mark.parametrize("words", [1, 2, 40])
+def test_turns_after_the_end_of_a_tensor_are_not_counted_like_those_before(extent: int, words: int) -> None:
+    """Tiles of 64 rows in pieces of 4: the last tile ends after a few of its sixteen turns, and the others do nothing."""
+    noun = cascade("rows", ["Z[m,n] = A[m,k] * B[k,n]"], {"m": extent, "n": 6, "k": 4})
+    held = (Held("A", 2), Held("B"), Held("Z", 2))
+    nodes = (Keep("Main", (Held("A"), Held("B"), Held("Z"))), For("m", 64), For("m", 4), Keep("Buffer", held), Leaf("Z", "U"))
+    machine = Architecture("two", memory("Main", None, words, 1.0, memory("Buffer", 4000, None, 1.0, unit("U", "mac"))), Fraction(GIGA))
+    for with_leaps, without in outcomes(noun, machine, Mapping("rows", nodes)):
+        assert are_equal(with_leaps, without)
+        assert with_leaps[-1] < without[-1]
