@@ -1,4 +1,7 @@
-"""A mapping whose tiles are filled ahead: two places for each tensor that a memory below the root holds, where there is room for them."""
+"""A mapping whose tiles are filled ahead: two places for each tensor that a memory below the root holds, where there is room for them.
+
+And one with a single place for each.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,29 @@ def filled_ahead(cascade: Cascade, architecture: Architecture, mapping: Mapping)
         if is_legal(cascade, architecture, changed):
             mapping = changed
     return mapping
+
+
+def with_one_place(mapping: Mapping) -> Mapping:
+    """The same mapping with one copy of each tile."""
+    return replace(mapping, nodes=_single(mapping.nodes))
+
+
+def _single(nodes: tuple[TreeNode, ...]) -> tuple[TreeNode, ...]:
+    made: list[TreeNode] = []
+    for node in nodes:
+        if isinstance(node, Keep):
+            made.append(_alone(node))
+        elif isinstance(node, Leaf):
+            made.append(replace(node, loops=tuple(_alone(loop) if isinstance(loop, Keep) else loop for loop in node.loops)))
+        elif isinstance(node, Fuse):
+            made.append(replace(node, branches=tuple(_single(branch) for branch in node.branches)))
+        else:
+            made.append(node)
+    return tuple(made)
+
+
+def _alone(keep: Keep) -> Keep:
+    return replace(keep, held=tuple(replace(each, copies=1) for each in keep.held))
 
 
 def _keeps(nodes: tuple[TreeNode, ...]) -> list[Keep]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluator
+from accelsim.sim.ahead import with_one_place
 from accelsim.sim.paths import Paths
 from accelsim.sim.tasks import COMPUTE, LOAD, NEVER, Task, Wait, words
 from accelsim.sim.uses import Uses
@@ -22,13 +23,30 @@ _AHEAD = 2  # copies with which a tile is loaded while another is in use
 def lower(evaluator: Evaluator, mapping: Mapping, latencies: dict[str, int]) -> list[list[Task]]:
     """The tasks of a legal mapping, once for each plan worth trying; refuses what is not simulated yet, in words.
 
-    `latencies`: cycles of reductions, by Einsum.
+    `latencies`: cycles of reductions, by Einsum. What is planned for tiles with one place each is tried too, so that more places than one
+    never make a run longer.
     """
-    paths = Paths(evaluator, mapping)
-    return [_planned(paths, latencies, even) for even in ((False, True) if paths.overlap else (False,))]
+    paths, single = Paths(evaluator, mapping), with_one_place(mapping)
+    plans = [paths] if single == mapping else [paths, Paths(evaluator, single)]
+    return [_planned(paths, plan, latencies, even) for plan in plans for even in ((False, True) if paths.overlap else (False,))]
 
 
-def _planned(paths: Paths, latencies: dict[str, int], even: bool) -> list[Task]:
+def _planned(paths: Paths, plan: Paths, latencies: dict[str, int], even: bool) -> list[Task]:
+    """Tasks of a mapping with the plan of one that is the same but for its copies."""
+    made = _drawn_up(paths, latencies, even)
+    if plan is not paths:
+        for task, other in zip(made.all, _drawn_up(plan, latencies, even).all, strict=True):
+            task.strides, task.offset, task.span, task.ready = other.strides, other.offset, other.span, other.ready
+            task.copies, task.within = other.copies, other.within
+    common = paths.common()
+    for task in made.all:
+        task.common = min(len(task.loops), common)
+    _split(paths, made.all)
+    _exact(made.all)
+    return made.all
+
+
+def _drawn_up(paths: Paths, latencies: dict[str, int], even: bool) -> Uses:
     """Tasks with one plan. A plan that is too hasty is made again with longer periods."""
     least = dict[str, float]()
     for _ in range(_MOST_PLANS):
@@ -37,12 +55,7 @@ def _planned(paths: Paths, latencies: dict[str, int], even: bool) -> list[Task]:
         if all(least.get(key, 0.0) >= period for key, period in longer.items()):
             break
         least |= {key: max(period, least.get(key, 0.0)) for key, period in longer.items()}
-    common = paths.common()
-    for task in made.all:
-        task.common = min(len(task.loops), common)
-    _split(paths, made.all)
-    _exact(made.all)
-    return made.all
+    return made
 
 
 def _split(paths: Paths, tasks: list[Task]) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import random
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
@@ -18,7 +20,7 @@ from accelsim.io.hardware import load_architecture
 from accelsim.io.mapping import load_mapping
 from accelsim.io.workload import load_workload
 from accelsim.mapper import search
-from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping, Spatial
+from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial, TreeNode
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.sim import reference_events as reference
 from accelsim.sim.ahead import filled_ahead
@@ -159,6 +161,41 @@ def test_a_faster_memory_never_makes_a_mapping_slower() -> None:
         ran += 1
         assert fast.seconds <= slow.seconds * (1 + 1e-12)
     assert ran > TRIPLES // 4
+
+
+def test_more_places_for_a_tile_never_make_a_mapping_slower() -> None:
+    rng, ran, better = random.Random(7), 0, 0
+    for noun, machine, mapping, _ in seeded_triples(31, TRIPLES):
+        machine = slow_machine(machine, rng)
+        for one in (True, False):
+            places = itertools.count()
+            chosen = rng.randrange(8) if one else None
+            deep = replace(mapping, nodes=deeper(mapping.nodes, chosen, places))
+            try:
+                before, after = simulate(noun, machine, mapping), simulate(noun, machine, deep)
+            except AccelsimError:
+                continue
+            ran += 1
+            assert after.ticks <= before.ticks
+            better += after.ticks < before.ticks
+    assert ran > TRIPLES // 2
+    assert better > TRIPLES // 20
+
+
+def deeper(nodes: tuple[TreeNode, ...], chosen: int | None, places: Iterator[int]) -> tuple[TreeNode, ...]:
+    """Nodes with one more copy of a chosen tile, or of all."""
+    made: list[TreeNode] = []
+    for node in nodes:
+        if isinstance(node, Keep):
+            held = (replace(each, copies=each.copies + (next(places) == chosen or chosen is None)) for each in node.held)
+            made.append(replace(node, held=tuple(held)))
+        elif isinstance(node, Leaf):
+            made.append(replace(node, loops=deeper(node.loops, chosen, places)))  # type: ignore[arg-type]
+        elif isinstance(node, Fuse):
+            made.append(replace(node, branches=tuple(deeper(branch, chosen, places) for branch in node.branches)))
+        else:
+            made.append(node)
+    return tuple(made)
 
 
 def doubled(machine: Architecture, name: str) -> Architecture:
