@@ -77,7 +77,8 @@ from accelsim.sim.kernels_boxes import (
     issues,
     words,
 )  # fmt: skip
-from accelsim.sim.kernels_leaps import LONGEST, NEVER, OUTSTANDING, State, beyond, blank, leap, number_of
+from accelsim.sim.kernels_event_state import LONGEST, NEVER, OUTSTANDING, State, beyond, blank, number_of
+from accelsim.sim.kernels_leaps import leap
 
 DONE, TOO_SHORT, STUCK, TOO_LONG = range(4)
 

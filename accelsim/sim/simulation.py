@@ -118,7 +118,7 @@ def _run(evaluation: Evaluation, tasks: list[Any], events: int) -> Simulation:
     from accelsim.sim import kernels_boxes as columns
     from accelsim.sim import kernels_events as kernels
     from accelsim.sim.arrays import Arrays
-    from accelsim.sim.kernels_leaps import LONGEST, SAVED
+    from accelsim.sim.kernels_event_state import LONGEST, SAVED
     from accelsim.sim.tasks import KINDS
 
     machine_units, clock = evaluation.evaluator.architecture.units, evaluation.evaluator.clock
