@@ -20,12 +20,7 @@ HERE = Path(__file__).parent
 SPEC = yaml.safe_load((HERE / "attention.yaml").read_text())
 LENGTHS = {"1K": 1024, "4K": 4096, "16K": 16384, "64K": 65536, "256K": 262144, "1M": 1048576}
 CLOCK_HZ = 940e6
-CASES = [
-    (table, model, length)
-    for table in SPEC["tables"]
-    for model, rows in table["rows"].items()
-    for length in rows
-]
+CASES = [(table, model, length) for table in SPEC["tables"] for model, rows in table["rows"].items() for length in rows]
 
 
 def published(table: str, model: str, length: str) -> dict[str, str]:
