@@ -100,7 +100,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     simulate = command("simulate", commands.simulate_, "run a mapping event by event, and say where every cycle goes")
     workload(simulate)
     pricing(simulate, "draw the first events as a timeline (png, svg or pdf)")
-    simulate.add_argument("--mapping", metavar="MAPPING", help="a mapping: a file or a name from `accelsim list mappings`")
+    simulate.add_argument("--mapping", action="append", default=[], metavar="MAPPING", help=about)
     simulate.add_argument("--trace", metavar="FILE", help="write the first 200,000 events as JSON that opens in ui.perfetto.dev")
     about = "fill tiles ahead: two copies of each tensor in every memory below the outermost, where they fit"
     simulate.add_argument("--ahead", action="store_true", help=about)

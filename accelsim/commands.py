@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from accelsim.mapping.tree import Mapping
     from accelsim.model.evaluation import Evaluation
     from accelsim.model.layers import ModelEvaluation
+    from accelsim.model.options import Counting
 
 Arguments = argparse.Namespace
 _TRACED = 200_000  # events of a trace at most
@@ -180,11 +181,7 @@ def evaluate_(arguments: Arguments) -> int:
         mappings = load_layers(workload, arguments.mapping, settings.mapping)
         machine = _machine(_required(arguments, "arch", "a machine"), settings)
         return _show_model(arguments, evaluate_model(workload, machine, mappings, counting))
-    if len(arguments.mapping) > 1:
-        raise InputError(f"--mapping is given {len(arguments.mapping)} times, and {workload.name} is one cascade", "give one mapping")
-    _required(arguments, "mapping", "a mapping")
-    machine = _machine(_required(arguments, "arch", "a machine"), settings)
-    mapping, workload = _mapping(arguments.mapping[0], workload, settings)
+    mapping, machine, workload = _mapped(arguments, workload, settings)
     from accelsim.model.evaluation import evaluate
     from accelsim.report.progress import progress
 
@@ -194,16 +191,24 @@ def evaluate_(arguments: Arguments) -> int:
     return _show(arguments, evaluation)
 
 
+def _mapped(arguments: Arguments, cascade: Cascade, settings: Overrides) -> tuple[Mapping, Architecture, Cascade]:
+    """The mapping and the machine that a command names for one cascade, and the cascade with the sizes that the mapping gives."""
+    if len(arguments.mapping) > 1:
+        raise InputError(f"--mapping is given {len(arguments.mapping)} times, and {cascade.name} is one cascade", "give one mapping")
+    _required(arguments, "mapping", "a mapping")
+    machine = _machine(_required(arguments, "arch", "a machine"), settings)
+    mapping, cascade = _mapping(arguments.mapping[0], cascade, settings)
+    return mapping, machine, cascade
+
+
 def simulate_(arguments: Arguments) -> int:
     settings = _settings(arguments)
     counting = _counting(arguments)
     seed = _seed(arguments)
     workload = _workload(arguments.workload, settings)
     if isinstance(workload, Model):
-        raise InputError(f"{workload.name} is a model, and one cascade is simulated at a time", "name the workload of one of its layers")
-    _required(arguments, "mapping", "a mapping")
-    machine = _machine(_required(arguments, "arch", "a machine"), settings)
-    mapping, workload = _mapping(arguments.mapping, workload, settings)
+        return _simulate_model(arguments, workload, settings, counting, seed)
+    mapping, machine, workload = _mapped(arguments, workload, settings)
     agreement = None
     from accelsim.mapping.text import nest
     from accelsim.report.progress import progress
@@ -232,6 +237,29 @@ def simulate_(arguments: Arguments) -> int:
     whole = document(found) | ({"values": agreement.to_json() | {"seed": seed}} if agreement else {})
     _give_blocks(arguments, whole, lambda whole: blocks(whole, nest(mapping, workload)))
     return 0 if agreement is None or agreement.agrees else 1
+
+
+def _simulate_model(arguments: Arguments, model: Model, settings: Overrides, counting: Counting, seed: int) -> int:
+    from accelsim.io.layers import load_layers
+    from accelsim.report.model_simulation import document, model_simulation_blocks
+    from accelsim.report.progress import progress
+    from accelsim.sim.layers import simulate_model
+
+    _refuse_drawing(arguments, model)
+    if arguments.trace is not None:
+        what = f"--trace {arguments.trace}: {model.name} is a model, and each of its layers has its own trace"
+        raise InputError(what, "simulate the workload of one of its layers")
+    mappings = load_layers(model, arguments.mapping, settings.mapping)
+    machine = _machine(_required(arguments, "arch", "a machine"), settings)
+    with progress(not arguments.quiet) as tell:
+        if arguments.ahead:
+            from accelsim.sim.ahead import filled_ahead
+
+            tell("making room for tiles that are filled ahead")
+            mappings = tuple(filled_ahead(layer.cascade, machine, each) for layer, each in zip(model.layers, mappings, strict=True))
+        found = simulate_model(model, machine, mappings, counting, tell, seed if arguments.check else None)
+    _give_blocks(arguments, document(found, seed), model_simulation_blocks)
+    return 0 if all(each.agrees for each in found.values) else 1
 
 
 def _refuse_drawing(arguments: Arguments, model: Model) -> None:
@@ -309,6 +337,8 @@ def run_(arguments: Arguments) -> int:
     seed = _seed(arguments)
     rng = np.random.default_rng(seed)
     if isinstance(found, Model):
+        if found.phases:
+            raise InputError(f"{found.name} has phases of inference, which are not run", "run the workload of one of its phases")
         runs = run_model(found, model_inputs(found, rng))
         documents = [run_document(layer.cascade, seed, runs[layer.cascade.name]) for layer in found.layers]
         return _give_layers(arguments, "accelsim/run/1", found, documents, run_blocks)

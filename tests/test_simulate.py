@@ -92,7 +92,7 @@ def test_sums_that_leave_their_type_are_found(tmp_path: Path, capsys: pytest.Cap
         (["matmul", "--arch", "simple"], "simulate needs a mapping; add --mapping"),
         (["matmul", "--arch", "simple", "--mapping", "attention-flat", "--seed", "x"], "--seed 'x' is not a whole number"),
         (["matmul", "--arch", "simple", "--mapping", "nothing"], "there is no mapping 'nothing'"),
-        (["transformer-layer", "--arch", "simple", "--mapping", "x"], "transformer-layer is a model, and one cascade is simulated"),
+        (["transformer-layer", "--arch", "simple", "--mapping", "x"], "transformer-layer is a model, and each of its layers has its own mapping"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from accelsim.errors import Place
+from accelsim.hardware.dram import Controlled
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,7 @@ class Memory:
     `size_bits`, bandwidths (bits per second and copy): None is unlimited. `ports`: `shared` (reads and writes share
     `read_bits_per_s`) or `separate`. `access_bits`: bits moved per priced access, None if prices are per bit.
     `read_pj`, `write_pj`, `update_pj`: per access (per bit if `access_bits` is None); None is unpriced.
+    `dram`: the DRAM that the memory is made of; it has the last word in a simulation, and the bandwidth in the model.
     `interface_pj`: per bit crossing the port, on top. `static_w`, `clock_w`, `background_w`, `area_um2`: per copy.
     """
 
@@ -53,6 +55,7 @@ class Memory:
     area_um2: Quantity | None = None
     banks: int = 1
     latency_cycles: int = 0
+    dram: Controlled | None = None
     feeds: tuple[Node, ...] = ()
     place: Place | None = field(default=None, compare=False)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.io.catalogue import DRAM, refuse_other
+from accelsim.hardware.dram import AddressMap, Controlled, Dram, Policy, Timings
+from accelsim.io.catalogue import DRAM, refuse_other, resolve
 from accelsim.io.source import Item, parse, read_text
 from accelsim.io.values import name_of, words
-from accelsim.sim.dram import Dram, Timings
 from accelsim.units import measure, size_bits
 
 _KEYS = {"dram", "about", "clock", "beats_per_cycle", "sources", "organisation", "timings"}
@@ -20,6 +22,8 @@ _GROUPED = ("tCCD", "tRRD", "tWTR")  # with bank groups each is two timings, _S 
 _DERIVED = {"tRCD_WR": "tRCD", "tCCD_L_WR": "tCCD_L"}  # where left out, as long as the other
 _RESTING = 2  # cycles between the last beat read and the first beat written, where tRTW is left out
 _MOST = 2**31
+_CONTROLLED_KEYS = {"table", "channels", "map", "page", "schedule", "window", "overtakes", "refresh"}
+_SPREAD = ("row", "rank", "bank", "column", "group", "channel")  # addresses unless a machine says: the innermost last
 
 
 def load_dram(path: Path) -> Dram:
@@ -64,6 +68,29 @@ def dram(document: Item) -> Dram:
     except InputError as error:
         timings = keys["timings"].mapping("timings")
         raise timings.get(error.what.split()[0], keys["organisation"]).error(error.what, error.mend) from None
+
+
+def controlled(item: Item) -> Controlled:
+    """What `dram:` of a memory says: a table by name, or a mapping with table, channels (in place of its own), map, and how to serve.
+
+    Without a map neighbouring bursts lie in different channels, then in different bank groups, then in one row.
+    """
+    keys = item.only(_CONTROLLED_KEYS, "a DRAM") if isinstance(item.value, dict) else {"table": item}
+    if "table" not in keys:
+        raise item.error("a DRAM of a machine needs 'table'", "write {table: ddr4_3200}; `accelsim list drams` shows them")
+    name = words(keys["table"], "table")
+    beside = Path(item.place.file).parent / name
+    try:
+        found = load_dram(beside if name.endswith(".yaml") and beside.is_file() else resolve(name, DRAM))
+        if "channels" in keys:
+            found = replace(found, channels=_count(keys["channels"], "channels"))
+        order = AddressMap.of(words(keys["map"], "map"), found) if "map" in keys else AddressMap(_SPREAD)
+        how: dict[str, Any] = {key: words(keys[key], key) for key in ("page", "schedule") if key in keys}
+        how |= {key: keys[key].integer(key, 0) for key in ("window", "overtakes") if key in keys}
+        how |= {key: keys[key].boolean(key) for key in ("refresh",) if key in keys}
+        return Controlled(found, order, Policy(**how))
+    except InputError as error:
+        raise InputError(error.what, error.mend, error.place or item.place) from None
 
 
 def _organisation(item: Item, cited: dict[str, str], used: set[str]) -> tuple[dict[str, int], int]:

@@ -13,6 +13,7 @@ from accelsim.hardware.technology import Technology
 from accelsim.hardware.types import TYPES
 from accelsim.io import prices
 from accelsim.io.catalogue import MACHINE, refuse_other
+from accelsim.io.dram import controlled
 from accelsim.io.hardware_overrides import overridden, spelled_out
 from accelsim.io.source import Item, load
 from accelsim.io.values import Values, checked_name, name_of, words
@@ -22,7 +23,7 @@ MOST_COPIES = 2**40
 _MACHINE_KEYS = {"machine", "about", "source", "clock", "technology", "word", "let", "tree"}
 _POWER_KEYS = {"static_power", "clock_power", "area"}
 _MEMORY_KEYS = {"memory", "size", "bandwidth", "read_bandwidth", "write_bandwidth", "access", "energy", "interface_energy", "feeds"}
-_MEMORY_KEYS |= {"background_power", "banks", "latency"} | _POWER_KEYS
+_MEMORY_KEYS |= {"background_power", "banks", "latency", "dram"} | _POWER_KEYS
 _ARRAY_KEYS = {"array", "axes", "feeds", "systolic"} | _POWER_KEYS
 _SYSTOLIC_KEYS = {"shadow", "exit", "folds"}
 _PLANE = 2  # axes of a systolic array
@@ -59,6 +60,14 @@ def architecture(document: Item, overrides: Mapping[str, str] | None = None) -> 
         source=reader.source,
         about=words(keys["about"], "about") if "about" in keys else "",
     )
+
+
+def _refuse_faster(item: Item, peak: Fraction, *bandwidths: Fraction | None) -> None:
+    """A memory is no faster than the DRAM that it is made of."""
+    if any(each is None or each > peak for each in bandwidths):
+        gigabytes = float(peak / 8 / 10**9)
+        mend = f"write a bandwidth of at most {gigabytes:.4g} GB/s, or more 'channels'"
+        raise item.error("the bandwidth of the memory is beyond that of its DRAM", mend)
 
 
 class _Reader:
@@ -130,6 +139,9 @@ class _Reader:
         area = prices.area(keys["area"], context) if "area" in keys else None
         context = self.context(size_bits=size, access_bits=access, area_um2=area)
         read_pj, write_pj, update_pj = self.access_energies(keys["energy"], context, name)
+        dram = controlled(keys["dram"]) if "dram" in keys else None
+        if dram is not None:
+            _refuse_faster(keys["dram"], dram.dram.peak_bytes_per_s * 8, read, write)
         return Memory(
             name=name,
             size_bits=size,
@@ -147,6 +159,7 @@ class _Reader:
             area_um2=area,
             banks=self.values.whole(keys["banks"], "banks", 1) if "banks" in keys else 1,
             latency_cycles=self.values.cycles(keys["latency"], "latency") if "latency" in keys else 0,
+            dram=dram,
             feeds=self.feeds(keys, name, item, copies),
             place=item.place,
         )

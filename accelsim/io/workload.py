@@ -1,4 +1,4 @@
-"""Workload files: YAML to a Cascade, or with `layers:` to a Model."""
+"""Workload files: YAML to a Cascade, or with `layers:` or `phases:` to a Model."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ from accelsim.hardware.types import TYPES, NumberType
 from accelsim.io.catalogue import WORKLOAD, refuse_other
 from accelsim.io.source import Item, Setting, parse, parse_setting, read_text
 from accelsim.workload.build import build
-from accelsim.workload.cascade import Cascade, Layer, Model
+from accelsim.workload.cascade import Cascade, Model
 from accelsim.workload.declaration import BF16, Declaration, TensorDeclaration, TypePair
 from accelsim.workload.grammar import Statement, split_statements
 
-KEYS = ("workload", "about", "source", "shape", "split", "type", "tensors", "constants", "einsums", "layers", "density")
-CASCADE_KEYS = tuple(key for key in KEYS if key != "layers")
-MODEL_KEYS = ("workload", "about", "source", "shape", "layers")
-LAYER_KEYS = ("use", "name", "times", "shape", "split", "type", "tensors", "constants", "einsums", "density")
-SETTABLE = ("shape", "split", "type", "tensors", "constants", "density", "layers")
-DEEPEST_USE = 6
+KEYS = ("workload", "about", "source", "shape", "split", "type", "tensors", "constants", "einsums", "layers", "phases", "density")
+CASCADE_KEYS = tuple(key for key in KEYS if key not in ("layers", "phases"))
+SETTABLE = ("shape", "split", "type", "tensors", "constants", "density", "layers", "phases")
 Find = Callable[[str], Path]
 
 
@@ -35,8 +32,8 @@ def load_workload(path: Path, overrides: Mapping[str, str] | None = None, find: 
     item = parse(text, str(path))
     refuse_other(item, WORKLOAD)
     for dotted, value in (overrides or {}).items():
-        item = _set(item, dotted.split("."), value, dotted, ())
-    return read_workload(item, text, find or _finder(path), 0)
+        item = with_setting(item, dotted.split("."), value, dotted)
+    return read_workload(item, text, find or finder(path), 0)
 
 
 def read_workload(item: Item, text: str, find: Find, depth: int = 0) -> Cascade | Model:
@@ -44,8 +41,10 @@ def read_workload(item: Item, text: str, find: Find, depth: int = 0) -> Cascade 
     top = item.only(set(KEYS), "a workload")
     if "workload" not in top:
         raise item.error("the workload has no name", "write workload: NAME on the first line")
-    if "layers" in top:
-        return _model(item, text, find, depth)
+    if "phases" in top or "layers" in top:
+        from accelsim.io.models import read_model
+
+        return read_model(item, text, find, depth)
     if "einsums" not in top:
         raise item.error("the workload has neither einsums nor layers", "write einsums: ['Z[m,n] = A[m,k] * B[k,n]']")
     return build(declaration(item, text, top["workload"].name("the workload's name")))
@@ -67,7 +66,7 @@ def declaration(item: Item, text: str, name: str) -> Declaration:
     return Declaration(
         name,
         _statements(top["einsums"], lines),
-        _shape(top.get("shape")),
+        shape_of(top.get("shape")),
         _split(top.get("split")),
         default,
         types,
@@ -118,7 +117,8 @@ def _located(value: str, label: str, place: Place, lines: tuple[str, ...]) -> St
     return Statement(value, label, place.file, tuple(starts), tuple(places), lines)
 
 
-def _shape(item: Item | None) -> dict[str, int]:
+def shape_of(item: Item | None) -> dict[str, int]:
+    """The sizes of a section `shape`, if there is one."""
     if item is None:
         return {}
     return {rank: size.integer(f"the size of rank '{rank}'", 1) for rank, size in item.mapping("shape").items()}
@@ -217,78 +217,8 @@ def _density(item: Item | None) -> dict[str, float]:
     return found
 
 
-def _model(item: Item, text: str, find: Find, depth: int) -> Model:
-    top = item.only(set(MODEL_KEYS), "a workload with layers")
-    name = top["workload"].name("the workload's name")
-    if depth > DEEPEST_USE:
-        raise top["layers"].error(f"layers use each other more than {DEEPEST_USE} deep", "does a workload use itself?")
-    if "about" in top:
-        top["about"].text("about")
-    shared = _shape(top.get("shape"))
-    used: set[str] = set()
-    layers: list[Layer] = []
-    for number, entry in enumerate(top["layers"].items("layers")):
-        layers.extend(_layer(entry, text, find, depth, f"{name}.{number}", shared, used))
-    if not layers:
-        raise top["layers"].error("the workload has no layers", "write layers: [{use: matmul}]")
-    for rank in shared:
-        if rank not in used:
-            raise top["shape"].key_error(rank, f"no layer has rank '{rank}'", did_you_mean(rank, used))
-    model = Model(name, tuple(layers), top["source"].text("source") if "source" in top else "")
-    _check_bindings(model, top["layers"])
-    return model
-
-
-def _layer(entry: Item, text: str, find: Find, depth: int, default: str, shared: Mapping[str, int], used: set[str]) -> list[Layer]:
-    stated = entry.only(set(LAYER_KEYS), "a layer")
-    if ("use" in stated) == ("einsums" in stated):
-        raise entry.error("a layer either uses a workload or has einsums", "write {use: attention} or {name: ..., einsums: [...]}")
-    times = stated["times"].integer("'times'", 1) if "times" in stated else 1
-    own = _shape(stated.get("shape"))
-    if "einsums" in stated:
-        name = stated["name"].name("the layer's name") if "name" in stated else default
-        made = declaration(entry, text, name)
-        ranks = {*made.shape, *made.split, *(part for parts in made.split.values() for part in parts)}
-        ranks |= {rank for rank in shared if any(_mentions(statement.text, rank) for statement in made.statements)}
-        shape = {rank: size for rank, size in shared.items() if rank in ranks} | own
-        used |= set(shape)
-        return [Layer(build(dataclasses.replace(made, shape=shape)), times)]
-    for key in set(stated) - {"use", "times", "shape", "name"}:
-        raise entry.key_error(key, f"a layer that uses a workload has no '{key}'", "write it in that workload")
-    path = _found(stated["use"], find)
-    inner_text = read_text(path)
-    inner = parse(inner_text, str(path))
-    inside = inner.only(set(KEYS), "a workload")
-    names = set(inside["shape"].mapping("shape")) if "shape" in inside else set()
-    for parts in (inside["split"].mapping("split") if "split" in inside else {}).values():
-        names |= set(parts.mapping("a split"))
-    for rank in own:
-        if rank not in names:
-            raise stated["shape"].key_error(rank, f"'{path.stem}' has no rank '{rank}'", did_you_mean(rank, names))
-    used |= names & ({*shared} | {*own})
-    for rank, size in {**{rank: size for rank, size in shared.items() if rank in names}, **own}.items():
-        inner = _set(inner, ["shape", rank], str(size), f"shape.{rank}", ())
-    loaded = read_workload(inner, inner_text, find if path.parent == Path(entry.place.file).parent else _finder(path), depth + 1)
-    if isinstance(loaded, Model):
-        return [Layer(layer.cascade, layer.times * times) for layer in loaded.layers]
-    name = stated["name"].name("the layer's name") if "name" in stated else loaded.name
-    return [Layer(dataclasses.replace(loaded, name=name), times)]
-
-
-def _mentions(statement: str, rank: str) -> bool:
-    import re
-
-    return re.search(rf"(?<![A-Za-z_0-9])({re.escape(rank)}|{re.escape(rank.upper())})(?![A-Za-z_0-9\[])", statement) is not None
-
-
-def _found(item: Item, find: Find) -> Path:
-    try:
-        return find(item.name("'use'"))
-    except InputError as error:
-        raise InputError(error.what, error.mend, item.place) from None
-
-
-def _finder(path: Path) -> Find:
+def finder(path: Path) -> Find:
+    """What finds the workloads that a file uses: beside it, else shipped ones."""
     def find(name: str) -> Path:
         from accelsim.io.catalogue import WORKLOAD, resolve
 
@@ -303,21 +233,7 @@ def _finder(path: Path) -> Find:
     return find
 
 
-def _check_bindings(model: Model, item: Item) -> None:
-    """An output that a later layer reads by name has the shape that the layer reads."""
-    made: dict[str, tuple[str, tuple[int, ...]]] = {}
-    for layer in model.layers:
-        for tensor in layer.cascade.tensors.values():
-            if tensor.is_input and tensor.name in made and made[tensor.name][1] != tensor.shape:
-                writer, shape = made[tensor.name]
-                read = f"layer '{layer.cascade.name}' reads {tensor.name}{list(tensor.shape)}"
-                raise item.error(f"layer '{writer}' makes {tensor.name}{list(shape)}, {read}", "make the shapes agree")
-        for tensor in layer.cascade.tensors.values():
-            if tensor.is_output:
-                made[tensor.name] = (layer.cascade.name, tensor.shape)
-
-
-def _set(item: Item, path: list[str], text: str, dotted: str, above: tuple[str, ...]) -> Item:
+def with_setting(item: Item, path: list[str], text: str, dotted: str, above: tuple[str, ...] = ()) -> Item:
     """The item with one value inside replaced (or, in a section that may grow, added)."""
     key, rest = path[0], path[1:]
     place = Setting(dotted, 1, 1)
@@ -327,7 +243,7 @@ def _set(item: Item, path: list[str], text: str, dotted: str, above: tuple[str, 
         if not key.isdigit() or int(key) >= len(item.value):
             raise InputError(f"--set {dotted}: there is no entry '{key}'", f"entries count from 0 to {len(item.value) - 1}")
         children = list(item.value)
-        children[int(key)] = _set(children[int(key)], rest, text, dotted, (*above, key)) if rest else parse_setting(dotted, text)
+        children[int(key)] = with_setting(children[int(key)], rest, text, dotted, (*above, key)) if rest else parse_setting(dotted, text)
         return dataclasses.replace(item, value=children)
     if item.value is not None and not isinstance(item.value, dict):
         raise InputError(f"--set {dotted}: '{'.'.join(above)}' holds nothing named '{key}'", "shorten the path")
@@ -335,7 +251,7 @@ def _set(item: Item, path: list[str], text: str, dotted: str, above: tuple[str, 
     known = {**(item.key_places or {}), key: place}
     if rest:
         child = mapping.get(key, Item({}, place, {}))
-        mapping[key] = _set(child, rest, text, dotted, (*above, key))
+        mapping[key] = with_setting(child, rest, text, dotted, (*above, key))
     elif not above:
         if key not in mapping:
             raise InputError(f"--set {dotted}: the path stops at '{key}'", f"say what to change inside, as in {key}.NAME")

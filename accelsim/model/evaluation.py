@@ -180,6 +180,8 @@ def _refuse_unmodelled(architecture: Architecture) -> None:
             raise InputError(f"{memory.name}: the latency of a memory is not modelled yet", "remove it", memory.place)
         if memory.banks > 1:
             raise InputError(f"{memory.name}: banks are not modelled yet", "remove them", memory.place)
+        if memory.dram is not None and memory is not architecture.root:
+            raise InputError(f"{memory.name} is not the outermost memory, which alone may be a DRAM", "remove 'dram'", memory.place)
     for _, axis in architecture.axes.values():
         if axis.forwards:
             raise InputError(f"{axis.name}: forwarding between neighbours is not modelled yet", "remove it", axis.place)

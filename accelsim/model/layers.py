@@ -13,6 +13,7 @@ from accelsim.mapping.tree import Mapping
 from accelsim.model.document import number
 from accelsim.model.evaluation import Evaluation, evaluate
 from accelsim.model.options import Counting
+from accelsim.model.phases import inference
 from accelsim.model.pricing import NOTHING, Range
 from accelsim.workload.cascade import Layer, Model
 
@@ -93,8 +94,14 @@ class ModelEvaluation:
             "edp_pj_s": energy.value * seconds,
             "traffic": {memory: self._traffic_bytes(memory) for memory in self.architecture.memories},
             "bounds": {"compulsory_bytes": bound("compulsory_bytes"), "min_cycles": bound("min_cycles")},
+            **self.inference(),
             "layers": layers,
         }
+
+    def inference(self) -> dict[str, Any]:
+        """What the phases take, if the model has phases: see `accelsim.model.phases`."""
+        used = self._used()
+        return inference(self.model, [times * each.seconds for times, each in used], [times * each.energy.value for times, each in used])
 
     def _used(self) -> list[tuple[int, Evaluation]]:
         return [(layer.times, each) for layer, each in zip(self.model.layers, self.evaluations, strict=True)]

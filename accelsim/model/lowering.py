@@ -107,9 +107,9 @@ class Lowering:
                 afresh = len(self.loops) - start
             if isinstance(node, Keep):
                 for held in node.held:
-                    if held.layout:
-                        what = f"{held.tensor}: a layout in {node.memory} is not modelled yet"
-                        raise IllegalMapping(what, "remove 'layout'", node.place)
+                    if held.layout and program.architecture.memories[node.memory].dram is None:
+                        what = f"{held.tensor}: a layout in {node.memory} makes no difference"
+                        raise IllegalMapping(what, "remove 'layout', or say of what DRAM the memory is made", node.place)
                     for tensor in (held.tensor, *held.in_place) if held.in_place else (held.tensor,):
                         if tensor not in touched:
                             continue

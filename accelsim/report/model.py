@@ -22,6 +22,7 @@ def model_blocks(document: Document, nests: Sequence[str] = ()) -> Iterator[Rend
 
     yield _limits(document)
     yield _summary(document)
+    yield from phase_blocks(document)
     yield _layers(document)
     shown: list[tuple[str, Document]] = []
     for position, layer in enumerate(document["layers"]):
@@ -33,6 +34,27 @@ def model_blocks(document: Document, nests: Sequence[str] = ()) -> Iterator[Rend
             continue
         shown.append((layer["name"], figures))
         yield from report(layer["evaluation"], nests[position] if nests else "")
+
+
+def phase_blocks(document: Document) -> Iterator[RenderableType]:
+    """What the phases of inference take, if there are any: the whole in a line, and a row for each."""
+    from rich.text import Text
+
+    if "phases" not in document:
+        return
+    found = document["inference"]
+    line = Text.assemble(("inference  ", "bold"), f"{whole(found['tokens'])} tokens")
+    if found["seconds_to_first_token"] is not None:
+        line.append(f", the first after {si(found['seconds_to_first_token'], 's')}")
+    if found["energy_pj_per_token"] is not None:
+        line.append(f"; {whole(found['tokens_per_s'])} tokens/s and {joules(found['energy_pj_per_token'])} a token in all")
+    yield line
+    rows = table("phase", "steps", "tokens", "a step", "in all", "tokens/s", "a token")
+    for phase in document["phases"]:
+        rates = whole(phase["tokens_per_s"]), joules(phase["energy_pj_per_token"]) if phase["tokens"] else "-"
+        spent = si(phase["seconds_per_step"], "s"), si(phase["seconds"], "s")
+        rows.add_row(phase["name"], whole(phase["steps"]), whole(phase["tokens"]), *spent, *rates)
+    yield rows
 
 
 def _figures(evaluation: Document) -> Document:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from accelsim.report.figures import percent, si, whole
+from accelsim.report.figures import byte_size, percent, si, whole
 from accelsim.sim.simulation import CAUSES, Simulation
 
 if TYPE_CHECKING:
@@ -37,10 +37,28 @@ def document(simulation: Simulation) -> Document:
         "mapping": evaluation.mapping.name,
         "counting": evaluation.evaluator.counting.to_json(),
         "latency": {"cycles": simulation.cycles, "seconds": simulation.seconds},
+        "energy_pj": simulation.energy.value,
         "model": {"cycles": evaluation.cycles, "steady_cycles": float(evaluation.steady_cycles)},
         "units": units,
         "ports": {name: {"busy_cycles": float(cycles)} for name, cycles in simulation.ports.items()},
         "firings": simulation.firings,
+        **({"dram": _dram(simulation)} if simulation.offchip else {}),
+    }
+
+
+def _dram(simulation: Simulation) -> Document:
+    """What the DRAM did, with its counters by name."""
+    did, machine = simulation.offchip, simulation.evaluation.evaluator.architecture
+    assert did is not None and machine.root.dram is not None
+    counters = {name: getattr(did.counters, name) for name in did.counters.__dataclass_fields__}
+    return {
+        "table": machine.root.dram.dram.name,
+        "wanted_bytes": did.wanted_bytes,
+        "fetched_bytes": did.fetched_bytes,
+        "counters": counters,
+        "rounds": did.rounds,
+        "settled": did.settled,
+        "unsettled_cycles": did.unsettled_cycles,
     }
 
 
@@ -75,11 +93,31 @@ def blocks(found: Document, nest: str) -> Iterator[RenderableType]:
             reasons.add_row(f"{name}, {wait['einsum']}", what, whole(lost), percent(lost / cycles))
     if reasons.row_count:
         yield reasons
+    if "dram" in found:
+        yield from _dram_blocks(found["dram"])
     if "values" in found:
         values = found["values"]
         yield Text.assemble(("values", "bold"), f"  {values['says']} ({whole(values['words'])} words, inputs of seed {values['seed']})")
     yield Text(nest)
     yield Text("Each row of the first table sums to the whole run; ports: bits moved at their bandwidth.", "dim")
+
+
+def _dram_blocks(did: Document) -> Iterator[RenderableType]:
+    """How well the DRAM was used, and what its data buses waited for between the first request and the last."""
+    from rich.text import Text
+
+    counters = did["counters"]
+    spent = {name.removesuffix("_cycles"): counters[name] for name in counters if name.endswith("_cycles")}
+    asked, total = sum(counters[name] for name in ("hits", "misses", "conflicts")), sum(spent.values())
+    moved = f"{byte_size(did['wanted_bytes'])} wanted, {byte_size(did['fetched_bytes'])} fetched"
+    line = Text.assemble(("DRAM", "bold"), f"  {did['table']}: {moved}")
+    if asked and total:
+        line.append(f"; {percent(counters['hits'] / asked)} of {whole(asked)} bursts find their row open")
+        shares = ", ".join(f"{name} {percent(cycles / total)}" for name, cycles in spent.items() if cycles / total >= 0.001)
+        line.append(f"\n      its data buses: {shares}")
+    if not did["settled"]:
+        line.append(f"\n      run and DRAM agree within {whole(did['unsettled_cycles'])} cycles after {did['rounds']} rounds", "yellow")
+    yield line
 
 
 def trace(simulation: Simulation) -> Document:

@@ -20,10 +20,13 @@ _SPARE = 64  # ends of a task that are remembered beyond those that some wait na
 
 
 class Arrays:
-    """The machine of some tasks, with what its numbers mean: `resources` by number, `waits` as (task, why)."""
+    """The machine of some tasks, with what its numbers mean: `resources` by number, `waits` as (task, why).
 
-    def __init__(self, tasks: Sequence[Task], units: Sequence[str], per_cycle: int) -> None:
-        self.tasks, self.per_cycle = list(tasks), per_cycle
+    `timed`: the port whose servings take as long as the kernel is told, if one does.
+    """
+
+    def __init__(self, tasks: Sequence[Task], units: Sequence[str], per_cycle: int, timed: str = "") -> None:
+        self.tasks, self.per_cycle, self.timed = list(tasks), per_cycle, timed
         self.resources = list(dict.fromkeys([*units, *(use.resource for task in tasks for use in task.uses)]))
         self.waits: list[tuple[Task, str]] = []
         self._number = {id(task): number for number, task in enumerate(self.tasks)}
@@ -43,7 +46,9 @@ class Arrays:
             ring += size
         made = {name: np.array(self._tables[name], np.int64).reshape(-1, width) for name, width in _WIDTHS.items()}
         plans = np.array([(task.offset, task.span, task.ready - task.offset, task.grain) for task in self.tasks], np.float64)
-        return Machine(plans=plans, strides=np.array(self._strides, np.float64), resources=len(self.resources), marks=self._marks, **made)
+        timed = self.resources.index(self.timed) if self.timed in self.resources else -1
+        strides = np.array(self._strides, np.float64)
+        return Machine(plans=plans, strides=strides, resources=len(self.resources), marks=self._marks, timed=timed, **made)
 
     def sizes(self) -> list[int]:
         """Ends to remember at least: as far back as some wait looks, in firings of what it waits for."""

@@ -38,7 +38,7 @@ class Machine(NamedTuple):
     strides float64[loops]; plans float64[tasks, 4]: offset, span, from the use of what it brings back to when that is there, and of what
     all are multiples. All others are rows of int64: of what the columns above name, or slots: (extent, first entry, end); entries: (loop
     or -1, tile); terms: (slot, coefficient); needs: (first term, end, bound); points: (slot, residual tile); agains: (slot); folds: what
-    an array does with a tile.
+    an array does with a tile. timed: the resource whose servings take as long as `run` is told, -1: none does.
     """
 
     tasks: IntArray
@@ -58,6 +58,7 @@ class Machine(NamedTuple):
     folds: IntArray
     resources: int
     marks: int
+    timed: int
 
 
 @helper(inline=True)

@@ -103,14 +103,16 @@ def _plan(m: Machine, task: int, digits: IntArray) -> float:
 
 
 @njit(error_model="numpy")
-def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool) -> Any:
+def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool, service: IntArray, log: IntArray) -> Any:
     """Fire every task to its end.
 
     ring: int64[sum of ring sizes], room for the last ends of every task. traced: int64[most, 4], filled with (task, number, start, end) of
-    the first firings that take time. leaps: count iterations that go as those before, where nothing is traced. Returns: how it went
+    the first firings that take time. leaps: count iterations that go as those before, where nothing is traced. service: int64[servings],
+    ticks of each serving of the resource `m.timed`, in order (-1: as at its bandwidth). log: int64[servings, 4], filled with their (task,
+    number, start, end); both have no rows where there is no such resource. Returns: how it went
     (DONE; TOO_SHORT: a ring was; STUCK: a task waits for a firing that is planned after its own; TOO_LONG: more ticks than can be
     counted), the task or the wait, ticks until the last end, `spent` and `causes` of the last state, its `tasks`, how many were traced,
-    and how many steps were taken.
+    how many servings there were of `m.timed`, and how many steps were taken.
     """
     count, waits = m.tasks.shape[0], m.waits.shape[0]
     state = State(
@@ -141,7 +143,7 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool) -> Any:
                 total = max(total, tasks[each, LATEST])
             continue
         if total > LONGEST:
-            return TOO_LONG, task, total, state.spent, state.causes, tasks, seen, step
+            return TOO_LONG, task, total, state.spent, state.causes, tasks, seen, _served(m, state), step
         step += 1
         row = m.tasks[task]
         first = row[LOOPS]
@@ -155,12 +157,12 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool) -> Any:
                 if wrong == STUCK:  # planned too early: its turn comes after that of what it waits for
                     target = m.waits[wait, TARGET]
                     if keys[target] >= 1.0e300 or idle > count:
-                        return STUCK, wait, total, state.spent, state.causes, tasks, seen, step
+                        return STUCK, wait, total, state.spent, state.causes, tasks, seen, _served(m, state), step
                     keys[task] = np.nextafter(keys[target], 1.0e301)
                     idle += 1
                     break
                 if wrong == TOO_SHORT:
-                    return TOO_SHORT, m.waits[wait, TARGET], total, state.spent, state.causes, tasks, seen, step
+                    return TOO_SHORT, m.waits[wait, TARGET], total, state.spent, state.causes, tasks, seen, _served(m, state), step
                 if end > start:
                     start, cause = end, wait
             else:
@@ -183,7 +185,7 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool) -> Any:
                     gate = _gate(m, state, task, rows, asked[unit])
                     if gate > start:
                         start, cause = gate, waits + m.resources + 1
-            moves, finish, port, pressed = _serve(m, state, task, asked, start)
+            moves, finish, port, pressed = _serve(m, state, task, asked, start, service, log)
             if moves:
                 for wait in range(row[WAITS], row[WAITS_END]):
                     if pressed and ends[wait] >= start:
@@ -207,7 +209,13 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool) -> Any:
             keys[task] = _next_key(m, task, state.digits, state.past, tasks[task, FIRED])
         else:
             keys[task] = 1.0e300
-    return DONE, 0, total, state.spent, state.causes, tasks, seen, step
+    return DONE, 0, total, state.spent, state.causes, tasks, seen, _served(m, state), step
+
+
+@helper()
+def _served(m: Machine, state: State) -> int:
+    """How often the timed resource was asked for something."""
+    return int(state.served[m.timed]) if m.timed >= 0 else 0
 
 
 @helper(inline=True)
@@ -275,7 +283,9 @@ def _gate(m: Machine, state: State, task: int, rows: int, steps: int) -> int:
 
 
 @helper(inline=True)
-def _serve(m: Machine, state: State, task: int, asked: IntArray, start: int) -> tuple[bool, int, int, bool]:
+def _serve(
+    m: Machine, state: State, task: int, asked: IntArray, start: int, service: IntArray, log: IntArray
+) -> tuple[bool, int, int, bool]:
     """Let ports serve a firing: whether it does anything, when it ends, the port that decides that (-1: none is late), and whether it makes
     a difference when it starts.
     """
@@ -285,11 +295,16 @@ def _serve(m: Machine, state: State, task: int, asked: IntArray, start: int) -> 
         if asked[resource] == 0 or resource == row[UNIT]:
             continue
         moves = True
+        if resource == m.timed and service[state.served[resource]] >= 0:
+            asked[resource] = service[state.served[resource]]
         held, at = start, state.served[resource] & (OUTSTANDING - 1)  # ports serve requests in their order
         if row[KIND] != COMPUTE and resource != m.uses[row[USES], RESOURCE]:
             held = state.starts[resource, at]  # but the inner end of a slow transfer leaves others room, as long as it holds few
         state.free[resource] = max(state.free[resource], held) + asked[resource]
         state.starts[resource, at] = start
+        if resource == m.timed:
+            logged = state.served[resource]
+            log[logged, 0], log[logged, 1], log[logged, 2], log[logged, 3] = task, state.tasks[task, FIRED], start, state.free[resource]
         state.served[resource] += 1
         state.spent[resource, BUSY] += asked[resource]
         finish, pressed = max(finish, start + asked[resource]), pressed or start + asked[resource] >= state.free[resource]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from accelsim.sim.dram import AddressMap, Dram, Policy, Where
+from accelsim.hardware.dram import AddressMap, Dram, Policy, Where
 
 Scope = tuple[int, ...]  # (rank,), (rank, group) or (rank, group, bank) of one channel
 

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from accelsim.errors import InputError
+from accelsim.hardware.dram import FIELDS, AddressMap, Dram, Policy, Timings
 from accelsim.sim import kernels_dram, kernels_dram_state
-from accelsim.sim.dram import FIELDS, AddressMap, Dram, Policy, Timings
 
 IntArray = npt.NDArray[np.int64]
 KINDS = ("ACT", "PRE", "PREA", "RD", "WR", "RDA", "WRA", "REF")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,15 @@ from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.options import Counting
+from accelsim.model.pricing import Range
 from accelsim.workload.cascade import Cascade
 
 if TYPE_CHECKING:
     from accelsim.sim.arrays import Arrays
+    from accelsim.sim.offchip import OffChip
 
 _MOST_REMEMBERED = 1 << 26  # ends of tasks in all
+_MOST_ROUNDS = 24  # of a run and its DRAM in turn
 _MOST_COMPARED = 1 << 24  # of those, for which states of earlier iterations are kept, at all levels together
 FILL, MEMORY, DEPENDENCE, ROOM, PORT, ARRAY = "fill", "memory", "dependence", "room", "port", "array"
 CAUSES = (FILL, MEMORY, DEPENDENCE, ROOM, PORT, ARRAY)
@@ -67,7 +70,8 @@ class Event:
 class Simulation:
     """What happened. `ticks`: until the last result is there. `ports`: cycles in which each is busy. `events`: as many as were asked for.
 
-    `firings`: how many of every task did something. `evaluation`: what the model says of the same mapping.
+    `firings`: how many of every task did something. `evaluation`: what the model says of the same mapping. `offchip`: what the DRAM did,
+    where the outermost memory is one, and `served`: its transfers.
     """
 
     evaluation: Evaluation
@@ -76,6 +80,8 @@ class Simulation:
     ports: dict[str, Fraction]
     firings: dict[str, int]
     events: tuple[Event, ...]
+    served: int = 0
+    offchip: OffChip | None = None
 
     @property
     def cycles(self) -> int:
@@ -87,6 +93,11 @@ class Simulation:
         """Time at the machine's clock."""
         clock = self.evaluation.evaluator.clock
         return self.ticks / clock.per_cycle / float(self.evaluation.evaluator.architecture.clock_hz)
+
+    @property
+    def energy(self) -> Range:
+        """Energy in picojoules: that of what is done, as the model counts it, and static power over the simulated time."""
+        return self.evaluation.dynamic + self.evaluation.evaluator.prices.power.scaled(self.seconds * 1e12)
 
 
 def simulate(
@@ -113,23 +124,59 @@ def simulate(
 
 
 def _run(evaluation: Evaluation, tasks: list[Any], events: int) -> Simulation:
+    """Run tasks; where the outermost memory is a DRAM, again and again until the run and the DRAM agree on when every transfer ends."""
+    import numpy as np
+
+    from accelsim.sim.arrays import Arrays
+
+    machine, clock = evaluation.evaluator.architecture, evaluation.evaluator.clock
+    root, controlled = machine.root.name, machine.root.dram
+    arrays = Arrays(tasks, list(machine.units), clock.per_cycle, root if controlled else "")
+    if controlled is None:
+        return _once(evaluation, arrays, events, np.zeros(0, np.int64), np.zeros((0, 4), np.int64))
+    from accelsim.sim.offchip import MOST_SERVINGS, OffChip, Traffic
+
+    servings = sum(task.firings for task in tasks if any(use.resource == root for use in task.uses))
+    if servings > MOST_SERVINGS:
+        what = f"more than {MOST_SERVINGS} transfers from and to {root}, which is all that a DRAM is simulated with"
+        raise IllegalMapping(what, "map it with larger tiles, or leave out 'dram'")
+    service, log = np.full(servings, -1, np.int64), np.zeros((servings, 4), np.int64)
+    per_second, before = clock.per_cycle * machine.clock_hz, np.zeros(0, np.int64)
+    found = _once(evaluation, arrays, events, service, log)
+    log = log[: found.served]
+    traffic = Traffic(evaluation.evaluator.cascade, tasks, root, controlled, log)
+    for rounds in range(1, _MOST_ROUNDS + 1):
+        starts = log[:, 2].copy()
+        done, counters = traffic.serve(starts, per_second)
+        if rounds == _MOST_ROUNDS or np.array_equal(before, starts):
+            break
+        before, previous = starts, np.concatenate([np.zeros(1, np.int64), done[:-1]])
+        service[: len(done)] = np.maximum(0, done - np.maximum(starts, previous))
+        found = _once(evaluation, arrays, events, service, log)
+    apart = clock.cycles(int(np.abs(log[:, 3] - done).max(initial=0)))
+    burst = controlled.dram.burst_bytes
+    did = OffChip(counters, -(-traffic.wanted_bits // 8), len(traffic.addresses) * burst, rounds, apart == 0, float(apart))
+    return replace(found, offchip=did)
+
+
+def _once(evaluation: Evaluation, arrays: Arrays, events: int, service: Any, log: Any) -> Simulation:
+    """Run tasks; `service`, `log`: of the servings of a DRAM, as the kernel takes them."""
     import numpy as np
 
     from accelsim.sim import kernels_boxes as columns
     from accelsim.sim import kernels_events as kernels
-    from accelsim.sim.arrays import Arrays
     from accelsim.sim.kernels_event_state import LONGEST, SAVED
     from accelsim.sim.tasks import KINDS
 
-    machine_units, clock = evaluation.evaluator.architecture.units, evaluation.evaluator.clock
-    arrays = Arrays(tasks, list(machine_units), clock.per_cycle)
+    machine_units, clock, tasks = evaluation.evaluator.architecture.units, evaluation.evaluator.clock, arrays.tasks
     sizes, traced = arrays.sizes(), np.zeros((events, 4), np.int64)
     while True:
         if sum(sizes) > _MOST_REMEMBERED:
             raise IllegalMapping("more firings wait for each other than can be remembered", "map it with larger tiles")
         machine = arrays.machine(sizes)
-        leaps = sum(min(size, SAVED) for size in sizes) * max(task.common for task in tasks) <= _MOST_COMPARED
-        how, which, total, spent, causes, fired, seen, _ = kernels.run(machine, np.zeros(sum(sizes), np.int64), traced, leaps)
+        leaps = not arrays.timed and sum(min(size, SAVED) for size in sizes) * max(task.common for task in tasks) <= _MOST_COMPARED
+        ring = np.zeros(sum(sizes), np.int64)
+        how, which, total, spent, causes, fired, seen, served, _ = kernels.run(machine, ring, traced, leaps, service, log)
         if how != kernels.TOO_SHORT:
             break
         sizes[which] *= 8
@@ -161,7 +208,7 @@ def _run(evaluation: Evaluation, tasks: list[Any], events: int) -> Simulation:
         task, begun, ended = tasks[number], clock.cycles(int(start)), clock.cycles(int(end))
         kept.append(Event(task.name, KINDS[task.kind], task.unit or task.uses[0].resource, int(firing), begun, ended))
     firings = {task.name: int(fired[number, columns.ACTIVE]) for number, task in enumerate(tasks)}
-    return Simulation(evaluation, int(total), units, ports, firings, tuple(kept))
+    return Simulation(evaluation, int(total), units, ports, firings, tuple(kept), served=int(served))
 
 
 def _cause(arrays: Arrays, cause: int) -> tuple[str, str]:

@@ -48,12 +48,17 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """Ticks of a resource for each word of a box. `rule`: at every firing, or at the first, the later or the last on the same tile."""
+    """Ticks of a resource for each word of a box. `rule`: at every firing, or at the first, the later or the last on the same tile.
+
+    `bits`: of each word, at most; below 0: these less. `writes`: into the memory.
+    """
 
     resource: str
     ticks: int
     box: Box
     rule: int = ALWAYS
+    bits: int = 0
+    writes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,8 @@ class Task:
     within: int = -1  # loops of the load it takes from, where that has one place only
     common: int = 0  # how many of its first loops are those of all tasks
     fold: Fold | None = None  # of a compute: what it does on a systolic array
+    maps: tuple[IndexMap, ...] = ()  # of a load or drain: how it indexes its tensor
+    order: tuple[str, ...] = ()  # of these: the layout of the tensor in the outer memory, where the mapping says it
     split: tuple[int, ...] = ()  # of a load: its last loops, in each turn of which it brings a part of the tile
     grain: float = 1.0  # all plans are multiples of it
 

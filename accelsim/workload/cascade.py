@@ -166,9 +166,24 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Phase:
+    """Steps of inference that are alike: the layers `start` to before `stop` of a model, whose `times` count all of its steps.
+
+    `tokens`: what one step gives to all users together. A phase that only fills caches gives none.
+    """
+
+    name: str
+    steps: int
+    tokens: int
+    start: int
+    stop: int
+
+
+@dataclass(frozen=True)
 class Model:
-    """Cascades run one after the other; outputs bind to inputs of later ones by name."""
+    """Cascades run one after the other; outputs bind to inputs of later ones by name, in a phase only. `phases`: of inference, in order."""
 
     name: str
     layers: tuple[Layer, ...]
     source: str = ""
+    phases: tuple[Phase, ...] = ()

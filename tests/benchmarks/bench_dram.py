@@ -11,7 +11,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from accelsim.sim.dram import AddressMap, Dram, Policy, Timings
+from accelsim.hardware.dram import AddressMap, Dram, Policy, Timings
 from accelsim.sim.serving import serve
 
 BURSTS = 2_000_000

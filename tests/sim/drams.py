@@ -7,7 +7,7 @@ from fractions import Fraction
 
 from hypothesis import strategies as st
 
-from accelsim.sim.dram import FIELDS, AddressMap, Dram, Policy, Timings
+from accelsim.hardware.dram import FIELDS, AddressMap, Dram, Policy, Timings
 
 
 @dataclass(frozen=True, slots=True)

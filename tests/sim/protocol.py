@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from accelsim.sim.dram import AddressMap, Dram, Policy
+from accelsim.hardware.dram import AddressMap, Dram, Policy
 from accelsim.sim.serving import Command
 
 

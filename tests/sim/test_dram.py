@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accelsim.errors import InputError
-from accelsim.sim.dram import FIELDS, AddressMap, Dram, Policy, Where
+from accelsim.hardware.dram import FIELDS, AddressMap, Dram, Policy, Where
 from accelsim.sim.serving import Counters, bursts_of, serve, stream, traced
 from tests.sim.drams import Case, cases, drams, small
 

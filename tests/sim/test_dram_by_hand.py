@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from accelsim.hardware.dram import AddressMap, Dram, Policy, Where
 from accelsim.io.catalogue import DRAM, shipped
 from accelsim.io.dram import load_dram
-from accelsim.sim.dram import AddressMap, Dram, Policy, Where
 from accelsim.sim.serving import serve, stream, traced
 
 TABLES = {name: load_dram(path) for name, path in shipped(DRAM).items()}

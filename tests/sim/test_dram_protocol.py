@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 
+from accelsim.hardware.dram import AddressMap, Dram, Policy, Timings
 from accelsim.io.catalogue import DRAM, shipped
 from accelsim.io.dram import load_dram
-from accelsim.sim.dram import AddressMap, Dram, Policy, Timings
 from accelsim.sim.serving import traced
 from tests.sim.drams import Case, cases, small
 from tests.sim.protocol import violations

@@ -45,7 +45,8 @@ def outcomes(noun: Cascade, machine: Architecture, mapping: Mapping) -> list[tup
 def outcome(arrays: Arrays, leaps: bool) -> Any:
     sizes = arrays.sizes()
     while True:
-        done = kernels.run(arrays.machine(sizes), np.zeros(sum(sizes), np.int64), np.zeros((0, 4), np.int64), leaps)
+        nothing = np.zeros((0, 4), np.int64)
+        done = kernels.run(arrays.machine(sizes), np.zeros(sum(sizes), np.int64), nothing, leaps, np.zeros(0, np.int64), nothing)
         if done[0] != kernels.TOO_SHORT:
             return done
         sizes[done[1]] *= 8

@@ -216,3 +216,12 @@ class AddressMap:
         for field in self.order:
             address = address * dram.count(field) + getattr(where, field)
         return address
+
+
+@dataclass(frozen=True, slots=True)
+class Controlled:
+    """A DRAM with its controllers: what its addresses mean, and how each channel serves its requests."""
+
+    dram: Dram
+    order: AddressMap
+    policy: Policy

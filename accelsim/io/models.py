@@ -1,0 +1,240 @@
+"""Models in workload files: layers one after the other, and phases of inference, each with its own layers and number of steps."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from accelsim.errors import InputError, did_you_mean
+from accelsim.io.source import Item, parse, read_text
+from accelsim.io.workload import KEYS, Find, declaration, finder, read_workload, shape_of, with_setting
+from accelsim.workload.build import build
+from accelsim.workload.cascade import Cascade, Layer, Model, Phase
+
+_KEYS = ("workload", "about", "source", "shape")
+_LAYER_KEYS = ("use", "layer", "name", "times", "shape", "split", "type", "tensors", "constants", "einsums", "density")
+_PHASE_KEYS = ("name", "use", "layers", "shape", "steps", "tokens", "grows")
+_GROWS_KEYS = ("rank", "from", "to", "every")
+_DEEPEST_USE = 6
+_MOST_SIZES = 1024  # of a rank that grows
+
+Shape = dict[str, int]
+
+
+def read_model(item: Item, text: str, find: Find, depth: int) -> Model:
+    """The Model of a parsed document with `layers` or `phases`; `text` is the document itself, for columns in messages."""
+    what = "phases" if "phases" in item.mapping("a workload") else "layers"
+    top = item.only({*_KEYS, what}, f"a workload with {what}")
+    name = top["workload"].name("the workload's name")
+    if depth > _DEEPEST_USE:
+        raise top[what].error(f"layers use each other more than {_DEEPEST_USE} deep", "does a workload use itself?")
+    if depth and what == "phases":
+        raise top["phases"].error(f"'{name}' has phases, and no layer can use it", "use the workload of one of its phases")
+    if "about" in top:
+        top["about"].text("about")
+    source = top["source"].text("source") if "source" in top else ""
+    reader = _Reader(text, find, depth, shape_of(top.get("shape")), set())
+    if what == "layers":
+        model = Model(name, tuple(reader.layers(top["layers"], name)), source)
+    else:
+        layers, phases = reader.phases(top["phases"])
+        model = Model(name, tuple(layers), source, tuple(phases))
+    for rank in reader.shared:
+        if rank not in reader.used:
+            raise top["shape"].key_error(rank, f"no layer has rank '{rank}'", did_you_mean(rank, reader.used))
+    return model
+
+
+@dataclasses.dataclass(frozen=True)
+class _Reader:
+    """What all layers of a document share. `shared`: sizes for those that have the rank; `used`: the ranks that some layer has, so far."""
+
+    text: str
+    find: Find
+    depth: int
+    shared: Shape
+    used: set[str]
+
+    def layers(self, item: Item, name: str, bound: bool = True) -> list[Layer]:
+        """The layers of a list; `name`: before the number of one that has no name. `bound`: outputs have to fit what later ones read."""
+        found: list[Layer] = []
+        for number, entry in enumerate(item.items("layers")):
+            found.extend(self._layer(entry, f"{name}.{number}"))
+        if not found:
+            raise item.error("the workload has no layers", "write layers: [{use: matmul}]")
+        if bound:
+            _check_bindings(found, item)
+        return found
+
+    def _layer(self, entry: Item, default: str) -> list[Layer]:
+        stated = entry.only(set(_LAYER_KEYS), "a layer")
+        if ("use" in stated) == ("einsums" in stated):
+            raise entry.error("a layer either uses a workload or has einsums", "write {use: attention} or {name: ..., einsums: [...]}")
+        times = stated["times"].integer("'times'", 1) if "times" in stated else 1
+        own = shape_of(stated.get("shape"))
+        if "einsums" in stated:
+            name = stated["name"].name("the layer's name") if "name" in stated else default
+            made = declaration(entry, self.text, name)
+            ranks = {*made.shape, *made.split, *(part for parts in made.split.values() for part in parts)}
+            sizes = [str(size) for tensor in made.tensors.values() for size in tensor.shape or ()]
+            texts = [*(statement.text for statement in made.statements), *sizes]
+            ranks |= {rank for rank in self.shared if any(_mentions(text, rank) for text in texts)}
+            shape = {rank: size for rank, size in self.shared.items() if rank in ranks} | own
+            self.used.update(shape)
+            return [Layer(build(dataclasses.replace(made, shape=shape)), times)]
+        for key in set(stated) - {"use", "layer", "times", "shape", "name"}:
+            raise entry.key_error(key, f"a layer that uses a workload has no '{key}'", "write it in that workload")
+        loaded = self._used(entry, stated, own)
+        if isinstance(loaded, Model):
+            chosen = _chosen(loaded, stated) if "layer" in stated else loaded.layers
+            return [Layer(layer.cascade, layer.times * times) for layer in chosen]
+        if "layer" in stated:
+            raise stated["layer"].error(f"{loaded.name} is one cascade and has no layers", "leave 'layer' out")
+        name = stated["name"].name("the layer's name") if "name" in stated else loaded.name
+        return [Layer(dataclasses.replace(loaded, name=name), times)]
+
+    def _used(self, entry: Item, stated: Mapping[str, Item], own: Shape) -> Cascade | Model:
+        """The workload that a layer uses, with the sizes that it gets from here."""
+        try:
+            path = self.find(stated["use"].name("'use'"))
+        except InputError as error:
+            raise InputError(error.what, error.mend, stated["use"].place) from None
+        text = read_text(path)
+        inner = parse(text, str(path))
+        inside = inner.only(set(KEYS), "a workload")
+        names = set(inside["shape"].mapping("shape")) if "shape" in inside else set()
+        for parts in (inside["split"].mapping("split") if "split" in inside else {}).values():
+            names |= set(parts.mapping("a split"))
+        for rank in own:
+            if rank not in names:
+                raise stated["shape"].key_error(rank, f"'{path.stem}' has no rank '{rank}'", did_you_mean(rank, names))
+        self.used.update(names & ({*self.shared} | {*own}))
+        for rank, size in {**{rank: size for rank, size in self.shared.items() if rank in names}, **own}.items():
+            inner = with_setting(inner, ["shape", rank], str(size), f"shape.{rank}")
+        beside = path.parent == Path(entry.place.file).parent
+        return read_workload(inner, text, self.find if beside else finder(path), self.depth + 1)
+
+    def phases(self, item: Item) -> tuple[list[Layer], list[Phase]]:
+        """The layers of all phases, each with its phase before its name, and what the phases are."""
+        layers: list[Layer] = []
+        phases: list[Phase] = []
+        for entry in item.items("phases"):
+            stated = entry.only(set(_PHASE_KEYS), "a phase")
+            if "name" not in stated:
+                raise entry.error("a phase has no name", "write name: prefill")
+            name = stated["name"].name("the phase's name")
+            if any(phase.name == name for phase in phases):
+                raise stated["name"].error(f"there are two phases '{name}'", "give each its own name")
+            if ("use" in stated) == ("layers" in stated):
+                raise entry.error("a phase either uses a workload or has layers", "write {name: decode, use: decoder, steps: 64}")
+            own = shape_of(stated.get("shape"))
+            inside = dataclasses.replace(self, shared=self.shared | own)
+            steps, made = inside._grown(stated, name) if "grows" in stated else inside._alike(stated, name)
+            for rank in own:
+                if rank not in self.used:
+                    raise stated["shape"].key_error(rank, f"no layer has rank '{rank}'", did_you_mean(rank, self.used))
+            sizes = {rank: size for layer in made for rank, size in layer.cascade.extents.items()} | inside.shared
+            phases.append(Phase(name, steps, _tokens(stated.get("tokens"), sizes), len(layers), len(layers) + len(made)))
+            layers += made
+        if not phases:
+            raise item.error("the workload has no phases", "write phases: [{name: prefill, use: decoder}]")
+        return layers, phases
+
+    def _alike(self, stated: Mapping[str, Item], name: str) -> tuple[int, list[Layer]]:
+        """The steps of a phase whose steps are all alike, and its layers, each as often as all of them use it."""
+        steps = stated["steps"].integer("'steps'", 1) if "steps" in stated else 1
+        return steps, [_in_phase(layer, name, "", steps) for layer in self._step(stated, name)]
+
+    def _grown(self, stated: Mapping[str, Item], name: str) -> tuple[int, list[Layer]]:
+        """The same of a phase in which a rank is longer by one in every step. What the rank does not matter to is one layer in all."""
+        if "steps" in stated:
+            raise stated["steps"].error("a phase that grows has one step for each size", "leave 'steps' out")
+        rank, sizes = _sizes(stated["grows"])
+        found: list[Layer] = []
+        for size, steps in sizes.items():
+            for layer in dataclasses.replace(self, shared=self.shared | {rank: size})._step(stated, name):
+                longer = rank in {*layer.cascade.extents, *(split.rank for split in layer.cascade.splits)}
+                made = _in_phase(layer, name, f"-{rank}{size}" if longer else "", steps)
+                same = next((at for at, other in enumerate(found) if not longer and other.cascade == made.cascade), None)
+                if same is None:
+                    found.append(made)
+                else:
+                    found[same] = Layer(made.cascade, found[same].times + made.times)
+        if rank not in self.used:
+            raise stated["grows"].error(f"no layer has rank '{rank}'", did_you_mean(rank, self.used))
+        return sum(sizes.values()), found
+
+    def _step(self, stated: Mapping[str, Item], name: str) -> list[Layer]:
+        """The layers of one step. Those that a phase lists may take other tokens together than the ones before them did."""
+        if "layers" in stated:
+            return self.layers(stated["layers"], name, bound=False)
+        use = stated["use"]
+        return self.layers(Item([Item({"use": use}, use.place, {})], use.place), name)
+
+
+def _chosen(model: Model, stated: Mapping[str, Item]) -> list[Layer]:
+    """The layers of a model that `layer` names, called `name` where that is stated too."""
+    name = stated["layer"].name("'layer'")
+    found = [layer for layer in model.layers if layer.cascade.name == name]
+    if not found:
+        mend = did_you_mean(name, [layer.cascade.name for layer in model.layers])
+        raise stated["layer"].error(f"{model.name} has no layer '{name}'", mend)
+    if "name" in stated:
+        name = stated["name"].name("the layer's name")
+    return [Layer(dataclasses.replace(layer.cascade, name=name), layer.times) for layer in found]
+
+
+def _in_phase(layer: Layer, phase: str, suffix: str, steps: int) -> Layer:
+    named = dataclasses.replace(layer.cascade, name=f"{phase}-{layer.cascade.name}{suffix}")
+    return Layer(named, layer.times * steps)
+
+
+def _sizes(item: Item) -> tuple[str, dict[int, int]]:
+    """A rank that grows by one each step, and in how many steps it counts as how long: up to the next multiple of `every`."""
+    stated = item.only(set(_GROWS_KEYS), "'grows'")
+    for key in ("rank", "from", "to"):
+        if key not in stated:
+            raise item.error(f"'grows' does not say '{key}'", "write grows: {rank: m, from: 513, to: 640, every: 16}")
+    first, last = stated["from"].integer("'from'", 1), stated["to"].integer("'to'", 1)
+    every = stated["every"].integer("'every'", 1) if "every" in stated else 1
+    if last < first:
+        raise stated["to"].error(f"'to' is {last}, before 'from', {first}", "swap the two")
+    groups = range(-(-first // every), -(-last // every) + 1)
+    if len(groups) > _MOST_SIZES:
+        enough = -(-(last - first + 1) // _MOST_SIZES)
+        raise item.error(f"{len(groups)} sizes are more than {_MOST_SIZES}", f"write every: {enough} or more")
+    return stated["rank"].name("'rank'"), {
+        group * every: min(last, group * every) - max(first, (group - 1) * every + 1) + 1 for group in groups
+    }
+
+
+def _tokens(item: Item | None, sizes: Shape) -> int:
+    """The tokens of a step: a number, or the size of a rank."""
+    if item is None:
+        return 1
+    if isinstance(item.value, int) and not isinstance(item.value, bool):
+        return item.integer("'tokens'", 0)
+    rank = item.name("'tokens'")
+    if rank not in sizes:
+        raise item.error(f"no layer has rank '{rank}'", "write a number, or a rank of the layers, as in tokens: b")
+    return sizes[rank]
+
+
+def _mentions(text: str, rank: str) -> bool:
+    return re.search(rf"(?<![A-Za-z_0-9])({re.escape(rank)}|{re.escape(rank.upper())})(?![A-Za-z_0-9\[])", text) is not None
+
+
+def _check_bindings(layers: Sequence[Layer], item: Item) -> None:
+    """An output that a later layer reads by name has the shape that the layer reads."""
+    made: dict[str, tuple[str, tuple[int, ...]]] = {}
+    for layer in layers:
+        for tensor in layer.cascade.tensors.values():
+            if tensor.is_input and tensor.name in made and made[tensor.name][1] != tensor.shape:
+                writer, shape = made[tensor.name]
+                read = f"layer '{layer.cascade.name}' reads {tensor.name}{list(tensor.shape)}"
+                raise item.error(f"layer '{writer}' makes {tensor.name}{list(shape)}, {read}", "make the shapes agree")
+        for tensor in layer.cascade.tensors.values():
+            if tensor.is_output:
+                made[tensor.name] = (layer.cascade.name, tensor.shape)

@@ -1,0 +1,285 @@
+"""What a DRAM makes of a run: the bursts of every transfer, and when the last of each has crossed the bus.
+
+The event simulation asks its outermost port for transfers in an order that does not depend on how fast the port is. So the bursts are known
+beforehand, and only when they are asked for is not: the run and the DRAM are simulated in turn until neither changes the other.
+Source: docs/simulator.md, "DRAM behind a mapping".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import product
+
+import numpy as np
+import numpy.typing as npt
+
+from accelsim.errors import IllegalMapping
+from accelsim.hardware.dram import Controlled
+from accelsim.sim.serving import LAST_ARRIVAL, Counters, serve
+from accelsim.sim.tasks import AGAIN, COMPUTE, FIRST, FIRST_TURN, LAST, LAST_TURN, Box, Slot, Task, Use
+from accelsim.workload.cascade import Cascade
+from accelsim.workload.expression import IndexMap
+
+IntArray = npt.NDArray[np.int64]
+MOST_SERVINGS, MOST_BURSTS = 1 << 22, 1 << 25
+_SMALL = "simulate a smaller shape, as with --set shape.b=1, or leave out 'dram'"
+
+Span = tuple[int, int]
+Side = Span | IntArray
+"""Coordinates of one dimension: from the first to before the last, or a sorted list."""
+
+
+@dataclass(frozen=True, slots=True)
+class OffChip:
+    """What the DRAM did. `wanted_bytes`: of the words that were moved; `fetched_bytes`: of the bursts.
+
+    `rounds`: how often run and DRAM were simulated; `settled`: whether both agree on every cycle in the end, and if not, by how many cycles
+    of the machine they differ at most.
+    """
+
+    counters: Counters
+    wanted_bytes: int
+    fetched_bytes: int
+    rounds: int
+    settled: bool
+    unsettled_cycles: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Region:
+    """Where a tensor lies: its first bit, bits of an element, and elements from one coordinate to the next in each dimension."""
+
+    base: int
+    bits: int
+    strides: tuple[int, ...]
+
+
+class Traffic:
+    """The bursts of all servings of the outermost memory, in order. `log`: rows of (task, number, start, end) as the kernel leaves them."""
+
+    def __init__(self, cascade: Cascade, tasks: Sequence[Task], memory: str, controlled: Controlled, log: IntArray) -> None:
+        self.controlled, self.tasks, self.memory = controlled, tasks, memory
+        self.regions = _regions(cascade, tasks, memory, controlled)
+        self._left: dict[int, tuple[Side, ...]] = {}  # by task: what its last firing touched
+        self._next = [0] * len(tasks)
+        self._tile: dict[int, tuple[IntArray, int, list[tuple[bool, int]]]] = {}
+        self.wanted_bits = 0
+        addresses, writes, counts = [], [], np.zeros(len(log), np.int64)
+        total = 0
+        for at, (number, firing) in enumerate(log[:, :2].tolist()):
+            for write, found in self._serving(number, firing):
+                addresses.append(found)
+                writes.append(np.full(len(found), write))
+                counts[at] += len(found)
+            total += int(counts[at])
+            if total > MOST_BURSTS:
+                raise IllegalMapping(f"the DRAM moves more than {MOST_BURSTS} bursts, which is all that is simulated", _SMALL)
+        self.addresses = np.concatenate(addresses) if addresses else np.zeros(0, np.int64)
+        self.writes = np.concatenate(writes) if writes else np.zeros(0, bool)
+        self.counts = counts
+
+    def serve(self, starts: IntArray, per_second: Fraction) -> tuple[IntArray, Counters]:
+        """When each serving has ended, in ticks, if it is asked for at `starts` (ticks). Transfers end in the order of asking."""
+        known = self.controlled
+        rate = known.dram.clock_hz / per_second  # cycles of the DRAM in a tick
+        begun = np.maximum.accumulate(_scaled(starts, rate))
+        if len(begun) and begun[-1] > LAST_ARRIVAL:
+            raise IllegalMapping("the run takes more cycles of the DRAM than can be counted", _SMALL)
+        served = serve(known.dram, known.order, known.policy, self.addresses, self.writes, np.repeat(begun, self.counts))
+        last = np.cumsum(self.counts)
+        done = begun.copy()
+        for at in range(len(done)):
+            if self.counts[at]:
+                done[at] = served.done[last[at] - self.counts[at] : last[at]].max()
+        return np.maximum(_scaled(np.maximum.accumulate(done), 1 / rate), starts), served.counters
+
+    def _serving(self, number: int, firing: int) -> Iterator[tuple[bool, IntArray]]:
+        """The bursts of a firing of a task, reads first: whether they are writes, and their addresses."""
+        task = self.tasks[number]
+        part = firing % task.parts
+        if part == 0:
+            while self._next[number] < firing:  # those that moved nothing: something may have left all the same
+                self._touch(task, number, self._next[number])
+                self._next[number] += task.parts
+            self._tile[number] = self._touch(task, number, firing)
+            self._next[number] += task.parts
+        found, words, ways = self._tile[number]
+        for write, times in ways:
+            share = found[len(found) * part // task.parts : len(found) * (part + 1) // task.parts]
+            self.wanted_bits += times * (words * (part + 1) // task.parts - words * part // task.parts) * self.regions[task.tensor].bits
+            yield write, np.tile(share, times) if times > 1 else share
+
+    def _touch(self, task: Task, number: int, firing: int) -> tuple[IntArray, int, list[tuple[bool, int]]]:
+        """The bursts of a whole tile, its words, and how often they are read and written."""
+        digits = _digits(task, firing)
+        nothing = np.zeros(0, np.int64), 0, list[tuple[bool, int]]()
+        if not _is_active(task, digits):
+            return nothing
+        uses = [use for use in task.uses if use.resource == self.memory]
+        box, region = uses[0].box, self.regions[task.tensor]
+        sides = _sides(task, box, digits)
+        if any(_size(side) == 0 for side in sides):
+            return nothing
+        before = self._left.get(number)
+        self._left[number] = sides
+        pieces = [sides] if not box.delta or before is None else list(_minus(sides, before))
+        words = sum(math.prod(map(_size, piece)) for piece in pieces)
+        found = [_bursts(piece, region, self.controlled.dram.burst_bytes * 8) for piece in pieces]
+        addresses = found[0] if len(found) == 1 else np.unique(np.concatenate([*found, np.zeros(0, np.int64)]))
+        return addresses, words, [(write, times) for write in (False, True) if (times := _times(task, uses, write, region.bits, digits))]
+
+
+def _regions(cascade: Cascade, tasks: Sequence[Task], memory: str, controlled: Controlled) -> dict[str, _Region]:
+    """Tensors one after the other, each from the beginning of a row in all channels, the last index innermost unless a layout says else."""
+    dram, found, base = controlled.dram, dict[str, _Region](), 0
+    row = dram.row_bursts * dram.burst_bytes * 8 * dram.channels
+    for task in tasks:
+        uses = [use for use in task.uses if use.resource == memory]
+        if not uses:
+            continue
+        if task.kind == COMPUTE:
+            what = f"{task.name} works straight out of {memory}, which as a DRAM is not simulated yet"
+            raise IllegalMapping(what, "keep its operands and its result in a memory between")
+        if task.tensor in found:
+            continue
+        shape = cascade.tensors[task.tensor].shape
+        widths = [use.bits for each in tasks if each.tensor == task.tensor for use in each.uses if use.resource == memory]
+        strides, stride = [0] * len(shape), 1
+        for place in reversed(_placed(task.maps, task.order)):
+            strides[place], stride = stride, stride * shape[place]
+        found[task.tensor] = _Region(base, max(widths), tuple(strides))
+        base += -(-stride * max(widths) // row) * row
+    capacity = dram.bursts * dram.burst_bytes
+    if base > capacity * 8:
+        raise IllegalMapping(f"the tensors take {base // 8} bytes, {dram.name} has {capacity}", "give the machine more 'channels'")
+    return found
+
+
+def _placed(maps: tuple[IndexMap, ...], order: tuple[str, ...]) -> list[int]:
+    """Dimensions from the outermost: those that a layout leaves out first, then as it names them."""
+
+    def rank(place: int) -> int:
+        return min((order.index(name) for name in maps[place].ranks if name in order), default=-1)
+
+    return sorted(range(len(maps)), key=rank)
+
+
+def _times(task: Task, uses: list[Use], write: bool, bits: int, digits: list[int]) -> int:
+    """How often the words of a tile cross in one direction: more than once where copies want them each for themselves."""
+    opens = all(_interval(slot, digits)[0] == 0 for slot in task.again)
+    closes = all(_interval(slot, digits)[1] == slot.extent for slot in task.again)
+    total = 0
+    for use in uses:
+        counts = {FIRST: opens, AGAIN: not opens, LAST: closes}.get(use.rule, True)
+        total += use.bits * use.box.factor if use.writes == write and counts else 0
+    return max(1, round(total / bits)) if total > 0 else 0
+
+
+def _digits(task: Task, firing: int) -> list[int]:
+    found = []
+    for trips in reversed(task.loops):
+        firing, digit = divmod(firing, trips)
+        found.append(digit)
+    return found[::-1]
+
+
+def _is_active(task: Task, digits: list[int]) -> bool:
+    for place, turn in task.turns.items():
+        if (turn == FIRST_TURN and digits[place] > 0) or (turn == LAST_TURN and digits[place] < task.loops[place] - 1):
+            return False
+    for terms, bound in task.needs:
+        spans = [(_interval(slot, digits), factor) for slot, factor in terms]
+        if any(low >= high for (low, high), _ in spans) or sum(min(f * low, f * (high - 1)) for (low, high), f in spans) > bound:
+            return False
+    return True
+
+
+def _interval(slot: Slot, digits: list[int]) -> Span:
+    low, size = 0, slot.extent
+    for loop, tile in slot.entries:
+        before = digits[loop] * tile if loop >= 0 else 0
+        low, size = low + before, min(size - before, tile)
+    return low, low + max(0, size)
+
+
+def _sides(task: Task, box: Box, digits: list[int]) -> tuple[Side, ...]:
+    """The coordinates that a firing touches, for each dimension of the tensor; one where the index is a constant."""
+    dims, found = iter(box.dims), list[Side]()
+    for index in task.maps:
+        found.append(_side(*next(dims), box, digits) if index.terms else (index.offset, index.offset + 1))
+    return tuple(found)
+
+
+def _side(index: IndexMap, least: int, most: int, box: Box, digits: list[int]) -> Side:
+    spans = [(_interval(box.slots[rank], digits), factor) for rank, factor in index.terms]
+    if index.divisor == 1 and not index.modulus and all(factor == 1 for _, factor in spans):
+        low = index.offset + sum(low for (low, _), _ in spans)
+        high = index.offset + 1 + sum(high - 1 for (_, high), _ in spans)
+        empty = any(low >= high for (low, high), _ in spans)
+        return (0, 0) if empty else (max(low, least), max(max(low, least), min(high, most)))
+    values = {
+        index.offset + sum(factor * value for (_, factor), value in zip(spans, point, strict=True))
+        for point in product(*(range(*span) for span, _ in spans))
+    }
+    values = {value // index.divisor for value in values}
+    values = {value % index.modulus for value in values} if index.modulus else values
+    return np.array(sorted(value for value in values if least <= value < most), np.int64)
+
+
+def _size(side: Side) -> int:
+    return max(0, side[1] - side[0]) if isinstance(side, tuple) else len(side)
+
+
+def _listed(side: Side) -> IntArray:
+    return np.arange(*side, dtype=np.int64) if isinstance(side, tuple) else side
+
+
+def _minus(sides: tuple[Side, ...], before: tuple[Side, ...]) -> Iterator[tuple[Side, ...]]:
+    """A box without what another holds: boxes that do not overlap."""
+    shared: list[Side] = []
+    for place, (side, other) in enumerate(zip(sides, before, strict=True)):
+        both, rest = _parted(side, other)
+        yield from ((*shared, only, *sides[place + 1 :]) for only in rest)
+        if _size(both) == 0:
+            return
+        shared.append(both)
+
+
+def _parted(side: Side, other: Side) -> tuple[Side, list[Side]]:
+    """What two sides share, and what only the first one has."""
+    if isinstance(side, tuple) and isinstance(other, tuple):
+        low, high = max(side[0], other[0]), min(side[1], other[1])
+        if low >= high:
+            return (0, 0), [side]
+        return (low, high), [span for span in ((side[0], low), (high, side[1])) if span[0] < span[1]]
+    one, two = _listed(side), _listed(other)
+    rest = np.setdiff1d(one, two)
+    return np.intersect1d(one, two), [rest] if len(rest) else []
+
+
+def _bursts(sides: tuple[Side, ...], region: _Region, burst_bits: int) -> IntArray:
+    """Addresses of the bursts that cover a box, each once, in ascending order."""
+    inner = min(range(len(sides)), key=lambda place: region.strides[place]) if sides else -1
+    starts = np.zeros(1, np.int64)
+    for place in sorted(range(len(sides)), key=lambda place: -region.strides[place]):
+        if place != inner or not isinstance(sides[place], tuple):
+            starts = (starts[:, None] + _listed(sides[place]) * region.strides[place]).ravel()
+        else:
+            starts = starts + sides[place][0]
+    length = _size(sides[inner]) if sides and isinstance(sides[inner], tuple) else 1
+    first = (region.base + starts * region.bits) // burst_bits
+    last = (region.base + (starts + length) * region.bits - 1) // burst_bits
+    first[1:] = np.maximum(first[1:], last[:-1] + 1)  # a burst that holds the end of one row and the beginning of the next
+    counts = np.maximum(0, last - first + 1)
+    return np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())
+
+
+def _scaled(values: IntArray, rate: Fraction) -> IntArray:
+    """Values times a rate, rounded up, exactly."""
+    top, bottom = rate.numerator, rate.denominator
+    if len(values) and int(values.max()) * top >= 1 << 62:
+        return np.array([-(-int(value) * top // bottom) for value in values], np.int64)
+    return -(-values * top // bottom)
