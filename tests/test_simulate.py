@@ -92,10 +92,41 @@ def test_sums_that_leave_their_type_are_found(tmp_path: Path, capsys: pytest.Cap
         (["matmul", "--arch", "simple"], "simulate needs a mapping; add --mapping"),
         (["matmul", "--arch", "simple", "--mapping", "attention-flat", "--seed", "x"], "--seed 'x' is not a whole number"),
         (["matmul", "--arch", "simple", "--mapping", "nothing"], "there is no mapping 'nothing'"),
-        (["transformer-layer", "--arch", "simple", "--mapping", "x"], "transformer-layer is a model, and each of its layers has its own mapping"),
+        (["transformer-layer", "--arch", "simple", "--mapping", "x"], "transformer-layer is a model, and each of its layers has its own"),
     ],
 )
 def test_bad_input_is_one_line(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["simulate", *arguments]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
+
+
+MODEL = """\
+workload: twice
+shape: {m: 32, n: 16, k: 16}
+phases:
+  - {name: first, use: matmul}
+  - {name: rest, use: matmul, steps: 7, tokens: m}
+"""
+
+
+def test_phases_are_simulated_with_a_mapping_each(tiles: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    work, target = tmp_path / "twice.yaml", tmp_path / "out.json"
+    work.write_text(MODEL)
+    mapping = ["--mapping", f"first-matmul={tiles}", "--mapping", f"rest-matmul={tiles}"]
+    command = ["simulate", str(work), "--arch", "simple", *mapping]
+    assert main([*command, "--json", str(target), "-q", "--check"]) == 0
+    found = json.loads(target.read_text())
+    assert found["schema"] == "accelsim/model-simulation/1"
+    one = found["layers"][0]["simulation"]["latency"]["cycles"]
+    assert found["latency"]["cycles"] == 8 * one and [layer["times"] for layer in found["layers"]] == [1, 7]
+    assert found["inference"]["tokens"] == 1 + 7 * 32
+    assert found["inference"]["seconds_to_first_token"] * 8 == pytest.approx(found["latency"]["seconds"])
+    assert all(layer["simulation"]["values"]["agrees"] for layer in found["layers"])
+    assert main(command) == 0
+    said = capsys.readouterr().out
+    assert "225 tokens, the first after" in said and "rest-matmul" in said
+    assert main([*command, "--trace", str(target)]) == 2
+    assert "each of its layers has its own trace" in capsys.readouterr().err
+    assert main(["run", str(work)]) == 2
+    assert "has phases of inference, which are not run" in capsys.readouterr().err

@@ -54,7 +54,7 @@ def model_simulation_blocks(found: Document) -> Iterator[RenderableType]:
         busy = {name: sum(unit["busy_cycles"].values()) for name, unit in one["units"].items()}
         busy |= {name: port["busy_cycles"] for name, port in one["ports"].items()}
         most = max(busy, key=lambda name: busy[name])
-        said = "the same" if took == model else f"{percent(abs(took / model - 1))} {'less' if model < took else 'more'}"
+        said = "the same" if took == model else f"{percent(abs(model / took - 1))} {'less' if model < took else 'more'}"
         cells = [percent(layer["times"] * took / cycles), said, f"{most} {percent(busy[most] / took)}"]
         rows.add_row(layer["name"], whole(layer["times"]), whole(took), *cells, *([one["values"]["says"]] if checked else []))
     yield rows

@@ -13,7 +13,7 @@ from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Box, Slot, Task
 from accelsim.workload.expression import IndexMap
 
 _WIDTHS = {
-    "tasks": 28, "loops": 2, "uses": 4, "waits": 7, "boxes": 4, "dims": 8, "terms": 2, "slots": 3, "entries": 2, "needs": 3, "points": 2,
+    "tasks": 28, "loops": 2, "uses": 4, "waits": 7, "boxes": 6, "dims": 8, "terms": 2, "slots": 3, "entries": 2, "needs": 3, "points": 2,
     "agains": 1, "folds": 11,
 }  # fmt: skip
 _SPARE = 64  # ends of a task that are remembered beyond those that some wait names
@@ -132,7 +132,9 @@ class Arrays:
                 marks, self._marks = self._marks, self._marks + 2 * high
             rows.append((terms, len(t["terms"]), index.offset, index.divisor, index.modulus, low, high, marks))
         t["dims"] += rows
-        t["boxes"].append((first, len(t["dims"]), box.factor, int(box.delta)))
+        wanted = len(t["points"])
+        t["points"] += [(self._slot(slot), part) for slot, part in box.wanted]
+        t["boxes"].append((first, len(t["dims"]), box.copies, int(box.delta), wanted, len(t["points"])))
         return len(t["boxes"]) - 1
 
 

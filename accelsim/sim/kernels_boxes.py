@@ -22,7 +22,7 @@ WITHIN, COMMON, PARTS, FOLD, SPLIT, FINE = range(22, 28)
 # columns of `waits`, `uses`, `boxes`, `dims`, `loops`
 TARGET, PREFIX, TIMES, ADD, GUARD, AHEAD, STAYS = range(7)
 RESOURCE, TICKS, BOX, RULE = range(4)
-DIMS, DIMS_END, FACTOR, DELTA = range(4)
+DIMS, DIMS_END, SPREAD, DELTA, WANTED, WANTED_END = range(6)
 TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH, MARKS = range(8)
 TRIPS, TURNS = range(2)
 # columns of `folds`
@@ -73,13 +73,24 @@ def interval(slots: IntArray, entries: IntArray, slot: int, digits: IntArray, fi
 
 
 @helper(inline=True)
+def in_use(m: Machine, begin: int, end: int, digits: IntArray, first: int) -> int:
+    """How many copies along an axis have a part of a firing."""
+    count = 1
+    for point in range(begin, end):
+        low, high = interval(m.slots, m.entries, m.points[point, 0], digits, first)
+        count *= -(-(high - low) // m.points[point, 1])
+    return count
+
+
+@helper(inline=True)
 def words(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> int:
     """Words of a box at a firing.
 
     known: int64[dims, 5], the interval of each dimension at the last firing that touched something, how often one has, and the interval at
     this one. marks: of every coordinate of the dimensions that are not plain, the last such firing that touched it.
     """
-    total, shared = m.boxes[box, FACTOR], m.boxes[box, FACTOR]
+    total = m.boxes[box, SPREAD] * in_use(m, m.boxes[box, WANTED], m.boxes[box, WANTED_END], digits, first)
+    shared = total
     for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
         low, high, size, both = _side(m, dim, digits, first, known, marks)
         if size == 0:
@@ -215,15 +226,3 @@ def issues(m: Machine, task: int, digits: IntArray, first: int) -> int:
                 break
         total += many * (-(-points // lanes)) if points and many else 0
     return total
-
-
-
-
-@helper(inline=True)
-def in_use(m: Machine, begin: int, end: int, digits: IntArray, first: int) -> int:
-    """How many copies along an axis have a part of a firing."""
-    count = 1
-    for point in range(begin, end):
-        low, high = interval(m.slots, m.entries, m.points[point, 0], digits, first)
-        count *= -(-(high - low) // m.points[point, 1])
-    return count

@@ -45,6 +45,8 @@ from accelsim.sim.kernels_boxes import (
     USES_END,
     WAITS,
     WAITS_END,
+    WANTED,
+    WANTED_END,
     IntArray,
     Machine,
 )
@@ -210,6 +212,9 @@ def is_regular(m: Machine, state: State, task: int, level: int, last: int) -> bo
             return False
     for use in range(m.tasks[task, USES], m.tasks[task, USES_END]):
         box = m.uses[use, BOX]
+        for point in range(m.boxes[box, WANTED], m.boxes[box, WANTED_END]):
+            if not _is_whole(m, m.points[point, 0], state.digits, first, level, last):
+                return False
         for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
             if not _is_inside(m, state, dim, first, level, last):
                 return False

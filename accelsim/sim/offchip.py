@@ -143,6 +143,9 @@ def _regions(cascade: Cascade, tasks: Sequence[Task], memory: str, controlled: C
         if task.kind == COMPUTE:
             what = f"{task.name} works straight out of {memory}, which as a DRAM is not simulated yet"
             raise IllegalMapping(what, "keep its operands and its result in a memory between")
+        if any(use.box.apart for use in uses):
+            what = f"copies take turns over their own, uneven parts of {task.tensor}, which out of a DRAM is not simulated yet"
+            raise IllegalMapping(what, "let its tiles divide each other, or leave out 'dram'")
         if task.tensor in found:
             continue
         shape = cascade.tensors[task.tensor].shape
@@ -174,7 +177,9 @@ def _times(task: Task, uses: list[Use], write: bool, bits: int, digits: list[int
     total = 0
     for use in uses:
         counts = {FIRST: opens, AGAIN: not opens, LAST: closes}.get(use.rule, True)
-        total += use.bits * use.box.factor if use.writes == write and counts else 0
+        shares = [(*_interval(slot, digits), part) for slot, part in use.box.wanted]
+        copies = math.prod(-(-(high - low) // part) for low, high, part in shares)
+        total += use.bits * copies if use.writes == write and counts else 0
     return max(1, round(total / bits)) if total > 0 else 0
 
 
@@ -215,6 +220,12 @@ def _sides(task: Task, box: Box, digits: list[int]) -> tuple[Side, ...]:
 
 def _side(index: IndexMap, least: int, most: int, box: Box, digits: list[int]) -> Side:
     spans = [(_interval(box.slots[rank], digits), factor) for rank, factor in index.terms]
+    copies = [apart for rank, _ in index.terms for apart in box.slots[rank].spread]
+    if copies:  # of a single rank, each with an interval of its own
+        found = np.arange(*spans[0][0], dtype=np.int64)
+        for count, apart in copies:
+            found = (np.arange(count)[:, None] * apart + found).ravel()
+        return np.sort(found)
     if index.divisor == 1 and not index.modulus and all(factor == 1 for _, factor in spans):
         low = index.offset + sum(low for (low, _), _ in spans)
         high = index.offset + 1 + sum(high - 1 for (_, high), _ in spans)

@@ -107,7 +107,8 @@ def _fire(
             touched = _touched(use.box, state.digits)
             new = touched - state.left.get(id(use.box), set()) if use.box.delta else touched
             state.left[id(use.box)] = touched or state.left.get(id(use.box), set())
-            state.tiles[id(use)] = len(new) * use.box.factor
+            copies = prod(len(range(0, len(_range(slot, state.digits)), part)) for slot, part in use.box.wanted)
+            state.tiles[id(use)] = len(new) * copies
         words, rest = divmod(state.tiles[id(use)], task.parts)
         words += rest if not part else 0
         if use.rule == ALWAYS or (opens if use.rule == FIRST else closes if use.rule == LAST else not opens):
@@ -172,12 +173,20 @@ def _range(slot: Slot, digits: list[int]) -> range:
     return part
 
 
+def _places(slot: Slot, digits: list[int]) -> list[int]:
+    """The same of all copies that have a part of their own."""
+    found = list(_range(slot, digits))
+    for count, apart in slot.spread:
+        found = [place + number * apart for number in range(count) for place in found]
+    return found
+
+
 def _touched(box: Box, digits: list[int]) -> set[tuple[int, ...]]:
     """Coordinates that a box holds at a firing."""
     sides = []
     for index, low, high in box.dims:
         side = set()
-        for point in product(*(_range(box.slots[rank], digits) for rank, _ in index.terms)):
+        for point in product(*(_places(box.slots[rank], digits) for rank, _ in index.terms)):
             value = (index.offset + sum(factor * place for (_, factor), place in zip(index.terms, point, strict=True))) // index.divisor
             value = value % index.modulus if index.modulus else value
             if low <= value < high:

@@ -27,23 +27,47 @@ Entry = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """The interval of a rank at a firing: its extent and the loops that cut it."""
+    """The interval of a rank at a firing: its extent and the loops that cut it.
+
+    `spread`: of copies that take turns over their own parts, how many there are and how far apart; the interval is that of the first.
+    `last`: as many as the last copy has, counted from 0, if it has less than the others.
+    """
 
     extent: int
     entries: tuple[Entry, ...]
+    spread: tuple[tuple[int, int], ...] = ()
+    last: Slot | None = None
+
+    @property
+    def copies(self) -> int:
+        """How many intervals there are, all alike."""
+        return math.prod(count for count, _ in self.spread)
+
+
+Shares = tuple[tuple[Slot, int], ...]
+"""Intervals that copies share out, and the part of each copy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """What a firing touches: an index map and bounds (low, high) for each dimension over slots, times a number of copies.
+    """What a firing touches: an index map and bounds (low, high) for each dimension over slots.
+
+    `wanted`: of copies that want every word each for themselves, the interval that they share out and the part of one.
+    `apart`: it is that of a last copy, which has less than the others, and counted from 0 instead of where it lies.
 
     `delta`: only what the firing before did not leave behind. `slots`: by rank.
     """
 
     dims: tuple[tuple[IndexMap, int, int], ...]
     slots: dict[str, Slot]
-    factor: int = 1
+    wanted: Shares = ()
     delta: bool = False
+    apart: bool = False
+
+    @property
+    def copies(self) -> int:
+        """How many boxes there are side by side, all alike."""
+        return math.prod(self.slots[rank].copies for index, _, _ in self.dims for rank in index.ranks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +171,7 @@ class Task:
 
 def words(box: Box) -> int:
     """Words of a box at the first firing, where none are there yet."""
-    count = box.factor
+    count = box.copies * math.prod(-(-first_size(slot) // part) for slot, part in box.wanted)
     for index, low, high in box.dims:
         first = last = index.offset
         for rank, factor in index.terms:

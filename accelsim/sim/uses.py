@@ -10,7 +10,8 @@ from accelsim.mapping.tree import For, Keep, Spatial
 from accelsim.mapping.walk import Row
 from accelsim.sim.folds import Fold, array_of, grid_of, held_place, stays_of
 from accelsim.sim.paths import Path, Paths, memory_of, rank_of
-from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Slot, Task, Use
+from accelsim.sim.slots import Dims, again_of, boxes_of, first_of, slots_of
+from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Shares, Slot, Task, Use
 from accelsim.workload.expression import Access, IndexMap
 
 READ, WRITE = "read", "write"
@@ -36,31 +37,7 @@ class Uses:
         for path in paths.all:
             self._transfers(path)
 
-    def _slots(self, path: Path, loops: list[Row], until: int, spread: int | None = None, exact: bool = True) -> dict[str, Slot]:
-        """Intervals of the ranks of an Einsum at the row `until`, with the turns of `loops`; spatial loops from the row `spread` on are not
-        cut: all their copies count (None: the first copy counts everywhere). Where copies then loop over a rank that they share out, what
-        they touch is no interval: refused if it has to be `exact`.
-        """
-        at = {id(row): place for place, row in enumerate(loops)}
-        slots: dict[str, Slot] = {}
-        for rank in path.einsum.ranks:
-            entries, shared = [], False
-            for place, row in enumerate(path.rows[:until]):
-                if not isinstance(row.node, (For, Spatial)) or rank_of(row) != rank:
-                    continue
-                if isinstance(row.node, Spatial) and (spread is None or place < spread):
-                    entries.append((-1, row.node.tile))
-                elif isinstance(row.node, Spatial):
-                    shared = shared or row.trips > 1
-                elif id(row) in at:
-                    entries.append((at[id(row)], row.node.tile))
-                    if shared and exact:
-                        what = f"copies take turns over their own parts of {rank}, which is not simulated yet"
-                        raise IllegalMapping(what, f"put the loop over {rank} outside the copies, or a keep between", row.node.place)
-            slots[rank] = Slot(self.cascade.extents[rank], tuple(entries))
-        return slots
-
-    def _dims(self, tensor: str, maps: tuple[IndexMap | None, ...]) -> tuple[tuple[IndexMap, int, int], ...]:
+    def _dims(self, tensor: str, maps: tuple[IndexMap | None, ...]) -> Dims:
         noun = self.cascade.tensors[tensor]
         found = []
         for place, index in enumerate(maps):
@@ -70,30 +47,31 @@ class Uses:
                 found.append((index, low, noun.shape[place]))
         return tuple(found)
 
-    def _factor(self, path: Path, ranks: set[str], outer: int, inner: int, reduce: str = "") -> int:
-        """Times that each word between two rows is moved, as copies along axes that do not share it want it each for themselves."""
-        factor = 1
-        for row in path.rows[outer:inner]:
-            if isinstance(row.node, Spatial) and rank_of(row) in path.einsum.ranks and rank_of(row) not in ranks:
-                axis = self.machine.axes[row.node.axis][1]
-                shares = reduce in axis.reduces if reduce else axis.multicast
-                factor *= 1 if shares else row.trips
-        return factor
+    def _wanted(self, path: Path, loops: list[Row], ranks: set[str], outer: int, inner: int, reduce: str = "") -> Shares:
+        """Copies between two rows that want each word for themselves, along axes that do not share it."""
+        found = []
+        for place in range(outer, inner):
+            node = path.rows[place].node
+            if isinstance(node, Spatial) and rank_of(path.rows[place]) in set(path.einsum.ranks) - ranks:
+                axis = self.machine.axes[node.axis][1]
+                if not (reduce in axis.reduces if reduce else axis.multicast):
+                    found.append((first_of(self.cascade, path, rank_of(path.rows[place]), loops, place), node.tile))
+        return tuple(found)
 
-    def _use(self, memory: str, way: str, bits: int, box: Box, rule: int = 0) -> Use | None:
+    def _use(self, memory: str, way: str, bits: int, boxes: list[Box], rule: int = 0) -> list[Use]:
         port = self.clock.ports.get(memory)
         if port is None:
-            return None
+            return []
         ticks = port.read if way == READ or port.shared else port.write
         if not ticks or not bits:
-            return None
+            return []
         together = port.shared or self.machine.memories[memory].dram is not None
-        return Use(memory if together else f"{memory} {way}", ticks * bits, box, rule, bits, way == WRITE)
+        return [Use(memory if together else f"{memory} {way}", ticks * bits, box, rule, bits, way == WRITE) for box in boxes]
 
     def _compute(self, path: Path) -> None:
         name, leaf, einsum = path.name, path.leaf, path.einsum
         end = len(path.rows)
-        slots = self._slots(path, path.loops, end)
+        slots = slots_of(self.cascade, path, path.loops, end)
         residual = {rank: self.cascade.extents[rank] for rank in einsum.ranks}
         for row in path.rows:
             if isinstance(row.node, (For, Spatial)) and rank_of(row) in residual:
@@ -104,9 +82,8 @@ class Uses:
         task.issue_ticks = self.evaluator.issue_ticks(name, leaf.unit)
         task.latency = (self.machine.units[leaf.unit].pipeline_depth + self.latencies[name]) * self.clock.per_cycle
         task.fold = self._fold(path, slots)
-        everything = self._slots(path, path.loops, end, 0, exact=einsum.condition is not None)
-        task.again = tuple(everything[rank] for rank in einsum.reduced)
-        task.needs = self._conditions(path, everything)
+        task.again = again_of(self.cascade, path, path.loops, end)
+        task.needs = self._conditions(path, path.loops, end)
         # reads of operands by the unit, and updates of the result
         different = {(read.tensor, self.cascade.index_maps(read)): read for read in reversed(einsum.reads)}
         for read in reversed(different.values()):
@@ -130,14 +107,18 @@ class Uses:
             used = []
             for place, row in enumerate(path.rows):
                 if isinstance(row.node, Spatial) and row.node.axis == axis.name and rank_of(row) in slots:
-                    outer = self._slots(path, path.loops, place)[rank_of(row)]
+                    outer = slots_of(self.cascade, path, path.loops, place)[rank_of(row)]
                     used.append((outer, row.node.tile))
             sides.append(tuple(used))
         return Fold(grid_of(array), stays, *sides)
 
-    def _conditions(self, path: Path, slots: dict[str, Slot]) -> tuple[tuple[tuple[tuple[Slot, int], ...], int], ...]:
+    def _conditions(self, path: Path, loops: list[Row], until: int) -> tuple[tuple[tuple[tuple[Slot, int], ...], int], ...]:
         if path.einsum.condition is None:
             return ()
+        slots = slots_of(self.cascade, path, loops, until, 0)
+        if any(slot.spread for slot in slots.values()):
+            what = f"copies take turns over their own parts of a rank of {path.name}, which has a condition, which is not simulated yet"
+            raise IllegalMapping(what, "put the loop over the rank outside the copies", path.leaf.place)
         from accelsim.workload.conditions import condition_inequalities
 
         rows = condition_inequalities(self.cascade, path.einsum)
@@ -160,12 +141,12 @@ class Uses:
         partial, final = self.widths.partial[tensor], self.widths.final[tensor]
         reduce = path.einsum.reduce if path.einsum.reduced else ""
         task.uses += self._every_point(path, memory, WRITE, partial, ranks, place, reduce or "none")
-        whole = Box(self._dims(tensor, maps), self._slots(path, path.loops, len(path.rows), place))
+        whole = boxes_of(path, self._dims(tensor, maps), slots_of(self.cascade, path, path.loops, len(path.rows), place))
         if path.einsum.reduced:
             task.uses += self._every_point(path, memory, READ, partial, ranks, place, reduce)
-            task.uses += [use for use in [self._use(memory, READ, -partial, whole, FIRST)] if use]
+            task.uses += self._use(memory, READ, -partial, whole, FIRST)
         if partial != final and self.cascade.tensors[tensor].iterative is None:
-            task.uses += [use for use in [self._use(memory, WRITE, final - partial, whole, LAST if path.einsum.reduced else 0)] if use]
+            task.uses += self._use(memory, WRITE, final - partial, whole, LAST if path.einsum.reduced else 0)
 
     def _every_point(
         self, path: Path, memory: str, way: str, bits: int, ranks: set[str], place: int, reduce: str, read: Access | None = None
@@ -175,15 +156,14 @@ class Uses:
         `read`: points at which it is a constant slice or lies outside its tensor move nothing.
         """
         end = len(path.rows)
-        inner, outer = self._slots(path, path.loops, end), self._slots(path, path.loops, end, place)
+        inner, outer = slots_of(self.cascade, path, path.loops, end), slots_of(self.cascade, path, path.loops, end, place)
         slots = {rank: outer[rank] if rank in ranks else inner[rank] for rank in path.einsum.ranks}
         inside = {rank: (0, self.cascade.extents[rank]) for rank in path.einsum.ranks}
         for index, low, high in self._dims(read.tensor, self.cascade.index_maps(read)) if read else ():
             if index.single_rank is not None:
                 inside[index.single_rank] = low - index.offset, high - index.offset
         dims = tuple((IndexMap(((rank, 1),)), *inside[rank]) for rank in path.einsum.ranks)
-        use = self._use(memory, way, bits, Box(dims, slots, self._factor(path, ranks, place, end, reduce)))
-        return [use] if use else []
+        return self._use(memory, way, bits, boxes_of(path, dims, slots, self._wanted(path, path.loops, ranks, place, end, reduce)))
 
     def _transfers(self, path: Path) -> None:
         """Loads and drains between the keepers of what an Einsum touches; the first Einsum below a keep pays for what enters it."""
@@ -240,32 +220,31 @@ class Uses:
         writes = tensor == path.einsum.output.tensor and (kind == DRAIN or returning)
         reduce = (path.einsum.reduce if path.einsum.reduced else "none") if writes else ""
         dims, delta = self._dims(tensor, maps), kind == LOAD and not returning
-        far = Box(dims, self._slots(path, loops, inner, outer), self._factor(path, ranks, outer, inner, reduce), delta)
-        near = Box(dims, self._slots(path, loops, inner), 1, delta)
+        wanted = self._wanted(path, loops, ranks, outer, inner, reduce)
+        far = boxes_of(path, dims, slots_of(self.cascade, path, loops, inner, outer), wanted, delta)
+        near = boxes_of(path, dims, slots_of(self.cascade, path, loops, inner), (), delta)
         partial, final = self.widths.partial[tensor], self.widths.final[tensor]
         if kind == LOAD:
             bits = partial if returning else self.widths.read[path.name, tensor]
             rule = AGAIN if returning else 0
-            uses = [self._use(source.memory, READ, bits, far, rule), self._use(target.memory, WRITE, bits, near, rule)]
+            task.uses = self._use(source.memory, READ, bits, far, rule) + self._use(target.memory, WRITE, bits, near, rule)
         else:
-            uses = [self._use(source.memory, WRITE, partial, far), self._use(target.memory, READ, partial, near)]
-            if far.factor > 1:  # of copies that send parts of the same word, all but the first are added to what is there
-                once = replace(far, factor=1)
-                uses += [self._use(source.memory, READ, partial, far, FIRST), self._use(source.memory, READ, -partial, once, FIRST)]
+            task.uses = self._use(source.memory, WRITE, partial, far) + self._use(target.memory, READ, partial, near)
+            if wanted:  # of copies that send parts of the same word, all but the first are added to what is there
+                once = [replace(box, wanted=()) for box in far]
+                task.uses += self._use(source.memory, READ, partial, far, FIRST) + self._use(source.memory, READ, -partial, once, FIRST)
             if final != partial and self.cascade.tensors[tensor].iterative is None:
                 last = LAST if path.einsum.reduced else 0
                 less = final - partial
-                uses += [self._use(target.memory, READ, less, near, last), self._use(source.memory, WRITE, less, far, last)]
-        task.uses = [use for use in uses if use]
+                task.uses += self._use(target.memory, READ, less, near, last) + self._use(source.memory, WRITE, less, far, last)
         if not task.uses:
             return None
         if writes:
-            everything = self._slots(path, loops, inner, 0, exact=False)
-            task.again = tuple(everything[rank] for rank in path.einsum.reduced)
+            task.again = again_of(self.cascade, path, loops, inner)
             if returning and not any(place >= 0 for slot in task.again for place, _ in slot.entries):
                 return None  # nothing ever comes back
         task.turns = {place: turn for place, turn in path.turns.items() if place < len(loops)}
-        task.needs = self._conditions(path, self._slots(path, loops, inner, 0, exact=path.einsum.condition is not None))
+        task.needs = self._conditions(path, loops, inner)
         task.copies = self.paths.held(path.rows[inner], tensor).copies if kind == LOAD else 0
         self.all.append(task)
         return task
