@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,8 +43,24 @@ def document(simulation: Simulation) -> Document:
         "units": units,
         "ports": {name: {"busy_cycles": float(cycles)} for name, cycles in simulation.ports.items()},
         "firings": simulation.firings,
+        **({"occupancy": _occupancy(simulation)} if simulation.occupancy else {}),
         **({"dram": _dram(simulation)} if simulation.offchip else {}),
     }
+
+
+def _occupancy(simulation: Simulation) -> Document:
+    """The most and the average that one copy of each memory holds, in bytes, over the events that were asked for."""
+    machine, found = simulation.evaluation.evaluator.architecture, {}
+    for memory, steps in simulation.occupancy.items():
+        size, end = machine.memories[memory].size_bits, steps[-1][0]
+        held = sum((later - time) * bits for (time, bits), (later, _) in pairwise(steps))
+        found[memory] = {
+            "size_bytes": size / 8 if size is not None else None,
+            "peak_bytes": max(bits for _, bits in steps) / 8,
+            "mean_bytes": float(held / end) / 8 if end else 0.0,
+            "until_cycle": float(end),
+        }
+    return found
 
 
 def _dram(simulation: Simulation) -> Document:
@@ -131,18 +148,23 @@ def trace(simulation: Simulation) -> Document:
             "ph": "X", "name": event.task, "cat": event.kind, "pid": 0, "tid": tracks.index(event.resource),
             "ts": float(event.start), "dur": float(event.end - event.start), "args": {"firing": event.number},
         })  # fmt: skip
+    for memory, steps in simulation.occupancy.items():
+        counts = ({"ph": "C", "name": f"{memory} holds", "pid": 0, "ts": float(time), "args": {"bytes": bits / 8}} for time, bits in steps)
+        events += counts
     return {"traceEvents": events, "otherData": {"unit": "1 us is one cycle", "cycles": simulation.cycles}}
 
 
 def timeline(simulation: Simulation, path: Path | str) -> None:
-    """Draw the first 400 events to a file (.png, .svg, .pdf): one row per unit and port, one colour per task."""
+    """Draw the first 400 events to a file (.png, .svg, .pdf): rows of units and ports, tasks in colours, and what memories hold."""
     from matplotlib.figure import Figure
 
     events = sorted(simulation.events, key=lambda event: event.start)[:DRAWN]
     tracks = list(dict.fromkeys(event.resource for event in events))
     tasks = list(dict.fromkeys(event.task for event in events))
-    figure = Figure(figsize=(11, 1.2 + 0.45 * len(tracks) + 0.22 * (len(tasks) // 4 + 1)), layout="constrained")
-    axes = figure.add_subplot()
+    memories = [memory for memory, steps in simulation.occupancy.items() if len(steps) > 1]
+    heights = [0.6 + 0.45 * len(tracks), *(0.75 for _ in memories)]
+    figure = Figure(figsize=(11, 0.8 + sum(heights) + 0.22 * (len(tasks) // 4 + 1)), layout="constrained")
+    axes, *below = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     colours = [f"C{number % 10}" for number in range(len(tasks))]
     for number, task in enumerate(tasks):
         for place, track in enumerate(tracks):
@@ -152,7 +174,19 @@ def timeline(simulation: Simulation, path: Path | str) -> None:
                 axes.broken_barh(spans, (place - 0.4, 0.8), hatch="//" if number >= 10 else None, **look)
     axes.set_yticks(range(len(tracks)), tracks)
     axes.invert_yaxis()
-    axes.set_xlabel("cycles")
+    last = max((float(event.end) for event in events), default=1.0)
+    for memory, under in zip(memories, below, strict=True):
+        times, held = zip(*simulation.occupancy[memory], strict=True)
+        size = simulation.evaluation.evaluator.architecture.memories[memory].size_bits
+        units = ((20, "MiB"), (10, "KiB"), (0, "B"))
+        unit, name = next((2.0**power, name) for power, name in units if max(held) / 8 >= 2**power or not power)
+        under.fill_between([float(time) for time in times], [bits / 8 / unit for bits in held], step="post", color="C0", alpha=0.35)
+        under.set_ylabel(f"{memory}\n{name}", rotation=0, ha="right", va="center", fontsize="small")
+        if size is not None and size <= 4 * max(held):
+            under.axhline(size / 8 / unit, color="C3", linewidth=0.8)
+        under.set_ylim(bottom=0)
+    axes.set_xlim(0, last)
+    (below[-1] if below else axes).set_xlabel("cycles")
     axes.set_title(f"{simulation.evaluation.evaluator.cascade.name} on {simulation.evaluation.evaluator.architecture.name}", loc="left")
     figure.legend(loc="outside lower center", ncols=4, fontsize="small", frameon=False)
     figure.savefig(path, dpi=150)

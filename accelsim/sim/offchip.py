@@ -11,25 +11,21 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import product
 
 import numpy as np
 import numpy.typing as npt
 
 from accelsim.errors import IllegalMapping
 from accelsim.hardware.dram import Controlled
+from accelsim.sim.places import Side, digits_of, interval, sides_of, size_of
 from accelsim.sim.serving import LAST_ARRIVAL, Counters, serve
-from accelsim.sim.tasks import AGAIN, COMPUTE, FIRST, FIRST_TURN, LAST, LAST_TURN, Box, Slot, Task, Use
+from accelsim.sim.tasks import AGAIN, COMPUTE, FIRST, FIRST_TURN, LAST, LAST_TURN, Task, Use
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.expression import IndexMap
 
 IntArray = npt.NDArray[np.int64]
 MOST_SERVINGS, MOST_BURSTS = 1 << 22, 1 << 25
 _SMALL = "simulate a smaller shape, as with --set shape.b=1, or leave out 'dram'"
-
-Span = tuple[int, int]
-Side = Span | IntArray
-"""Coordinates of one dimension: from the first to before the last, or a sorted list."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +110,19 @@ class Traffic:
 
     def _touch(self, task: Task, number: int, firing: int) -> tuple[IntArray, int, list[tuple[bool, int]]]:
         """The bursts of a whole tile, its words, and how often they are read and written."""
-        digits = _digits(task, firing)
+        digits = digits_of(task.loops, firing)
         nothing = np.zeros(0, np.int64), 0, list[tuple[bool, int]]()
         if not _is_active(task, digits):
             return nothing
         uses = [use for use in task.uses if use.resource == self.memory]
         box, region = uses[0].box, self.regions[task.tensor]
-        sides = _sides(task, box, digits)
-        if any(_size(side) == 0 for side in sides):
+        sides = sides_of(task.maps, box, digits)
+        if any(size_of(side) == 0 for side in sides):
             return nothing
         before = self._left.get(number)
         self._left[number] = sides
         pieces = [sides] if not box.delta or before is None else list(_minus(sides, before))
-        words = sum(math.prod(map(_size, piece)) for piece in pieces)
+        words = sum(math.prod(map(size_of, piece)) for piece in pieces)
         found = [_bursts(piece, region, self.controlled.dram.burst_bytes * 8) for piece in pieces]
         addresses = found[0] if len(found) == 1 else np.unique(np.concatenate([*found, np.zeros(0, np.int64)]))
         return addresses, words, [(write, times) for write in (False, True) if (times := _times(task, uses, write, region.bits, digits))]
@@ -172,23 +168,15 @@ def _placed(maps: tuple[IndexMap, ...], order: tuple[str, ...]) -> list[int]:
 
 def _times(task: Task, uses: list[Use], write: bool, bits: int, digits: list[int]) -> int:
     """How often the words of a tile cross in one direction: more than once where copies want them each for themselves."""
-    opens = all(_interval(slot, digits)[0] == 0 for slot in task.again)
-    closes = all(_interval(slot, digits)[1] == slot.extent for slot in task.again)
+    opens = all(interval(slot, digits)[0] == 0 for slot in task.again)
+    closes = all(interval(slot, digits)[1] == slot.extent for slot in task.again)
     total = 0
     for use in uses:
         counts = {FIRST: opens, AGAIN: not opens, LAST: closes}.get(use.rule, True)
-        shares = [(*_interval(slot, digits), part) for slot, part in use.box.wanted]
+        shares = [(*interval(slot, digits), part) for slot, part in use.box.wanted]
         copies = math.prod(-(-(high - low) // part) for low, high, part in shares)
         total += use.bits * copies if use.writes == write and counts else 0
     return max(1, round(total / bits)) if total > 0 else 0
-
-
-def _digits(task: Task, firing: int) -> list[int]:
-    found = []
-    for trips in reversed(task.loops):
-        firing, digit = divmod(firing, trips)
-        found.append(digit)
-    return found[::-1]
 
 
 def _is_active(task: Task, digits: list[int]) -> bool:
@@ -196,52 +184,10 @@ def _is_active(task: Task, digits: list[int]) -> bool:
         if (turn == FIRST_TURN and digits[place] > 0) or (turn == LAST_TURN and digits[place] < task.loops[place] - 1):
             return False
     for terms, bound in task.needs:
-        spans = [(_interval(slot, digits), factor) for slot, factor in terms]
+        spans = [(interval(slot, digits), factor) for slot, factor in terms]
         if any(low >= high for (low, high), _ in spans) or sum(min(f * low, f * (high - 1)) for (low, high), f in spans) > bound:
             return False
     return True
-
-
-def _interval(slot: Slot, digits: list[int]) -> Span:
-    low, size = 0, slot.extent
-    for loop, tile in slot.entries:
-        before = digits[loop] * tile if loop >= 0 else 0
-        low, size = low + before, min(size - before, tile)
-    return low, low + max(0, size)
-
-
-def _sides(task: Task, box: Box, digits: list[int]) -> tuple[Side, ...]:
-    """The coordinates that a firing touches, for each dimension of the tensor; one where the index is a constant."""
-    dims, found = iter(box.dims), list[Side]()
-    for index in task.maps:
-        found.append(_side(*next(dims), box, digits) if index.terms else (index.offset, index.offset + 1))
-    return tuple(found)
-
-
-def _side(index: IndexMap, least: int, most: int, box: Box, digits: list[int]) -> Side:
-    spans = [(_interval(box.slots[rank], digits), factor) for rank, factor in index.terms]
-    copies = [apart for rank, _ in index.terms for apart in box.slots[rank].spread]
-    if copies:  # of a single rank, each with an interval of its own
-        found = np.arange(*spans[0][0], dtype=np.int64)
-        for count, apart in copies:
-            found = (np.arange(count)[:, None] * apart + found).ravel()
-        return np.sort(found)
-    if index.divisor == 1 and not index.modulus and all(factor == 1 for _, factor in spans):
-        low = index.offset + sum(low for (low, _), _ in spans)
-        high = index.offset + 1 + sum(high - 1 for (_, high), _ in spans)
-        empty = any(low >= high for (low, high), _ in spans)
-        return (0, 0) if empty else (max(low, least), max(max(low, least), min(high, most)))
-    values = {
-        index.offset + sum(factor * value for (_, factor), value in zip(spans, point, strict=True))
-        for point in product(*(range(*span) for span, _ in spans))
-    }
-    values = {value // index.divisor for value in values}
-    values = {value % index.modulus for value in values} if index.modulus else values
-    return np.array(sorted(value for value in values if least <= value < most), np.int64)
-
-
-def _size(side: Side) -> int:
-    return max(0, side[1] - side[0]) if isinstance(side, tuple) else len(side)
 
 
 def _listed(side: Side) -> IntArray:
@@ -254,7 +200,7 @@ def _minus(sides: tuple[Side, ...], before: tuple[Side, ...]) -> Iterator[tuple[
     for place, (side, other) in enumerate(zip(sides, before, strict=True)):
         both, rest = _parted(side, other)
         yield from ((*shared, only, *sides[place + 1 :]) for only in rest)
-        if _size(both) == 0:
+        if size_of(both) == 0:
             return
         shared.append(both)
 
@@ -280,7 +226,7 @@ def _bursts(sides: tuple[Side, ...], region: _Region, burst_bits: int) -> IntArr
             starts = (starts[:, None] + _listed(sides[place]) * region.strides[place]).ravel()
         else:
             starts = starts + sides[place][0]
-    length = _size(sides[inner]) if sides and isinstance(sides[inner], tuple) else 1
+    length = size_of(sides[inner]) if sides and isinstance(sides[inner], tuple) else 1
     first = (region.base + starts * region.bits) // burst_bits
     last = (region.base + (starts + length) * region.bits - 1) // burst_bits
     first[1:] = np.maximum(first[1:], last[:-1] + 1)  # a burst that holds the end of one row and the beginning of the next

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
 from accelsim.errors import IllegalMapping
+from accelsim.mapping.dependence import Homes
 from accelsim.mapping.facts import facts as facts_of
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial
 from accelsim.mapping.walk import Row, Walk, walk
@@ -49,6 +50,8 @@ class Paths:
         self.edges = self._edges()
         self.all = [self._path(number) for number in range(len(self.walked.leaves))]
         self.number = {path.name: number for number, path in enumerate(self.all)}
+        touched = self.walked.facts.touched
+        self.homes = Homes(self.walked, [{each: self.keepers(path, each) for each in touched[path.name]} for path in self.all])
 
     def common(self) -> int:
         """How many loops stand above all leaves."""

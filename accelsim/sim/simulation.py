@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,8 @@ class Simulation:
     """What happened. `ticks`: until the last result is there. `ports`: cycles in which each is busy. `events`: as many as were asked for.
 
     `firings`: how many of every task did something. `evaluation`: what the model says of the same mapping. `offchip`: what the DRAM did,
-    where the outermost memory is one, and `served`: its transfers.
+    where the outermost memory is one, and `served`: its transfers. `occupancy`: bits that one copy of each memory below the outermost
+    holds, as (cycle, bits) steps, while the events that were asked for happen.
     """
 
     evaluation: Evaluation
@@ -80,6 +81,7 @@ class Simulation:
     ports: dict[str, Fraction]
     firings: dict[str, int]
     events: tuple[Event, ...]
+    occupancy: dict[str, tuple[tuple[Fraction, int], ...]] = field(default_factory=dict)
     served: int = 0
     offchip: OffChip | None = None
 
@@ -166,6 +168,7 @@ def _once(evaluation: Evaluation, arrays: Arrays, events: int, service: Any, log
     from accelsim.sim import kernels_boxes as columns
     from accelsim.sim import kernels_events as kernels
     from accelsim.sim.kernels_event_state import LONGEST, SAVED
+    from accelsim.sim.occupancy import occupancy
     from accelsim.sim.tasks import KINDS
 
     machine_units, clock, tasks = evaluation.evaluator.architecture.units, evaluation.evaluator.clock, arrays.tasks
@@ -208,7 +211,9 @@ def _once(evaluation: Evaluation, arrays: Arrays, events: int, service: Any, log
         task, begun, ended = tasks[number], clock.cycles(int(start)), clock.cycles(int(end))
         kept.append(Event(task.name, KINDS[task.kind], task.unit or task.uses[0].resource, int(firing), begun, ended))
     firings = {task.name: int(fired[number, columns.ACTIVE]) for number, task in enumerate(tasks)}
-    return Simulation(evaluation, int(total), units, ports, firings, tuple(kept), served=int(served))
+    steps = occupancy(tasks, ((int(task), int(number), int(start), int(end)) for task, number, start, end in traced[:seen])) if seen else {}
+    held = {memory: tuple((clock.cycles(tick), bits) for tick, bits in each) for memory, each in steps.items()}
+    return Simulation(evaluation, int(total), units, ports, firings, tuple(kept), held, served=int(served))
 
 
 def _cause(arrays: Arrays, cause: int) -> tuple[str, str]:

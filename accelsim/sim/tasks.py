@@ -85,6 +85,15 @@ class Use:
     writes: bool = False
 
 
+@dataclass(slots=True, eq=False)
+class Hold:
+    """Room for a tile in one copy of a memory: of a new tile in every turn of the first `depth` loops of all that touch it."""
+
+    memory: str
+    bits: int
+    depth: int
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """A firing starts no earlier than one of another task has ended.
@@ -138,6 +147,7 @@ class Task:
     fold: Fold | None = None  # of a compute: what it does on a systolic array
     maps: tuple[IndexMap, ...] = ()  # of a load or drain: how it indexes its tensor
     order: tuple[str, ...] = ()  # of these: the layout of the tensor in the outer memory, where the mapping says it
+    holds: list[tuple[Hold, bool]] = field(default_factory=list)  # room that it touches below the outermost memory, and whether for results
     split: tuple[int, ...] = ()  # of a load: its last loops, in each turn of which it brings a part of the tile
     grain: float = 1.0  # all plans are multiples of it
 
