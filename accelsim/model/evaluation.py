@@ -176,8 +176,8 @@ class Evaluator:
 def _refuse_unmodelled(architecture: Architecture) -> None:
     """What a machine states and this model would ignore is an error: what is accepted is modelled."""
     for memory in architecture.memories.values():
-        if memory.latency_cycles:
-            raise InputError(f"{memory.name}: the latency of a memory is not modelled yet", "remove it", memory.place)
+        if memory.latency_cycles and memory.read_bits_per_s is None:
+            raise InputError(f"{memory.name} has a latency and an unlimited bandwidth", "give it a bandwidth, or no latency", memory.place)
         if memory.banks > 1:
             raise InputError(f"{memory.name}: banks are not modelled yet", "remove them", memory.place)
         if memory.dram is not None and memory is not architecture.root:

@@ -266,6 +266,7 @@ class Uses:
         near = boxes_of(path, dims, slots_of(self.cascade, path, loops, inner), (), delta)
         partial, final = self.widths.partial[tensor], self.widths.final[tensor]
         if kind == LOAD:
+            task.latency = self.machine.memories[source.memory].latency_cycles * self.clock.per_cycle
             bits = partial if returning else self.widths.read[path.name, tensor]
             rule = AGAIN if returning else 0
             task.uses = self._use(source.memory, READ, bits, far, rule) + self._use(target.memory, WRITE, bits, near, rule)

@@ -54,9 +54,10 @@ def slower(node: Node, rng: random.Random) -> Node:
     read, write = (Fraction(rng.choice([4, 8, 16, 48, 160]) * GIGA) for _ in range(2))
     if rng.random() < 0.3:
         return replace(node, feeds=feeds)
+    late = rng.choice([0, 0, 0, 7])
     if rng.random() < 0.5:
-        return replace(node, feeds=feeds, read_bits_per_s=read, write_bits_per_s=read, ports="shared")
-    return replace(node, feeds=feeds, read_bits_per_s=read, write_bits_per_s=write, ports="separate")
+        return replace(node, feeds=feeds, read_bits_per_s=read, write_bits_per_s=read, ports="shared", latency_cycles=late)
+    return replace(node, feeds=feeds, read_bits_per_s=read, write_bits_per_s=write, ports="separate", latency_cycles=late)
 
 
 def slow_machine(machine: Architecture, rng: random.Random) -> Architecture:
@@ -249,6 +250,14 @@ def test_two_places_for_tiles_hide_loads_behind_work_and_leave_what_the_port_can
     # four words a cycle: A's first tile takes 6 cycles and B 1.5; then ten tiles of 24 cycles of work, and 4 words leave in 1
     assert done.evaluation.evaluator.clock.cycles(done.ticks) == Fraction(15, 2) + 10 * 24 + 1
     assert done.cycles < simulate(PRODUCT, machine(4), by_rows(1)).cycles
+
+
+def test_a_latency_is_added_to_every_load_that_nothing_hides() -> None:
+    """With one place each of the ten tiles of A comes late while there is nothing to do; with two places only the first."""
+    slow = replace(machine(64), root=replace(machine(64).root, latency_cycles=10))
+    for copies, exposed in ((1, 10), (2, 1)):
+        before, after = simulate(PRODUCT, machine(64), by_rows(copies)), simulate(PRODUCT, slow, by_rows(copies))
+        assert after.cycles == before.cycles + 10 * exposed, copies
 
 
 def test_with_unlimited_memories_a_product_takes_what_the_model_says() -> None:
