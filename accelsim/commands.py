@@ -248,7 +248,7 @@ def _simulate_model(arguments: Arguments, model: Model, settings: Overrides, cou
     _refuse_drawing(arguments, model)
     if arguments.trace is not None:
         what = f"--trace {arguments.trace}: {model.name} is a model, and each of its layers has its own trace"
-        raise InputError(what, "simulate the workload of one of its layers")
+        raise InputError(what, "leave --trace out; --json says what units wait for, layer by layer")
     mappings = load_layers(model, arguments.mapping, settings.mapping)
     machine = _machine(_required(arguments, "arch", "a machine"), settings)
     with progress(not arguments.quiet) as tell:

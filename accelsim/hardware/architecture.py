@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from accelsim.errors import Place
-from accelsim.hardware.dram import Controlled
+from accelsim.hardware.dram import ControlledDram
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Memory:
     area_um2: Quantity | None = None
     banks: int = 1
     latency_cycles: int = 0
-    dram: Controlled | None = None
+    dram: ControlledDram | None = None
     feeds: tuple[Node, ...] = ()
     place: Place | None = field(default=None, compare=False)
 

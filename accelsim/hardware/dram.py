@@ -219,9 +219,9 @@ class AddressMap:
 
 
 @dataclass(frozen=True, slots=True)
-class Controlled:
+class ControlledDram:
     """A DRAM with its controllers: what its addresses mean, and how each channel serves its requests."""
 
-    dram: Dram
-    order: AddressMap
+    table: Dram
+    address_map: AddressMap
     policy: Policy

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.hardware.dram import AddressMap, Controlled, Dram, Policy, Timings
+from accelsim.hardware.dram import AddressMap, ControlledDram, Dram, Policy, Timings
 from accelsim.io.catalogue import DRAM, refuse_other, resolve
 from accelsim.io.source import Item, parse, read_text
 from accelsim.io.values import name_of, words
@@ -23,7 +23,7 @@ _DERIVED = {"tRCD_WR": "tRCD", "tCCD_L_WR": "tCCD_L"}  # where left out, as long
 _RESTING = 2  # cycles between the last beat read and the first beat written, where tRTW is left out
 _MOST = 2**31
 _CONTROLLED_KEYS = {"table", "channels", "map", "page", "schedule", "window", "overtakes", "refresh"}
-_SPREAD = ("row", "rank", "bank", "column", "group", "channel")  # addresses unless a machine says: the innermost last
+_INTERLEAVED = ("row", "rank", "bank", "column", "group", "channel")  # addresses unless a machine says: the innermost last
 
 
 def load_dram(path: Path) -> Dram:
@@ -70,7 +70,7 @@ def dram(document: Item) -> Dram:
         raise timings.get(error.what.split()[0], keys["organisation"]).error(error.what, error.mend) from None
 
 
-def controlled(item: Item) -> Controlled:
+def controlled(item: Item) -> ControlledDram:
     """What `dram:` of a memory says: a table by name, or a mapping with table, channels (in place of its own), map, and how to serve.
 
     Without a map neighbouring bursts lie in different channels, then in different bank groups, then in one row.
@@ -84,11 +84,11 @@ def controlled(item: Item) -> Controlled:
         found = load_dram(beside if name.endswith(".yaml") and beside.is_file() else resolve(name, DRAM))
         if "channels" in keys:
             found = replace(found, channels=_count(keys["channels"], "channels"))
-        order = AddressMap.of(words(keys["map"], "map"), found) if "map" in keys else AddressMap(_SPREAD)
+        order = AddressMap.of(words(keys["map"], "map"), found) if "map" in keys else AddressMap(_INTERLEAVED)
         how: dict[str, Any] = {key: words(keys[key], key) for key in ("page", "schedule") if key in keys}
         how |= {key: keys[key].integer(key, 0) for key in ("window", "overtakes") if key in keys}
         how |= {key: keys[key].boolean(key) for key in ("refresh",) if key in keys}
-        return Controlled(found, order, Policy(**how))
+        return ControlledDram(found, order, Policy(**how))
     except InputError as error:
         raise InputError(error.what, error.mend, error.place or item.place) from None
 

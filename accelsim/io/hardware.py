@@ -140,8 +140,10 @@ class _Reader:
         context = self.context(size_bits=size, access_bits=access, area_um2=area)
         read_pj, write_pj, update_pj = self.access_energies(keys["energy"], context, name)
         dram = controlled(keys["dram"]) if "dram" in keys else None
+        if dram is not None and ports != "shared":
+            raise keys["dram"].error(f"{name} is a DRAM, whose data buses reads and writes share", "write one 'bandwidth'")
         if dram is not None:
-            _refuse_faster(keys["dram"], dram.dram.peak_bytes_per_s * 8, read, write)
+            _refuse_faster(keys["dram"], dram.table.peak_bytes_per_s * 8, read, write)
         return Memory(
             name=name,
             size_bits=size,

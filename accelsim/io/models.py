@@ -47,7 +47,7 @@ def read_model(item: Item, text: str, find: Find, depth: int) -> Model:
     return model
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class _Reader:
     """What all layers of a document share. `shared`: sizes for those that have the rank; `used`: the ranks that some layer has, so far."""
 
@@ -130,11 +130,12 @@ class _Reader:
             if ("use" in stated) == ("layers" in stated):
                 raise entry.error("a phase either uses a workload or has layers", "write {name: decode, use: decoder, steps: 64}")
             own = shape_of(stated.get("shape"))
-            inside = dataclasses.replace(self, shared=self.shared | own)
+            inside = dataclasses.replace(self, shared=self.shared | own, used=set())
             steps, made = inside._grown(stated, name) if "grows" in stated else inside._alike(stated, name)
             for rank in own:
-                if rank not in self.used:
-                    raise stated["shape"].key_error(rank, f"no layer has rank '{rank}'", did_you_mean(rank, self.used))
+                if rank not in inside.used:
+                    raise stated["shape"].key_error(rank, f"no layer of '{name}' has rank '{rank}'", did_you_mean(rank, inside.used))
+            self.used.update(inside.used)
             sizes = {rank: size for layer in made for rank, size in layer.cascade.extents.items()} | inside.shared
             phases.append(Phase(name, steps, _tokens(stated.get("tokens"), sizes), len(layers), len(layers) + len(made)))
             layers += made
@@ -163,7 +164,7 @@ class _Reader:
                 else:
                     found[same] = Layer(made.cascade, found[same].times + made.times)
         if rank not in self.used:
-            raise stated["grows"].error(f"no layer has rank '{rank}'", did_you_mean(rank, self.used))
+            raise stated["grows"].error(f"no layer of '{name}' has rank '{rank}'", did_you_mean(rank, self.used))
         return sum(sizes.values()), found
 
     def _step(self, stated: Mapping[str, Item], name: str) -> list[Layer]:

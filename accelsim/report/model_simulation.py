@@ -58,4 +58,4 @@ def model_simulation_blocks(found: Document) -> Iterator[RenderableType]:
         cells = [percent(layer["times"] * took / cycles), said, f"{most} {percent(busy[most] / took)}"]
         rows.add_row(layer["name"], whole(layer["times"]), whole(took), *cells, *([one["values"]["says"]] if checked else []))
     yield rows
-    yield Text("Layers run one after the other; `accelsim simulate` of one layer's workload shows what its units wait for.", "dim")
+    yield Text("Layers run one after the other; --json says what the units of each wait for.", "dim")

@@ -43,7 +43,7 @@ def document(simulation: Simulation) -> Document:
         "units": units,
         "ports": {name: {"busy_cycles": float(cycles)} for name, cycles in simulation.ports.items()},
         "firings": simulation.firings,
-        **({"occupancy": _occupancy(simulation)} if simulation.occupancy else {}),
+        **({"occupancy": _occupancy(simulation)} if simulation.held else {}),
         **({"dram": _dram(simulation)} if simulation.offchip else {}),
     }
 
@@ -51,7 +51,7 @@ def document(simulation: Simulation) -> Document:
 def _occupancy(simulation: Simulation) -> Document:
     """The most and the average that one copy of each memory holds, in bytes, over the events that were asked for."""
     machine, found = simulation.evaluation.evaluator.architecture, {}
-    for memory, steps in simulation.occupancy.items():
+    for memory, steps in simulation.held.items():
         size, end = machine.memories[memory].size_bits, steps[-1][0]
         held = sum((later - time) * bits for (time, bits), (later, _) in pairwise(steps))
         found[memory] = {
@@ -69,13 +69,13 @@ def _dram(simulation: Simulation) -> Document:
     assert did is not None and machine.root.dram is not None
     counters = {name: getattr(did.counters, name) for name in did.counters.__dataclass_fields__}
     return {
-        "table": machine.root.dram.dram.name,
+        "table": machine.root.dram.table.name,
         "wanted_bytes": did.wanted_bytes,
         "fetched_bytes": did.fetched_bytes,
         "counters": counters,
         "rounds": did.rounds,
         "settled": did.settled,
-        "unsettled_cycles": did.unsettled_cycles,
+        "unsettled_seconds": did.unsettled_seconds,
     }
 
 
@@ -133,7 +133,7 @@ def _dram_blocks(did: Document) -> Iterator[RenderableType]:
         shares = ", ".join(f"{name} {percent(cycles / total)}" for name, cycles in spent.items() if cycles / total >= 0.001)
         line.append(f"\n      its data buses: {shares}")
     if not did["settled"]:
-        line.append(f"\n      run and DRAM agree within {whole(did['unsettled_cycles'])} cycles after {did['rounds']} rounds", "yellow")
+        line.append(f"\n      run and DRAM agree within {si(did['unsettled_seconds'], 's')} after {did['rounds']} rounds", "yellow")
     yield line
 
 
@@ -148,7 +148,7 @@ def trace(simulation: Simulation) -> Document:
             "ph": "X", "name": event.task, "cat": event.kind, "pid": 0, "tid": tracks.index(event.resource),
             "ts": float(event.start), "dur": float(event.end - event.start), "args": {"firing": event.number},
         })  # fmt: skip
-    for memory, steps in simulation.occupancy.items():
+    for memory, steps in simulation.held.items():
         counts = ({"ph": "C", "name": f"{memory} holds", "pid": 0, "ts": float(time), "args": {"bytes": bits / 8}} for time, bits in steps)
         events += counts
     return {"traceEvents": events, "otherData": {"unit": "1 us is one cycle", "cycles": simulation.cycles}}
@@ -161,7 +161,7 @@ def timeline(simulation: Simulation, path: Path | str) -> None:
     events = sorted(simulation.events, key=lambda event: event.start)[:DRAWN]
     tracks = list(dict.fromkeys(event.resource for event in events))
     tasks = list(dict.fromkeys(event.task for event in events))
-    memories = [memory for memory, steps in simulation.occupancy.items() if len(steps) > 1]
+    memories = [memory for memory, steps in simulation.held.items() if len(steps) > 1]
     heights = [0.6 + 0.45 * len(tracks), *(0.75 for _ in memories)]
     figure = Figure(figsize=(11, 0.8 + sum(heights) + 0.22 * (len(tasks) // 4 + 1)), layout="constrained")
     axes, *below = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
@@ -176,7 +176,7 @@ def timeline(simulation: Simulation, path: Path | str) -> None:
     axes.invert_yaxis()
     last = max((float(event.end) for event in events), default=1.0)
     for memory, under in zip(memories, below, strict=True):
-        times, held = zip(*simulation.occupancy[memory], strict=True)
+        times, held = zip(*simulation.held[memory], strict=True)
         size = simulation.evaluation.evaluator.architecture.memories[memory].size_bits
         units = ((20, "MiB"), (10, "KiB"), (0, "B"))
         unit, name = next((2.0**power, name) for power, name in units if max(held) / 8 >= 2**power or not power)

@@ -22,7 +22,7 @@ WITHIN, COMMON, PARTS, FOLD, SPLIT, FINE = range(22, 28)
 # columns of `waits`, `uses`, `boxes`, `dims`, `loops`
 TARGET, PREFIX, TIMES, ADD, GUARD, AHEAD, STAYS = range(7)
 RESOURCE, TICKS, BOX, RULE = range(4)
-DIMS, DIMS_END, SPREAD, DELTA, WANTED, WANTED_END = range(6)
+DIMS, DIMS_END, ALIKE, DELTA, WANTED, WANTED_END = range(6)
 TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH, MARKS = range(8)
 TRIPS, TURNS = range(2)
 # columns of `folds`
@@ -89,7 +89,7 @@ def words(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, m
     known: int64[dims, 5], the interval of each dimension at the last firing that touched something, how often one has, and the interval at
     this one. marks: of every coordinate of the dimensions that are not plain, the last such firing that touched it.
     """
-    total = m.boxes[box, SPREAD] * in_use(m, m.boxes[box, WANTED], m.boxes[box, WANTED_END], digits, first)
+    total = m.boxes[box, ALIKE] * in_use(m, m.boxes[box, WANTED], m.boxes[box, WANTED_END], digits, first)
     shared = total
     for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
         low, high, size, both = _side(m, dim, digits, first, known, marks)

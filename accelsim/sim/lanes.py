@@ -56,6 +56,10 @@ class LaneUnit:
     lanes: int
     operators: Mapping[str, Operator]
 
+    def __post_init__(self) -> None:
+        if self.lanes < 1:
+            raise InputError(f"a vector unit of {self.lanes} lanes", "write at least 1")
+
     def run(self, program: Sequence[Instruction]) -> Timeline:
         """When each instruction issues and is done, in closed form; InputError for an unknown operator or an operand that comes later."""
         first, free, done, port = list[int](), list[int](), list[int](), 0
@@ -66,7 +70,8 @@ class LaneUnit:
                 if not 0 <= need < number:
                     raise InputError(f"instruction {number} needs {need}, which does not come before it", "order the program")
                 if program[need].elements != step.elements:
-                    raise InputError(f"instruction {number} takes {step.elements} numbers, {need} gives {program[need].elements}", "")
+                    what = f"instruction {number} takes {step.elements} numbers, {need} gives {program[need].elements}"
+                    raise InputError(what, "make the two alike")
                 other = self._operator(program[need].operator)
                 behind = (groups - 1) * max(0, other.interval - operator.interval)  # the last group of a slower operand decides
                 start = max(start, first[need] + other.latency + behind)
@@ -87,7 +92,7 @@ def exponential(values: Any, degree: int, arithmetic: Arithmetic) -> Any:
 
     One multiplication, one rounding, one multiply-add for the remainder, `degree` of them for the polynomial, and a shift of the exponent:
     `exponential_program` counts them. The remainder is at most ln(2)/2, where what the polynomial leaves out is below
-    (ln(2)/2)^(degree+1) / (degree+1)! of the result times 1.42; rounding adds to it.
+    (ln(2)/2)^(degree+1) / (degree+1)! times the square root of 2 of the result; rounding adds to it.
     """
     x = arithmetic.rounded(np.asarray(values, np.float64))
     n = np.rint(arithmetic.combine("mul", x, LOG2_E))

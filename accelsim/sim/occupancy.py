@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate
 
 from accelsim.sim.tasks import Task
@@ -11,28 +11,34 @@ Steps = tuple[tuple[int, int], ...]
 """(time in ticks, bits held from then on), the first at 0."""
 
 
-def occupancy(tasks: Sequence[Task], fired: Iterable[tuple[int, int, int, int]]) -> dict[str, Steps]:
+def held_over_time(tasks: Sequence[Task], fired: Sequence[Sequence[int]], end: int) -> dict[str, Steps]:
     """Bits that one copy of each memory below the outermost holds over time, as (tick, bits) steps.
 
-    fired: (task, number, start, end) of firings. The room of a tile is taken from the start of its load, or from when the first result of
+    fired: (task, number, start, end) of the first firings that take time. end: of the run; where more firings follow, the last tile of each
+    room is held to the last time that is known. The room of a tile is taken from the start of its load, or from when the first result of
     the firings that make it arrives, and free again when the last firing that reads, drains or adds to it has ended. An edge tile takes the
-    room of a whole one, and all slices of an iterative tensor one room. Firings that are not given touch nothing.
+    room of a whole one, and all slices of an iterative tensor one room.
     """
     spans: dict[tuple[int, int], list[int]] = {}
     holds = {id(hold): hold for task in tasks for hold, _ in task.holds}
-    for number, firing, start, end in fired:
+    for number, firing, begin, until in fired:
         task = tasks[number]
         for hold, makes in task.holds:
             late = task.latency if makes else 0
             tile = firing // task.beyond(hold.depth)
-            span = spans.setdefault((id(hold), tile), [start + late, end + late])
-            span[0], span[1] = min(span[0], start + late), max(span[1], end + late)
+            span = spans.setdefault((id(hold), tile), [begin + late, until + late])
+            span[0], span[1] = min(span[0], begin + late), max(span[1], until + late)
+    known = max((end for _, _, _, end in fired), default=0)
+    if known < end:
+        newest = {key: tile for key, tile in sorted(spans)}
+        for key, tile in newest.items():
+            spans[key, tile][1] = max(known, spans[key, tile][1])
     changes: dict[str, dict[int, int]] = {hold.memory: {0: 0} for hold in holds.values()}
-    for (key, _), (start, end) in spans.items():
+    for (key, _), (begin, until) in spans.items():
         hold = holds[key]
         change = changes[hold.memory]
-        change[start] = change.get(start, 0) + hold.bits
-        change[end] = change.get(end, 0) - hold.bits
+        change[begin] = change.get(begin, 0) + hold.bits
+        change[until] = change.get(until, 0) - hold.bits
     found = {}
     for memory, change in changes.items():
         times = sorted(change)

@@ -8,7 +8,7 @@ Source: docs/simulator.md, "DRAM behind a mapping".
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from accelsim.errors import IllegalMapping
-from accelsim.hardware.dram import Controlled
+from accelsim.hardware.dram import ControlledDram
 from accelsim.sim.places import Side, digits_of, interval, sides_of, size_of
 from accelsim.sim.serving import LAST_ARRIVAL, Counters, serve
 from accelsim.sim.tasks import AGAIN, COMPUTE, FIRST, FIRST_TURN, LAST, LAST_TURN, Task, Use
@@ -24,16 +24,19 @@ from accelsim.workload.cascade import Cascade
 from accelsim.workload.expression import IndexMap
 
 IntArray = npt.NDArray[np.int64]
+Fire = Callable[[IntArray, IntArray], int]
 MOST_SERVINGS, MOST_BURSTS = 1 << 22, 1 << 25
-_SMALL = "simulate a smaller shape, as with --set shape.b=1, or leave out 'dram'"
+_MOST_ROUNDS = 64  # of the run and the DRAM in turn
+_FREE_ROUNDS = 12  # of these, in which a serving may become shorter again
+_SMALL = "simulate a smaller shape, as with --set shape.RANK=N, or leave out 'dram'"
 
 
 @dataclass(frozen=True, slots=True)
 class OffChip:
     """What the DRAM did. `wanted_bytes`: of the words that were moved; `fetched_bytes`: of the bursts.
 
-    `rounds`: how often run and DRAM were simulated; `settled`: whether both agree on every cycle in the end, and if not, by how many cycles
-    of the machine they differ at most.
+    `rounds`: how often run and DRAM were simulated; `settled`: whether both agree on when every transfer ends, and if not, by how many
+    seconds one ends later in the run at most.
     """
 
     counters: Counters
@@ -41,14 +44,43 @@ class OffChip:
     fetched_bytes: int
     rounds: int
     settled: bool
-    unsettled_cycles: float
+    unsettled_seconds: float
+
+
+def settle(
+    cascade: Cascade, tasks: Sequence[Task], memory: str, dram: ControlledDram, ticks_per_second: Fraction, fire: Fire
+) -> tuple[IntArray, IntArray, OffChip]:
+    """Run tasks and the DRAM in turn until neither changes the other: what the last run was given, and what the DRAM did.
+
+    fire: runs the tasks with `service`, ticks of each serving of the memory in order (-1: at its bandwidth), fills `log` with rows of
+    (task, number, start, end), and returns how many servings there were. Raises IllegalMapping for more transfers or bursts than are
+    simulated, tensors that the DRAM has no room for, units that work straight out of it, and copies with uneven parts.
+    """
+    servings = sum(task.firings for task in tasks if any(use.resource == memory for use in task.uses))
+    if servings > MOST_SERVINGS:
+        raise IllegalMapping(f"more than {MOST_SERVINGS} transfers from and to {memory}, which is all that is simulated", _SMALL)
+    service, log = np.full(servings, -1, np.int64), np.zeros((servings, 4), np.int64)
+    log = log[: fire(service, log)]
+    traffic, before = Traffic(cascade, tasks, memory, dram, log), np.zeros(0, np.int64)
+    for rounds in range(1, _MOST_ROUNDS + 1):
+        starts = log[:, 2].copy()
+        done, counters = traffic.serve(starts, ticks_per_second)
+        if rounds == _MOST_ROUNDS or np.array_equal(before, starts):
+            break
+        before, previous = starts, np.concatenate([np.zeros(1, np.int64), done[:-1]])
+        least = service[: len(done)] if rounds > _FREE_ROUNDS else 0
+        service[: len(done)] = np.maximum(least, done - np.maximum(starts, previous))
+        fire(service, log)
+    difference = int(np.abs(log[:, 3] - done).max(initial=0)) / ticks_per_second
+    fetched = len(traffic.addresses) * dram.table.burst_bytes
+    return service, log, OffChip(counters, -(-traffic.wanted_bits // 8), fetched, rounds, not difference, float(difference))
 
 
 @dataclass(frozen=True, slots=True)
 class _Region:
     """Where a tensor lies: its first bit, bits of an element, and elements from one coordinate to the next in each dimension."""
 
-    base: int
+    base_bits: int
     bits: int
     strides: tuple[int, ...]
 
@@ -56,7 +88,7 @@ class _Region:
 class Traffic:
     """The bursts of all servings of the outermost memory, in order. `log`: rows of (task, number, start, end) as the kernel leaves them."""
 
-    def __init__(self, cascade: Cascade, tasks: Sequence[Task], memory: str, controlled: Controlled, log: IntArray) -> None:
+    def __init__(self, cascade: Cascade, tasks: Sequence[Task], memory: str, controlled: ControlledDram, log: IntArray) -> None:
         self.controlled, self.tasks, self.memory = controlled, tasks, memory
         self.regions = _regions(cascade, tasks, memory, controlled)
         self._left: dict[int, tuple[Side, ...]] = {}  # by task: what its last firing touched
@@ -77,14 +109,14 @@ class Traffic:
         self.writes = np.concatenate(writes) if writes else np.zeros(0, bool)
         self.counts = counts
 
-    def serve(self, starts: IntArray, per_second: Fraction) -> tuple[IntArray, Counters]:
-        """When each serving has ended, in ticks, if it is asked for at `starts` (ticks). Transfers end in the order of asking."""
+    def serve(self, starts: IntArray, ticks_per_second: Fraction) -> tuple[IntArray, Counters]:
+        """When each serving has ended, int64[servings] ticks, if it is asked for at `starts`, the same. They end in the order of asking."""
         known = self.controlled
-        rate = known.dram.clock_hz / per_second  # cycles of the DRAM in a tick
+        rate = known.table.clock_hz / ticks_per_second  # cycles of the DRAM in a tick
         begun = np.maximum.accumulate(_scaled(starts, rate))
         if len(begun) and begun[-1] > LAST_ARRIVAL:
             raise IllegalMapping("the run takes more cycles of the DRAM than can be counted", _SMALL)
-        served = serve(known.dram, known.order, known.policy, self.addresses, self.writes, np.repeat(begun, self.counts))
+        served = serve(known.table, known.address_map, known.policy, self.addresses, self.writes, np.repeat(begun, self.counts))
         last = np.cumsum(self.counts)
         done = begun.copy()
         for at in range(len(done)):
@@ -123,14 +155,14 @@ class Traffic:
         self._left[number] = sides
         pieces = [sides] if not box.delta or before is None else list(_minus(sides, before))
         words = sum(math.prod(map(size_of, piece)) for piece in pieces)
-        found = [_bursts(piece, region, self.controlled.dram.burst_bytes * 8) for piece in pieces]
+        found = [_bursts(piece, region, self.controlled.table.burst_bytes * 8) for piece in pieces]
         addresses = found[0] if len(found) == 1 else np.unique(np.concatenate([*found, np.zeros(0, np.int64)]))
         return addresses, words, [(write, times) for write in (False, True) if (times := _times(task, uses, write, region.bits, digits))]
 
 
-def _regions(cascade: Cascade, tasks: Sequence[Task], memory: str, controlled: Controlled) -> dict[str, _Region]:
+def _regions(cascade: Cascade, tasks: Sequence[Task], memory: str, controlled: ControlledDram) -> dict[str, _Region]:
     """Tensors one after the other, each from the beginning of a row in all channels, the last index innermost unless a layout says else."""
-    dram, found, base = controlled.dram, dict[str, _Region](), 0
+    dram, found, base = controlled.table, dict[str, _Region](), 0
     row = dram.row_bursts * dram.burst_bytes * 8 * dram.channels
     for task in tasks:
         uses = [use for use in task.uses if use.resource == memory]
@@ -139,7 +171,7 @@ def _regions(cascade: Cascade, tasks: Sequence[Task], memory: str, controlled: C
         if task.kind == COMPUTE:
             what = f"{task.name} works straight out of {memory}, which as a DRAM is not simulated yet"
             raise IllegalMapping(what, "keep its operands and its result in a memory between")
-        if any(use.box.apart for use in uses):
+        if any(use.box.is_last_copy for use in uses):
             what = f"copies take turns over their own, uneven parts of {task.tensor}, which out of a DRAM is not simulated yet"
             raise IllegalMapping(what, "let its tiles divide each other, or leave out 'dram'")
         if task.tensor in found:
@@ -147,7 +179,7 @@ def _regions(cascade: Cascade, tasks: Sequence[Task], memory: str, controlled: C
         shape = cascade.tensors[task.tensor].shape
         widths = [use.bits for each in tasks if each.tensor == task.tensor for use in each.uses if use.resource == memory]
         strides, stride = [0] * len(shape), 1
-        for place in reversed(_placed(task.maps, task.order)):
+        for place in reversed(_placed(task.maps, task.layout)):
             strides[place], stride = stride, stride * shape[place]
         found[task.tensor] = _Region(base, max(widths), tuple(strides))
         base += -(-stride * max(widths) // row) * row
@@ -227,8 +259,8 @@ def _bursts(sides: tuple[Side, ...], region: _Region, burst_bits: int) -> IntArr
         else:
             starts = starts + sides[place][0]
     length = size_of(sides[inner]) if sides and isinstance(sides[inner], tuple) else 1
-    first = (region.base + starts * region.bits) // burst_bits
-    last = (region.base + (starts + length) * region.bits - 1) // burst_bits
+    first = (region.base_bits + starts * region.bits) // burst_bits
+    last = (region.base_bits + (starts + length) * region.bits - 1) // burst_bits
     first[1:] = np.maximum(first[1:], last[:-1] + 1)  # a burst that holds the end of one row and the beginning of the next
     counts = np.maximum(0, last - first + 1)
     return np.repeat(first - (np.cumsum(counts) - counts), counts) + np.arange(counts.sum())

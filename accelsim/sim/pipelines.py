@@ -47,7 +47,13 @@ class Stage(NamedTuple):
 
 
 def passage(depth: int, offered: Any, ready: Any = (), interval: int = 1, shown: int = 0) -> Passage:
-    """When vectors pass through `depth` stages; see `kernels_pipelines.flow`. `shown`: cycles of which registers are noted."""
+    """When vectors pass through `depth` stages. `shown`: cycles of which registers are noted.
+
+    offered: the first cycle of each vector at the entrance, never falling. ready: bool of the first cycles, whether what is behind takes a
+    result, and after them always. interval: cycles from one entrance to the next. InputError for anything else.
+    """
+    if depth < 1 or interval < 1:
+        raise InputError(f"a pipeline of {depth} stages that takes a vector every {interval} cycles", "write at least 1 of each")
     times = np.asarray(offered, np.int64)
     if np.any(np.diff(times, prepend=0) < 0):
         raise InputError("a vector is offered before the one in front of it", "sort them by cycle")

@@ -5,6 +5,7 @@ Of every firing the coordinates that it touches are listed, so use it on small s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import inf, nextafter, prod
@@ -24,6 +25,8 @@ class Outcome:
     busy: dict[str, int] = field(default_factory=dict)
     firings: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     grids: dict[str, tuple[int, int]] = field(default_factory=dict)  # of systolic arrays: when operands may load, when rows are empty
+    timed: str = ""  # a port whose servings take as long as `service` says, in order
+    service: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -36,12 +39,12 @@ class _State:
     held: float | None = None  # a later turn than planned
 
 
-def run(tasks: list[Task], per_cycle: int) -> Outcome:
-    """Fire every task to its end; the order is that of the plan."""
+def run(tasks: list[Task], per_cycle: int, timed: str = "", service: Sequence[int] = ()) -> Outcome:
+    """Fire every task to its end; the order is that of the plan. `service`: ticks of each serving of the port `timed`."""
     states = {id(task): _State([0] * len(task.loops)) for task in tasks}
     free: dict[str, int] = {}
     starts: dict[str, list[int]] = {}
-    found = Outcome()
+    found = Outcome(timed=timed, service=list(service))
     while True:
         waiting = [task for task in tasks if len(states[id(task)].ends) < task.firings]
         if not waiting:
@@ -114,6 +117,8 @@ def _fire(
         if use.rule == ALWAYS or (opens if use.rule == FIRST else closes if use.rule == LAST else not opens):
             asked[use.resource] = asked.get(use.resource, 0) + words * use.ticks
     asked = {resource: ticks for resource, ticks in asked.items() if ticks}
+    if asked.get(found.timed) and found.service:
+        asked[found.timed] = found.service.pop(0)
     work = _issues(task, state.digits) * task.issue_ticks if task.kind == COMPUTE else 0
     if not asked and task.kind not in (COMPUTE, BARRIER):
         state.ends.append(before)

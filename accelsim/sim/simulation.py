@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Architecture
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from accelsim.sim.offchip import OffChip
 
 _MOST_REMEMBERED = 1 << 26  # ends of tasks in all
-_MOST_ROUNDS = 24  # of a run and its DRAM in turn
 _MOST_COMPARED = 1 << 24  # of those, for which states of earlier iterations are kept, at all levels together
 FILL, MEMORY, DEPENDENCE, ROOM, PORT, ARRAY = "fill", "memory", "dependence", "room", "port", "array"
 CAUSES = (FILL, MEMORY, DEPENDENCE, ROOM, PORT, ARRAY)
@@ -70,9 +69,9 @@ class Event:
 class Simulation:
     """What happened. `ticks`: until the last result is there. `ports`: cycles in which each is busy. `events`: as many as were asked for.
 
-    `firings`: how many of every task did something. `evaluation`: what the model says of the same mapping. `offchip`: what the DRAM did,
-    where the outermost memory is one, and `served`: its transfers. `occupancy`: bits that one copy of each memory below the outermost
-    holds, as (cycle, bits) steps, while the events that were asked for happen.
+    `firings`: how many of every task did something. `evaluation`: what the model says of the same mapping. `held`: bits that one copy of
+    each memory below the outermost holds, as (cycle, bits) steps, while the events that were asked for happen. `offchip`: what the DRAM
+    did, if the outermost memory is one.
     """
 
     evaluation: Evaluation
@@ -81,8 +80,7 @@ class Simulation:
     ports: dict[str, Fraction]
     firings: dict[str, int]
     events: tuple[Event, ...]
-    occupancy: dict[str, tuple[tuple[Fraction, int], ...]] = field(default_factory=dict)
-    served: int = 0
+    held: dict[str, tuple[tuple[Fraction, int], ...]] = field(default_factory=dict)
     offchip: OffChip | None = None
 
     @property
@@ -125,95 +123,97 @@ def simulate(
     return min(found, key=lambda done: done.ticks)
 
 
-def _run(evaluation: Evaluation, tasks: list[Any], events: int) -> Simulation:
-    """Run tasks; where the outermost memory is a DRAM, again and again until the run and the DRAM agree on when every transfer ends."""
-    import numpy as np
+class _Fired(NamedTuple):
+    """What the kernel leaves: ticks until the last end, `spent`, `causes` and `tasks` of its last state, traced firings, servings."""
 
+    ticks: int
+    spent: Any
+    causes: Any
+    tasks: Any
+    traced: Any
+    servings: int
+
+
+def _run(evaluation: Evaluation, tasks: list[Any], events: int) -> Simulation:
+    """Run tasks with the outermost memory at its bandwidth, or as the DRAM that it is."""
     from accelsim.sim.arrays import Arrays
 
     machine, clock = evaluation.evaluator.architecture, evaluation.evaluator.clock
-    root, controlled = machine.root.name, machine.root.dram
-    arrays = Arrays(tasks, list(machine.units), clock.per_cycle, root if controlled else "")
-    if controlled is None:
-        return _once(evaluation, arrays, events, np.zeros(0, np.int64), np.zeros((0, 4), np.int64))
-    from accelsim.sim.offchip import MOST_SERVINGS, OffChip, Traffic
+    root, dram = machine.root.name, machine.root.dram
+    arrays = Arrays(tasks, list(machine.units), clock.per_cycle, root if dram else "")
+    if dram is None:
+        return _found(evaluation, arrays, _fire(evaluation, arrays, events))
+    from accelsim.sim.offchip import settle
 
-    servings = sum(task.firings for task in tasks if any(use.resource == root for use in task.uses))
-    if servings > MOST_SERVINGS:
-        what = f"more than {MOST_SERVINGS} transfers from and to {root}, which is all that a DRAM is simulated with"
-        raise IllegalMapping(what, "map it with larger tiles, or leave out 'dram'")
-    service, log = np.full(servings, -1, np.int64), np.zeros((servings, 4), np.int64)
-    per_second, before = clock.per_cycle * machine.clock_hz, np.zeros(0, np.int64)
-    found = _once(evaluation, arrays, events, service, log)
-    log = log[: found.served]
-    traffic = Traffic(evaluation.evaluator.cascade, tasks, root, controlled, log)
-    for rounds in range(1, _MOST_ROUNDS + 1):
-        starts = log[:, 2].copy()
-        done, counters = traffic.serve(starts, per_second)
-        if rounds == _MOST_ROUNDS or np.array_equal(before, starts):
-            break
-        before, previous = starts, np.concatenate([np.zeros(1, np.int64), done[:-1]])
-        service[: len(done)] = np.maximum(0, done - np.maximum(starts, previous))
-        found = _once(evaluation, arrays, events, service, log)
-    apart = clock.cycles(int(np.abs(log[:, 3] - done).max(initial=0)))
-    burst = controlled.dram.burst_bytes
-    did = OffChip(counters, -(-traffic.wanted_bits // 8), len(traffic.addresses) * burst, rounds, apart == 0, float(apart))
-    return replace(found, offchip=did)
+    def fire(service: Any, log: Any) -> int:
+        return _fire(evaluation, arrays, 0, service, log).servings
+
+    service, log, did = settle(evaluation.evaluator.cascade, tasks, root, dram, clock.per_cycle * machine.clock_hz, fire)
+    return replace(_found(evaluation, arrays, _fire(evaluation, arrays, events, service, log)), offchip=did)
 
 
-def _once(evaluation: Evaluation, arrays: Arrays, events: int, service: Any, log: Any) -> Simulation:
-    """Run tasks; `service`, `log`: of the servings of a DRAM, as the kernel takes them."""
+def _fire(evaluation: Evaluation, arrays: Arrays, events: int, service: Any = None, log: Any = None) -> _Fired:
+    """Let the kernel fire all tasks; `service`, `log`: of the servings of a DRAM, if there is one."""
     import numpy as np
 
     from accelsim.sim import kernels_boxes as columns
     from accelsim.sim import kernels_events as kernels
     from accelsim.sim.kernels_event_state import LONGEST, SAVED
-    from accelsim.sim.occupancy import occupancy
-    from accelsim.sim.tasks import KINDS
 
-    machine_units, clock, tasks = evaluation.evaluator.architecture.units, evaluation.evaluator.clock, arrays.tasks
-    sizes, traced = arrays.sizes(), np.zeros((events, 4), np.int64)
+    service = np.zeros(0, np.int64) if service is None else service
+    log = np.zeros((0, 4), np.int64) if log is None else log
+    tasks, sizes, traced = arrays.tasks, arrays.sizes(), np.zeros((events, 4), np.int64)
     while True:
         if sum(sizes) > _MOST_REMEMBERED:
             raise IllegalMapping("more firings wait for each other than can be remembered", "map it with larger tiles")
         machine = arrays.machine(sizes)
         leaps = not arrays.timed and sum(min(size, SAVED) for size in sizes) * max(task.common for task in tasks) <= _MOST_COMPARED
         ring = np.zeros(sum(sizes), np.int64)
-        how, which, total, spent, causes, fired, seen, served, _ = kernels.run(machine, ring, traced, leaps, service, log)
+        how, which, total, spent, causes, fired, seen, servings, _ = kernels.run(machine, ring, traced, leaps, service, log)
         if how != kernels.TOO_SHORT:
             break
         sizes[which] *= 8
     if how == kernels.TOO_LONG:
-        limit = LONGEST / clock.per_cycle / float(evaluation.evaluator.architecture.clock_hz)
+        limit = LONGEST / evaluation.evaluator.clock.per_cycle / float(evaluation.evaluator.architecture.clock_hz)
         what = f"the run takes longer than {limit:.3g} s, which is all that can be counted"
-        raise IllegalMapping(what, "simulate a smaller shape, as with --set shape.b=1")
+        raise IllegalMapping(what, "simulate a smaller shape, as with --set shape.RANK=N")
     if how == kernels.STUCK:
         target, why = arrays.waits[which]
         owner = next(task for task, row in zip(tasks, machine.tasks, strict=True) if row[columns.WAITS] <= which < row[columns.WAITS_END])
         raise IllegalMapping(f"{owner.name} waits for {target.name} ({why}), which is planned after it", "give the tensor more copies")
+    return _Fired(int(total), spent, causes, fired, traced[:seen], int(servings))
 
+
+def _found(evaluation: Evaluation, arrays: Arrays, done: _Fired) -> Simulation:
+    """What happened, by the names of units, ports, Einsums and tasks."""
+    import numpy as np
+
+    from accelsim.sim import kernels_boxes as columns
+    from accelsim.sim.occupancy import held_over_time
+    from accelsim.sim.tasks import KINDS
+
+    machine_units, clock, tasks = evaluation.evaluator.architecture.units, evaluation.evaluator.clock, arrays.tasks
     units: dict[str, Unit] = {}
     for number, name in enumerate(arrays.resources):
         members = [at for at, task in enumerate(tasks) if task.unit == name]
         if members:
-            busy = {tasks[at].name: clock.cycles(int(fired[at, columns.WORKED])) for at in members}
+            busy = {tasks[at].name: clock.cycles(int(done.tasks[at, columns.WORKED])) for at in members}
             waits = [
-                Wait(tasks[at].name, *_cause(arrays, int(cause)), clock.cycles(int(causes[at, cause])))
+                Wait(tasks[at].name, *_cause(arrays, int(cause)), clock.cycles(int(done.causes[at, cause])))
                 for at in members
-                for cause in np.flatnonzero(causes[at])
+                for cause in np.flatnonzero(done.causes[at])
             ]
-            units[name] = Unit(busy, tuple(waits), clock.cycles(int(total) - int(spent[number, columns.LAST_END])))
-    ports = {
-        name: clock.cycles(int(spent[number, columns.BUSY])) for number, name in enumerate(arrays.resources) if name not in machine_units
-    }
+            units[name] = Unit(busy, tuple(waits), clock.cycles(done.ticks - int(done.spent[number, columns.LAST_END])))
+    spent = {name: int(done.spent[number, columns.BUSY]) for number, name in enumerate(arrays.resources)}
+    ports = {name: clock.cycles(ticks) for name, ticks in spent.items() if name not in machine_units}
     kept = []
-    for number, firing, start, end in traced[:seen]:
+    for number, firing, start, end in done.traced:
         task, begun, ended = tasks[number], clock.cycles(int(start)), clock.cycles(int(end))
         kept.append(Event(task.name, KINDS[task.kind], task.unit or task.uses[0].resource, int(firing), begun, ended))
-    firings = {task.name: int(fired[number, columns.ACTIVE]) for number, task in enumerate(tasks)}
-    steps = occupancy(tasks, ((int(task), int(number), int(start), int(end)) for task, number, start, end in traced[:seen])) if seen else {}
+    firings = {task.name: int(done.tasks[number, columns.ACTIVE]) for number, task in enumerate(tasks)}
+    steps = held_over_time(tasks, done.traced.tolist(), done.ticks) if len(done.traced) else {}
     held = {memory: tuple((clock.cycles(tick), bits) for tick, bits in each) for memory, each in steps.items()}
-    return Simulation(evaluation, int(total), units, ports, firings, tuple(kept), held, served=int(served))
+    return Simulation(evaluation, done.ticks, units, ports, firings, tuple(kept), held)
 
 
 def _cause(arrays: Arrays, cause: int) -> tuple[str, str]:

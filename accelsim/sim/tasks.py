@@ -53,7 +53,7 @@ class Box:
     """What a firing touches: an index map and bounds (low, high) for each dimension over slots.
 
     `wanted`: of copies that want every word each for themselves, the interval that they share out and the part of one.
-    `apart`: it is that of a last copy, which has less than the others, and counted from 0 instead of where it lies.
+    `is_last_copy`: it is that of a last copy, which has less than the others, and counted from 0 instead of where it lies.
 
     `delta`: only what the firing before did not leave behind. `slots`: by rank.
     """
@@ -62,7 +62,7 @@ class Box:
     slots: dict[str, Slot]
     wanted: Shares = ()
     delta: bool = False
-    apart: bool = False
+    is_last_copy: bool = False
 
     @property
     def copies(self) -> int:
@@ -146,7 +146,7 @@ class Task:
     common: int = 0  # how many of its first loops are those of all tasks
     fold: Fold | None = None  # of a compute: what it does on a systolic array
     maps: tuple[IndexMap, ...] = ()  # of a load or drain: how it indexes its tensor
-    order: tuple[str, ...] = ()  # of these: the layout of the tensor in the outer memory, where the mapping says it
+    layout: tuple[str, ...] = ()  # of these: the layout of the tensor in the outer memory, where the mapping says it
     holds: list[tuple[Hold, bool]] = field(default_factory=list)  # room that it touches below the outermost memory, and whether for results
     split: tuple[int, ...] = ()  # of a load: its last loops, in each turn of which it brings a part of the tile
     grain: float = 1.0  # all plans are multiples of it

@@ -68,8 +68,7 @@ class Uses:
         ticks = port.read if way == READ or port.shared else port.write
         if not ticks or not bits:
             return []
-        together = port.shared or self.machine.memories[memory].dram is not None
-        return [Use(memory if together else f"{memory} {way}", ticks * bits, box, rule, bits, way == WRITE) for box in boxes]
+        return [Use(memory if port.shared else f"{memory} {way}", ticks * bits, box, rule, bits, way == WRITE) for box in boxes]
 
     def _compute(self, path: Path) -> None:
         name, leaf, einsum = path.name, path.leaf, path.einsum
@@ -257,7 +256,7 @@ class Uses:
         loops = self._above(path, inner)[: self._kept(path, ranks, inner)]
         name = {LOAD: f"{tensor} to {target.memory}", DRAIN: f"{tensor} from {target.memory}"}[kind] + (" again" if returning else "")
         task = Task(name, kind, path.name, tensor, tuple(row.trips for row in loops), maps=tuple(index for index in maps if index))
-        task.order = self.paths.held(path.rows[outer], tensor).layout
+        task.layout = self.paths.held(path.rows[outer], tensor).layout
         writes = tensor == path.einsum.output.tensor and (kind == DRAIN or returning)
         reduce = (path.einsum.reduce if path.einsum.reduced else "none") if writes else ""
         dims, delta = self._dims(tensor, maps), kind == LOAD and not returning

@@ -167,7 +167,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Phase:
-    """Steps of inference that are alike: the layers `start` to before `stop` of a model, whose `times` count all of its steps.
+    """Steps of inference of one kind: the layers `start` to before `stop` of a model, whose `times` count all of its steps.
 
     `tokens`: what one step gives to all users together. A phase that only fills caches gives none.
     """
@@ -181,7 +181,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Model:
-    """Cascades run one after the other; outputs bind to inputs of later ones by name, in a phase only. `phases`: of inference, in order."""
+    """Cascades run one after the other; outputs bind to inputs of later ones by name. `phases`: of inference, in order."""
 
     name: str
     layers: tuple[Layer, ...]

@@ -242,11 +242,19 @@ def test_exp_by_multiply_adds_is_as_good_as_its_polynomial(degree: int) -> None:
     assert np.abs(rounded[near] / np.exp(x[near]) - 1).max() < left_out + 80 * 2.0**-24
 
 
-def test_the_six_multiply_adds_of_a_published_exp() -> None:
-    """exp without a unit of its own: on one lane with operators of one cycle each, every number takes as many issues as there are steps."""
+def test_exp_of_degree_five_is_nine_steps_of_which_six_are_multiply_adds() -> None:
+    """As many multiply-adds as FuseMax (arXiv 2406.10491) counts for an exponential; every step of a number is an issue of one lane."""
     unit = LaneUnit(1, {name: Operator() for name in ("mul", "rint", "mac", "ldexp")})
-    found = unit.run(exponential_program(100, 5))
-    assert found.done[-1] == 100 * len(exponential_program(1, 5))
+    program = exponential_program(100, 5)
+    assert [step.operator for step in program] == ["mul", "rint", *["mac"] * 6, "ldexp"]
+    assert unit.run(program).done[-1] == 900
+
+
+def test_a_chunked_scan_takes_its_phases_one_after_the_other() -> None:
+    """Four lanes of eight steps: 8 cycles to scan, 4 for the carries and 8 to complete; the next block is scanned meanwhile."""
+    unit = ChunkedScan(4, 8, WHOLE)
+    assert (unit.cycles(0), unit.cycles(1), unit.cycles(32), unit.cycles(33)) == (0, 20, 20, 32)
+    assert unit.operators == (13, 9) and ReductionTree(7, "add", WHOLE).operators == 6
 
 
 @pytest.mark.parametrize(
@@ -261,6 +269,9 @@ def test_the_six_multiply_adds_of_a_published_exp() -> None:
         (lambda: LaneUnit(1, {}).run([Instruction("exp", 1)]), "no operator 'exp'"),
         (lambda: LaneUnit(1, {"a": Operator()}).run([Instruction("a", 1, (0,))]), "does not come before"),
         (lambda: passage(2, [3, 1]), "before the one in front"),
+        (lambda: passage(0, [1]), "a pipeline of 0 stages"),
+        (lambda: LaneUnit(0, {}), "a vector unit of 0 lanes"),
+        (lambda: LaneUnit(1, {"a": Operator()}).run([Instruction("a", 1), Instruction("a", 2, (0,))]), "make the two alike"),
     ],
 )
 def test_what_cannot_be_built_is_refused(make: Any, says: str) -> None:
