@@ -101,6 +101,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     workload(simulate)
     pricing(simulate, "draw the first events as a timeline (png, svg or pdf)")
     simulate.add_argument("--mapping", action="append", default=[], metavar="MAPPING", help=about)
+    about = "of a model: simulate only this layer, with its own report, trace and timeline"
+    simulate.add_argument("--layer", metavar="NAME", help=about)
     simulate.add_argument("--trace", metavar="FILE", help="write the first 200,000 events as JSON that opens in ui.perfetto.dev")
     about = "fill tiles ahead: two copies of each tensor in every memory below the outermost, where they fit"
     simulate.add_argument("--ahead", action="store_true", help=about)

@@ -201,14 +201,33 @@ def _mapped(arguments: Arguments, cascade: Cascade, settings: Overrides) -> tupl
     return mapping, machine, cascade
 
 
+def _layer_mapped(arguments: Arguments, model: Model, settings: Overrides) -> tuple[Mapping, Architecture, Cascade]:
+    """The mapping and the machine of one layer of a model, and its cascade."""
+    from accelsim.io.layers import load_layers
+
+    layers = [layer for layer in model.layers if layer.cascade.name == arguments.layer]
+    if not layers:
+        names = list(dict.fromkeys(layer.cascade.name for layer in model.layers))
+        raise InputError(f"--layer {arguments.layer}: {model.name} has no such layer", did_you_mean(arguments.layer, names))
+    others = tuple(f"{layer.cascade.name}=" for layer in model.layers if layer.cascade.name != arguments.layer)
+    texts = [text for text in arguments.mapping if not text.startswith(others)]
+    (mapping,) = load_layers(Model(model.name, (layers[0],)), texts, settings.mapping)
+    return mapping, _machine(_required(arguments, "arch", "a machine"), settings), layers[0].cascade
+
+
 def simulate_(arguments: Arguments) -> int:
     settings = _settings(arguments)
     counting = _counting(arguments)
     seed = _seed(arguments)
     workload = _workload(arguments.workload, settings)
-    if isinstance(workload, Model):
+    if isinstance(workload, Model) and arguments.layer is None:
         return _simulate_model(arguments, workload, settings, counting, seed)
-    mapping, machine, workload = _mapped(arguments, workload, settings)
+    if isinstance(workload, Model):
+        mapping, machine, workload = _layer_mapped(arguments, workload, settings)
+    elif arguments.layer is not None:
+        raise InputError(f"--layer {arguments.layer}: {workload.name} is one cascade and has no layers", "leave --layer out")
+    else:
+        mapping, machine, workload = _mapped(arguments, workload, settings)
     agreement = None
     from accelsim.mapping.text import nest
     from accelsim.report.progress import progress
@@ -245,10 +264,10 @@ def _simulate_model(arguments: Arguments, model: Model, settings: Overrides, cou
     from accelsim.report.progress import progress
     from accelsim.sim.layers import simulate_model
 
-    _refuse_drawing(arguments, model)
+    _refuse_drawing(arguments, model, "add --layer NAME")
     if arguments.trace is not None:
         what = f"--trace {arguments.trace}: {model.name} is a model, and each of its layers has its own trace"
-        raise InputError(what, "leave --trace out; --json says what units wait for, layer by layer")
+        raise InputError(what, "add --layer NAME")
     mappings = load_layers(model, arguments.mapping, settings.mapping)
     machine = _machine(_required(arguments, "arch", "a machine"), settings)
     with progress(not arguments.quiet) as tell:
@@ -262,10 +281,10 @@ def _simulate_model(arguments: Arguments, model: Model, settings: Overrides, cou
     return 0 if all(each.agrees for each in found.values) else 1
 
 
-def _refuse_drawing(arguments: Arguments, model: Model) -> None:
+def _refuse_drawing(arguments: Arguments, model: Model, mend: str = "leave --draw out") -> None:
     if arguments.draw is not None:
         what = f"--draw {arguments.draw}: {model.name} is a model, and each of its layers has its own mapping"
-        raise InputError(what, "leave --draw out")
+        raise InputError(what, mend)
 
 
 def _show_model(arguments: Arguments, evaluation: ModelEvaluation) -> int:

@@ -127,6 +127,10 @@ def test_phases_are_simulated_with_a_mapping_each(tiles: str, tmp_path: Path, ca
     said = capsys.readouterr().out
     assert "225 tokens, the first after" in said and "rest-matmul" in said
     assert main([*command, "--trace", str(target)]) == 2
-    assert "each of its layers has its own trace" in capsys.readouterr().err
+    assert "each of its layers has its own trace; add --layer NAME" in capsys.readouterr().err
+    assert main([*command, "--layer", "rest-matmul", "--trace", str(target)]) == 0
+    assert "what the unit" not in capsys.readouterr().err and json.loads(target.read_text())["traceEvents"]
+    assert main([*command, "--layer", "rest"]) == 2
+    assert "has no such layer" in capsys.readouterr().err
     assert main(["run", str(work)]) == 2
     assert "has phases of inference, which are not run" in capsys.readouterr().err

@@ -53,6 +53,9 @@ def read_evaluation(path: str) -> dict[str, Any]:
         raise InputError(f"{path}:{error.lineno}:{error.colno}: not JSON: {error.msg}", "save one with --json FILE") from None
     except (UnicodeDecodeError, ValueError, RecursionError):
         raise InputError(f"{path}: not JSON text", "save one with --json FILE") from None
+    schema = document.get("schema") if isinstance(document, dict) else None
+    if isinstance(schema, str) and "simulation" in schema:
+        raise InputError(f"{path}: is a simulation, and reports are of evaluations", "run the simulation again, or evaluate the mapping")
     fault = next(faults(document, schema_of(document)), None)
     if fault is not None:
         raise InputError(f"{path}: not an evaluation: {fault}", "save one with --json FILE")

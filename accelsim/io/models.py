@@ -39,7 +39,7 @@ def read_model(item: Item, text: str, find: Find, depth: int) -> Model:
     if what == "layers":
         model = Model(name, tuple(reader.layers(top["layers"], name)), source)
     else:
-        layers, phases = reader.phases(top["phases"])
+        layers, phases = reader.phases(top["phases"], top.get("shape"))
         model = Model(name, tuple(layers), source, tuple(phases))
     for rank in reader.shared:
         if rank not in reader.used:
@@ -116,10 +116,11 @@ class _Reader:
         beside = path.parent == Path(entry.place.file).parent
         return read_workload(inner, text, self.find if beside else finder(path), self.depth + 1)
 
-    def phases(self, item: Item) -> tuple[list[Layer], list[Phase]]:
-        """The layers of all phases, each with its phase before its name, and what the phases are."""
+    def phases(self, item: Item, shape: Item | None) -> tuple[list[Layer], list[Phase]]:
+        """The layers of all phases, each with its phase before its name, and what the phases are. `shape`: what sizes are shared."""
         layers: list[Layer] = []
         phases: list[Phase] = []
+        said = set[str]()  # ranks of which phases say themselves how long they are
         for entry in item.items("phases"):
             stated = entry.only(set(_PHASE_KEYS), "a phase")
             if "name" not in stated:
@@ -135,12 +136,18 @@ class _Reader:
             for rank in own:
                 if rank not in inside.used:
                     raise stated["shape"].key_error(rank, f"no layer of '{name}' has rank '{rank}'", did_you_mean(rank, inside.used))
-            self.used.update(inside.used)
+            grown = {stated["grows"].mapping("grows")["rank"].value} if "grows" in stated else set()
+            self.used.update(inside.used - set(own) - grown)
+            said |= set(own) | grown
             sizes = {rank: size for layer in made for rank, size in layer.cascade.extents.items()} | inside.shared
             phases.append(Phase(name, steps, _tokens(stated.get("tokens"), sizes), len(layers), len(layers) + len(made)))
             layers += made
         if not phases:
             raise item.error("the workload has no phases", "write phases: [{name: prefill, use: decoder}]")
+        for rank in self.shared:
+            if rank in said and rank not in self.used:
+                what = f"every phase that has rank '{rank}' says itself how long it is"
+                raise (shape or item).key_error(rank, what, f"set phases.0.shape.{rank}, and so on")
         return layers, phases
 
     def _alike(self, stated: Mapping[str, Item], name: str) -> tuple[int, list[Layer]]:

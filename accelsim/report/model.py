@@ -49,7 +49,7 @@ def phase_blocks(document: Document) -> Iterator[RenderableType]:
     if found["energy_pj_per_token"] is not None:
         line.append(f"; {whole(found['tokens_per_s'])} tokens/s and {joules(found['energy_pj_per_token'])} a token in all")
     yield line
-    rows = table("phase", "steps", "tokens", "a step", "in all", "tokens/s", "a token")
+    rows = table("phase", "steps", "tokens", "time a step", "time in all", "tokens/s", "energy a token")
     for phase in document["phases"]:
         rates = whole(phase["tokens_per_s"]), joules(phase["energy_pj_per_token"]) if phase["tokens"] else "-"
         spent = si(phase["seconds_per_step"], "s"), si(phase["seconds"], "s")

@@ -43,19 +43,26 @@ def model_simulation_blocks(found: Document) -> Iterator[RenderableType]:
     cycles = found["latency"]["cycles"]
     head = Text.assemble((found["model"], "bold"), " on ", (found["architecture"], "bold"))
     head.append("\n\ntime  ", "bold").append(f"{whole(cycles)} cycles", "bold red").append(f"  {si(found['latency']['seconds'], 's')}")
+    model = sum(layer["times"] * layer["simulation"]["model"]["cycles"] for layer in found["layers"])
+    if cycles != model:
+        head.append(f"; {percent(abs(cycles / model - 1))} {'more' if cycles > model else 'less'} than the model's {whole(model)}")
     head.append("\nenergy  ", "bold").append(joules(found["energy_pj"]))
     yield head
     yield from phase_blocks(found)
-    checked = any("values" in layer["simulation"] for layer in found["layers"])
-    rows = table("layer", "times", "cycles each", "of the time", "the model says", "busiest", *(["values"] if checked else []))
+    rows = table("layer", "times", "cycles each", "of the time", "beside the model", "busiest")
     for layer in found["layers"]:
         one = layer["simulation"]
         took, model = one["latency"]["cycles"], one["model"]["cycles"]
         busy = {name: sum(unit["busy_cycles"].values()) for name, unit in one["units"].items()}
         busy |= {name: port["busy_cycles"] for name, port in one["ports"].items()}
         most = max(busy, key=lambda name: busy[name])
-        said = "the same" if took == model else f"{percent(abs(model / took - 1))} {'less' if model < took else 'more'}"
-        cells = [percent(layer["times"] * took / cycles), said, f"{most} {percent(busy[most] / took)}"]
-        rows.add_row(layer["name"], whole(layer["times"]), whole(took), *cells, *([one["values"]["says"]] if checked else []))
+        beside = "the same" if took == model else f"{percent(abs(took / model - 1))} {'more' if took > model else 'less'}"
+        cells = percent(layer["times"] * took / cycles), beside, f"{most} {percent(busy[most] / took)}"
+        rows.add_row(layer["name"], whole(layer["times"]), whole(took), *cells)
     yield rows
-    yield Text("Layers run one after the other; --json says what the units of each wait for.", "dim")
+    if any("values" in layer["simulation"] for layer in found["layers"]):
+        values = table("layer", "values", left=2)
+        for layer in found["layers"]:
+            values.add_row(layer["name"], layer["simulation"]["values"]["says"])
+        yield values
+    yield Text("Layers run one after the other; --layer NAME shows what the units of one wait for.", "dim")

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from accelsim.report.figures import byte_size, percent, si, whole
+from accelsim.report.figures import byte_size, joules, percent, si, whole
 from accelsim.sim.simulation import CAUSES, Simulation
 
 if TYPE_CHECKING:
@@ -93,6 +93,7 @@ def blocks(found: Document, nest: str) -> Iterator[RenderableType]:
     else:
         share = percent(abs(cycles / model - 1))
         head.append(f"; {share} {'more' if cycles > model else 'less'} than the model's {whole(model)}")
+    head.append("\nenergy  ", "bold").append(joules(found["energy_pj"]))
     yield head
     rows = table("unit or port", "busy", *CAUSES, "drain")
     for name, unit in found["units"].items():
@@ -115,7 +116,7 @@ def blocks(found: Document, nest: str) -> Iterator[RenderableType]:
     if "values" in found:
         values = found["values"]
         yield Text.assemble(("values", "bold"), f"  {values['says']} ({whole(values['words'])} words, inputs of seed {values['seed']})")
-    yield Text(nest)
+    yield Text(nest.rstrip())
     yield Text("Each row of the first table sums to the whole run; ports: bits moved at their bandwidth.", "dim")
 
 

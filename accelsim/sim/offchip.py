@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -85,6 +86,14 @@ class _Region:
     strides: tuple[int, ...]
 
 
+class _Tile(NamedTuple):
+    """The bursts of a tile, its words, and the bits of each that are (written or not, bits) moved."""
+
+    addresses: IntArray
+    words: int
+    ways: list[tuple[bool, int]]
+
+
 class Traffic:
     """The bursts of all servings of the outermost memory, in order. `log`: rows of (task, number, start, end) as the kernel leaves them."""
 
@@ -93,7 +102,7 @@ class Traffic:
         self.regions = _regions(cascade, tasks, memory, controlled)
         self._left: dict[int, tuple[Side, ...]] = {}  # by task: what its last firing touched
         self._next = [0] * len(tasks)
-        self._tile: dict[int, tuple[IntArray, int, list[tuple[bool, int]]]] = {}
+        self._tile: dict[int, _Tile] = {}
         self.wanted_bits = 0
         addresses, writes, counts = [], [], np.zeros(len(log), np.int64)
         total = 0
@@ -135,15 +144,16 @@ class Traffic:
             self._tile[number] = self._touch(task, number, firing)
             self._next[number] += task.parts
         found, words, ways = self._tile[number]
-        for write, times in ways:
+        for write, bits in ways:
             share = found[len(found) * part // task.parts : len(found) * (part + 1) // task.parts]
-            self.wanted_bits += times * (words * (part + 1) // task.parts - words * part // task.parts) * self.regions[task.tensor].bits
+            self.wanted_bits += (words * (part + 1) // task.parts - words * part // task.parts) * bits
+            times = max(1, round(bits / self.regions[task.tensor].bits))
             yield write, np.tile(share, times) if times > 1 else share
 
-    def _touch(self, task: Task, number: int, firing: int) -> tuple[IntArray, int, list[tuple[bool, int]]]:
-        """The bursts of a whole tile, its words, and how often they are read and written."""
+    def _touch(self, task: Task, number: int, firing: int) -> _Tile:
+        """The bursts of a whole tile, its words, and how many bits of each are read and written."""
         digits = digits_of(task.loops, firing)
-        nothing = np.zeros(0, np.int64), 0, list[tuple[bool, int]]()
+        nothing = _Tile(np.zeros(0, np.int64), 0, [])
         if not _is_active(task, digits):
             return nothing
         uses = [use for use in task.uses if use.resource == self.memory]
@@ -157,7 +167,7 @@ class Traffic:
         words = sum(math.prod(map(size_of, piece)) for piece in pieces)
         found = [_bursts(piece, region, self.controlled.table.burst_bytes * 8) for piece in pieces]
         addresses = found[0] if len(found) == 1 else np.unique(np.concatenate([*found, np.zeros(0, np.int64)]))
-        return addresses, words, [(write, times) for write in (False, True) if (times := _times(task, uses, write, region.bits, digits))]
+        return _Tile(addresses, words, [(write, bits) for write in (False, True) if (bits := _moved_bits(task, uses, write, digits)) > 0])
 
 
 def _regions(cascade: Cascade, tasks: Sequence[Task], memory: str, controlled: ControlledDram) -> dict[str, _Region]:
@@ -177,7 +187,7 @@ def _regions(cascade: Cascade, tasks: Sequence[Task], memory: str, controlled: C
         if task.tensor in found:
             continue
         shape = cascade.tensors[task.tensor].shape
-        widths = [use.bits for each in tasks if each.tensor == task.tensor for use in each.uses if use.resource == memory]
+        widths = [_width(each, memory) for each in tasks if each.tensor == task.tensor]
         strides, stride = [0] * len(shape), 1
         for place in reversed(_placed(task.maps, task.layout)):
             strides[place], stride = stride, stride * shape[place]
@@ -198,8 +208,16 @@ def _placed(maps: tuple[IndexMap, ...], order: tuple[str, ...]) -> list[int]:
     return sorted(range(len(maps)), key=rank)
 
 
-def _times(task: Task, uses: list[Use], write: bool, bits: int, digits: list[int]) -> int:
-    """How often the words of a tile cross in one direction: more than once where copies want them each for themselves."""
+def _width(task: Task, memory: str) -> int:
+    """Bits of the widest words that a task moves: of partial results, where these leave before they are complete."""
+    uses = [use for use in task.uses if use.resource == memory]
+    if any(loop >= 0 for slot in task.again for loop, _ in slot.entries):
+        return max((use.bits for use in uses), default=0)
+    return max((sum(use.bits for use in uses if use.writes == way and use.rule != AGAIN) for way in (False, True)), default=0)
+
+
+def _moved_bits(task: Task, uses: list[Use], write: bool, digits: list[int]) -> int:
+    """Bits of each word of a tile that cross in one direction: several words' where copies want them each for themselves."""
     opens = all(interval(slot, digits)[0] == 0 for slot in task.again)
     closes = all(interval(slot, digits)[1] == slot.extent for slot in task.again)
     total = 0
@@ -208,7 +226,7 @@ def _times(task: Task, uses: list[Use], write: bool, bits: int, digits: list[int
         shares = [(*interval(slot, digits), part) for slot, part in use.box.wanted]
         copies = math.prod(-(-(high - low) // part) for low, high, part in shares)
         total += use.bits * copies if use.writes == write and counts else 0
-    return max(1, round(total / bits)) if total > 0 else 0
+    return total
 
 
 def _is_active(task: Task, digits: list[int]) -> bool:

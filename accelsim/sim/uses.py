@@ -129,6 +129,15 @@ class Uses:
             raise IllegalMapping(what, "write it as comparisons of ranks joined by 'and'", path.leaf.place)
         return tuple((tuple((slots[rank], factor) for rank, factor in terms.items()), bound) for terms, bound in rows)
 
+    def _reach(self, task: Task, path: Path, tensor: str, ranks: set[str], place: int, loops: list[Row]) -> None:
+        """Note that a task touches a tile, and those further out from which it comes in no time: no transfer does so for it."""
+        places = self.paths.keepers(path, tensor)
+        for at in reversed(range(1, places.index(place) + 1)):
+            self._hold(task, path, tensor, ranks, places[at], loops)
+            if any(memory_of(path.rows[places[each]]) in self.clock.ports for each in (at - 1, at)):
+                return
+        self._hold(task, path, tensor, ranks, places[0], loops)
+
     def _hold(self, task: Task, path: Path, tensor: str, ranks: set[str], place: int, loops: list[Row]) -> None:
         """Note that a task with these loops touches a tile."""
         row, held = path.rows[place], self.paths.held(path.rows[place], tensor)
@@ -174,7 +183,7 @@ class Uses:
         place = self.paths.keepers(path, read.tensor)[-1]
         memory = memory_of(path.rows[place])
         ranks = {rank for index in self.cascade.index_maps(read) if index for rank in index.ranks}
-        self._hold(task, path, read.tensor, ranks, place, path.loops)
+        self._reach(task, path, read.tensor, ranks, place, path.loops)
         task.uses += self._every_point(path, memory, READ, self.widths.read[path.name, read.tensor], ranks, place, "", read)
 
     def _result(self, task: Task, path: Path) -> None:
@@ -182,7 +191,7 @@ class Uses:
         place = self.paths.keepers(path, tensor)[-1]
         memory = memory_of(path.rows[place])
         ranks = {rank for index in maps if index for rank in index.ranks}
-        self._hold(task, path, tensor, ranks, place, path.loops)
+        self._reach(task, path, tensor, ranks, place, path.loops)
         partial, final = self.widths.partial[tensor], self.widths.final[tensor]
         reduce = path.einsum.reduce if path.einsum.reduced else ""
         task.uses += self._every_point(path, memory, WRITE, partial, ranks, place, reduce or "none")
@@ -285,7 +294,7 @@ class Uses:
             if returning and not any(place >= 0 for slot in task.again for place, _ in slot.entries):
                 return None  # nothing ever comes back
         self._hold(task, path, tensor, ranks, inner, loops)
-        self._hold(task, path, tensor, ranks, outer, loops)
+        self._reach(task, path, tensor, ranks, outer, loops)
         task.turns = {place: turn for place, turn in path.turns.items() if place < len(loops)}
         task.needs = self._conditions(path, loops, inner)
         task.copies = self.paths.held(path.rows[inner], tensor).copies if kind == LOAD else 0

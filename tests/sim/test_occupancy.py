@@ -61,6 +61,22 @@ def test_steps_of_a_product_by_hand(tmp_path: Path) -> None:
     assert steps == {0: 8, 8: 8 + 4, 12: 8 + 4 + 8, 28: 4 + 8, 36: 4 + 8, 44: 4 + 8 + 8, 60: 8, 68: 0}
 
 
+def test_a_tile_that_goes_in_no_time_to_where_it_is_used_stays_as_long_as_it_is(tmp_path: Path) -> None:
+    """B goes from a buffer without limits to the registers in no time, so no transfer says that it is held there."""
+    machine = MACHINE.replace(
+        "    feeds: {unit: Mac",
+        "    feeds:\n      memory: Reg\n      size: 64 B\n      bandwidth: unlimited\n      energy: unpriced\n      feeds: {unit: Mac",
+    )
+    tree = TREE.replace("  - {einsum", "  - for m: 1\n  - keep Reg: [B, Z]\n  - {einsum")
+    for name, text in (("w", WORK), ("m", machine), ("t", tree)):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    work = load_workload(tmp_path / "w.yaml")
+    assert isinstance(work, Cascade)
+    done = simulate(work, load_architecture(tmp_path / "m.yaml"), load_fitting(tmp_path / "t.yaml", work)[0], events=100)
+    last = max(event.end for event in done.events if event.kind == "compute")
+    assert all(bits >= 4 * 32 for cycle, bits in done.held["In"] if 12 <= cycle < last)
+
+
 def test_no_memory_ever_holds_more_than_the_mapping_reserves_and_in_the_end_nothing() -> None:
     rng, ran, full = random.Random(41), 0, 0
     for noun, machine, mapping, _ in seeded_triples(43, TRIPLES):

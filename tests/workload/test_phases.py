@@ -92,6 +92,16 @@ def test_what_is_wrong_is_said_in_one_line_with_its_place(tmp_path: Path, says: 
     assert says in str(caught.value) and caught.value.place is not None
 
 
+def test_a_size_that_every_phase_says_itself_is_not_taken_from_above(tmp_path: Path) -> None:
+    text = "workload: chat\nshape: {m: 9}\nphases:\n  - {name: a, use: decoder, shape: {m: 3}}\n  - {name: b, use: decoder%s}\n"
+    found = load(tmp_path, text % "")
+    assert [layer.cascade.extents.get("m") for layer in found.layers] == [None, 3, None, 9]
+    with pytest.raises(InputError, match=r"every phase that has rank 'm' says itself how long it is; set phases\.0\.shape\.m"):
+        load(tmp_path, text % ", shape: {m: 4}")
+    with pytest.raises(InputError, match="every phase that has rank 'm' says itself"):
+        load(tmp_path, text % ", grows: {rank: m, from: 2, to: 3}")
+
+
 def test_phases_are_no_layers_of_another_workload(tmp_path: Path) -> None:
     (tmp_path / "outer.yaml").write_text("workload: outer\nlayers: [{use: chat}]\n")
     load(tmp_path, "workload: chat\nphases:\n  - {name: a, use: decoder}\n")
