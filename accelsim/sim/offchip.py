@@ -27,8 +27,8 @@ from accelsim.workload.expression import IndexMap
 IntArray = npt.NDArray[np.int64]
 Fire = Callable[[IntArray, IntArray], int]
 MOST_SERVINGS, MOST_BURSTS = 1 << 22, 1 << 25
-_MOST_ROUNDS = 64  # of the run and the DRAM in turn
-_FREE_ROUNDS = 12  # of these, in which a serving may become shorter again
+_FREE_ROUNDS, _FREE_BURSTS = 12, 1 << 24  # rounds in which a serving may become shorter again, at least, and bursts in these rounds
+_MORE_ROUNDS = 52  # in which it may not
 _SMALL = "simulate a smaller shape, as with --set shape.RANK=N, or leave out 'dram'"
 
 
@@ -63,13 +63,15 @@ def settle(
     service, log = np.full(servings, -1, np.int64), np.zeros((servings, 4), np.int64)
     log = log[: fire(service, log)]
     traffic, before = Traffic(cascade, tasks, memory, dram, log), np.zeros(0, np.int64)
-    for rounds in range(1, _MOST_ROUNDS + 1):
+    # a serving depends on those before it, so every round puts the next one right at least, if later requests overtake none
+    free = max(_FREE_ROUNDS, min(len(log) + 1, _FREE_BURSTS // max(1, len(traffic.addresses))))
+    for rounds in range(1, free + _MORE_ROUNDS + 1):
         starts = log[:, 2].copy()
         done, counters = traffic.serve(starts, ticks_per_second)
-        if rounds == _MOST_ROUNDS or np.array_equal(before, starts):
+        if rounds == free + _MORE_ROUNDS or np.array_equal(before, starts):
             break
         before, previous = starts, np.concatenate([np.zeros(1, np.int64), done[:-1]])
-        least = service[: len(done)] if rounds > _FREE_ROUNDS else 0
+        least = service[: len(done)] if rounds > free else 0
         service[: len(done)] = np.maximum(least, done - np.maximum(starts, previous))
         fire(service, log)
     difference = int(np.abs(log[:, 3] - done).max(initial=0)) / ticks_per_second

@@ -125,7 +125,6 @@ def test_what_crosses_is_what_the_model_counts_and_the_run_agrees_with_the_dram(
     assert found.offchip.wanted_bytes == (read + wrote) / 8
     assert found.offchip.fetched_bytes >= found.offchip.wanted_bytes
     assert found.offchip.settled or found.offchip.unsettled_seconds <= 50e-9  # a turn of the bus, or a row
-    assert found.offchip.rounds < 64
     dram_of = load_architecture(folder / "m.yaml").root.dram
     assert dram_of is not None
     assert found.seconds >= found.offchip.fetched_bytes / float(dram_of.table.peak_bytes_per_s)  # never faster than its data buses
