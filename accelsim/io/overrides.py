@@ -58,7 +58,10 @@ def _mend(first: str, path: str) -> str:
         return f"did you mean 'mapping.{path}' or 'arch.{path}'?"
     if nearest(first, known):
         return did_you_mean(first, known)
-    return f"did you mean 'shape.{path}', the size of a rank?" if first == path else f"did you mean 'arch.{path}'?"
+    if first == path and first not in _MACHINES:
+        return f"did you mean 'shape.{path}', the size of a rank?"
+    return f"did you mean 'arch.{path}'?"
 
 
+_MACHINES = ("clock", "technology", "word")  # keys of a machine
 _EXAMPLES = {"workload": "shape.m=16384", "arch": "arch.L3.size='8 MiB'", "mapping": "mapping.let.P1=4"}
