@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.sim.kernels_boxes import Machine
+from accelsim.sim.kernels_boxes import COUNTED, Machine
 from accelsim.sim.systolic import OPERAND
 from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Box, Slot, Task
 from accelsim.workload.expression import IndexMap
@@ -124,11 +124,13 @@ class Arrays:
         t = self._tables
         first = len(t["dims"])
         rows = []
-        for index, low, high in box.dims:
+        for place, (index, low, high) in enumerate(box.dims):
             terms = len(t["terms"])
             t["terms"] += [(self._slot(box.slots[rank]), factor) for rank, factor in index.terms]
             marks = -1
-            if not _is_plain(index):
+            if place in box.counted:
+                marks = COUNTED
+            elif not _is_plain(index):
                 marks, self._marks = self._marks, self._marks + 2 * high
             rows.append((terms, len(t["terms"]), index.offset, index.divisor, index.modulus, low, high, marks))
         t["dims"] += rows

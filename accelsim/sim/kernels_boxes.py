@@ -24,6 +24,7 @@ TARGET, PREFIX, TIMES, ADD, GUARD, AHEAD, STAYS = range(7)
 RESOURCE, TICKS, BOX, RULE = range(4)
 DIMS, DIMS_END, ALIKE, DELTA, WANTED, WANTED_END = range(6)
 TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH, MARKS = range(8)
+COUNTED = -2  # in place of marks: points of the dimension count, not coordinates
 TRIPS, TURNS = range(2)
 # columns of `folds`
 OPERAND, SHADOW, EDGE, FULL, ROWS, COLUMNS, DOWN, DOWN_END, ACROSS, ACROSS_END, CYCLE = range(11)
@@ -113,6 +114,8 @@ def _side(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray, m
     """Of one dimension: the coordinates from the least to the greatest, how many are touched, and how many of these were before."""
     if m.dims[dim, MARKS] >= 0:
         return _listed(m, dim, digits, first, known, marks)
+    if m.dims[dim, MARKS] == COUNTED:
+        return 0, 0, _counted(m, dim, digits, first), 0
     low = high = m.dims[dim, OFFSET]
     for term in range(m.dims[dim, TERMS], m.dims[dim, TERMS_END]):
         start, end = interval(m.slots, m.entries, m.terms[term, 0], digits, first)
@@ -124,6 +127,37 @@ def _side(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray, m
         return 0, 0, 0, 0
     both = max(0, min(high, known[dim, 1]) - max(low, known[dim, 0])) if known[dim, 2] > 0 else 0
     return low, high, high - low, both
+
+
+@helper()
+def _counted(m: Machine, dim: int, digits: IntArray, first: int) -> int:
+    """Points of a tile whose coordinate lies inside the tensor."""
+    terms, last = m.dims[dim, TERMS], m.dims[dim, TERMS_END] - 1
+    low = high = m.dims[dim, OFFSET]
+    points = 1  # of all ranks but the last
+    for term in range(terms, last + 1):
+        start, end = interval(m.slots, m.entries, m.terms[term, 0], digits, first)
+        if end <= start:
+            return 0
+        factor = m.terms[term, 1]
+        low, high = low + min(factor * start, factor * (end - 1)), high + max(factor * start, factor * (end - 1))
+        points *= end - start if term < last else 1
+    start, end = interval(m.slots, m.entries, m.terms[last, 0], digits, first)
+    if low >= m.dims[dim, LOW] and high < m.dims[dim, HIGH]:
+        return int(points * (end - start))
+    factor, total = m.terms[last, 1], 0
+    for point in range(points):
+        value, rest = m.dims[dim, OFFSET], point
+        for term in range(terms, last):
+            begin, until = interval(m.slots, m.entries, m.terms[term, 0], digits, first)
+            value += m.terms[term, 1] * (begin + rest % (until - begin))
+            rest //= until - begin
+        least, most = m.dims[dim, LOW] - value, m.dims[dim, HIGH] - 1 - value  # of factor times the last rank
+        if factor < 0:
+            least, most = -most, -least
+        size = abs(factor)
+        total += max(0, min(end - 1, most // size) - max(start, -(-least // size)) + 1)
+    return int(total)
 
 
 @helper()

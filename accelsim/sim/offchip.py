@@ -235,6 +235,8 @@ def _is_active(task: Task, digits: list[int]) -> bool:
     for place, turn in task.turns.items():
         if (turn == FIRST_TURN and digits[place] > 0) or (turn == LAST_TURN and digits[place] < task.loops[place] - 1):
             return False
+    if any(low >= high for low, high in (interval(slot, digits) for slot, _ in task.points)):
+        return False
     for terms, bound in task.needs:
         spans = [(interval(slot, digits), factor) for slot, factor in terms]
         if any(low >= high for (low, high), _ in spans) or sum(min(f * low, f * (high - 1)) for (low, high), f in spans) > bound:

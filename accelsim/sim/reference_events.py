@@ -189,14 +189,14 @@ def _places(slot: Slot, digits: list[int]) -> list[int]:
 def _touched(box: Box, digits: list[int]) -> set[tuple[int, ...]]:
     """Coordinates that a box holds at a firing."""
     sides = []
-    for index, low, high in box.dims:
-        side = set()
+    for place, (index, low, high) in enumerate(box.dims):
+        side: set[Any] = set()
         for point in product(*(_places(box.slots[rank], digits) for rank, _ in index.terms)):
             value = (index.offset + sum(factor * place for (_, factor), place in zip(index.terms, point, strict=True))) // index.divisor
             value = value % index.modulus if index.modulus else value
             if low <= value < high:
-                side.add(value)
-        sides.append(sorted(side))
+                side.add(point if place in box.counted else value)
+        sides.append(side)
     return set(product(*sides))
 
 

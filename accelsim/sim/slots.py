@@ -90,7 +90,9 @@ def again_of(cascade: Cascade, path: Path, loops: list[Row], until: int) -> tupl
     return tuple(found)
 
 
-def boxes_of(path: Path, dims: Dims, slots: dict[str, Slot], wanted: Shares = (), delta: bool = False) -> list[Box]:
+def boxes_of(
+    path: Path, dims: Dims, slots: dict[str, Slot], wanted: Shares = (), delta: bool = False, counted: frozenset[int] = frozenset()
+) -> list[Box]:
     """The boxes of a tensor: one, and more where the last copy along a rank has less than the others.
 
     Refused where copies with intervals of their own are not simply side by side.
@@ -107,5 +109,5 @@ def boxes_of(path: Path, dims: Dims, slots: dict[str, Slot], wanted: Shares = ()
     for choice in product((False, True), repeat=len(uneven)):
         last = {rank: slots[rank].last for rank, is_last in zip(uneven, choice, strict=True) if is_last}
         chosen = slots | {rank: slot for rank, slot in last.items() if slot is not None}
-        found.append(Box(dims, {rank: replace(slot, last=None) for rank, slot in chosen.items()}, wanted, delta, any(choice)))
+        found.append(Box(dims, {rank: replace(slot, last=None) for rank, slot in chosen.items()}, wanted, delta, counted, any(choice)))
     return found

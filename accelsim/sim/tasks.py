@@ -53,7 +53,8 @@ class Box:
     """What a firing touches: an index map and bounds (low, high) for each dimension over slots.
 
     `wanted`: of copies that want every word each for themselves, the interval that they share out and the part of one.
-    `is_last_copy`: it is that of a last copy, which has less than the others, and counted from 0 instead of where it lies.
+    `counted`: dimensions of which points count, not the coordinates that they have. `is_last_copy`: it is that of a last copy, which has
+    less than the others, and counted from 0 instead of where it lies.
 
     `delta`: only what the firing before did not leave behind. `slots`: by rank.
     """
@@ -62,6 +63,7 @@ class Box:
     slots: dict[str, Slot]
     wanted: Shares = ()
     delta: bool = False
+    counted: frozenset[int] = frozenset()
     is_last_copy: bool = False
 
     @property
@@ -182,7 +184,10 @@ class Task:
 def words(box: Box) -> int:
     """Words of a box at the first firing, where none are there yet."""
     count = box.copies * math.prod(-(-first_size(slot) // part) for slot, part in box.wanted)
-    for index, low, high in box.dims:
+    for place, (index, low, high) in enumerate(box.dims):
+        if place in box.counted:
+            count *= math.prod(first_size(box.slots[rank]) for rank in index.ranks)
+            continue
         first = last = index.offset
         for rank, factor in index.terms:
             reach = factor * (first_size(box.slots[rank]) - 1)

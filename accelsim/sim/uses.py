@@ -209,15 +209,29 @@ class Uses:
 
         `read`: points at which it is a constant slice or lies outside its tensor move nothing.
         """
-        end = len(path.rows)
+        end, extents = len(path.rows), self.cascade.extents
         inner, outer = slots_of(self.cascade, path, path.loops, end), slots_of(self.cascade, path, path.loops, end, place)
-        slots = {rank: outer[rank] if rank in ranks else inner[rank] for rank in path.einsum.ranks}
-        inside = {rank: (0, self.cascade.extents[rank]) for rank in path.einsum.ranks}
+        alone = {rank for rank in path.einsum.ranks if rank in ranks or self._no_copy_shares(path, rank, place, reduce)}
+        slots = {rank: outer[rank] if rank in alone else inner[rank] for rank in path.einsum.ranks}
+        inside = {rank: (0, extents[rank]) for rank in path.einsum.ranks}
+        windows: list[tuple[IndexMap, int, int]] = []  # indices of several ranks that reach outside the tensor
         for index, low, high in self._dims(read.tensor, self.cascade.index_maps(read)) if read else ():
             if index.single_rank is not None:
                 inside[index.single_rank] = low - index.offset, high - index.offset
-        dims = tuple((IndexMap(((rank, 1),)), *inside[rank]) for rank in path.einsum.ranks)
-        return self._use(memory, way, bits, boxes_of(path, dims, slots, self._wanted(path, path.loops, ranks, place, end, reduce)))
+            elif index.divisor == 1 and not index.modulus and not any(set(index.ranks) & set(other.ranks) for other, _, _ in windows):
+                reach = [factor * (extents[rank] - 1) for rank, factor in index.terms]
+                if index.offset + sum(min(0, each) for each in reach) < low or index.offset + sum(max(0, each) for each in reach) >= high:
+                    windows.append((index, low, high))
+        rest = [rank for rank in path.einsum.ranks if not any(rank in index.ranks for index, _, _ in windows)]
+        dims = (*windows, *((IndexMap(((rank, 1),)), *inside[rank]) for rank in rest))
+        wanted = self._wanted(path, path.loops, alone, place, end, reduce)
+        return self._use(memory, way, bits, boxes_of(path, dims, slots, wanted, counted=frozenset(range(len(windows)))))
+
+    def _no_copy_shares(self, path: Path, rank: str, place: int, reduce: str) -> bool:
+        """Whether copies share a rank out below a keep, along axes of which none serves several at once."""
+        nodes = [row.node for row in path.rows[place:] if isinstance(row.node, Spatial) and row.trips > 1 and rank_of(row) == rank]
+        axes = [self.machine.axes[node.axis][1] for node in nodes if isinstance(node, Spatial)]
+        return bool(axes) and not any(reduce in axis.reduces if reduce else axis.multicast for axis in axes)
 
     def _transfers(self, path: Path) -> None:
         """Loads and drains between the keepers of what an Einsum touches; the first Einsum below a keep pays for what enters it."""
@@ -284,11 +298,16 @@ class Uses:
                 once = [replace(box, wanted=()) for box in far]
                 task.uses += self._use(source.memory, READ, partial, far, FIRST) + self._use(source.memory, READ, -partial, once, FIRST)
             if final != partial and self.cascade.tensors[tensor].iterative is None:
-                last = LAST if path.einsum.reduced else 0
-                less = final - partial
-                task.uses += self._use(target.memory, READ, less, near, last) + self._use(source.memory, WRITE, less, far, last)
+                last, less = LAST if path.einsum.reduced else 0, final - partial
+                copies = [row for row in path.rows[outer:inner] if isinstance(row.node, Spatial) and row.trips > 1]
+                parts = any(rank_of(row) in path.einsum.reduced for row in copies)
+                whole = [replace(box, wanted=()) for box in far]
+                task.uses += [] if parts else self._use(target.memory, READ, less, near, last)
+                task.uses += self._use(source.memory, WRITE, less, whole if parts else far, last)
         if not task.uses:
             return None
+        slots = slots_of(self.cascade, path, loops, inner)  # in turns that there are not, since tiles nest unevenly, nothing moves
+        task.points = tuple((slots[rank], 1) for rank in dict.fromkeys(map(rank_of, loops)) if rank in slots)
         if writes:
             task.again = again_of(self.cascade, path, loops, inner)
             if returning and not any(place >= 0 for slot in task.again for place, _ in slot.entries):

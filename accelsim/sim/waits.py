@@ -87,6 +87,10 @@ class Waits:
                 load.within = len(before.loops) if before.copies == 1 or before.within >= 0 else -1
             self._used(load, compute)
             before = load
+        for place in self.paths.keepers(path, tensor):
+            for (row, other, reads), load in self.loads.items():  # of the same tile, read otherwise
+                if (row, other) == (id(path.rows[place]), tensor) and reads not in (maps, "back"):
+                    self._used(load, compute)
         if before is not None:
             self._after(compute, before, len(before.loops), "memory", self._stays(path, tensor))
 
@@ -114,6 +118,7 @@ class Waits:
     def _outputs(self, path: Path, compute: Task) -> None:
         tensor = path.einsum.output.tensor
         inner: Task = compute
+        deeper: Task | None = None  # what comes back into the keep inside
         for place in reversed(self.paths.keepers(path, tensor)):
             row = path.rows[place]
             drain = self.drains.get((id(row), tensor))
@@ -132,6 +137,9 @@ class Waits:
                 back.waits.append(Wait(drain, prefix, 1, -copies, "room"))
                 compute.waits.append(Wait(back, prefix, 1, 0, "memory"))
                 self._after_last_drain(back, drain, path)
+                if deeper is not None:
+                    self._after(deeper, back, len(back.loops), "memory")
+                deeper = back
             compute.waits.append(Wait(drain, prefix, 1, -copies, "room", ahead=True))
             inner = drain
 
