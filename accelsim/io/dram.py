@@ -22,6 +22,7 @@ _GROUPED = ("tCCD", "tRRD", "tWTR")  # with bank groups each is two timings, _S 
 _DERIVED = {"tRCD_WR": "tRCD", "tCCD_L_WR": "tCCD_L"}  # where left out, as long as the other
 _RESTING = 2  # cycles between the last beat read and the first beat written, where tRTW is left out
 _MOST = 2**31
+_MOST_CHANNELS = 4096
 _CONTROLLED_KEYS = {"table", "channels", "map", "page", "schedule", "window", "overtakes", "refresh"}
 _INTERLEAVED = ("row", "rank", "bank", "column", "group", "channel")  # addresses unless a machine says: the innermost last
 
@@ -83,7 +84,7 @@ def controlled(item: Item) -> ControlledDram:
     try:
         found = load_dram(beside if name.endswith(".yaml") and beside.is_file() else resolve(name, DRAM))
         if "channels" in keys:
-            found = replace(found, channels=_count(keys["channels"], "channels"))
+            found = replace(found, channels=_channels(keys["channels"]))
         order = AddressMap.of(words(keys["map"], "map"), found) if "map" in keys else AddressMap(_INTERLEAVED)
         how: dict[str, Any] = {key: words(keys[key], key) for key in ("page", "schedule") if key in keys}
         how |= {key: keys[key].integer(key, 0) for key in ("window", "overtakes") if key in keys}
@@ -91,6 +92,13 @@ def controlled(item: Item) -> ControlledDram:
         return ControlledDram(found, order, Policy(**how))
     except InputError as error:
         raise InputError(error.what, error.mend, error.place or item.place) from None
+
+
+def _channels(item: Item) -> int:
+    count = _count(item, "channels")
+    if count > _MOST_CHANNELS:
+        raise item.error(f"{count} channels are beyond any machine", f"write at most {_MOST_CHANNELS}")
+    return count
 
 
 def _organisation(item: Item, cited: dict[str, str], used: set[str]) -> tuple[dict[str, int], int]:

@@ -52,7 +52,7 @@ def architecture(document: Item, overrides: Mapping[str, str] | None = None) -> 
     if not isinstance(root, Memory):
         raise keys["tree"].error(f"the outermost node is {root.name}, not a memory", "start the tree with 'memory: DRAM'")
     reader.values.refuse_unused(keys)
-    return Architecture(
+    made = Architecture(
         name=name_of(keys["machine"], "machine"),
         root=root,
         clock_hz=reader.values.clock_hz,
@@ -60,6 +60,10 @@ def architecture(document: Item, overrides: Mapping[str, str] | None = None) -> 
         source=reader.source,
         about=words(keys["about"], "about") if "about" in keys else "",
     )
+    for memory in made.memories.values():
+        if memory.dram is not None and memory is not made.root:
+            raise InputError(f"{memory.name} is not the outermost memory, which alone may be a DRAM", "remove 'dram'", memory.place)
+    return made
 
 
 def _refuse_faster(item: Item, peak: Fraction, *bandwidths: Fraction | None) -> None:

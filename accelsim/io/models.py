@@ -87,6 +87,9 @@ class _Reader:
         for key in set(stated) - {"use", "layer", "times", "shape", "name"}:
             raise entry.key_error(key, f"a layer that uses a workload has no '{key}'", "write it in that workload")
         loaded = self._used(entry, stated, own)
+        if isinstance(loaded, Model) and "name" in stated and "layer" not in stated:
+            what = f"{loaded.name} is a model, whose layers have their own names"
+            raise stated["name"].error(what, "leave 'name' out, or say which 'layer'")
         if isinstance(loaded, Model):
             chosen = _chosen(loaded, stated) if "layer" in stated else loaded.layers
             return [Layer(layer.cascade, layer.times * times) for layer in chosen]
@@ -131,6 +134,8 @@ class _Reader:
             if ("use" in stated) == ("layers" in stated):
                 raise entry.error("a phase either uses a workload or has layers", "write {name: decode, use: decoder, steps: 64}")
             own = shape_of(stated.get("shape"))
+            if "grows" in stated and stated["grows"].mapping("grows").get("rank", entry).value in own:
+                raise stated["shape"].error("the shape says how long the rank is that grows", "leave it out there")
             inside = dataclasses.replace(self, shared=self.shared | own, used=set())
             steps, made = inside._grown(stated, name) if "grows" in stated else inside._alike(stated, name)
             for rank in own:
@@ -139,11 +144,14 @@ class _Reader:
             grown = {stated["grows"].mapping("grows")["rank"].value} if "grows" in stated else set()
             self.used.update(inside.used - set(own) - grown)
             said |= set(own) | grown
-            sizes = {rank: size for layer in made for rank, size in layer.cascade.extents.items()} | inside.shared
-            phases.append(Phase(name, steps, _tokens(stated.get("tokens"), sizes), len(layers), len(layers) + len(made)))
+            phases.append(Phase(name, steps, _tokens(stated.get("tokens"), made), len(layers), len(layers) + len(made)))
             layers += made
         if not phases:
             raise item.error("the workload has no phases", "write phases: [{name: prefill, use: decoder}]")
+        known: dict[str, Cascade] = {}
+        for layer in layers:
+            if known.setdefault(layer.cascade.name, layer.cascade) != layer.cascade:
+                raise item.error(f"different layers are called '{layer.cascade.name}'", "give phases or layers other names")
         for rank in self.shared:
             if rank in said and rank not in self.used:
                 what = f"every phase that has rank '{rank}' says itself how long it is"
@@ -218,16 +226,19 @@ def _sizes(item: Item) -> tuple[str, dict[int, int]]:
     }
 
 
-def _tokens(item: Item | None, sizes: Shape) -> int:
-    """The tokens of a step: a number, or the size of a rank."""
+def _tokens(item: Item | None, layers: Sequence[Layer]) -> int:
+    """The tokens of a step: a number, or the size of a rank, which all layers that have it agree on."""
     if item is None:
         return 1
-    if isinstance(item.value, int) and not isinstance(item.value, bool):
+    if not isinstance(item.value, str):
         return item.integer("'tokens'", 0)
     rank = item.name("'tokens'")
-    if rank not in sizes:
+    sizes = sorted({layer.cascade.extents[rank] for layer in layers if rank in layer.cascade.extents})
+    if not sizes:
         raise item.error(f"no layer has rank '{rank}'", "write a number, or a rank of the layers, as in tokens: b")
-    return sizes[rank]
+    if len(sizes) > 1:
+        raise item.error(f"rank '{rank}' is {' and '.join(map(str, sizes[:2]))} long in different layers", "write a number")
+    return sizes[0]
 
 
 def _mentions(text: str, rank: str) -> bool:

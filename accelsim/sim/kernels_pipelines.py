@@ -38,4 +38,6 @@ def flow(depth: int, interval: int, offered: IntArray, ready: BoolArray, entered
             entered[waiting] = last = cycle
             waiting += 1
         cycle += 1
+        if waiting == gone and waiting < offered.shape[0] and cycle >= held.shape[0]:  # nothing is inside: on to the next one
+            cycle = max(cycle, offered[waiting])
     return cycle

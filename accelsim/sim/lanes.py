@@ -18,6 +18,7 @@ from accelsim.sim.arithmetic import Arithmetic
 
 LOG2_E = 1.4426950408889634
 LN_2 = 0.6931471805599453
+_MOST_DEGREE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,8 @@ def exponential(values: Any, degree: int, arithmetic: Arithmetic) -> Any:
     `exponential_program` counts them. The remainder is at most ln(2)/2, where what the polynomial leaves out is below
     (ln(2)/2)^(degree+1) / (degree+1)! times the square root of 2 of the result; rounding adds to it.
     """
+    if not 1 <= degree <= _MOST_DEGREE:
+        raise InputError(f"a polynomial of degree {degree}", f"write 1 to {_MOST_DEGREE}")
     x = arithmetic.rounded(np.asarray(values, np.float64))
     n = np.rint(arithmetic.combine("mul", x, LOG2_E))
     remainder = arithmetic.rounded(x - n * LN_2)  # multiply-adds round once

@@ -57,8 +57,8 @@ def passage(depth: int, offered: Any, ready: Any = (), interval: int = 1, shown:
     times = np.asarray(offered, np.int64)
     if np.any(np.diff(times, prepend=0) < 0):
         raise InputError("a vector is offered before the one in front of it", "sort them by cycle")
-    if shown > _MOST_CYCLES:
-        raise InputError(f"registers of {shown} cycles are too many", f"show at most {_MOST_CYCLES}")
+    if not 0 <= shown <= _MOST_CYCLES:
+        raise InputError(f"registers of {shown} cycles cannot be shown", f"show from 0 to {_MOST_CYCLES}")
     entered, left, held = (np.full(size, EMPTY, np.int64) for size in (len(times), len(times), (shown, depth)))
     flow(depth, interval, times, np.asarray(ready, np.bool_), entered, left, held)
     return Passage(entered, left, held)
@@ -94,6 +94,8 @@ class ReductionTree:
     def stages(self, vectors: Any) -> list[Stage]:
         """What each stage holds of each of `vectors` [vectors, inputs]; the result is `node` of the last."""
         level, found = self.arithmetic.rounded(np.asarray(vectors)), []
+        if level.ndim != 2 or level.shape[1] != self.inputs:
+            raise InputError(f"vectors of shape {list(level.shape)} for a tree of {self.inputs} inputs", "give [vectors, inputs]")
         for _ in range(self.depth):
             pairs = level.shape[1] // 2
             made = self.arithmetic.combine(self.operator, level[:, : 2 * pairs : 2], level[:, 1 : 2 * pairs : 2])
@@ -163,7 +165,7 @@ class ScanUnit:
 
     def scan(self, a: Any, b: Any, start: Any = 0) -> Any:
         """h for a and b [steps]: the last vector is filled up with (1, 0), which changes nothing."""
-        steps = len(a)
+        steps = _steps(a, b)
         vectors = -(-steps // self.width)
         a, b = (_filled(each, fill, vectors * self.width).reshape(vectors, self.width) for each, fill in ((a, 1), (b, 0)))
         return self.stages(a, b, start)[-1].registers["h"].ravel()[:steps]
@@ -228,11 +230,18 @@ class ChunkedScan:
 
     def scan(self, a: Any, b: Any, start: Any = 0) -> Any:
         """h for a and b [steps]: the last block is filled up with (1, 0), which changes nothing."""
-        steps, block = len(a), self.lanes * self.chunk
+        steps, block = _steps(a, b), self.lanes * self.chunk
         blocks = -(-steps // block)
         a, b = _filled(a, 1, blocks * block), _filled(b, 0, blocks * block)
         shape = blocks, self.lanes, self.chunk
         return self.registers(a.reshape(shape), b.reshape(shape), start)["h"].ravel()[:steps]
+
+
+def _steps(a: Any, b: Any) -> int:
+    """How many pairs there are."""
+    if np.ndim(a) != 1 or np.shape(a) != np.shape(b):
+        raise InputError(f"a scan of a {list(np.shape(a))} and b {list(np.shape(b))}", "give both one length")
+    return len(a)
 
 
 def _filled(values: Any, fill: int, length: int) -> Any:

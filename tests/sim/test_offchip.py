@@ -183,6 +183,7 @@ def test_a_faster_table_and_more_channels_make_no_run_longer(tmp_path: Path) -> 
         "{table: ddr4_3200, page: shut}": "no page is called 'shut'",
         "{table: ddr4_3200, window: 0}": "holds none",
         "{table: ddr4_3200, banks: 2}": "has no 'banks'",
+        "{table: ddr4_3200, channels: 5000}": "5000 channels are beyond any machine",
         "{table: hbm2_2000, channels: 1}": "beyond that of its DRAM",
     }.items(),
 )

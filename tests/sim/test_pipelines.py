@@ -193,6 +193,7 @@ def test_nothing_in_the_way_means_one_vector_each_interval(depth: int, count: in
     assert passed.entered.tolist() == [interval * at for at in range(count)]
     assert (passed.left - passed.entered == depth).all()
     assert ScanUnit("kogge_stone", 4, WHOLE).cycles(4 * count) == passage(3, [0] * count).cycles
+    assert passage(depth, [10**12]).left.tolist() == [10**12 + depth]  # nothing happens until then, and takes no time
 
 
 def cycle_by_cycle(lanes: int, operators: dict[str, Operator], program: list[Instruction]) -> tuple[list[int], list[int]]:
@@ -270,6 +271,10 @@ def test_a_chunked_scan_takes_its_phases_one_after_the_other() -> None:
         (lambda: LaneUnit(1, {"a": Operator()}).run([Instruction("a", 1, (0,))]), "does not come before"),
         (lambda: passage(2, [3, 1]), "before the one in front"),
         (lambda: passage(0, [1]), "a pipeline of 0 stages"),
+        (lambda: passage(2, [1], shown=-1), "cannot be shown"),
+        (lambda: ReductionTree(4, "add", WHOLE).reduce([[1, 2, 3, 4, 5]]), "for a tree of 4 inputs"),
+        (lambda: ScanUnit("serial", 1, WHOLE).scan([1, 2], [1]), "give both one length"),
+        (lambda: exponential([1.0], 200, WHOLE), "a polynomial of degree 200"),
         (lambda: LaneUnit(0, {}), "a vector unit of 0 lanes"),
         (lambda: LaneUnit(1, {"a": Operator()}).run([Instruction("a", 1), Instruction("a", 2, (0,))]), "make the two alike"),
     ],

@@ -79,6 +79,14 @@ REFUSED = {
     "no layer has rank 'q'": "  - {name: a, use: decoder, tokens: q}",
     "has no layer 'nothing'": "  - {name: a, layers: [{use: decoder, layer: nothing}]}",
     "no layer of 'b' has rank 'm'": "  - {name: a, use: decoder}\n  - {name: b, layers: [{einsums: ['Z[i] = X[i]']}], shape: {i: 2, m: 3}}",
+    "rank 'm' is 4 and 9 long in different layers": "  - {name: a, tokens: m, layers: [{use: decoder}, {use: decoder, shape: {m: 9}}]}",
+    "'tokens' must be a whole number": "  - {name: a, use: decoder, tokens: 1.5}",
+    "says how long the rank is that grows": "  - {name: a, use: decoder, shape: {m: 3}, grows: {rank: m, from: 1, to: 2}}",
+    "leave 'name' out, or say which 'layer'": "  - {name: a, layers: [{use: decoder, name: x}]}",
+    "different layers are called 'a-b-x'": (
+        "  - {name: a, layers: [{name: b-x, einsums: ['Z[i] = X[i]'], shape: {i: 2}}]}\n"
+        "  - {name: a-b, layers: [{name: x, einsums: ['Z[i] = X[i]'], shape: {i: 3}}]}"
+    ),
     "a phase has no 'token'": "  - {name: a, use: decoder, token: 1}",
     "more than 1024": "  - {name: a, use: decoder, grows: {rank: m, from: 1, to: 4000}}",
     "at least 1, not 0": "  - {name: a, use: decoder, steps: 0}",
