@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
-from itertools import pairwise, takewhile
+from itertools import pairwise
 
 from accelsim.errors import IllegalMapping
-from accelsim.mapping.footprint import held_bits
 from accelsim.mapping.tree import For, Keep, Spatial
 from accelsim.mapping.walk import Row
 from accelsim.sim.folds import Fold, array_of, grid_of, held_place, stays_of
+from accelsim.sim.holds import Holds, above, turned
 from accelsim.sim.paths import Path, Paths, memory_of, rank_of
 from accelsim.sim.slots import Dims, again_of, boxes_of, first_of, slots_of
-from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Hold, Shares, Slot, Task, Use
+from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Shares, Slot, Task, Use
 from accelsim.workload.expression import Access, IndexMap
 
 READ, WRITE = "read", "write"
@@ -34,7 +33,7 @@ class Uses:
         self.computes: dict[str, Task] = {}
         self.loads: dict[tuple[int, str, object], Task] = {}
         self.drains: dict[tuple[int, str], Task] = {}
-        self._holds: dict[tuple[object, str], Hold] = {}
+        self._holds = Holds(paths)
         for path in paths.all:
             self._compute(path)
         for path in paths.all:
@@ -129,61 +128,11 @@ class Uses:
             raise IllegalMapping(what, "write it as comparisons of ranks joined by 'and'", path.leaf.place)
         return tuple((tuple((slots[rank], factor) for rank, factor in terms.items()), bound) for terms, bound in rows)
 
-    def _reach(self, task: Task, path: Path, tensor: str, ranks: set[str], place: int, loops: list[Row]) -> None:
-        """Note that a task touches a tile, and those further out from which it comes in no time: no transfer does so for it."""
-        places = self.paths.keepers(path, tensor)
-        for at in reversed(range(1, places.index(place) + 1)):
-            self._hold(task, path, tensor, ranks, places[at], loops)
-            if any(memory_of(path.rows[places[each]]) in self.clock.ports for each in (at - 1, at)):
-                return
-        self._hold(task, path, tensor, ranks, places[0], loops)
-
-    def _hold(self, task: Task, path: Path, tensor: str, ranks: set[str], place: int, loops: list[Row]) -> None:
-        """Note that a task with these loops touches a tile."""
-        row, held = path.rows[place], self.paths.held(path.rows[place], tensor)
-        if memory_of(row) == self.machine.root.name:
-            return
-        noun, above = self.cascade.tensors[tensor], self._above(path, place)
-        home = not (noun.is_input or noun.is_output) and place == self.paths.keepers(path, tensor)[0]
-        key = ("home", tensor) if home else (id(row), held.tensor)  # branches hand an intermediate on in its home
-        kept = self._kept(path, ranks, place)
-        if noun.iterative is not None:  # slices take turns in one place
-            slices = self._iterative(path, tensor)
-            kept = next((at for at in range(self._kept(path, set(), place), kept) if rank_of(above[at]) in slices), kept)
-        if key not in self._holds:
-            bits = held_bits(self.paths.homes, self.machine, row, held) / held.copies
-            self._holds[key] = Hold(memory_of(row), math.ceil(bits), kept)
-        hold = self._holds[key]
-        shared = takewhile(lambda pair: pair[0] is pair[1], zip(loops, above, strict=False))
-        hold.depth = min(hold.depth, kept, sum(1 for _ in shared))
-        makes = task.kind == COMPUTE and tensor == path.einsum.output.tensor
-        if (hold, makes) not in task.holds:
-            task.holds.append((hold, makes))
-
-    def _iterative(self, path: Path, tensor: str) -> set[str]:
-        """Ranks of an Einsum that count the slices of an iterative tensor."""
-        place, found = self.cascade.tensors[tensor].iterative, set[str]()
-        assert place is not None
-        for access in (*path.einsum.reads, path.einsum.output):
-            index = self.cascade.index_maps(access)[place] if access.tensor == tensor else None
-            found |= set(index.ranks) if index is not None else set()
-        return found
-
-    def _above(self, path: Path, place: int) -> list[Row]:
-        return [row for row in path.rows[:place] if isinstance(row.node, For) and row.trips > 1]
-
-    def _kept(self, path: Path, ranks: set[str], place: int) -> int:
-        """How many of the loops above a keep give a tensor with some ranks a new tile in every turn, or empty it."""
-        above = self._above(path, place)
-        kept = max((at for at, row in enumerate(above) if rank_of(row) in ranks), default=-1) + 1
-        sequential = [at for at in path.fuses if at < place and path.rows[at].node.schedule == "sequential"]  # type: ignore[union-attr]
-        return max(kept, sum(1 for row in above if row in path.rows[: sequential[-1]])) if sequential else kept
-
     def _operand(self, task: Task, path: Path, read: Access) -> None:
         place = self.paths.keepers(path, read.tensor)[-1]
         memory = memory_of(path.rows[place])
         ranks = {rank for index in self.cascade.index_maps(read) if index for rank in index.ranks}
-        self._reach(task, path, read.tensor, ranks, place, path.loops)
+        self._holds.reach(task, path, read.tensor, ranks, place, path.loops)
         task.uses += self._every_point(path, memory, READ, self.widths.read[path.name, read.tensor], ranks, place, "", read)
 
     def _result(self, task: Task, path: Path) -> None:
@@ -191,7 +140,7 @@ class Uses:
         place = self.paths.keepers(path, tensor)[-1]
         memory = memory_of(path.rows[place])
         ranks = {rank for index in maps if index for rank in index.ranks}
-        self._reach(task, path, tensor, ranks, place, path.loops)
+        self._holds.reach(task, path, tensor, ranks, place, path.loops)
         partial, final = self.widths.partial[tensor], self.widths.final[tensor]
         reduce = path.einsum.reduce if path.einsum.reduced else ""
         task.uses += self._every_point(path, memory, WRITE, partial, ranks, place, reduce or "none")
@@ -276,7 +225,7 @@ class Uses:
         source, target = path.rows[outer].node, path.rows[inner].node
         assert isinstance(source, Keep) and isinstance(target, Keep)
         ranks = {rank for index in maps if index for rank in index.ranks}
-        loops = self._above(path, inner)[: self._kept(path, ranks, inner)]
+        loops = above(path, inner)[: turned(path, ranks, inner)]
         name = {LOAD: f"{tensor} to {target.memory}", DRAIN: f"{tensor} from {target.memory}"}[kind] + (" again" if returning else "")
         task = Task(name, kind, path.name, tensor, tuple(row.trips for row in loops), maps=tuple(index for index in maps if index))
         task.layout = self.paths.held(path.rows[outer], tensor).layout
@@ -312,8 +261,8 @@ class Uses:
             task.again = again_of(self.cascade, path, loops, inner)
             if returning and not any(place >= 0 for slot in task.again for place, _ in slot.entries):
                 return None  # nothing ever comes back
-        self._hold(task, path, tensor, ranks, inner, loops)
-        self._reach(task, path, tensor, ranks, outer, loops)
+        self._holds.touch(task, path, tensor, ranks, inner, loops)
+        self._holds.reach(task, path, tensor, ranks, outer, loops)
         task.turns = {place: turn for place, turn in path.turns.items() if place < len(loops)}
         task.needs = self._conditions(path, loops, inner)
         task.copies = self.paths.held(path.rows[inner], tensor).copies if kind == LOAD else 0
