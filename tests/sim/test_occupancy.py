@@ -19,7 +19,7 @@ from accelsim.workload.cascade import Cascade
 from tests.model.strategies import seeded_triples
 from tests.sim.test_events import slow_machine
 
-TRIPLES = int(os.environ.get("ACCELSIM_EVENT_TRIPLES", "150"))
+TRIPLES = 1000 if os.environ.get("ACCELSIM_EVIDENCE") else 150
 
 
 WORK = "workload: p\nshape: {m: 8, n: 2, k: 2}\ntype: int32\neinsums: ['Z[m,n] = A[m,k] * B[k,n]']\n"
