@@ -78,7 +78,7 @@ def _number(value: Any) -> int | float:
 def bounds_blocks(document: Document) -> Iterator[RenderableType]:
     """The least that any machine must move and compute."""
     intensity = document["operations_per_byte"]
-    ratio = "" if intensity is None else f", {intensity:,.3g} per byte"
+    ratio = "" if intensity is None else f", {intensity:,.0f} per byte" if intensity >= 100 else f", {intensity:.3g} per byte"
     total = f"at least {byte_size(document['compulsory_bytes'])} and {si(document['operations'], '')} operations{ratio}"
     yield f"{document['workload']}: any machine must move and compute {total}."
     moved = table("moved once", "words", "bytes")
