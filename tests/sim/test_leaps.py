@@ -28,6 +28,7 @@ from accelsim.workload.cascade import Cascade
 from tests.mapper.small import GIGA, memory, unit
 from tests.sim.test_events import PAIRS, mapped, slow_machine, small
 
+pytestmark = pytest.mark.slow
 MAPPINGS = 6000 if os.environ.get("ACCELSIM_EVIDENCE") else 600
 
 
