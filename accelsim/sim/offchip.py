@@ -2,7 +2,7 @@
 
 The event simulation asks its outermost port for transfers in an order that does not depend on how fast the port is. So the bursts are known
 beforehand, and only when they are asked for is not: the run and the DRAM are simulated in turn until neither changes the other.
-Source: docs/simulator.md, "DRAM behind a mapping".
+Source: docs/dram.md, "Behind a mapping".
 """
 
 from __future__ import annotations

@@ -171,6 +171,7 @@ class Uses:
                 reach = [factor * (extents[rank] - 1) for rank, factor in index.terms]
                 if index.offset + sum(min(0, each) for each in reach) < low or index.offset + sum(max(0, each) for each in reach) >= high:
                     windows.append((index, low, high))
+        windows = [each for each in windows if all(inside[rank] == (0, extents[rank]) for rank in each[0].ranks)]
         rest = [rank for rank in path.einsum.ranks if not any(rank in index.ranks for index, _, _ in windows)]
         dims = (*windows, *((IndexMap(((rank, 1),)), *inside[rank]) for rank in rest))
         wanted = self._wanted(path, path.loops, alone, place, end, reduce)

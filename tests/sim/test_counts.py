@@ -76,6 +76,13 @@ def test_a_padded_convolution_reads_no_padding(tmp_path: Path) -> None:
     assert done.ports["In"] == (4 + 3) + 10 + 12 + 12 + (12 - 4) + 4
 
 
+def test_a_rank_that_a_tensor_cuts_twice_is_cut_by_itself(tmp_path: Path) -> None:
+    """X has three rows and four columns: of eight points the six with p below 3 read it."""
+    work = "shape: {p: 4, r: 2}\ntensors: {X: {shape: [3, 4], fill: 0}}\ntype: int32\neinsums: ['O[p] = X[p,p+r] * F[r]']"
+    done = run(tmp_path, work, "  - keep Out: [X, F, O]\n  - keep In: [X, F, O]\n  - {einsum: O, unit: Mac}", inside=WORD)
+    assert done.ports["In"] == (12 + 2) + 6 + 8 + 8 + (8 - 4) + 4
+
+
 @pytest.mark.parametrize("part", [6, 5, 4, 3])
 def test_copies_with_less_to_do_want_fewer_words(tmp_path: Path, part: int) -> None:
     """Every one of 36 points reads its own word of B, whichever copy it is on."""
