@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import accelsim
 from accelsim import commands
-from accelsim.commands import Arguments
+from accelsim.arguments import Arguments
 from accelsim.errors import AccelsimError, InputError, did_you_mean
 
 INTERNAL_ERROR = 70

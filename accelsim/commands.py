@@ -5,18 +5,29 @@ Everything heavy is imported inside the verb that uses it.
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from accelsim.arguments import (
+    Arguments,
+    counting_of,
+    machine_of,
+    mapping_of,
+    request_of,
+    required,
+    resolved,
+    seed_of,
+    settings_of,
+    workers_of,
+    workload_of,
+)
 from accelsim.errors import InputError, did_you_mean
 from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
     from accelsim.hardware.architecture import Architecture
-    from accelsim.io.catalogue import Kind
     from accelsim.io.overrides import Overrides
     from accelsim.mapper.best import Request
     from accelsim.mapper.model import Find
@@ -25,17 +36,16 @@ if TYPE_CHECKING:
     from accelsim.model.layers import ModelEvaluation
     from accelsim.model.options import Counting
 
-Arguments = argparse.Namespace
 _TRACED = 200_000  # events of a trace at most
 
 
 def map_(arguments: Arguments) -> int:
-    settings = _settings(arguments)
+    settings = settings_of(arguments)
     settings.refuse("mapping")
-    machine = _machine(_required(arguments, "arch", "a machine"), settings)
-    workload = _workload(arguments.workload, settings)
-    request = _request(arguments)
-    workers = _workers(arguments)
+    machine = machine_of(required(arguments, "arch", "a machine"), settings)
+    workload = workload_of(arguments.workload, settings)
+    request = request_of(arguments)
+    workers = workers_of(arguments)
     figures = _figures(arguments)
     if isinstance(workload, Model):
         return _map_model(arguments, workload, machine, request, workers)
@@ -170,16 +180,16 @@ def _draw(arguments: Arguments, draw: Callable[[str], None]) -> None:
 
 
 def evaluate_(arguments: Arguments) -> int:
-    settings = _settings(arguments)
-    counting = _counting(arguments)
-    workload = _workload(arguments.workload, settings)
+    settings = settings_of(arguments)
+    counting = counting_of(arguments)
+    workload = workload_of(arguments.workload, settings)
     if isinstance(workload, Model):
         from accelsim.io.layers import load_layers
         from accelsim.model.layers import evaluate_model
 
         _refuse_drawing(arguments, workload)
         mappings = load_layers(workload, arguments.mapping, settings.mapping)
-        machine = _machine(_required(arguments, "arch", "a machine"), settings)
+        machine = machine_of(required(arguments, "arch", "a machine"), settings)
         return _show_model(arguments, evaluate_model(workload, machine, mappings, counting))
     mapping, machine, workload = _mapped(arguments, workload, settings)
     from accelsim.model.evaluation import evaluate
@@ -195,9 +205,9 @@ def _mapped(arguments: Arguments, cascade: Cascade, settings: Overrides) -> tupl
     """The mapping and the machine that a command names for one cascade, and the cascade with the sizes that the mapping gives."""
     if len(arguments.mapping) > 1:
         raise InputError(f"--mapping is given {len(arguments.mapping)} times, and {cascade.name} is one cascade", "give one mapping")
-    _required(arguments, "mapping", "a mapping")
-    machine = _machine(_required(arguments, "arch", "a machine"), settings)
-    mapping, cascade = _mapping(arguments.mapping[0], cascade, settings)
+    required(arguments, "mapping", "a mapping")
+    machine = machine_of(required(arguments, "arch", "a machine"), settings)
+    mapping, cascade = mapping_of(arguments.mapping[0], cascade, settings)
     return mapping, machine, cascade
 
 
@@ -212,14 +222,14 @@ def _layer_mapped(arguments: Arguments, model: Model, settings: Overrides) -> tu
     others = tuple(f"{layer.cascade.name}=" for layer in model.layers if layer.cascade.name != arguments.layer)
     texts = [text for text in arguments.mapping if not text.startswith(others)]
     (mapping,) = load_layers(Model(model.name, (layers[0],)), texts, settings.mapping)
-    return mapping, _machine(_required(arguments, "arch", "a machine"), settings), layers[0].cascade
+    return mapping, machine_of(required(arguments, "arch", "a machine"), settings), layers[0].cascade
 
 
 def simulate_(arguments: Arguments) -> int:
-    settings = _settings(arguments)
-    counting = _counting(arguments)
-    seed = _seed(arguments)
-    workload = _workload(arguments.workload, settings)
+    settings = settings_of(arguments)
+    counting = counting_of(arguments)
+    seed = seed_of(arguments)
+    workload = workload_of(arguments.workload, settings)
     if isinstance(workload, Model) and arguments.layer is None:
         return _simulate_model(arguments, workload, settings, counting, seed)
     if isinstance(workload, Model):
@@ -269,7 +279,7 @@ def _simulate_model(arguments: Arguments, model: Model, settings: Overrides, cou
         what = f"--trace {arguments.trace}: {model.name} is a model, and each of its layers has its own trace"
         raise InputError(what, "add --layer NAME")
     mappings = load_layers(model, arguments.mapping, settings.mapping)
-    machine = _machine(_required(arguments, "arch", "a machine"), settings)
+    machine = machine_of(required(arguments, "arch", "a machine"), settings)
     with progress(not arguments.quiet) as tell:
         if arguments.ahead:
             from accelsim.sim.ahead import filled_ahead
@@ -350,10 +360,10 @@ def run_(arguments: Arguments) -> int:
     from accelsim.report.analysis import run_blocks, run_document
     from accelsim.workload.interpreter import model_inputs, random_inputs, run, run_model
 
-    settings = _settings(arguments)
+    settings = settings_of(arguments)
     settings.refuse("arch", "mapping")
-    found = _workload(arguments.workload, settings)
-    seed = _seed(arguments)
+    found = workload_of(arguments.workload, settings)
+    seed = seed_of(arguments)
     rng = np.random.default_rng(seed)
     if isinstance(found, Model):
         if found.phases:
@@ -369,9 +379,9 @@ def check_(arguments: Arguments) -> int:
     from accelsim.io.check import check
 
     path, kind = identify(arguments.file)
-    workload = _resolve(arguments.workload, WORKLOAD) if arguments.workload else None
-    machine = _resolve(arguments.arch, MACHINE) if arguments.arch else None
-    found = check(path, kind, _settings(arguments), workload, machine)
+    workload = resolved(arguments.workload, WORKLOAD) if arguments.workload else None
+    machine = resolved(arguments.arch, MACHINE) if arguments.arch else None
+    found = check(path, kind, settings_of(arguments), workload, machine)
     document = {"schema": "accelsim/check/1", "file": arguments.file, "kind": found.kind, "name": found.name, "says": found.says}
 
     def blocks(document: dict[str, str]) -> Any:
@@ -408,9 +418,9 @@ def _analyse(
     wanted: Callable[[Cascade], bool] = lambda _: True,
 ) -> int:
     """Say something about a cascade, or about those cascades of a model that are wanted (all, where none is)."""
-    settings = _settings(arguments)
+    settings = settings_of(arguments)
     settings.refuse("arch", "mapping")
-    found = _workload(arguments.workload, settings)
+    found = workload_of(arguments.workload, settings)
     if isinstance(found, Model):
         layers = tuple(layer for layer in found.layers if wanted(layer.cascade)) or found.layers
         part = replace(found, layers=layers)
@@ -421,7 +431,7 @@ def _analyse(
 def list_(arguments: Arguments) -> int:
     from accelsim.io.catalogue import KINDS, about, shipped
 
-    _settings(arguments).refuse("workload", "arch", "mapping")
+    settings_of(arguments).refuse("workload", "arch", "mapping")
     kinds = {kind.plural: kind for kind in KINDS}
     if arguments.kind not in kinds:
         raise InputError(f"cannot list '{arguments.kind}'", did_you_mean(arguments.kind, kinds))
@@ -441,109 +451,6 @@ def report_(arguments: Arguments) -> int:
     from accelsim.report.schema import MODEL_EVALUATION
     from accelsim.report.terminal import report
 
-    _settings(arguments).refuse("workload", "arch", "mapping")
+    settings_of(arguments).refuse("workload", "arch", "mapping")
     document = read_evaluation(arguments.file)
     return _give_blocks(arguments, document, model_blocks if document["schema"] == MODEL_EVALUATION else report)
-
-
-def _required(arguments: Arguments, name: str, what: str) -> str:
-    value = getattr(arguments, name)
-    if not value:
-        raise InputError(f"accelsim {arguments.command} needs {what}", f"add --{name} NAME; `accelsim list {name}s` shows them")
-    return str(value)
-
-
-def _seed(arguments: Arguments) -> int:
-    text = arguments.seed
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise InputError(f"--seed '{text}' is not a whole number from 0", "write digits, as in --seed 1")
-    return int(text)
-
-
-def _workers(arguments: Arguments) -> int:
-    """How many processes may search; one while kernels have to be compiled, which each would do for itself."""
-    from accelsim.jobs.workers import cores
-    from accelsim.report.progress import no_kernels
-
-    text = arguments.workers
-    if text is not None and not (text.isascii() and text.isdigit() and len(text) < 9 and int(text) > 0):
-        raise InputError(f"--workers '{text}' is not a whole number from 1", "write digits, as in --workers 2")
-    if no_kernels():
-        return 1
-    return cores() if text is None else int(text)
-
-
-def _request(arguments: Arguments) -> Request:
-    from accelsim.mapper.best import SCHEDULES, Request
-    from accelsim.mapper.objectives import objective_named
-
-    objective = objective_named(arguments.objective)
-    schedules: tuple[str, ...] = SCHEDULES
-    if arguments.schedule is not None:
-        if arguments.schedule not in SCHEDULES:
-            raise InputError(f"there is no schedule '{arguments.schedule}' to search", did_you_mean(arguments.schedule, SCHEDULES))
-        schedules = (arguments.schedule,)
-    if arguments.tiles not in ("any", "dividing"):
-        raise InputError(f"--tiles {arguments.tiles}: not a choice", "write dividing or any")
-    limit = _number(arguments.time_limit, "--time-limit", "seconds, as in 10")
-    gap = _number(arguments.gap, "--gap", "a share, as in 0.02 for two per cent") or 0.0
-    return Request(objective, _seed(arguments), _counting(arguments), schedules, arguments.tiles, limit, gap)
-
-
-def _number(text: str | None, option: str, mend: str) -> float | None:
-    if text is None:
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < 1e9:
-        raise InputError(f"{option} {text}: not a number from 0", f"write {mend}")
-    return number
-
-
-def _settings(arguments: Arguments) -> Overrides:
-    from accelsim.io.overrides import overrides
-
-    return overrides(arguments.set)
-
-
-def _counting(arguments: Arguments) -> Any:
-    from accelsim.model.options import Counting
-
-    found: dict[str, str] = {}
-    for text in arguments.counting:
-        for option in text.split(","):
-            name, equals, value = option.partition("=")
-            if not equals:
-                raise InputError(f"--counting {option}: not an option", "write option=value, as in drains=free")
-            found[name.strip()] = value.strip()
-    return Counting.from_text(found)
-
-
-def _resolve(text: str, kind: Kind) -> Any:
-    from accelsim.io.catalogue import resolve
-
-    return resolve(text, kind)
-
-
-def _workload(text: str, settings: Overrides) -> Cascade | Model:
-    from accelsim.io.catalogue import WORKLOAD
-    from accelsim.io.workload import load_workload
-
-    return load_workload(_resolve(text, WORKLOAD), settings.workload)
-
-
-def _machine(text: str, settings: Overrides) -> Architecture:
-    from accelsim.io.catalogue import MACHINE
-    from accelsim.io.hardware import load_architecture
-
-    return load_architecture(_resolve(text, MACHINE), settings.arch)
-
-
-def _mapping(text: str, cascade: Cascade, settings: Overrides) -> tuple[Mapping, Cascade]:
-    """A mapping, and the cascade with the sizes that it states."""
-    from accelsim.io.catalogue import MAPPING
-    from accelsim.io.mapping import load_fitting
-
-    return load_fitting(_resolve(text, MAPPING), cascade, settings.mapping)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -14,17 +16,49 @@ from accelsim.cache import folder
 
 F = TypeVar("F", bound=Callable[..., Any])
 _compiling = [0.0]  # CPU seconds so far
+_IMPORT = re.compile(r"^(?:from|import) (accelsim[\w.]*)(?: import ([\w, ]+))?", re.MULTILINE)
+listeners: list[Callable[[], None]] = []
+"""Called before a kernel is compiled that was not kept."""
 
 
-def directory() -> Path:
-    """The user's cache directory for this version of the kernels; it need not exist or be writable.
+def directory(source: str) -> Path:
+    """Where the kernels of a file are kept in the user's cache directory; it need not exist or be writable.
 
-    One folder per text of all kernels and of this file: a kernel that calls one of another file, or is compiled otherwise, is stale.
+    One folder per text of the file, of all files of accelsim that it imports, and theirs: a kernel that calls one of another file, or
+    is compiled otherwise, is stale.
     """
     digest = hashlib.sha256(sys.version.encode())
-    for source in sorted(Path(__file__).parent.rglob("kernel*.py")):
-        digest.update(source.read_bytes())
-    return folder() / f"kernels-{digest.hexdigest()[:16]}"
+    for text in _texts(source):
+        digest.update(text)
+    return folder() / "kernels" / f"{Path(source).stem}-{digest.hexdigest()[:16]}"
+
+
+def is_cold(source: str) -> bool:
+    """Whether no kernel of a file of this package is kept."""
+    try:
+        return next(directory(str(Path(__file__).parent / source)).glob("*.nbc"), None) is None
+    except OSError:
+        return True
+
+
+def _texts(source: str) -> list[bytes]:
+    """A file, this one, and those of accelsim that they import when they are loaded, in a fixed order."""
+    root, found, waiting = Path(__file__).parent.parent, dict[Path, bytes](), [Path(source), Path(__file__)]
+    while waiting:
+        file = waiting.pop()
+        if file in found:
+            continue
+        if file not in _read:
+            _read[file] = file.read_bytes()
+        found[file] = _read[file]
+        for module, names in _IMPORT.findall(found[file].decode()):
+            path = root / module.replace(".", "/")
+            inside = (path / f"{name.split()[0]}.py" for name in names.split(",") if name.strip())
+            waiting += [each for each in (path.with_suffix(".py"), path / "__init__.py", *inside) if each.is_file()]
+    return [found[file] for file in sorted(found)]
+
+
+_read: dict[Path, bytes] = {}
 
 
 def cpu_seconds() -> float:
@@ -75,16 +109,19 @@ def _without_vectors(honest: Callable[..., Any]) -> Callable[..., Any]:
 
 def _cache(function: Callable[..., Any]) -> Any:
     """A Numba cache that treats every failure to read or write as a miss."""
+    from numba import config
     from numba.core.caching import FunctionCache, NullCache
 
     class Tolerant(FunctionCache):  # type: ignore[misc]
         def load_overload(self, sig: Any, target_context: Any) -> Any:
-            try:
+            found = None
+            with suppress(Exception):  # a damaged or vanished file: compile again
                 alone = getattr(self, "_load_overload", None)
                 load = alone if alone and _is_ready_to_load(target_context) else super().load_overload
-                return load(sig, target_context)
-            except Exception:  # a damaged or vanished file: compile again
-                return None
+                found = load(sig, target_context)
+            for tell in listeners if found is None else ():
+                tell()
+            return found
 
         def save_overload(self, sig: Any, data: Any) -> None:
             try:
@@ -93,12 +130,16 @@ def _cache(function: Callable[..., Any]) -> Any:
                 return
 
     # Where the directory cannot be written Numba would fall back on the source's own folder, which is not ours.
-    where = os.environ["NUMBA_CACHE_DIR"]
+    before = config.CACHE_DIR
     try:
+        where = os.environ.get("NUMBA_CACHE_DIR") or str(directory(function.__code__.co_filename))
         os.makedirs(where, exist_ok=True)
+        config.CACHE_DIR = where
         return Tolerant(function) if os.access(where, os.W_OK) else NullCache()
     except (OSError, RuntimeError):
         return NullCache()
+    finally:
+        config.CACHE_DIR = before
 
 
 def _is_ready_to_load(target_context: Any) -> bool:
@@ -115,15 +156,3 @@ def _is_ready_to_load(target_context: Any) -> bool:
     except (AttributeError, ImportError):  # a Numba with other insides
         return False
     return True
-
-
-def _point_numba_at_the_cache() -> None:
-    """Let Numba write nowhere but in the user's cache directory, unless the user says otherwise."""
-    if "NUMBA_CACHE_DIR" in os.environ:
-        return
-    os.environ["NUMBA_CACHE_DIR"] = str(directory())
-    if "numba" in sys.modules:
-        sys.modules["numba"].config.CACHE_DIR = os.environ["NUMBA_CACHE_DIR"]
-
-
-_point_numba_at_the_cache()

@@ -29,6 +29,7 @@ LAYERS = (
     ("explore",),
     ("report",),
     ("io",),
+    ("arguments",),
     ("commands",),
     ("cli",),
     ("__main__",),

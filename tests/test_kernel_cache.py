@@ -140,3 +140,19 @@ def test_the_clock_of_searches_stands_still_while_kernels_are_compiled(tmp_path:
     said = process(tmp_path, str(tmp_path / "cache"), source).stdout
     whole, counted = map(float, said.split())
     assert counted < 0.5 * whole, said
+
+
+def test_a_kernel_is_stale_when_its_file_changes(tmp_path: Path) -> None:
+    cache = str(tmp_path / "cache")
+    assert [run(tmp_path, cache), run(tmp_path, cache)] == ["42 0\n", "42 1\n"]
+    (tmp_path / "kernel.py").write_text(KERNEL.replace("2 * x", "3 * x"))
+    assert run(tmp_path, cache) == "63 0\n"
+
+
+def test_the_folder_of_a_file_goes_by_what_it_imports_when_it_is_loaded() -> None:
+    root = Path(kernel_cache.__file__).parent
+    texts = kernel_cache._texts(str(root / "sim" / "kernels_leaps.py"))
+    for name in ("kernels_leaps", "kernels_likeness", "kernels_event_state", "kernels_boxes"):
+        assert (root / "sim" / f"{name}.py").read_bytes() in texts
+    assert (root / "kernel_cache.py").read_bytes() in texts
+    assert (root / "mapper" / "kernels.py").read_bytes() not in texts

@@ -19,7 +19,7 @@ from accelsim.mapper.leaf import Front, LeafSearch, OutOfTime
 from accelsim.mapper.leaf_bounds import BEYOND, UNLIMITED
 from accelsim.mapper.leaf_plan import FloatArray, IntArray, Names
 from accelsim.mapper.options import Bounds, Chosen, Option, Way
-from accelsim.mapper.picks import Choice, Group, Least, Picks, Place, floors_of, undominated
+from accelsim.mapper.picks import Choice, Group, Least, Passing, Picks, Place, floors_of, undominated
 from accelsim.mapper.settings import Trunk
 
 if TYPE_CHECKING:
@@ -317,22 +317,27 @@ class Below:
             found = self.exact.matter[id(front), self.forked] = front, undominated(*columns, figures, bits)
         return found[1]
 
-    def _sifted(self, picks: Picks, least: Least | None = None) -> Picks:
-        """Picks that no other beats in what counts."""
+    def _sifted(self, picks: Picks, least: Least | None = None, late: FloatArray | None = None) -> Picks:
+        """Picks that no other beats in what counts. late: of a pass, what counts of how long Einsums take, if it is not all of it."""
         figures, peak = picks.figures, picks.peak
         if least is not None:
             figures, peak = np.maximum(figures, least.figures), np.maximum(peak, least.peak)
-        return picks.some(undominated(*self._compared(figures, peak, picks.own), picks.figures, picks.bits))
+        return picks.some(undominated(*self._compared(figures, peak, picks.own, late), picks.figures, picks.bits))
 
-    def _compared(self, figures: FloatArray, peak: FloatArray, own: FloatArray) -> tuple[FloatArray, IntArray]:
+    def _compared(
+        self, figures: FloatArray, peak: FloatArray, own: FloatArray, late: FloatArray | None = None
+    ) -> tuple[FloatArray, IntArray]:
         """The columns in which picks are compared, and keys that must be equal.
 
-        How long Einsums take in one pass must be equal where some Einsum waits for two others: it may do good that one is later.
+        How long Einsums take in one pass must be equal where some Einsum waits for two others: it may do good that one is later. That is
+        so only where copies depend on it; see `_late`.
         """
         energy, ticks, traffic, _ = self.part.aim.uses
         counts = [*range((figures.shape[1] - 3) * ticks), *[figures.shape[1] - 3] * energy, *[figures.shape[1] - 2] * traffic]
         columns, keys = [figures[:, counts], figures[:, -1:], peak[:, None]], np.zeros(len(peak), np.int64)
-        if self.side_by_side and ticks and self.forked:
+        if self.side_by_side and ticks and late is not None:
+            columns.append(late)
+        elif self.side_by_side and ticks and self.forked:
             keys = np.unique(own, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
         elif self.side_by_side and ticks:
             columns.append(own)
@@ -361,7 +366,13 @@ class Below:
         """Sums of picks of all Einsums that no other beats, and bounds of what was left out because there were too many."""
         part, left_out = self.part, list[Cost]()
         most = np.array([picks.figures.max(axis=0) for picks in every])
-        every = [self._sifted(picks, self._least_of(every, base, most.sum(axis=0) - most[at])) for at, picks in enumerate(every)]
+        passing = self._passing(every, base)
+        every = [
+            self._sifted(
+                picks, self._least_of(every, base, most.sum(axis=0) - most[at]), None if passing is None else passing.alone(at, picks.own)
+            )
+            for at, picks in enumerate(every)
+        ]
         sums = every[0]
         for at in range(1, len(every)):
             mine, left = every[at], base[at + 1 :].sum(axis=0)
@@ -374,8 +385,20 @@ class Below:
                 order = np.argsort(part.values(bounds), kind="stable")
                 left_out.append(bounds.some(order[_MANY:]).least(part.held))
                 grown = grown.some(order[:_MANY])
-            sums = self._sifted(grown, self._least_of(every, base, most[at + 1 :].sum(axis=0)))
+            late = None if passing is None else passing.ends(grown.own)
+            sums = self._sifted(grown, self._least_of(every, base, most[at + 1 :].sum(axis=0)), late)
         return sums, left_out
+
+    def _passing(self, every: list[Picks], base: FloatArray) -> Passing | None:
+        """What counts of a pass where one copy of everything is enough whatever is picked; None: all of it, since more may be needed."""
+        if not self.side_by_side:
+            return None
+        longest = [float(picks.own.max()) for picks in every]
+        pace = float(base.sum(axis=0)[:-3].max())
+        if max(self._spans(longest)[0].values(), default=0.0) > pace:
+            return None
+        number = {name: at for at, name in enumerate(self.part.stretch.names)}
+        return Passing(pace, longest, [(number[a], number[b]) for a, b, _ in self.floors.forward if number[a] < number[b]])
 
     def _added(self, sums: Picks, mine: Picks, left: FloatArray) -> Picks:
         """Every sum with every pick of the next Einsum, as far as it fits and is of use if the rest adds what is left at least."""
@@ -439,7 +462,7 @@ class Below:
         latency = 1 + self.exact.latency
         late = [float(values[latency] + more[latency]) for values, more in zip(rows, extra, strict=True)]
         pace = float(bounds.ticks[row])
-        spans, last = self._spans(busy, late)
+        spans, last = self._spans([mine + later * self.iterations for mine, later in zip(busy, late, strict=True)])
         fast = False
         for copies in self._copies(spans, pace, held):
             steady = max([pace, *(spans[tensor] / many for tensor, many in copies.items())])
@@ -450,14 +473,17 @@ class Below:
             part.offer(Option(cost, "pipelined", loops, keeps, tuple(sorted((t, c) for t, c in copies.items() if c > 1)), leaves))
         return fast
 
-    def _spans(self, busy: list[float], late: list[float]) -> tuple[dict[str, float], float]:
-        """How long each tensor that passes between Einsums is in use in one pass, and when that ends; in ticks of all iterations."""
+    def _spans(self, own: list[float]) -> tuple[dict[str, float], float]:
+        """How long each tensor that passes between Einsums is in use in one pass, and when that ends; in ticks of all iterations.
+
+        own: how long each Einsum takes in one pass.
+        """
         names = self.part.stretch.names
         start: dict[str, float] = {}
         end: dict[str, float] = {}
-        for name, mine, later in zip(names, busy, late, strict=True):
+        for name, mine in zip(names, own, strict=True):
             start[name] = max((end[a] for a, b, _ in self.floors.forward if b == name and a in end), default=0.0)
-            end[name] = start[name] + mine + later * self.iterations
+            end[name] = start[name] + mine
         spans = {}
         for tensor in self.internal:
             producer = next(name for name in names if self.exact.cascade.by_name[name].output.tensor == tensor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -96,6 +97,33 @@ class Least:
 
     figures: FloatArray
     peak: float
+
+
+@dataclass(frozen=True, slots=True)
+class Passing:
+    """What counts of the time that Einsums take in one pass where each result has one copy: only when the last one ends, if that is after
+    the pace.
+
+    longest: what each Einsum takes at most. edges: which Einsum waits for which, by number.
+    """
+
+    pace: float
+    longest: list[float]
+    edges: list[tuple[int, int]]
+
+    def alone(self, at: int, own: FloatArray) -> FloatArray:
+        """Of picks of one Einsum, float64[n, 1]."""
+        return np.maximum(own, self.pace - (sum(self.longest) - self.longest[at]))
+
+    def ends(self, own: FloatArray) -> FloatArray:
+        """Of sums of the first Einsums, float64[n, Einsums]: when those end for which others wait that are to come, or none does."""
+        ends: list[FloatArray] = []
+        for at in range(own.shape[1]):
+            start = reduce(np.maximum, [ends[one] for one, other in self.edges if other == at], np.zeros(len(own)))
+            ends.append(start + own[:, at])
+        following = [[other for one, other in self.edges if one == at] for at in range(len(ends))]
+        last = [end for end, others in zip(ends, following, strict=True) if not others or max(others) >= len(ends)]
+        return np.maximum(np.stack(last, axis=1), self.pace - sum(self.longest[len(ends) :]))
 
 
 def undominated(table: FloatArray, keys: IntArray, figures: FloatArray, bits: FloatArray) -> IntArray:

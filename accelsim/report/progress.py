@@ -13,7 +13,7 @@ Progress = Callable[[str], None]
 def progress(wanted: bool = True) -> Iterator[Progress]:
     """A function that shows a message beside a running clock; it does nothing unless standard error is a terminal.
 
-    While this computer has no compiled kernels, the first message says that they are compiled.
+    While kernels are compiled, which happens once, the message says so.
     """
     if not wanted or not sys.stderr.isatty():
         yield _nothing
@@ -22,21 +22,25 @@ def progress(wanted: bool = True) -> Iterator[Progress]:
     from rich.progress import Progress as Bar
     from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
+    from accelsim.kernel_cache import listeners
+
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
-        cold = ["compiling kernels, once: "] if no_kernels() else []
-        task = bar.add_task(cold[0].rstrip(": ") if cold else "starting", total=None)
-        yield lambda message: bar.update(task, description=(cold.pop() if cold else "") + message)
+        task = bar.add_task("starting", total=None)
+        said = ["starting"]
 
+        def tell(message: str) -> None:
+            said[0] = message
+            bar.update(task, description=message)
 
-def no_kernels() -> bool:
-    """Whether this computer has no compiled kernels yet."""
-    from accelsim.kernel_cache import directory
+        def compiling() -> None:
+            bar.update(task, description=f"compiling kernels, once: {said[0]}")
 
-    try:
-        return next(directory().rglob("*.nbc"), None) is None
-    except OSError:
-        return True
+        listeners.append(compiling)
+        try:
+            yield tell
+        finally:
+            listeners.remove(compiling)
 
 
 def _nothing(_: str) -> None:

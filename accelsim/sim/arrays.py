@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from accelsim.sim.kernels_boxes import COUNTED, Machine
+from accelsim.errors import IllegalMapping
+from accelsim.sim.kernels_boxes import ALL, COUNTED, REST, WHOLE, Machine
 from accelsim.sim.systolic import OPERAND
 from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Box, Slot, Task
 from accelsim.workload.expression import IndexMap
 
 _WIDTHS = {
-    "tasks": 28, "loops": 2, "uses": 4, "waits": 7, "boxes": 6, "dims": 8, "terms": 2, "slots": 3, "entries": 2, "needs": 3, "points": 2,
+    "tasks": 28, "loops": 2, "uses": 4, "waits": 7, "boxes": 6, "dims": 11, "terms": 2, "slots": 9, "entries": 2, "needs": 3, "points": 2,
     "agains": 1, "folds": 11,
 }  # fmt: skip
+_MOST_MARKS = 1 << 26
 _SPARE = 64  # ends of a task that are remembered beyond those that some wait names
 
 
@@ -114,10 +117,14 @@ class Arrays:
     def _slot(self, slot: Slot) -> int:
         if slot not in self._slots:
             entries = self._tables["entries"]
-            first = len(entries)
+            first, window, demand = len(entries), slot.window, (WHOLE, 0, 0, 0, 0)
+            if window is not None:
+                entries += window.entries
+                demand = REST if window.retained else ALL, window.extent, window.factor, window.offset, window.width
+            own = len(entries)
             entries += slot.entries
             self._slots[slot] = len(self._tables["slots"])
-            self._tables["slots"].append((slot.extent, first, len(entries)))
+            self._tables["slots"].append((slot.extent, first, own, len(entries), *demand))
         return self._slots[slot]
 
     def _box(self, box: Box) -> int:
@@ -127,12 +134,17 @@ class Arrays:
         for place, (index, low, high) in enumerate(box.dims):
             terms = len(t["terms"])
             t["terms"] += [(self._slot(box.slots[rank]), factor) for rank, factor in index.terms]
-            marks = -1
+            apart, marks = len(t["points"]), -1
+            t["points"] += [(self._slot(box.slots[rank]), part) for rank, part in box.apart.get(place, ())]
+            planes = math.prod(-(-box.slots[rank].extent // part) for rank, part in box.apart.get(place, ()))
             if place in box.counted:
                 marks = COUNTED
             elif not _is_plain(index):
-                marks, self._marks = self._marks, self._marks + 2 * high
-            rows.append((terms, len(t["terms"]), index.offset, index.divisor, index.modulus, low, high, marks))
+                marks, self._marks = self._marks, self._marks + 2 * high * planes
+                if self._marks > _MOST_MARKS:
+                    raise IllegalMapping("copies have more windows of their own than can be told apart", "map it with larger tiles")
+            bounds = index.offset, index.divisor, index.modulus, low, high
+            rows.append((terms, len(t["terms"]), *bounds, marks, apart, len(t["points"]), planes))
         t["dims"] += rows
         wanted = len(t["points"])
         t["points"] += [(self._slot(slot), part) for slot, part in box.wanted]

@@ -8,7 +8,7 @@ from itertools import takewhile
 from accelsim.mapping.footprint import held_bits
 from accelsim.mapping.tree import For
 from accelsim.mapping.walk import Row
-from accelsim.sim.paths import Path, Paths, memory_of, rank_of
+from accelsim.sim.paths import Path, Paths, memory_of
 from accelsim.sim.tasks import COMPUTE, Hold, Task
 
 
@@ -42,7 +42,7 @@ class Holds:
         depth = turned(path, ranks, place)
         if noun.iterative is not None:  # slices take turns in one place
             slices = self._slices(path, tensor)
-            depth = next((at for at in range(turned(path, set(), place), depth) if rank_of(around[at]) in slices), depth)
+            depth = next((at for at in range(turned(path, set(), place), depth) if path.rank(around[at]) in slices), depth)
         if key not in self._known:
             bits = held_bits(self.paths.homes, self.machine, row, held) / held.copies
             self._known[key] = Hold(memory_of(row), math.ceil(bits), depth)
@@ -68,9 +68,9 @@ def above(path: Path, place: int) -> list[Row]:
     return [row for row in path.rows[:place] if isinstance(row.node, For) and row.trips > 1]
 
 
-def turned(path: Path, ranks: set[str], place: int) -> int:
-    """How many of the loops above a keep give a tensor that some ranks index a new tile in every turn, or empty it."""
+def turned(path: Path, ranks: set[str], place: int, result: bool = False) -> int:
+    """How many of the loops above a keep give a tensor that some ranks index a new tile in every turn, or empty it; `result`: of a path."""
     around = above(path, place)
-    found = max((at for at, row in enumerate(around) if rank_of(row) in ranks), default=-1) + 1
+    found = max((at for at, row in enumerate(around) if path.rank(row) in ranks or (result and id(row) in path.again)), default=-1) + 1
     sequential = [at for at in path.fuses if at < place and path.rows[at].node.schedule == "sequential"]  # type: ignore[union-attr]
     return max(found, sum(1 for row in around if row in path.rows[: sequential[-1]])) if sequential else found

@@ -23,9 +23,12 @@ WITHIN, COMMON, PARTS, FOLD, SPLIT, FINE = range(22, 28)
 TARGET, PREFIX, TIMES, ADD, GUARD, AHEAD, STAYS = range(7)
 RESOURCE, TICKS, BOX, RULE = range(4)
 DIMS, DIMS_END, ALIKE, DELTA, WANTED, WANTED_END = range(6)
-TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH, MARKS = range(8)
+TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH, MARKS, APART, APART_END, PLANES = range(11)
 COUNTED = -2  # in place of marks: points of the dimension count, not coordinates
 TRIPS, TURNS = range(2)
+# columns of `slots`
+EXTENT, CUTS, OWN, OWN_END, DEMAND, SOURCE, FACTOR, SHIFT, WIDTH = range(9)
+WHOLE, ALL, REST = range(3)  # values of DEMAND: no window, all that it demands, or what earlier turns did not make
 # columns of `folds`
 OPERAND, SHADOW, EDGE, FULL, ROWS, COLUMNS, DOWN, DOWN_END, ACROSS, ACROSS_END, CYCLE = range(11)
 # columns of a state's `tasks` and `spent`
@@ -37,9 +40,10 @@ class Machine(NamedTuple):
     """Tasks as arrays; see `arrays.py`, which makes them.
 
     strides float64[loops]; plans float64[tasks, 4]: offset, span, from the use of what it brings back to when that is there, and of what
-    all are multiples. All others are rows of int64: of what the columns above name, or slots: (extent, first entry, end); entries: (loop
-    or -1, tile); terms: (slot, coefficient); needs: (first term, end, bound); points: (slot, residual tile); agains: (slot); folds: what
-    an array does with a tile. timed: the resource whose servings take as long as `run` is told, -1: none does.
+    all are multiples. All others are rows of int64: of what the columns above name, or slots: (extent, first entry of a window, first of
+    its own, end, kind of window, extent of the consumer's rank, factor, offset, width); entries: (loop or -1, tile); terms: (slot,
+    coefficient); needs: (first term, end, bound); points: (slot, residual tile); agains: (slot); folds: what an array does with a tile.
+    timed: the resource whose servings take as long as `run` is told, -1: none does.
     """
 
     tasks: IntArray
@@ -64,13 +68,38 @@ class Machine(NamedTuple):
 
 @helper(inline=True)
 def interval(slots: IntArray, entries: IntArray, slot: int, digits: IntArray, first: int) -> tuple[int, int]:
-    low, size = 0, slots[slot, 0]
-    for at in range(slots[slot, 1], slots[slot, 2]):
+    low, size = 0, slots[slot, EXTENT]
+    if slots[slot, DEMAND] != WHOLE:
+        low, size = _window(slots, entries, slot, digits, first)
+    for at in range(slots[slot, OWN], slots[slot, OWN_END]):
         tile = entries[at, 1]
         before = digits[first + entries[at, 0]] * tile if entries[at, 0] >= 0 else 0
         low += before
         size = min(size - before, tile)
     return low, low + size
+
+
+@helper()
+def _window(slots: IntArray, entries: IntArray, slot: int, digits: IntArray, first: int) -> tuple[int, int]:
+    """Where what a turn of loops over a consumer's rank demands begins, and its size."""
+    low, size = 0, slots[slot, SOURCE]
+    for at in range(slots[slot, CUTS], slots[slot, OWN]):
+        before = digits[first + entries[at, 0]] * entries[at, 1] if entries[at, 0] >= 0 else 0
+        low += before
+        size = min(size - before, entries[at, 1])
+    return demanded(slots, slot, low, size)
+
+
+@helper()
+def demanded(slots: IntArray, slot: int, low: int, size: int) -> tuple[int, int]:
+    """What an interval of a consumer's rank demands of a slot: where that begins, and its size."""
+    factor, offset, extent = slots[slot, FACTOR], slots[slot, SHIFT], slots[slot, EXTENT]
+    if size <= 0:
+        return 0, 0
+    begin, end = max(0, factor * low + offset), min(extent, factor * (low + size - 1) + offset + slots[slot, WIDTH])
+    if slots[slot, DEMAND] == REST and low > 0:
+        begin = max(begin, min(extent, factor * (low - 1) + offset + slots[slot, WIDTH]))
+    return begin, max(0, end - begin)
 
 
 @helper(inline=True)
@@ -122,11 +151,34 @@ def _side(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray, m
         if end <= start:
             return 0, 0, 0, 0
         low, high = low + start, high + end - 1  # of a plain dimension the coefficient is 1
+    if m.dims[dim, APART] < m.dims[dim, APART_END]:
+        return _apart(m, dim, digits, first, low, high + 1, known)
     low, high = max(low, m.dims[dim, LOW]), min(high + 1, m.dims[dim, HIGH])
     if high <= low:
         return 0, 0, 0, 0
     both = max(0, min(high, known[dim, 1]) - max(low, known[dim, 0])) if known[dim, 2] > 0 else 0
     return low, high, high - low, both
+
+
+@helper()
+def _apart(m: Machine, dim: int, digits: IntArray, first: int, low: int, high: int, known: IntArray) -> tuple[int, int, int, int]:
+    """The same where copies hold parts of a window: what all of them have, and had before. Intervals reach outside the tensor."""
+    least, most, size, both = m.dims[dim, LOW], m.dims[dim, HIGH], 0, 0
+    copies = in_use(m, m.dims[dim, APART], m.dims[dim, APART_END], digits, first)
+    for copy in range(copies):
+        shift, length, left = 0, high - low, copy
+        for point in range(m.dims[dim, APART], m.dims[dim, APART_END]):
+            start, end = interval(m.slots, m.entries, m.points[point, 0], digits, first)
+            part = m.points[point, 1]
+            many = -(-(end - start) // part)
+            begin, left = left % many * part, left // many
+            shift += begin
+            length += min(part, end - start - begin) - (end - start)
+        begin, until = low + shift, low + shift + length
+        size += max(0, min(until, most) - max(begin, least))
+        begin, until = max(begin, known[dim, 0] + shift), min(until, known[dim, 0] + shift + length)
+        both += max(0, min(until, most) - max(begin, least)) if known[dim, 2] > 0 else 0
+    return low, high, size, both
 
 
 @helper()
@@ -162,47 +214,64 @@ def _counted(m: Machine, dim: int, digits: IntArray, first: int) -> int:
 
 @helper()
 def _listed(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> tuple[int, int, int, int]:
-    """The same for a dimension that is not plain, coordinate by coordinate; leaves a mark of -1 - (firings so far) on each."""
-    stamp, size, both, at = -1 - known[dim, 2], 0, 0, m.dims[dim, MARKS]
-    count = _points(m, dim, digits, first)
-    for point in range(count):
-        value = _value(m, dim, digits, first, point)
-        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH] and marks[at + 2 * value] != stamp:
-            marks[at + 2 * value] = stamp
-            size += 1
-            both += known[dim, 2] > 0 and marks[at + 2 * value + 1] == known[dim, 2]
-    for point in range(count):  # so that they can be counted again
-        value = _value(m, dim, digits, first, point)
-        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
-            marks[at + 2 * value] = 0
+    """The same for a dimension that is not plain, coordinate by coordinate of every copy; leaves a mark of -1 - (firings so far) on each."""
+    stamp, size, both = -1 - known[dim, 2], 0, 0
+    for copy in range(in_use(m, m.dims[dim, APART], m.dims[dim, APART_END], digits, first)):
+        at = m.dims[dim, MARKS] + 2 * m.dims[dim, HIGH] * copy
+        count = _points(m, dim, copy, digits, first)
+        for point in range(count):
+            value = _value(m, dim, copy, digits, first, point)
+            if m.dims[dim, LOW] <= value < m.dims[dim, HIGH] and marks[at + 2 * value] != stamp:
+                marks[at + 2 * value] = stamp
+                size += 1
+                both += known[dim, 2] > 0 and marks[at + 2 * value + 1] == known[dim, 2]
+        for point in range(count):  # so that they can be counted again
+            value = _value(m, dim, copy, digits, first, point)
+            if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
+                marks[at + 2 * value] = 0
     return 0, 0, size, both
 
 
 @helper()
 def _mark(m: Machine, dim: int, digits: IntArray, first: int, stamp: int, marks: IntArray) -> None:
-    count = _points(m, dim, digits, first)
-    for point in range(count):
-        value = _value(m, dim, digits, first, point)
-        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
-            marks[m.dims[dim, MARKS] + 2 * value + 1] = stamp
+    for copy in range(in_use(m, m.dims[dim, APART], m.dims[dim, APART_END], digits, first)):
+        at = m.dims[dim, MARKS] + 2 * m.dims[dim, HIGH] * copy
+        for point in range(_points(m, dim, copy, digits, first)):
+            value = _value(m, dim, copy, digits, first, point)
+            if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
+                marks[at + 2 * value + 1] = stamp
 
 
 @helper(inline=True)
-def _points(m: Machine, dim: int, digits: IntArray, first: int) -> int:
-    """How many points of a tile a dimension goes by."""
+def _own(m: Machine, dim: int, term: int, copy: int, digits: IntArray, first: int) -> tuple[int, int]:
+    """The interval of a rank that a dimension goes by, in one copy."""
+    start, end = interval(m.slots, m.entries, m.terms[term, 0], digits, first)
+    for point in range(m.dims[dim, APART], m.dims[dim, APART_END]):
+        low, high = interval(m.slots, m.entries, m.points[point, 0], digits, first)
+        part = m.points[point, 1]
+        many = -(-(high - low) // part)
+        if m.points[point, 0] == m.terms[term, 0]:
+            start, end = low + copy % many * part, min(low + (copy % many + 1) * part, high)
+        copy //= many
+    return start, end
+
+
+@helper(inline=True)
+def _points(m: Machine, dim: int, copy: int, digits: IntArray, first: int) -> int:
+    """How many points of a copy's tile a dimension goes by."""
     count = 1
     for term in range(m.dims[dim, TERMS], m.dims[dim, TERMS_END]):
-        start, end = interval(m.slots, m.entries, m.terms[term, 0], digits, first)
+        start, end = _own(m, dim, term, copy, digits, first)
         count *= max(0, end - start)
     return count
 
 
 @helper(inline=True)
-def _value(m: Machine, dim: int, digits: IntArray, first: int, point: int) -> int:
-    """The coordinate that the point with a number has."""
+def _value(m: Machine, dim: int, copy: int, digits: IntArray, first: int, point: int) -> int:
+    """The coordinate that the point with a number has in a copy's tile."""
     value = m.dims[dim, OFFSET]
     for term in range(m.dims[dim, TERMS_END] - 1, m.dims[dim, TERMS] - 1, -1):
-        start, end = interval(m.slots, m.entries, m.terms[term, 0], digits, first)
+        start, end = _own(m, dim, term, copy, digits, first)
         value += m.terms[term, 1] * (start + point % (end - start))
         point //= end - start
     value //= m.dims[dim, DIVISOR]

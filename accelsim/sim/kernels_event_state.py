@@ -13,6 +13,8 @@ from accelsim.sim.kernels_boxes import (
     LATEST,
     LOOPS,
     LOOPS_END,
+    OWN,
+    OWN_END,
     PREFIX,
     RING,
     RING_SIZE,
@@ -177,7 +179,7 @@ def rate_of(state: State, saved: Saved, level: int, task: int) -> int:
 @helper()
 def tile_of(m: Machine, slot: int, level: int) -> int:
     """The tile of a common loop that cuts a slot; 0: it does not."""
-    for entry in range(m.slots[slot, 1], m.slots[slot, 2]):
+    for entry in range(m.slots[slot, OWN], m.slots[slot, OWN_END]):
         if m.entries[entry, 0] == level:
             return int(m.entries[entry, 1])
     return 0

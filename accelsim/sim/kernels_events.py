@@ -32,6 +32,7 @@ from accelsim.sim.kernels_boxes import (
     DOWN_END,
     EDGE,
     EXIT,
+    EXTENT,
     FINE,
     FIRED,
     FIRST,
@@ -337,7 +338,7 @@ def _seconds(m: Machine, task: int, digits: IntArray, first: int) -> tuple[bool,
     for at in range(m.tasks[task, AGAINS], m.tasks[task, AGAINS_END]):
         slot = m.agains[at, 0]
         low, high = interval(m.slots, m.entries, slot, digits, first)
-        begun, ended = begun and low == 0, ended and high >= m.slots[slot, 0]
+        begun, ended = begun and low == 0, ended and high >= m.slots[slot, EXTENT]
     return begun, ended
 
 

@@ -24,6 +24,7 @@ from accelsim.sim.kernels_boxes import (
     MARKS,
     OPEN,
     PARTS,
+    PLANES,
     RING,
     RING_SIZE,
     TRIPS,
@@ -206,8 +207,10 @@ def _tiles_on(m: Machine, state: State, saved: Saved, level: int, task: int, tim
 @helper()
 def _marks_on(m: Machine, state: State, dim: int, count: int, shift: int) -> None:
     """Marks of the last firing, moved along; the furthest first, so that none is moved twice."""
-    first, high = m.dims[dim, MARKS], m.dims[dim, HIGH]
-    for step in range(high):
-        value = high - 1 - step if shift >= 0 else step
-        if state.marks[first + 2 * value + 1] == count and 0 <= value + shift < high:
-            state.marks[first + 2 * (value + shift) + 1] = state.known[dim, 2]
+    high = m.dims[dim, HIGH]
+    for plane in range(m.dims[dim, PLANES]):
+        first = m.dims[dim, MARKS] + 2 * high * plane
+        for step in range(high):
+            value = high - 1 - step if shift >= 0 else step
+            if state.marks[first + 2 * value + 1] == count and 0 <= value + shift < high:
+                state.marks[first + 2 * (value + shift) + 1] = state.known[dim, 2]

@@ -12,12 +12,15 @@ from accelsim.sim.kernels_boxes import (
     BUSY,
     COMMON,
     COPIES,
+    CUTS,
     DELTA,
+    DEMAND,
     DIMS,
     DIMS_END,
     DIVISOR,
     DOWN,
     EXIT,
+    EXTENT,
     FIRED,
     FOLD,
     HIGH,
@@ -30,6 +33,8 @@ from accelsim.sim.kernels_boxes import (
     NEEDS_END,
     OFFSET,
     OPEN,
+    OWN,
+    OWN_END,
     PARTS,
     POINTS,
     POINTS_END,
@@ -37,6 +42,7 @@ from accelsim.sim.kernels_boxes import (
     RESOURCE,
     RING,
     RING_SIZE,
+    SOURCE,
     TARGET,
     TERMS,
     TERMS_END,
@@ -47,8 +53,10 @@ from accelsim.sim.kernels_boxes import (
     WAITS_END,
     WANTED,
     WANTED_END,
+    WHOLE,
     IntArray,
     Machine,
+    demanded,
 )
 from accelsim.sim.kernels_event_state import (
     OUTSTANDING,
@@ -175,8 +183,16 @@ def _moves_alike(m: Machine, state: State, saved: Saved, level: int, task: int, 
 @helper()
 def _cut(m: Machine, slot: int, digits: IntArray, first: int, level: int, digit: int) -> tuple[int, int]:
     """The interval of a slot in some turn of a common loop, all turns of loops inside it together: where it begins, and its size."""
-    low, size = 0, m.slots[slot, 0]
-    for at in range(m.slots[slot, 1], m.slots[slot, 2]):
+    low, size = 0, m.slots[slot, EXTENT]
+    if m.slots[slot, DEMAND] != WHOLE:
+        low, size = 0, m.slots[slot, SOURCE]
+        for at in range(m.slots[slot, CUTS], m.slots[slot, OWN]):
+            if m.entries[at, 0] < level:
+                before = digits[first + m.entries[at, 0]] * m.entries[at, 1] if m.entries[at, 0] >= 0 else 0
+                low += before
+                size = min(size - before, m.entries[at, 1])
+        low, size = demanded(m.slots, slot, low, size)
+    for at in range(m.slots[slot, OWN], m.slots[slot, OWN_END]):
         loop, tile = m.entries[at, 0], m.entries[at, 1]
         if loop > level:
             continue
@@ -188,7 +204,10 @@ def _cut(m: Machine, slot: int, digits: IntArray, first: int, level: int, digit:
 
 @helper()
 def _is_whole(m: Machine, slot: int, digits: IntArray, first: int, level: int, last: int) -> bool:
-    """Whether a slot is as large in a turn of a common loop as in the first ones."""
+    """Whether a slot is as large in a turn of a common loop as in the first ones; windows move along with no loop."""
+    for at in range(m.slots[slot, CUTS], m.slots[slot, OWN]):
+        if m.entries[at, 0] == level:
+            return False
     return tile_of(m, slot, level) == 0 or _cut(m, slot, digits, first, level, last)[1] == _cut(m, slot, digits, first, level, 1)[1]
 
 

@@ -183,6 +183,9 @@ def _regions(cascade: Cascade, tasks: Sequence[Task], memory: str, controlled: C
         if task.kind == COMPUTE:
             what = f"{task.name} works straight out of {memory}, which as a DRAM is not simulated yet"
             raise IllegalMapping(what, "keep its operands and its result in a memory between")
+        if any(use.box.apart for use in uses):
+            what = f"copies read windows of {task.tensor} that overlap, which out of a DRAM is not simulated yet"
+            raise IllegalMapping(what, "keep it in a memory between, or leave out 'dram'")
         if any(use.box.is_last_copy for use in uses):
             what = f"copies take turns over their own, uneven parts of {task.tensor}, which out of a DRAM is not simulated yet"
             raise IllegalMapping(what, "let its tiles divide each other, or leave out 'dram'")

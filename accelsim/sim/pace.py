@@ -80,7 +80,7 @@ def _path(rows: tuple[Row, ...], facts: Facts, found: Pace, above: tuple[Row, ..
     children = [_path(branch, facts, found, inside) for branch in rows[-1].branches]
     period, offsets, length = arrange(node, children, facts, inside)
     if facts.even and node.schedule == "pipelined":
-        longer = [max(1.0, period / child.span) for child in children]
+        longer = [max(1.0, period / child.span) if child.span else 1.0 for child in children]
         children = [_path(branch, facts, found, inside, times) for branch, times in zip(rows[-1].branches, longer, strict=True)]
         period, offsets, length = arrange(node, children, facts, inside)
     key = "+".join(offsets)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise
 
 from accelsim.errors import IllegalMapping
@@ -11,10 +12,11 @@ from accelsim.mapping.dependence import Homes
 from accelsim.mapping.facts import facts as facts_of
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial
 from accelsim.mapping.walk import Row, Walk, walk
+from accelsim.model.derivation import Derived, derive
 from accelsim.model.evaluation import Evaluator
 from accelsim.sim.folds import held_place
 from accelsim.sim.pace import Edge
-from accelsim.sim.tasks import FIRST_TURN, LAST_TURN
+from accelsim.sim.tasks import FIRST_TURN, LAST_TURN, Window
 from accelsim.workload.cascade import Einsum
 
 _MOST_PARTS = 1024  # firings of a leaf in an iteration of its fuse, so that others come between
@@ -22,7 +24,11 @@ _MOST_PARTS = 1024  # firings of a leaf in an iteration of its fuse, so that oth
 
 @dataclass(slots=True)
 class Path:
-    """One leaf: the rows above it, its explicit loops (rows of time loops that fire), and in which turns of foreign loops it is idle."""
+    """One leaf: the rows above it, its explicit loops (rows of time loops that fire), and in which turns of foreign loops it is idle.
+
+    `windows`: ranks of which consumers' loops demand windows. `drivers`: for these loops, by identity, the rank of which they do.
+    `again`: foreign loops, by identity, in every turn of which everything is made again.
+    """
 
     name: str
     einsum: Einsum
@@ -31,6 +37,25 @@ class Path:
     loops: list[Row]
     turns: dict[int, int] = field(default_factory=dict)
     fuses: list[int] = field(default_factory=list)  # places of fuses among the rows
+    windows: dict[str, Window] = field(default_factory=dict)
+    drivers: dict[int, str] = field(default_factory=dict)
+    again: set[int] = field(default_factory=set)
+
+    def rank(self, row: Row) -> str:
+        """The rank of this Einsum that a loop cuts; that of the loop, if it cuts none."""
+        return self.drivers.get(id(row), rank_of(row))
+
+    def last_driver(self, rank: str) -> int:
+        """The place of the innermost loop that demands windows of a rank."""
+        return max(place for place, row in enumerate(self.rows) if self.drivers.get(id(row)) == rank)
+
+    def window(self, rank: str, at: Dict[int, int], until: int) -> Window | None:
+        """The window that loops demand of a rank at the row `until`, with the turns of those that have a number, by identity (`at`)."""
+        known = self.windows.get(rank)
+        if known is None:
+            return None
+        rows = [row for row in self.rows[:until] if self.drivers.get(id(row)) == rank and id(row) in at]
+        return replace(known, entries=tuple((at[id(row)], row.node.tile) for row in rows))  # type: ignore[union-attr]
 
     def depth(self, place: int) -> int:
         """How many explicit loops stand above a row."""
@@ -48,8 +73,12 @@ class Paths:
         self.evaluator, self.cascade = evaluator, evaluator.cascade
         self.walked: Walk = walk(facts_of(self.cascade), mapping)
         self.edges = self._edges()
-        self.all = [self._path(number) for number in range(len(self.walked.leaves))]
+        self.all = [self._begun(number) for number in range(len(self.walked.leaves))]
         self.number = {path.name: number for number, path in enumerate(self.all)}
+        for path in self.all:
+            self._follow(path)
+        for path in self.all:
+            self._fire(path)
         touched = self.walked.facts.touched
         self.homes = Homes(self.walked, [{each: self.keepers(path, each) for each in touched[path.name]} for path in self.all])
 
@@ -68,31 +97,44 @@ class Paths:
             found.append((producer, reader, self.cascade.by_name[producer].output.tensor, rank))
         return found
 
-    def _path(self, number: int) -> Path:
+    def _begun(self, number: int) -> Path:
         leaf, rows = self.walked.leaves[number], self.walked.paths[number]
         einsum = self.cascade.by_name[leaf.einsum]
         for row in rows:
-            if row.derived.get(leaf.einsum):
-                raise IllegalMapping(
-                    f"{leaf.einsum} is made in windows that its consumers demand, which is not simulated yet",
-                    "map it so that no loop over its consumers' ranks stands above it",
-                    leaf.place,
-                )
-            if isinstance(row.node, Fuse) and row.node.recompute:
-                raise IllegalMapping("tensors that are made again are not simulated yet", "keep them above the loops", row.node.place)
             for held in row.node.held if isinstance(row.node, Keep) else ():
                 if held.fraction != 1:
                     what = f"a fraction of {held.tensor} is kept, which is not simulated yet"
                     raise IllegalMapping(what, "keep all of it", row.node.place)
         fuses = [place for place, row in enumerate(rows) if isinstance(row.node, Fuse)]
-        path = Path(leaf.einsum, einsum, leaf, rows, [], {}, fuses)
+        return Path(leaf.einsum, einsum, leaf, rows, [], {}, fuses)
+
+    def _follow(self, path: Path) -> None:
+        """Note which loops above the last fuse demand windows of an Einsum that lacks their ranks, and which repeat it."""
+        home = self.keepers(path, path.einsum.output.tensor)[0]
+        found: dict[str, list[tuple[Row, Derived, bool]]] = {}
+        for place, row in enumerate(path.rows[: path.fuses[-1]] if path.fuses else ()):
+            if not isinstance(row.node, For) or rank_of(row) in path.einsum.ranks:
+                continue
+            inside = frozenset(self.walked.leaves[number].einsum for number in range(row.first, row.last))
+            demand = derive(self.cascade, path.name, rank_of(row), inside)
+            if demand is not None:
+                found.setdefault(demand.rank, []).append((row, demand, home < place))
+            elif row.trips > 1 and home > place:
+                path.again.add(id(row))
+        for rank, drivers in found.items():
+            first, demand, retained = next((each for each in drivers if each[0].trips > 1), drivers[0])
+            source = rank_of(first)
+            path.windows[rank] = Window(self.cascade.extents[source], (), retained, demand.factor, demand.offset, demand.width)
+            path.drivers |= {id(row): rank for row, _, _ in drivers if rank_of(row) == source}
+
+    def _fire(self, path: Path) -> None:
+        """Note the loops that fire."""
         inner = self._innermost(path)
-        for place, row in enumerate(rows):
+        for place, row in enumerate(path.rows):
             if isinstance(row.node, For) and row.trips > 1 and (place < inner or self._is_uneven(path, row)):
-                if rank_of(row) not in einsum.ranks:
+                if path.rank(row) not in path.einsum.ranks and id(row) not in path.again:
                     path.turns[len(path.loops)] = self._turn(path, place, row)
                 path.loops.append(row)
-        return path
 
     def _innermost(self, path: Path) -> int:
         """The place after which loops only repeat the unit's work: that of the last fuse, or of the last keep that something waits for."""
@@ -155,7 +197,7 @@ class Paths:
             name = waiting.pop()
             for producer, consumer, _, _ in self.edges:
                 if consumer == name and producer in inside and producer not in seen:
-                    if rank_of(row) in self.cascade.by_name[producer].ranks:
+                    if self.of(producer).rank(row) in self.cascade.by_name[producer].ranks:
                         return LAST_TURN
                     seen.add(producer)
                     waiting.append(producer)

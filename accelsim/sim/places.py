@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import numpy.typing as npt
 
-from accelsim.sim.tasks import Box, Slot
+from accelsim.sim.tasks import Box, Entry, Slot
 from accelsim.workload.expression import IndexMap
 
 IntArray = npt.NDArray[np.int64]
@@ -27,11 +27,18 @@ def digits_of(loops: tuple[int, ...], firing: int) -> list[int]:
 
 def interval(slot: Slot, digits: list[int]) -> Span:
     """The interval of a rank at a firing, in the first copy."""
-    low, size = 0, slot.extent
-    for loop, tile in slot.entries:
-        before = digits[loop] * tile if loop >= 0 else 0
-        low, size = low + before, min(size - before, tile)
-    return low, low + max(0, size)
+    low, high = 0, slot.extent
+    if slot.window is not None:
+        start, end = _cut(0, slot.window.extent, slot.window.entries, digits)
+        low, high = slot.window.demanded(start, end, slot.extent) if start < end else (0, 0)
+    return _cut(low, high, slot.entries, digits)
+
+
+def _cut(low: int, high: int, entries: tuple[Entry, ...], digits: list[int]) -> Span:
+    for loop, tile in entries:
+        low += digits[loop] * tile if loop >= 0 else 0
+        high = min(high, low + tile)
+    return low, max(low, high)
 
 
 def sides_of(maps: tuple[IndexMap, ...], box: Box, digits: list[int]) -> tuple[Side, ...]:

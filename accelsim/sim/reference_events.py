@@ -6,13 +6,13 @@ Of every firing the coordinates that it touches are listed, so use it on small s
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from math import inf, nextafter, prod
 from typing import Any
 
 from accelsim.sim.systolic import OPERAND
-from accelsim.sim.tasks import ALWAYS, BARRIER, COMPUTE, FIRST, FIRST_TURN, LAST, LAST_TURN, Box, Slot, Task, Wait
+from accelsim.sim.tasks import ALWAYS, BARRIER, COMPUTE, FIRST, FIRST_TURN, LAST, LAST_TURN, Box, Entry, Slot, Task, Wait, Window
 
 OUTSTANDING = 8  # transfers that a port may be the inner end of at a time
 
@@ -32,7 +32,7 @@ class Outcome:
 @dataclass
 class _State:
     digits: list[int]
-    left: dict[int, set[tuple[int, ...]]] = field(default_factory=dict)  # by box: what the last firing touched
+    left: dict[tuple[int, int], set[tuple[int, ...]]] = field(default_factory=dict)  # by box and copy: what the last firing touched
     ends: list[int] = field(default_factory=list)
     plans: list[float] = field(default_factory=list)
     tiles: dict[int, int] = field(default_factory=dict)  # by use: words of the tile whose parts come
@@ -107,11 +107,13 @@ def _fire(
     for use in task.uses:
         part = _part(task, state)
         if not part:
-            touched = _touched(use.box, state.digits)
-            new = touched - state.left.get(id(use.box), set()) if use.box.delta else touched
-            state.left[id(use.box)] = touched or state.left.get(id(use.box), set())
+            new = 0
+            for copy, box in enumerate(_copies(use.box, state.digits)):
+                touched, there = _touched(box, state.digits), state.left.get((id(use.box), copy), set())
+                new += len(touched - there if use.box.delta else touched)
+                state.left[id(use.box), copy] = touched or there
             copies = prod(len(range(0, len(_range(slot, state.digits)), part)) for slot, part in use.box.wanted)
-            state.tiles[id(use)] = len(new) * copies
+            state.tiles[id(use)] = new * copies
         words, rest = divmod(state.tiles[id(use)], task.parts)
         words += rest if not part else 0
         if use.rule == ALWAYS or (opens if use.rule == FIRST else closes if use.rule == LAST else not opens):
@@ -172,10 +174,25 @@ def _shape(task: Task, digits: list[int], per_cycle: int) -> tuple[int, int]:
 def _range(slot: Slot, digits: list[int]) -> range:
     """The part of a rank that a firing works on."""
     part = range(slot.extent)
-    for loop, tile in slot.entries:
+    if slot.window is not None:
+        part = _demanded(slot.window, _cut(range(slot.window.extent), slot.window.entries, digits), part)
+    return _cut(part, slot.entries, digits)
+
+
+def _cut(part: range, entries: Sequence[Entry], digits: list[int]) -> range:
+    for loop, tile in entries:
         begin = digits[loop] * tile if loop >= 0 else 0
         part = part[begin : begin + tile]
     return part
+
+
+def _demanded(window: Window, turn: range, whole: range) -> range:
+    """What a turn of a consumer's loops needs, coordinate by coordinate, from the first to the last."""
+    wanted = {window.factor * value + window.offset + at for value in turn for at in range(window.width)} & set(whole)
+    if window.retained and turn:
+        made = {window.factor * value + window.offset + at for value in range(turn[0]) for at in range(window.width)}
+        wanted -= set(range(max(made, default=-1) + 1))
+    return range(min(wanted), max(wanted) + 1) if wanted else range(0)
 
 
 def _places(slot: Slot, digits: list[int]) -> list[int]:
@@ -184,6 +201,21 @@ def _places(slot: Slot, digits: list[int]) -> list[int]:
     for count, apart in slot.spread:
         found = [place + number * apart for number in range(count) for place in found]
     return found
+
+
+def _copies(box: Box, digits: list[int]) -> list[Box]:
+    """Of a box whose copies hold parts of windows, the box of each."""
+    found = [box]
+    for rank, part in sorted({each for parts in box.apart.values() for each in parts}):
+        whole = _range(box.slots[rank], digits)
+        pieces = [whole[at : at + part] for at in range(0, len(whole), part)] or [whole]
+        found = [replace(each, slots=each.slots | {rank: _fixed(piece)}) for each in found for piece in pieces]
+    return found
+
+
+def _fixed(part: range) -> Slot:
+    """A slot that has the same interval at every firing."""
+    return Slot(part.start + len(part), (), window=Window(1, (), False, 0, part.start, len(part)))
 
 
 def _touched(box: Box, digits: list[int]) -> set[tuple[int, ...]]:

@@ -109,9 +109,6 @@ def simulate(
 
     evaluator = Evaluator(sized(cascade, mapping.sizes), architecture, counting)
     evaluation = evaluator.evaluate(mapping)
-    if evaluation.counts.lowered.special:
-        what = "an Einsum is made in windows that its consumers demand, which is not simulated yet"
-        raise IllegalMapping(what, "map it so that no loop over its consumers' ranks stands above it", mapping.nodes[0].place)
     found, refusal = list[Simulation](), None
     for tasks in lower(evaluator, mapping, evaluation.counts.lowered.latencies):
         try:

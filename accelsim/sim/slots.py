@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
 
@@ -29,18 +30,22 @@ def _slot(extent: int, path: Path, rank: str, loops: list[Row], until: int, spre
     """The interval of a rank, and what copies that take turns share out (0: there are none)."""
     at = {id(row): place for place, row in enumerate(loops)}
     outside, inside = list[Entry](), list[Entry]()  # loops around such copies, and in them
+    window = path.window(rank, at, until)
     shared, size, whole, part = list[Row](), extent, 0, 0
     for place, row in enumerate(path.rows[:until]):
         node = row.node
         if not isinstance(node, (For, Spatial)) or rank_of(row) != rank:
             continue
+        if window is not None and place < path.last_driver(rank):
+            what = f"a loop over {rank} stands above one over a rank of its consumers, which is not simulated yet"
+            raise IllegalMapping(what, f"put the loop over {rank} further in", node.place)
         if isinstance(node, Spatial) and not (spread is None or place < spread):
             shared += [row] if row.trips > 1 else []
             continue
         if isinstance(node, For) and id(row) not in at:
             continue
         if isinstance(node, For) and shared:
-            if whole or len(shared) > 1 or not _are_even(extent, path, rank, shared[0]):
+            if whole or window is not None or len(shared) > 1 or not _are_even(extent, path, rank, shared[0]):
                 what = f"copies take turns over their own, uneven parts of {rank}, which is not simulated yet"
                 mend = f"let the tiles of {rank} divide each other, or put the loop outside the copies"
                 raise IllegalMapping(what, mend, node.place)
@@ -50,7 +55,7 @@ def _slot(extent: int, path: Path, rank: str, loops: list[Row], until: int, spre
         (inside if whole else outside).append((at[id(row)] if isinstance(node, For) else -1, node.tile))
         size = min(size, node.tile)
     if not whole:
-        return Slot(extent, tuple(outside)), 0
+        return Slot(extent, tuple(outside), window=window), 0
     full, rest = divmod(whole, part)
     last = None
     if rest:  # of the last copy: the same turns, with its share of the tiles around
@@ -73,7 +78,8 @@ def first_of(cascade: Cascade, path: Path, rank: str, loops: list[Row], until: i
     """The interval of a rank at the row `until` with the turns of `loops`, in the first turn and copy of all others."""
     at = {id(row): place for place, row in enumerate(loops)}
     rows = [row for row in path.rows[:until] if isinstance(row.node, (For, Spatial)) and rank_of(row) == rank]
-    return Slot(cascade.extents[rank], tuple((at.get(id(row), -1), row.node.tile) for row in rows))  # type: ignore[union-attr]
+    entries = tuple((at.get(id(row), -1), row.node.tile) for row in rows)  # type: ignore[union-attr]
+    return Slot(cascade.extents[rank], entries, window=path.window(rank, at, until))
 
 
 def again_of(cascade: Cascade, path: Path, loops: list[Row], until: int) -> tuple[Slot, ...]:
@@ -90,9 +96,23 @@ def again_of(cascade: Cascade, path: Path, loops: list[Row], until: int) -> tupl
     return tuple(found)
 
 
+def apart_of(path: Path, dims: Dims, outer: int, inner: int) -> dict[int, tuple[tuple[str, int], ...]]:
+    """Dimensions of a window of which copies between two rows hold parts that overlap: ranks that they share out, and the least part."""
+    found: dict[int, tuple[tuple[str, int], ...]] = {}
+    for place, (index, _, _) in enumerate(dims):
+        parts: dict[str, int] = {}
+        for row in path.rows[outer:inner]:
+            if isinstance(row.node, Spatial) and row.trips > 1 and rank_of(row) in index.ranks:
+                parts[rank_of(row)] = row.node.tile
+        if len(index.terms) > 1 and parts:
+            found[place] = tuple(parts.items())
+    return found
+
+
 def boxes_of(
-    path: Path, dims: Dims, slots: dict[str, Slot], wanted: Shares = (), delta: bool = False, counted: frozenset[int] = frozenset()
-) -> list[Box]:
+    path: Path, dims: Dims, slots: dict[str, Slot], wanted: Shares = (), delta: bool = False, counted: frozenset[int] = frozenset(),
+    apart: Mapping[int, tuple[tuple[str, int], ...]] | None = None,
+) -> list[Box]:  # fmt: skip
     """The boxes of a tensor: one, and more where the last copy along a rank has less than the others.
 
     Refused where copies with intervals of their own are not simply side by side.
@@ -109,5 +129,6 @@ def boxes_of(
     for choice in product((False, True), repeat=len(uneven)):
         last = {rank: slots[rank].last for rank, is_last in zip(uneven, choice, strict=True) if is_last}
         chosen = slots | {rank: slot for rank, slot in last.items() if slot is not None}
-        found.append(Box(dims, {rank: replace(slot, last=None) for rank, slot in chosen.items()}, wanted, delta, counted, any(choice)))
+        each = {rank: replace(slot, last=None) for rank, slot in chosen.items()}
+        found.append(Box(dims, each, wanted, delta, counted, any(choice), apart or {}))
     return found

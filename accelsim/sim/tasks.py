@@ -6,7 +6,7 @@ A task is an Einsum on its unit, or a tensor's way between two keepers. It fires
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -26,17 +26,42 @@ Entry = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Window:
+    """What a turn of loops over a consumer's rank demands: for its interval [a, b) that of the producer's rank from factor * a + offset to
+    before factor * (b - 1) + offset + width.
+
+    `extent`, `entries`: of the consumer's rank. `retained`: what earlier turns made stays, and only the rest is made.
+    """
+
+    extent: int
+    entries: tuple[Entry, ...]
+    retained: bool
+    factor: int
+    offset: int
+    width: int
+
+    def demanded(self, low: int, high: int, extent: int) -> tuple[int, int]:
+        """The interval of the producer's rank, of an extent, for one of the consumer's that is not empty."""
+        first = max(0, self.factor * low + self.offset)
+        if self.retained and low > 0:
+            first = max(first, min(extent, self.factor * (low - 1) + self.offset + self.width))
+        return first, max(first, min(extent, self.factor * (high - 1) + self.offset + self.width))
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
     """The interval of a rank at a firing: its extent and the loops that cut it.
 
-    `spread`: of copies that take turns over their own parts, how many there are and how far apart; the interval is that of the first.
-    `last`: as many as the last copy has, counted from 0, if it has less than the others.
+    `window`: what loops over a consumer's rank leave of it, which the others then cut. `spread`: of copies that take turns over their own
+    parts, how many there are and how far apart; the interval is that of the first. `last`: as many as the last copy has, counted from 0,
+    if it has less than the others.
     """
 
     extent: int
     entries: tuple[Entry, ...]
     spread: tuple[tuple[int, int], ...] = ()
     last: Slot | None = None
+    window: Window | None = None
 
     @property
     def copies(self) -> int:
@@ -56,7 +81,8 @@ class Box:
     `counted`: dimensions of which points count, not the coordinates that they have. `is_last_copy`: it is that of a last copy, which has
     less than the others, and counted from 0 instead of where it lies.
 
-    `delta`: only what the firing before did not leave behind. `slots`: by rank.
+    `delta`: only what the firing before did not leave behind. `apart`: by dimension, ranks that copies share out, and the part of one: each
+    copy is brought its own window, though another has some of it too. `slots`: by rank.
     """
 
     dims: tuple[tuple[IndexMap, int, int], ...]
@@ -65,6 +91,7 @@ class Box:
     delta: bool = False
     counted: frozenset[int] = frozenset()
     is_last_copy: bool = False
+    apart: Mapping[int, tuple[tuple[str, int], ...]] = field(default_factory=dict)
 
     @property
     def copies(self) -> int:
@@ -201,4 +228,8 @@ def words(box: Box) -> int:
 
 def first_size(slot: Slot) -> int:
     """The size of a slot at the first firing."""
-    return min(slot.extent, *(tile for _, tile in slot.entries)) if slot.entries else slot.extent
+    size = slot.extent
+    if slot.window is not None:
+        low, high = slot.window.demanded(0, min([slot.window.extent, *(tile for _, tile in slot.window.entries)]), size)
+        size = high - low
+    return min([size, *(tile for _, tile in slot.entries)])

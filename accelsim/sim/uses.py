@@ -11,7 +11,7 @@ from accelsim.mapping.walk import Row
 from accelsim.sim.folds import Fold, array_of, grid_of, held_place, stays_of
 from accelsim.sim.holds import Holds, above, turned
 from accelsim.sim.paths import Path, Paths, memory_of, rank_of
-from accelsim.sim.slots import Dims, again_of, boxes_of, first_of, slots_of
+from accelsim.sim.slots import Dims, again_of, apart_of, boxes_of, first_of, slots_of
 from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Shares, Slot, Task, Use
 from accelsim.workload.expression import Access, IndexMap
 
@@ -226,7 +226,7 @@ class Uses:
         source, target = path.rows[outer].node, path.rows[inner].node
         assert isinstance(source, Keep) and isinstance(target, Keep)
         ranks = {rank for index in maps if index for rank in index.ranks}
-        loops = above(path, inner)[: turned(path, ranks, inner)]
+        loops = above(path, inner)[: turned(path, ranks, inner, tensor == path.einsum.output.tensor)]
         name = {LOAD: f"{tensor} to {target.memory}", DRAIN: f"{tensor} from {target.memory}"}[kind] + (" again" if returning else "")
         task = Task(name, kind, path.name, tensor, tuple(row.trips for row in loops), maps=tuple(index for index in maps if index))
         task.layout = self.paths.held(path.rows[outer], tensor).layout
@@ -234,7 +234,8 @@ class Uses:
         reduce = (path.einsum.reduce if path.einsum.reduced else "none") if writes else ""
         dims, delta = self._dims(tensor, maps), kind == LOAD and not returning
         wanted = self._wanted(path, loops, ranks, outer, inner, reduce)
-        far = boxes_of(path, dims, slots_of(self.cascade, path, loops, inner, outer), wanted, delta)
+        apart = apart_of(path, dims, outer, inner) if delta else {}
+        far = boxes_of(path, dims, slots_of(self.cascade, path, loops, inner, outer), wanted, delta, apart=apart)
         near = boxes_of(path, dims, slots_of(self.cascade, path, loops, inner), (), delta)
         partial, final = self.widths.partial[tensor], self.widths.final[tensor]
         if kind == LOAD:
@@ -257,7 +258,7 @@ class Uses:
         if not task.uses:
             return None
         slots = slots_of(self.cascade, path, loops, inner)  # in turns that there are not, since tiles nest unevenly, nothing moves
-        task.points = tuple((slots[rank], 1) for rank in dict.fromkeys(map(rank_of, loops)) if rank in slots)
+        task.points = tuple((slots[rank], 1) for rank in dict.fromkeys(map(path.rank, loops)) if rank in slots)
         if writes:
             task.again = again_of(self.cascade, path, loops, inner)
             if returning and not any(place >= 0 for slot in task.again for place, _ in slot.entries):

@@ -149,7 +149,7 @@ class Waits:
         loops = [row for row in path.loops][: len(drain.loops)]
         beyond = 1
         for place in range(len(loops) - 1, -1, -1):
-            if rank_of(loops[place]) not in ranks and rank_of(loops[place]) in path.einsum.ranks:
+            if path.rank(loops[place]) not in ranks and path.rank(loops[place]) in path.einsum.ranks:
                 back.waits.append(Wait(drain, len(drain.loops), 1, -beyond, "dependence", place))
                 return
             beyond *= loops[place].trips

@@ -14,7 +14,18 @@ from accelsim.report.progress import progress
 
 REPOSITORY = Path(__file__).parents[2]
 WORK = "import time\nfrom accelsim.report.progress import progress\nwith progress() as tell:\n    tell('working')\n    time.sleep(1.3)\n"
-FILL = "from accelsim.kernel_cache import directory as d\nd().mkdir(parents=True)\n(d() / 'x.nbc').touch()\n"
+KERNEL = """
+from accelsim.kernel_cache import njit
+from accelsim.report.progress import progress
+
+@njit()
+def double(x):
+    return 2 * x
+
+with progress() as tell:
+    tell('working')
+    double(21)
+"""
 
 
 def on_a_terminal(code: str, cache: Path) -> str:
@@ -34,15 +45,21 @@ def on_a_terminal(code: str, cache: Path) -> str:
 
 
 def test_clock_runs_while_the_work_says_nothing(tmp_path: Path) -> None:
-    text = on_a_terminal(FILL + WORK, tmp_path)
+    text = on_a_terminal(WORK, tmp_path)
     assert "working" in text
     assert "0:00:00" in text
     assert "0:00:01" in text
     assert "compiling" not in text
 
 
-def test_first_run_says_that_kernels_are_compiled(tmp_path: Path) -> None:
-    assert "compiling kernels, once: working" in on_a_terminal(WORK, tmp_path)
+def test_first_run_says_that_kernels_are_compiled_and_the_second_does_not(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(KERNEL)
+    code = f"import runpy; runpy.run_path({str(script)!r})"
+    assert "compiling kernels, once: working" in on_a_terminal(code, tmp_path)
+    again = on_a_terminal(code, tmp_path)
+    assert "working" in again
+    assert "compiling" not in again
 
 
 def test_pipe_gets_no_progress(capsys: pytest.CaptureFixture[str]) -> None:

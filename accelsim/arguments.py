@@ -1,0 +1,124 @@
+"""What the arguments of the command line mean: numbers in range, settings, and the files that they name.
+
+Everything heavy is imported inside the function that uses it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from accelsim.errors import InputError, did_you_mean
+from accelsim.workload.cascade import Cascade, Model
+
+if TYPE_CHECKING:
+    from accelsim.hardware.architecture import Architecture
+    from accelsim.io.catalogue import Kind
+    from accelsim.io.overrides import Overrides
+    from accelsim.mapper.best import Request
+    from accelsim.mapping.tree import Mapping
+
+Arguments = argparse.Namespace
+
+
+def required(arguments: Arguments, name: str, what: str) -> str:
+    value = getattr(arguments, name)
+    if not value:
+        raise InputError(f"accelsim {arguments.command} needs {what}", f"add --{name} NAME; `accelsim list {name}s` shows them")
+    return str(value)
+
+
+def seed_of(arguments: Arguments) -> int:
+    text = arguments.seed
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise InputError(f"--seed '{text}' is not a whole number from 0", "write digits, as in --seed 1")
+    return int(text)
+
+
+def workers_of(arguments: Arguments) -> int:
+    """How many processes may search; one while kernels have to be compiled, which each would do for itself."""
+    from accelsim.jobs.workers import cores
+    from accelsim.kernel_cache import is_cold
+
+    text = arguments.workers
+    if text is not None and not (text.isascii() and text.isdigit() and len(text) < 9 and int(text) > 0):
+        raise InputError(f"--workers '{text}' is not a whole number from 1", "write digits, as in --workers 2")
+    if is_cold("mapper/kernels_levels.py"):
+        return 1
+    return cores() if text is None else int(text)
+
+
+def request_of(arguments: Arguments) -> Request:
+    from accelsim.mapper.best import SCHEDULES, Request
+    from accelsim.mapper.objectives import objective_named
+
+    objective = objective_named(arguments.objective)
+    schedules: tuple[str, ...] = SCHEDULES
+    if arguments.schedule is not None:
+        if arguments.schedule not in SCHEDULES:
+            raise InputError(f"there is no schedule '{arguments.schedule}' to search", did_you_mean(arguments.schedule, SCHEDULES))
+        schedules = (arguments.schedule,)
+    if arguments.tiles not in ("any", "dividing"):
+        raise InputError(f"--tiles {arguments.tiles}: not a choice", "write dividing or any")
+    limit = _number(arguments.time_limit, "--time-limit", "seconds, as in 10")
+    gap = _number(arguments.gap, "--gap", "a share, as in 0.02 for two per cent") or 0.0
+    return Request(objective, seed_of(arguments), counting_of(arguments), schedules, arguments.tiles, limit, gap)
+
+
+def _number(text: str | None, option: str, mend: str) -> float | None:
+    if text is None:
+        return None
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < 1e9:
+        raise InputError(f"{option} {text}: not a number from 0", f"write {mend}")
+    return number
+
+
+def settings_of(arguments: Arguments) -> Overrides:
+    from accelsim.io.overrides import overrides
+
+    return overrides(arguments.set)
+
+
+def counting_of(arguments: Arguments) -> Any:
+    from accelsim.model.options import Counting
+
+    found: dict[str, str] = {}
+    for text in arguments.counting:
+        for option in text.split(","):
+            name, equals, value = option.partition("=")
+            if not equals:
+                raise InputError(f"--counting {option}: not an option", "write option=value, as in drains=free")
+            found[name.strip()] = value.strip()
+    return Counting.from_text(found)
+
+
+def resolved(text: str, kind: Kind) -> Any:
+    from accelsim.io.catalogue import resolve
+
+    return resolve(text, kind)
+
+
+def workload_of(text: str, settings: Overrides) -> Cascade | Model:
+    from accelsim.io.catalogue import WORKLOAD
+    from accelsim.io.workload import load_workload
+
+    return load_workload(resolved(text, WORKLOAD), settings.workload)
+
+
+def machine_of(text: str, settings: Overrides) -> Architecture:
+    from accelsim.io.catalogue import MACHINE
+    from accelsim.io.hardware import load_architecture
+
+    return load_architecture(resolved(text, MACHINE), settings.arch)
+
+
+def mapping_of(text: str, cascade: Cascade, settings: Overrides) -> tuple[Mapping, Cascade]:
+    """A mapping, and the cascade with the sizes that it states."""
+    from accelsim.io.catalogue import MAPPING
+    from accelsim.io.mapping import load_fitting
+
+    return load_fitting(resolved(text, MAPPING), cascade, settings.mapping)
