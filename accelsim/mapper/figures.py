@@ -17,12 +17,14 @@ class Scale:
     ticks_per_cycle: int
     clock_hz: float
     pieces: int
+    static_pj: float  # in a tick
 
     @classmethod
     def of(cls, evaluator: Evaluator) -> Scale:
         """The scale of one machine and cascade."""
         clock = evaluator.clock
-        return cls(evaluator.prices.power.value, clock.per_cycle, float(evaluator.architecture.clock_hz), clock.pieces)
+        power, hertz = evaluator.prices.power.value, float(evaluator.architecture.clock_hz)
+        return cls(power, clock.per_cycle, hertz, clock.pieces, power / clock.per_cycle / hertz * 1e12)
 
     def cycles(self, ticks: float) -> float:
         """Ticks as cycles."""
@@ -30,7 +32,7 @@ class Scale:
 
     def energy_pj(self, dynamic: float, ticks: float) -> float:
         """Dynamic and static energy."""
-        return dynamic + self.power_w * ticks / self.ticks_per_cycle / self.clock_hz * 1e12
+        return dynamic + self.static_pj * ticks
 
 
 class Cost(NamedTuple):
@@ -106,23 +108,18 @@ def weighted(terms: tuple[tuple[str, float], ...], scale: Scale, then: tuple[tup
     ticks = any(name in ("latency", "edp") for name in figures) or (energy and static)
     seconds = 1 / scale.ticks_per_cycle / scale.clock_hz
 
-    def figure(name: str, cost: Cost) -> float:
-        if name == "latency":
-            return scale.cycles(cost.ticks)
-        if name == "energy":
-            return scale.energy_pj(cost.energy, cost.ticks)
-        if name == "edp":
-            return scale.energy_pj(cost.energy, cost.ticks) * cost.ticks * seconds
-        if name == "traffic":
-            return cost.traffic / scale.pieces / 8
-        return cost.held / scale.pieces
-
+    figure: dict[str, Value] = {
+        "latency": lambda cost: scale.cycles(cost.ticks),
+        "energy": lambda cost: scale.energy_pj(cost.energy, cost.ticks),
+        "edp": lambda cost: scale.energy_pj(cost.energy, cost.ticks) * cost.ticks * seconds,
+        "traffic": lambda cost: cost.traffic / scale.pieces / 8,
+        "capacity": lambda cost: cost.held / scale.pieces,
+    }
     if len(terms) == 1 and terms[0][1] == 1:
-        name = terms[0][0]
-        value: Value = lambda cost: figure(name, cost)  # noqa: E731
+        value = figure[terms[0][0]]
     else:
-        value = lambda cost: sum(weight * figure(name, cost) for name, weight in terms)  # noqa: E731
-    ties: Value | None = None if then is None else lambda cost: sum(weight * figure(name, cost) for name, weight in then)
+        value = lambda cost: sum(weight * figure[name](cost) for name, weight in terms)  # noqa: E731
+    ties: Value | None = None if then is None else lambda cost: sum(weight * figure[name](cost) for name, weight in then)
     uses = energy, ticks, "traffic" in figures, "capacity" in figures
     units = Cost(1.0, 0.0, 0.0, 0.0), Cost(0.0, 1.0, 0.0, 0.0), Cost(0.0, 0.0, 1.0, 0.0)
     weights = alone = NO_WEIGHTS

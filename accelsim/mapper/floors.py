@@ -223,18 +223,21 @@ class Floors:
         iterations: of the trunk.
         """
         traffic, latency = 1 + self.exact.traffic, 1 + self.exact.latency
-        best = [reduce(np.minimum, (way.rows for way in mine)) for mine in ways]
+        best = [reduce(np.minimum, [way.rows for way in mine]) for mine in ways]
         slowest = [
-            reduce(np.minimum, (np.maximum(way.busiest, way.rows[:, 1:traffic].max(axis=1)) for way in mine)) for mine in ways
+            reduce(np.minimum, [np.maximum(way.busiest, np.maximum.reduce(way.rows[:, 1:traffic], axis=1)) for way in mine])
+            for mine in ways
         ]  # fmt: skip
-        energy, moved = sum(rows[:, 0] for rows in best), sum(rows[:, traffic] for rows in best)
+        energy, moved = (reduce(np.add, [rows[:, figure] for rows in best]) for figure in (0, traffic))
         if self.schedule == "pipelined":
             ticks = reduce(np.maximum, [self._balanced(ways, best), *slowest])
             if iterations is not None:  # the first pass takes as long as its Einsums one after another
                 ticks = ticks + np.maximum(0.0, self._through(ways, iterations) - ticks) / iterations
         else:
-            ticks = sum(slow + rows[:, latency] for slow, rows in zip(slowest, best, strict=True))
-        return Bounds(*np.broadcast_arrays(energy, ticks, moved))
+            ticks = reduce(np.add, [slow + rows[:, latency] for slow, rows in zip(slowest, best, strict=True)])
+        if not len(energy) == len(ticks) == len(moved):
+            energy, ticks, moved = np.broadcast_arrays(energy, ticks, moved)
+        return Bounds(energy, ticks, moved)
 
     def _through(self, ways: list[list[Way]], iterations: FloatArray) -> FloatArray:
         """The longest way through Einsums that wait for each other, in ticks of all iterations."""

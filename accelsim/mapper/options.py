@@ -209,7 +209,7 @@ class Cutoff:
     def allowed(self, bounds: Cost) -> NDArray[np.bool_]:
         """The same of many bounds, whose figures are arrays; what only the gap rules out is allowed."""
         found = [np.asarray(self.aim.value(bounds.after(least))) * SLACK < self.best * self.ties for least, _ in self.around]
-        return np.asarray(np.any(found, axis=0))
+        return found[0] if len(found) == 1 else np.asarray(np.any(found, axis=0))
 
     def allows(self, bound: Cost) -> bool:
         """Whether something with this lower bound may be part of a mapping that is better than the best."""

@@ -170,7 +170,7 @@ class Part:
     def values(self, bounds: Bounds) -> FloatArray:
         """What bounds are worth alone."""
         found = np.asarray(self.aim.value(Cost(bounds.energy, bounds.ticks, bounds.traffic, self.held)), np.float64)  # type: ignore[arg-type]
-        return np.broadcast_to(found, len(bounds.energy))  # one, if none of these counts
+        return found if found.ndim else np.full(len(bounds.energy), found)  # one, if none of these counts
 
     def _note_rest(self) -> None:
         """A bound of all that waits."""
@@ -333,8 +333,10 @@ class Part:
     def useful(self, bounds: Bounds) -> IntArray:
         """The places of bounds that something known does not rule out; what only the gap rules out stays."""
         every = Cost(bounds.energy, bounds.ticks, bounds.traffic, self.held)  # type: ignore[arg-type]
-        good = np.broadcast_to(True if self.cutoff is None else self.cutoff.allowed(every), len(bounds.energy))
-        if not good.any():
+        good = np.ones(len(bounds.energy), bool)
+        if self.cutoff is not None:
+            good &= self.cutoff.allowed(every)
+        if not np.count_nonzero(good):
             return np.zeros(0, np.int64)
         known = [option.cost for option in self.solved.options] + list(self.rivals)
         if self.aim.uses[3]:
