@@ -10,8 +10,9 @@ from typing import Any
 from accelsim.errors import did_you_mean
 from accelsim.hardware.architecture import Architecture
 from accelsim.io.catalogue import CONSTRAINTS, refuse_other
+from accelsim.io.holes import marked
 from accelsim.io.source import Item, parse, read_text
-from accelsim.io.template import marked, template
+from accelsim.io.template import template
 from accelsim.mapper.constraints import (
     AxisRule,
     Constraints,

@@ -5,14 +5,14 @@ What the file says becomes rules about each Einsum that it names; what is `?` is
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 from typing import Any
 
 from accelsim.errors import InputError, Place, did_you_mean
 from accelsim.hardware.architecture import Architecture, Array, Axis, Memory
+from accelsim.io.holes import HOLE, OPEN, REST, Filled, unmarked
 from accelsim.io.mapping import read_mapping
 from accelsim.io.source import Item
 from accelsim.mapper.constraints import (
@@ -32,113 +32,22 @@ from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Loop, Spatial, TreeNode
 from accelsim.workload.build import sized
 from accelsim.workload.cascade import Cascade, Einsum
 
-_BARE = re.compile(r"(?<=[\s\[{,:])\?(?=[\s,\]}:]|$)")
-_MARK = "\ue000"  # one character that YAML takes for a word
-_HOLE, _REST, _OPEN = "_", "_.", 2**62  # a name, a tail of loops, and a tile that are left open
-
-
-def marked(text: str) -> str:
-    """The text with every bare `?`, which YAML would not read as a word, replaced by a word of one character."""
-    return _BARE.sub(_MARK, text)
-
-
-def _unmarked(text: str) -> str:
-    return text.replace(_MARK, "?").replace(ascii(_MARK)[1:-1], "?")
-
 
 def template(document: Item, cascade: Cascade, architecture: Architecture, raised: bool) -> Constraints:
     """The constraints that a mapping with holes stands for; InputError with the place for what no rule can say.
 
     `raised`: whether keeps stand above loops of their block that do not index their tensors, as with `refill=every_visit`.
     """
-    keys, filled = dict(document.mapping("a mapping file")), _Filled()
+    keys, filled = dict(document.mapping("a mapping file")), Filled()
     if "tree" in keys:
         keys["tree"] = filled.nodes(keys["tree"])
     try:
         mapping = read_mapping(Item(keys, document.place, document.key_places), cascade.extents, {})
         sized(cascade, mapping.sizes)
     except InputError as error:
-        raise InputError(_unmarked(error.what), _unmarked(error.mend), error.place) from None
+        raise InputError(unmarked(error.what), unmarked(error.mend), error.place) from None
     return _Template(cascade, architecture, raised, filled.fuses).constraints(mapping.nodes)
 
-
-# --- holes ------------------------------------------------------------------------------------------------------------------------------
-
-
-def _is_hole(item: Item) -> bool:
-    return isinstance(item.value, str) and item.value.strip() in (_MARK, "?")
-
-
-class _Filled:
-    """A document with names and numbers where holes are; `fuses`: places of those whose schedule is left open."""
-
-    def __init__(self) -> None:
-        self.fuses: set[Place] = set()
-
-    def nodes(self, item: Item) -> Item:
-        """A list of nodes."""
-        if not isinstance(item.value, list):
-            return item
-        return Item([_anything(child) if _is_hole(child) else self._node(child) for child in item.value], item.place)
-
-    def _node(self, item: Item) -> Item:
-        if not isinstance(item.value, dict):
-            return item
-        if "einsum" in item.value:
-            return self._leaf(item, dict(item.value))
-        keys, places = {}, {}
-        for head, value in item.value.items():
-            place = (item.key_places or {}).get(head, item.place)
-            kind, *words = [_HOLE if word in (_MARK, "?") else word for word in head.split()] or [head]
-            if kind == _HOLE:
-                raise InputError("a node of any kind has no size", "write '- ?', or 'for ?: ?'", place)
-            if kind in ("keep", "spatial") and words[:1] == [_HOLE]:
-                what = "memory" if kind == "keep" else "axis"
-                raise InputError(f"a {what} cannot be '?'", f"name the {what}", place)
-            if kind == "fuse":
-                if _HOLE in words:
-                    self.fuses.add(place)
-                words = ["sequential" if word == _HOLE else word for word in words]
-                if isinstance(value.value, list):
-                    value = Item([self._branch(child) for child in value.value], value.place)
-            elif kind == "keep":
-                value = _listed(value, lambda each: Item(_HOLE, each.place), lambda each: each)
-            elif _is_hole(value):
-                value = Item(_OPEN, value.place)
-            keys[" ".join((kind, *words))] = value
-            places[" ".join((kind, *words))] = place
-        return Item(keys, item.place, places)
-
-    def _leaf(self, item: Item, keys: dict[str, Item]) -> Item:
-        if _is_hole(keys["einsum"]):
-            raise keys["einsum"].error("an Einsum of a mapping needs its name", "name it, or write '?' for all of the branch")
-        if "unit" in keys and _is_hole(keys["unit"]):
-            keys["unit"] = Item(_HOLE, keys["unit"].place)
-        if "loops" in keys:
-            keys["loops"] = _listed(keys["loops"], _rest, self._node)
-        return Item(keys, item.place, item.key_places)
-
-    def _branch(self, item: Item) -> Item:
-        return _anything(item) if _is_hole(item) else self.nodes(item) if isinstance(item.value, list) else self._node(item)
-
-
-def _listed(item: Item, hole: Callable[[Item], Item], other: Callable[[Item], Item]) -> Item:
-    """A list, or a hole instead of one, with holes filled."""
-    items = [item] if _is_hole(item) else item.value
-    return Item([hole(each) if _is_hole(each) else other(each) for each in items], item.place) if isinstance(items, list) else item
-
-
-def _anything(item: Item) -> Item:
-    """An Einsum that stands for a subtree that is left open."""
-    return Item({"einsum": Item(_HOLE, item.place), "unit": Item(_HOLE, item.place)}, item.place)
-
-
-def _rest(item: Item) -> Item:
-    """A loop that stands for all the rest."""
-    return Item({f"for {_REST}": Item(_OPEN, item.place)}, item.place, {f"for {_REST}": item.place})
-
-
-# --- rules ------------------------------------------------------------------------------------------------------------------------------
 
 Sizes = dict[str, int | None]  # None: left open
 
@@ -190,7 +99,7 @@ class _Template:
             rooted.append(above.pop(0))
         last = nodes[-1]
         parts = self._parts(above, last)
-        named = [leaf.einsum for part in parts for _, leaf in part.members if leaf.einsum != _HOLE]
+        named = [leaf.einsum for part in parts for _, leaf in part.members if leaf.einsum != HOLE]
         for name in named:
             if named.count(name) > 1:
                 place = next(leaf.place for part in parts for _, leaf in part.members if leaf.einsum == name)
@@ -228,7 +137,7 @@ class _Template:
                 what = "the search knows no staged fuses and recomputes nothing"
                 raise InputError(what, "write 'fuse sequential' or 'fuse pipelined'", node.place)
             for what, name, known in checks:
-                if name not in known and name not in (_HOLE, _REST):
+                if name not in known and name not in (HOLE, REST):
                     raise InputError(f"there is no {what} '{name}'", did_you_mean(name, known), node.place)
 
     # Parts
@@ -237,7 +146,7 @@ class _Template:
         if isinstance(last, Leaf):
             return [self._single(above, last)]
         assert isinstance(last, Fuse)
-        kept = [tensor for node in above if isinstance(node, Keep) for tensor in node.tensors if tensor != _HOLE]
+        kept = [tensor for node in above if isinstance(node, Keep) for tensor in node.tensors if tensor != HOLE]
         nested = any(isinstance(branch[-1], Fuse) for branch in last.branches)
         looped = any(not isinstance(node, Keep) for node in above)
         several = last.schedule != "sequential" or last.place in self.open_fuses or not all(self._passes(tensor) for tensor in kept)
@@ -248,7 +157,7 @@ class _Template:
             raise InputError(what, "move these loops into its branches", above[-1].place)
         for node in above:
             for tensor in node.tensors if isinstance(node, Keep) else ():
-                if tensor != _HOLE and not self._passes(tensor):
+                if tensor != HOLE and not self._passes(tensor):
                     what = f"{tensor} does not pass between parts, and is not kept from one to the next"
                     raise InputError(what, "keep it inside the branches that use it", node.place)
         found = []
@@ -279,7 +188,7 @@ class _Template:
 
     def _own_nodes(self, above: list[TreeNode], leaf: Leaf) -> list[Loop]:
         nodes = [node for node in (*above, *leaf.loops) if isinstance(node, (For, Spatial, Keep))]
-        if leaf.einsum == _HOLE and nodes:
+        if leaf.einsum == HOLE and nodes:
             raise InputError("no Einsum is named below this", "name it, as in '{einsum: NAME, unit: ?, loops: ?}'", nodes[0].place)
         return nodes
 
@@ -287,7 +196,7 @@ class _Template:
         """What is one part and what is not."""
         firsts = []
         for part in parts:
-            names = tuple(leaf.einsum for _, leaf in part.members if leaf.einsum != _HOLE)
+            names = tuple(leaf.einsum for _, leaf in part.members if leaf.einsum != HOLE)
             if not names:
                 continue
             said = _said(part.fuse or part.members[0][1])
@@ -309,8 +218,8 @@ class _Template:
     def _keeps_at_the_root(self, keeps: list[TreeNode]) -> None:
         listed = [tensor for keep in keeps if isinstance(keep, Keep) for tensor in keep.tensors]
         said = _said(keeps[0])
-        self._add("keeps", KeepRule((), self.root, tuple(tensor for tensor in listed if tensor != _HOLE), said=said))
-        if _HOLE not in listed:
+        self._add("keeps", KeepRule((), self.root, tuple(tensor for tensor in listed if tensor != HOLE), said=said))
+        if HOLE not in listed:
             others = tuple(tensor for tensor in self.cascade.tensors if tensor not in listed)
             self._add("keeps", KeepRule((), self.root, others, must=False, said=said))
 
@@ -318,10 +227,10 @@ class _Template:
         sizes: Sizes = dict(self.cascade.extents)
         loops: list[For] = []
         held: dict[str, tuple[Sizes, TreeNode]] = {}
-        names = [leaf.einsum for _, leaf in part.members if leaf.einsum != _HOLE]
+        names = [leaf.einsum for _, leaf in part.members if leaf.einsum != HOLE]
         for node in (*residents, *part.trunk):
             if isinstance(node, For):
-                if node.rank == _HOLE:
+                if node.rank == HOLE:
                     raise InputError("a loop above a fuse needs its rank", "name it; its size may be '?'", node.place)
                 if node.rank in [loop.rank for loop in loops]:
                     raise InputError(f"{node.rank} has two loops above one fuse", "leave one of them out", node.place)
@@ -329,7 +238,7 @@ class _Template:
                 loops.append(node)
             elif isinstance(node, Keep) and node.memory == self.home:
                 for tensor in node.tensors:
-                    inside = tensor != _HOLE and bool(loops) and not any(
+                    inside = tensor != HOLE and bool(loops) and not any(
                         loops[-1].rank in _indexing(self.cascade, einsum, tensor) for einsum in self._touching(tensor, names)
                     )  # fmt: skip
                     if inside:
@@ -343,7 +252,7 @@ class _Template:
         if (loops or part.trunk) and not names:
             raise InputError("no Einsum is named below this", "name one, as in '{einsum: NAME, unit: ?, loops: ?}'", part.trunk[0].place)
         for own, leaf in part.members:
-            if leaf.einsum != _HOLE:
+            if leaf.einsum != HOLE:
                 self._above(self.einsums[leaf.einsum], part, loops, sizes, held)
                 self._einsum(self.einsums[leaf.einsum], leaf, own, sizes, held)
 
@@ -361,7 +270,7 @@ class _Template:
                 for rank in _indexing(self.cascade, einsum, tensor):
                     if (size := there[rank]) is not None:
                         self._add("tiles", TileRule(about, home, rank, size, size, True, (tensor,), said=_said(node)))
-            elif _HOLE not in held and self.home is not None:
+            elif HOLE not in held and self.home is not None:
                 said = _said(part.fuse or part.members[0][1])
                 self._add("keeps", KeepRule(about, home, (tensor,), must=False, above=True, said=said))
         if part.fuse is None or self.home is None:
@@ -380,7 +289,7 @@ class _Template:
     def _cut(self, node: For | Spatial, sizes: Sizes) -> Sizes:
         """The sizes inside a loop."""
         before = sizes.get(node.rank)
-        if node.tile == _OPEN:
+        if node.tile == OPEN:
             return sizes | {node.rank: None}
         extent = self.cascade.extents[node.rank]
         around = extent if before is None else before
@@ -393,7 +302,7 @@ class _Template:
     def _own(self, einsum: Einsum, nodes: list[Loop], sizes: Sizes) -> _Own:
         found, loops, any_loops, ended = _Own(), list[str](), False, False
         for at, node in enumerate(nodes):
-            if isinstance(node, For) and node.rank == _REST:
+            if isinstance(node, For) and node.rank == REST:
                 if at < len(nodes) - 1:
                     what = "nothing may follow '?' among loops, which stands for all the rest"
                     raise InputError(what, "move it to the end", nodes[at + 1].place)
@@ -408,10 +317,10 @@ class _Template:
                     what = f"loops in time above axis {node.axis} belong to no memory"
                     raise InputError(what, "write a keep between the two", node.place)
                 ended = False
-                sizes = sizes if node.rank == _HOLE else self._cut(node, sizes)
+                sizes = sizes if node.rank == HOLE else self._cut(node, sizes)
             elif isinstance(node, For):
-                if node.rank == _HOLE:
-                    if node.tile != _OPEN:
+                if node.rank == HOLE:
+                    if node.tile != OPEN:
                         what = "a loop of any rank cannot leave a given size"
                         raise InputError(what, "write '?' for its size too, or name the rank", node.place)
                     any_loops = True
@@ -422,7 +331,7 @@ class _Template:
                 sizes = self._cut(node, sizes)
                 last = found.blocks[-1] if ended else None
                 if last is not None and node.rank not in last.loops and not any(
-                    node.rank in _indexing(self.cascade, einsum, tensor) for tensor in last.tensors if tensor != _HOLE
+                    node.rank in _indexing(self.cascade, einsum, tensor) for tensor in last.tensors if tensor != HOLE
                 ):  # fmt: skip
                     last.loops.append(node.rank)
                     last.sizes = sizes
@@ -449,26 +358,26 @@ class _Template:
         return found
 
     def _spatial(self, node: Spatial, sizes: Sizes, found: _Own) -> None:
-        if node.rank == _HOLE:
-            if node.tile != _OPEN:
+        if node.rank == HOLE:
+            if node.tile != OPEN:
                 what = "an axis that spreads any rank cannot leave a given size"
                 raise InputError(what, "write '?' for its size too, or name the rank", node.place)
             found.free.add(node.axis)
             return
         around = sizes[node.rank]
-        if node.tile != _OPEN and around is None:
+        if node.tile != OPEN and around is None:
             mend = "write '?' for its size too, or fill in the size around it"
             raise InputError(f"how many copies share {node.rank} is not known, since the size around them is '?'", mend, node.place)
-        copies = None if node.tile == _OPEN or around is None else max(1, around // node.tile)
+        copies = None if node.tile == OPEN or around is None else max(1, around // node.tile)
         found.spread.setdefault(node.axis, {})[node.rank] = copies
 
     def _einsum(self, einsum: Einsum, leaf: Leaf, nodes: list[Loop], sizes: Sizes, held: Dict[str, tuple[Sizes, TreeNode]]) -> None:
         about, own, touched = (einsum.name,), self._own(einsum, nodes, sizes), _tensors(einsum)
-        if leaf.unit != _HOLE:
+        if leaf.unit != HOLE:
             self._add("units", UnitRule(about, (leaf.unit,), said=_said(leaf)))
         for block in own.blocks:
             said, memory = _said(block.keep), block.keep.memory
-            listed = tuple(tensor for tensor in block.tensors if tensor != _HOLE)
+            listed = tuple(tensor for tensor in block.tensors if tensor != HOLE)
             above = None if memory != self.home else False
             for tensor in listed:
                 if tensor not in touched:
@@ -476,7 +385,7 @@ class _Template:
                 if memory == self.home and tensor in held:
                     raise InputError(f"{memory} keeps {tensor} above the fuse already", "remove one of the two", block.keep.place)
             self._add("keeps", KeepRule(about, memory, listed, said=said))
-            if _HOLE not in block.tensors:
+            if HOLE not in block.tensors:
                 self._add("keeps", KeepRule(about, memory, tuple(t for t in touched if t not in listed), False, above, said=said))
             if memory == self.home:
                 self._add("keeps", KeepRule(about, memory, listed, False, True, said=said))
@@ -484,7 +393,7 @@ class _Template:
                 if (size := block.sizes[rank]) is not None:
                     self._add("tiles", TileRule(about, memory, rank, size, size, False, said=said))
             # where a memory outside may hold nothing, its loops are not this one's
-            free = any(_HOLE in other.tensors for other in own.blocks) or any(block.sizes[rank] is None for rank in einsum.ranks)
+            free = any(HOLE in other.tensors for other in own.blocks) or any(block.sizes[rank] is None for rank in einsum.ranks)
             if not block.any_loops and free:
                 self._add("loops", LoopRule(about, memory, tuple(block.loops), False, said=said))
             if len(block.loops) > 1:

@@ -15,7 +15,7 @@ from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Box, Slot, Task
 from accelsim.workload.expression import IndexMap
 
 _WIDTHS = {
-    "tasks": 28, "loops": 2, "uses": 4, "waits": 7, "boxes": 6, "dims": 11, "terms": 2, "slots": 9, "entries": 2, "needs": 3, "points": 2,
+    "tasks": 28, "loops": 2, "uses": 7, "waits": 7, "boxes": 8, "dims": 11, "terms": 2, "slots": 9, "entries": 2, "needs": 3, "points": 2,
     "agains": 1, "folds": 11,
 }  # fmt: skip
 _MOST_MARKS = 1 << 26
@@ -68,7 +68,9 @@ class Arrays:
         self._strides += task.strides if task.loops else []
         assert len(task.strides) >= len(task.loops), f"{task.name} has a plan"
         uses = len(t["uses"])
-        t["uses"] += [(self.resources.index(use.resource), use.ticks, self._box(use.box), use.rule) for use in task.uses]
+        for use in task.uses:
+            port = self.resources.index(use.resource)
+            t["uses"].append((port, use.ticks, self._box(use.box, loops), use.rule, *use.share, int(use.rest)))
         waits = len(t["waits"])
         for wait in task.waits:
             flags = int(wait.ahead), int(wait.stays)
@@ -127,7 +129,7 @@ class Arrays:
             self._tables["slots"].append((slot.extent, first, own, len(entries), *demand))
         return self._slots[slot]
 
-    def _box(self, box: Box) -> int:
+    def _box(self, box: Box, loops: int) -> int:
         t = self._tables
         first = len(t["dims"])
         rows = []
@@ -148,7 +150,8 @@ class Arrays:
         t["dims"] += rows
         wanted = len(t["points"])
         t["points"] += [(self._slot(slot), part) for slot, part in box.wanted]
-        t["boxes"].append((first, len(t["dims"]), box.copies, int(box.delta), wanted, len(t["points"])))
+        fresh = (-1, -1) if box.afresh < 0 else (loops + box.afresh, len(t["loops"]))
+        t["boxes"].append((first, len(t["dims"]), box.copies, int(box.delta), wanted, len(t["points"]), *fresh))
         return len(t["boxes"]) - 1
 
 

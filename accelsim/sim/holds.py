@@ -72,5 +72,10 @@ def turned(path: Path, ranks: set[str], place: int, result: bool = False) -> int
     """How many of the loops above a keep give a tensor that some ranks index a new tile in every turn, or empty it; `result`: of a path."""
     around = above(path, place)
     found = max((at for at, row in enumerate(around) if path.rank(row) in ranks or (result and id(row) in path.again)), default=-1) + 1
+    return max(found, emptied(path, place))
+
+
+def emptied(path: Path, place: int) -> int:
+    """How many of the loops above a keep empty it in every turn: those above the last sequential fuse; -1: there is none."""
     sequential = [at for at in path.fuses if at < place and path.rows[at].node.schedule == "sequential"]  # type: ignore[union-attr]
-    return max(found, sum(1 for row in around if row in path.rows[: sequential[-1]])) if sequential else found
+    return sum(1 for row in above(path, place) if row in path.rows[: sequential[-1]]) if sequential else -1

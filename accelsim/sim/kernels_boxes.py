@@ -21,8 +21,8 @@ NEEDS, NEEDS_END, POINTS, POINTS_END, UNIT, LANES, ISSUE, LATENCY, COPIES, RING,
 WITHIN, COMMON, PARTS, FOLD, SPLIT, FINE = range(22, 28)
 # columns of `waits`, `uses`, `boxes`, `dims`, `loops`
 TARGET, PREFIX, TIMES, ADD, GUARD, AHEAD, STAYS = range(7)
-RESOURCE, TICKS, BOX, RULE = range(4)
-DIMS, DIMS_END, ALIKE, DELTA, WANTED, WANTED_END = range(6)
+RESOURCE, TICKS, BOX, RULE, SHARE, WHOLES, REMAINS = range(7)
+DIMS, DIMS_END, ALIKE, DELTA, WANTED, WANTED_END, FRESH, FRESH_END = range(8)
 TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH, MARKS, APART, APART_END, PLANES = range(11)
 COUNTED = -2  # in place of marks: points of the dimension count, not coordinates
 TRIPS, TURNS = range(2)
@@ -135,7 +135,18 @@ def words(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, m
         known[dim, 2] += 1
         if m.dims[dim, MARKS] >= 0:
             _mark(m, dim, digits, first, known[dim, 2], marks)
-    return int(total - shared)
+    return int(total if _is_afresh(m, box, digits) else total - shared)
+
+
+@helper(inline=True)
+def _is_afresh(m: Machine, box: int, digits: IntArray) -> bool:
+    """Whether nothing of a box is there: a sequential fuse above it begins anew."""
+    if m.boxes[box, FRESH] < 0:
+        return False
+    for loop in range(m.boxes[box, FRESH], m.boxes[box, FRESH_END]):  # noqa: SIM110
+        if digits[loop] > 0:
+            return False
+    return True
 
 
 @helper(inline=True)

@@ -45,8 +45,8 @@ class State(NamedTuple):
     resources, when each is free, (busy ticks, last end, and of a systolic array when it takes operands and when it has emptied), starts
     of the last transfers, and how many there were. causes: int64[tasks, waits + resources + 2], ticks in which units stood still by task
     and cause (the last two: before their first work, and while an array loads or empties). known, marks: see `kernels_boxes.words`.
-    bound: int64[waits], the last step in which each decided, or might as well have, when something starts. tiles: int64[uses], words of
-    the last tile. asked, scratch: room for notes, int64[tasks] and int64[ring].
+    bound: int64[waits], the last step in which each decided, or might as well have, when something starts. tiles: int64[uses, 2],
+    words of the last tile, and what is left over of shares so far. asked, scratch: room for notes, int64[tasks] and int64[ring].
     """
 
     digits: IntArray
@@ -113,7 +113,7 @@ def blank(m: Machine, state: State, levels: int) -> Saved:
         np.zeros((levels, state.served.shape[0]), np.int64),
         np.zeros((levels, *state.causes.shape), np.int64),
         np.zeros((levels, *state.known.shape), np.int64),
-        np.zeros((levels, state.tiles.shape[0]), np.int64),
+        np.zeros((levels, *state.tiles.shape), np.int64),
         rings,
     )
 
@@ -158,7 +158,7 @@ def save(m: Machine, state: State, saved: Saved, level: int) -> None:
         for place in range(OUTSTANDING):
             saved.starts[level, resource, place] = state.starts[resource, place]
     for use in range(state.tiles.shape[0]):
-        saved.tiles[level, use] = state.tiles[use]
+        saved.tiles[level, use, 0], saved.tiles[level, use, 1] = state.tiles[use, 0], state.tiles[use, 1]
     for dim in range(state.known.shape[0]):
         for place in range(state.known.shape[1]):
             saved.known[level, dim, place] = state.known[dim, place]

@@ -50,12 +50,14 @@ from accelsim.sim.kernels_boxes import (
     OPEN,
     OPERAND,
     PARTS,
+    REMAINS,
     RESOURCE,
     RING,
     RING_SIZE,
     ROWS,
     RULE,
     SHADOW,
+    SHARE,
     SPLIT,
     STAYS,
     TARGET,
@@ -67,6 +69,7 @@ from accelsim.sim.kernels_boxes import (
     USES_END,
     WAITS,
     WAITS_END,
+    WHOLES,
     WITHIN,
     WORKED,
     FloatArray,
@@ -121,7 +124,7 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool, service: IntA
         np.zeros(m.resources, np.int64), np.zeros((m.resources, 4), np.int64), np.zeros((m.resources, OUTSTANDING), np.int64),
         np.zeros(m.resources, np.int64), np.zeros((count, waits + m.resources + 2), np.int64),
         np.zeros((max(1, m.dims.shape[0]), 5), np.int64), np.zeros(m.marks, np.int64), np.full(waits, -1, np.int64),
-        np.zeros(m.uses.shape[0], np.int64), np.zeros(count, np.int64), np.zeros(max(OUTSTANDING, ring.shape[0]), np.int64),
+        np.zeros((m.uses.shape[0], 2), np.int64), np.zeros(count, np.int64), np.zeros(max(OUTSTANDING, ring.shape[0]), np.int64),
     )  # fmt: skip
     clock = _clock(m)
     saved = blank(m, state, m.tasks[clock, COMMON] if leaps else 0)
@@ -176,6 +179,8 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool, service: IntA
                 moved = _moved(m, state, task, use)
                 if (rule == FIRST and not opens) or (rule == AGAIN and opens) or (rule == LAST and not closes):
                     continue
+                if m.uses[use, SHARE] != m.uses[use, WHOLES]:
+                    moved = _shared(m, state, use, moved)
                 asked[m.uses[use, RESOURCE]] += moved * m.uses[use, TICKS]
             unit = row[UNIT]
             if unit >= 0:
@@ -225,8 +230,17 @@ def _moved(m: Machine, state: State, task: int, use: int) -> int:
     first, parts = m.tasks[task, LOOPS], m.tasks[task, PARTS]
     part = state.tasks[task, FIRED] % parts
     if part == 0:
-        state.tiles[use] = words(m, m.uses[use, BOX], state.digits, first, state.known, state.marks)
-    return int(state.tiles[use] // parts + (state.tiles[use] % parts if part == 0 else 0))
+        state.tiles[use, 0] = words(m, m.uses[use, BOX], state.digits, first, state.known, state.marks)
+    return int(state.tiles[use, 0] // parts + (state.tiles[use, 0] % parts if part == 0 else 0))
+
+
+@helper()
+def _shared(m: Machine, state: State, use: int, moved: int) -> int:
+    """How many of some words a use means, if it means a share of all."""
+    total = state.tiles[use, 1] + moved * m.uses[use, SHARE]
+    mine = total // m.uses[use, WHOLES]
+    state.tiles[use, 1] = total - mine * m.uses[use, WHOLES]
+    return int(moved - mine if m.uses[use, REMAINS] else mine)
 
 
 @helper()

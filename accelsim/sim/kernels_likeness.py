@@ -169,7 +169,7 @@ def _moves_alike(m: Machine, state: State, saved: Saved, level: int, task: int, 
         box, port = m.uses[use, BOX], m.uses[use, RESOURCE]
         if works and state.free[port] - saved.free[level, port] > rate:
             return False
-        if parts > 1 and state.tiles[use] != saved.tiles[level, use]:
+        if (parts > 1 and state.tiles[use, 0] != saved.tiles[level, use, 0]) or state.tiles[use, 1] != saved.tiles[level, use, 1]:
             return False
         for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
             if m.boxes[box, DELTA] == 0 or m.dims[dim, MARKS] >= 0:

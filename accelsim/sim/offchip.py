@@ -163,7 +163,7 @@ class Traffic:
         sides = sides_of(task.maps, box, digits)
         if any(size_of(side) == 0 for side in sides):
             return nothing
-        before = self._left.get(number)
+        before = None if box.is_afresh(digits) else self._left.get(number)
         self._left[number] = sides
         pieces = [sides] if not box.delta or before is None else list(_minus(sides, before))
         words = sum(math.prod(map(size_of, piece)) for piece in pieces)
@@ -183,6 +183,9 @@ def _regions(cascade: Cascade, tasks: Sequence[Task], memory: str, controlled: C
         if task.kind == COMPUTE:
             what = f"{task.name} works straight out of {memory}, which as a DRAM is not simulated yet"
             raise IllegalMapping(what, "keep its operands and its result in a memory between")
+        if any(use.share != (1, 1) for use in uses):
+            what = f"a fraction of {task.tensor} streams past its keep, which out of a DRAM is not simulated yet"
+            raise IllegalMapping(what, "keep all of it, or leave out 'dram'")
         if any(use.box.apart for use in uses):
             what = f"copies read windows of {task.tensor} that overlap, which out of a DRAM is not simulated yet"
             raise IllegalMapping(what, "keep it in a memory between, or leave out 'dram'")

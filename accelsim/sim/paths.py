@@ -7,7 +7,6 @@ from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise
 
-from accelsim.errors import IllegalMapping
 from accelsim.mapping.dependence import Homes
 from accelsim.mapping.facts import facts as facts_of
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial
@@ -100,11 +99,6 @@ class Paths:
     def _begun(self, number: int) -> Path:
         leaf, rows = self.walked.leaves[number], self.walked.paths[number]
         einsum = self.cascade.by_name[leaf.einsum]
-        for row in rows:
-            for held in row.node.held if isinstance(row.node, Keep) else ():
-                if held.fraction != 1:
-                    what = f"a fraction of {held.tensor} is kept, which is not simulated yet"
-                    raise IllegalMapping(what, "keep all of it", row.node.place)
         fuses = [place for place, row in enumerate(rows) if isinstance(row.node, Fuse)]
         return Path(leaf.einsum, einsum, leaf, rows, [], {}, fuses)
 

@@ -32,10 +32,11 @@ class Outcome:
 @dataclass
 class _State:
     digits: list[int]
-    left: dict[tuple[int, int], set[tuple[int, ...]]] = field(default_factory=dict)  # by box and copy: what the last firing touched
+    left: dict[tuple[int, int], set[tuple[int, ...]]] = field(default_factory=dict)  # by use and copy: what the last firing touched
     ends: list[int] = field(default_factory=list)
     plans: list[float] = field(default_factory=list)
     tiles: dict[int, int] = field(default_factory=dict)  # by use: words of the tile whose parts come
+    shared: dict[int, int] = field(default_factory=dict)  # by use: words of which it means a share so far
     held: float | None = None  # a later turn than planned
 
 
@@ -109,14 +110,20 @@ def _fire(
         if not part:
             new = 0
             for copy, box in enumerate(_copies(use.box, state.digits)):
-                touched, there = _touched(box, state.digits), state.left.get((id(use.box), copy), set())
-                new += len(touched - there if use.box.delta else touched)
-                state.left[id(use.box), copy] = touched or there
+                touched, there = _touched(box, state.digits), state.left.get((id(use), copy), set())
+                new += len(touched - there if use.box.delta and not use.box.is_afresh(state.digits) else touched)
+                state.left[id(use), copy] = touched or there
             copies = prod(len(range(0, len(_range(slot, state.digits)), part)) for slot, part in use.box.wanted)
             state.tiles[id(use)] = new * copies
         words, rest = divmod(state.tiles[id(use)], task.parts)
         words += rest if not part else 0
         if use.rule == ALWAYS or (opens if use.rule == FIRST else closes if use.rule == LAST else not opens):
+            if use.share != (1, 1):  # the words with the numbers that complete one more of the share
+                since = state.shared.get(id(use), 0)
+                kept, of = use.share
+                mine = sum(1 for at in range(since, since + words) if (at + 1) * kept // of > at * kept // of)
+                state.shared[id(use)] = since + words
+                words = words - mine if use.rest else mine
             asked[use.resource] = asked.get(use.resource, 0) + words * use.ticks
     asked = {resource: ticks for resource, ticks in asked.items() if ticks}
     if asked.get(found.timed) and found.service:

@@ -111,7 +111,7 @@ def apart_of(path: Path, dims: Dims, outer: int, inner: int) -> dict[int, tuple[
 
 def boxes_of(
     path: Path, dims: Dims, slots: dict[str, Slot], wanted: Shares = (), delta: bool = False, counted: frozenset[int] = frozenset(),
-    apart: Mapping[int, tuple[tuple[str, int], ...]] | None = None,
+    apart: Mapping[int, tuple[tuple[str, int], ...]] | None = None, afresh: int = -1,
 ) -> list[Box]:  # fmt: skip
     """The boxes of a tensor: one, and more where the last copy along a rank has less than the others.
 
@@ -130,5 +130,5 @@ def boxes_of(
         last = {rank: slots[rank].last for rank, is_last in zip(uneven, choice, strict=True) if is_last}
         chosen = slots | {rank: slot for rank, slot in last.items() if slot is not None}
         each = {rank: replace(slot, last=None) for rank, slot in chosen.items()}
-        found.append(Box(dims, each, wanted, delta, counted, any(choice), apart or {}))
+        found.append(Box(dims, each, wanted, delta, counted, any(choice), apart or {}, afresh))
     return found

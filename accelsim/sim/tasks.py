@@ -82,7 +82,8 @@ class Box:
     less than the others, and counted from 0 instead of where it lies.
 
     `delta`: only what the firing before did not leave behind. `apart`: by dimension, ranks that copies share out, and the part of one: each
-    copy is brought its own window, though another has some of it too. `slots`: by rank.
+    copy is brought its own window, though another has some of it too. `afresh`: how many of the task's first loops there are in each turn
+    of which nothing is there (-1: no such loops). `slots`: by rank.
     """
 
     dims: tuple[tuple[IndexMap, int, int], ...]
@@ -92,6 +93,11 @@ class Box:
     counted: frozenset[int] = frozenset()
     is_last_copy: bool = False
     apart: Mapping[int, tuple[tuple[str, int], ...]] = field(default_factory=dict)
+    afresh: int = -1
+
+    def is_afresh(self, digits: Sequence[int]) -> bool:
+        """Whether nothing is there at a firing, whatever was touched before."""
+        return self.afresh >= 0 and not any(digits[self.afresh :])
 
     @property
     def copies(self) -> int:
@@ -103,7 +109,8 @@ class Box:
 class Use:
     """Ticks of a resource for each word of a box. `rule`: at every firing, or at the first, the later or the last on the same tile.
 
-    `bits`: of each word, at most; below 0: these less. `writes`: into the memory.
+    `bits`: of each word, at most; below 0: these less. `writes`: into the memory. `share`: of so many words so many are meant, counted over
+    all firings; `rest`: all but these.
     """
 
     resource: str
@@ -112,6 +119,8 @@ class Use:
     rule: int = ALWAYS
     bits: int = 0
     writes: bool = False
+    share: tuple[int, int] = (1, 1)
+    rest: bool = False
 
 
 @dataclass(slots=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
@@ -9,10 +10,10 @@ from accelsim.errors import IllegalMapping
 from accelsim.mapping.tree import For, Keep, Spatial
 from accelsim.mapping.walk import Row
 from accelsim.sim.folds import Fold, array_of, grid_of, held_place, stays_of
-from accelsim.sim.holds import Holds, above, turned
+from accelsim.sim.holds import Holds, above, emptied, turned
 from accelsim.sim.paths import Path, Paths, memory_of, rank_of
 from accelsim.sim.slots import Dims, again_of, apart_of, boxes_of, first_of, slots_of
-from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Shares, Slot, Task, Use
+from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Shares, Slot, Task, Use, words
 from accelsim.workload.expression import Access, IndexMap
 
 READ, WRITE = "read", "write"
@@ -130,26 +131,59 @@ class Uses:
 
     def _operand(self, task: Task, path: Path, read: Access) -> None:
         place = self.paths.keepers(path, read.tensor)[-1]
-        memory = memory_of(path.rows[place])
-        ranks = {rank for index in self.cascade.index_maps(read) if index for rank in index.ranks}
+        maps, bits = self.cascade.index_maps(read), self.widths.read[path.name, read.tensor]
+        ranks = {rank for index in maps if index for rank in index.ranks}
         self._holds.reach(task, path, read.tensor, ranks, place, path.loops)
-        task.uses += self._every_point(path, memory, READ, self.widths.read[path.name, read.tensor], ranks, place, "", read)
+
+        def reads(memory: str) -> list[Use]:
+            return self._every_point(path, memory, READ, bits, ranks, place, "", read)
+
+        task.uses += self._shared(path, read.tensor, maps, place, reads)
 
     def _result(self, task: Task, path: Path) -> None:
         tensor, maps = path.einsum.output.tensor, self.cascade.index_maps(path.einsum.output)
         place = self.paths.keepers(path, tensor)[-1]
-        memory = memory_of(path.rows[place])
         ranks = {rank for index in maps if index for rank in index.ranks}
         self._holds.reach(task, path, tensor, ranks, place, path.loops)
         partial, final = self.widths.partial[tensor], self.widths.final[tensor]
         reduce = path.einsum.reduce if path.einsum.reduced else ""
-        task.uses += self._every_point(path, memory, WRITE, partial, ranks, place, reduce or "none")
         whole = boxes_of(path, self._dims(tensor, maps), slots_of(self.cascade, path, path.loops, len(path.rows), place))
-        if path.einsum.reduced:
-            task.uses += self._every_point(path, memory, READ, partial, ranks, place, reduce)
-            task.uses += self._use(memory, READ, -partial, whole, FIRST)
-        if partial != final and self.cascade.tensors[tensor].iterative is None:
-            task.uses += self._use(memory, WRITE, final - partial, whole, LAST if path.einsum.reduced else 0)
+
+        def updates(memory: str) -> list[Use]:
+            found = self._every_point(path, memory, WRITE, partial, ranks, place, reduce or "none")
+            if path.einsum.reduced:
+                found += self._every_point(path, memory, READ, partial, ranks, place, reduce)
+                found += self._use(memory, READ, -partial, whole, FIRST)
+            if partial != final and self.cascade.tensors[tensor].iterative is None:
+                found += self._use(memory, WRITE, final - partial, whole, LAST if path.einsum.reduced else 0)
+            return found
+
+        task.uses += self._shared(path, tensor, maps, place, updates)
+
+    def _share(self, path: Path, tensor: str, maps: tuple[IndexMap | None, ...], place: int) -> tuple[int, int]:
+        """How many words of how many of a tile stay in a keep."""
+        held = self.paths.held(path.rows[place], tensor)
+        if held.fraction == 1:
+            return 1, 1
+        (box,) = boxes_of(path, self._dims(tensor, maps), slots_of(self.cascade, path, above(path, place), place))
+        tile = words(box)
+        return int(tile * held.fraction), max(1, tile)
+
+    def _shared(
+        self, path: Path, tensor: str, maps: tuple[IndexMap | None, ...], place: int, made: Callable[[str], list[Use]]
+    ) -> list[Use]:
+        """Accesses of the keep at a place: of words that it has no room for, accesses of the next one outwards."""
+        share, memory = self._share(path, tensor, maps, place), memory_of(path.rows[place])
+        if share == (1, 1):
+            return made(memory)
+        places = self.paths.keepers(path, tensor)
+        outer = places[places.index(place) - 1]
+        copies = any(isinstance(row.node, Spatial) and row.trips > 1 for row in path.rows[outer:place])
+        if copies or self._share(path, tensor, maps, outer) != (1, 1):
+            what = f"a fraction of {tensor} is kept in {memory}, which has {'copies' if copies else 'another one outside'}"
+            raise IllegalMapping(f"{what}, which is not simulated yet", "keep all of it", path.rows[place].node.place)
+        mine, rest = made(memory), made(memory_of(path.rows[outer]))
+        return [replace(use, share=share) for use in mine] + [replace(use, share=share, rest=True) for use in rest]
 
     def _every_point(
         self, path: Path, memory: str, way: str, bits: int, ranks: set[str], place: int, reduce: str, read: Access | None = None
@@ -234,27 +268,34 @@ class Uses:
         reduce = (path.einsum.reduce if path.einsum.reduced else "none") if writes else ""
         dims, delta = self._dims(tensor, maps), kind == LOAD and not returning
         wanted = self._wanted(path, loops, ranks, outer, inner, reduce)
-        apart = apart_of(path, dims, outer, inner) if delta else {}
-        far = boxes_of(path, dims, slots_of(self.cascade, path, loops, inner, outer), wanted, delta, apart=apart)
-        near = boxes_of(path, dims, slots_of(self.cascade, path, loops, inner), (), delta)
+        apart, afresh = apart_of(path, dims, outer, inner) if delta else {}, emptied(path, inner) if delta else -1
+        far = boxes_of(path, dims, slots_of(self.cascade, path, loops, inner, outer), wanted, delta, apart=apart, afresh=afresh)
+        near = boxes_of(path, dims, slots_of(self.cascade, path, loops, inner), (), delta, afresh=afresh)
+        task.latency = self.machine.memories[source.memory].latency_cycles * self.clock.per_cycle if kind == LOAD else 0
         partial, final = self.widths.partial[tensor], self.widths.final[tensor]
-        if kind == LOAD:
-            task.latency = self.machine.memories[source.memory].latency_cycles * self.clock.per_cycle
-            bits = partial if returning else self.widths.read[path.name, tensor]
-            rule = AGAIN if returning else 0
-            task.uses = self._use(source.memory, READ, bits, far, rule) + self._use(target.memory, WRITE, bits, near, rule)
-        else:
-            task.uses = self._use(source.memory, WRITE, partial, far) + self._use(target.memory, READ, partial, near)
+        bits = partial if returning or kind == DRAIN else self.widths.read[path.name, tensor]
+        copies = [row for row in path.rows[outer:inner] if isinstance(row.node, Spatial) and row.trips > 1]
+        parts = any(rank_of(row) in path.einsum.reduced for row in copies)
+        completes = kind == DRAIN and final != partial and self.cascade.tensors[tensor].iterative is None
+        rule, last = AGAIN if returning else 0, LAST if path.einsum.reduced else 0
+
+        def outside(memory: str) -> list[Use]:
+            if kind == LOAD:
+                return self._use(memory, READ, bits, far, rule)
+            found, once = self._use(memory, WRITE, bits, far), [replace(box, wanted=()) for box in far]
             if wanted:  # of copies that send parts of the same word, all but the first are added to what is there
-                once = [replace(box, wanted=()) for box in far]
-                task.uses += self._use(source.memory, READ, partial, far, FIRST) + self._use(source.memory, READ, -partial, once, FIRST)
-            if final != partial and self.cascade.tensors[tensor].iterative is None:
-                last, less = LAST if path.einsum.reduced else 0, final - partial
-                copies = [row for row in path.rows[outer:inner] if isinstance(row.node, Spatial) and row.trips > 1]
-                parts = any(rank_of(row) in path.einsum.reduced for row in copies)
-                whole = [replace(box, wanted=()) for box in far]
-                task.uses += [] if parts else self._use(target.memory, READ, less, near, last)
-                task.uses += self._use(source.memory, WRITE, less, whole if parts else far, last)
+                found += self._use(memory, READ, bits, far, FIRST) + self._use(memory, READ, -bits, once, FIRST)
+            return found + (self._use(memory, WRITE, final - bits, once if parts else far, last) if completes else [])
+
+        inside = self._use(target.memory, WRITE if kind == LOAD else READ, bits, near, rule)
+        inside += self._use(target.memory, READ, final - bits, near, last) if completes and not parts else []
+        task.uses = self._shared(path, tensor, maps, outer, outside) + inside
+        share = self._share(path, tensor, maps, inner)
+        if share != (1, 1):
+            if any(use.share != (1, 1) for use in task.uses):
+                what = f"fractions of {tensor} are kept in {source.memory} and {target.memory}, which is not simulated yet"
+                raise IllegalMapping(what, "keep all of it in one of the two", path.rows[inner].node.place)
+            task.uses = [replace(use, share=share) for use in task.uses]
         if not task.uses:
             return None
         slots = slots_of(self.cascade, path, loops, inner)  # in turns that there are not, since tiles nest unevenly, nothing moves

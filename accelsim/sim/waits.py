@@ -236,6 +236,8 @@ class Waits:
                 continue
             key = "+".join(self.paths.walked.leaves[number].einsum for number in range(fuse.first, fuse.last))
             period = self.pace.periods[key]
+            if not period:  # nothing in it takes any time
+                continue
             turns = round(stride / period)
             apart = load.span - (turns - 1) * period
             found[key] = max(found.get(key, 0.0), 1.01 * apart / ((load.copies - 1) * turns + 1))

@@ -11,8 +11,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from accelsim.errors import InputError
+from accelsim.io.holes import marked
 from accelsim.io.source import parse
-from accelsim.io.template import marked, template
+from accelsim.io.template import template
 from accelsim.mapper.constraints import Constraints
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial, TreeNode
 from accelsim.mapping.yaml_text import dump_mapping

@@ -106,3 +106,18 @@ def test_a_pair_of_convolutions_runs_as_the_model_counts_and_as_its_twin_does(ma
     evaluator = done.evaluation.evaluator
     plans = lower(evaluator, mapping, done.evaluation.counts.lowered.latencies)
     assert done.ticks == min(reference.run(tasks, evaluator.clock.per_cycle).ticks for tasks in plans)
+
+
+def test_einsums_that_take_no_time_run_too(tmp_path: Path) -> None:
+    """Copies cost the unit nothing; what they move crosses the port all the same: 8 words in and 8 out, one a cycle."""
+    work = "shape: {m: 8}\neinsums: ['T[m] = A[m]', 'Z[m] = T[m]']"
+    tree = """\
+  - keep Out: [A, Z]
+  - for m: 2
+  - keep In: [A, T, Z]
+  - fuse pipelined:
+    - [{einsum: T, unit: Mac}]
+    - [{einsum: Z, unit: Mac}]"""
+    done = run(tmp_path, work, tree, WORDS)
+    assert done.ports["Out"] == 16
+    assert done.cycles == 16
