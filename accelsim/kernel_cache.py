@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -21,6 +22,7 @@ listeners: list[Callable[[], None]] = []
 """Called before a kernel is compiled that was not kept."""
 
 
+@cache
 def directory(source: str) -> Path:
     """Where the kernels of a file are kept in the user's cache directory; it need not exist or be writable.
 
