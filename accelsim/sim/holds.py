@@ -38,7 +38,7 @@ class Holds:
             return
         noun, around = self.cascade.tensors[tensor], above(path, place)
         home = not (noun.is_input or noun.is_output) and place == self.paths.keepers(path, tensor)[0]
-        key = ("home", tensor) if home else (id(row), held.tensor)  # branches hand an intermediate on in its home
+        key = ("home", tensor) if home and not held.in_place else (id(row), held.tensor)  # branches hand an intermediate on in its home
         depth = turned(path, ranks, place)
         if noun.iterative is not None:  # slices take turns in one place
             slices = self._slices(path, tensor)

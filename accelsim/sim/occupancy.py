@@ -11,11 +11,11 @@ Steps = tuple[tuple[int, int], ...]
 """(time in ticks, bits held from then on), the first at 0."""
 
 
-def held_over_time(tasks: Sequence[Task], fired: Sequence[Sequence[int]], end: int) -> dict[str, Steps]:
+def held_over_time(tasks: Sequence[Task], fired: Sequence[Sequence[int]], all_fired: bool) -> dict[str, Steps]:
     """Bits that one copy of each memory below the outermost holds over time, as (tick, bits) steps.
 
-    fired: (task, number, start, end) of the first firings that take time. end: of the run; where more firings follow, the last tile of each
-    room is held to the last time that is known. The room of a tile is taken from the start of its load, or from when the first result of
+    fired: (task, number, start, end) of the first firings that take time, or of all; where more follow, the last tile of each room is held
+    to the last time that is known. The room of a tile is taken from the start of its load, or from when the first result of
     the firings that make it arrives, and free again when the last firing that reads, drains or adds to it has ended. An edge tile takes the
     room of a whole one, and all slices of an iterative tensor one room.
     """
@@ -29,7 +29,7 @@ def held_over_time(tasks: Sequence[Task], fired: Sequence[Sequence[int]], end: i
             span = spans.setdefault((id(hold), tile), [begin + late, until + late])
             span[0], span[1] = min(span[0], begin + late), max(span[1], until + late)
     known = max((end for _, _, _, end in fired), default=0)
-    if known < end:
+    if not all_fired:
         newest = {key: tile for key, tile in sorted(spans)}
         for key, tile in newest.items():
             spans[key, tile][1] = max(known, spans[key, tile][1])

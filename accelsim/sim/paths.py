@@ -213,7 +213,7 @@ class Paths:
         return next(held for held in row.node.held if tensor == held.tensor or tensor in held.in_place)
 
     def copies(self) -> dict[str, int]:
-        """Copies of every intermediate whose home holds the tile of one iteration."""
+        """Copies of every intermediate of which the tile of one iteration passes from Einsum to Einsum."""
         found: dict[str, int] = {}
         for producer, consumer, tensor, rank in self.edges:
             if rank or producer == consumer:
@@ -221,11 +221,12 @@ class Paths:
             one, other = self.of(producer), self.of(consumer)
             common = self.walked.common(self.number[producer], self.number[consumer])
             places = self.keepers(one, tensor)
+            place = max((at for at in places if at < common), default=places[0])  # the innermost keep above both, or else the home
             above = sum(1 for row in one.rows[:common] if isinstance(row.node, For) and row.trips > 1)
-            home = sum(1 for row in one.rows[: places[0]] if isinstance(row.node, For) and row.trips > 1 and row in one.rows[:common])
-            if home == above:
-                rows = [one.rows[places[0]], other.rows[self.keepers(other, tensor)[0]]]
-                found[tensor] = max(found.get(tensor, 0), *(self.held(row, tensor).copies for row in rows))
+            around = sum(1 for row in one.rows[:place] if isinstance(row.node, For) and row.trips > 1 and row in one.rows[:common])
+            if around == above:
+                rows = [one.rows[place], *([] if place < common else [other.rows[self.keepers(other, tensor)[0]]])]
+                found[tensor] = max([found.get(tensor, 0), *(self.held(row, tensor).copies for row in rows)])
         return found
 
 

@@ -139,14 +139,14 @@ def _run(evaluation: Evaluation, tasks: list[Any], events: int) -> Simulation:
     root, dram = machine.root.name, machine.root.dram
     arrays = Arrays(tasks, list(machine.units), clock.per_cycle, root if dram else "")
     if dram is None:
-        return _found(evaluation, arrays, _fire(evaluation, arrays, events))
+        return _found(evaluation, arrays, _fire(evaluation, arrays, events), events)
     from accelsim.sim.offchip import settle
 
     def fire(service: Any, log: Any) -> int:
         return _fire(evaluation, arrays, 0, service, log).servings
 
     service, log, did = settle(evaluation.evaluator.cascade, tasks, root, dram, clock.per_cycle * machine.clock_hz, fire)
-    return replace(_found(evaluation, arrays, _fire(evaluation, arrays, events, service, log)), offchip=did)
+    return replace(_found(evaluation, arrays, _fire(evaluation, arrays, events, service, log), events), offchip=did)
 
 
 def _fire(evaluation: Evaluation, arrays: Arrays, events: int, service: Any = None, log: Any = None) -> _Fired:
@@ -181,8 +181,8 @@ def _fire(evaluation: Evaluation, arrays: Arrays, events: int, service: Any = No
     return _Fired(int(total), spent, causes, fired, traced[:seen], int(servings))
 
 
-def _found(evaluation: Evaluation, arrays: Arrays, done: _Fired) -> Simulation:
-    """What happened, by the names of units, ports, Einsums and tasks."""
+def _found(evaluation: Evaluation, arrays: Arrays, done: _Fired, events: int) -> Simulation:
+    """What happened, by the names of units, ports, Einsums and tasks. events: how many firings are kept at most."""
     import numpy as np
 
     from accelsim.sim import kernels_boxes as columns
@@ -208,7 +208,7 @@ def _found(evaluation: Evaluation, arrays: Arrays, done: _Fired) -> Simulation:
         task, begun, ended = tasks[number], clock.cycles(int(start)), clock.cycles(int(end))
         kept.append(Event(task.name, KINDS[task.kind], task.unit or task.uses[0].resource, int(firing), begun, ended))
     firings = {task.name: int(done.tasks[number, columns.ACTIVE]) for number, task in enumerate(tasks)}
-    steps = held_over_time(tasks, done.traced.tolist(), done.ticks) if len(done.traced) else {}
+    steps = held_over_time(tasks, done.traced.tolist(), len(done.traced) < events) if len(done.traced) else {}
     held = {memory: tuple((clock.cycles(tick), bits) for tick, bits in each) for memory, each in steps.items()}
     return Simulation(evaluation, done.ticks, units, ports, firings, tuple(kept), held)
 

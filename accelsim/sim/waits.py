@@ -269,6 +269,9 @@ class Waits:
             barrier.strides = list(self.computes[some.name].strides[:depth])
             members = self._members(fuse, now, whole), self._members(fuse, late, whole)
             end = 0.0
+            if before is not None:  # where none of its members has anything to do
+                barrier.waits.append(Wait(before, depth, 1, 0, "dependence"))
+                end = before.offset
             for shift, tasks in enumerate(members):
                 for task in tasks:
                     deep = task.beyond(depth)

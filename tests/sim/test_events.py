@@ -269,14 +269,15 @@ def test_with_unlimited_memories_a_product_takes_what_the_model_says() -> None:
 def test_an_illegal_mapping_and_one_that_is_not_simulated_are_refused_in_words() -> None:
     with pytest.raises(IllegalMapping, match="nothing above Z keeps Z"):
         simulate(PRODUCT, machine(1), Mapping("none", (Keep("Main", (Held("A"), Held("B"))), Leaf("Z", "U"))))
-    half = Held("A", fraction=Fraction(1, 2))
-    nodes = (Keep("Main", (Held("A"), Held("B"), Held("Z"))), For("m", 4), Keep("Buffer", (half,)), For("k", 3), Keep("Buffer", (half,)))
-    with pytest.raises(IllegalMapping, match="a fraction of A is kept"):
-        simulate(PRODUCT, machine(1), Mapping("parts", (*nodes, Leaf("Z", "U"))))
+    deep = memory("Main", None, 1, 1.0, memory("Middle", 4000, 1, 1.0, memory("Buffer", 4000, None, 1.0, unit("U", "mac"))))
+    half = (Held("A", fraction=Fraction(1, 2)),)
+    nodes = (Keep("Main", (Held("A"), Held("B"), Held("Z"))), For("m", 4), Keep("Middle", half), Keep("Buffer", half), Leaf("Z", "U"))
+    with pytest.raises(IllegalMapping, match="a fraction of A is kept in Buffer, which has another one outside, which is not simulated"):
+        simulate(PRODUCT, Architecture("three", deep, Fraction(GIGA)), Mapping("parts", nodes))
 
 
 def test_of_a_fraction_the_rest_streams_past_its_keep() -> None:
-    """Of the 24 words of each tile of A 12 are loaded once; the unit takes the other 12 from the root. With B and Z that is 240 + 6 + 40."""
+    """Of the 24 words of each tile of A 12 are loaded once; the unit takes the other 12 from the root. With B and Z 240 + 6 + 40."""
     part = (Held("A", fraction=Fraction(1, 2)), Held("B"), Held("Z"))
     nodes = (Keep("Main", (Held("A"), Held("B"), Held("Z"))), For("m", 4), Keep("Buffer", part), Leaf("Z", "U"))
     done = simulate(PRODUCT, machine(1), Mapping("part", nodes))

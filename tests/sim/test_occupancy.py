@@ -111,7 +111,7 @@ def test_words_that_a_buffer_takes_in_are_those_that_it_loses_later_and_those_th
         uses = [(task, use) for task in tasks for use in task.uses]
         for port in done.ports:
             mine = [(task, use) for task, use in uses if use.resource == port]
-            if all(task.kind == LOAD and use.box.delta for task, use in mine):
+            if all(task.kind == LOAD and use.box.delta and use.share == (1, 1) for task, use in mine):
                 ran += 1
                 lost = stays = 0
                 for task, use in mine:
@@ -129,7 +129,7 @@ def _left(task: Task, box: Box) -> tuple[int, int]:
     for digits in _turns(task.loops[: len(task.loops) - len(task.split)]):
         tile = reference._touched(box, digits) if reference._does_something(task, digits) else set()
         if tile:
-            lost, inside = lost + len(inside - tile), tile
+            lost, inside = lost + len(inside if box.is_afresh(digits) else inside - tile), tile
     return lost, len(inside)
 
 
