@@ -86,10 +86,22 @@ class Sums:
             return None
         longest = [float(picks.own.max()) for picks in every]
         pace = float(base.sum(axis=0)[:-3].max())
-        if max(self._spans(longest)[0].values(), default=0.0) > pace:
-            return None
         number = {name: at for at, name in enumerate(self.part.stretch.names)}
-        return Passing(pace, longest, [(number[a], number[b]) for a, b, _ in self.below.floors.forward if number[a] < number[b]])
+        edges = [(number[a], number[b]) for a, b, _ in self.below.floors.forward if number[a] < number[b]]
+        one_copy = max(self._spans(longest)[0].values(), default=0.0) <= pace
+        one_copy = one_copy or (not self.below.forked and all(self._takes_turns(every, one, other) for one, other in edges))
+        return Passing(pace, longest, edges) if one_copy else None
+
+    def _takes_turns(self, every: list[Picks], one: int, other: int) -> bool:
+        """Whether two Einsums share a unit that the rest keeps busy for longer than their results are on their way, whatever is picked."""
+        units = len(self.part.units)
+        busy = [every[at].figures[:, :units] for at in (one, other)]
+        used = np.flatnonzero(np.concatenate(busy).any(axis=0))
+        if len(used) != 1:
+            return False
+        late = sum(float((every[at].own[:, 0] - mine.sum(axis=1)).max()) for at, mine in zip((one, other), busy, strict=True))
+        rest = sum(float(picks.figures[:, used[0]].min()) for at, picks in enumerate(every) if at not in (one, other))
+        return late <= rest
 
     def _added(self, sums: Picks, mine: Picks, left: FloatArray) -> Picks:
         """Every sum with every pick of the next Einsum, as far as it fits and is of use if the rest adds what is left at least."""
