@@ -18,8 +18,8 @@ from accelsim.cache import folder
 F = TypeVar("F", bound=Callable[..., Any])
 _compiling = [0.0]  # CPU seconds so far
 _IMPORT = re.compile(r"^(?:from|import) (accelsim[\w.]*)(?: import ([\w, ]+))?", re.MULTILINE)
-listeners: list[Callable[[], None]] = []
-"""Called before a kernel is compiled that was not kept."""
+before_compiling: list[Callable[[], None]] = []
+"""Called before a kernel is compiled, which is when it was not kept."""
 
 
 @cache
@@ -38,9 +38,13 @@ def directory(source: str) -> Path:
 def is_cold(source: str) -> bool:
     """Whether no kernel of a file of this package is kept."""
     try:
-        return next(directory(str(Path(__file__).parent / source)).glob("*.nbc"), None) is None
+        return not any(_where(str(Path(__file__).parent / source)).rglob("*.nbc"))
     except OSError:
         return True
+
+
+def _where(source: str) -> Path:
+    return Path(os.environ.get("NUMBA_CACHE_DIR") or directory(source))
 
 
 def _texts(source: str) -> list[bytes]:
@@ -121,7 +125,7 @@ def _cache(function: Callable[..., Any]) -> Any:
                 alone = getattr(self, "_load_overload", None)
                 load = alone if alone and _is_ready_to_load(target_context) else super().load_overload
                 found = load(sig, target_context)
-            for tell in listeners if found is None else ():
+            for tell in before_compiling if found is None else ():
                 tell()
             return found
 
@@ -131,15 +135,20 @@ def _cache(function: Callable[..., Any]) -> Any:
             except Exception:  # read-only, full or shared: go without
                 return
 
+    class Nothing(NullCache):  # type: ignore[misc]
+        def load_overload(self, sig: Any, target_context: Any) -> Any:
+            for tell in before_compiling:
+                tell()
+
     # Where the directory cannot be written Numba would fall back on the source's own folder, which is not ours.
     before = config.CACHE_DIR
     try:
-        where = os.environ.get("NUMBA_CACHE_DIR") or str(directory(function.__code__.co_filename))
+        where = _where(function.__code__.co_filename)
         os.makedirs(where, exist_ok=True)
-        config.CACHE_DIR = where
-        return Tolerant(function) if os.access(where, os.W_OK) else NullCache()
+        config.CACHE_DIR = str(where)
+        return Tolerant(function) if os.access(where, os.W_OK) else Nothing()
     except (OSError, RuntimeError):
-        return NullCache()
+        return Nothing()
     finally:
         config.CACHE_DIR = before
 

@@ -156,3 +156,15 @@ def test_the_folder_of_a_file_goes_by_what_it_imports_when_it_is_loaded() -> Non
         assert (root / "sim" / f"{name}.py").read_bytes() in texts
     assert (root / "kernel_cache.py").read_bytes() in texts
     assert (root / "mapper" / "kernels.py").read_bytes() not in texts
+
+
+def test_a_file_is_cold_until_a_kernel_of_it_has_been_compiled(tmp_path: Path) -> None:
+    source = """
+from accelsim.kernel_cache import is_cold
+import numpy as np
+print(is_cold("mapper/kernels_fronts.py"))
+from accelsim.mapper.kernels_fronts import sift
+sift(np.zeros((1, 1)), np.zeros(1, np.int64), np.zeros(1, np.int64))
+print(is_cold("mapper/kernels_fronts.py"))
+"""
+    assert run(tmp_path, str(tmp_path / "cache"), source) == "True\nFalse\n"

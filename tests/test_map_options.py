@@ -366,7 +366,7 @@ def test_interrupted_search_is_not_kept(here: Path, monkeypatch: pytest.MonkeyPa
 def compiled(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A model of three different layers, where kernels need not be compiled."""
     (here / "three.yaml").write_text(THREE)
-    monkeypatch.setattr("accelsim.report.progress.no_kernels", lambda: False)
+    monkeypatch.setattr("accelsim.kernel_cache.is_cold", lambda source: False)
 
 
 def timeless(text: str) -> str:
@@ -421,7 +421,7 @@ def _written(path: Path, text: str) -> Path:
 
 
 def test_one_process_searches_while_kernels_have_to_be_compiled(here: Path, compiled: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("accelsim.report.progress.no_kernels", lambda: True)
+    monkeypatch.setattr("accelsim.kernel_cache.is_cold", lambda source: True)
     monkeypatch.setattr("accelsim.jobs.workers._Crew.start", never)
     assert main(["map", "three.yaml", "--arch", "simple", "--workers", "3", "-q"]) == 0
 

@@ -327,7 +327,7 @@ class Below:
         """The columns in which picks are compared, and keys that must be equal.
 
         How long Einsums take in one pass must be equal where some Einsum waits for two others: it may do good that one is later. That is
-        so only where copies depend on it; see `_late`.
+        so only where copies depend on it; `late` says what counts where one copy of each result is enough whatever is picked.
         """
         energy, ticks, traffic, _ = self.part.aim.uses
         counts = [*range((figures.shape[1] - 3) * ticks), *[figures.shape[1] - 3] * energy, *[figures.shape[1] - 2] * traffic]

@@ -146,9 +146,9 @@ class Exact:
     # --- cuts -----------------------------------------------------------------------------------------------------------------------
 
     def run(self) -> Result | None:
-        """The best mapping, None if nothing in the space is legal."""
+        """The best mapping, None if nothing in the space is legal. The collector of cycles is off meanwhile: a search makes none."""
         collects = gc.isenabled()
-        gc.disable()  # all that is made is of use or freed at once; looking for the rest takes a twentieth of a short search
+        gc.disable()
         try:
             return self._run()
         finally:
@@ -156,7 +156,7 @@ class Exact:
                 gc.enable()
 
     def _run(self) -> Result | None:
-        """The same, part by part.
+        """Explore parts until the best is proved.
 
         Parts have lower bounds before they are explored. Those on the most promising way through all cuts are explored, until what is
         known on that way is as good as its bound: every other way is worse than that.

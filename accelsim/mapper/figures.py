@@ -13,18 +13,17 @@ from accelsim.model.evaluation import Evaluator
 class Scale:
     """From what the search counts (dynamic picojoules, ticks, pieces of a bit) to what an objective asks for."""
 
-    power_w: float
     ticks_per_cycle: int
     clock_hz: float
     pieces: int
-    static_pj: float  # in a tick
+    static_pj_per_tick: float
 
     @classmethod
     def of(cls, evaluator: Evaluator) -> Scale:
         """The scale of one machine and cascade."""
         clock = evaluator.clock
         power, hertz = evaluator.prices.power.value, float(evaluator.architecture.clock_hz)
-        return cls(power, clock.per_cycle, hertz, clock.pieces, power / clock.per_cycle / hertz * 1e12)
+        return cls(clock.per_cycle, hertz, clock.pieces, power / clock.per_cycle / hertz * 1e12)
 
     def cycles(self, ticks: float) -> float:
         """Ticks as cycles."""
@@ -32,7 +31,7 @@ class Scale:
 
     def energy_pj(self, dynamic: float, ticks: float) -> float:
         """Dynamic and static energy."""
-        return dynamic + self.static_pj * ticks
+        return dynamic + self.static_pj_per_tick * ticks
 
 
 class Cost(NamedTuple):
@@ -103,7 +102,7 @@ def aim(name: str, scale: Scale) -> Aim:
 def weighted(terms: tuple[tuple[str, float], ...], scale: Scale, then: tuple[tuple[str, float], ...] | None = None) -> Aim:
     """The aim of a weighted sum of figures; `then`: figures that decide among what is equal in these."""
     figures = [name for name, _ in (*terms, *(then or ()))]
-    static = scale.power_w > 0
+    static = scale.static_pj_per_tick > 0
     energy = any(name in ("energy", "edp") for name in figures)
     ticks = any(name in ("latency", "edp") for name in figures) or (energy and static)
     seconds = 1 / scale.ticks_per_cycle / scale.clock_hz

@@ -116,7 +116,8 @@ class Passing:
         return np.maximum(own, self.pace - (sum(self.longest) - self.longest[at]))
 
     def ends(self, own: FloatArray) -> FloatArray:
-        """Of sums of the first Einsums, float64[n, Einsums]: when those end for which others wait that are to come, or none does."""
+        """Of sums of the first Einsums (float64[n, Einsums]): float64[n, ends], when those end for which others wait that are to come, or
+        none does."""
         ends: list[FloatArray] = []
         for at in range(own.shape[1]):
             start = reduce(np.maximum, [ends[one] for one, other in self.edges if other == at], np.zeros(len(own)))

@@ -13,7 +13,7 @@ Progress = Callable[[str], None]
 def progress(wanted: bool = True) -> Iterator[Progress]:
     """A function that shows a message beside a running clock; it does nothing unless standard error is a terminal.
 
-    While kernels are compiled, which happens once, the message says so.
+    Once a kernel has to be compiled, the message says so until the next one.
     """
     if not wanted or not sys.stderr.isatty():
         yield _nothing
@@ -22,25 +22,26 @@ def progress(wanted: bool = True) -> Iterator[Progress]:
     from rich.progress import Progress as Bar
     from rich.progress import SpinnerColumn, TextColumn, TimeElapsedColumn
 
-    from accelsim.kernel_cache import listeners
+    from accelsim.kernel_cache import before_compiling
 
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("starting", total=None)
-        said = ["starting"]
+        said = "starting"
 
         def tell(message: str) -> None:
-            said[0] = message
+            nonlocal said
+            said = message
             bar.update(task, description=message)
 
         def compiling() -> None:
-            bar.update(task, description=f"compiling kernels, once: {said[0]}")
+            bar.update(task, description=f"compiling kernels, once: {said}")
 
-        listeners.append(compiling)
+        before_compiling.append(compiling)
         try:
             yield tell
         finally:
-            listeners.remove(compiling)
+            before_compiling.remove(compiling)
 
 
 def _nothing(_: str) -> None:

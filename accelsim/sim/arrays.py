@@ -18,7 +18,7 @@ _WIDTHS = {
     "tasks": 28, "loops": 2, "uses": 7, "waits": 7, "boxes": 8, "dims": 11, "terms": 2, "slots": 9, "entries": 2, "needs": 3, "points": 2,
     "agains": 1, "folds": 11,
 }  # fmt: skip
-_MOST_MARKS = 1 << 26
+_MOST_MARKS = 1 << 26  # int64 each: 512 MiB
 _SPARE = 64  # ends of a task that are remembered beyond those that some wait names
 
 
@@ -36,7 +36,7 @@ class Arrays:
         self._slots: dict[Slot, int] = {}
         self._tables: dict[str, list[Any]] = {name: [] for name in _WIDTHS}
         self._strides: list[float] = []
-        self._marks = 0  # room for two marks on each coordinate of the dimensions that are listed
+        self._marks = 0  # room for two marks on each coordinate of the dimensions that are listed, in each copy with its own window
 
     def machine(self, sizes: Sequence[int]) -> Machine:
         """Everything as arrays; `sizes`: ends to remember of each task."""
@@ -144,7 +144,8 @@ class Arrays:
             elif not _is_plain(index):
                 marks, self._marks = self._marks, self._marks + 2 * high * planes
                 if self._marks > _MOST_MARKS:
-                    raise IllegalMapping("copies have more windows of their own than can be told apart", "map it with larger tiles")
+                    what = f"{self._marks // 2:,} coordinates would have to be listed one by one, more than {_MOST_MARKS // 2:,}"
+                    raise IllegalMapping(what, "read the tensor without a stride, or keep it in fewer copies")
             bounds = index.offset, index.divisor, index.modulus, low, high
             rows.append((terms, len(t["terms"]), *bounds, marks, apart, len(t["points"]), planes))
         t["dims"] += rows

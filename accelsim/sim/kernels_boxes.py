@@ -225,7 +225,7 @@ def _counted(m: Machine, dim: int, digits: IntArray, first: int) -> int:
 
 @helper()
 def _listed(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> tuple[int, int, int, int]:
-    """The same for a dimension that is not plain, coordinate by coordinate in every copy; leaves a mark of -1 - (firings so far)."""
+    """The same for a dimension that is not plain, by coordinates in every copy; marks of those that are counted are taken away again."""
     stamp, size, both = -1 - known[dim, 2], 0, 0
     for copy in range(in_use(m, m.dims[dim, APART], m.dims[dim, APART_END], digits, first)):
         at = m.dims[dim, MARKS] + 2 * m.dims[dim, HIGH] * copy

@@ -25,8 +25,8 @@ _MOST_PARTS = 1024  # firings of a leaf in an iteration of its fuse, so that oth
 class Path:
     """One leaf: the rows above it, its explicit loops (rows of time loops that fire), and in which turns of foreign loops it is idle.
 
-    `windows`: ranks of which consumers' loops demand windows. `drivers`: for these loops, by identity, the rank of which they do.
-    `again`: foreign loops, by identity, in every turn of which everything is made again.
+    `windows`: by rank, the window of it that consumers' loops demand. `drivers`: by identity of such a loop, the rank of this Einsum of
+    which it demands windows. `again`: foreign loops, by identity, in every turn of which everything is made again.
     """
 
     name: str
@@ -64,8 +64,6 @@ class Path:
 
 class Paths:
     """The paths of all leaves (`all`, in the order of the loop tree), their numbers by Einsum, and the dependences between Einsums.
-
-    Refuses, in words, what is not simulated yet.
     """
 
     def __init__(self, evaluator: Evaluator, mapping: Mapping) -> None:

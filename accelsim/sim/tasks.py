@@ -82,8 +82,8 @@ class Box:
     less than the others, and counted from 0 instead of where it lies.
 
     `delta`: only what the firing before did not leave behind. `apart`: by dimension, ranks that copies share out, and the part of one: each
-    copy is brought its own window, though another has some of it too. `afresh`: how many of the task's first loops there are in each turn
-    of which nothing is there (-1: no such loops). `slots`: by rank.
+    copy is brought its own window, though another has some of it too. `afresh`: at the first
+    firing in each turn of so many of the task's first loops nothing is there (-1: something may always be). `slots`: by rank.
     """
 
     dims: tuple[tuple[IndexMap, int, int], ...]
@@ -109,8 +109,8 @@ class Box:
 class Use:
     """Ticks of a resource for each word of a box. `rule`: at every firing, or at the first, the later or the last on the same tile.
 
-    `bits`: of each word, at most; below 0: these less. `writes`: into the memory. `share`: of so many words so many are meant, counted over
-    all firings; `rest`: all but these.
+    `bits`: of each word, at most; below 0: these less. `writes`: into the memory. `share`: (n, of): of every `of` words n are meant,
+    counted over all firings; `rest`: the others instead.
     """
 
     resource: str

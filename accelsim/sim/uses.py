@@ -169,6 +169,11 @@ class Uses:
         tile = words(box)
         return int(tile * held.fraction), max(1, tile)
 
+    def _nested(self, path: Path, tensor: str, outer: int, inner: int) -> IllegalMapping:
+        around, inside = (memory_of(path.rows[place]) for place in (outer, inner))
+        what = f"fractions of {tensor} are kept in {around} and inside it in {inside}, which is not simulated yet"
+        return IllegalMapping(what, "keep all of it in one of the two", path.rows[inner].node.place)
+
     def _shared(
         self, path: Path, tensor: str, maps: tuple[IndexMap | None, ...], place: int, made: Callable[[str], list[Use]]
     ) -> list[Use]:
@@ -179,9 +184,11 @@ class Uses:
         places = self.paths.keepers(path, tensor)
         outer = places[places.index(place) - 1]
         copies = any(isinstance(row.node, Spatial) and row.trips > 1 for row in path.rows[outer:place])
-        if copies or self._share(path, tensor, maps, outer) != (1, 1):
-            what = f"a fraction of {tensor} is kept in {memory}, which has {'copies' if copies else 'another one outside'}"
-            raise IllegalMapping(f"{what}, which is not simulated yet", "keep all of it", path.rows[place].node.place)
+        if copies:
+            what = f"a fraction of {tensor} is kept in copies of {memory}, which is not simulated yet"
+            raise IllegalMapping(what, "keep all of it", path.rows[place].node.place)
+        if self._share(path, tensor, maps, outer) != (1, 1):
+            raise self._nested(path, tensor, outer, place)
         mine, rest = made(memory), made(memory_of(path.rows[outer]))
         return [replace(use, share=share) for use in mine] + [replace(use, share=share, rest=True) for use in rest]
 
@@ -293,8 +300,7 @@ class Uses:
         share = self._share(path, tensor, maps, inner)
         if share != (1, 1):
             if any(use.share != (1, 1) for use in task.uses):
-                what = f"fractions of {tensor} are kept in {source.memory} and {target.memory}, which is not simulated yet"
-                raise IllegalMapping(what, "keep all of it in one of the two", path.rows[inner].node.place)
+                raise self._nested(path, tensor, outer, inner)
             task.uses = [replace(use, share=share) for use in task.uses]
         if not task.uses:
             return None

@@ -9,7 +9,6 @@ import contextlib
 import difflib
 import functools
 import io
-import os
 import random
 import signal
 import time
@@ -24,9 +23,10 @@ from accelsim.cli import main
 from accelsim.io.catalogue import KINDS, MACHINE, MAPPING, WORKLOAD, Kind, shipped
 from accelsim.io.source import load, plain
 from tests.fuzz.mutations import mutate
+from tests.share import share
 
 FILES = [(kind, path) for kind in KINDS for path in shipped(kind).values()]
-TOTAL = 50_000 if os.environ.get("ACCELSIM_EVIDENCE") else 600 if os.environ.get("HYPOTHESIS_PROFILE") == "quick" else 5_000
+TOTAL = share(50_000, 5_000, 600)
 SHARDS = 4
 EACH = -(-TOTAL // (SHARDS * max(len(FILES), 1)))
 CPU_SECONDS = 2.0

@@ -34,9 +34,10 @@ from accelsim.workload.cascade import Cascade
 from tests.mapper import brute
 from tests.mapper.small import GIGA, memory, unit
 from tests.mapper.small_problems import Problem, problem
+from tests.share import share
 
 QUICK = os.environ.get("HYPOTHESIS_PROFILE") == "quick"
-PROBLEMS = 1000 if os.environ.get("ACCELSIM_EVIDENCE") else 40 if QUICK else 120
+PROBLEMS = share(1000, 120, 40)
 BLOCK = 10  # problems of one test
 CLOSE = 1e-9
 OBJECTIVES = ("latency", "energy", "edp")

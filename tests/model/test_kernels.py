@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from fractions import Fraction
 from typing import Any
 
@@ -15,8 +14,9 @@ from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping
 from accelsim.model import reference
 from accelsim.model.options import Counting
 from tests.model import kernel_side, published, strategies
+from tests.share import share
 
-TRIPLES = 20_000 if os.environ.get("ACCELSIM_EVIDENCE") else 2_000
+TRIPLES = share(20_000, 2_000, 500)
 
 
 def compared(counts: dict[str, Any]) -> dict[str, Any]:

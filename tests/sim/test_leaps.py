@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections import Counter
 from fractions import Fraction
@@ -26,10 +25,11 @@ from accelsim.sim.lowering import lower
 from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Cascade
 from tests.mapper.small import GIGA, memory, unit
+from tests.share import share
 from tests.sim.test_events import PAIRS, mapped, slow_machine, small
 
 pytestmark = pytest.mark.slow
-MAPPINGS = 6000 if os.environ.get("ACCELSIM_EVIDENCE") else 600
+MAPPINGS = share(6000, 600, 600)
 
 
 def outcomes(noun: Cascade, machine: Architecture, mapping: Mapping) -> list[tuple[Any, Any]]:

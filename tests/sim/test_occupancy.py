@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import random
 from pathlib import Path
 
@@ -17,9 +16,10 @@ from accelsim.sim.simulation import simulate
 from accelsim.sim.tasks import LOAD, Box, Task
 from accelsim.workload.cascade import Cascade
 from tests.model.strategies import seeded_triples
+from tests.share import share
 from tests.sim.test_events import slow_machine
 
-TRIPLES = 1000 if os.environ.get("ACCELSIM_EVIDENCE") else 150
+TRIPLES = share(1000, 150, 75)
 
 
 WORK = "workload: p\nshape: {m: 8, n: 2, k: 2}\ntype: int32\neinsums: ['Z[m,n] = A[m,k] * B[k,n]']\n"

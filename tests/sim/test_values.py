@@ -36,6 +36,7 @@ from accelsim.workload.interpreter import random_inputs
 from accelsim.workload.interpreter import run as interpret
 from tests.model.published import cascade, unit
 from tests.model.strategies import Triple, seeded_triples, triples
+from tests.share import share
 
 EVIDENCE = bool(os.environ.get("ACCELSIM_EVIDENCE"))
 WRITTEN_TWICE = re.compile(r"\['S\[t//\d,k\]")
@@ -90,12 +91,12 @@ def test_integers_are_those_of_the_interpreter(drawn: Triple) -> None:
 
 
 def test_integers_are_those_of_the_interpreter_on_many_seeded_mappings() -> None:
-    for seed, drawn in enumerate(seeded_triples(1, 10_000 if EVIDENCE else 600)):
+    for seed, drawn in enumerate(seeded_triples(1, share(10_000, 600, 150))):
         check_integers(drawn, seed)
 
 
 def test_numbers_of_any_type_are_within_their_bounds_which_are_not_loose() -> None:
-    shares = [check_any_types(drawn, seed) for seed, drawn in enumerate(seeded_triples(2, 10_000 if EVIDENCE else 400))]
+    shares = [check_any_types(drawn, seed) for seed, drawn in enumerate(seeded_triples(2, share(10_000, 400, 100)))]
     assert max(shares) > 0.5  # some error comes near its bound
 
 
