@@ -174,7 +174,10 @@ def _side(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray, m
 @helper()
 def _apart(m: Machine, dim: int, digits: IntArray, first: int, low: int, high: int, known: IntArray) -> tuple[int, int, int, int]:
     """The same where copies hold parts of a window: what all of them have, and had before. Intervals reach outside the tensor."""
-    least, most, size, both = m.dims[dim, LOW], m.dims[dim, HIGH], 0, 0
+    least, most, size, both, more = m.dims[dim, LOW], m.dims[dim, HIGH], 0, 0, high - low
+    for point in range(m.dims[dim, APART], m.dims[dim, APART_END]):  # what a copy has beyond its part
+        start, end = interval(m.slots, m.entries, m.points[point, 0], digits, first)
+        more -= end - start
     copies = in_use(m, m.dims[dim, APART], m.dims[dim, APART_END], digits, first)
     for copy in range(copies):
         shift, length, left = 0, high - low, copy
@@ -187,8 +190,9 @@ def _apart(m: Machine, dim: int, digits: IntArray, first: int, low: int, high: i
             length += min(part, end - start - begin) - (end - start)
         begin, until = low + shift, low + shift + length
         size += max(0, min(until, most) - max(begin, least))
-        begin, until = max(begin, known[dim, 0] + shift), min(until, known[dim, 0] + shift + length)
-        both += max(0, min(until, most) - max(begin, least)) if known[dim, 2] > 0 else 0
+        if known[dim, 2] > 0 and known[dim, 0] + shift + more < known[dim, 1]:  # it had something
+            begin, until = max(begin, known[dim, 0] + shift), min(until, known[dim, 0] + shift + length, known[dim, 1])
+            both += max(0, min(until, most) - max(begin, least))
     return low, high, size, both
 
 

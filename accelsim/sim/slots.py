@@ -97,14 +97,16 @@ def again_of(cascade: Cascade, path: Path, loops: list[Row], until: int) -> tupl
 
 
 def apart_of(path: Path, dims: Dims, outer: int, inner: int) -> dict[int, tuple[tuple[str, int], ...]]:
-    """Dimensions of a window of which copies between two rows hold parts that overlap: ranks that they share out, and the least part."""
+    """Dimensions of which copies between two rows hold parts that overlap, or that slide into each other, since it is a window or consumers
+    demand windows of its rank: the ranks that they share out, and the least part.
+    """
     found: dict[int, tuple[tuple[str, int], ...]] = {}
     for place, (index, _, _) in enumerate(dims):
         parts: dict[str, int] = {}
         for row in path.rows[outer:inner]:
             if isinstance(row.node, Spatial) and row.trips > 1 and rank_of(row) in index.ranks:
                 parts[rank_of(row)] = row.node.tile
-        if len(index.terms) > 1 and parts:
+        if parts and (len(index.terms) > 1 or path.windows.keys() & set(index.ranks)):
             found[place] = tuple(parts.items())
     return found
 

@@ -48,7 +48,7 @@ class Uses:
             if index.terms:
                 low = noun.constant_slices if noun.iterative == place else 0
                 found.append((index, low, noun.shape[place]))
-        return tuple(found)
+        return tuple(found) or ((IndexMap(()), 0, 1),)  # of a scalar, the one word
 
     def _wanted(self, path: Path, loops: list[Row], ranks: set[str], outer: int, inner: int, reduce: str = "") -> Shares:
         """Copies between two rows that want each word for themselves, along axes that do not share it."""
