@@ -15,7 +15,7 @@ from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Box, Slot, Task
 from accelsim.workload.expression import IndexMap
 
 _WIDTHS = {
-    "tasks": 28, "loops": 2, "uses": 7, "waits": 7, "boxes": 8, "dims": 11, "terms": 2, "slots": 9, "entries": 2, "needs": 3, "points": 2,
+    "tasks": 28, "loops": 2, "uses": 7, "waits": 8, "boxes": 8, "dims": 11, "terms": 2, "slots": 9, "entries": 2, "needs": 3, "points": 2,
     "agains": 1, "folds": 11,
 }  # fmt: skip
 _MOST_MARKS = 1 << 26  # int64 each: 512 MiB
@@ -73,7 +73,7 @@ class Arrays:
             t["uses"].append((port, use.ticks, self._box(use.box, loops), use.rule, *use.share, int(use.rest)))
         waits = len(t["waits"])
         for wait in task.waits:
-            flags = int(wait.ahead), int(wait.stays)
+            flags = int(wait.ahead), int(wait.stays), wait.less
             t["waits"].append((self._number[id(wait.task)], wait.prefix, wait.times, wait.add, wait.guard, *flags))
             self.waits.append((wait.task, wait.why))
         agains = len(t["agains"])

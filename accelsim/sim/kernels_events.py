@@ -45,6 +45,7 @@ from accelsim.sim.kernels_boxes import (
     LAST_END,
     LATENCY,
     LATEST,
+    LESS,
     LOOPS,
     LOOPS_END,
     OPEN,
@@ -156,7 +157,7 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool, service: IntA
             start, cause = 0, waits + m.resources
             for wait in range(row[WAITS], row[WAITS_END]):
                 end, wrong = _end(m, state, task, wait)
-                end += m.waits[wait, STAYS] * rows - m.waits[wait, AHEAD] * late
+                end += m.waits[wait, STAYS] * rows - m.waits[wait, AHEAD] * late - m.waits[wait, LESS]
                 ends[wait] = end
                 if wrong == STUCK:  # planned too early: its turn comes after that of what it waits for
                     target = m.waits[wait, TARGET]

@@ -100,7 +100,7 @@ def _fire(
         return
     start, rows, late = 0, *_shape(task, state.digits, per_cycle)
     for wait, number in _numbers(task, state.digits):
-        start = max(start, states[id(wait.task)].ends[number] - wait.ahead * late + wait.stays * rows)
+        start = max(start, states[id(wait.task)].ends[number] - wait.ahead * late - wait.less + wait.stays * rows)
     asked: dict[str, int] = {}
     whole = [range(slot.extent) for slot in task.again]
     here = [_range(slot, state.digits) for slot in task.again]

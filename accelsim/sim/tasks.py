@@ -137,8 +137,9 @@ class Wait:
     """A firing starts no earlier than one of another task has ended.
 
     Its number is (number of mine among my first `prefix` loops) * `times` + `add`; below 0 there is none. `guard`: a loop of mine in
-    whose first turn there is none either (-1: no such loop). `why`: what the time is counted as. `ahead`: ticks by which it may start
-    earlier after all, as its results take so long to arrive. `stays`: it is for the operand that stays in a systolic array.
+    whose first turn there is none either (-1: no such loop). `why`: what the time is counted as. `ahead`: it may start
+    earlier by as long as its own results take to arrive. `stays`: it is for the operand that stays in a systolic array. `less`: ticks by
+    which the other has ended with what is waited for before its results have arrived.
     """
 
     task: Task
@@ -149,6 +150,7 @@ class Wait:
     guard: int = -1
     ahead: bool = False
     stays: bool = False
+    less: int = 0
 
 
 @dataclass(slots=True, eq=False)

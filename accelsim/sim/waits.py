@@ -108,7 +108,7 @@ class Waits:
         """A load waits until all users are done with the tile whose place it takes."""
         prefix = len(load.loops)
         inner = user.beyond(prefix)
-        load.waits.append(Wait(user, prefix, inner, inner - 1 - load.copies * inner, "room"))
+        load.waits.append(Wait(user, prefix, inner, inner - 1 - load.copies * inner, "room", less=_unread(user)))
         first, last = user.offset, _last(user, prefix) + _ROUNDING
         if load.users:
             first, last = min(load.offset, first), max(load.offset + load.span, last)
@@ -219,7 +219,8 @@ class Waits:
                 continue  # there is one iteration only
             writer, reader = self.computes[producer], self.computes[consumer]
             deep = reader.beyond(depth)
-            writer.waits.append(Wait(reader, depth, deep, deep - 1 - copies[tensor] * deep, "room", ahead=True))
+            number = deep - 1 - copies[tensor] * deep
+            writer.waits.append(Wait(reader, depth, deep, number, "room", ahead=True, less=_unread(reader)))
 
     def hasty(self) -> dict[str, float]:
         """Longer periods for fuses whose plan would load a tile before the one whose place it takes is done with, by leaves."""
@@ -301,6 +302,11 @@ class Waits:
             found += [task for (row, *_), task in self.loads.items() if row in inside]
             found += [task for (row, _), task in self.drains.items() if row in inside]
         return found
+
+
+def _unread(task: Task) -> int:
+    """How long before its results have arrived an Einsum has read its operands; an array passes them on meanwhile."""
+    return task.latency if task.fold is None else 0
 
 
 def _last(task: Task, prefix: int) -> float:
