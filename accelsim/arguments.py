@@ -6,7 +6,8 @@ Everything heavy is imported inside the function that uses it.
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from accelsim.errors import InputError, did_you_mean
 from accelsim.workload.cascade import Cascade, Model
@@ -17,11 +18,13 @@ if TYPE_CHECKING:
     from accelsim.io.overrides import Overrides
     from accelsim.mapper.best import Request
     from accelsim.mapping.tree import Mapping
+    from accelsim.model.options import Counting
 
 Arguments = argparse.Namespace
 
 
 def required(arguments: Arguments, name: str, what: str) -> str:
+    """The value of an option that a command cannot do without; InputError that names the option."""
     value = getattr(arguments, name)
     if not value:
         raise InputError(f"accelsim {arguments.command} needs {what}", f"add --{name} NAME; `accelsim list {name}s` shows them")
@@ -29,6 +32,7 @@ def required(arguments: Arguments, name: str, what: str) -> str:
 
 
 def seed_of(arguments: Arguments) -> int:
+    """The seed, a whole number from 0."""
     text = arguments.seed
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise InputError(f"--seed '{text}' is not a whole number from 0", "write digits, as in --seed 1")
@@ -49,6 +53,7 @@ def workers_of(arguments: Arguments) -> int:
 
 
 def request_of(arguments: Arguments) -> Request:
+    """What a search is asked for; InputError for an option out of range."""
     from accelsim.mapper.best import SCHEDULES, Request
     from accelsim.mapper.objectives import objective_named
 
@@ -78,12 +83,14 @@ def _number(text: str | None, option: str, mend: str) -> float | None:
 
 
 def settings_of(arguments: Arguments) -> Overrides:
+    """What `--set` changes, by the file that it concerns."""
     from accelsim.io.overrides import overrides
 
     return overrides(arguments.set)
 
 
-def counting_of(arguments: Arguments) -> Any:
+def counting_of(arguments: Arguments) -> Counting:
+    """The counting options of `--counting`."""
     from accelsim.model.options import Counting
 
     found: dict[str, str] = {}
@@ -96,13 +103,15 @@ def counting_of(arguments: Arguments) -> Any:
     return Counting.from_text(found)
 
 
-def resolved(text: str, kind: Kind) -> Any:
+def resolved(text: str, kind: Kind) -> Path:
+    """The file that a name or a path means."""
     from accelsim.io.catalogue import resolve
 
     return resolve(text, kind)
 
 
 def workload_of(text: str, settings: Overrides) -> Cascade | Model:
+    """The workload of a name or a path, with its settings."""
     from accelsim.io.catalogue import WORKLOAD
     from accelsim.io.workload import load_workload
 
@@ -110,6 +119,7 @@ def workload_of(text: str, settings: Overrides) -> Cascade | Model:
 
 
 def machine_of(text: str, settings: Overrides) -> Architecture:
+    """The machine of a name or a path, with its settings."""
     from accelsim.io.catalogue import MACHINE
     from accelsim.io.hardware import load_architecture
 

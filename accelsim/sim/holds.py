@@ -69,7 +69,10 @@ def above(path: Path, place: int) -> list[Row]:
 
 
 def turned(path: Path, ranks: set[str], place: int, result: bool = False) -> int:
-    """How many of the loops above a keep give a tensor that some ranks index a new tile in every turn, or empty it; `result`: of a path."""
+    """How many of the loops above a keep give a tensor that some ranks index a new tile in every turn, or empty it.
+
+    result: whether the path makes the tensor, so that a loop in every turn of which it is made again counts too.
+    """
     around = above(path, place)
     found = max((at for at, row in enumerate(around) if path.rank(row) in ranks or (result and id(row) in path.again)), default=-1) + 1
     return max(found, emptied(path, place))
