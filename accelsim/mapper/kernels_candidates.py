@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from accelsim.kernel_cache import helper
-from accelsim.mapper.kernels_dominance import is_sum, worth_in_all
-from accelsim.mapper.kernels_floors import OUTERMOST, lay_out, of_use, promise, weigh
+from accelsim.mapper.kernels_dominance import is_sum, net, worth_in_all
+from accelsim.mapper.kernels_floors import OUTERMOST, hopeless_inside, lay_out, of_use, promise, promise_whole, weigh
 from accelsim.mapper.kernels_labels import (
     ROOT,
     only_busiest,
@@ -14,7 +14,7 @@ from accelsim.mapper.kernels_labels import (
 )
 from accelsim.mapper.kernels_orders import line_up, list_orders, ordered, same_as_before, share_out, step
 from accelsim.mapper.kernels_tiles import ALL, NO, NOBODY, NONE, YES, advance, bits_of, copy, index_of, only_largest, shares_nothing, spread
-from accelsim.mapper.leaf_plan import OPTION_EVERY_VISIT, FloatArray, Int, IntArray, LeafPlan
+from accelsim.mapper.leaf_plan import OPTION_EVERY_VISIT, FloatArray, Int, IntArray, Labels, LeafPlan, Room
 
 NO_CANDIDATES = -2
 FEW = 32  # candidates that are sorted by insertion
@@ -23,15 +23,14 @@ FEW = 32  # candidates that are sorted by insertion
 @helper()
 def enlist(
     plan: LeafPlan, level: Int, outer: IntArray, served: Int, floors: FloatArray, reach: FloatArray, insides: FloatArray, way: Int,
-    order_of: IntArray, bounds: FloatArray, ranking: IntArray, tiles: IntArray, pieces: IntArray, known: FloatArray, value: FloatArray,
-    steps: FloatArray, sequences: IntArray, chosen: IntArray,
+    order_of: IntArray, bounds: FloatArray, ranking: IntArray, labels: Labels, count_known: Int, within: float, cut: IntArray, desk: Room,
 ) -> Int:  # fmt: skip
     """List what may stand below a tile at a level above 1 (keeps, tile inside, order), with bounds, best first. -2 if there is no room.
 
-    way: to spread. tiles int64[3, ranks], pieces int64[tensors], known float64[orders + 1, tensors], value float64[label], steps
-    float64[ranks], chosen int64[orders]: room to work in. sequences: of `arrange_all`.
+    way: to spread. Keeps with which every label is beyond an energy (noted in `cut`), or worse than one of those known, are left out.
     """
-    tile, inside, at, shared = tiles[0], tiles[1], tiles[2], known[plan.orders.shape[0]]
+    tile, inside, at, shared = desk.tiles[0], desk.tiles[1], desk.tiles[2], desk.shared
+    pieces, known, value, steps, sequences, chosen = desk.pieces, desk.known, desk.value, desk.steps, desk.sequences, desk.chosen
     least, held_to, nested = only_largest(plan, level), ordered(plan, level), plan.inside[level]
     count: Int = NONE
     if not spread(plan, way, outer, inside):
@@ -39,6 +38,12 @@ def enlist(
     for row in range(plan.subset_count[level]):
         kept = plan.subsets[level, row]
         if plan.must[level] & ~kept or floors[kept, 0] == np.inf:
+            continue
+        promise_whole(plan, level, inside, kept, served, way, floors[kept], reach, value)
+        if net(plan, level, value) > within:
+            cut[level] = YES
+            continue
+        if hopeless_inside(plan, labels, level, count_known, value, kept, served, way):
             continue
         several = list_orders(plan.orders, plan.options[OPTION_EVERY_VISIT], held_to, kept, chosen)
         if not (kept & (kept - 1) or not least or plan.ruled[level] or held_to or not shares_nothing(plan, level)):

@@ -39,6 +39,7 @@ from accelsim.mapper.leaf_plan import (
     COMPLETE,
     GAIN_COPIES,
     OPTION_CHARGED,
+    OPTION_EVERY_VISIT,
     OPTION_ONE,
     PORT_MANY,
     PORT_READ,
@@ -74,7 +75,7 @@ def note_reach(plan: LeafPlan, reach: FloatArray) -> None:
             reach[level, number] = best
 
 
-@njit(error_model="numpy", _nrt=True)
+@njit(error_model="numpy", _nrt=False)
 def note_floor(plan: LeafPlan, labels: Labels, level: Int, number: Int, floor: FloatArray) -> None:
     """The least of every part of the labels of the whole tile at their worst (of credits, the most): nothing is shared further out."""
     time, streams = plan.times, plan.indexed.shape[0]
@@ -108,7 +109,7 @@ def ask_once(plan: LeafPlan, value: FloatArray) -> None:
         value[pending] = max(value[pending], plan.words[stream])
 
 
-@njit(error_model="numpy", _nrt=True)
+@njit(error_model="numpy", _nrt=False)
 def unread(plan: LeafPlan, memory: Int, copies: float, value: FloatArray) -> None:
     """Add to energy and times what is saved at most where the result is kept further in than a memory, and complete: its words are
     narrower then. copies: of any such keeper for each of the memory at least.
@@ -126,6 +127,22 @@ def unread(plan: LeafPlan, memory: Int, copies: float, value: FloatArray) -> Non
     value[0] += saved * most
 
 
+@helper()
+def promise_whole(
+    plan: LeafPlan, level: Int, inside: IntArray, kept: Int, served: Int, way: Int, floor: FloatArray, reach: FloatArray, value: FloatArray
+) -> None:
+    """The least that a label can become by `promise`, whatever tile inside the axes its memory keeps: as if it kept all that is there."""
+    copy(value, floor)
+    value[1] = max(value[1], ticks_at_least(plan, reach[level + 1, index_of(plan, inside)]))
+    for stream in range(plan.indexed.shape[0]):
+        if (kept >> stream) & 1:
+            keep(plan, level, stream, inside, value)
+            if not plan.options[OPTION_EVERY_VISIT]:
+                share(plan, stream, brought_once(plan, stream, value), value)
+            close(plan, stream, value)
+    put_outside(plan, level, kept, served, way, value)
+
+
 @helper(inline=True)
 def promise(
     plan: LeafPlan, level: Int, tile: IntArray, number: Int, kept: Int, served: Int, turning: Int, shared: FloatArray, way: Int,
@@ -136,30 +153,44 @@ def promise(
     floor: the least of every label inside (of credits, the most). number: of the tile. What further loops may share counts as brought
     once. reach, insides: see `kernels_levels.complete`; insides are what is left of costs after what first touches save.
     """
-    time, streams = plan.times, plan.indexed.shape[0]
-    last = streams - 1
+    time = plan.times
     copy(value, floor)
     value[1] = max(value[1], ticks_at_least(plan, reach[level + 1, number]))
     if insides.shape[2]:
         for part in range(1 + time):
             value[part] = max(value[part], insides[level + 1, kept, number, part] + value[time + 1 + part])
-    for stream in range(streams):
+    for stream in range(plan.indexed.shape[0]):
         if (kept >> stream) & 1:
             keep(plan, level, stream, tile, value)
-            own = open_at(time, stream)
-            share = shared[stream]
-            if not walks(plan, turning, stream):
-                # no fewer than its words, once
-                share = max(1.0, value[pending_at(time, stream)] / plan.words[stream])
-            for part in range(time + 2):
-                value[own + part] /= share
+            share(plan, stream, shared[stream] if walks(plan, turning, stream) else brought_once(plan, stream, value), value)
             close(plan, stream, value)
+    put_outside(plan, level, kept, served, way, value)
+
+
+@helper()
+def brought_once(plan: LeafPlan, stream: Int, value: FloatArray) -> float:
+    """How many loops would have to share a tensor's tile for its words to come once."""
+    return float(max(1.0, value[pending_at(plan.times, stream)] / plan.words[stream]))
+
+
+@helper()
+def share(plan: LeafPlan, stream: Int, loops: float, value: FloatArray) -> None:
+    """Divide what is open and pending of a tensor."""
+    own = open_at(plan.times, stream)
+    for part in range(plan.times + 2):
+        value[own + part] /= loops
+
+
+@helper()
+def put_outside(plan: LeafPlan, level: Int, kept: Int, served: Int, way: Int, value: FloatArray) -> None:
+    """Take a bound outside the axes before its memory, where the next memory serves some tensors."""
+    last = plan.indexed.shape[0] - 1
     apply_axes(plan, way, value, NONE)
     ask_once(plan, value)
     copies = plan.gains[way, GAIN_COPIES]
     serve(plan, level - 1, served, NONE, JUST_ALONE, level if (kept >> last) & 1 else NOBODY, np.int64(copies), value)
     if ((served & ~kept) >> last) & 1:
-        unread(plan, level, copies, value[time + 1 :])
+        unread(plan, level, copies, value[plan.times + 1 :])
     relax(plan, value)
 
 

@@ -152,7 +152,7 @@ def apply_axes(plan: LeafPlan, way: Int, value: FloatArray, flags: Int) -> Int:
     return left
 
 
-@njit(error_model="numpy", _nrt=True)
+@njit(error_model="numpy", _nrt=False)
 def most_begun(plan: LeafPlan, level: Int) -> float:
     """How many words of the result begin a sum at most, of those that a label of a level has pending."""
     last = plan.indexed.shape[0] - 1
@@ -253,7 +253,7 @@ def pay(plan: LeafPlan, memory: Int, stream: Int, child: Int, flags: Int, is_ope
     value[own + time + 1] = 0.0
 
 
-@njit(error_model="numpy", _nrt=True)
+@njit(error_model="numpy", _nrt=False)
 def pay_alone(plan: LeafPlan, memory: Int, stream: Int, value: FloatArray) -> None:
     """Charge a memory for the words of one tensor that are asked of it."""
     pay(plan, memory, stream, NOBODY, NONE, NO, NOWHERE, value)

@@ -48,6 +48,7 @@ from accelsim.mapper.leaf_plan import (
     IntArray,
     Labels,
     LeafPlan,
+    Room,
 )
 
 NO_ROOM, NO_TIME = -1, -3
@@ -55,11 +56,11 @@ STATES, COUNT, AT_LEVEL = 7, 3, 6  # rows of what is remembered of a search: how
 _EACH, _COMPARED = 16, 64  # comparisons that a label costs anyhow, and that take as long as listing a candidate
 
 
-@njit(error_model="numpy", _nrt=True)
+@njit(error_model="numpy", _nrt=False)
 def complete(
     plan: LeafPlan, labels: Labels, start: Int, number: Int, given: Int, allowed: Int, above: FloatArray, roomy: Int, single: Int,
     uses: IntArray, weights: FloatArray, limit: FloatArray, floors: FloatArray, reach: FloatArray, insides: FloatArray, order_of: IntArray,
-    bounds: FloatArray, ranking: IntArray, state: IntArray, outers: IntArray, within: FloatArray, patience: Int,
+    bounds: FloatArray, ranking: IntArray, state: IntArray, outers: IntArray, within: FloatArray, desk: Room, patience: Int,
 ) -> Int:  # fmt: skip
     """All good ways to run an Einsum below a tile at a level, and below whatever tiles inside it that takes. Returns how many.
 
@@ -78,21 +79,18 @@ def complete(
     order_of int64[levels, n, 4], bounds float64[levels, n, label], ranking int64[levels, n]: room for the lists. -1: no room for
     labels, -2: none for candidates, -3: more than `patience` candidates were listed: called again, it goes on where it was, which
     state int64[STATES, levels], outers int64[levels, ranks] and within float64[levels] remember; state[AT_LEVEL, 0] is 0 for a fresh start.
-    `labels.used[0]` counts them.
+    `labels.used[0]` counts them. desk: to work in.
     Above level 1 candidates are listed for one way to spread after the other, and not for those that are hopeless.
     """
-    streams, ranks, units = plan.indexed.shape[0], plan.extents.shape[0], plan.ports.shape[0]
+    ranks, units = plan.extents.shape[0], plan.ports.shape[0]
     tiles: Int = NO + 1
     for rank in range(ranks):
         tiles *= plan.size_count[rank]
     if start > 1 and labels.first[start, number] >= 0 and labels.within[start, number] == np.inf:
         return int(labels.counts[start, number])
     numbers, size, at, count, ways, cut = state[0], state[1], state[2], state[COUNT], state[4], state[5]
-    tile, inside = np.zeros(ranks, np.int64), np.zeros(ranks, np.int64)
-    shared, room, known = np.zeros(streams), np.zeros((3, ranks), np.int64), np.zeros((plan.orders.shape[0] + 1, streams))
-    terms, sequences = np.zeros((streams + 5, max(plan.times + 1, ranks, streams))), np.zeros((plan.orders.shape[0] + 1, ranks), np.int64)
-    chosen, pieces, steps = np.zeros(plan.orders.shape[0], np.int64), np.zeros(streams, np.int64), np.zeros(ranks)
-    value, pointer = np.zeros(labels.values.shape[2]), np.zeros(5, np.int64)
+    tile, inside, steps, pieces, shared, chosen = desk.tile, desk.inside, desk.steps, desk.pieces, desk.shared, desk.chosen
+    pointer, value, known, sequences, terms, room = desk.pointer, desk.value, desk.known, desk.sequences, desk.terms, desk.tiles
     summed = is_sum(weights) and not uses[3]
     arrange_all(plan, sequences)
     level = state[AT_LEVEL, 0]
@@ -134,7 +132,7 @@ def complete(
                 at[level] = 0
                 size[level] = enlist(
                     plan, level, outers[level], served, floors[level + 1], reach, insides, ways[level], order_of[level], bounds[level],
-                    ranking[level], room, pieces, known, value, steps, sequences, chosen,
+                    ranking[level], labels, count[level], within[level], cut, desk,
                 )  # fmt: skip
             ways[level] = upto
             if size[level] < 0:

@@ -29,6 +29,7 @@ from accelsim.mapper.leaf_plan import (
     Labels,
     LeafPlan,
     Names,
+    Room,
     label_width,
 )
 from accelsim.mapping.tree import For, Held, Keep, Loop, Spatial
@@ -82,7 +83,7 @@ class LeafSearch(LeafBounds):
         self._lists()
         levels = plan.ports.shape[0] + 2
         self._state, self._outers = np.zeros((STATES, levels), np.int64), np.zeros((levels, len(plan.extents)), np.int64)
-        self._within = np.zeros(levels)
+        self._within, self._room = np.zeros(levels), Room.of(plan)
 
     def _empty(self) -> Labels:
         plan = self.plan
@@ -309,7 +310,7 @@ class LeafSearch(LeafBounds):
         return int(complete(
             plan, self.labels, level, number, given, allowed, above, int(roomy), int(single), np.array(uses, np.int64),
             np.array(weights), np.array((*limit, worth)), self._floors, self._reach, self._insides, self._candidates, self._bounds,
-            self._ranking, self._state, self._outers, self._within, _PATIENCE,
+            self._ranking, self._state, self._outers, self._within, self._room, _PATIENCE,
         ))  # fmt: skip
 
     def _lists(self) -> None:
