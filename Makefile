@@ -10,22 +10,37 @@ FIND_PYTHON = for python in $(PYTHON) python3.14 python3.13 python3.12 python3.1
 	  if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' >/dev/null 2>&1; then echo $$python; break; fi; done
 WORKERS ?= auto
 
-.PHONY: demo test check evidence bench lint setup help clean
+.PHONY: demo test check evidence bench rtl rtl-tools lint setup help clean
 
 demo: $(READY)  ## map the default workload onto the default machine
 	@$(BIN)/accelsim map workloads/attention.yaml --arch spatial
 
-test: lint  ## everything: style, types, all tests
+test: lint rtl-tools  ## everything: style, types, all tests
 	$(BIN)/python -m pytest -n $(WORKERS) tests
 
 check: lint  ## the quick part of `make test`
-	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not benchmark" tests
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not benchmark" --no-rtl tests
 
-evidence: lint  ## the full sizes: more random cases, more mutations
+evidence: lint rtl-tools  ## the full sizes: more random cases, more mutations
 	ACCELSIM_EVIDENCE=1 HYPOTHESIS_PROFILE=evidence $(BIN)/python -m pytest -n $(WORKERS) tests
 
 bench: $(READY)  ## speed, one process
 	@set -e; for each in tests/benchmarks/bench_*.py; do echo "$$each"; $(BIN)/python $$each; done
+
+rtl: $(READY) rtl-tools  ## the hardware: every module of hw/rtl against the simulator, lint, synthesis
+	$(BIN)/python -m pytest -n $(WORKERS) tests/rtl
+
+rtl-tools:  ## iverilog, verilator and yosys, from Debian's packages
+	@absent=; for tool in iverilog verilator yosys; do command -v $$tool >/dev/null 2>&1 || absent="$$absent $$tool"; done; \
+	if [ -n "$$absent" ]; then \
+	  as=; if [ "$$(id -u)" != 0 ]; then as=sudo; fi; \
+	  if command -v apt-get >/dev/null 2>&1 && { [ -z "$$as" ] || sudo -n true >/dev/null 2>&1; }; then \
+	    echo "installing$$absent"; \
+	    $$as apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive $$as apt-get install -qy --no-install-recommends $$absent >/dev/null; \
+	  else \
+	    echo "the tests of the hardware need$$absent; on Debian: apt-get install$$absent" >&2; exit 2; \
+	  fi; \
+	fi
 
 lint: $(READY)  ## only style and types
 	$(BIN)/ruff check .
@@ -52,7 +67,7 @@ $(READY): pyproject.toml
 	touch $@
 
 help:  ## this list
-	@sed -n 's/^\([a-z]*\):.*  ## /\1: /p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*  ## /\1: /p' Makefile
 
 clean:  ## remove the virtual environment and whatever tools left
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis dist build

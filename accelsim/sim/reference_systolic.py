@@ -5,6 +5,7 @@ Every element computes its next registers from those of its neighbours, then all
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,10 @@ class Tile:
     start: int
 
 
+Watch = Callable[[int, list[list[Element]]], None]
+"""Told of every cycle and the registers after it."""
+
+
 def _grid(rows: int, columns: int) -> list[list[Element]]:
     return [[Element(Word(), Word()) for _ in range(columns)] for _ in range(rows)]
 
@@ -58,7 +63,9 @@ def _entering(tiles: list[Tile], cycle: int, late: int) -> tuple[int, int] | Non
     return None
 
 
-def result_stays(rows: int, columns: int, by_edge: bool, tiles: list[Tile], a: Any, b: Any, z: Any) -> int:
+def result_stays(
+    rows: int, columns: int, by_edge: bool, tiles: list[Tile], a: Any, b: Any, z: Any, watch: Watch = lambda cycle, grid: None
+) -> int:
     """Adds the product of a [rows, steps] and b [steps, columns] to z; returns the cycles until the last result has left."""
     grid = _grid(rows, columns)
     waiting = {(number, column): 0 for number in range(len(tiles)) for column in range(tiles[number].columns)}  # results that are ready
@@ -119,12 +126,15 @@ def result_stays(rows: int, columns: int, by_edge: bool, tiles: list[Tile], a: A
             waiting[key] += 1
             if waiting[key] == tiles[key[0]].rows:
                 shifted[key] = 0
+        watch(cycle, grid)
         cycle += 1
         assert cycle < 10**6, "results got lost"
     return cycle
 
 
-def operand_stays(rows: int, columns: int, tiles: list[Tile], a: Any, w: Any, z: Any) -> int:
+def operand_stays(
+    rows: int, columns: int, tiles: list[Tile], a: Any, w: Any, z: Any, watch: Watch = lambda cycle, grid: None
+) -> int:
     """Adds the product of a [steps, rows] and w [rows, columns] to z; returns the cycles until the last result has left."""
     grid = _grid(rows, columns)
     left = sum(tile.steps * tile.columns for tile in tiles)
@@ -159,6 +169,7 @@ def operand_stays(rows: int, columns: int, tiles: list[Tile], a: Any, w: Any, z:
                 if i == rows - 1 and j < tile.columns:
                     z[tile.step + element.a_q.step, tile.column + j] += element.p_q.value
                     left -= 1
+        watch(cycle, grid)
         cycle += 1
         assert cycle < 10**6, "results got lost"
     return cycle
