@@ -22,4 +22,4 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's backgro
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of our own."""
-    parser.addoption("--no-rtl", action="store_true", help="leave out the tests that need iverilog, verilator and yosys")
+    parser.addoption("--no-rtl", action="store_true", help="leave out the tests that need iverilog, verilator, yosys and z3")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RTL = ROOT / "hw" / "rtl"
-TOOLS = ("iverilog", "verilator", "yosys")
+TOOLS = ("iverilog", "verilator", "yosys", "z3")
 SCALE = ("1ns", "1ps")  # without it Icarus counts in seconds
 
 

@@ -8,30 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.rtl.runner import RTL, missing, modules, simulate
+from tests.rtl.runner import RTL, modules, simulate
 from tests.share import share
 
+pytestmark = pytest.mark.usefixtures("rtl_tools")
 CASES = share(200, 40, 6)
 CONFIGURATIONS = [
     pytest.param(module, parameters, id=f"{module}-{'-'.join(map(str, parameters.values()))}")
     for module in modules()
     for parameters in importlib.import_module(f"tests.rtl.bench_{module}").PARAMETERS
 ]  # a module without a bench is an error
-
-
-@pytest.fixture(autouse=True)
-def _tools(request: pytest.FixtureRequest) -> None:
-    """What is missing fails, it does not skip."""
-    if request.config.getoption("--no-rtl"):
-        pytest.skip("--no-rtl")
-    if absent := missing():
-        pytest.fail(f"not installed: {', '.join(absent)}; apt-get install {' '.join(absent)}, or run the tests with --no-rtl")
-
-
-@pytest.fixture(scope="session")
-def builds(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where simulations are compiled."""
-    return tmp_path_factory.mktemp("rtl")
 
 
 @pytest.mark.parametrize(("module", "parameters"), CONFIGURATIONS)
