@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cocotb.clock import Clock
+from cocotb.handle import HierarchyArrayObject, HierarchyObject, LogicArrayObject, LogicObject
 from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge
 
 CASES = int(os.environ.get("ACCELSIM_CASES", "20"))
@@ -49,6 +50,20 @@ async def start(dut: Any) -> None:
             handle.value = 0
     Clock(dut.clk_i, 10, unit="ns").start()
     await reset(dut)
+    await ReadOnly()
+    for register in registers(dut):
+        assert int(register.value) == 0, f"{register._path} after a reset"
+    await next_cycle(dut)
+
+
+def registers(handle: Any) -> Iterator[Any]:
+    """All registers below a module; words of memories, which have no reset, are none."""
+    for each in handle:
+        if isinstance(each, LogicArrayObject | LogicObject):
+            if each._name.endswith("_q"):
+                yield each
+        elif isinstance(each, HierarchyObject | HierarchyArrayObject):
+            yield from registers(each)
 
 
 async def reset(dut: Any) -> None:

@@ -19,6 +19,7 @@ async def steps(dut: Any) -> None:
     wide = widths["d_i"]
     await start(dut)
     held = dict.fromkeys(("a", "a_valid", "first", "last", "bottom", "b", "b_valid", "c", "d", "d_valid"), 0)
+    assert int(dut.c_q.value) == 0
     for _ in range(40 * CASES):
         now = {name: rng.getrandbits(widths.get(name, 1)) for name in INPUTS}
         for name, width in widths.items():

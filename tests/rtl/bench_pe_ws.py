@@ -17,6 +17,7 @@ async def steps(dut: Any) -> None:
     rng, widths = stimuli(), {"a_i": parameter(dut, "AW"), "v_i": parameter(dut, "BW"), "p_i": parameter(dut, "CW")}
     await start(dut)
     held = dict.fromkeys(("a", "valid", "first", "w", "v", "p"), 0)
+    assert int(dut.w_q.value) == 0
     for _ in range(40 * CASES):
         now = {name: rng.getrandbits(widths.get(name, 1)) for name in ("a_i", "valid_i", "first_i", "load_i", "v_i", "p_i")}
         for name, width in widths.items():

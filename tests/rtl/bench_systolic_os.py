@@ -21,7 +21,7 @@ PARAMETERS = [
 ]
 
 
-def registers(dut: Any, rows: int, columns: int) -> dict[tuple[int, int], Any]:
+def elements_of(dut: Any, rows: int, columns: int) -> dict[tuple[int, int], Any]:
     """The elements."""
     return {(i, j): dut.g_col[j].g_row[i].u_pe for i in range(rows) for j in range(columns)}
 
@@ -36,6 +36,8 @@ def differences(element: Element, pe: Any, widths: tuple[int, int, int]) -> list
             found.append(f"{name} valid")
         elif is_there and signed(int(getattr(pe, name).value), width) != signed(int(word.value), width):
             found.append(name)
+    if not int(pe.d_valid_q.value) and int(pe.d_q.value):
+        found.append("d_q of nothing")
     if signed(int(pe.c_q.value), widths[2]) != signed(int(element.c_q), widths[2]):
         found.append("c_q")
     return found
@@ -60,7 +62,7 @@ async def product(dut: Any, rng: Random, grid: Grid, widths: tuple[int, int, int
     a, b = matrix(rng, shape[0], shape[2], widths[0]), matrix(rng, shape[2], shape[1], widths[1])
     expected, found = np.zeros(shape[:2], object), np.zeros(shape[:2], object)
     seen: list[dict[tuple[int, int], Element]] = []
-    elements = registers(dut, grid.rows, grid.columns) if looks else {}
+    elements = elements_of(dut, grid.rows, grid.columns) if looks else {}
 
     def watch(cycle: int, grid_now: list[list[Element]]) -> None:
         if looks:

@@ -1,7 +1,7 @@
 """Proofs of hw/formal with yosys and z3.
 
-A file proves what its module asserts; its first comments say `steps: N` (with `induction` if that holds too) and `seeded bug: FILE.sv: old => new`,
-a change of hw/rtl that has to be refuted.
+A file proves what its module asserts; its first comments say `steps: N` (with `induction` if that holds too) and
+`seeded bug: FILE.sv: old => new`, a change of hw/rtl that has to be refuted.
 """
 
 from __future__ import annotations

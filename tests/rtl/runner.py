@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import subprocess
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,14 @@ def modules(folder: Path = RTL) -> list[str]:
 def missing() -> list[str]:
     """Tools that have to be installed first."""
     return [tool for tool in TOOLS if shutil.which(tool) is None]
+
+
+def lint(module: str, parameters: Mapping[str, int], rtl: Path = RTL) -> str:
+    """What Verilator says of a module: nothing, if all is well."""
+    options = [f"-G{name}={value}" for name, value in parameters.items()]
+    command = ["verilator", "--lint-only", "-Wall", *options, "--top-module", module, "-y", str(rtl), str(rtl / f"{module}.sv")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.stderr or ("" if done.returncode == 0 else "refused without a word")
 
 
 def simulate(module: str, parameters: Mapping[str, int], seed: int, cases: int, builds: Path, rtl: Path = RTL) -> tuple[int, int, str]:

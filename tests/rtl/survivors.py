@@ -1,0 +1,18 @@
+"""Mutants that no bench can kill: (module, line, the line instead) and why."""
+
+ZERO = "a product with a zero adds nothing: only what toggles differs"
+UNUSED = "drives nothing"
+
+SURVIVORS: dict[tuple[str, str, str], str] = {
+    (
+        "pe_os",
+        "assign sum    = (a_i == '0 || b_i == '0) ? so_far : so_far + a_wide * b_wide;",
+        "assign sum    = (a_i == '0 && b_i == '0) ? so_far : so_far + a_wide * b_wide;",
+    ): ZERO,
+    (
+        "pe_ws",
+        "assign sum    = (a_i == '0 || w == '0) ? p_i : p_i + a_wide * w_wide;",
+        "assign sum    = (a_i == '0 && w == '0) ? p_i : p_i + a_wide * w_wide;",
+    ): ZERO,
+    ("delay_line", "assign unused = clk_i ^ rst_i;", "assign unused = clk_i & rst_i;"): UNUSED,
+}
