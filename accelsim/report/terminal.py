@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 WIDTH = 100
+IDEAL = "Cycles: as if transfers and work overlapped without loss; `accelsim simulate` runs the mapping and shows the loss."
 Document = dict[str, Any]
 
 
@@ -183,6 +184,7 @@ def _last(evaluation: Document) -> Text:
         lines.append(Text(f"{line} in {search['seconds']:.1f} s; {'proved optimal' if proved else 'not proved optimal'}{over}{gap}."))
     if evaluation["unpriced"]:
         lines.append(Text.assemble(("Not priced, and not in the energy: ", "yellow"), ", ".join(evaluation["unpriced"]) + "."))
+    lines.append(Text(IDEAL, "dim"))
     options = ", ".join(f"{key}={value}" for key, value in evaluation["counting"].items())
     if options:
         lines.append(Text(f"Counting: {options}.", "dim"))

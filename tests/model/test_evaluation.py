@@ -14,6 +14,7 @@ from accelsim.hardware.types import TYPES
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial, TreeNode
 from accelsim.model import masks
 from accelsim.model.evaluation import Evaluation, Evaluator
+from accelsim.model.limits import limits
 from accelsim.workload.cascade import Cascade
 from tests.model.published import cascade, einsum
 
@@ -287,3 +288,13 @@ def test_staged_fuse_pipelines_what_is_inside_it(inner: str) -> None:
     with pytest.raises(AccelsimError) as error:
         evaluated(made, machine(), *nodes)
     assert str(error.value) == f"a staged fuse has a {inner} one inside; pipeline the inner fuse"
+
+
+@pytest.mark.parametrize(
+    ("inside", "relief"), [("part", "A is 57% of what crosses DRAM: more bandwidth, or larger tiles"), ("all", "no mapping moves less")]
+)
+def test_traffic_that_no_mapping_avoids_is_not_blamed_on_tiles(inside: str, relief: str) -> None:
+    where = machine()
+    slow = replace(where, root=replace(where.root, read_bits_per_s=CLOCK))
+    held = keep("Buffer", "A", "B", "Z") if inside == "all" else keep("Buffer", "B", "Z")
+    assert relief in limits(evaluated(PRODUCT, slow, ALL, held, For("m", 1), For("n", 1), LEAF))["relief"]
