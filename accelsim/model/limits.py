@@ -51,7 +51,7 @@ def _relief(evaluation: Evaluation, name: str, kind: str, following: tuple[tuple
         evaluator = evaluation.evaluator
         least = evaluator.bounds()["compulsory_bytes"] if name == evaluator.architecture.root.name else 0
         if sum(bits.values()) <= 8 * least:
-            return f"no mapping moves less across {name}: only more bandwidth would relieve it{gain}"
+            return f"No mapping moves less across {name}: only more bandwidth would relieve it{gain}"
         mend = f"more bandwidth, or larger tiles of {tensor} inside it, would relieve it"
         return f"{tensor} is {share:.0%} of what crosses {name}: {mend}{gain}"
     if kind == "dependence":

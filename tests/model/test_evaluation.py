@@ -291,7 +291,7 @@ def test_staged_fuse_pipelines_what_is_inside_it(inner: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("inside", "relief"), [("part", "A is 57% of what crosses DRAM: more bandwidth, or larger tiles"), ("all", "no mapping moves less")]
+    ("inside", "relief"), [("part", "A is 57% of what crosses DRAM: more bandwidth, or larger tiles"), ("all", "No mapping moves less")]
 )
 def test_traffic_that_no_mapping_avoids_is_not_blamed_on_tiles(inside: str, relief: str) -> None:
     where = machine()
