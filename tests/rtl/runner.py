@@ -34,10 +34,12 @@ def lint(module: str, parameters: Mapping[str, int], rtl: Path = RTL) -> str:
     return done.stderr or ("" if done.returncode == 0 else "refused without a word")
 
 
-def simulate(module: str, parameters: Mapping[str, int], seed: int, cases: int, builds: Path, rtl: Path = RTL) -> tuple[int, int, str]:
-    """Tests of the bench of a module that ran, those that failed, and what the simulator said.
+def simulate(
+    module: str, parameters: Mapping[str, int], seed: int, cases: int, builds: Path, rtl: Path = RTL, bench: str = "", **told: str
+) -> tuple[int, int, str]:
+    """Tests of the bench of a module (or of another) that ran, those that failed, and what the simulator said.
 
-    builds: where compiled simulations are kept, by the text that they are made from.
+    builds: where compiled simulations are kept, by the text that they are made from. told: environment of the bench.
     """
     from cocotb_tools.runner import get_results, get_runner
 
@@ -49,11 +51,11 @@ def simulate(module: str, parameters: Mapping[str, int], seed: int, cases: int, 
     runner.build(
         sources=sources, hdl_toplevel=module, parameters=dict(parameters), build_dir=folder, timescale=SCALE, log_file=folder / "build.log"
     )  # fmt: skip
-    environment = {"ACCELSIM_SEED": str(seed), "ACCELSIM_CASES": str(cases), "COCOTB_LOG_LEVEL": "WARNING", "PYTHONPATH": str(ROOT)}
+    environment = {"ACCELSIM_SEED": str(seed), "ACCELSIM_CASES": str(cases), "COCOTB_LOG_LEVEL": "WARNING", "PYTHONPATH": str(ROOT)} | told
     with suppress(SystemExit):  # which is how it says, under pytest only, that a test failed
         runner.test(
-            hdl_toplevel=module, test_module=f"tests.rtl.bench_{module}", build_dir=folder, test_dir=folder, results_xml=str(results),
-            extra_env=environment, log_file=log,
+            hdl_toplevel=module, test_module=f"tests.rtl.{bench or 'bench_' + module}", build_dir=folder, test_dir=folder,
+            results_xml=str(results), extra_env=environment, log_file=log,
         )  # fmt: skip
     ran, failed = get_results(results) if results.exists() else (0, 0)
     said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else "the simulator did not run"

@@ -1,0 +1,1 @@
+"""The hardware: RTL of hw/rtl as a compiled library."""

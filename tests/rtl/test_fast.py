@@ -1,0 +1,63 @@
+"""The compiled library beside Icarus, on the same inputs."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from accelsim.errors import InputError
+from accelsim.rtl.fast import QUICK, Library, Port
+from tests.rtl.runner import modules, simulate
+from tests.share import share
+
+pytestmark = pytest.mark.usefixtures("rtl_tools")
+CYCLES = 300
+SOME = Random(7).sample(modules(), min(len(modules()), share(1000, 4, 1)))
+
+
+def words(port: Port, numbers: list[int]) -> Any:
+    """Inputs in the form that `Instance.run` takes."""
+    if port.width <= 64:
+        return np.array(numbers, np.uint64)
+    return np.array([[number >> (32 * part) & 0xFFFFFFFF for part in range(port.words)] for number in numbers], np.uint32)
+
+
+def numbers(port: Port, found: Any) -> list[int]:
+    """And back."""
+    if port.width <= 64:
+        return [int(word) for word in found]
+    return [sum(int(word) << (32 * part) for part, word in enumerate(row)) for row in found]
+
+
+@pytest.mark.parametrize("module", sorted(SOME))
+def test_library_equals_icarus(module: str, builds: Path, tmp_path: Path) -> None:
+    parameters = importlib.import_module(f"tests.rtl.bench_{module}").PARAMETERS[0]
+    library = Library(module, parameters, effort=QUICK)
+    rng = Random(3)
+    asked = {name: [rng.getrandbits(port.width) for _ in range(CYCLES)] for name, port in library.inputs.items()}
+    asked["rst_i"] = [int(cycle < 2 or rng.random() < 0.01) for cycle in range(CYCLES)]
+    rows = [{name: column[cycle] for name, column in asked.items()} for cycle in range(CYCLES)]
+    (tmp_path / "inputs").write_text(json.dumps(rows), encoding="utf-8")
+    files = {"ACCELSIM_INPUTS": str(tmp_path / "inputs"), "ACCELSIM_OUTPUTS": str(tmp_path / "outputs")}
+    ran, failed, said = simulate(module, parameters, 0, 0, builds, bench="replay", **files)
+    assert ran and not failed, said[-2000:]
+    expected = json.loads((tmp_path / "outputs").read_text(encoding="utf-8"))
+    found = library.start().run({name: words(library.inputs[name], column) for name, column in asked.items()})
+    seen = 0
+    for name, port in library.outputs.items():
+        for cycle, number in list(enumerate(numbers(port, found[name])))[2:]:
+            word = expected[cycle][name]
+            seen += word is not None
+            assert word is None or word == number, f"{name} in cycle {cycle}"
+    assert seen > CYCLES // 2
+
+
+def test_what_is_not_there_is_named() -> None:
+    with pytest.raises(InputError, match=r"there is no module pe_sideways in .*; it has delay_line"):
+        Library("pe_sideways", {})
