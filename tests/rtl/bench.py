@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cocotb.clock import Clock
-from cocotb.handle import HierarchyArrayObject, HierarchyObject, LogicArrayObject, LogicObject
+from cocotb.handle import HierarchyArrayObject, HierarchyObject, LogicArrayObject, LogicObject, PackedObject
 from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge
 
 CASES = int(os.environ.get("ACCELSIM_CASES", "20"))
@@ -59,7 +59,7 @@ async def start(dut: Any) -> None:
 def registers(handle: Any) -> Iterator[Any]:
     """All registers below a module; words of memories, which have no reset, are none."""
     for each in handle:
-        if isinstance(each, LogicArrayObject | LogicObject):
+        if isinstance(each, LogicArrayObject | LogicObject | PackedObject):
             if each._name.endswith("_q"):
                 yield each
         elif isinstance(each, HierarchyObject | HierarchyArrayObject):
