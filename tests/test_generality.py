@@ -13,7 +13,7 @@ from accelsim.io.catalogue import KINDS, shipped
 PACKAGE = Path(accelsim.__file__).parent
 PUBLISHED = {"fusemax", "flashattention", "timeloop", "accelforge", "eyeriss", "mamba", "bert", "xlm", "attention", "tpu", "gemmini"}
 # Shipped names that are words of the field or of numpy, and mean that in code.
-ORDINARY = {"cascade", "spatial", "simple", "flat", "matmul"}
+ORDINARY = {"cascade", "spatial", "simple", "flat", "matmul", "softmax"}
 
 
 def names() -> set[str]:
