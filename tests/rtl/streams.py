@@ -39,11 +39,12 @@ def times(rng: Random, vectors: int, depth: int) -> tuple[list[int], list[bool],
 
 async def stream(
     dut: Any, offered: list[int], ready: list[bool], plan: Passage, offer: Callable[[int], None], check: Callable[[int], None],
-    look: Callable[[int], None], corners: Corners,
+    look: Callable[[int], None], corners: Corners, idle: Callable[[], None] = lambda: None,
 ) -> None:  # fmt: skip
     """Offer vectors from their cycle on until they are taken; every entrance and exit has to be in the cycle that is planned.
 
-    offer: puts a vector on the inputs; check: looks at the outputs for one; look: at the registers, in every cycle.
+    offer: puts a vector on the inputs; check: looks at the outputs for one; look: at the registers, in every cycle;
+    idle: what the inputs are while none is offered.
     """
     entered = left = cycle = 0
     while left < len(offered):
@@ -53,6 +54,8 @@ async def stream(
         dut.ready_i.value = takes = cycle >= len(ready) or ready[cycle]
         if offers:
             offer(entered)
+        else:
+            idle()
         await settled(dut)
         look(cycle)
         if int(dut.valid_o.value):

@@ -10,8 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accelsim.sim.fixed import (
-    COEFFICIENTS, CONSTANT_BITS, LOG2_E, POLYNOMIAL_ERROR, Fixed, IntArray, exp, online_softmax, running_maximum,
-)  # fmt: skip
+    COEFFICIENTS,
+    CONSTANT_BITS,
+    LOG2_E,
+    POLYNOMIAL_ERROR,
+    Fixed,
+    IntArray,
+    exp,
+    online_softmax,
+    running_maximum,
+)
 
 FORMS = [
     Fixed(),
