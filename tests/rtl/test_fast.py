@@ -18,7 +18,7 @@ from tests.share import share
 
 pytestmark = pytest.mark.usefixtures("rtl_tools")
 CYCLES = 300
-SOME = Random(7).sample(modules(), min(len(modules()), share(1000, 4, 1)))
+SOME = Random(7).sample(modules(), min(len(modules()), share(1000, 2, 1)))
 
 
 def words(port: Port, numbers: list[int]) -> Any:
@@ -59,5 +59,5 @@ def test_library_equals_icarus(module: str, builds: Path, tmp_path: Path) -> Non
 
 
 def test_what_is_not_there_is_named() -> None:
-    with pytest.raises(InputError, match=r"there is no module pe_sideways in .*; it has delay_line"):
+    with pytest.raises(InputError, match=r"there is no module pe_sideways in .*; it has .*delay_line, "):
         Library("pe_sideways", {})
