@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 from accelsim.cache import folder
 from accelsim.errors import InputError
-from accelsim.io.catalogue import root
 
 if TYPE_CHECKING:
     import numpy as np
@@ -92,9 +91,9 @@ class Library:
     InputError if Verilator or a C++ compiler is missing, or Verilator refuses the module.
     """
 
-    def __init__(self, module: str, parameters: Mapping[str, int], registers: Sequence[str] = (), effort: str = FAST) -> None:
-        """registers: `module.name` of those that `register` may reach. effort: of the C++ compiler, as its options."""
-        file = _compiled(module, tuple(sorted(parameters.items())), tuple(registers), effort)
+    def __init__(self, rtl: Path, module: str, parameters: Mapping[str, int], registers: Sequence[str] = (), effort: str = FAST) -> None:
+        """rtl: the folder of the sources, a module in each. registers: `module.name` of those that `register` may reach. effort: of the C++ compiler, as its options."""
+        file = _compiled(rtl, module, tuple(sorted(parameters.items())), tuple(registers), effort)
         ports = _ports(file.with_suffix(".h").read_text(encoding="utf-8"))
         self.module = module
         self.inputs, self.outputs = ports
@@ -190,9 +189,8 @@ def _tools() -> str:
     return "".join(said)
 
 
-def _compiled(module: str, parameters: tuple[tuple[str, int], ...], registers: tuple[str, ...], effort: str) -> Path:
+def _compiled(rtl: Path, module: str, parameters: tuple[tuple[str, int], ...], registers: tuple[str, ...], effort: str) -> Path:
     """The shared library, with the header of the module beside it."""
-    rtl = root() / "hw" / "rtl"
     sources = sorted(rtl.glob("*.sv"))
     if module not in {file.stem for file in sources}:
         raise InputError(f"there is no module {module} in {rtl}", f"it has {', '.join(file.stem for file in sources)}")

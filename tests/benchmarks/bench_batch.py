@@ -37,6 +37,7 @@ def machine(spread: bool) -> Architecture:
 
 def structure(spread: bool) -> Mapping:
     """Three loops in time above the buffer and three above the registers, which keep all tensors."""
+
     def keep(name: str) -> Keep:
         return Keep(name, tuple(Held(tensor) for tensor in TENSORS))
 

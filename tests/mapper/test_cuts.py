@@ -81,9 +81,7 @@ def best(made: Cascade, *rules: SequenceRule) -> Result | None:
     return Exact(evaluator, aim("energy", Scale.of(evaluator)), ("sequential",), Constraints(sequences=rules)).run()
 
 
-CROSSED = cascade(
-    "crossed", "A[m] = X[m,k]\nB[n] = Y[n,k]\nC[m] = A[m] * A[m]\nD[n] = B[n] * B[n]", {"m": 24, "n": 24, "k": 2}
-)
+CROSSED = cascade("crossed", "A[m] = X[m,k]\nB[n] = Y[n,k]\nC[m] = A[m] * A[m]\nD[n] = B[n] * B[n]", {"m": 24, "n": 24, "k": 2})
 
 
 def test_another_order_brings_neighbours_together() -> None:

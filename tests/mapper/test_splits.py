@@ -77,9 +77,7 @@ def written(tmp_path: Path) -> Path:
     return path
 
 
-def test_map_writes_a_mapping_that_evaluate_and_check_take(
-    written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_map_writes_a_mapping_that_evaluate_and_check_take(written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mapping = str(tmp_path / "found.yaml")
     assert main(["map", str(written), "--arch", "spatial", "-o", mapping]) == 0
     shown = capsys.readouterr().out

@@ -39,6 +39,8 @@ CASCADES = {
     "two passes": "R[0,p] = -inf; R[i+1,p] = max(R[i,p], X[i,p]); N[i,p] = exp(X[i,p] - R[I,p]); Z[p] = N[i,p]",
     "scan": "H[0] = 0; H[t+1] = A[t] * H[t] + X[t]; Y[t] = H[t+1] * C[t]; Z[t] = Y[t] + H[t]",
 }
+
+
 def _value(index: IndexMap, point: dict[str, int]) -> int:
     at = (sum(coefficient * point[rank] for rank, coefficient in index.terms) + index.offset) // index.divisor
     return at % index.modulus if index.modulus else at

@@ -366,10 +366,7 @@ def test_every_point_that_the_loops_leave_is_executed_once(triple: Triple) -> No
 @given(triples())
 def test_refilling_at_every_visit_never_moves_less(triple: Triple) -> None:
     made, where, mapping, counting = triple
-    delta, visits = (
-        count(made, where, mapping, replace(counting, refill=refill))
-        for refill in ("delta", "every_visit")
-    )
+    delta, visits = (count(made, where, mapping, replace(counting, refill=refill)) for refill in ("delta", "every_visit"))
     if not any(held.fraction < 1 for path, _ in mapping.paths() for node in path if isinstance(node, Keep) for held in node.held):
         assert all(
             delta["words"][key][kind] <= row[kind] for key, row in visits["words"].items() for kind in ("fills", "updates", "drains")

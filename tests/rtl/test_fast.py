@@ -13,7 +13,7 @@ import pytest
 
 from accelsim.errors import InputError
 from accelsim.rtl.fast import QUICK, Library, Port
-from tests.rtl.runner import modules, simulate
+from tests.rtl.runner import RTL, modules, simulate
 from tests.share import share
 
 pytestmark = pytest.mark.usefixtures("rtl_tools")
@@ -38,7 +38,7 @@ def numbers(port: Port, found: Any) -> list[int]:
 @pytest.mark.parametrize("module", sorted(SOME))
 def test_library_equals_icarus(module: str, builds: Path, tmp_path: Path) -> None:
     parameters = importlib.import_module(f"tests.rtl.bench_{module}").PARAMETERS[0]
-    library = Library(module, parameters, effort=QUICK)
+    library = Library(RTL, module, parameters, effort=QUICK)
     rng = Random(3)
     asked = {name: [rng.getrandbits(port.width) for _ in range(CYCLES)] for name, port in library.inputs.items()}
     asked["rst_i"] = [int(cycle < 2 or rng.random() < 0.01) for cycle in range(CYCLES)]
@@ -60,4 +60,4 @@ def test_library_equals_icarus(module: str, builds: Path, tmp_path: Path) -> Non
 
 def test_what_is_not_there_is_named() -> None:
     with pytest.raises(InputError, match=r"there is no module pe_sideways in .*; it has .*delay_line, "):
-        Library("pe_sideways", {})
+        Library(RTL, "pe_sideways", {})

@@ -92,9 +92,7 @@ def encoder(i: Arrays) -> Arrays:
     """One encoder layer between embedding and pooler."""
     x = normalised(i["TE"] + i["PE"] + i["SE"], i["GE"], i["BE"])
     query, key, value = (np.einsum("bpd,dhe->bhpe", x, i[name]) for name in ("WQ", "WK", "WV"))
-    middle = normalised(
-        x + np.einsum("bhfp,hfd->bpd", attention({"Q": query, "K": key, "V": value})["AV"], i["WO"]), i["GA"], i["BA"]
-    )
+    middle = normalised(x + np.einsum("bhfp,hfd->bpd", attention({"Q": query, "K": key, "V": value})["AV"], i["WO"]), i["GA"], i["BA"])
     wide = middle @ i["W1"]
     z = normalised(middle + (0.5 * wide * (1 + np.vectorize(math.erf)(wide / math.sqrt(2)))) @ i["W2"], i["GF"], i["BF"])
     return {"Z": z, "P": np.tanh(z[:, 0] @ i["WP"])}
