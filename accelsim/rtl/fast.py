@@ -92,7 +92,9 @@ class Library:
     """
 
     def __init__(self, rtl: Path, module: str, parameters: Mapping[str, int], registers: Sequence[str] = (), effort: str = FAST) -> None:
-        """rtl: the folder of the sources, a module in each. registers: `module.name` of those that `register` may reach. effort: of the C++ compiler, as its options."""
+        """rtl: the folder of the sources, a module in each. registers: `module.name` of those that `register` may reach. effort: options of
+        the C++ compiler.
+        """
         file = _compiled(rtl, module, tuple(sorted(parameters.items())), tuple(registers), effort)
         ports = _ports(file.with_suffix(".h").read_text(encoding="utf-8"))
         self.module = module
