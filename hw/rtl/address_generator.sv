@@ -37,9 +37,9 @@ module address_generator #(
 
   // of the loops that have a trip left, the innermost steps; those inside it begin anew
   always_comb begin
-    from = '0;
-    by   = '0;
-    for (int l = LOOPS - 1; l >= 0; l--) begin
+    from = at_q[(LOOPS-1)*AW+:AW];
+    by   = strides_q[(LOOPS-1)*AW+:AW];
+    for (int l = LOOPS - 2; l >= 0; l--) begin
       if (!in_final[l]) begin
         from = at_q[l*AW+:AW];
         by   = strides_q[l*AW+:AW];

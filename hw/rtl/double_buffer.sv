@@ -5,11 +5,12 @@
 //                     order; write_done_i hands the bank over, with its last write or after it. The writer's bank is then the other one.
 //             Reader  while read_full_o is high the bank read_bank_o is the reader's: read_i asks for the word at read_at_i;
 //                     read_done_i gives the bank back, with its last read or after it. The reader's bank is then the other one.
-//             While write_free_o (read_full_o) is low, write_i and write_done_i (read_i and read_done_i) do nothing.
+//             While write_free_o is low, write_i and write_done_i do nothing; while read_full_o is low, read_i and read_done_i do nothing.
 //             A word that was not written keeps what the bank had there. Places are below WORDS.
 // Latency     a word is on read_word_o in the cycle after read_i and stays until the next; a bank that is handed over or given back
 //             shows on the other side in the next cycle.
 // Throughput  a write and a read a cycle, in different banks; no cycle is lost between banks.
+// Overflow    none: what a side does without a bank has no effect.
 `default_nettype none
 
 module double_buffer #(
