@@ -1,5 +1,5 @@
-// Proves that a queue is never overfull, holds what came less what left, is valid where it holds something, and refuses only where it is full
-// and nothing leaves; of depths 1, 2 and 5.
+// Proves that a queue is never overfull, holds what came less what left, is valid where it holds something, and refuses only where it is
+// full and nothing leaves; of depths 1, 2 and 5.
 // steps: 14 induction
 // seeded bug: fifo.sv: ready_o = !full || ready_i => ready_o = !full && ready_i
 // seeded bug: fifo.sv: full    = count_q == CW'(DEPTH) => full    = count_q > CW'(DEPTH)

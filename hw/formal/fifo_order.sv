@@ -1,5 +1,5 @@
-// Proves that a queue loses no word and keeps the order: any word that enters leaves, unchanged, after exactly those that were inside before
-// it, and what is offered stays until it is taken; of depths 1, 2 and 3.
+// Proves that a queue loses no word and keeps the order: any word that enters leaves, unchanged, after exactly those that were inside
+// before it, and what is offered stays until it is taken; of depths 1, 2 and 3.
 // steps: 8
 // seeded bug: fifo.sv: if (enters) words_q[tail_q] <= word_i; => if (valid_i) words_q[tail_q] <= word_i;
 // seeded bug: fifo.sv: if (leaves) head_q <= head_q == PW'(DEPTH - 1) => if (leaves) head_q <= head_q == PW'(DEPTH)

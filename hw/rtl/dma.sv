@@ -6,7 +6,8 @@
 //             for 2^CW. Addresses count words.
 //             start_i is taken where busy_o is low; busy_o is high from the next cycle until the last word is written, done_o for one
 //             cycle after that, in which the next start may come.
-//             Source: requests, and a response for each, in order, one cycle or more after its request. Target: writes.
+//             Source: requests, and a response for each, in order, one cycle or more after its request. Target: writes. While busy_o is
+//             low no response is taken and nothing is written.
 // Latency     the first request is out in the cycle after a start; a response passes to the target within the cycle.
 // Throughput  a word a cycle if FLIGHT is more than the cycles from a request to its response.
 // Overflow    addresses wrap modulo 2^AW.

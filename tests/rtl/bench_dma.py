@@ -91,7 +91,8 @@ async def copied(dut: Any) -> None:
         dut.request_ready_i.value, dut.write_ready_i.value = takes, puts
         answers = bool(flight) and flight[0][0] <= cycle
         word = flight[0][1] if answers else rng.getrandbits(bits)
-        dut.response_valid_i.value, dut.response_word_i.value = answers, word
+        stray = not busy and rng.random() < 0.3  # that nobody asked for
+        dut.response_valid_i.value, dut.response_word_i.value = answers or stray, word
         await settled(dut)
         assert (int(dut.busy_o.value), int(dut.done_o.value)) == (busy, done)
         request = bool(reads) and len(flight) < most
@@ -110,6 +111,7 @@ async def copied(dut: Any) -> None:
         met["request and response"] += request and takes and answers and puts
         met["start while busy"] += busy and starts
         met["start with done"] += done and starts
+        met["stray response"] += stray
         met["one word"] += not busy and starts and waiting[0].source.rows * waiting[0].source.words == 1
         was_done, done = done, False
         if answers and puts:
