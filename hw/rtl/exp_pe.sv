@@ -29,6 +29,7 @@ module exp_pe #(
   localparam int CF    = OF + G;              // fraction bits inside
   localparam int SW    = XW + CF + 1;         // bits of -x * log2(e), with XF more fraction bits
   localparam int KW    = $clog2(OF + 3);      // bits of k, of which nothing is left from OF + 2 on
+  localparam int MW    = 2 * CF + 1;          // bits of f * power
   localparam int STEPS = 4;                   // of the polynomial
   localparam int LAST  = STEPS + 1;           // stage that shifts; stage 0 finds k and f
 
@@ -115,7 +116,7 @@ module exp_pe #(
         end else if (loads[s+1]) begin
           deep_q  <= k[s];
           part_q  <= f[s];
-          power_q <= C - (CF + 1)'(((2 * CF + 1)'(f[s]) * (2 * CF + 1)'(power[s])) >> CF);
+          power_q <= C - (CF + 1)'((MW'(f[s]) * MW'(power[s])) >> CF);
         end
       end
 
