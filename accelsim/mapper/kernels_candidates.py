@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from accelsim.kernel_cache import helper
-from accelsim.mapper.kernels_dominance import is_sum, net, worth_in_all
-from accelsim.mapper.kernels_floors import OUTERMOST, hopeless_inside, lay_out, of_use, promise, promise_whole, weigh
+from accelsim.mapper.kernels_dominance import is_sum, worth_in_all
+from accelsim.mapper.kernels_floors import OUTERMOST, is_in_vain, lay_out, of_use, promise, weigh
 from accelsim.mapper.kernels_labels import (
     ROOT,
     only_busiest,
@@ -18,6 +18,7 @@ from accelsim.mapper.leaf_plan import OPTION_EVERY_VISIT, FloatArray, Int, IntAr
 
 NO_CANDIDATES = -2
 FEW = 32  # candidates that are sorted by insertion
+MANY = 64  # tiles that take longer to list than to see that none of them is of use
 
 
 @helper()
@@ -27,7 +28,8 @@ def enlist(
 ) -> Int:  # fmt: skip
     """List what may stand below a tile at a level above 1 (keeps, tile inside, order), with bounds, best first. -2 if there is no room.
 
-    way: to spread. Keeps with which every label is beyond an energy (noted in `cut`), or worse than one of those known, are left out.
+    way: to spread. Keeps with many tiles of which every label is beyond an energy (noted in `cut`), or worse than one of those known, are
+    left out, unless looking for such keeps was in vain too often.
     """
     tile, inside, at, shared = desk.tiles[0], desk.tiles[1], desk.tiles[2], desk.shared
     pieces, known, value, steps, sequences, chosen = desk.pieces, desk.known, desk.value, desk.steps, desk.sequences, desk.chosen
@@ -35,16 +37,19 @@ def enlist(
     count: Int = NONE
     if not spread(plan, way, outer, inside):
         return count
+    tiles: Int = 1  # at most
+    for rank in range(inside.shape[0]):
+        tiles *= inside[rank] + 1
     for row in range(plan.subset_count[level]):
         kept = plan.subsets[level, row]
         if plan.must[level] & ~kept or floors[kept, 0] == np.inf:
             continue
-        promise_whole(plan, level, inside, kept, served, way, floors[kept], reach, value)
-        if net(plan, level, value) > within:
-            cut[level] = YES
-            continue
-        if hopeless_inside(plan, labels, level, count_known, value, kept, served, way):
-            continue
+        if kept and tiles >= MANY:
+            desk.turns[level] -= 1
+            if desk.turns[level] < 0 and is_in_vain(
+                plan, labels, level, count_known, inside, kept, served, way, floors[kept], reach, within, cut, desk
+            ):
+                continue
         several = list_orders(plan.orders, plan.options[OPTION_EVERY_VISIT], held_to, kept, chosen)
         if not (kept & (kept - 1) or not least or plan.ruled[level] or held_to or not shares_nothing(plan, level)):
             several = min(several, YES)  # the loops are over the one tensor's own ranks: no order shares anything

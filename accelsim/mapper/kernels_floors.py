@@ -49,10 +49,13 @@ from accelsim.mapper.leaf_plan import (
     IntArray,
     Labels,
     LeafPlan,
+    Room,
 )
 
 OUTERMOST = np.int64(1)  # a level, and its memory
 JUST_ALONE = np.int64(ALONE)  # flags
+GAIN, MOST_CREDIT = 4, 64  # looks in vain that one which was not is worth, and how many may come together
+PAUSE = 16  # keeps that are not looked at after too many looks in vain
 
 
 @njit(error_model="numpy", _nrt=True)
@@ -143,6 +146,27 @@ def promise_whole(
     put_outside(plan, level, kept, served, way, value)
 
 
+@helper()
+def is_in_vain(
+    plan: LeafPlan, labels: Labels, level: Int, count: Int, inside: IntArray, kept: Int, served: Int, way: Int, floor: FloatArray,
+    reach: FloatArray, within: float, cut: IntArray, desk: Room,
+) -> bool:  # fmt: skip
+    """Is every label with these tensors kept worse than one that is known, or beyond an energy (noted in `cut`)?
+
+    desk: `turns` until this is looked at again, more than none after it was looked at without success too often.
+    """
+    value = desk.value
+    promise_whole(plan, level, inside, kept, served, way, floor, reach, value)
+    is_beyond = net(plan, level, value) > within
+    if is_beyond or hopeless_inside(plan, labels, level, count, value, kept, served, way):
+        cut[level] = cut[level] or is_beyond
+        desk.credit[level] = min(desk.credit[level] + GAIN, MOST_CREDIT)
+        return True
+    desk.credit[level] = max(desk.credit[level] - 1, NONE)
+    desk.turns[level] = NONE if desk.credit[level] else PAUSE
+    return False
+
+
 @helper(inline=True)
 def promise(
     plan: LeafPlan, level: Int, tile: IntArray, number: Int, kept: Int, served: Int, turning: Int, shared: FloatArray, way: Int,
@@ -167,13 +191,13 @@ def promise(
     put_outside(plan, level, kept, served, way, value)
 
 
-@helper()
+@helper(inline=True)
 def brought_once(plan: LeafPlan, stream: Int, value: FloatArray) -> float:
     """How many loops would have to share a tensor's tile for its words to come once."""
     return float(max(1.0, value[pending_at(plan.times, stream)] / plan.words[stream]))
 
 
-@helper()
+@helper(inline=True)
 def share(plan: LeafPlan, stream: Int, loops: float, value: FloatArray) -> None:
     """Divide what is open and pending of a tensor."""
     own = open_at(plan.times, stream)
@@ -181,7 +205,7 @@ def share(plan: LeafPlan, stream: Int, loops: float, value: FloatArray) -> None:
         value[own + part] /= loops
 
 
-@helper()
+@helper(inline=True)
 def put_outside(plan: LeafPlan, level: Int, kept: Int, served: Int, way: Int, value: FloatArray) -> None:
     """Take a bound outside the axes before its memory, where the next memory serves some tensors."""
     last = plan.indexed.shape[0] - 1

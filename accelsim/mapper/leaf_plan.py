@@ -117,7 +117,8 @@ class Room(NamedTuple):
     """Arrays that a search works in: kernels that allocate none need not count references to the others.
 
     tile, inside, steps [ranks]; tiles [3, ranks]; pieces, shared [tensors]; chosen [orders]; pointer [5]; value [label];
-    known [orders + 1, tensors]; sequences [orders + 1, ranks]; terms [tensors + 5, the most of 1 + times, ranks and tensors].
+    known [orders + 1, tensors]; sequences [orders + 1, ranks]; terms [tensors + 5, the most of 1 + times, ranks and tensors]; turns,
+    credit [levels]: until keeps are looked at as a whole, and for how long they are.
     """
 
     tile: IntArray
@@ -132,17 +133,19 @@ class Room(NamedTuple):
     known: FloatArray
     sequences: IntArray
     terms: FloatArray
+    turns: IntArray
+    credit: IntArray
 
     @classmethod
     def of(cls, plan: LeafPlan) -> Room:
         """Room for the searches of a plan."""
-        streams, ranks, orders = plan.indexed.shape[0], plan.extents.shape[0], plan.orders.shape[0]
+        streams, ranks, orders, levels = plan.indexed.shape[0], plan.extents.shape[0], plan.orders.shape[0], plan.ports.shape[0] + 2
         whole = np.int64
         return cls(
             np.zeros(ranks, whole), np.zeros(ranks, whole), np.zeros(ranks), np.zeros((3, ranks), whole), np.zeros(streams, whole),
             np.zeros(streams), np.zeros(orders, whole), np.zeros(5, whole), np.zeros(label_width(plan)),
             np.zeros((orders + 1, streams)), np.zeros((orders + 1, ranks), whole),
-            np.zeros((streams + 5, max(plan.times + 1, ranks, streams))),
+            np.zeros((streams + 5, max(plan.times + 1, ranks, streams))), np.zeros(levels, whole), np.ones(levels, whole),
         )  # fmt: skip
 
 

@@ -274,7 +274,8 @@ def long_problems() -> dict[str, list[Record]]:
         work = chain(length, 512)
         job = {"statements": list(work["einsums"].values()), "shape": work["shape"]}
         series["chain, equal sizes"].append(job)
-        series["chain, different sizes"].append(job | {"shape": {"m": 512} | {f"n{at}": 256 + 8 * at for at in range(length + 1)}})
+        sizes = {f"n{at}": 256 + 8 * (37 * at % 65) for at in range(length + 1)}  # all different, whatever the length from 256 to 768
+        series["chain, different sizes"].append(job | {"shape": {"m": 512} | sizes})
     shape = {"m": 512, "p": 512, "h": 8, "e": 64, "f": 64, "d": 512, "c": 2048}
     for count in (1, 2, 4):
         series["transformer layers"].append({"statements": [text for at in range(count) for text in layer(at)], "shape": shape})
