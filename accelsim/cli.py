@@ -109,6 +109,18 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     about = "compute the values too, in the machine's order and types, and compare them with the reference interpreter; exit code 1 if off"
     simulate.add_argument("--check", action="store_true", help=about)
     simulate.add_argument("--seed", default="0", metavar="N", help="seed of the inputs for --check (default 0)")
+    about = (
+        "run a mapping on the RTL of hw/rtl beside the simulator, and compare every word and every cycle (needs Verilator, g++ and make)"
+    )
+    cosim = command("cosim", commands.cosim_, about)
+    program = command("export-program", commands.export_program_, "turn a mapping into a program for the processor of hw/rtl")
+    for each in (cosim, program):
+        workload(each)
+        each.add_argument("--arch", metavar="MACHINE", help="a machine like hw/arch/mini.yaml: a file or a name")
+        about = "a mapping: a file or a name (default: what the mapper finds)"
+        each.add_argument("--mapping", action="append", default=[], metavar="MAPPING", help=about)
+    cosim.add_argument("--seed", default="0", metavar="N", help="seed of the inputs (default 0)")
+    program.add_argument("-o", "--output", metavar="FILE", help="write the program as JSON (default: to the terminal)")
     run = command("run", commands.run_, "execute a workload with the reference interpreter on random inputs")
     workload(run)
     run.add_argument("--seed", default="0", metavar="N", help="seed of the inputs (default 0)")

@@ -291,6 +291,58 @@ def _simulate_model(arguments: Arguments, model: Model, settings: Overrides, cou
     return 0 if all(each.agrees for each in found.values) else 1
 
 
+def cosim_(arguments: Arguments) -> int:
+    from accelsim.io.catalogue import root
+    from accelsim.report.cosimulation import blocks, document
+    from accelsim.report.progress import progress
+    from accelsim.rtl.cosim import cosimulate, random_words
+
+    seed = seed_of(arguments)
+    with progress(not arguments.quiet) as tell:
+        mapping, machine, cascade = _for_processor(arguments, tell)
+        found = cosimulate(cascade, machine, mapping, random_words(cascade, seed), root() / "hw" / "rtl", tell=tell)
+    _give_blocks(arguments, document(found, machine.name, mapping.name, seed), blocks)
+    return 0 if found.agrees else 1
+
+
+def export_program_(arguments: Arguments) -> int:
+    import json
+
+    from accelsim.io.evaluation import write_json
+    from accelsim.model.evaluation import Evaluator
+    from accelsim.report.progress import progress
+    from accelsim.rtl.program import export
+
+    with progress(not arguments.quiet) as tell:
+        mapping, machine, cascade = _for_processor(arguments, tell)
+        program = export(Evaluator(cascade, machine), mapping).to_json()
+    if arguments.output is not None:
+        write_json(program, arguments.output)
+    elif not arguments.quiet:
+        print(json.dumps(program))
+    return 0
+
+
+def _for_processor(arguments: Arguments, tell: Callable[[str], None]) -> tuple[Mapping, Architecture, Cascade]:
+    """The mapping that is named, or what the mapper finds, the machine, and the cascade with words of the processor."""
+    from accelsim.rtl.program import with_words
+
+    settings = settings_of(arguments)
+    workload = workload_of(arguments.workload, settings)
+    if isinstance(workload, Model):
+        raise InputError(f"{workload.name} is a model of several layers", "name a workload of one cascade")
+    if arguments.mapping:
+        mapping, machine, cascade = _mapped(arguments, workload, settings)
+        return mapping, machine, with_words(cascade)
+    from accelsim.mapper import search
+    from accelsim.mapper.splits import refuse_open
+
+    refuse_open(workload, "the processor")
+    machine, cascade = machine_of(required(arguments, "arch", "a machine"), settings), with_words(workload)
+    tell("mapping")
+    return search(cascade, machine).mapping, machine, cascade
+
+
 def _refuse_drawing(arguments: Arguments, model: Model, mend: str = "leave --draw out") -> None:
     if arguments.draw is not None:
         what = f"--draw {arguments.draw}: {model.name} is a model, and each of its layers has its own mapping"

@@ -36,6 +36,7 @@ class Memory:
     `read_bits_per_s`) or `separate`. `access_bits`: bits moved per priced access, None if prices are per bit.
     `read_pj`, `write_pj`, `update_pj`: per access (per bit if `access_bits` is None); None is unpriced.
     `latency_cycles`: from when a tile has crossed the port to when it is there; units that read a memory have it in their own pipeline.
+    `direct`: whether units read and write it themselves; if not, all they touch is kept in the one memory that it feeds.
     `dram`: the DRAM that the memory is made of; it has the last word in a simulation, and the bandwidth in the model.
     `interface_pj`: per bit crossing the port, on top. `static_w`, `clock_w`, `background_w`, `area_um2`: per copy.
     """
@@ -56,6 +57,7 @@ class Memory:
     area_um2: Quantity | None = None
     banks: int = 1
     latency_cycles: int = 0
+    direct: bool = True
     dram: ControlledDram | None = None
     feeds: tuple[Node, ...] = ()
     place: Place | None = field(default=None, compare=False)
@@ -68,6 +70,7 @@ class Axis:
     `multicast`: one read serves copies that want the same tile. `reduces`: operators that the axis combines across copies
     (`add`, `max`, `min`, `mul`). `broadcasts`: a partial result that returns reaches all members of a reduced group for the price of one.
     `reduction_latency`: cycles until a reduction over the axis is complete, per operator (0 if absent).
+    `partials`: whether copies may each make a part of the same result where the axis does not reduce it.
     """
 
     name: str
@@ -77,6 +80,7 @@ class Axis:
     broadcasts: bool = False
     forwards: bool = False
     reduction_latency: Mapping[str, int] = field(default_factory=dict)
+    partials: bool = True
     place: Place | None = field(default=None, compare=False)
 
 

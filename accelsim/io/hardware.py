@@ -23,11 +23,11 @@ MOST_COPIES = 2**40
 _MACHINE_KEYS = {"machine", "about", "source", "clock", "technology", "word", "let", "tree"}
 _POWER_KEYS = {"static_power", "clock_power", "area"}
 _MEMORY_KEYS = {"memory", "size", "bandwidth", "read_bandwidth", "write_bandwidth", "access", "energy", "interface_energy", "feeds"}
-_MEMORY_KEYS |= {"background_power", "banks", "latency", "dram"} | _POWER_KEYS
+_MEMORY_KEYS |= {"background_power", "banks", "latency", "direct", "dram"} | _POWER_KEYS
 _ARRAY_KEYS = {"array", "axes", "feeds", "systolic"} | _POWER_KEYS
 _SYSTOLIC_KEYS = {"shadow", "exit", "folds"}
 _PLANE = 2  # axes of a systolic array
-_AXIS_KEYS = {"size", "multicast", "reduces", "broadcasts", "forwards", "reduction_latency"}
+_AXIS_KEYS = {"size", "multicast", "reduces", "broadcasts", "forwards", "reduction_latency", "partials"}
 _UNIT_KEYS = {"unit", "executes", "lanes", "pipeline"} | _POWER_KEYS
 _OPERATION_KEYS = {"cycles", "energy", "types"}
 
@@ -148,6 +148,10 @@ class _Reader:
             raise keys["dram"].error(f"{name} is a DRAM, whose data buses reads and writes share", "write one 'bandwidth'")
         if dram is not None:
             _refuse_faster(keys["dram"], dram.table.peak_bytes_per_s * 8, read, write)
+        feeds = self.feeds(keys, name, item, copies)
+        direct = keys["direct"].boolean("direct") if "direct" in keys else True
+        if not direct and not (len(feeds) == 1 and isinstance(feeds[0], Memory)):
+            raise keys["direct"].error(f"{name} is not direct, so it has to feed one memory and nothing else", "remove 'direct'")
         return Memory(
             name=name,
             size_bits=size,
@@ -165,8 +169,9 @@ class _Reader:
             area_um2=area,
             banks=self.values.whole(keys["banks"], "banks", 1) if "banks" in keys else 1,
             latency_cycles=self.values.cycles(keys["latency"], "latency") if "latency" in keys else 0,
+            direct=direct,
             dram=dram,
-            feeds=self.feeds(keys, name, item, copies),
+            feeds=feeds,
             place=item.place,
         )
 
@@ -245,7 +250,8 @@ class _Reader:
                 what = f"axis {name} does not reduce '{operator}'"
                 raise keys["reduction_latency"].key_error(operator, what, did_you_mean(operator, reduces))
             latency[operator] = self.values.cycles(child, "reduction latency")
-        flags = {key: keys[key].boolean(key) if key in keys else key == "multicast" for key in ("multicast", "broadcasts", "forwards")}
+        usual = {"multicast": True, "broadcasts": False, "forwards": False, "partials": True}
+        flags = {key: keys[key].boolean(key) if key in keys else value for key, value in usual.items()}
         size = self.values.whole(keys["size"], f"size of axis {name}", 1)
         return Axis(name, size, reduces=reduces, reduction_latency=latency, place=place, **flags)
 

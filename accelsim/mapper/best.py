@@ -259,7 +259,8 @@ class _Search:
         work = self.cascade.work
         points = max(math.prod(self.cascade.extents[rank] for rank in einsum.ranks) for einsum in work)
         plain = all(einsum.condition is None for einsum in work) and not any(t.iterative is not None for t in self.cascade.tensors.values())
-        if self.request.constraints or self.request.tiles != "any" or points > _SMALL or len(work) > _FEW or not plain:
+        ruled = self.request.constraints or Constraints.of_machine(self.cascade, self.architecture)
+        if ruled or self.request.tiles != "any" or points > _SMALL or len(work) > _FEW or not plain:
             return None
         from accelsim.mapper.listing import TooMany, smallest
 

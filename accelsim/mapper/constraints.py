@@ -10,7 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from accelsim.hardware.architecture import Architecture
+    from accelsim.workload.cascade import Cascade
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +142,22 @@ class Constraints:
 
     def __bool__(self) -> bool:
         return any(getattr(self, each.name) for each in fields(self))
+
+    @classmethod
+    def of_machine(cls, cascade: Cascade, machine: Architecture) -> Constraints:
+        """What a machine itself rules out: units that touch memories which are not direct, and parts of sums in copies."""
+        inner = [memory.feeds[0].name for memory in machine.memories.values() if not memory.direct]
+        keeps = tuple(KeepRule(memory=memory, tensors=tuple(cascade.tensors)) for memory in inner)
+        whole = [(name, axis) for name, (_, axis) in machine.axes.items() if not axis.partials]
+        axes = tuple(
+            AxisRule((einsum.name,), axis=name, ranks=tuple(rank for rank in einsum.ranks if rank not in einsum.reduced))
+            for einsum in cascade.work for name, axis in whole if einsum.reduced and einsum.reduce not in axis.reduces
+        )  # fmt: skip
+        return cls(keeps=keeps, axes=axes)
+
+    def joined(self, other: Constraints) -> Constraints:
+        """These and others."""
+        return Constraints(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)}) if other else self
 
     @property
     def shaping(self) -> bool:

@@ -58,7 +58,7 @@ class Exact:
         self.cascade, self.machine = evaluator.cascade, evaluator.architecture
         self.tensors = Tensors(self.cascade)
         self.order = self.tensors.order
-        self.constraints = constraints or Constraints()
+        self.constraints = (constraints or Constraints()).joined(Constraints.of_machine(self.cascade, self.machine))
         self.cuts = Cuts(self.tensors, [rule.einsums for rule in self.constraints.sequences])
         self.scale = Scale.of(evaluator)
         self.numbers = resources(evaluator)

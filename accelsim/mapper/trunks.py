@@ -62,7 +62,8 @@ def _allowed(scope: Scope, loops: tuple[TrunkLoop, ...]) -> bool:
     tensors = dict.fromkeys(t for name in names for t in (*scope.reads[name], scope.writes[name]))
     root = Keep(scope.root, tuple(Held(tensor) for tensor in tensors))
     leaves = tuple((Leaf(name, next(iter(scope.able[name]))),) for name in names)
-    nodes: tuple[TreeNode, ...] = (root, *loops, Fuse("pipelined", leaves))
+    inner = [memory.feeds[0].name for memory in scope.architecture.memories.values() if not memory.direct]
+    nodes: tuple[TreeNode, ...] = (root, *(Keep(name, root.held) for name in inner), *loops, Fuse("pipelined", leaves))
     return is_legal(scope.cascade, scope.roomy, Mapping("probe", nodes))
 
 

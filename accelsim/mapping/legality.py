@@ -126,7 +126,22 @@ def _path(walked: Walk, number: int, target: Machine, keepers: Keepers) -> Itera
             copies[node.axis] = copies.get(node.axis, 1) * row.trips
             if copies[node.axis] > target.axis_sizes[node.axis]:
                 yield _too_many(node, row, copies[node.axis], target.axis_sizes[node.axis], leaf)
+            axis = target.architecture.axes[node.axis][1]
+            if row.trips > 1 and node.rank in einsum.reduced and not (axis.partials or einsum.reduce in axis.reduces):
+                what = f"copies along {node.axis} each make a part of a sum over {node.rank}, which {node.axis} does not allow"
+                yield IllegalMapping(what, f"spread a rank of {einsum.output.tensor}", node.place)
     yield from _kept(known, leaf, kept, path, target.root)
+    yield from _passed_over(leaf, kept, path, target)
+
+
+def _passed_over(leaf: Leaf, kept: dict[str, list[int]], path: tuple[Row, ...], target: Machine) -> Iterator[IllegalMapping]:
+    """What a unit touches is kept below memories that are not direct."""
+    for outer, inner in target.instead.items():
+        if outer not in target.depths[leaf.unit]:
+            continue
+        for tensor, positions in kept.items():
+            if positions and not any(path[position].node.memory == inner for position in positions):  # type: ignore[union-attr]
+                yield IllegalMapping(f"{leaf.einsum} takes {tensor} straight from {outer}", f"keep {tensor} in {inner}", leaf.place)
 
 
 def _memories(target: Machine, unit: str) -> list[str]:

@@ -38,6 +38,11 @@ class Machine:
         """Copies along every axis."""
         return {name: axis.size for name, (_, axis) in self.architecture.axes.items()}
 
+    @cached_property
+    def instead(self) -> dict[str, str]:
+        """For every memory that is not direct, the one that holds all that units below touch."""
+        return {name: memory.feeds[0].name for name, memory in self.architecture.memories.items() if not memory.direct}
+
     def lacks(self, einsum: Einsum, unit: str) -> str | None:
         """The primitive that a unit lacks to execute an Einsum, None if it lacks none."""
         key = (id(einsum), unit)

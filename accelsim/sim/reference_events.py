@@ -17,6 +17,27 @@ from accelsim.sim.tasks import ALWAYS, BARRIER, COMPUTE, FIRST, FIRST_TURN, LAST
 OUTSTANDING = 8  # transfers that a port may be the inner end of at a time
 
 
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """One firing, in the order of the plan: its task and number, the loops' turns, from when to when it works, and when it has ended.
+
+    `ticks`: of every resource. `part`: which part of a tile it brings. `opens`: whether it begins sums. `after`: firings of other tasks, by
+    number, that it waits for. Where it does nothing (`is_idle`), it has ended with the one before it.
+    """
+
+    task: Task
+    number: int
+    digits: tuple[int, ...]
+    start: int
+    finish: int
+    end: int
+    ticks: dict[str, int]
+    part: int
+    opens: bool
+    after: tuple[tuple[Task, int], ...]
+    is_idle: bool
+
+
 @dataclass
 class Outcome:
     """Ticks until the last end, busy ticks by resource, and (start, end) of the firings of every task that did something."""
@@ -27,6 +48,7 @@ class Outcome:
     grids: dict[str, tuple[int, int]] = field(default_factory=dict)  # of systolic arrays: when operands may load, when rows are empty
     timed: str = ""  # a port whose servings take as long as `service` says, in order
     service: list[int] = field(default_factory=list)
+    log: list[Firing] = field(default_factory=list)
 
 
 @dataclass
@@ -97,13 +119,14 @@ def _fire(
     before = max(state.ends, default=0)
     if not _does_something(task, state.digits):
         state.ends.append(before)
+        found.log.append(_idle(task, state))
         return
     start, rows, late = 0, *_shape(task, state.digits, per_cycle)
     for wait, number in _numbers(task, state.digits):
         start = max(start, states[id(wait.task)].ends[number] - wait.ahead * late - wait.less + wait.stays * rows)
     asked: dict[str, int] = {}
     whole = [range(slot.extent) for slot in task.again]
-    here = [_range(slot, state.digits) for slot in task.again]
+    here = [interval(slot, state.digits) for slot in task.again]
     opens, closes = all(part.start == 0 for part in here), all(part.stop == all_.stop for part, all_ in zip(here, whole, strict=True))
     for use in task.uses:
         part = _part(task, state)
@@ -113,7 +136,7 @@ def _fire(
                 touched, there = _touched(box, state.digits), state.left.get((id(use), copy), set())
                 new += len(touched - there if use.box.delta and not use.box.is_afresh(state.digits) else touched)
                 state.left[id(use), copy] = touched or there
-            copies = prod(len(range(0, len(_range(slot, state.digits)), part)) for slot, part in use.box.wanted)
+            copies = prod(len(range(0, len(interval(slot, state.digits)), part)) for slot, part in use.box.wanted)
             state.tiles[id(use)] = new * copies
         words, rest = divmod(state.tiles[id(use)], task.parts)
         words += rest if not part else 0
@@ -131,7 +154,9 @@ def _fire(
     work = _issues(task, state.digits) * task.issue_ticks if task.kind == COMPUTE else 0
     if not asked and task.kind not in (COMPUTE, BARRIER):
         state.ends.append(before)
+        found.log.append(_idle(task, state))
         return
+    part = _part(task, state)
     if task.kind == COMPUTE:
         start = max(start, free.get(task.unit, 0))
         if task.fold is not None:
@@ -158,8 +183,18 @@ def _fire(
         if task.fold is not None:
             found.grids[task.unit] = (start if task.fold.grid.shadow else finish + late - task.latency), finish + rows
     state.ends.append(max(before, finish + late))
+    after = tuple((wait.task, number) for wait, number in _numbers(task, state.digits))
+    found.log.append(
+        Firing(task, len(state.ends) - 1, tuple(state.digits), start, finish, state.ends[-1], asked, part, opens, after, False)
+    )
     found.firings.setdefault(id(task), []).append((start, finish))
     found.ticks = max(found.ticks, state.ends[-1])
+
+
+def _idle(task: Task, state: _State) -> Firing:
+    """The last firing, which did nothing."""
+    end = state.ends[-1]
+    return Firing(task, len(state.ends) - 1, tuple(state.digits), end, end, end, {}, 0, False, (), True)
 
 
 def _shape(task: Task, digits: list[int], per_cycle: int) -> tuple[int, int]:
@@ -171,14 +206,14 @@ def _shape(task: Task, digits: list[int], per_cycle: int) -> tuple[int, int]:
         rows, columns = grid.rows, grid.columns
     else:
         rows, columns = (
-            prod(len(range(0, len(_range(slot, digits)), tile)) for slot, tile in side) for side in (task.fold.down, task.fold.across)
+            prod(len(range(0, len(interval(slot, digits)), tile)) for slot, tile in side) for side in (task.fold.down, task.fold.across)
         )
     last = rows + columns - 2  # the last element takes its last step so long after the first one
     out = grid.rows - rows if task.fold.stays == OPERAND else grid.rows if grid.exit == "edge" else 0
     return rows * per_cycle, task.latency + (last + out) * per_cycle
 
 
-def _range(slot: Slot, digits: list[int]) -> range:
+def interval(slot: Slot, digits: list[int]) -> range:
     """The part of a rank that a firing works on."""
     part = range(slot.extent)
     if slot.window is not None:
@@ -204,7 +239,7 @@ def _demanded(window: Window, turn: range, whole: range) -> range:
 
 def _places(slot: Slot, digits: list[int]) -> list[int]:
     """The same of all copies that have a part of their own."""
-    found = list(_range(slot, digits))
+    found = list(interval(slot, digits))
     for count, apart in slot.spread:
         found = [place + number * apart for number in range(count) for place in found]
     return found
@@ -214,7 +249,7 @@ def _copies(box: Box, digits: list[int]) -> list[Box]:
     """Of a box whose copies hold parts of windows, the box of each."""
     found = [box]
     for rank, part in sorted({each for parts in box.apart.values() for each in parts}):
-        whole = _range(box.slots[rank], digits)
+        whole = interval(box.slots[rank], digits)
         pieces = [whole[at : at + part] for at in range(0, len(whole), part)] or [whole]
         found = [replace(each, slots=each.slots | {rank: _fixed(piece)}) for each in found for piece in pieces]
     return found
@@ -243,10 +278,10 @@ def _does_something(task: Task, digits: list[int]) -> bool:
     for place, turn in task.turns.items():
         if (turn == FIRST_TURN and digits[place] > 0) or (turn == LAST_TURN and digits[place] < task.loops[place] - 1):
             return False
-    if any(not _range(slot, digits) for slot, _ in task.points):
+    if any(not interval(slot, digits) for slot, _ in task.points):
         return False
     for terms, bound in task.needs:
-        parts = [(_range(slot, digits), factor) for slot, factor in terms]
+        parts = [(interval(slot, digits), factor) for slot, factor in terms]
         if any(not part for part, _ in parts) or sum(min(factor * part[0], factor * part[-1]) for part, factor in parts) > bound:
             return False
     return True
@@ -256,7 +291,7 @@ def _issues(task: Task, digits: list[int]) -> int:
     """Residual tiles one by one, each shared out over the lanes."""
     pieces: list[list[int]] = []
     for slot, tile in task.points:
-        part = _range(slot, digits)
+        part = interval(slot, digits)
         pieces.append([len(part[at : at + tile]) for at in range(0, len(part), tile)])
     total = 0
     for sizes in product(*pieces):

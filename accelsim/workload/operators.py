@@ -62,6 +62,12 @@ def _sigmoid(np: Any, a: Any) -> Any:
     return np.where(a >= 0, 1.0, np.exp(-np.abs(a))) / (1.0 + np.exp(-np.abs(a)))
 
 
+def _qexp(np: Any, a: Any) -> Any:
+    from accelsim.workload.fixed import Fixed, exp
+
+    return exp(np.asarray(a).astype(np.int64), Fixed())
+
+
 def _gelu(np: Any, a: Any) -> Any:
     from scipy.special import erf
 
@@ -93,6 +99,7 @@ _ROWS = (
     Operator("or", 2, lambda np, a, b: np.logical_or(a, b), _or("or", "max"), 0.0, "logical_or", True, True),
     Operator("not", 1, lambda np, a: np.logical_not(a), _or("not", "sub", "add")),
     Operator("exp", 1, lambda np, a: np.exp(a), _or("exp", "6 mac")),
+    Operator("qexp", 1, _qexp, _or("exp"), about="exp of a whole number of 256ths, at most 0, in 32768ths; to the bit of hw/rtl"),
     Operator("log", 1, lambda np, a: np.log(a), _or("log")),
     Operator("sqrt", 1, lambda np, a: np.sqrt(a), _or("sqrt")),
     Operator("abs", 1, lambda np, a: np.abs(a), _or("abs", "max")),

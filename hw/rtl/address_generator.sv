@@ -2,7 +2,8 @@
 //
 // Function    base + sum over loops of index * stride; loop 0 is the innermost. A start loads base, trip counts and strides.
 //             first and last mark the first and the last address of the nest. begins[l] marks an address with which loop l begins, that is,
-//             loop l and all inside it are in their first trip; ends[l] one with which it ends: all of them are in their last.
+//             loop l and all inside it are in their first trip; ends[l] one with which it ends: all of them are in their last. first_trips[l]:
+//             loop l is in its first trip, whatever those inside it are in.
 //             A trip count of 0 stands for 2^TW.
 // Latency     the first address is out in the cycle after a start. Throughput: an address a cycle. A start is taken where nothing is
 //             left, or with the last address, so that nests follow one another without a gap.
@@ -27,7 +28,8 @@ module address_generator #(
     output logic                first_o,
     output logic                last_o,
     output logic [LOOPS-1:0]    begins_o,
-    output logic [LOOPS-1:0]    ends_o
+    output logic [LOOPS-1:0]    ends_o,
+    output logic [LOOPS-1:0]    first_trips_o
 );
   logic valid_q, starts, steps;
   logic [LOOPS*AW-1:0] strides_q, at_q;     // at: the address with which the trip that a loop is in began
@@ -92,10 +94,11 @@ module address_generator #(
     end
   endgenerate
 
-  assign valid_o   = valid_q;
-  assign address_o = at_q[0+:AW];
-  assign first_o   = begins_o[LOOPS-1];
-  assign last_o    = ends_o[LOOPS-1];
+  assign valid_o       = valid_q;
+  assign address_o     = at_q[0+:AW];
+  assign first_o       = begins_o[LOOPS-1];
+  assign last_o        = ends_o[LOOPS-1];
+  assign first_trips_o = in_first;
 endmodule
 
 `default_nettype wire

@@ -47,8 +47,8 @@ module dma #(
 
   logic starts, source_left, target_left, target_last, may_request, requests, responds, done_q;
   logic [FW-1:0] flight_q;
-  logic [6:0] unused_source;
-  logic [5:0] unused_target;
+  logic [8:0] unused_source;
+  logic [7:0] unused_target;
 
   assign busy_o = target_left;
   assign starts = start_i && !busy_o;
@@ -58,14 +58,16 @@ module dma #(
       .start_valid_i(starts), .start_ready_o(unused_source[0]),
       .base_i(source_i), .trips_i({source_rows_i, source_words_i}), .strides_i({source_stride_i, AW'(1)}),
       .valid_o(source_left), .ready_i(may_request && request_ready_i), .address_o(request_address_o),
-      .first_o(unused_source[1]), .last_o(unused_source[2]), .begins_o(unused_source[4:3]), .ends_o(unused_source[6:5])
+      .first_o(unused_source[1]), .last_o(unused_source[2]), .begins_o(unused_source[4:3]), .ends_o(unused_source[6:5]),
+      .first_trips_o(unused_source[8:7])
   );
   address_generator #(.LOOPS(2), .AW(AW), .TW(CW)) u_target (
       .clk_i, .rst_i,
       .start_valid_i(starts), .start_ready_o(unused_target[0]),
       .base_i(target_i), .trips_i({target_rows_i, target_words_i}), .strides_i({target_stride_i, AW'(1)}),
       .valid_o(target_left), .ready_i(response_valid_i && write_ready_i), .address_o(write_address_o),
-      .first_o(unused_target[1]), .last_o(target_last), .begins_o(unused_target[3:2]), .ends_o(unused_target[5:4])
+      .first_o(unused_target[1]), .last_o(target_last), .begins_o(unused_target[3:2]), .ends_o(unused_target[5:4]),
+      .first_trips_o(unused_target[7:6])
   );
 
   assign may_request      = flight_q != FW'(FLIGHT);

@@ -1,4 +1,4 @@
-// exp of a fixed-point number that is not above 0; the twin of accelsim.sim.fixed.exp.
+// exp of a fixed-point number that is not above 0; the twin of accelsim.workload.fixed.exp.
 //
 // Function    y = exp(x), 1.0 being 1 << OF; x above 0 counts as 0. exp(x) is 2^-(k + f): 2^-f is a polynomial of degree 4, one step a
 //             stage, and k shifts it. A tag travels with each word. G + OF has to be below 30.

@@ -1,4 +1,4 @@
-// Online softmax of rows of scores, in one pass; the twin of accelsim.sim.fixed.online_softmax.
+// Online softmax of rows of scores, in one pass; the twin of accelsim.workload.fixed.online_softmax.
 //
 // Function    with each score x of a row come the maximum m so far, weight = exp(x - m), factor = exp(m before - m), by which all that was
 //             gathered before has to be multiplied, and sum = sum before * factor + weight. The factor is 0 with the first score of a row.

@@ -26,15 +26,17 @@ class Nest(NamedTuple):
     strides: list[int]
 
 
-def addresses(nest: Nest, width: int) -> list[tuple[int, int, int, int, int]]:
-    """Address, marks of the first and the last, and bits of loops that begin and that end."""
+def addresses(nest: Nest, width: int) -> list[tuple[int, int, int, int, int, int]]:
+    """Address, marks of the first and the last, and bits of loops that begin, that end, and that are in their first trip."""
     found = []
     for outer_first in product(*(range(trips) for trips in reversed(nest.trips))):
         index = outer_first[::-1]
         address = nest.base + sum(at * stride for at, stride in zip(index, nest.strides, strict=True))
         begins = [not any(index[: loop + 1]) for loop in range(len(index))]
         ends = [all(at == trips - 1 for at, trips in zip(index[: loop + 1], nest.trips, strict=False)) for loop in range(len(index))]
-        found.append((address % (1 << width), int(begins[-1]), int(ends[-1]), pack(begins, 1), pack(ends, 1)))
+        found.append(
+            (address % (1 << width), int(begins[-1]), int(ends[-1]), pack(begins, 1), pack(ends, 1), pack((not at for at in index), 1))
+        )
     return found
 
 
@@ -67,7 +69,7 @@ async def loop_nests(dut: Any) -> None:
     """Random nests, offered at random times, some right behind one another; the inputs are noise once a start is taken."""
     rng, loops, width, trip_bits = stimuli(), parameter(dut, "LOOPS"), parameter(dut, "AW"), parameter(dut, "TW")
     waiting = deque(nests(rng, max(3 * CASES, 24), loops, width, trip_bits))
-    left: deque[tuple[int, int, int, int, int]] = deque()
+    left: deque[tuple[int, int, int, int, int, int]] = deque()
     starts, takes, offer, met = Pace(rng), Pace(rng), Offer(), Counter[str]()
     await start(dut)
     comes, ended = False, False
@@ -84,7 +86,7 @@ async def loop_nests(dut: Any) -> None:
         assert int(dut.start_ready_o.value) == free
         seen: tuple[int, ...] = ()
         if left:
-            seen = tuple(int(each.value) for each in (dut.address_o, dut.first_o, dut.last_o, dut.begins_o, dut.ends_o))
+            seen = tuple(int(each.value) for each in (dut.address_o, dut.first_o, dut.last_o, dut.begins_o, dut.ends_o, dut.first_trips_o))
             assert seen == left[0]
             assert bool(seen[2]) == last
         offer.look(bool(left), ready, *seen)

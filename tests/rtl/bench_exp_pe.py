@@ -8,7 +8,7 @@ from typing import Any
 import cocotb
 import numpy as np
 
-from accelsim.sim.fixed import Fixed, exp
+from accelsim.workload.fixed import Fixed, exp
 from tests.rtl.bench import CASES, next_cycle, parameter, reset, settled, start, stimuli
 from tests.rtl.streams import Corners, stream, times
 

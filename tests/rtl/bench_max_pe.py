@@ -9,7 +9,7 @@ from typing import Any
 import cocotb
 import numpy as np
 
-from accelsim.sim.fixed import Fixed, running_maximum
+from accelsim.workload.fixed import Fixed, running_maximum
 from tests.rtl.bench import CASES, parameter, signed, start, stimuli
 from tests.rtl.streams import Corners, stream, times
 

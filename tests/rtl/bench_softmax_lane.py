@@ -9,7 +9,7 @@ from typing import Any
 import cocotb
 import numpy as np
 
-from accelsim.sim.fixed import Fixed, Online, online_softmax
+from accelsim.workload.fixed import Fixed, Online, online_softmax
 from tests.rtl.bench import CASES, next_cycle, parameter, reset, settled, signed, start, stimuli
 from tests.rtl.bench_max_pe import row
 from tests.rtl.streams import Corners, stream, times

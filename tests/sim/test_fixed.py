@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accelsim.sim.fixed import (
+from accelsim.workload.fixed import (
     COEFFICIENTS,
     CONSTANT_BITS,
     LOG2_E,

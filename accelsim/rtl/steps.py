@@ -1,0 +1,147 @@
+"""Map expressions as microprograms of hw/rtl/npu_lane.sv: a step for each operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from accelsim.errors import IllegalMapping
+from accelsim.sim.arithmetic import plain
+from accelsim.workload.cascade import Cascade, Einsum
+from accelsim.workload.expression import Access, Call, Expression, accesses
+
+OPS = {"add": 0, "sub": 1, "mul": 2, "max": 3, "min": 4, "shift": 5, "copy": 6, "mac": 7, "abs": 8, "lt": 9, "qexp": 10, "div": 11}
+TEMPORARIES, FIRST_OPERAND, SO_FAR, CONSTANT = 4, 4, 7, 8
+_LONGEST = 256  # cycles of a step
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation: sources of its operands (w: what a product is added to), the temporary that it goes to, whether it joins the result so
+    far, and its cycles.
+    """
+
+    op: str
+    x: int
+    z: int
+    to: int = 0
+    folds: bool = False
+    constant: int = 0
+    cycles: int = 1
+    w: int = SO_FAR
+
+    def word(self) -> int:
+        """As 59 bits, see hw/rtl/npu_engine.sv."""
+        fields = self.x << 4 | self.z << 8 | self.to << 12 | self.folds << 14 | (self.cycles - 1) << 15 | self.w << 23
+        return (self.constant & 0xFFFFFFFF) | (OPS[self.op] | fields) << 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Value:
+    """Where a value is: a source, and the constant if it is one."""
+
+    source: int
+    constant: int = 0
+
+
+def steps_of(cascade: Cascade, einsum: Einsum, cycles: int, constants: Mapping[Access, int]) -> list[Step]:
+    """The microprogram of an Einsum, which takes as many cycles as the machine says. IllegalMapping where there is none.
+
+    constants: reads that are a constant.
+    """
+    made = _Steps(cascade, einsum, constants)
+    made.finish()
+    steps = made.steps
+    if len(steps) > cycles:
+        raise made.refuse(f"takes {cycles} cycles on its unit, {len(steps)} on hw/rtl/npu_lane.sv")
+    last = 1 + cycles - len(steps)
+    if last > _LONGEST:
+        raise made.refuse(f"takes {cycles} cycles")
+    return [*steps[:-1], replace(steps[-1], cycles=last)]
+
+
+class _Steps:
+    def __init__(self, cascade: Cascade, einsum: Einsum, constants: Mapping[Access, int]) -> None:
+        self.cascade, self.einsum, self.constants = cascade, einsum, constants
+        self.operands = list(dict.fromkeys(einsum.reads))
+        self.steps: list[Step] = []
+        self.free = list(range(TEMPORARIES))
+
+    def refuse(self, what: str) -> IllegalMapping:
+        return IllegalMapping(f"{self.einsum.name} {what}", "write it with add, sub, mul, max, min, abs and shifts", self.einsum.place)
+
+    def finish(self) -> None:
+        """The whole expression, and what joins its value to the sums."""
+        expression, reduce = self.einsum.expression, self.einsum.reduce
+        if self.einsum.condition is not None:
+            raise self.refuse("has a condition")
+        if not self.einsum.reduced:
+            value = self._value(expression)
+            if not self.steps or value.source >= TEMPORARIES:
+                self._step("copy", value, value)
+            return
+        if reduce == "add" and isinstance(expression, Call) and expression.function == "mul":
+            left, right = (self._value(part) for part in expression.arguments)
+            self._step("mac", left, right, folds=True)
+            return
+        if reduce not in {"add", "max", "min"}:
+            raise self.refuse(f"reduces by {reduce}")
+        self._step(reduce, _Value(SO_FAR), self._value(expression), folds=True)
+
+    def _value(self, expression: Expression) -> _Value:
+        if isinstance(expression, Access) and expression in self.constants:
+            return _Value(CONSTANT, self.constants[expression])
+        if isinstance(expression, Access):
+            return _Value(FIRST_OPERAND + self.operands.index(expression))
+        if not accesses(expression):
+            number = float(plain(expression, self.cascade.sizes, -(2.0**31)))
+            if not number.is_integer():
+                raise self.refuse(f"has the constant {number:g}, which is not whole")
+            return _Value(CONSTANT, int(number))
+        assert isinstance(expression, Call)
+        function, parts = expression.function, expression.arguments
+        if function == "relu":
+            return self._step("max", self._value(parts[0]), _Value(CONSTANT, 0))
+        if function == "neg":
+            return self._step("sub", _Value(CONSTANT, 0), self._value(parts[0]))
+        if function in {"abs", "copy", "qexp"}:
+            value = self._value(parts[0])
+            return self._step(function, value, value)
+        if function == "floordiv":
+            return self._shifted(self._value(parts[0]), self._value(parts[1]))
+        if function not in OPS or len(parts) != 2:
+            raise self.refuse(f"applies {function}, which hw/rtl/npu_lane.sv does not")
+        if function == "add" and any(isinstance(part, Call) and part.function == "mul" and accesses(part) for part in parts):
+            return self._multiplied(parts)
+        left, right = (self._value(part) for part in parts)
+        if left.source == right.source == CONSTANT and left != right:
+            left = self._step("copy", left, left)  # a step has room for one
+        return self._step(function, left, right)
+
+    def _multiplied(self, parts: tuple[Expression, ...]) -> _Value:
+        """A product that something is added to."""
+        product = next(part for part in parts if isinstance(part, Call) and part.function == "mul" and accesses(part))
+        rest = self._value(parts[parts[0] is product])
+        left, right = (self._value(part) for part in product.arguments)
+        constants = {value.constant for value in (rest, left, right) if value.source == CONSTANT}
+        if len(constants) > 1:
+            rest = self._step("copy", rest, rest)
+        return self._step("mac", left, right, rest=rest)
+
+    def _shifted(self, value: _Value, by: _Value) -> _Value:
+        """A division, rounded down."""
+        if by.source != CONSTANT or by.constant <= 0 or by.constant & (by.constant - 1):
+            return self._step("div", value, by)
+        return self._step("shift", value, _Value(CONSTANT, by.constant.bit_length() - 1))
+
+    def _step(self, op: str, left: _Value, right: _Value, folds: bool = False, rest: _Value | None = None) -> _Value:
+        rest = rest or _Value(SO_FAR)
+        for value in {left.source, right.source, rest.source} & set(range(TEMPORARIES)):
+            self.free.append(value)
+        if not self.free:
+            raise self.refuse(f"needs more than {TEMPORARIES} values at a time")
+        to = min(self.free)
+        self.free.remove(to)
+        constant = left.constant or right.constant or rest.constant
+        self.steps.append(Step(op, left.source, right.source, to, folds, constant, w=rest.source))
+        return _Value(to)

@@ -1,0 +1,68 @@
+"""The processor with its memory: programs that the mapper's mappings become, every word and every firing's cycles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cocotb
+
+from accelsim.rtl.cosim import host_writes, tensor_words
+from accelsim.rtl.program import FIRST_UNIT
+from tests.rtl.bench import CASES, next_cycle, parameter, settled, signed, start, stimuli
+from tests.rtl.npu import STATEMENTS, Case, case, machine
+
+_SIZES = {"W": 32, "AW": 10, "BW": 9, "CW": 10, "LOOPS": 6, "NEST": 4, "STEPS": 16, "ENTRIES": 64}
+PARAMETERS = [
+    _SIZES | {"ROWS": 2, "COLUMNS": 2, "LANES": 2, "LATENCY": 4}, _SIZES | {"ROWS": 1, "COLUMNS": 3, "LANES": 1, "LATENCY": 1},
+]  # fmt: skip
+SLACK = 8
+
+
+def drawn(dut: Any) -> list[Case]:
+    """A case of every kind, as many as there are to be, for a machine of the module's parameters."""
+    rng, sizes = stimuli(), {name: parameter(dut, name) for name in ("AW", "BW", "ROWS", "COLUMNS", "LANES", "LATENCY")}
+    target = machine(
+        let__rows=sizes["ROWS"], let__columns=sizes["COLUMNS"], let__lanes=sizes["LANES"], DRAM__latency=f"{sizes['LATENCY']} cycles",
+        DRAM__size=f"{4 << sizes['AW']} B", Buffer__size=f"{4 << sizes['BW']} B",
+    )  # fmt: skip
+    return [case(kind, rng, target) for kind in STATEMENTS for _ in range(max(1, CASES // 8))]
+
+
+@cocotb.test()
+async def programs(dut: Any) -> None:
+    """Runs what was exported and looks at all outputs."""
+    await start(dut)
+    width = parameter(dut, "ENTRIES").bit_length()
+    for program, inputs, values in drawn(dut):
+        assert max(map(len, program.engines)) <= parameter(dut, "ENTRIES") and max(map(len, program.steps)) <= parameter(dut, "STEPS")
+        dut.rst_i.value = 1
+        await next_cycle(dut)
+        dut.rst_i.value, dut.host_valid_i.value = 0, 1
+        for space, addresses, words in host_writes(program, inputs):
+            for address, word in zip(addresses.tolist(), words.tolist(), strict=True):
+                dut.host_space_i.value, dut.host_address_i.value, dut.host_word_i.value = space, address, word
+                await next_cycle(dut)
+        dut.host_valid_i.value, dut.run_i.value = 0, 1
+        dut.count_i.value = sum(len(engine) << (number * width) for number, engine in enumerate(program.engines))
+        taken: list[list[int]] = [[], [], []]
+        done: list[list[int]] = [[], [], [], []]
+        for cycle in range(program.cycles + SLACK):
+            await settled(dut)
+            for found, marks in ((taken, int(dut.taken_o.value)), (done, int(dut.done_o.value))):
+                for place, each in enumerate(found):
+                    each += [cycle] if marks >> place & 1 else []
+            busy = int(dut.busy_o.value)
+            await next_cycle(dut)
+        assert not busy
+        assert max(each[-1] for each in done if each) == program.cycles
+        for phase in program.phases:
+            assert done[phase.counter][phase.number - 1] == phase.end, phase
+            engine, wanted = (phase.counter - 1, phase.start) if phase.counter >= FIRST_UNIT else (0, phase.served)
+            assert taken[engine][phase.instructions[0]] == wanted, phase
+        dut.run_i.value = 0
+        for name, expected in values.items():
+            for at in range(tensor_words(program, name)):
+                dut.host_address_i.value = program.places[name] + at
+                await settled(dut)
+                assert signed(int(dut.host_word_o.value), 32) == int(expected.reshape(-1)[at]), f"{name} at {at}"
+                await next_cycle(dut)
