@@ -17,7 +17,7 @@ from accelsim.sim.values import execute
 from accelsim.workload.cascade import Cascade
 
 MODULE = "npu_system"
-OUTER, PROGRAMS, STEPS = 0, (1, 2, 3), (4, 5)  # spaces of the host port
+OUTER, PROGRAMS, STEPS, BUFFER = 0, (1, 2, 3), (4, 5), 6  # spaces of the host port
 SLACK = 64  # cycles that the processor may take longer
 
 
@@ -142,6 +142,8 @@ def host_writes(program: Program, inputs: dict[str, Any]) -> list[tuple[int, Any
     for space, steps in zip(STEPS, program.steps, strict=True):
         words = np.array([part for step in steps for part in (step.word() & 0xFFFFFFFF, step.word() >> 32)], np.int64)
         found.append((space, np.arange(len(words)), words))
+    presets = np.array(sorted(program.presets.items()), np.int64).reshape(-1, 2)
+    found.append((BUFFER, presets[:, 0], presets[:, 1] & 0xFFFFFFFF))
     return [(space, addresses.astype(np.uint64), words.astype(np.uint64)) for space, addresses, words in found if len(words)]
 
 

@@ -26,7 +26,7 @@ from accelsim.sim.paths import Path, Paths, rank_of
 from accelsim.sim.reference_events import Firing, Outcome, interval, run
 from accelsim.sim.slots import slots_of
 from accelsim.sim.tasks import BARRIER, COMPUTE, LOAD, Task
-from accelsim.workload.cascade import Cascade
+from accelsim.workload.cascade import Cascade, Einsum
 from accelsim.workload.expression import Access, IndexMap
 
 WORD = 32
@@ -114,7 +114,7 @@ def _room(count: int, least: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """A firing on the processor: its task, when it may start, from when to when it is served and when it has ended, in the simulator's cycles.
+    """A firing on the processor: its task, when it may start, from when to when it is served and when it has ended, in cycles.
 
     `counts`: the place among the counts that it raises, and to what. `instructions`: which of its engine's.
     """
@@ -131,13 +131,15 @@ class Phase:
 
 @dataclass
 class Program:
-    """Instructions of the mover, the array and the lanes; steps of the latter two; where tensors lie in the outer memory, in words."""
+    """Instructions of the mover, the array and the lanes; steps of the latter two; where tensors lie in the outer memory, in
+    words; what words of the buffer are before the run."""
 
     shape: Shape
     cascade: Cascade
     engines: tuple[list[list[int]], list[list[int]], list[list[int]]] = field(default_factory=lambda: ([], [], []))
     steps: tuple[list[Step], list[Step]] = field(default_factory=lambda: ([], []))
     places: dict[str, int] = field(default_factory=dict)
+    presets: dict[int, int] = field(default_factory=dict)
     phases: list[Phase] = field(default_factory=list)
     cycles: int = 0
 
@@ -151,6 +153,7 @@ class Program:
             "microprograms": {
                 unit: [step.word() for step in steps] for unit, steps in zip(self.shape.units, self.steps, strict=True)
             },
+            "buffer": {str(address): word for address, word in self.presets.items()},
             "cycles": self.cycles,
         }  # fmt: skip
 
@@ -330,18 +333,40 @@ class _Export:
         for (row, tensor), sizes in self.spans.items():
             strides = tuple(math.prod(sizes[dimension + 1 :]) for dimension in range(len(sizes)))
             copies = self.paths.held(rows[row], tensor).copies
+            self._preset(tensor, at, sizes, copies)
             self.tiles[row, tensor] = _Tile(at, math.prod(sizes), strides, copies)
             at += copies * math.prod(sizes)
         if at > self.shape.buffer_words:
             what = f"tiles side by side take {at:,} words, {self.shape.buffer} has {self.shape.buffer_words:,}"
             raise self._refuse(what, "map it with smaller tiles")
 
+    def _preset(self, tensor: str, base: int, sizes: Sequence[int], copies: int) -> None:
+        """Constant slices of a recurrence are there from the beginning: nothing is ever written where they are."""
+        dimension, slices = self.cascade.tensors[tensor].iterative, self.cascade.tensors[tensor].constant_slices
+        if dimension is None or not slices:
+            return
+        initial = [each for each in self.cascade.einsums if each.initial and each.output.tensor == tensor]
+        for place in product(range(copies), *(range(slices if at == dimension else size) for at, size in enumerate(sizes))):
+            copy, *at = place
+            address = base
+            for size, part in zip((copies, *sizes), (copy, *at), strict=True):
+                address = base + (address - base) * size + part
+            values = {self._constant(each, at[dimension]) for each in initial} - {None}
+            self.program.presets[address] = next(value for value in values if value is not None)
+
+    def _constant(self, einsum: Einsum, at: int) -> int | None:
+        """What a statement sets a slice to, None if it is about others."""
+        index = self.cascade.index_maps(einsum.output)[self.cascade.tensors[einsum.output.tensor].iterative or 0]
+        if index is None or (not index.terms and index.offset != at):
+            return None
+        return max(-(2**31), int(plain(einsum.expression, self.cascade.sizes, -(2.0**31))))
+
     # --- instructions ---------------------------------------------------------------------------------------------------------------
 
     def _emit(self) -> None:
         program, done = self.program, [0] * 4
         reached: dict[int, list[tuple[int, ...]]] = {}  # by task: what counts are at least when a firing has ended
-        first: dict[tuple[str, int], tuple[int, int]] = {}
+        first: dict[str, tuple[int, int]] = {}
         for firing in self.outcome.log:
             task = firing.task
             ends = reached.setdefault(id(task), [])
@@ -426,7 +451,7 @@ class _Export:
                 found.append([0, 0, 0, 0, (task.kind == LOAD) << TO_BUFFER, far + far_by, near + near_by, *fields])
         return found
 
-    def _compute(self, firing: Firing, engine: int, first: dict[tuple[str, int], tuple[int, int]]) -> list[list[int]]:
+    def _compute(self, firing: Firing, engine: int, first: dict[str, tuple[int, int]]) -> list[list[int]]:
         """Instructions that run an Einsum on its tiles."""
         path = self.paths.of(firing.task.einsum)
         cycles, rest = divmod(firing.task.issue_ticks, self.per_cycle)
@@ -435,48 +460,21 @@ class _Export:
         nests = self._nests(path, 0, {rank: _Range(0, (((), self.cascade.extents[rank]),)) for rank in path.einsum.ranks}, firing.digits)
         found = []
         for nest in nests:
-            constant = self._constant_reads(path, nest)
-            if (path.name, constant) not in first:
-                steps = steps_of(self.cascade, path.einsum, cycles, self._constants(path, constant))
+            if path.name not in first:
+                steps = steps_of(self.cascade, path.einsum, cycles)
                 known = self.program.steps[engine - 1]
-                first[path.name, constant] = len(known), len(steps)
+                first[path.name] = len(known), len(steps)
                 known.extend(steps)
-            found += self._instructions(path, nest, firing, engine, first[path.name, constant])
+            found += self._instructions(path, nest, firing, engine, first[path.name])
         points = sum(math.prod(trips for _, trips, _ in nest.loops) for nest in nests) * cycles
         if points * self.per_cycle != firing.finish - firing.start:
             raise self._refuse(f"{path.name} takes {points} cycles where {(firing.finish - firing.start) / self.per_cycle} are planned")
         return found
 
-    def _constant_reads(self, path: Path, nest: _Nest) -> int:
-        """Which operands (bits) are constant slices of a recurrence, at all points of a nest."""
-        return sum(
-            self._is_constant(path, access, nest.ranges) << number for number, access in enumerate(self._operands(path))
-        )  # fmt: skip
-
-    def _is_constant(self, path: Path, access: Access, ranges: dict[str, _Range]) -> bool:
-        """Whether a read has a constant slice at the low ends of ranges."""
-        tensor = self.cascade.tensors[access.tensor]
-        if tensor.iterative is None:
-            return False
-        index = self._plain(path, access)[tensor.iterative]
-        return index.offset + sum(factor * ranges[rank].low for rank, factor in index.terms) < tensor.constant_slices
-
-    def _constants(self, path: Path, which: int) -> dict[Access, int]:
-        """The values of operands (bits) that are constant slices."""
-        found = {}
-        for number, access in enumerate(self._operands(path)):
-            if which >> number & 1:
-                (value,) = {
-                    max(-(2**31), int(plain(each.expression, self.cascade.sizes, -(2.0**31))))
-                    for each in self.cascade.einsums if each.initial and each.output.tensor == access.tensor
-                }  # fmt: skip
-                found[access] = value
-        return found
-
     def _nests(self, path: Path, at: int, ranges: dict[str, _Range], digits: Sequence[int]) -> list[_Nest]:
         """All points of a firing below a row, as nests in their order."""
         if at == len(path.rows):
-            return self._points(path, list(path.einsum.ranks), ranges)
+            return self._points(list(path.einsum.ranks), ranges)
         row = path.rows[at]
         if not isinstance(row.node, (For, Spatial)) or rank_of(row) not in ranges:
             return self._nests(path, at + 1, ranges, digits)
@@ -489,19 +487,13 @@ class _Export:
         place = next((number for number, loop in enumerate(path.loops) if loop is row), None)
         if place is not None:
             return self._nests(path, at + 1, ranges | {rank: now.at(digits[place], tile)}, digits)
-        return self._looped(path, ranges, rank, tile, lambda inner: self._nests(path, at + 1, ranges | {rank: inner}, digits))
+        return self._looped(ranges[rank], rank, tile, lambda inner: self._nests(path, at + 1, ranges | {rank: inner}, digits))
 
-    def _looped(self, path: Path, ranges: dict[str, _Range], rank: str, tile: int, below: Callable[[_Range], list[_Nest]]) -> list[_Nest]:
+    def _looped(self, now: _Range, rank: str, tile: int, below: Callable[[_Range], list[_Nest]]) -> list[_Nest]:
         """A loop over tiles of a rank: turns that are alike as one loop."""
         found: list[_Nest] = []
-        now = ranges[rank]
-
-        def kind(each: tuple[int, _Range]) -> Any:
-            inside = ranges | {rank: each[1]}
-            return each[1].sizes, [self._is_constant(path, access, inside) for access in self._operands(path)]
-
         turns = [(turn, now.at(turn, tile)) for turn in range(-(-now.size // tile))]
-        for _, group in groupby(turns, key=kind):
+        for _, group in groupby(turns, key=lambda each: each[1].sizes):
             alike = list(group)
             inner = below(alike[0][1])
             if len(alike) == 1:
@@ -512,12 +504,12 @@ class _Export:
                 found += [nest.moved(rank, number * tile) for number in range(len(alike)) for nest in inner]
         return found
 
-    def _points(self, path: Path, ranks: list[str], ranges: dict[str, _Range]) -> list[_Nest]:
+    def _points(self, ranks: list[str], ranges: dict[str, _Range]) -> list[_Nest]:
         """The points of a residual tile, one after the other."""
         if not ranks:
             return [_Nest((), ranges)]
         rank, *others = ranks
-        return self._looped(path, ranges, rank, 1, lambda inner: self._points(path, others, ranges | {rank: inner}))
+        return self._looped(ranges[rank], rank, 1, lambda inner: self._points(others, ranges | {rank: inner}))
 
     def _instructions(self, path: Path, nest: _Nest, firing: Firing, engine: int, steps: tuple[int, int]) -> list[list[int]]:
         """A nest, as one instruction if it has no more loops than an engine."""
@@ -538,19 +530,10 @@ class _Export:
         if len(streams) > OPERANDS + 1:
             raise self._refuse(f"{path.name} has more than {OPERANDS} operands", "split it into several Einsums")
         streams[-1:-1] = [(0, dict[str, int]())] * (OPERANDS + 1 - len(streams))
-        by_axis = [
-            [
-                sum(strides.get(rank, 0) * by for rank, each in nest.ranges.items() for name, by in each.apart if name == axis)
-                for _, strides in streams
-            ]
-            for axis in order
-        ]  # fmt: skip
-        if len(order) == 1:
-            by_axis.insert(0, [0] * len(streams))
         ranks = [(rank, trips, step) for rank, trips, step in nest.loops if trips > 1]
         loops = [(trips, *(strides.get(rank, 0) * step for _, strides in streams), rank) for rank, trips, step in ranks]
         opens = all(nest.ranges[rank].low == 0 for rank in path.einsum.reduced)
-        in_use, found = self._in_use(nest, order), []
+        (in_use, offsets), found = self._lanes(nest, order, [strides for _, strides in streams]), []
         for around, inner in _unrolled(loops, LOOPS):
             shift = [sum(turn * loop[1 + stream] for turn, loop in around) for stream in range(len(streams))]
             begins = opens and not any(turn for turn, loop in around if loop[-1] in path.einsum.reduced)
@@ -558,24 +541,38 @@ class _Export:
             reduces = sum(1 << number for number, loop in enumerate(columns) if loop[-1] in path.einsum.reduced)
             fields = [begins << BEGINS | reduces << REDUCES, *steps, in_use]
             fields += [base + by for (base, _), by in zip(streams, shift, strict=True)]
-            fields += [stride for strides in by_axis for stride in strides]
+            fields += offsets
             fields += [loop[0] for loop in columns]
             fields += [int(loop[1 + stream]) for stream in range(len(streams)) for loop in columns]
             found.append([0, 0, 0, 0, *fields])
         return found
 
-    def _in_use(self, nest: _Nest, order: Sequence[str]) -> int:
-        """The lanes (bits) that have something to do."""
+    def _lanes(self, nest: _Nest, order: Sequence[str], strides: Sequence[dict[str, int]]) -> tuple[int, list[int]]:
+        """The lanes (bits) that have something to do, and for each lane how far on it is in every stream.
+
+        Of several ranks along one axis, places of the later ones lie side by side.
+        """
         sizes = [self.evaluator.architecture.axes[axis][1].size for axis in order]
-        found = 0
-        for number, lane in enumerate(product(*map(range, sizes))):
-            places = dict(zip(order, lane, strict=True))
-            spread = {axis for each in nest.ranges.values() for axis, _ in each.apart}
-            busy = all(
-                any(size and all(places[axis] == at for axis, at in place) for place, size in each.sizes) for each in nest.ranges.values()
-            )  # fmt: skip
-            found |= (busy and not any(at for axis, at in places.items() if axis not in spread)) << number
-        return found
+        in_use, offsets = 0, [0] * (len(strides) * math.prod(sizes))
+        ranges = nest.ranges
+        counts = {
+            (rank, axis): 1 + max(dict(place)[axis] for place, _ in each.sizes) for rank, each in ranges.items() for axis, _ in each.apart
+        }
+        for places in product(*(each.sizes for each in ranges.values())):
+            at = dict.fromkeys(order, 0)
+            for rank, (place, _) in zip(ranges, places, strict=True):
+                for axis, lane in place:
+                    at[axis] = at[axis] * counts[rank, axis] + lane
+            number = 0
+            for axis, size in zip(order, sizes, strict=True):
+                number = number * size + at[axis]
+            in_use |= all(size for _, size in places) << number
+            for stream, each in enumerate(strides):
+                offsets[number * len(strides) + stream] = sum(
+                    each.get(rank, 0) * dict(ranges[rank].apart)[axis] * lane
+                    for rank, (place, _) in zip(ranges, places, strict=True) for axis, lane in place
+                )  # fmt: skip
+        return in_use, offsets
 
     def _operands(self, path: Path) -> list[Access]:
         """Different reads of an Einsum, in their order."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from accelsim.errors import IllegalMapping
@@ -44,12 +43,9 @@ class _Value:
     constant: int = 0
 
 
-def steps_of(cascade: Cascade, einsum: Einsum, cycles: int, constants: Mapping[Access, int]) -> list[Step]:
-    """The microprogram of an Einsum, which takes as many cycles as the machine says. IllegalMapping where there is none.
-
-    constants: reads that are a constant.
-    """
-    made = _Steps(cascade, einsum, constants)
+def steps_of(cascade: Cascade, einsum: Einsum, cycles: int) -> list[Step]:
+    """The microprogram of an Einsum, which takes as many cycles as the machine says. IllegalMapping where there is none."""
+    made = _Steps(cascade, einsum)
     made.finish()
     steps = made.steps
     if len(steps) > cycles:
@@ -61,8 +57,8 @@ def steps_of(cascade: Cascade, einsum: Einsum, cycles: int, constants: Mapping[A
 
 
 class _Steps:
-    def __init__(self, cascade: Cascade, einsum: Einsum, constants: Mapping[Access, int]) -> None:
-        self.cascade, self.einsum, self.constants = cascade, einsum, constants
+    def __init__(self, cascade: Cascade, einsum: Einsum) -> None:
+        self.cascade, self.einsum = cascade, einsum
         self.operands = list(dict.fromkeys(einsum.reads))
         self.steps: list[Step] = []
         self.free = list(range(TEMPORARIES))
@@ -89,8 +85,6 @@ class _Steps:
         self._step(reduce, _Value(SO_FAR), self._value(expression), folds=True)
 
     def _value(self, expression: Expression) -> _Value:
-        if isinstance(expression, Access) and expression in self.constants:
-            return _Value(CONSTANT, self.constants[expression])
         if isinstance(expression, Access):
             return _Value(FIRST_OPERAND + self.operands.index(expression))
         if not accesses(expression):

@@ -2,12 +2,11 @@
 //
 // Function    instructions are carried out in their order. One waits until `done` of the top has reached the counts that it names, then goes
 //             through a loop nest. At each point every lane in use (a bit of `lanes` for each, row by row) runs the steps of a microprogram on up to three
-//             operands from the buffer and writes its last value to the buffer. An address is that of the nest plus a stride for the lane's
-//             row and one for its column. `first` of `npu_lane` is high where all loops that `reduces` names are in their first trip and the
+//             operands from the buffer and writes its last value to the buffer. An address is that of the nest plus an offset of the lane's own. `first` of `npu_lane` is high where all loops that `reduces` names are in their first trip and the
 //             instruction begins the sums.
 //             Fields, 32 bits each: 4 counts waited for; flags (0: begins sums, 1: counts as done when it is through, 8 and up: loops
-//             that reduce); first step, steps; lanes; then of a, b, c and the result: bases, strides of rows, strides of
-//             columns; LOOPS trips, innermost first; strides of each loop, of all loops for a, then b, c and the result.
+//             that reduce); first step, steps; lanes; bases of a, b, c and the result; for each lane its four
+//             offsets; LOOPS trips, innermost first; strides of each loop, of all loops for a, then b, c and the result.
 //             A step: 32 bits of constant, 4 each of op, x, z, 2 of to, 1 of folds (see `npu_lane`), 8 of the cycles it takes, less one,
 //             4 of w.
 // Latency     the first step is taken in the cycle after the one in which the last count is reached; finished_o is high in the last cycle
@@ -20,13 +19,11 @@ module npu_engine #(
     parameter  int W       = 8,   // bits of a word
     parameter  int BW      = 8,   // bits of an address of the buffer
     parameter  int CW      = 8,   // bits of a count
-    parameter  int ROWS    = 1,
-    parameter  int COLUMNS = 2,
+    parameter  int LANES   = 2,
     parameter  int LOOPS   = 3,
     parameter  int STEPS   = 8,   // of all microprograms, a power of two
     localparam int SW      = $clog2(STEPS),
-    localparam int LANES   = ROWS * COLUMNS,
-    localparam int FIELDS  = 20 + 5 * LOOPS
+    localparam int FIELDS  = 12 + 4 * LANES + 5 * LOOPS
 ) (
     input  logic                  clk_i,
     input  logic                  rst_i,
@@ -43,8 +40,8 @@ module npu_engine #(
     output logic [LANES*W-1:0]    write_word_o,
     output logic                  finished_o
 );
-  localparam int FLAGS = 4, FIRST_STEP = 5, STEP_COUNT = 6, IN_USE = 7, BASES = 8, ROW_STRIDES = 12, COLUMN_STRIDES = 16;
-  localparam int TRIPS = 20, STRIDES = 20 + LOOPS;
+  localparam int FLAGS = 4, FIRST_STEP = 5, STEP_COUNT = 6, IN_USE = 7, BASES = 8, OFFSETS = 12;
+  localparam int TRIPS = 12 + 4 * LANES, STRIDES = 12 + 4 * LANES + LOOPS;
 
   logic [3:0] reached, stream_ready, stream_valid, stream_last;
   logic unused_streams, unused_step, able, begins_q, counts_q, step_ends, point_ends, first;
@@ -53,9 +50,10 @@ module npu_engine #(
   logic [SW-1:0] first_step_q, final_step_q, step_q;
   logic [7:0] held_q;
   logic [LANES-1:0] in_use_q;
-  logic [4*BW-1:0] row_strides_q, column_strides_q, from;
+  logic [4*BW-1:0] from;
+  logic [4*LANES*BW-1:0] offsets_q;
 
-  genvar at, loop, row, column;
+  genvar at, loop, lane;
   generate
     for (at = 0; at < 4; at++) begin : g_wait
       assign reached[at] = done_i[at*CW+:CW] >= instruction_i[at*32+:CW];
@@ -109,8 +107,7 @@ module npu_engine #(
       first_step_q     <= '0;
       final_step_q     <= '0;
       in_use_q         <= '0;
-      row_strides_q    <= '0;
-      column_strides_q <= '0;
+      offsets_q        <= '0;
     end else if (taken_o) begin
       begins_q     <= instruction_i[FLAGS*32];
       counts_q     <= instruction_i[FLAGS*32+1];
@@ -118,10 +115,7 @@ module npu_engine #(
       first_step_q <= instruction_i[FIRST_STEP*32+:SW];
       final_step_q <= instruction_i[FIRST_STEP*32+:SW] + instruction_i[STEP_COUNT*32+:SW] - 1'b1;
       in_use_q     <= instruction_i[IN_USE*32+:LANES];
-      for (int each = 0; each < 4; each++) begin
-        row_strides_q[each*BW+:BW]    <= instruction_i[(ROW_STRIDES+each)*32+:BW];
-        column_strides_q[each*BW+:BW] <= instruction_i[(COLUMN_STRIDES+each)*32+:BW];
-      end
+      for (int each = 0; each < 4 * LANES; each++) offsets_q[each*BW+:BW] <= instruction_i[(OFFSETS+each)*32+:BW];
     end
   end
 
@@ -138,23 +132,18 @@ module npu_engine #(
   end
 
   generate
-    for (row = 0; row < ROWS; row++) begin : g_row
-      for (column = 0; column < COLUMNS; column++) begin : g_column
-        localparam int LANE = row * COLUMNS + column;
-
-        for (at = 0; at < 4; at++) begin : g_address
-          assign address_o[(4*LANE+at)*BW+:BW] =
-              from[at*BW+:BW] + BW'(row) * row_strides_q[at*BW+:BW] + BW'(column) * column_strides_q[at*BW+:BW];
-        end
-        npu_lane #(.W(W)) u_lane (
-            .clk_i, .rst_i,
-            .op_i(step_i[35:32]), .x_i(step_i[39:36]), .z_i(step_i[43:40]), .w_i(step_i[58:55]), .to_i(step_i[45:44]),
-            .keeps_i(step_ends), .folds_i(step_i[46]), .first_i(first), .constant_i(step_i[W-1:0]),
-            .a_i(word_i[(4*LANE+0)*W+:W]), .b_i(word_i[(4*LANE+1)*W+:W]), .c_i(word_i[(4*LANE+2)*W+:W]),
-            .so_far_i(word_i[(4*LANE+3)*W+:W]), .y_o(write_word_o[LANE*W+:W])
-        );
-        assign write_valid_o[LANE] = point_ends && in_use_q[LANE];
+    for (lane = 0; lane < LANES; lane++) begin : g_lane
+      for (at = 0; at < 4; at++) begin : g_address
+        assign address_o[(4*lane+at)*BW+:BW] = from[at*BW+:BW] + offsets_q[(4*lane+at)*BW+:BW];
       end
+      npu_lane #(.W(W)) u_lane (
+          .clk_i, .rst_i,
+          .op_i(step_i[35:32]), .x_i(step_i[39:36]), .z_i(step_i[43:40]), .w_i(step_i[58:55]), .to_i(step_i[45:44]),
+          .keeps_i(step_ends), .folds_i(step_i[46]), .first_i(first), .constant_i(step_i[W-1:0]),
+          .a_i(word_i[(4*lane+0)*W+:W]), .b_i(word_i[(4*lane+1)*W+:W]), .c_i(word_i[(4*lane+2)*W+:W]),
+          .so_far_i(word_i[(4*lane+3)*W+:W]), .y_o(write_word_o[lane*W+:W])
+      );
+      assign write_valid_o[lane] = point_ends && in_use_q[lane];
     end
   endgenerate
 endmodule

@@ -2,7 +2,8 @@
 //
 // Function    three programs run side by side and wait for each other by counts of what is done: loads, drains, firings of the array, firings
 //             of the vector lanes (`npu_mover`, `npu_engine`). Programs and microprograms are written through the host port before run goes
-//             high; space 1: mover, 2: array, 3: vector, 4 and 5: microprograms of array and vector, a step as two words, the low one first.
+//             high; space 1: mover, 2: array, 3: vector, 4 and 5: microprograms of array and vector, a step as two words, the low one first;
+//             6: the buffer.
 //             The outer memory is behind the request and response port.
 // Latency     an instruction's first cycle is the one after the cycle in which the last count that it waits for is reached.
 // Throughput  a word and a point of each engine a cycle. Every lane has ports of its own into the buffer.
@@ -42,13 +43,14 @@ module npu_top #(
     output logic [3:0]      done_o,              // the last cycle of a load, a drain, a firing of array, of vector
     output logic            busy_o
 );
-  localparam int MOVER = 7 + 3 * NEST, ENGINE = 20 + 5 * LOOPS, SW = $clog2(STEPS), ARRAY = ROWS * COLUMNS;
-  localparam int MW = $clog2(MOVER * ENTRIES), PW = $clog2(ENGINE * ENTRIES), ALL = ARRAY + LANES;
+  localparam int MOVER = 7 + 3 * NEST, ENGINE = 12 + 5 * LOOPS, SW = $clog2(STEPS), ARRAY = ROWS * COLUMNS;
+  localparam int MW = $clog2(MOVER * ENTRIES), PW = $clog2((ENGINE + 4 * ARRAY) * ENTRIES), VW = $clog2((ENGINE + 4 * LANES) * ENTRIES), ALL = ARRAY + LANES;
 
   logic [4*CW-1:0] done, done_q;
   logic [2:0] valid, taken, busy;
   logic [MOVER*32-1:0] mover_instruction;
-  logic [ENGINE*32-1:0] array_instruction, vector_instruction;
+  logic [(ENGINE+4*ARRAY)*32-1:0] array_instruction;
+  logic [(ENGINE+4*LANES)*32-1:0] vector_instruction;
   logic [SW-1:0] array_step, vector_step;
   logic [4*ALL*BW-1:0] address;
   logic [4*ALL*W-1:0] word;
@@ -83,14 +85,14 @@ module npu_top #(
       .write_valid_i(host_valid_i && host_space_i == 3'd1), .write_address_i(host_address_i[MW-1:0]), .write_word_i(host_word_i),
       .count_i(count_i[0+:EW]), .taken_i(taken[0]), .valid_o(valid[0]), .instruction_o(mover_instruction)
   );
-  npu_program #(.FIELDS(ENGINE), .ENTRIES(ENTRIES)) u_array_program (
+  npu_program #(.FIELDS(ENGINE + 4 * ARRAY), .ENTRIES(ENTRIES)) u_array_program (
       .clk_i, .rst_i,
       .write_valid_i(host_valid_i && host_space_i == 3'd2), .write_address_i(host_address_i[PW-1:0]), .write_word_i(host_word_i),
       .count_i(count_i[EW+:EW]), .taken_i(taken[1]), .valid_o(valid[1]), .instruction_o(array_instruction)
   );
-  npu_program #(.FIELDS(ENGINE), .ENTRIES(ENTRIES)) u_vector_program (
+  npu_program #(.FIELDS(ENGINE + 4 * LANES), .ENTRIES(ENTRIES)) u_vector_program (
       .clk_i, .rst_i,
-      .write_valid_i(host_valid_i && host_space_i == 3'd3), .write_address_i(host_address_i[PW-1:0]), .write_word_i(host_word_i),
+      .write_valid_i(host_valid_i && host_space_i == 3'd3), .write_address_i(host_address_i[VW-1:0]), .write_word_i(host_word_i),
       .count_i(count_i[2*EW+:EW]), .taken_i(taken[2]), .valid_o(valid[2]), .instruction_o(vector_instruction)
   );
 
@@ -112,14 +114,14 @@ module npu_top #(
       .read_address_o(drain_address), .read_word_i(buffer_q[drain_address]),
       .write_valid_o(load_valid), .write_address_o(load_address), .write_word_o(load_word), .loaded_o(done_o[0]), .drained_o(done_o[1])
   );
-  npu_engine #(.W(W), .BW(BW), .CW(CW), .ROWS(ROWS), .COLUMNS(COLUMNS), .LOOPS(LOOPS), .STEPS(STEPS)) u_array (
+  npu_engine #(.W(W), .BW(BW), .CW(CW), .LANES(ARRAY), .LOOPS(LOOPS), .STEPS(STEPS)) u_array (
       .clk_i, .rst_i,
       .valid_i(run_i && valid[1]), .instruction_i(array_instruction), .done_i(done), .taken_o(taken[1]), .busy_o(busy[1]),
       .step_o(array_step), .step_i({array_high_q[array_step], array_low_q[array_step]}),
       .address_o(address[0+:4*ARRAY*BW]), .word_i(word[0+:4*ARRAY*W]),
       .write_valid_o(write_valid[0+:ARRAY]), .write_word_o(write_word[0+:ARRAY*W]), .finished_o(done_o[2])
   );
-  npu_engine #(.W(W), .BW(BW), .CW(CW), .ROWS(1), .COLUMNS(LANES), .LOOPS(LOOPS), .STEPS(STEPS)) u_vector (
+  npu_engine #(.W(W), .BW(BW), .CW(CW), .LANES(LANES), .LOOPS(LOOPS), .STEPS(STEPS)) u_vector (
       .clk_i, .rst_i,
       .valid_i(run_i && valid[2]), .instruction_i(vector_instruction), .done_i(done), .taken_o(taken[2]), .busy_o(busy[2]),
       .step_o(vector_step), .step_i({vector_high_q[vector_step], vector_low_q[vector_step]}),
@@ -134,6 +136,7 @@ module npu_top #(
     end
   endgenerate
   always_ff @(posedge clk_i) begin
+    if (host_valid_i && host_space_i == 3'd6) buffer_q[host_address_i[BW-1:0]] <= host_word_i[W-1:0];
     if (load_valid) buffer_q[load_address] <= load_word;
     for (int lane = 0; lane < ALL; lane++) begin
       if (write_valid[lane]) buffer_q[address[(4*lane+3)*BW+:BW]] <= write_word[lane*W+:W];

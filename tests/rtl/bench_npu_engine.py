@@ -15,9 +15,9 @@ from tests.rtl.bench import CASES, next_cycle, pack, parameter, settled, signed,
 from tests.rtl.bench_npu_lane import NAMES, kept_within, operation
 
 PARAMETERS = [
-    {"W": 16, "BW": 6, "CW": 8, "ROWS": 2, "COLUMNS": 2, "LOOPS": 3, "STEPS": 8},
-    {"W": 8, "BW": 5, "CW": 4, "ROWS": 1, "COLUMNS": 3, "LOOPS": 1, "STEPS": 4},
-    {"W": 32, "BW": 7, "CW": 10, "ROWS": 3, "COLUMNS": 1, "LOOPS": 4, "STEPS": 16},
+    {"W": 16, "BW": 6, "CW": 8, "LANES": 4, "LOOPS": 3, "STEPS": 8},
+    {"W": 8, "BW": 5, "CW": 4, "LANES": 3, "LOOPS": 1, "STEPS": 4},
+    {"W": 32, "BW": 7, "CW": 10, "LANES": 1, "LOOPS": 4, "STEPS": 16},
 ]
 
 
@@ -37,25 +37,22 @@ def some(rng: Random, sizes: dict[str, int], program: list[Step]) -> Run:
     """A random nest with a part of the microprogram."""
     loops, words = sizes["LOOPS"], 1 << sizes["BW"]
     trips = [rng.choice((1, 1, 2, 3)) for _ in range(loops)]
-    bases, by_row, by_column = ([rng.randrange(words) for _ in range(4)] for _ in range(3))
+    bases, offsets = ([rng.randrange(words) for _ in range(4 * count)] for count in (1, sizes["LANES"]))
     strides = [[rng.randrange(words) for _ in range(loops)] for _ in range(4)]
     begins, counts, reduces = rng.random() < 0.7, rng.random() < 0.8, rng.getrandbits(loops)
     first = rng.randrange(len(program))
     steps = program[first : first + rng.randint(1, len(program) - first)]
-    in_use = rng.getrandbits(sizes["ROWS"] * sizes["COLUMNS"])
+    in_use = rng.getrandbits(sizes["LANES"])
     waits = [rng.randint(0, 2) if rng.random() < 0.3 else 0 for _ in range(4)]
     points = []
     for index in product(*(range(count) for count in reversed(trips))):
         at = index[::-1]
         opens = begins and all(not turn for loop, turn in enumerate(at) if reduces >> loop & 1)
         inside = [sum(turn * stride for turn, stride in zip(at, each, strict=True)) for each in strides]
-        lanes = [
-            (bases[stream] + row * by_row[stream] + column * by_column[stream] + inside[stream]) % words
-            for row in range(sizes["ROWS"]) for column in range(sizes["COLUMNS"]) for stream in range(4)
-        ]  # fmt: skip
+        lanes = [(bases[place % 4] + offset + inside[place % 4]) % words for place, offset in enumerate(offsets)]
         points.append((lanes, opens))
     flags = begins | counts << 1 | reduces << 8
-    fields = [*waits, flags, first, len(steps), in_use, *bases, *by_row, *by_column, *trips, *(each for row in strides for each in row)]
+    fields = [*waits, flags, first, len(steps), in_use, *bases, *offsets, *trips, *(each for row in strides for each in row)]
     return Run(waits, counts, fields, points, steps, in_use)
 
 
@@ -63,8 +60,8 @@ def some(rng: Random, sizes: dict[str, int], program: list[Step]) -> Run:
 async def runs(dut: Any) -> None:
     """Random instructions behind counts that rise at random; lanes compute on a buffer that all share."""
     rng, met = stimuli(), Counter[str]()
-    sizes = {name: parameter(dut, name) for name in ("W", "BW", "CW", "ROWS", "COLUMNS", "LOOPS", "STEPS")}
-    width, bits, lanes = sizes["W"], sizes["BW"], sizes["ROWS"] * sizes["COLUMNS"]
+    sizes = {name: parameter(dut, name) for name in ("W", "BW", "CW", "LANES", "LOOPS", "STEPS")}
+    width, bits, lanes = sizes["W"], sizes["BW"], sizes["LANES"]
     await start(dut)
     for _ in range(max(2, CASES // 4)):
         buffer = [signed(rng.getrandbits(width), width) for _ in range(1 << bits)]
@@ -96,7 +93,9 @@ async def runs(dut: Any) -> None:
             ends = point_ends and now is not None and point == len(now.points) - 1
             taken = able and (now is None or ends)
             dut.valid_i.value, dut.done_i.value = int(head is not None), pack(counts, sizes["CW"])
-            dut.instruction_i.value = pack(head.fields if head else [rng.getrandbits(32) for _ in range(20 + 5 * sizes["LOOPS"])], 32)
+            dut.instruction_i.value = pack(
+                head.fields if head else [rng.getrandbits(32) for _ in range(12 + 4 * sizes["LANES"] + 5 * sizes["LOOPS"])], 32
+            )
             dut.step_i.value = current.word()
             addresses = now.points[point][0] if now else []
             dut.word_i.value = pack([buffer[at] for at in addresses] or [rng.getrandbits(width)], width)

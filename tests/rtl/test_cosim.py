@@ -62,9 +62,9 @@ def test_shipped_cascades_agree(mini: Architecture, name: str) -> None:
 @pytest.mark.usefixtures("rtl_tools")
 @pytest.mark.parametrize("kind", STATEMENTS)
 def test_small_buffers_agree(kind: str) -> None:
-    target, rng, ran = machine(Buffer__size="512 B"), Random(3), 0
+    target, rng, ran = machine(Buffer__size="1 KiB"), Random(3), 0
     for number in range(CASES):
-        chosen = work(kind, rng, 12)
+        chosen = work(kind, rng, 20)
         try:
             found = both(chosen, target, number)
         except IllegalMapping as refusal:  # tiles that do not fit side by side, or no mapping at all
