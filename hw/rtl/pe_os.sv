@@ -41,14 +41,14 @@ module pe_os #(
   logic a_valid_q, b_valid_q, d_valid_q, first_q, last_q, bottom_q;
 
   logic works, ends;
-  logic [CW-1:0] a_wide, b_wide, so_far, sum;
+  logic [CW-1:0] so_far, sum;
+  logic signed [CW-1:0] product;
 
-  assign works  = a_valid_i && b_valid_i;
-  assign ends   = works && last_i;
-  assign a_wide = {{(CW - AW) {a_i[AW-1]}}, a_i};
-  assign b_wide = {{(CW - BW) {b_i[BW-1]}}, b_i};
-  assign so_far = first_i ? '0 : c_q;
-  assign sum    = (a_i == '0 || b_i == '0) ? so_far : so_far + a_wide * b_wide;
+  assign works   = a_valid_i && b_valid_i;
+  assign ends    = works && last_i;
+  assign product = CW'($signed(a_i)) * CW'($signed(b_i));
+  assign so_far  = first_i ? '0 : c_q;
+  assign sum     = (a_i == '0 || b_i == '0) ? so_far : so_far + product;
 
   always_ff @(posedge clk_i) begin
     if (rst_i) begin

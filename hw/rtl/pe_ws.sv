@@ -32,12 +32,12 @@ module pe_ws #(
   logic valid_q, first_q;
 
   logic [BW-1:0] w;
-  logic [CW-1:0] a_wide, w_wide, sum;
+  logic [CW-1:0] sum;
+  logic signed [CW-1:0] product;
 
-  assign w      = first_i ? v_q : w_q;
-  assign a_wide = {{(CW - AW) {a_i[AW-1]}}, a_i};
-  assign w_wide = {{(CW - BW) {w[BW-1]}}, w};
-  assign sum    = (a_i == '0 || w == '0) ? p_i : p_i + a_wide * w_wide;
+  assign w       = first_i ? v_q : w_q;
+  assign product = CW'($signed(a_i)) * CW'($signed(w));
+  assign sum     = (a_i == '0 || w == '0) ? p_i : p_i + product;
 
   always_ff @(posedge clk_i) begin
     if (rst_i) begin

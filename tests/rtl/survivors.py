@@ -6,13 +6,13 @@ UNUSED = "drives nothing"
 SURVIVORS: dict[tuple[str, str, str], str] = {
     (
         "pe_os",
-        "assign sum    = (a_i == '0 || b_i == '0) ? so_far : so_far + a_wide * b_wide;",
-        "assign sum    = (a_i == '0 && b_i == '0) ? so_far : so_far + a_wide * b_wide;",
+        "assign sum     = (a_i == '0 || b_i == '0) ? so_far : so_far + product;",
+        "assign sum     = (a_i == '0 && b_i == '0) ? so_far : so_far + product;",
     ): ZERO,
     (
         "pe_ws",
-        "assign sum    = (a_i == '0 || w == '0) ? p_i : p_i + a_wide * w_wide;",
-        "assign sum    = (a_i == '0 && w == '0) ? p_i : p_i + a_wide * w_wide;",
+        "assign sum     = (a_i == '0 || w == '0) ? p_i : p_i + product;",
+        "assign sum     = (a_i == '0 && w == '0) ? p_i : p_i + product;",
     ): ZERO,
     ("delay_line", "assign unused = clk_i ^ rst_i;", "assign unused = clk_i & rst_i;"): UNUSED,
 }
