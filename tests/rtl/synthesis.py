@@ -1,0 +1,187 @@
+"""What the modules of hw/rtl are made of: synthesis into simple gates by yosys, and how often those gates change.
+
+python -m tests.rtl.synthesis [MODULE ...]    writes the rows of some modules, or of all, into hw/synthesis.yaml, and prints the
+                                              table of docs/rtl.md; all take eight minutes
+
+Memories stay whole: their bits are counted, and neither their address decoders nor their read multiplexers. Enables and resets of
+flip-flops are gates.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import yaml
+
+from tests.rtl.netlist import FLOP, LANES, netlist
+from tests.rtl.operands import COUNTED, DRIVERS, KINDS, WARM, operands
+from tests.rtl.runner import ROOT, RTL, modules
+
+Row: TypeAlias = dict[str, Any]
+
+FILE = ROOT / "hw" / "synthesis.yaml"
+MEMORY = "$mem_v2"
+# Transistors of a static CMOS gate over the 4 of a two-input NAND: two for each input of an inverter, NAND, NOR or complex gate; 10 for an
+# exclusive or (a NOR and a complex gate of 6) and for an inverting multiplexer (a complex gate of 8 and an inverter for the select), 12 for
+# one that does not invert; 24 for a flip-flop (two latches with pass gates, and inverters for the clock and the output).
+GATES = {
+    "$_NOT_": 0.5, "$_NAND_": 1.0, "$_NOR_": 1.0, "$_AOI3_": 1.5, "$_OAI3_": 1.5, "$_AOI4_": 2.0, "$_OAI4_": 2.0,
+    "$_XOR_": 2.5, "$_XNOR_": 2.5, "$_NMUX_": 2.5, "$_MUX_": 3.0,
+}  # fmt: skip
+FLIP_FLOP = 6.0
+SCRIPT = (
+    "read_verilog -sv {sources}; chparam {parameters} {top}; hierarchy -check -top {top}; proc; flatten; opt_expr; opt_clean;"
+    " check -assert; opt -nodffe -nosdff; fsm; opt; wreduce; peepopt; opt_clean; alumacc; share; opt; memory -nordff -nomap;"
+    " opt_clean; opt -fast -full; opt -undriven -fine; techmap; dfflegalize -cell $_DFF_P_ x; opt_expr; opt_merge; opt_clean;"
+    " abc -g cmos; opt_clean -purge; check -assert; write_json {out}"
+)
+WIDTHS = (8, 16, 32)
+WIDER: dict[str, list[dict[str, int]]] = {
+    "pe_os": [{"AW": width, "BW": width, "CW": 2 * width + 16} for width in WIDTHS],
+    "pe_ws": [{"AW": width, "BW": width, "CW": 2 * width + 16} for width in WIDTHS],
+    "exp_pe": [{"XW": 8, "XF": 4, "OF": 7, "G": 3, "TW": 1}, {"XW": 32, "XF": 24, "OF": 24, "G": 5, "TW": 1}],
+    "scan_unit": [{"WIDTH": 4, "W": width, "FORM": 0} for width in WIDTHS],
+}
+SHOWN = {"delay_line": 2, "secded_decode": 4, "secded_encode": 4}  # rows of docs/rtl.md that are not the first of their modules
+ABOUT = (
+    "Generic synthesis of hw/rtl into static CMOS gates (tests/rtl/synthesis.py); no cell library, no timing, no wires. Gate equivalents"
+    " are transistors over the 4 of a two-input NAND. Toggles are changes of outputs of gates and flip-flops in a cycle, which is an"
+    f" operation or a vector, without glitches; a mean over {LANES} lanes of {COUNTED} cycles of the operands of tests/rtl/operands.py."
+)
+
+
+def version() -> str:
+    """Of yosys."""
+    return subprocess.run(["yosys", "-V"], capture_output=True, text=True, check=True).stdout.split("(")[0].strip()
+
+
+def configurations() -> list[tuple[str, dict[str, int]]]:
+    """All modules with the parameters of their benches, and some wider ones."""
+    return [
+        (module, dict(parameters))
+        for module in modules()
+        for parameters in {
+            tuple(sorted(each.items())): each for each in import_module(f"tests.rtl.bench_{module}").PARAMETERS + WIDER.get(module, [])
+        }.values()
+    ]
+
+
+def sources(module: str, rtl: Path = RTL) -> list[str]:
+    """Files of a module and of all below it. Others are not read: what yosys makes hangs on the names that it has given before."""
+    found, left = set[str](), [module]
+    while left:
+        now = left.pop()
+        found.add(now)
+        words = set(re.findall(r"\w+", re.sub(r"//.*", "", (rtl / f"{now}.sv").read_text(encoding="utf-8"))))
+        left += [name for name in modules(rtl) if name in words and name not in found]
+    return [f"{name}.sv" for name in sorted(found)]
+
+
+def synthesise(module: str, parameters: Mapping[str, int], rtl: Path = RTL) -> Row:
+    """The flat module of `write_json`; refuses latches and whatever else is no gate."""
+    with tempfile.TemporaryDirectory() as work:
+        out = Path(work) / "out.json"
+        script = SCRIPT.format(
+            sources=" ".join(sources(module, rtl)), top=module, out=out,
+            parameters=" ".join(f"-set {name} {value}" for name, value in parameters.items()),
+        )  # fmt: skip
+        done = subprocess.run(["yosys", "-q", "-p", script], capture_output=True, text=True, cwd=rtl)
+        assert done.returncode == 0, f"{module} {dict(parameters)}: {done.stderr[-2000:]}"
+        (found,) = json.loads(out.read_text(encoding="utf-8"))["modules"].values()
+    kinds = {cell["type"] for cell in found["cells"].values()}
+    assert kinds <= {*GATES, FLOP, MEMORY}, f"{module} {dict(parameters)}: {kinds - {*GATES, FLOP, MEMORY}}"
+    flat: Row = found
+    return flat
+
+
+def toggles(module: str, parameters: Mapping[str, int], found: Row) -> dict[str, float]:
+    """Changes in a cycle on each kind of operands."""
+    net = netlist(found)
+    widths = {name: len(bits) for name, bits in net.ports.items()}
+    return {kind: round(net.run(operands(module, parameters, kind, widths), WARM)[0], 1) for kind in KINDS}
+
+
+def measure(module: str, parameters: Mapping[str, int]) -> Row:
+    """A row of the file."""
+    found = synthesise(module, parameters)
+    cells = list(found["cells"].values())
+    count = Counter(cell["type"] for cell in cells)
+    memories = [cell["parameters"] for cell in cells if cell["type"] == MEMORY]
+    row: Row = {
+        "module": module, "parameters": dict(parameters), "flops": count[FLOP],
+        "memory_bits": sum(int(each["SIZE"], 2) * int(each["WIDTH"], 2) for each in memories),
+        "gates": sum(count[kind] for kind in GATES),
+        "gate_equivalents": {"gates": sum(area * count[kind] for kind, area in GATES.items()), "flops": FLIP_FLOP * count[FLOP]},
+    }  # fmt: skip
+    return row | ({"toggles": toggles(module, parameters, found)} if module in DRIVERS else {})
+
+
+def key(module: str, parameters: Mapping[str, int]) -> tuple[str, tuple[tuple[str, int], ...]]:
+    """What tells a row from others."""
+    return module, tuple(sorted(parameters.items()))
+
+
+def stored() -> Row:
+    """The file."""
+    found: Row = yaml.safe_load(FILE.read_text(encoding="utf-8"))
+    return found
+
+
+def write(rows: list[Row]) -> None:
+    """All rows, one a line."""
+    head = yaml.safe_dump({"about": ABOUT, "yosys": version(), "made_by": "python -m tests.rtl.synthesis"}, sort_keys=False, width=130)
+    lines = (yaml.safe_dump(row, default_flow_style=True, sort_keys=False, width=10_000).strip() for row in rows)
+    FILE.write_text(head + "rows:\n" + "".join(f"  - {line}\n" for line in lines), encoding="utf-8")
+
+
+def table() -> str:
+    """A row of each module and those of wider words, for docs/rtl.md."""
+    places = Counter[str]()
+    lines = [
+        "| module | parameters | flip-flops | memory bits | gates | GE of gates | GE of flip-flops | toggles, uniform | toggles, sparse |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in stored()["rows"]:
+        module, parameters = row["module"], row["parameters"]
+        if places[module] == SHOWN.get(module, 0) or parameters in WIDER.get(module, []):
+            size, changes = row["gate_equivalents"], row.get("toggles", dict.fromkeys(KINDS, ""))
+            numbers = [row["flops"], row["memory_bits"], row["gates"], size["gates"], size["flops"], *(changes[kind] for kind in KINDS)]
+            named = " ".join(f"{name}={value}" for name, value in parameters.items())
+            lines.append(f"| {module} | {named} | " + " | ".join(f"{each:,}" if each != "" else "" for each in numbers) + " |")
+        places[module] += 1
+    return "\n".join(lines) + "\n"
+
+
+def timed(module: str, parameters: Mapping[str, int]) -> Row:
+    """`measure`, which says how long it took."""
+    start = time.perf_counter()
+    row = measure(module, parameters)
+    print(f"{time.perf_counter() - start:6.1f} s  {row}", flush=True)
+    return row
+
+
+def main(names: list[str]) -> None:
+    """Rows of some modules anew, or all; the others stay."""
+    every = configurations()
+    known = {key(row["module"], row["parameters"]): row for row in stored()["rows"]} if names and FILE.exists() else {}
+    asked = [each for each in every if each[0] in names or key(*each) not in known]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        known |= {key(row["module"], row["parameters"]): row for row in pool.map(lambda each: timed(*each), asked)}
+    write([known[key(*each)] for each in every])
+    print(table())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

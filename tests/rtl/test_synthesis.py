@@ -1,0 +1,97 @@
+"""hw/synthesis.yaml is what the installed yosys makes of hw/rtl, and netlists do what modules do."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+
+from accelsim.sim.fixed import Fixed, exp
+from tests.rtl.bench import signed
+from tests.rtl.netlist import CODES, FLOP, LANES, netlist
+from tests.rtl.operands import CYCLES, DRIVERS, RESET, operands
+from tests.rtl.runner import ROOT
+from tests.rtl.synthesis import GATES, configurations, key, measure, stored, synthesise, table, version
+from tests.share import share
+
+pytestmark = pytest.mark.usefixtures("rtl_tools")
+LARGE = share(1_000_000, 3_000, 1_000)  # gates of a row that is not made again
+SOME = share(1_000, 5, 2)
+
+
+def sample() -> list[dict[str, Any]]:
+    """Some rows: of each test run the same."""
+    rows = [row for row in stored()["rows"] if row["gates"] <= LARGE]
+    return Random(11).sample(rows, min(SOME, len(rows)))
+
+
+def test_every_configuration_of_every_module_has_a_row() -> None:
+    assert [key(row["module"], row["parameters"]) for row in stored()["rows"]] == [key(*each) for each in configurations()]
+    assert all(("toggles" in row) == (row["module"] in DRIVERS) for row in stored()["rows"])
+
+
+@pytest.mark.parametrize("row", sample(), ids=lambda row: "-".join([row["module"], *map(str, row["parameters"].values())]))
+def test_row_is_what_yosys_makes(row: dict[str, Any]) -> None:
+    if version() != stored()["yosys"]:
+        pytest.fail(f"hw/synthesis.yaml is of {stored()['yosys']}, installed is {version()}: python -m tests.rtl.synthesis", pytrace=False)
+    assert measure(row["module"], row["parameters"]) == row
+
+
+def test_page_has_the_table() -> None:
+    assert table() in (ROOT / "docs" / "rtl.md").read_text(encoding="utf-8")
+
+
+def test_netlist_multiplies_and_adds() -> None:
+    """Sums of products in Python integers; both kinds of operands of the measurement."""
+    parameters, kinds = {"AW": 4, "BW": 6, "CW": 10}, Counter[str]()
+    found = synthesise("pe_os", parameters)
+    net = netlist(found)
+    for kind in ("uniform", "sparse"):
+        words = operands("pe_os", parameters, kind, {name: len(bits) for name, bits in net.ports.items()})
+        _, said = net.run(words, RESET)
+        for lane in range(LANES):
+            total, due = 0, 0
+            for cycle in range(RESET, CYCLES):
+                assert said["d_o"][cycle][lane] == due
+                kinds["a sum is there"] += due != 0
+                product = signed(words["a_i"][cycle][lane], 4) * signed(words["b_i"][cycle][lane], 6)
+                total = ((0 if words["first_i"][cycle][lane] else total) + product) % 1024
+                due = total if words["last_i"][cycle][lane] else due
+    assert kinds["a sum is there"] > CYCLES * LANES / 2
+
+
+def test_netlist_of_exp_is_exp() -> None:
+    """Against the simulator's exp, six cycles later."""
+    parameters = {"XW": 8, "XF": 4, "OF": 7, "G": 3, "TW": 1}
+    net = netlist(synthesise("exp_pe", parameters))
+    words = operands("exp_pe", parameters, "uniform", {name: len(bits) for name, bits in net.ports.items()})
+    _, said = net.run(words, RESET)
+    for cycle in range(RESET, CYCLES - 6):
+        x = np.array([signed(word, 8) for word in words["x_i"][cycle]])
+        assert said["y_o"][cycle + 6] == exp(x, Fixed(8, 4, 7, 3)).tolist()
+
+
+def test_netlists_of_the_tests_have_all_kinds_of_gates() -> None:
+    kinds = {
+        cell["type"]
+        for module, parameters in (
+            ("pe_os", {"AW": 4, "BW": 6, "CW": 10}), ("exp_pe", {"XW": 8, "XF": 4, "OF": 7, "G": 3, "TW": 1})
+        )
+        for cell in synthesise(module, parameters)["cells"].values()
+    }  # fmt: skip
+    assert kinds == {*GATES, FLOP} and {*GATES} == {*CODES}
+
+
+def test_changes_are_counted_by_hand() -> None:
+    """A flip-flop that takes an input that changes every second cycle, and an inverter behind it: one change of each in two cycles."""
+    gate = {"type": "$_NOT_", "connections": {"A": [4], "Y": [5]}}
+    flop = {"type": FLOP, "connections": {"C": [2], "D": [3], "Q": [4]}}
+    ports = {"clk_i": {"bits": [2]}, "x_i": {"bits": [3]}, "y_o": {"bits": [5, "1"]}}
+    net = netlist({"cells": {"gate": gate, "flop": flop}, "ports": ports})
+    column = [[cycle // 2 % 2] * LANES for cycle in range(21)]
+    changes, said = net.run({"x_i": column}, 5)
+    assert changes == 1.0
+    assert [row[0] for row in said["y_o"]] == [3, *(2 + (1 - cycle // 2 % 2) for cycle in range(20))]
