@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from accelsim.sim.fixed import Fixed, exp
+from accelsim.workload.fixed import Fixed, exp
 from tests.rtl.bench import signed
 from tests.rtl.netlist import CODES, FLOP, LANES, netlist
 from tests.rtl.operands import CYCLES, DRIVERS, RESET, operands
