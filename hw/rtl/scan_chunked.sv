@@ -42,7 +42,7 @@ module scan_chunked #(
 
   assign makes        = completes_q && (!valid_q || ready_i);
   assign makes_last   = makes && step_q == SW'(CHUNK - 1);
-  assign carries      = scanned_q == SW'(CHUNK) && !completes_q;
+  assign carries      = scanned_q == SW'(CHUNK);
   assign carries_last = carries && lane_q == LW'(LANES - 1);
   assign free         = !completes_q || scanned_q < step_q || (scanned_q == step_q && makes);
   assign ready_o      = scanned_q != SW'(CHUNK) && free;
