@@ -1,28 +1,34 @@
 """Single-point mutants of the RTL: does the bench of a module notice?
 
-python -m tests.rtl.mutation [MODULE ...]    every mutant of some modules, or of all; prints those that survive
+python -m tests.rtl.mutation [--jobs N] [--share N] [MODULE ...]    every mutant of some modules, or of all, or a random share of N of each
 
 A mutant changes one token of an assignment, a condition or a connection. Those that Icarus refuses are no mutants. `SURVIVORS` are those
-that no bench can kill, with the reason.
+that no bench can kill, with the reason. Those that survive and the score of each module are printed; what runs is told on stderr.
 """
 
 from __future__ import annotations
 
+import argparse
 import re
 import shutil
+import signal
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import import_module
+from multiprocessing import Pool
 from pathlib import Path
 from random import Random
+from types import FrameType
 
 from tests.rtl.runner import RTL, lint, modules, simulate
 from tests.rtl.survivors import SURVIVORS
 
 CASES = 6
-KILLED, SURVIVED, REFUSED = "killed", "survived", "refused"
+LIMIT = 300  # s for the bench of one configuration: a mutant may never come to rest
+KILLED, SURVIVED, EXPLAINED, REFUSED = "killed", "survived", "survived with a reason", "refused"
 SWAPS = (
     (r"&&", "||"), (r"\|\|", "&&"), (r"==", "!="), (r"!=", "=="), (r"(?<![&\w'])&(?!&)", "|"), (r"(?<=[\w)\]] )\|(?!\|)", "&"),
     (r"\^", "&"), (r"(?<!\+)\+(?![+:])", "-"), (r"(?<!-)-(?![-:])", "+"), (r"\*(?!\*)", "+"), (r"<<", ">>"), (r"(?<!>)>>(?!>)", "<<"),
@@ -64,6 +70,14 @@ def mutants(module: str) -> Iterator[Mutant]:
             yield Mutant(module, number, line, f"{stuck[1]}{stuck[2]} <= {stuck[2]};")
 
 
+class Restless(BaseException):
+    """A simulation that does not end."""
+
+
+def _restless(number: int, frame: FrameType | None) -> None:
+    raise Restless
+
+
 def fate(mutant: Mutant, work: Path) -> str:
     """What becomes of a mutant: killed by the bench of its module or by lint, or not, or refused by Icarus."""
     rtl = work / "rtl"
@@ -72,11 +86,17 @@ def fate(mutant: Mutant, work: Path) -> str:
     lines[mutant.number - 1] = mutant.new
     (rtl / f"{mutant.module}.sv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     configurations = import_module(f"tests.rtl.bench_{mutant.module}").PARAMETERS
+    signal.signal(signal.SIGALRM, _restless)
     for parameters in configurations:
+        signal.alarm(LIMIT)
         try:
             ran, failed, _ = simulate(mutant.module, parameters, 2, CASES, work / "builds", rtl)
+        except Restless:
+            return KILLED
         except Exception:  # of the build
             return REFUSED
+        finally:
+            signal.alarm(0)
         if failed or not ran:
             return KILLED
     return KILLED if any(lint(mutant.module, parameters, rtl) for parameters in configurations) else SURVIVED
@@ -90,18 +110,46 @@ def sample(count: int, seed: int) -> list[Mutant]:
     return [each for all_of in every for each in rng.sample(all_of, min(share, len(all_of)))]
 
 
-def main(names: list[str]) -> None:
-    """All mutants of some modules."""
-    told = {KILLED: 0, SURVIVED: 0, REFUSED: 0}
-    for module in names or modules():
-        for mutant in mutants(module):
-            with tempfile.TemporaryDirectory() as work:
-                found = fate(mutant, Path(work))
-            told[found] += 1
-            if found == SURVIVED:
-                print(f"survived: {mutant}  [{SURVIVORS.get(mutant.key, 'no reason')}]", flush=True)
-    killed, survived = told[KILLED], told[SURVIVED]
-    print(f"{killed + survived} mutants, {killed} killed ({killed / max(1, killed + survived):.1%}); {told[REFUSED]} refused by Icarus")
+def tried(mutant: Mutant) -> tuple[Mutant, str]:
+    """A mutant and its fate."""
+    with tempfile.TemporaryDirectory() as work:
+        return mutant, fate(mutant, Path(work))
+
+
+def table(told: Counter[tuple[str, str]]) -> Iterator[str]:
+    """Counts of each module and of all: survivors are split by whether they have a reason, and count against the score either way."""
+    columns = (KILLED, EXPLAINED, SURVIVED, REFUSED)
+    names = sorted({module for module, _ in told})
+    yield f"{'module':24}{'killed':>9}{'with a reason':>16}{'without':>9}{'refused':>9}{'score':>9}"
+    for name, inside in [*((name, {name}) for name in names), ("all", set(names))]:
+        killed, explained, survived, refused = (sum(told[module, column] for module in inside) for column in columns)
+        score = killed / max(1, killed + explained + survived)
+        yield f"{name:24}{killed:9}{explained:16}{survived:9}{refused:9}{score:9.1%}"
+
+
+def main(arguments: list[str]) -> None:
+    """What becomes of mutants of some modules."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("module", nargs="*", help="modules of hw/rtl, by default all")
+    asked.add_argument("--jobs", type=int, default=1, help="how many at a time")
+    asked.add_argument("--share", type=int, default=0, help="how many of each module, by default all")
+    asked.add_argument("--seed", type=int, default=5, help="of the share")
+    found = asked.parse_args(arguments)
+    rng, chosen = Random(found.seed), []
+    for module in found.module or modules():
+        every = list(mutants(module))
+        chosen += rng.sample(every, found.share) if 0 < found.share < len(every) else every
+    told: Counter[tuple[str, str]] = Counter()
+    with Pool(found.jobs) as pool:
+        for number, (mutant, outcome) in enumerate(pool.imap_unordered(tried, chosen), 1):
+            reason = SURVIVORS.get(mutant.key)
+            told[mutant.module, EXPLAINED if outcome == SURVIVED and reason else outcome] += 1
+            print(f"{number} of {len(chosen)}: {outcome}  {mutant}", file=sys.stderr, flush=True)
+            if outcome == SURVIVED:
+                print(f"survived: {mutant}  [{reason or 'no reason'}]", flush=True)
+            elif reason:
+                print(f"{outcome} although it has a reason to survive: {mutant}", flush=True)
+    print("\n".join(table(told)))
 
 
 if __name__ == "__main__":
