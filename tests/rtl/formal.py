@@ -1,7 +1,8 @@
 """Proofs of hw/formal with yosys and z3.
 
-A file proves what its module asserts; its first comments say `steps: N` (with `induction` if that holds too) and
-`seeded bug: FILE.sv: old => new`, a change of hw/rtl that has to be refuted.
+A file proves what its module asserts; its first comments say `steps: N` (with `induction` if that holds too, or `unrolled` if the solver
+is to get every wire as an unknown with an equation, which helps where choices nest deeply) and `seeded bug: FILE.sv: old => new`, a change
+of hw/rtl that has to be refuted.
 """
 
 from __future__ import annotations
@@ -42,16 +43,17 @@ class Proof:
     name: str
     steps: int
     induction: bool
+    unrolled: bool
     bugs: tuple[Bug, ...]
 
     @classmethod
     def read(cls, file: Path) -> Proof:
         """What the comments of a file say."""
         text = file.read_text(encoding="utf-8")
-        steps = re.search(r"^// steps: (\d+)( induction)?$", text, re.MULTILINE)
+        steps = re.search(r"^// steps: (\d+)( induction)?( unrolled)?$", text, re.MULTILINE)
         assert steps, f"{file.name} does not say how many steps"
         bugs = re.findall(r"^// seeded bug: (\S+\.sv): (.+?) => (.*)$", text, re.MULTILINE)
-        return cls(file.stem, int(steps[1]), bool(steps[2]), tuple(Bug(*each) for each in bugs))
+        return cls(file.stem, int(steps[1]), bool(steps[2]), bool(steps[3]), tuple(Bug(*each) for each in bugs))
 
     def outcome(self, rtl: Path, work: Path, induction: bool = False) -> str:
         """What the solver says of the assertions with this RTL: PASSED or FAILED."""
@@ -63,7 +65,8 @@ class Proof:
         done = subprocess.run(["yosys", "-q", "-p", f"{script} {smt}"], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
         assert "yosys-smt2-assert" in smt.read_text(encoding="utf-8"), f"no assertion of {self.name} reached the solver"
-        command = ["yosys-smtbmc", "-s", "z3", "-t", str(self.steps), *(["-i"] if induction else []), str(smt)]
+        options = [*(["-i"] if induction else []), *(["--unroll"] if self.unrolled else [])]
+        command = ["yosys-smtbmc", "-s", "z3", "-t", str(self.steps), *options, str(smt)]
         done = subprocess.run(command, capture_output=True, text=True)
         said = re.findall(r"Status: (PASSED|FAILED)", done.stdout)
         assert said, f"the solver said nothing: {done.stdout[-1000:]}{done.stderr[-1000:]}"
