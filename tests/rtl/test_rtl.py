@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rtl.mutation import KILLED, SURVIVED, fate, sample
+from tests.rtl.mutation import KILLED, SURVIVED, fate, mutants, sample
 from tests.rtl.runner import RTL, lint, modules, simulate
 from tests.rtl.survivors import SURVIVORS
 from tests.share import share
@@ -53,3 +53,7 @@ def test_benches_kill_mutants(tmp_path: Path) -> None:
     print(f"{killed + len(survived)} mutants, {killed} killed")
     assert not [str(mutant) for mutant in survived if mutant.key not in SURVIVORS]
     assert killed >= SCORE * (killed + len(survived))
+
+
+def test_every_reason_to_survive_is_that_of_a_mutant() -> None:
+    assert set(SURVIVORS) <= {mutant.key for module in modules() for mutant in mutants(module)}
