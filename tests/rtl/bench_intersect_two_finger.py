@@ -61,7 +61,9 @@ async def gaps_and_back_pressure(dut: Any) -> None:
     """Both readies and the output in every cycle, and what comes out of all fibers."""
     rng, met = stimuli(), Counter[str]()
     bits, mask = parameter(dut, "CW"), (1 << parameter(dut, "PW")) - 1
-    pairs = [pair(rng, bits) for _ in range(20 + 3 * CASES)]
+    pairs: list[tuple[Fiber, Fiber]] = []
+    while sum(len(a) + len(b) + 2 for a, b in pairs) < 400 + 60 * CASES:  # words, since fibers of few bits are short
+        pairs.append(pair(rng, bits))
     expected = [word for a, b in pairs for word in matches(a, b, parameter(dut, "PW"))]
     await start(dut)
     sides = Side(dut, "a", [a for a, _ in pairs], rng, True), Side(dut, "b", [b for _, b in pairs], rng, True)

@@ -17,6 +17,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from multiprocessing import Pool
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.rtl.runner import RTL, lint, modules, simulate
 from tests.rtl.survivors import SURVIVORS
 
 CASES = 6
+SEED = 2
 LIMIT = 300  # s for the bench of one configuration: a mutant may never come to rest
 KILLED, SURVIVED, EXPLAINED, REFUSED = "killed", "survived", "survived with a reason", "refused"
 SWAPS = (
@@ -78,6 +80,14 @@ def _restless(number: int, frame: FrameType | None) -> None:
     raise Restless
 
 
+@cache
+def passes(module: str, parameters: tuple[tuple[str, int], ...]) -> bool:
+    """Whether the bench of a module is content with the module as it is, and so fails for what a mutant does."""
+    with tempfile.TemporaryDirectory() as work:
+        ran, failed, _ = simulate(module, dict(parameters), SEED, CASES, Path(work))
+    return bool(ran and not failed)
+
+
 def fate(mutant: Mutant, work: Path) -> str:
     """What becomes of a mutant: killed by the bench of its module or by lint, or not, or refused by Icarus."""
     rtl = work / "rtl"
@@ -90,7 +100,7 @@ def fate(mutant: Mutant, work: Path) -> str:
     for parameters in configurations:
         signal.alarm(LIMIT)
         try:
-            ran, failed, _ = simulate(mutant.module, parameters, 2, CASES, work / "builds", rtl)
+            ran, failed, _ = simulate(mutant.module, parameters, SEED, CASES, work / "builds", rtl)
         except Restless:
             return KILLED
         except Exception:  # of the build
@@ -98,6 +108,7 @@ def fate(mutant: Mutant, work: Path) -> str:
         finally:
             signal.alarm(0)
         if failed or not ran:
+            assert passes(mutant.module, tuple(parameters.items())), f"the bench of {mutant.module} fails without a mutant at {parameters}"
             return KILLED
     return KILLED if any(lint(mutant.module, parameters, rtl) for parameters in configurations) else SURVIVED
 
