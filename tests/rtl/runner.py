@@ -12,7 +12,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RTL = ROOT / "hw" / "rtl"
-TOOLS = ("iverilog", "verilator", "yosys", "z3")
+TOOLS = ("iverilog", "verilator", "g++", "yosys", "z3")
 SCALE = ("1ns", "1ps")  # without it Icarus counts in seconds
 
 
