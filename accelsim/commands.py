@@ -325,7 +325,7 @@ def export_program_(arguments: Arguments) -> int:
 
 def _for_processor(arguments: Arguments, tell: Callable[[str], None]) -> tuple[Mapping, Architecture, Cascade]:
     """The mapping that is named, or what the mapper finds, the machine, and the cascade with words of the processor."""
-    from accelsim.rtl.program import with_words
+    from accelsim.rtl.program import Shape, refuse_large, with_words
 
     settings = settings_of(arguments)
     workload = workload_of(arguments.workload, settings)
@@ -339,6 +339,8 @@ def _for_processor(arguments: Arguments, tell: Callable[[str], None]) -> tuple[M
 
     refuse_open(workload, "the processor")
     machine, cascade = machine_of(required(arguments, "arch", "a machine"), settings), with_words(workload)
+    refuse_large(cascade)
+    Shape.of(machine)
     tell("mapping")
     return search(cascade, machine).mapping, machine, cascade
 

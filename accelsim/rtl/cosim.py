@@ -16,7 +16,7 @@ from accelsim.rtl.program import DRAINS, FIRST_UNIT, LOADS, Phase, Program, expo
 from accelsim.sim.values import execute
 from accelsim.workload.cascade import Cascade
 
-MODULE = "npu_system"
+MODULE = "processor_system"
 OUTER, PROGRAMS, STEPS, BUFFER = 0, (1, 2, 3), (4, 5), 6  # spaces of the host port
 SLACK = 64  # cycles that the processor may take longer
 

@@ -34,7 +34,7 @@ LOADS, DRAINS, FIRST_UNIT = 0, 1, 2  # places among the counts
 BEGINS, COUNTS, TO_BUFFER, REDUCES = 0, 1, 0, 8  # bits of flags
 OPERANDS = 3
 COUNT_BITS = 16
-_MOST_LANES = 32
+_MOST_LANES, _MOST_POINTS = 32, 1 << 20
 _ENTRIES, _STEPS = 1024, 64  # room of programs and microprograms, so that few processors have to be compiled
 NEST, LOOPS = 4, 6  # loops of a tile that is moved, and of an engine
 
@@ -92,7 +92,7 @@ class Shape:
         return cls(root.name, buffer.name, names, rows, columns, lanes, sizes[0], sizes[1], root.latency_cycles)
 
     def parameters(self, entries: int, steps: int) -> dict[str, int]:
-        """Parameters of hw/rtl/npu_system.sv, with room for so many instructions and steps."""
+        """Parameters of hw/rtl/processor_system.sv, with room for so many instructions and steps."""
         return {
             "W": WORD, "AW": self.outer_words.bit_length() - 1, "BW": self.buffer_words.bit_length() - 1, "CW": COUNT_BITS,
             "ROWS": self.rows, "COLUMNS": self.columns, "LANES": self.lanes, "LOOPS": LOOPS, "NEST": NEST, "LATENCY": self.latency,
@@ -105,6 +105,16 @@ def with_words(cascade: Cascade) -> Cascade:
     word = TYPES["int32"]
     tensors = {name: replace(tensor, final=word, partial=word) for name, tensor in cascade.tensors.items()}
     return replace(cascade, tensors=tensors)
+
+
+def refuse_large(cascade: Cascade) -> None:
+    """InputError for a cascade of too many points, which are listed one by one."""
+    points = sum(math.prod(cascade.extents[rank] for rank in einsum.ranks) for einsum in cascade.work)
+    if points > _MOST_POINTS:
+        raise InputError(
+            f"{cascade.name} has {points:,} points, more than the {_MOST_POINTS:,} that are run",
+            "make it smaller, as in --set shape.RANK=8",
+        )
 
 
 def _room(count: int, least: int) -> int:
@@ -225,6 +235,7 @@ class _Export:
     def __init__(self, evaluator: Evaluator, mapping: Mapping) -> None:
         self.evaluator, self.cascade = evaluator, evaluator.cascade
         self.shape = Shape.of(evaluator.architecture)
+        refuse_large(self.cascade)
         self.paths = Paths(evaluator, mapping)
         self.program = Program(self.shape, self.cascade)
         self.outcome = self._fastest(evaluator, mapping)

@@ -9,7 +9,7 @@ from accelsim.sim.arithmetic import plain
 from accelsim.workload.cascade import Cascade, Einsum
 from accelsim.workload.expression import Access, Call, Expression, accesses
 
-OPS = {"add": 0, "sub": 1, "mul": 2, "max": 3, "min": 4, "shift": 5, "copy": 6, "mac": 7, "abs": 8, "lt": 9, "qexp": 10, "div": 11}
+OPS = {"add": 0, "sub": 1, "mul": 2, "max": 3, "min": 4, "shift": 5, "copy": 6, "mac": 7, "abs": 8, "lt": 9, "qexp": 10, "floordiv": 11}
 TEMPORARIES, FIRST_OPERAND, SO_FAR, CONSTANT = 4, 4, 7, 8
 _LONGEST = 256  # cycles of a step
 
@@ -125,7 +125,7 @@ class _Steps:
     def _shifted(self, value: _Value, by: _Value) -> _Value:
         """A division, rounded down."""
         if by.source != CONSTANT or by.constant <= 0 or by.constant & (by.constant - 1):
-            return self._step("div", value, by)
+            return self._step("floordiv", value, by)
         return self._step("shift", value, _Value(CONSTANT, by.constant.bit_length() - 1))
 
     def _step(self, op: str, left: _Value, right: _Value, folds: bool = False, rest: _Value | None = None) -> _Value:

@@ -19,6 +19,7 @@ PARAMETERS = [
     {"W": 8, "BW": 5, "CW": 4, "LANES": 3, "LOOPS": 1, "STEPS": 4},
     {"W": 32, "BW": 7, "CW": 10, "LANES": 1, "LOOPS": 4, "STEPS": 16},
 ]
+SYNTHESISED = [{"W": 8, "BW": 8, "CW": 8, "LANES": 2, "LOOPS": 3, "STEPS": 8}]
 
 
 @dataclass

@@ -12,6 +12,7 @@ from accelsim.workload.fixed import Fixed, exp
 from tests.rtl.bench import CASES, next_cycle, parameter, settled, signed, start, stimuli
 
 PARAMETERS = [{"W": 16}, {"W": 4}, {"W": 32}, {"W": 22}]
+SYNTHESISED = [{"W": 16}, {"W": 8}]
 NAMES = ("add", "sub", "mul", "max", "min", "shift", "copy", "mac", "abs", "less", "exp", "div")
 EXP_BITS = 22  # a word has room for it from there on
 

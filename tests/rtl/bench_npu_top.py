@@ -13,6 +13,8 @@ from tests.rtl.npu import STATEMENTS, case, machine
 
 _SIZES = {"W": 32, "AW": 10, "BW": 9, "CW": 10, "LOOPS": 6, "NEST": 4, "STEPS": 16, "ENTRIES": 64}
 PARAMETERS = [_SIZES | {"ROWS": 2, "COLUMNS": 1, "LANES": 3, "FLIGHT": 6}]
+_SMALL = {"W": 8, "AW": 8, "BW": 3, "CW": 8, "ROWS": 1, "COLUMNS": 2, "LANES": 1, "LOOPS": 2, "NEST": 2, "STEPS": 2, "ENTRIES": 2}
+SYNTHESISED = [_SMALL | {"FLIGHT": 4}]
 
 
 @cocotb.test()

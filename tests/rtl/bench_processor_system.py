@@ -15,6 +15,8 @@ _SIZES = {"W": 32, "AW": 10, "BW": 9, "CW": 10, "LOOPS": 6, "NEST": 4, "STEPS": 
 PARAMETERS = [
     _SIZES | {"ROWS": 2, "COLUMNS": 2, "LANES": 2, "LATENCY": 4}, _SIZES | {"ROWS": 1, "COLUMNS": 3, "LANES": 1, "LATENCY": 1},
 ]  # fmt: skip
+_SMALL = {"W": 8, "AW": 4, "BW": 3, "CW": 8, "ROWS": 1, "COLUMNS": 2, "LANES": 1, "LOOPS": 2, "NEST": 2, "STEPS": 2, "ENTRIES": 2}
+SYNTHESISED = [_SMALL | {"LATENCY": 4}]
 SLACK = 8
 
 

@@ -6,7 +6,7 @@
 // Overflow    none; addresses lie below 2^AW.
 `default_nettype none
 
-module npu_system #(
+module processor_system #(
     parameter  int W       = 8, 
     parameter  int AW      = 4,    // bits of an address of the outer memory
     parameter  int BW      = 3,    // bits of an address of the buffer
