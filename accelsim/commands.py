@@ -339,8 +339,8 @@ def _for_processor(arguments: Arguments, tell: Callable[[str], None]) -> tuple[M
 
     refuse_open(workload, "the processor")
     machine, cascade = machine_of(required(arguments, "arch", "a machine"), settings), with_words(workload)
-    refuse_large(cascade)
     Shape.of(machine)
+    refuse_large(cascade)
     tell("mapping")
     return search(cascade, machine).mapping, machine, cascade
 
