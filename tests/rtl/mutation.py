@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import argparse
 import re
+import resource
 import shutil
 import signal
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from multiprocessing import Pool
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from types import FrameType
@@ -30,6 +31,7 @@ from tests.rtl.survivors import SURVIVORS
 CASES = 6
 SEED = 2
 LIMIT = 300  # s for the bench of one configuration: a mutant may never come to rest
+MEMORY = 4 << 30  # bytes for a process: a width that turns negative is a vector of gigabits
 KILLED, SURVIVED, EXPLAINED, REFUSED = "killed", "survived", "survived with a reason", "refused"
 SWAPS = (
     (r"&&", "||"), (r"\|\|", "&&"), (r"==", "!="), (r"!=", "=="), (r"(?<![&\w'])&(?!&)", "|"), (r"(?<=[\w)\]] )\|(?!\|)", "&"),
@@ -121,10 +123,19 @@ def sample(count: int, seed: int) -> list[Mutant]:
     return [each for all_of in every for each in rng.sample(all_of, min(share, len(all_of)))]
 
 
-def tried(mutant: Mutant) -> tuple[Mutant, str]:
-    """A mutant and its fate."""
+def _tried(mutant: Mutant) -> tuple[Mutant, str]:
     with tempfile.TemporaryDirectory() as work:
         return mutant, fate(mutant, Path(work))
+
+
+def _bounded() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+
+
+def fates(chosen: Sequence[Mutant], jobs: int = 1) -> Iterator[tuple[Mutant, str]]:
+    """Mutants and what becomes of them, in processes of bounded memory."""
+    with get_context("spawn").Pool(jobs, _bounded) as pool:
+        yield from pool.imap_unordered(_tried, chosen)
 
 
 def table(told: Counter[tuple[str, str]]) -> Iterator[str]:
@@ -151,15 +162,14 @@ def main(arguments: list[str]) -> None:
         every = list(mutants(module))
         chosen += rng.sample(every, found.share) if 0 < found.share < len(every) else every
     told: Counter[tuple[str, str]] = Counter()
-    with Pool(found.jobs) as pool:
-        for number, (mutant, outcome) in enumerate(pool.imap_unordered(tried, chosen), 1):
-            reason = SURVIVORS.get(mutant.key)
-            told[mutant.module, EXPLAINED if outcome == SURVIVED and reason else outcome] += 1
-            print(f"{number} of {len(chosen)}: {outcome}  {mutant}", file=sys.stderr, flush=True)
-            if outcome == SURVIVED:
-                print(f"survived: {mutant}  [{reason or 'no reason'}]", flush=True)
-            elif reason:
-                print(f"{outcome} although it has a reason to survive: {mutant}", flush=True)
+    for number, (mutant, outcome) in enumerate(fates(chosen, found.jobs), 1):
+        reason = SURVIVORS.get(mutant.key)
+        told[mutant.module, EXPLAINED if outcome == SURVIVED and reason else outcome] += 1
+        print(f"{number} of {len(chosen)}: {outcome}  {mutant}", file=sys.stderr, flush=True)
+        if outcome == SURVIVED:
+            print(f"survived: {mutant}  [{reason or 'no reason'}]", flush=True)
+        elif reason:
+            print(f"{outcome} although it has a reason to survive: {mutant}", flush=True)
     print("\n".join(table(told)))
 
 
