@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 
 import numpy as np
@@ -79,11 +80,15 @@ class LeafSearch(LeafBounds):
         self._known: dict[object, tuple[tuple[float, float], Front]] = {}
         self._relaxed: dict[float, LeafSearch] = {}
         self.least_worth = float("inf")  # the least bound of the last search that found nothing
-        self.labels = self._empty()
         self._lists()
         levels = plan.ports.shape[0] + 2
         self._state, self._outers = np.zeros((STATES, levels), np.int64), np.zeros((levels, len(plan.extents)), np.int64)
         self._within, self._room = np.zeros(levels), Room.of(plan)
+
+    @cached_property
+    def labels(self) -> Labels:
+        """What is known of all tiles; many a plan is only bounded and never needs it."""
+        return self._empty()
 
     def _empty(self) -> Labels:
         plan = self.plan
@@ -316,7 +321,7 @@ class LeafSearch(LeafBounds):
     def _lists(self) -> None:
         most, levels = self._most["candidates"], self.plan.ports.shape[0] + 2
         self._candidates = np.empty((levels, most, 4), np.int64)
-        self._bounds = np.empty((levels, most, self.labels.values.shape[2]))
+        self._bounds = np.empty((levels, most, label_width(self.plan)))
         self._ranking = np.empty((levels, most), np.int64)
 
     def _grow(self) -> None:
