@@ -338,7 +338,7 @@ def draw(rows: list[Record], file: Path) -> None:
         panel.set_xticks([2, 4, 8, 16, 32, 64], ["2", "4", "8", "16", "32", "64"], minor=False)
         panel.minorticks_off()
         panel.grid(color="0.9")
-    panels[0].set_ylabel("CPU seconds of the exact search (hollow: stopped, not proved)")
+    panels[0].set_ylabel("CPU seconds (hollow: stopped, not proved)")
     panels[0].legend(fontsize=8, frameon=False)
     figure.savefig(file, dpi=150)
 
