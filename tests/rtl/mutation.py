@@ -40,7 +40,7 @@ SWAPS = (
     (r"1'b0", "1'b1"), (r"1'b1", "1'b0"), (r"'0", "'1"), (r"\bif \(", "if (!"),
 )  # fmt: skip
 STUCK = re.compile(r"^(\s*(?:if \(.*\) |else )?)([\w\[\]]+) <= (?!'0|1'b0)[^;]*;")
-DECLARED = re.compile(r"^\s*(?:input|output|parameter|localparam|genvar|module|`|for |logic [^=]*;)|\bfor \(")
+DECLARED = re.compile(r"^\s*(?:assign unused|input|output|parameter|localparam|genvar|module|`|for |logic [^=]*;)|\bfor \(")
 
 
 @dataclass(frozen=True, slots=True)
