@@ -20,6 +20,8 @@ from accelsim.workload.operators import cover, missing_primitive
 
 _PRESSURE = 1.0e6  # a cycle of a port weighs more than any energy of a bit, so that traffic is first taken off slow ports
 
+_PASSING = 1 / 16
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -49,6 +51,7 @@ class Scope:
         self.steps = {unit: _steps(architecture, unit) for unit in architecture.units}
         self.able = {einsum.name: self._able(einsum) for einsum in cascade.work}
         self.reads = {einsum.name: tuple(dict.fromkeys(access.tensor for access in einsum.reads)) for einsum in cascade.work}
+        self._passed = {node.feeds[0].name for node in architecture.memories.values() if not node.direct}
         self.writes = {einsum.name: einsum.output.tensor for einsum in cascade.work}
         self.bits = {name: float(max(tensor.partial.bits, tensor.final.bits)) for name, tensor in cascade.tensors.items()}
         self.depth = {name: depth for depth, name in enumerate(architecture.memories)}
@@ -120,9 +123,9 @@ class Scope:
         return [unit for unit in self.able[einsum] if self.below(memory, unit) is not None]
 
     def capacity(self, memory: str) -> float:
-        """Bits of one copy of a memory."""
+        """Bits of one copy of a memory; less a share where all that its units touch passes through it, for what is kept nowhere else."""
         size = self.architecture.memories[memory].size_bits
-        return float("inf") if size is None else float(size)
+        return float("inf") if size is None else size * (1 - _PASSING) if memory in self._passed else float(size)
 
     def words(self, tensor: str, left: Dict[str, int], users: frozenset[str], body: Dict[str, int]) -> int:
         """Words of the largest tile of a tensor that its users touch, of an iterative one the slices in flight.

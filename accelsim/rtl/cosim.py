@@ -99,8 +99,7 @@ def run(program: Program, inputs: dict[str, Any], rtl: Path, effort: str = QUICK
     """Run a program on the RTL, compiled by Verilator."""
     import numpy as np
 
-    entries, steps = max(map(len, program.engines)), max(1, *map(len, program.steps))
-    parameters = program.shape.parameters(entries, steps)
+    parameters = program.parameters
     library = Library(rtl, MODULE, parameters, effort=effort)
     processor = library.start()
     processor.run({"rst_i": np.ones(2, np.uint64)})
@@ -110,8 +109,7 @@ def run(program: Program, inputs: dict[str, Any], rtl: Path, effort: str = QUICK
     counts = sum(len(engine) << (number * width) for number, engine in enumerate(program.engines))
     running = {"run_i": np.ones(program.cycles + SLACK, np.uint64), "count_i": counts}
     found = processor.run(running)
-    total = sum(tensor_words(program, name) for name in program.places)
-    memory = processor.run({"host_address_i": np.arange(max(1, total), dtype=np.uint64)})["host_word_o"]
+    memory = processor.run({"host_address_i": np.arange(max(1, program.words), dtype=np.uint64)})["host_word_o"]
     taken = tuple(np.flatnonzero(found["taken_o"] >> np.uint64(engine) & np.uint64(1)) for engine in range(3))
     done = tuple(np.flatnonzero(found["done_o"] >> np.uint64(counter) & np.uint64(1)) for counter in range(4))
     if found["busy_o"][-1]:

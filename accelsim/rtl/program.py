@@ -35,7 +35,7 @@ BEGINS, COUNTS, TO_BUFFER, REDUCES = 0, 1, 0, 8  # bits of flags
 OPERANDS = 3
 COUNT_BITS = 16
 _MOST_LANES, _MOST_POINTS = 32, 1 << 20
-_ENTRIES, _STEPS = 1024, 64  # room of programs and microprograms, so that few processors have to be compiled
+_WORDS, _ENTRIES, _STEPS = 1 << 16, 1024, 64  # room of programs and microprograms, so that few processors have to be compiled
 NEST, LOOPS = 4, 6  # loops of a tile that is moved, and of an engine
 
 
@@ -91,10 +91,11 @@ class Shape:
         names = units[0].name, units[1].name
         return cls(root.name, buffer.name, names, rows, columns, lanes, sizes[0], sizes[1], root.latency_cycles)
 
-    def parameters(self, entries: int, steps: int) -> dict[str, int]:
-        """Parameters of hw/rtl/processor_system.sv, with room for so many instructions and steps."""
+    def parameters(self, words: int, entries: int, steps: int) -> dict[str, int]:
+        """Parameters of hw/rtl/processor_system.sv, with room for so many words in the outer memory, instructions
+        and steps."""
         return {
-            "W": WORD, "AW": self.outer_words.bit_length() - 1, "BW": self.buffer_words.bit_length() - 1, "CW": COUNT_BITS,
+            "W": WORD, "AW": _room(words, _WORDS).bit_length() - 1, "BW": self.buffer_words.bit_length() - 1, "CW": COUNT_BITS,
             "ROWS": self.rows, "COLUMNS": self.columns, "LANES": self.lanes, "LOOPS": LOOPS, "NEST": NEST, "LATENCY": self.latency,
             "STEPS": _room(steps, _STEPS), "ENTRIES": _room(entries, _ENTRIES),
         }  # fmt: skip
@@ -153,11 +154,21 @@ class Program:
     phases: list[Phase] = field(default_factory=list)
     cycles: int = 0
 
+    @property
+    def words(self) -> int:
+        """Words of all tensors."""
+        return sum(math.prod(self.cascade.tensors[name].shape) for name in self.places)
+
+    @property
+    def parameters(self) -> dict[str, int]:
+        """Parameters of hw/rtl/processor_system.sv with room for it."""
+        return self.shape.parameters(self.words, max(map(len, self.engines)), max(1, *map(len, self.steps)))
+
     def to_json(self) -> dict[str, Any]:
         """All of it as data."""
         names = ("mover", *self.shape.units)
         return {
-            "parameters": self.shape.parameters(max(map(len, self.engines)), max(map(len, self.steps))),
+            "parameters": self.parameters,
             "tensors": {name: {"address": at, "shape": list(self.cascade.tensors[name].shape)} for name, at in self.places.items()},
             "programs": dict(zip(names, self.engines, strict=True)),
             "microprograms": {

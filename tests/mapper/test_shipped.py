@@ -21,7 +21,16 @@ SMALL = {
     "scan-sequential": {"shape.t": "64", "shape.i": "512"},
     "scan-chunked": {"shape.t": "256", "shape.i": "256"},
 }
-LACKING = {("layernorm", machine) for machine in ("spatial", "cascade", "flat", "unfused")}  # no square root on these machines
+FEW = {"shape.h": "1", "shape.p": "64", "shape.m": "64", "shape.m0": "16", "shape.e": "16", "shape.f": "16"}
+
+
+def sizes_on(name: str, usual: dict[str, str]) -> dict[str, str]:
+    """Sizes of attention for a machine: small ones where a memory of 64 KiB has to hold whatever its units touch."""
+    passing = [memory.feeds[0] for memory in machine(name).memories.values() if not memory.direct]
+    return FEW if any((memory.size_bits or 0) <= 64 * 8192 for memory in passing) else usual
+
+
+LACKING = {("layernorm", machine) for machine in ("spatial", "cascade", "flat", "unfused", "mini")}  # no square root on these machines
 
 # steady cycles: seconds of the published sheet times 940 MHz. FuseMax (MICRO 2024, arXiv 2406.10491), artifact, attention, +Binding.
 CLOCK_HZ = 940e6
@@ -65,7 +74,7 @@ def test_attention_with_128_wide_heads_is_at_least_as_fast_as_published(length: 
 
 @pytest.mark.parametrize("name", shipped(MACHINE))
 def test_the_default_attention_is_fused_on_every_machine(name: str) -> None:
-    cascade, target = workload("attention"), machine(name)
+    cascade, target = workload("attention", sizes_on(name, {})), machine(name)
     found = search(cascade, target)
     assert is_legal(cascade, target, found.mapping) and fused(found.mapping)
     record = found.evaluation.search
@@ -76,8 +85,10 @@ def test_the_default_attention_is_fused_on_every_machine(name: str) -> None:
 @pytest.mark.parametrize("name", shipped(MACHINE))
 @pytest.mark.parametrize("kind", ATTENTION[1:])
 def test_every_attention_is_mapped_on_every_machine(kind: str, name: str) -> None:
-    sizes = SMALL.get(kind, {"shape.h": "2", "shape.p": "256", "shape.m": "512"})
-    cascade, target = workload(kind, sizes), machine(name)
+    usual = SMALL.get(kind, {"shape.h": "2", "shape.p": "256", "shape.m": "512"})
+    ranks = workload(kind).extents
+    sizes = {key: size for key, size in sizes_on(name, usual).items() if key.removeprefix("shape.") in ranks}
+    cascade, target = workload(kind, usual if "shape.g" in usual else sizes), machine(name)
     found = search(cascade, target)
     assert is_legal(cascade, target, found.mapping)
 
@@ -88,7 +99,7 @@ def test_every_attention_is_mapped_on_every_machine(kind: str, name: str) -> Non
 def test_every_other_cascade_is_mapped_on_every_machine_that_can_execute_it_and_refused_by_the_others(kind: str, name: str) -> None:
     cascade, target = workload(kind, SMALL.get(kind)), machine(name)
     if (kind, name) in LACKING:
-        with pytest.raises(IllegalMapping, match=rf"no unit of {name} can execute Y: PE1D has no 'sqrt', .*; give a unit the primitive$"):
+        with pytest.raises(IllegalMapping, match=rf"no unit of {name} can execute Y: .* has no 'sqrt'.*; give a unit the primitive$"):
             search(cascade, target)
         return
     found = search(cascade, target)
