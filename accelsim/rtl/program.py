@@ -336,8 +336,21 @@ class _Export:
                 for tensor in {*(read.tensor for read in path.einsum.reads), path.einsum.output.tensor}:
                     self._note(path, tensor, firing.digits)
 
+    def _refuse_leaving(self, path: Path, tensor: str, place: int) -> None:
+        """Earlier slices of a recurrence have to be where they were made: the simulator brings none back."""
+        iterative = self.cascade.tensors[tensor].iterative
+        if iterative is None or self.paths.keepers(path, tensor)[0] == place:
+            return
+        maps = self._maps(path, tensor)
+        own = {rank for dimension, index in enumerate(maps) for rank in index.ranks if dimension != iterative}
+        above = [path.rank(row) for row in path.loops if path.rows.index(row) < place]
+        turns = [at for at, rank in enumerate(above) if rank in maps[iterative].ranks]
+        if turns and any(rank in own for rank in above[turns[0] + 1 :]):
+            raise self._refuse(f"earlier slices of {tensor} leave {self.shape.buffer} before {path.name} reads them")
+
     def _note(self, path: Path, tensor: str, digits: Sequence[int]) -> None:
         place = self._keep(path, tensor)
+        self._refuse_leaving(path, tensor, place)
         slots = slots_of(self.cascade, path, path.loops, place)
         shape, iterative = self.cascade.tensors[tensor].shape, self.cascade.tensors[tensor].iterative
         sizes = self.spans.setdefault((id(path.rows[place]), tensor), [0] * len(shape))

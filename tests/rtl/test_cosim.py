@@ -67,8 +67,8 @@ def test_small_buffers_agree(kind: str) -> None:
         chosen = work(kind, rng, 20)
         try:
             found = both(chosen, target, number)
-        except IllegalMapping as refusal:  # tiles that do not fit side by side, or no mapping at all
-            assert "smaller tiles" in str(refusal) or "no legal mapping" in str(refusal)
+        except IllegalMapping as refusal:  # tiles that do not fit side by side, slices that leave, no mapping at all
+            assert any(words in str(refusal) for words in ("smaller tiles", "no legal mapping", "earlier slices"))
             continue
         ran += 1
         assert found.agrees, (dict(chosen.extents), found.rows, found.wrong)
