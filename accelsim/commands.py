@@ -325,7 +325,7 @@ def export_program_(arguments: Arguments) -> int:
 
 def _for_processor(arguments: Arguments, tell: Callable[[str], None]) -> tuple[Mapping, Architecture, Cascade]:
     """The mapping that is named, or what the mapper finds, the machine, and the cascade with words of the processor."""
-    from accelsim.rtl.program import Shape, refuse_large, with_words
+    from accelsim.rtl.processor import Shape, refuse_large, with_words
 
     settings = settings_of(arguments)
     workload = workload_of(arguments.workload, settings)

@@ -8,119 +8,31 @@ of the array and of the lanes. Fields of instructions: see the headers of hw/rtl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import groupby, product
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import product
 from typing import Any
 
-from accelsim.errors import IllegalMapping, InputError
-from accelsim.hardware.architecture import Architecture, Array, Memory, Unit
-from accelsim.hardware.types import TYPES
-from accelsim.mapping.tree import For, Mapping, Spatial
+from accelsim.errors import IllegalMapping
+from accelsim.hardware.architecture import Array
+from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluator
+from accelsim.rtl.nests import Nest, Range, nests, pieces, split_off, unrolled
+from accelsim.rtl.processor import COUNT_BITS, LOOPS, NEST, WORD, Shape, refuse_large
 from accelsim.rtl.steps import Step, steps_of
 from accelsim.sim.arithmetic import plain
 from accelsim.sim.holds import turned
 from accelsim.sim.lowering import lower
-from accelsim.sim.paths import Path, Paths, rank_of
+from accelsim.sim.paths import Path, Paths
 from accelsim.sim.reference_events import Firing, Outcome, interval, run
 from accelsim.sim.slots import slots_of
 from accelsim.sim.tasks import BARRIER, COMPUTE, LOAD, Task
 from accelsim.workload.cascade import Cascade, Einsum
 from accelsim.workload.expression import Access, IndexMap
 
-WORD = 32
 LOADS, DRAINS, FIRST_UNIT = 0, 1, 2  # places among the counts
 BEGINS, COUNTS, TO_BUFFER, REDUCES = 0, 1, 0, 8  # bits of flags
 OPERANDS = 3
-COUNT_BITS = 16
-_MOST_LANES, _MOST_POINTS = 32, 1 << 20
-_WORDS, _ENTRIES, _STEPS = 1 << 16, 1024, 64  # room of programs and microprograms, so that few processors have to be compiled
-NEST, LOOPS = 4, 6  # loops of a tile that is moved, and of an engine
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """What the processor is made of. `buffer`, `outer`: memories; `units`: the array's and the lanes'; sizes in words, `latency` in
-    cycles.
-    """
-
-    outer: str
-    buffer: str
-    units: tuple[str, str]
-    rows: int
-    columns: int
-    lanes: int
-    outer_words: int
-    buffer_words: int
-    latency: int
-
-    @classmethod
-    def of(cls, machine: Architecture) -> Shape:
-        """That of a machine; InputError where it is none of hw/rtl/npu_top.sv."""
-
-        def refuse(what: str) -> InputError:
-            return InputError(f"{machine.name} is no machine of hw/rtl/npu_top.sv: {what}", "take a machine like hw/arch/mini.yaml")
-
-        root = machine.root
-        buffers = [node for node in root.feeds if isinstance(node, Memory)]
-        if len(root.feeds) != 1 or not buffers:
-            raise refuse(f"{root.name} has to feed one memory")
-        buffer = buffers[0]
-        arrays = sorted((node for node in buffer.feeds if isinstance(node, Array)), key=lambda node: -len(node.axes))
-        if len(buffer.feeds) != len(arrays) or [len(node.axes) for node in arrays] != [2, 1]:
-            raise refuse(f"{buffer.name} has to feed an array of two axes and one of one axis")
-        units = [unit for node in arrays for unit in node.feeds if isinstance(unit, Unit)]
-        if len(units) != len(arrays) or any(len(node.feeds) != 1 for node in arrays):
-            raise refuse("each array has to feed one unit")
-        for unit in units:
-            if unit.lanes != 1 or unit.pipeline_depth:
-                raise refuse(f"{unit.name} has to have one lane and no pipeline")
-        if root.direct or any(axis.partials or axis.reduces for node in arrays for axis in node.axes):
-            raise refuse(f"{root.name} has to say 'direct: false', all axes 'partials: false' and none that it reduces")
-        if buffer.read_bits_per_s is not None or buffer.write_bits_per_s is not None or buffer.latency_cycles:
-            raise refuse(f"{buffer.name} has to have an unlimited bandwidth and no latency")
-        if root.latency_cycles < 1:
-            raise refuse(f"{root.name} has to have a latency of a cycle or more")
-        sizes = [0 if memory.size_bits is None else memory.size_bits // WORD for memory in (root, buffer)]
-        if not all(sizes) or any(size & (size - 1) for size in sizes):
-            raise refuse("its memories have to have a power of two of words")
-        (rows, columns), (lanes,) = ([axis.size for axis in node.axes] for node in arrays)
-        if max(rows * columns, lanes) > _MOST_LANES:
-            raise refuse(f"an array has more than {_MOST_LANES} copies")
-        names = units[0].name, units[1].name
-        return cls(root.name, buffer.name, names, rows, columns, lanes, sizes[0], sizes[1], root.latency_cycles)
-
-    def parameters(self, words: int, entries: int, steps: int) -> dict[str, int]:
-        """Parameters of hw/rtl/processor_system.sv, with room for so many words in the outer memory, instructions
-        and steps."""
-        return {
-            "W": WORD, "AW": _room(words, _WORDS).bit_length() - 1, "BW": self.buffer_words.bit_length() - 1, "CW": COUNT_BITS,
-            "ROWS": self.rows, "COLUMNS": self.columns, "LANES": self.lanes, "LOOPS": LOOPS, "NEST": NEST, "LATENCY": self.latency,
-            "STEPS": _room(steps, _STEPS), "ENTRIES": _room(entries, _ENTRIES),
-        }  # fmt: skip
-
-
-def with_words(cascade: Cascade) -> Cascade:
-    """The same cascade with every word in the processor's type."""
-    word = TYPES["int32"]
-    tensors = {name: replace(tensor, final=word, partial=word) for name, tensor in cascade.tensors.items()}
-    return replace(cascade, tensors=tensors)
-
-
-def refuse_large(cascade: Cascade) -> None:
-    """InputError for a cascade of too many points, which are listed one by one."""
-    points = sum(math.prod(cascade.extents[rank] for rank in einsum.ranks) for einsum in cascade.work)
-    if points > _MOST_POINTS:
-        raise InputError(
-            f"{cascade.name} has {points:,} points, more than the {_MOST_POINTS:,} that are run",
-            "make it smaller, as in --set shape.RANK=8",
-        )
-
-
-def _room(count: int, least: int) -> int:
-    """A power of two with room for so many."""
-    return max(least, 1 << (count - 1).bit_length())
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,52 +104,6 @@ class _Tile:
     words: int
     strides: tuple[int, ...]
     copies: int
-
-
-Place = tuple[tuple[str, int], ...]
-"""A lane, or several: their places along some axes."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Range:
-    """What an engine goes through of a rank: from `low` on, as many coordinates as `sizes` says of each lane along axes over which the rank
-    is spread, `apart` from lane to lane. The first lane has most.
-    """
-
-    low: int
-    sizes: tuple[tuple[Place, int], ...]
-    apart: tuple[tuple[str, int], ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Of the first lane."""
-        return self.sizes[0][1]
-
-    def at(self, turn: int, tile: int) -> _Range:
-        """What it is in a turn of a loop over tiles."""
-        return _Range(
-            self.low + turn * tile, tuple((place, min(tile, max(0, size - turn * tile))) for place, size in self.sizes), self.apart
-        )  # fmt: skip
-
-    def spread(self, axis: str, tile: int) -> _Range:
-        """What it is where tiles go side by side."""
-        sizes = [
-            ((*place, (axis, lane)), min(tile, max(0, size - lane * tile)))
-            for place, size in self.sizes for lane in range(-(-self.size // tile))
-        ]  # fmt: skip
-        return _Range(self.low, tuple(sizes), (*self.apart, (axis, tile)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Nest:
-    """Points in the order in which an engine comes to them: loops (rank, trips, step), the outermost first, from `ranges`' low ends."""
-
-    loops: tuple[tuple[str, int, int], ...]
-    ranges: dict[str, _Range]
-
-    def moved(self, rank: str, by: int) -> _Nest:
-        """The same further on."""
-        return replace(self, ranges=self.ranges | {rank: replace(self.ranges[rank], low=self.ranges[rank].low + by)})
 
 
 class _Export:
@@ -480,7 +346,7 @@ class _Export:
                 (low + at - zero) * stride for low, at, zero, stride in zip(lows, start, origin, tile.strides, strict=True)
             )  # fmt: skip
             loops = [each for each in zip(lengths, outer, tile.strides, strict=True) if each[0] > 1]
-            for far_by, near_by, inner in _split_off(loops, NEST):
+            for far_by, near_by, inner in split_off(loops, NEST):
                 columns = [*reversed(inner), *([(1, 0, 0)] * (NEST - len(inner)))]
                 fields = [value for column in zip(*columns, strict=True) for value in column]
                 found.append([0, 0, 0, 0, (task.kind == LOAD) << TO_BUFFER, far + far_by, near + near_by, *fields])
@@ -492,61 +358,21 @@ class _Export:
         cycles, rest = divmod(firing.task.issue_ticks, self.per_cycle)
         if rest or not cycles:
             raise self._refuse(f"{path.name} takes parts of cycles, or none")
-        nests = self._nests(path, 0, {rank: _Range(0, (((), self.cascade.extents[rank]),)) for rank in path.einsum.ranks}, firing.digits)
+        made = nests(path, firing.digits, {rank: Range(0, (((), self.cascade.extents[rank]),)) for rank in path.einsum.ranks})
         found = []
-        for nest in nests:
+        for nest in made:
             if path.name not in first:
                 steps = steps_of(self.cascade, path.einsum, cycles)
                 known = self.program.steps[engine - 1]
                 first[path.name] = len(known), len(steps)
                 known.extend(steps)
             found += self._instructions(path, nest, firing, engine, first[path.name])
-        points = sum(math.prod(trips for _, trips, _ in nest.loops) for nest in nests) * cycles
+        points = sum(math.prod(trips for _, trips, _ in nest.loops) for nest in made) * cycles
         if points * self.per_cycle != firing.finish - firing.start:
             raise self._refuse(f"{path.name} takes {points} cycles where {(firing.finish - firing.start) / self.per_cycle} are planned")
         return found
 
-    def _nests(self, path: Path, at: int, ranges: dict[str, _Range], digits: Sequence[int]) -> list[_Nest]:
-        """All points of a firing below a row, as nests in their order."""
-        if at == len(path.rows):
-            return self._points(list(path.einsum.ranks), ranges)
-        row = path.rows[at]
-        if not isinstance(row.node, (For, Spatial)) or rank_of(row) not in ranges:
-            return self._nests(path, at + 1, ranges, digits)
-        rank, tile = rank_of(row), row.node.tile
-        now = ranges[rank]
-        if isinstance(row.node, Spatial):
-            if now.size > tile:
-                now = now.spread(row.node.axis, tile)
-            return self._nests(path, at + 1, ranges | {rank: now}, digits)
-        place = next((number for number, loop in enumerate(path.loops) if loop is row), None)
-        if place is not None:
-            return self._nests(path, at + 1, ranges | {rank: now.at(digits[place], tile)}, digits)
-        return self._looped(ranges[rank], rank, tile, lambda inner: self._nests(path, at + 1, ranges | {rank: inner}, digits))
-
-    def _looped(self, now: _Range, rank: str, tile: int, below: Callable[[_Range], list[_Nest]]) -> list[_Nest]:
-        """A loop over tiles of a rank: turns that are alike as one loop."""
-        found: list[_Nest] = []
-        turns = [(turn, now.at(turn, tile)) for turn in range(-(-now.size // tile))]
-        for _, group in groupby(turns, key=lambda each: each[1].sizes):
-            alike = list(group)
-            inner = below(alike[0][1])
-            if len(alike) == 1:
-                found += inner
-            elif len(inner) == 1:
-                found.append(replace(inner[0], loops=((rank, len(alike), tile), *inner[0].loops)))
-            else:
-                found += [nest.moved(rank, number * tile) for number in range(len(alike)) for nest in inner]
-        return found
-
-    def _points(self, ranks: list[str], ranges: dict[str, _Range]) -> list[_Nest]:
-        """The points of a residual tile, one after the other."""
-        if not ranks:
-            return [_Nest((), ranges)]
-        rank, *others = ranks
-        return self._looped(ranges[rank], rank, 1, lambda inner: self._points(others, ranges | {rank: inner}))
-
-    def _instructions(self, path: Path, nest: _Nest, firing: Firing, engine: int, steps: tuple[int, int]) -> list[list[int]]:
+    def _instructions(self, path: Path, nest: Nest, firing: Firing, engine: int, steps: tuple[int, int]) -> list[list[int]]:
         """A nest, as one instruction if it has no more loops than an engine."""
         order = self._axes(engine)
         streams = []
@@ -569,7 +395,7 @@ class _Export:
         loops = [(trips, *(strides.get(rank, 0) * step for _, strides in streams), rank) for rank, trips, step in ranks]
         opens = all(nest.ranges[rank].low == 0 for rank in path.einsum.reduced)
         (in_use, offsets), found = self._lanes(nest, order, [strides for _, strides in streams]), []
-        for around, inner in _unrolled(loops, LOOPS):
+        for around, inner in unrolled(loops, LOOPS):
             shift = [sum(turn * loop[1 + stream] for turn, loop in around) for stream in range(len(streams))]
             begins = opens and not any(turn for turn, loop in around if loop[-1] in path.einsum.reduced)
             columns = [*reversed(inner), *([(1, 0, 0, 0, 0, "")] * (LOOPS - len(inner)))]
@@ -582,7 +408,7 @@ class _Export:
             found.append([0, 0, 0, 0, *fields])
         return found
 
-    def _lanes(self, nest: _Nest, order: Sequence[str], strides: Sequence[dict[str, int]]) -> tuple[int, list[int]]:
+    def _lanes(self, nest: Nest, order: Sequence[str], strides: Sequence[dict[str, int]]) -> tuple[int, list[int]]:
         """The lanes (bits) that have something to do, and for each lane how far on it is in every stream.
 
         Of several ranks along one axis, places of the later ones lie side by side.
@@ -619,40 +445,3 @@ class _Export:
         return [
             axis.name for node in self.evaluator.architecture.paths[unit] if isinstance(node, Array) for axis in node.axes
         ]  # fmt: skip
-
-
-def pieces(sizes: Sequence[int], since: int, until: int) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
-    """The words from `since` to before `until` of a box, counted row by row, as boxes: first coordinates and sizes."""
-    if not sizes:
-        return [((), ())] if until > since else []
-    inside = math.prod(sizes[1:])
-    found: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
-    while since < until:
-        row, within = divmod(since, inside)
-        if within == 0 and until - since >= inside:
-            rows = (until - since) // inside
-            found.append(((row, *(0 for _ in sizes[1:])), (rows, *sizes[1:])))
-            since += rows * inside
-            continue
-        stop = min(until, (row + 1) * inside)
-        found += [((row, *start), (1, *lengths)) for start, lengths in pieces(sizes[1:], within, within + stop - since)]
-        since = stop
-    return found
-
-
-def _unrolled(loops: Sequence[Any], most: int) -> list[tuple[list[tuple[int, Any]], Sequence[Any]]]:
-    """Turns of the outermost loops that are too many, with the loops left."""
-    if len(loops) <= most:
-        return [([], loops)]
-    found = []
-    for turn in range(loops[0][0]):
-        found += [([(turn, loops[0]), *around], inner) for around, inner in _unrolled(loops[1:], most)]
-    return found
-
-
-def _split_off(loops: Sequence[tuple[int, int, int]], most: int) -> list[tuple[int, int, Sequence[tuple[int, int, int]]]]:
-    """The same for two sides: how far on each is."""
-    return [
-        (sum(turn * loop[1] for turn, loop in around), sum(turn * loop[2] for turn, loop in around), inner)
-        for around, inner in _unrolled(loops, most)
-    ]

@@ -18,7 +18,9 @@ from accelsim.mapper import search
 from accelsim.model.evaluation import Evaluator
 from accelsim.rtl.cosim import Cosimulation, cosimulate, random_words
 from accelsim.rtl.fast import QUICK, Library
-from accelsim.rtl.program import export, pieces, with_words
+from accelsim.rtl.nests import pieces
+from accelsim.rtl.processor import with_words
+from accelsim.rtl.program import export
 from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Cascade
 from tests.rtl.npu import STATEMENTS, machine, work
