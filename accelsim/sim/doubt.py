@@ -63,6 +63,6 @@ class Doubt:
         count = self.count[flat]
         relative, least = (0.0, 0.0) if whole else self.arithmetic.unit()
         growth = np.expm1(count * np.log1p(relative))
-        found = carried + growth * (size + carried) + count * least * (1 + growth)
+        found = carried + (0.0 if whole else growth * (size + carried) + count * least * (1 + growth))
         number_type = self.arithmetic.number_type
         return found if number_type is None else np.where(size > FORMATS[number_type.name].largest, np.inf, found)

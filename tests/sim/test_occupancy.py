@@ -116,7 +116,7 @@ def test_words_that_a_buffer_takes_in_are_those_that_it_loses_later_and_those_th
                 lost = stays = 0
                 for task, use in mine:
                     one, other = _left(task, use.box)
-                    copies = math.prod(-(-len(reference._range(slot, [0] * len(task.loops))) // part) for slot, part in use.box.wanted)
+                    copies = math.prod(-(-len(reference.interval(slot, [0] * len(task.loops))) // part) for slot, part in use.box.wanted)
                     lost, stays = lost + one * copies * use.ticks, stays + other * copies * use.ticks
                 assert done.ports[port] == evaluator.clock.cycles(lost + stays), port
     assert ran > TRIPLES // 20

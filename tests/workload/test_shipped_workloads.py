@@ -10,6 +10,7 @@ import pytest
 
 from accelsim.io.workload import load_workload
 from accelsim.workload.cascade import Cascade, Model
+from accelsim.workload.fixed import Fixed, exp
 from accelsim.workload.interpreter import model_inputs, random_inputs, run, run_model
 
 Arrays = dict[str, Any]
@@ -139,6 +140,40 @@ def grouped_decoder(i: Arrays) -> Arrays:
     return {"KN": keys, "VN": values, "Z": z, "L": root_normalised(z[:, -1], i["GL"]) @ i["WT"]}
 
 
+def power(x: Any) -> Any:
+    """exp of 256ths in 32768ths, as the modules of hw/rtl compute it: tests/rtl compares those with math.exp."""
+    return exp(x, Fixed())
+
+
+def whole_attention(i: Arrays) -> Arrays:
+    """Row by row, with the whole row's sums scaled anew at every key."""
+    (p, f), av = (i["Q"].shape[0], i["V"].shape[1]), []
+    scores = (i["Q"] @ i["K"].T) // 32
+    for row in scores:
+        most, denominator, numerator = row[0], 0, np.zeros(f, np.int64)
+        for key, score in enumerate(row):
+            largest = max(most, score)
+            before = int(power(most - largest)) // 128 if key else 0
+            weight = int(power(score - largest)) // 128
+            denominator, numerator = denominator * before // 256 + weight, numerator * before // 256 + weight * i["V"][key]
+            most = largest
+        av.append(numerator // denominator)
+    return {"AV": np.array(av).reshape(p, f).T}
+
+
+def whole_perceptron(i: Arrays) -> Arrays:
+    hidden = np.clip((i["X"] @ i["W1"]) >> 6, 0, 127)
+    return {"Y": np.clip((hidden @ i["W2"]) >> 5, -128, 127)}
+
+
+def whole_scan(i: Arrays) -> Arrays:
+    state, outputs = np.zeros(i["A"].shape, np.int64), []
+    for t, step in enumerate(i["DL"]):
+        state = (power(step[:, None] * i["A"]) * state >> 15) + step[:, None] * i["B"][t] * i["X"][t][:, None]
+        outputs.append(state @ i["C"][t] + i["DP"] * i["X"][t])
+    return {"Y": np.array(outputs)}
+
+
 HEADS = {"b": 2, "h": 3, "p": 7, "m": 12, "e": 5, "f": 6}
 CASES: dict[str, tuple[dict[str, int], Callable[[Arrays], Arrays]]] = {
     "attention": ({**HEADS, "m0": 4}, attention),
@@ -155,6 +190,17 @@ CASES: dict[str, tuple[dict[str, int], Callable[[Arrays], Arrays]]] = {
     "layernorm": ({"b": 3, "d": 11}, layernorm),
     "scan-sequential": ({"t": 12, "i": 3, "n": 4}, lambda i: {"Y": scan(i)}),
     "scan-chunked": ({"t": 12, "i": 3, "n": 4, "q": 4}, chunked),
+}
+
+
+WHOLE: dict[str, tuple[dict[str, int], dict[str, tuple[int, int]], Callable[[Arrays], Arrays]]] = {
+    "attention-fixed": ({"p": 5, "m": 12, "e": 4, "f": 3}, {"Q": (-90, 90), "K": (-90, 90), "V": (-500, 500)}, whole_attention),
+    "mlp-fixed": ({"m": 5, "d": 9, "h": 8, "e": 4}, {"X": (-40, 40), "W1": (-40, 40), "W2": (-20, 20)}, whole_perceptron),
+    "scan-fixed": (
+        {"t": 9, "i": 3, "n": 4},
+        {"DL": (0, 40), "A": (-40, 0), "B": (-9, 9), "X": (-99, 99), "C": (-9, 9), "DP": (-9, 9)},
+        whole_scan,
+    ),
 }
 
 
@@ -184,6 +230,23 @@ def test_shipped_cascade_equals_a_direct_computation(name: str) -> None:
     values = run(cascade, inputs).values
     for tensor, expected in reference(inputs).items():
         assert_close(values[tensor], expected)
+
+
+@pytest.mark.parametrize("name", sorted(WHOLE))
+def test_shipped_cascade_of_whole_numbers_equals_a_direct_computation(name: str) -> None:
+    """Every word, with inputs large enough that scales, cuts and exponentials matter: not all results are alike."""
+    shape, bounds, reference = WHOLE[name]
+    cascade, rng = small(name, shape), np.random.default_rng(11)
+    assert isinstance(cascade, Cascade)
+    inputs = {
+        tensor: rng.integers(*bounds[tensor], cascade.tensors[tensor].shape, endpoint=True)
+        for tensor in cascade.tensors
+        if cascade.tensors[tensor].is_input
+    }
+    values = run(cascade, inputs).values
+    for tensor, expected in reference(inputs).items():
+        assert np.array_equal(values[tensor], expected)
+        assert len(np.unique(expected)) > 3
 
 
 @pytest.mark.parametrize("m", [1, 3, 4, 5, 11])
@@ -223,7 +286,7 @@ def test_transformer_layer_equals_the_product_of_its_parts() -> None:
 
 def test_every_shipped_workload_has_a_case_here() -> None:
     shipped = {path.stem for path in FOLDER.glob("*.yaml") if "\nphases:" not in path.read_text()}
-    assert shipped - {"transformer-layer"} == set(CASES) | set(MODELS)
+    assert shipped - {"transformer-layer"} == set(CASES) | set(WHOLE) | set(MODELS)
 
 
 def test_every_shipped_workload_says_what_it_is_and_where_it_comes_from() -> None:
