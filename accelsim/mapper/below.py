@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from accelsim.mapper.crowding import Kept
 from accelsim.mapper.figures import NO_WEIGHTS, SLACK
 from accelsim.mapper.leaf import Front, LeafSearch, OutOfTime
 from accelsim.mapper.leaf_bounds import BEYOND, UNLIMITED
@@ -117,8 +118,9 @@ class Below:
             }  # fmt: skip
             assert self.setting.shortest is not None and self.setting.entering is not None
             shortest, entering = ([each[self.row] for each in figures[at]] for figures in (self.setting.shortest, self.setting.entering))
-            self._alone[at] = self.floors.alone(at, visits, shortest, entering, most)
-        found = [Way(way.unit, way.rows[choice.inside] + choice.extra, way.busiest[choice.inside]) for way in self._alone[at]]
+            self._alone[at] = self.floors.widened(self.floors.alone(at, visits, shortest, entering, most))
+        extra = self.floors.wide(choice.extra)
+        found = [Way(way.unit, way.rows[choice.inside] + extra, way.busiest[choice.inside]) for way in self._alone[at]]
         room = self.part.room - self.live[at] - others - choice.bits
         for leaves in sorted(set(choice.inside.tolist())):
             alike = np.flatnonzero(choice.inside == leaves)
@@ -126,7 +128,7 @@ class Below:
             for at_way, way in enumerate(found):
                 confined = self.floors.within(at, at_way, above, room[alike])
                 if confined is not None:
-                    way.rows[alike] = np.maximum(way.rows[alike], confined.rows + choice.extra[alike])
+                    way.rows[alike] = np.maximum(way.rows[alike], confined.rows + extra[alike])
                     way.busiest[alike] = np.maximum(way.busiest[alike], confined.busiest)
         return found
 
@@ -152,11 +154,11 @@ class Below:
             fewest = [float(choice.bits.min(initial=BEYOND)) for choice in choices]
             if sum(fewest) + max(self.live) > part.room:
                 continue
-            choices = [
-                choice.fitting(part.room - self.live[at] - (sum(fewest) - fewest[at])) for at, choice in enumerate(choices)
-            ]
+            choices = [choice.fitting(part.room - self.live[at] - (sum(fewest) - fewest[at])) for at, choice in enumerate(choices)]
             least = [self._least(at, choice, sum(fewest) - fewest[at], most) for at, choice in enumerate(choices)]
-            bound = self.floors.together([floors_of(ways) for ways in least], iterations).cost(0, part.held)
+            kept = [Kept([[way] for way in ways], choice.bits[:, None]) for ways, choice in zip(least, choices, strict=True)]
+            crowded = self.floors.crowded(kept, np.array([part.room - min(self.live)]))
+            bound = self.floors.together([floors_of(ways) for ways in least], iterations, crowded).cost(0, part.held)
             waiting.append((bound, choices, least))
         for bound, choices, least in sorted(waiting, key=lambda each: part.aim.value(each[0])):
             if not part.worth(bound):
@@ -188,14 +190,16 @@ class Below:
 
     def _figures(self, unit: str, rows: FloatArray, bits: FloatArray, busiest: FloatArray | float = 0.0) -> FloatArray:
         """What adds up of rows float64[n, 1 + times] on a unit."""
-        traffic, latency = 1 + self.exact.traffic, 1 + self.exact.latency
+        traffic, latency, times = 1 + self.exact.traffic, 1 + self.exact.latency, 1 + self.exact.times
         if not self.side_by_side:
             ticks = np.maximum(rows[:, 1:traffic].max(axis=1), busiest) + rows[:, latency]
             return np.stack([ticks, rows[:, 0], rows[:, traffic], bits], axis=1)
         units = self.part.units
-        found = np.zeros((len(rows), len(units) + traffic + 1))
+        rows = rows if rows.shape[1] > times else self.floors.wide(rows)
+        found = np.zeros((len(rows), len(units) + traffic + 1 + rows.shape[1] - times))
         found[:, units[unit]] = rows[:, 1]
-        found[:, len(units) : -3] = rows[:, 2:traffic]
+        found[:, len(units) : len(units) + traffic - 2] = rows[:, 2:traffic]
+        found[:, len(units) + traffic - 2 : -3] = rows[:, times:]
         found[:, -3], found[:, -2], found[:, -1] = rows[:, 0], rows[:, traffic], bits
         return found
 
@@ -222,9 +226,7 @@ class Below:
                     found.extend(self._grown(at, way, choice, one, limit, others))
         return self.sifted(Picks.joined(found))
 
-    def _grown(
-        self, at: int, way: int, choice: Choice, alike: IntArray, limit: tuple[float, float], others: FloatArray
-    ) -> list[Picks]:
+    def _grown(self, at: int, way: int, choice: Choice, alike: IntArray, limit: tuple[float, float], others: FloatArray) -> list[Picks]:
         """The picks of one Einsum on one unit with the same tensors in the leaves: every row of the front with all choices."""
         part, times = self.part, self.exact.times
         search, names = self.floors.ways[at][way]

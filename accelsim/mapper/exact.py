@@ -24,6 +24,7 @@ from accelsim.mapper.figures import NOTHING, SLACK, Aim, Cost, Scale
 from accelsim.mapper.leaf import Front, LeafSearch
 from accelsim.mapper.leaf_bounds import SLOW
 from accelsim.mapper.leaf_plan import PORT_SIZE, FloatArray, IntArray, LeafPlan, Names, Unsupported, lower, resources
+from accelsim.mapper.mixing import pairs
 from accelsim.mapper.moving import Moves
 from accelsim.mapper.options import Chosen, Cutoff, Limits, Option, Result, Solved, Way
 from accelsim.mapper.part import Part
@@ -80,7 +81,11 @@ class Exact:
         self.until = float("inf")  # of the work spent, when they are looked at no longer
         self.solved: dict[object, Solved] = {}
         self.matter: dict[tuple[int, bool], tuple[Front, IntArray]] = {}  # see Below
-        self.within: dict[tuple[int, int], tuple[FloatArray, FloatArray, FloatArray]] = {}  # see Floors
+        self.below_none: dict[tuple[int, int], tuple[FloatArray, FloatArray]] = {}  # see Floors
+        self.within: dict[tuple[int, int, bytes], tuple[FloatArray, FloatArray]] = {}  # see Floors
+        self.means: dict[tuple[int, int], FloatArray] = {}  # see Floors
+        # see mixing; how long a unit is busy counts where there is one only
+        self.mixes = pairs(list(range(1 + (len(self.machine.units) > 1), 1 + self.traffic)), 1 + self.times)
         self.alone: dict[object, list[Way]] = {}  # see Floors.crude
         self._steps: dict[tuple[int, tuple[str, ...], frozenset[str]], list[Step]] = {}
         self._stretches: dict[tuple[str, ...], Stretch] = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import cached_property, reduce
 from itertools import product
 from math import prod
@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from accelsim.mapper.crowding import Kept, is_crowded, least_sum
 from accelsim.mapper.leaf import LeafSearch
 from accelsim.mapper.leaf_bounds import BEYOND, UNLIMITED
 from accelsim.mapper.leaf_plan import FloatArray, Names
+from accelsim.mapper.mixing import best_weights, least_means
 from accelsim.mapper.options import Bounds, Way
 from accelsim.mapper.settings import Setting
 
@@ -32,6 +34,36 @@ class Floors:
         self.free = np.zeros(1 + self.exact.times)
         self.mine = [[number for number, users in enumerate(part.users) if at in users] for at in range(len(ways))]
         self.common = [number for number, users in enumerate(part.users) if len(users) > 1]
+
+    @cached_property
+    def weights(self) -> FloatArray:
+        """Weights of means of port times that tell most about these Einsums, float64[k, 1 + times]: see mixing."""
+        exact, fronts, means = self.exact, list[FloatArray](), list[FloatArray]()
+        if self.schedule != "pipelined" or not self.part.aim.uses[1]:
+            return exact.mixes[:0]
+        for at, block in enumerate(self.part.blocks):
+            ways = range(len(exact.ways[block[0]]))
+            known = [self._below_none(at, way, frozenset()) for way in ways]
+            if all(each is not None and len(each[1]) for each in known):
+                fronts.append(np.concatenate([each[1] for each in known if each is not None]))
+                means.append(reduce(np.minimum, [self._means(at, way) for way in ways]))
+        return best_weights(fronts, means, exact.mixes)
+
+    def _means(self, at: int, way: int) -> FloatArray:
+        """The least means of an Einsum on a unit with all that is external in the leaf: float64[k]."""
+        key, known = self._key(at, way, frozenset()), self._below_none(at, way, frozenset())
+        if key not in self.exact.means:
+            assert known is not None
+            self.exact.means[key] = least_means(known[1], self.exact.mixes)
+        return self.exact.means[key]
+
+    def wide(self, rows: FloatArray) -> FloatArray:
+        """Rows float64[n, 1 + times], and behind them their means: float64[n, 1 + times + k]."""
+        return np.concatenate([rows, rows @ self.weights.T], axis=-1) if len(self.weights) else rows
+
+    def widened(self, ways: list[Way]) -> list[Way]:
+        """The same of ways."""
+        return [Way(way.unit, self.wide(way.rows), way.busiest) for way in ways] if len(self.weights) else ways
 
     @cached_property
     def forward(self) -> tuple[tuple[str, str, str], ...]:
@@ -56,13 +88,37 @@ class Floors:
             return self.roomless(setting, most)
         found, best = [self._apart(at, setting, most) for at in range(len(self.mine))], list[Bounds]()
         for fixed in self._shared(setting):
-            confined = [
-                [reduce(Way.least, (self._confined(at, way, each, setting, fixed, own, most) for own in self._own(at, setting, fixed)))
-                 for way, each in enumerate(ways)]
-                for at, ways in enumerate(found)
-            ]  # fmt: skip
-            best.append(self.together(confined, setting.iterations))
+            confined, kept = list[list[Way]](), list[Kept]()
+            for at, ways in enumerate(found):
+                owns = list(self._own(at, setting, fixed))
+                every = [[self._confined(at, way, each, setting, fixed, own, most) for own in owns] for way, each in enumerate(ways)]
+                confined.append([reduce(Way.least, each) for each in every])
+                bits = [_held(setting, {number: place for number, place in own.items() if number not in fixed}) for own in owns]
+                kept.append(Kept(every, np.array(bits)))
+            best.append(self.together(confined, setting.iterations, self.crowded(kept, setting.room - _held(setting, fixed))))
         return reduce(Bounds.lesser, best)
+
+    def crowded(self, kept: list[Kept], room: FloatArray) -> Bounds | None:
+        """Lower bounds on what Einsums cost that share a room (float64[n]), of ticks those of the ports where they run side by side; None
+        where the room is no narrower for them together than for each alone.
+        """
+        if not is_crowded(kept, room):
+            return None
+        traffic, latency = 1 + self.exact.traffic, 1 + self.exact.latency
+        bits, (by_energy, by_ticks, by_traffic, _) = [each.bits for each in kept], self.part.aim.uses
+
+        def least(figure: Callable[[Way], FloatArray]) -> FloatArray:
+            return least_sum([each.values(figure) for each in kept], bits, room)
+
+        ticks = free = np.zeros(len(room))
+        if by_ticks and self.schedule == "pipelined":
+            columns = *range(2, traffic), *range(1 + self.exact.times, kept[0].ways[0][0].rows.shape[1])
+            ticks = reduce(np.maximum, (least(lambda way, column=column: way.rows[:, column]) for column in columns), free)  # type: ignore[misc]
+        elif by_ticks:
+            ticks = least(lambda way: np.maximum(way.busiest, np.maximum.reduce(way.rows[:, 1:traffic], axis=1)) + way.rows[:, latency])
+        return Bounds(
+            least(lambda way: way.rows[:, 0]) if by_energy else free, ticks, least(lambda way: way.rows[:, traffic]) if by_traffic else free
+        )
 
     def jointly(self, setting: Setting, most: tuple[float, float], effort: int) -> Bounds | None:
         """Better bounds, where all that is kept above the fuse has to find room together, and what is of no use to the part is left out.
@@ -111,7 +167,7 @@ class Floors:
         shortest = None if setting.shortest is None else [np.tile(each, len(sets)) for each in setting.shortest[at]]
         entering = None if setting.entering is None else [np.tile(each, (len(sets), 1)) for each in setting.entering[at]]
         found = []
-        for way in self.alone(at, visits, shortest, entering, most):
+        for way in self.widened(self.alone(at, visits, shortest, entering, most)):
             rows, busiest = np.split(way.rows, len(sets)), np.split(way.busiest, len(sets))
             found.append({leaves: Way(way.unit, *each) for leaves, *each in zip(sets, rows, busiest, strict=True)})
         return found
@@ -126,7 +182,7 @@ class Floors:
         for at, numbers in enumerate(self.mine):
             visits = {number: fewest[number] * (self.part.users[number][0] == at) for number in numbers}
             shortest = None if setting.shortest is None else setting.shortest[at]
-            ways.append(self.alone(at, visits, shortest, None if setting.entering is None else setting.entering[at], most))
+            ways.append(self.widened(self.alone(at, visits, shortest, None if setting.entering is None else setting.entering[at], most)))
         return self.together(ways, setting.iterations)
 
     def crude(self) -> Bounds:
@@ -157,7 +213,7 @@ class Floors:
         rows = bounds.rows
         for number, place in here:
             if part.users[number][0] == at:
-                rows = rows + part.brought[number] + (above[number].visits[place] - 1)[:, None] * part.again[number]
+                rows = rows + self.wide(part.brought[number]) + (above[number].visits[place] - 1)[:, None] * self.wide(part.again[number])
         good = (left >= 0) & (rows[:, 0] <= most[0]) & (bounds.busiest <= most[1])
         if good.all():
             return Way(bounds.unit, rows, bounds.busiest)
@@ -170,28 +226,45 @@ class Floors:
         What an Einsum costs below loops in time it costs below none at most: its own outermost block may have them, unless constraints
         say otherwise.
         """
+        known = self._below_none(at, way, above)
+        if known is None:
+            return None
+        held, front = known
+        key = *self._key(at, way, above), self.weights.tobytes()
+        if key not in self.exact.within:
+            rows = self.wide(front)
+            rows = np.minimum.accumulate(np.concatenate([np.full((1, rows.shape[1]), BEYOND), rows]))
+            busiest = np.concatenate([[BEYOND], front[:, 1 : 1 + self.exact.traffic].max(axis=1)])
+            self.exact.within[key] = rows, np.minimum.accumulate(busiest)
+        rows, busiest = self.exact.within[key]
+        place = np.searchsorted(held, room, side="right")
+        return Way(self.exact.ways[self.part.blocks[at][0]][way][1].unit, rows[place], busiest[place])
+
+    def _key(self, at: int, way: int, above: frozenset[int]) -> tuple[int, int]:
+        """An Einsum on a unit, and which of what it touches memory 1 holds above it."""
+        part = self.part
+        search, names = self.exact.ways[part.blocks[at][0]][way]
+        here = {part.placeable[number] for number in above} | part.resident | set(part.stretch.internal)
+        return id(search), sum(1 << k for k, tensor in enumerate(names.tensors) if tensor in here)
+
+    def _below_none(self, at: int, way: int, above: frozenset[int]) -> tuple[FloatArray, FloatArray] | None:
+        """What an Einsum costs below no trunk, if some external tensors are kept above the fuse: pieces that it holds, in order
+        (float64[n]), and costs, float64[n, 1 + times]; None: that takes too long to find out, or is not known.
+        """
         part, exact = self.part, self.exact
         if len(part.blocks[at]) > 1:
             return None
         search, names = exact.ways[part.blocks[at][0]][way]
         if search.slow or search.plan.ruled.any() or search.plan.inside.any():
             return None
-        here = {part.placeable[number] for number in above} | part.resident | set(part.stretch.internal)
-        given = sum(1 << k for k, tensor in enumerate(names.tensors) if tensor in here)
-        known = exact.within.get((id(search), given))
-        if known is None:
+        key = _, given = self._key(at, way, above)
+        if key not in exact.below_none:
             budget = -1 if exact.size == float("inf") else int(exact.size)
             allowed = ((1 << len(names.tensors)) - 1) & ~given
             front = search.front(search.whole, given, allowed, budget, None, False, False, (*part.aim.uses[:3], True))
-            times = exact.times
-            order = np.argsort(front.rows[:, 1 + times], kind="stable")
-            rows = np.concatenate([np.full((1, 1 + times), BEYOND), front.rows[order, : 1 + times]])
-            busiest = rows[:, 1 : 1 + exact.traffic].max(axis=1)
-            known = front.rows[order, 1 + times], np.minimum.accumulate(rows), np.minimum.accumulate(busiest)
-            exact.within[id(search), given] = known
-        held, rows, busiest = known
-        place = np.searchsorted(held, room, side="right")
-        return Way(names.unit, rows[place], busiest[place])
+            order = np.argsort(front.rows[:, 1 + exact.times], kind="stable")
+            exact.below_none[key] = front.rows[order, 1 + exact.times], front.rows[order, : 1 + exact.times]
+        return exact.below_none[key]
 
     def alone(
         self, at: int, visits: dict[int, FloatArray], shortest: list[FloatArray] | None = None, entering: list[FloatArray] | None = None,
@@ -217,10 +290,10 @@ class Floors:
             found.append(Way(names.unit, rows, busiest))
         return found
 
-    def together(self, ways: list[list[Way]], iterations: FloatArray | None = None) -> Bounds:
+    def together(self, ways: list[list[Way]], iterations: FloatArray | None = None, crowded: Bounds | None = None) -> Bounds:
         """Lower bounds on what Einsums cost of which each costs at least what one of its ways does; n rows each, or one.
 
-        iterations: of the trunk.
+        iterations: of the trunk. crowded: see there.
         """
         traffic, latency = 1 + self.exact.traffic, 1 + self.exact.latency
         best = [reduce(np.minimum, [way.rows for way in mine]) for mine in ways]
@@ -229,12 +302,16 @@ class Floors:
             for mine in ways
         ]  # fmt: skip
         energy, moved = (reduce(np.add, [rows[:, figure] for rows in best]) for figure in (0, traffic))
+        if crowded is not None:
+            energy, moved = np.maximum(energy, crowded.energy), np.maximum(moved, crowded.traffic)
         if self.schedule == "pipelined":
-            ticks = reduce(np.maximum, [self._balanced(ways, best), *slowest])
+            mixed = [reduce(np.add, [rows[:, column] for rows in best]) for column in range(1 + self.exact.times, best[0].shape[1])]
+            ticks = reduce(np.maximum, [self._balanced(ways, best), *slowest, *mixed, *([] if crowded is None else [crowded.ticks])])
             if iterations is not None:  # the first pass takes as long as its Einsums one after another
                 ticks = ticks + np.maximum(0.0, self._through(ways, iterations) - ticks) / iterations
         else:
             ticks = reduce(np.add, [slow + rows[:, latency] for slow, rows in zip(slowest, best, strict=True)])
+            ticks = ticks if crowded is None else np.maximum(ticks, crowded.ticks)
         if not len(energy) == len(ticks) == len(moved):
             energy, ticks, moved = np.broadcast_arrays(energy, ticks, moved)
         return Bounds(energy, ticks, moved)
@@ -260,3 +337,8 @@ class Floors:
                 loads[way.unit] = loads[way.unit] + way.rows[:, 1]
             found.append(reduce(np.maximum, loads.values()))
         return np.asarray(np.maximum(reduce(np.minimum, found), ports))
+
+
+def _held(setting: Setting, places: dict[int, int]) -> FloatArray:
+    """Pieces that tensors hold above the fuse at their places, float64[n]."""
+    return sum((setting.above[number].bits[place] for number, place in places.items() if place >= 0), np.zeros(len(setting.room)))
