@@ -47,7 +47,7 @@ class Scope:
         self.architecture = architecture
         self.facts: Facts = facts(cascade)
         self.root = architecture.root.name
-        self.roomy = replace(architecture, root=replace(architecture.root, size_bits=None))
+        self.roomy = replace(architecture, root=_roomy(architecture.root))
         self.steps = {unit: _steps(architecture, unit) for unit in architecture.units}
         self.able = {einsum.name: self._able(einsum) for einsum in cascade.work}
         self.reads = {einsum.name: tuple(dict.fromkeys(access.tensor for access in einsum.reads)) for einsum in cascade.work}
@@ -198,6 +198,12 @@ def _shares(cascade: Cascade) -> dict[str, float]:
         return {}
     points = bounds(cascade).points
     return {einsum.name: points[einsum.name] / prod(cascade.extents[rank] for rank in einsum.ranks) for einsum in thinned}
+
+
+def _roomy(memory: Memory) -> Memory:
+    """A memory without end, and so is the one that it feeds if units reach no other."""
+    feeds = memory.feeds if memory.direct else tuple(_roomy(node) if isinstance(node, Memory) else node for node in memory.feeds)
+    return replace(memory, size_bits=None, feeds=feeds)
 
 
 def _steps(architecture: Architecture, unit: str) -> tuple[Step, ...]:

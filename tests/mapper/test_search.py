@@ -11,8 +11,13 @@ import pytest
 
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture, Memory
+from accelsim.io.catalogue import MACHINE, WORKLOAD, resolve
+from accelsim.io.hardware import load_architecture
+from accelsim.io.workload import load_workload
 from accelsim.mapper import search
 from accelsim.mapper.objectives import OBJECTIVES
+from accelsim.mapper.scope import Scope
+from accelsim.mapper.trunks import fusible, shared_ranks
 from accelsim.mapping.legality import is_legal
 from accelsim.mapping.text import nest
 from accelsim.mapping.tree import Fuse, Mapping
@@ -127,3 +132,13 @@ def test_progress_is_told_in_words() -> None:
     told: list[str] = []
     search(running(), two_units(), progress=told.append)
     assert told and told[0] == "fusing 6 Einsums"
+
+
+def test_what_may_be_shared_does_not_depend_on_how_much_a_buffer_holds_that_units_cannot_do_without() -> None:
+    """Keys and values are 64 times the buffer of `mini`; the loop over their blocks still passes the running sums on."""
+    machine = load_architecture(resolve("mini", MACHINE), {})
+    work = load_workload(resolve("attention", WORKLOAD), {"shape.h": "1", "shape.m": "8192", "shape.p": "8192"})
+    assert isinstance(work, Cascade)
+    scope = Scope(work, machine)
+    assert shared_ranks(scope).single == ("m1",)
+    assert fusible(scope, shared_ranks(scope))
