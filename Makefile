@@ -30,8 +30,9 @@ bench: $(READY)  ## speed, one process
 rtl: $(READY) rtl-tools  ## the hardware: every module of hw/rtl against the simulator, lint, synthesis
 	$(BIN)/python -m pytest -n $(WORKERS) tests/rtl
 
-rtl-tools:  ## iverilog, verilator, g++, yosys and z3, from Debian's packages
+rtl-tools:  ## iverilog, verilator, g++, yosys, z3 and zlib, from Debian's packages
 	@absent=; for tool in iverilog verilator g++ yosys z3; do command -v $$tool >/dev/null 2>&1 || absent="$$absent $$tool"; done; \
+	printf '#include <zlib.h>\n' | g++ -fsyntax-only -x c++ - >/dev/null 2>&1 || absent="$$absent zlib1g-dev"; \
 	if [ -n "$$absent" ]; then \
 	  as=; if [ "$$(id -u)" != 0 ]; then as=sudo; fi; \
 	  if command -v apt-get >/dev/null 2>&1 && { [ -z "$$as" ] || sudo -n true >/dev/null 2>&1; }; then \

@@ -119,6 +119,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
         each.add_argument("--arch", metavar="MACHINE", help="a machine like hw/arch/mini.yaml: a file or a name")
         about = "a mapping: a file or a name (default: what the mapper finds)"
         each.add_argument("--mapping", action="append", default=[], metavar="MAPPING", help=about)
+    about = "write the RTL's signals, but no memories, to FILE.fst, which GTKWave and Surfer open; cycle n of the report lies at 10 n ns"
+    cosim.add_argument("--waves", metavar="FILE", help=about)
     cosim.add_argument("--seed", default="0", metavar="N", help="seed of the inputs (default 0)")
     program.add_argument("-o", "--output", metavar="FILE", help="write the program as JSON (default: to the terminal)")
     run = command("run", commands.run_, "execute a workload with the reference interpreter on random inputs")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accelsim.arguments import (
@@ -298,11 +299,18 @@ def cosim_(arguments: Arguments) -> int:
     from accelsim.rtl.cosim import cosimulate, random_words
 
     seed = seed_of(arguments)
+    waves = None if arguments.waves is None else _waves(arguments.waves)
     with progress(not arguments.quiet) as tell:
         mapping, machine, cascade = _for_processor(arguments, tell)
-        found = cosimulate(cascade, machine, mapping, random_words(cascade, seed), root() / "hw" / "rtl", tell=tell)
+        found = cosimulate(cascade, machine, mapping, random_words(cascade, seed), root() / "hw" / "rtl", tell=tell, waves=waves)
     _give_blocks(arguments, document(found, machine.name, mapping.name, seed), blocks)
     return 0 if found.agrees else 1
+
+
+def _waves(target: str) -> Path:
+    if not target.endswith(".fst"):
+        raise InputError(f"--waves {target}: waves are written in the FST form only", "name a file that ends with .fst")
+    return Path(target)
 
 
 def export_program_(arguments: Arguments) -> int:

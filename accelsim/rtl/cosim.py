@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,9 +64,10 @@ def random_words(cascade: Cascade, seed: int) -> dict[str, Any]:
 
 def cosimulate(
     cascade: Cascade, machine: Architecture, mapping: Mapping, inputs: dict[str, Any], rtl: Path, effort: str = QUICK,
-    tell: Callable[[str], None] = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None, waves: Path | None = None,
 ) -> Cosimulation:  # fmt: skip
     """Run a mapping on the simulator and on the RTL in a folder. Inputs: whole numbers of 32 bits by tensor. effort: see `Library`.
+    waves: a file for the signals of the run, see `Instance.recorded`.
 
     IllegalMapping where the processor cannot do what the mapping asks for, InputError where Verilator or a compiler is missing.
     """
@@ -79,7 +81,7 @@ def cosimulate(
         raise InputError(f"the simulator takes {cycles} cycles, its twin {program.cycles}", "please report this")
     values = execute(cascade, machine, mapping, inputs)
     tell("running the RTL (compiled first, if it is new)")
-    ran = run(program, inputs, rtl, effort)
+    ran = run(program, inputs, rtl, effort, waves)
     return Cosimulation(program, tuple(_rows(program, ran)), cycles, ran.cycles, _wrong(program, ran, values))
 
 
@@ -95,12 +97,12 @@ class Ran:
     memory: Any
 
 
-def run(program: Program, inputs: dict[str, Any], rtl: Path, effort: str = QUICK) -> Ran:
-    """Run a program on the RTL, compiled by Verilator."""
+def run(program: Program, inputs: dict[str, Any], rtl: Path, effort: str = QUICK, waves: Path | None = None) -> Ran:
+    """Run a program on the RTL, compiled by Verilator. waves: a file for its signals, from the first instruction on."""
     import numpy as np
 
     parameters = program.parameters
-    library = Library(rtl, MODULE, parameters, effort=effort)
+    library = Library(rtl, MODULE, parameters, effort=effort, waves=waves is not None)
     processor = library.start()
     processor.run({"rst_i": np.ones(2, np.uint64)})
     for space, addresses, words in host_writes(program, inputs):
@@ -108,7 +110,8 @@ def run(program: Program, inputs: dict[str, Any], rtl: Path, effort: str = QUICK
     width = parameters["ENTRIES"].bit_length()
     counts = sum(len(engine) << (number * width) for number, engine in enumerate(program.engines))
     running = {"run_i": np.ones(program.cycles + SLACK, np.uint64), "count_i": counts}
-    found = processor.run(running)
+    with processor.recorded(waves) if waves is not None else nullcontext():
+        found = processor.run(running)
     memory = processor.run({"host_address_i": np.arange(max(1, program.words), dtype=np.uint64)})["host_word_o"]
     taken = tuple(np.flatnonzero(found["taken_o"] >> np.uint64(engine) & np.uint64(1)) for engine in range(3))
     done = tuple(np.flatnonzero(found["done_o"] >> np.uint64(counter) & np.uint64(1)) for counter in range(4))

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from accelsim.errors import InputError
-from accelsim.rtl.fast import QUICK, Library, Port
+from accelsim.rtl.fast import QUICK, Library
+from accelsim.rtl.harness import Port
 from tests.rtl.runner import RTL, modules, simulate
 from tests.share import share
 
