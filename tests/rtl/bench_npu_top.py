@@ -7,20 +7,19 @@ from typing import Any
 
 import cocotb
 
-from accelsim.rtl.cosim import OUTER, host_writes, tensor_words
+from accelsim.rtl.cosim import OUTER, tensor_words
 from tests.rtl.bench import CASES, next_cycle, parameter, settled, signed, start, stimuli
+from tests.rtl.host import SIZES, SMALL, programmed
 from tests.rtl.npu import STATEMENTS, case, machine
 
-_SIZES = {"W": 32, "AW": 10, "BW": 9, "CW": 10, "LOOPS": 6, "NEST": 4, "STEPS": 16, "ENTRIES": 64}
-PARAMETERS = [_SIZES | {"ROWS": 2, "COLUMNS": 1, "LANES": 3, "FLIGHT": 6}]
-_SMALL = {"W": 8, "AW": 8, "BW": 3, "CW": 8, "ROWS": 1, "COLUMNS": 2, "LANES": 1, "LOOPS": 2, "NEST": 2, "STEPS": 2, "ENTRIES": 2}
-SYNTHESISED = [_SMALL | {"FLIGHT": 4}]
+PARAMETERS = [SIZES | {"ROWS": 2, "COLUMNS": 1, "LANES": 3, "FLIGHT": 6}]
+SYNTHESISED = [{"W": 8, "AW": 8} | SMALL | {"FLIGHT": 4}]
 
 
 @cocotb.test()
 async def memories(dut: Any) -> None:
     """The same words and cycles with every time of the memory up to the requests that may be under way."""
-    rng, width = stimuli(), parameter(dut, "ENTRIES").bit_length()
+    rng = stimuli()
     await start(dut)
     for number, kind in enumerate([*STATEMENTS] * max(1, CASES // 16)):
         latency = (1, parameter(dut, "FLIGHT"), rng.randint(1, parameter(dut, "FLIGHT")))[number % 3]
@@ -29,18 +28,8 @@ async def memories(dut: Any) -> None:
         )  # fmt: skip
         program, inputs, values = case(kind, rng, target)
         memory = [0] * 1024
-        dut.rst_i.value, dut.run_i.value = 1, 0
-        await next_cycle(dut)
-        dut.rst_i.value = 0
-        for space, addresses, words in host_writes(program, inputs):
-            for address, word in zip(addresses.tolist(), words.tolist(), strict=True):
-                if space == OUTER:
-                    memory[address] = word
-                    continue
-                dut.host_valid_i.value, dut.host_space_i.value, dut.host_address_i.value, dut.host_word_i.value = 1, space, address, word
-                await next_cycle(dut)
-        dut.host_valid_i.value, dut.run_i.value = 0, 1
-        dut.count_i.value = sum(len(engine) << (place * width) for place, engine in enumerate(program.engines))
+        for (_, address), word in (await programmed(dut, program, inputs, OUTER)).items():
+            memory[address] = word
         answers: deque[int | None] = deque([None] * latency)
         last = -1
         for cycle in range(program.cycles + 8):

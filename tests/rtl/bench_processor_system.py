@@ -6,17 +6,16 @@ from typing import Any
 
 import cocotb
 
-from accelsim.rtl.cosim import host_writes, tensor_words
+from accelsim.rtl.cosim import tensor_words
 from accelsim.rtl.program import FIRST_UNIT
 from tests.rtl.bench import CASES, next_cycle, parameter, settled, signed, start, stimuli
+from tests.rtl.host import SIZES, SMALL, programmed
 from tests.rtl.npu import STATEMENTS, Case, case, machine
 
-_SIZES = {"W": 32, "AW": 10, "BW": 9, "CW": 10, "LOOPS": 6, "NEST": 4, "STEPS": 16, "ENTRIES": 64}
 PARAMETERS = [
-    _SIZES | {"ROWS": 2, "COLUMNS": 2, "LANES": 2, "LATENCY": 4}, _SIZES | {"ROWS": 1, "COLUMNS": 3, "LANES": 1, "LATENCY": 1},
+    SIZES | {"ROWS": 2, "COLUMNS": 2, "LANES": 2, "LATENCY": 4}, SIZES | {"ROWS": 1, "COLUMNS": 3, "LANES": 1, "LATENCY": 1},
 ]  # fmt: skip
-_SMALL = {"W": 8, "AW": 4, "BW": 3, "CW": 8, "ROWS": 1, "COLUMNS": 2, "LANES": 1, "LOOPS": 2, "NEST": 2, "STEPS": 2, "ENTRIES": 2}
-SYNTHESISED = [_SMALL | {"LATENCY": 4}]
+SYNTHESISED = [{"W": 8, "AW": 4} | SMALL | {"LATENCY": 4}]
 SLACK = 8
 
 
@@ -34,18 +33,8 @@ def drawn(dut: Any) -> list[Case]:
 async def programs(dut: Any) -> None:
     """Runs what was exported and looks at all outputs."""
     await start(dut)
-    width = parameter(dut, "ENTRIES").bit_length()
     for program, inputs, values in drawn(dut):
-        assert max(map(len, program.engines)) <= parameter(dut, "ENTRIES") and max(map(len, program.steps)) <= parameter(dut, "STEPS")
-        dut.rst_i.value = 1
-        await next_cycle(dut)
-        dut.rst_i.value, dut.host_valid_i.value = 0, 1
-        for space, addresses, words in host_writes(program, inputs):
-            for address, word in zip(addresses.tolist(), words.tolist(), strict=True):
-                dut.host_space_i.value, dut.host_address_i.value, dut.host_word_i.value = space, address, word
-                await next_cycle(dut)
-        dut.host_valid_i.value, dut.run_i.value = 0, 1
-        dut.count_i.value = sum(len(engine) << (number * width) for number, engine in enumerate(program.engines))
+        await programmed(dut, program, inputs)
         taken: list[list[int]] = [[], [], []]
         done: list[list[int]] = [[], [], [], []]
         for cycle in range(program.cycles + SLACK):
