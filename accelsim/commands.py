@@ -333,7 +333,8 @@ def export_program_(arguments: Arguments) -> int:
 
 def _for_processor(arguments: Arguments, tell: Callable[[str], None]) -> tuple[Mapping, Architecture, Cascade]:
     """The mapping that is named, or what the mapper finds, the machine, and the cascade with words of the processor."""
-    from accelsim.rtl.processor import Shape, refuse_large, with_words
+    from accelsim.rtl.processor import Shape, with_words
+    from accelsim.rtl.program import refuse_beyond
 
     settings = settings_of(arguments)
     workload = workload_of(arguments.workload, settings)
@@ -348,7 +349,7 @@ def _for_processor(arguments: Arguments, tell: Callable[[str], None]) -> tuple[M
     refuse_open(workload, "the processor")
     machine, cascade = machine_of(required(arguments, "arch", "a machine"), settings), with_words(workload)
     Shape.of(machine)
-    refuse_large(cascade)
+    refuse_beyond(cascade)
     tell("mapping")
     return search(cascade, machine).mapping, machine, cascade
 

@@ -137,15 +137,23 @@ def host_writes(program: Program, inputs: dict[str, Any]) -> list[tuple[int, Any
         if name in inputs:
             words = np.asarray(inputs[name]).astype(np.int64).reshape(-1) & 0xFFFFFFFF
             found.append((OUTER, np.arange(place, place + len(words)), words))
+    found.append((OUTER, *_pairs(program.initial)))
     for space, engine in zip(PROGRAMS, program.engines, strict=True):
         words = np.array(engine, np.int64).reshape(-1) & 0xFFFFFFFF
         found.append((space, np.arange(len(words)), words))
     for space, steps in zip(STEPS, program.steps, strict=True):
         words = np.array([part for step in steps for part in (step.word() & 0xFFFFFFFF, step.word() >> 32)], np.int64)
         found.append((space, np.arange(len(words)), words))
-    presets = np.array(sorted(program.presets.items()), np.int64).reshape(-1, 2)
-    found.append((BUFFER, presets[:, 0], presets[:, 1] & 0xFFFFFFFF))
+    found.append((BUFFER, *_pairs(program.presets)))
     return [(space, addresses.astype(np.uint64), words.astype(np.uint64)) for space, addresses, words in found if len(words)]
+
+
+def _pairs(words: dict[int, int]) -> tuple[Any, Any]:
+    """Addresses and words, which may be none."""
+    import numpy as np
+
+    pairs = np.array(sorted(words.items()), np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1] & 0xFFFFFFFF
 
 
 def _rows(program: Program, ran: Ran) -> list[Row]:

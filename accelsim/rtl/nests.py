@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Any
 
 from accelsim.mapping.tree import For, Spatial
 from accelsim.sim.paths import Path, rank_of
@@ -119,19 +118,22 @@ def pieces(sizes: Sequence[int], since: int, until: int) -> list[tuple[tuple[int
     return found
 
 
-def unrolled(loops: Sequence[Any], most: int) -> list[tuple[list[tuple[int, Any]], Sequence[Any]]]:
-    """Turns of the outermost loops that are too many, with the loops left."""
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """A loop of an instruction: its turns, how far on each makes every stream, and the rank that it is over."""
+
+    trips: int
+    strides: Sequence[int]
+    rank: str = ""
+
+
+def unrolled(loops: Sequence[Loop], most: int, streams: int) -> list[tuple[tuple[int, ...], frozenset[str], Sequence[Loop]]]:
+    """Turns of the outermost loops that are too many: how far on streams are, which ranks are past their first turn, and the loops left."""
     if len(loops) <= most:
-        return [([], loops)]
-    found = []
-    for turn in range(loops[0][0]):
-        found += [([(turn, loops[0]), *around], inner) for around, inner in unrolled(loops[1:], most)]
+        return [((0,) * streams, frozenset(), loops)]
+    outermost, found = loops[0], []
+    for turn in range(outermost.trips):
+        for shift, moved, inner in unrolled(loops[1:], most, streams):
+            there = tuple(by + turn * stride for by, stride in zip(shift, outermost.strides, strict=True))
+            found.append((there, moved | {outermost.rank} if turn else moved, inner))
     return found
-
-
-def split_off(loops: Sequence[tuple[int, int, int]], most: int) -> list[tuple[int, int, Sequence[tuple[int, int, int]]]]:
-    """The same for two sides: how far on each is."""
-    return [
-        (sum(turn * loop[1] for turn, loop in around), sum(turn * loop[2] for turn, loop in around), inner)
-        for around, inner in unrolled(loops, most)
-    ]

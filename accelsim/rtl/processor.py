@@ -12,7 +12,8 @@ from accelsim.workload.cascade import Cascade
 
 WORD, COUNT_BITS = 32, 16
 NEST, LOOPS = 4, 6  # loops of a tile that is moved, and of an engine
-_MOST_LANES, _MOST_POINTS = 32, 1 << 20
+_MOST_LANES, _MOST_LATENCY = 32, 256
+_MOST_POINTS, _MOST_WORDS = 1 << 20, 1 << 22
 _WORDS, _ENTRIES, _STEPS = 1 << 16, 1024, 64  # room of memory, programs and microprograms, so that few processors have to be compiled
 
 
@@ -59,6 +60,10 @@ class Shape:
             raise refuse(f"{buffer.name} has to have an unlimited bandwidth and no latency")
         if root.latency_cycles < 1:
             raise refuse(f"{root.name} has to have a latency of a cycle or more")
+        if root.latency_cycles > _MOST_LATENCY:
+            raise refuse(f"{root.name} has a latency of {root.latency_cycles} cycles, more than {_MOST_LATENCY}")
+        if root.ports != "shared" or root.dram is not None or root.read_bits_per_s != WORD * machine.clock_hz:
+            raise refuse(f"{root.name} has to have one port of {WORD // 8} bytes a cycle, and no DRAM behind it")
         sizes = [0 if memory.size_bits is None else memory.size_bits // WORD for memory in (root, buffer)]
         if not all(sizes) or any(size & (size - 1) for size in sizes):
             raise refuse("its memories have to have a power of two of words")
@@ -86,13 +91,13 @@ def with_words(cascade: Cascade) -> Cascade:
 
 
 def refuse_large(cascade: Cascade) -> None:
-    """InputError for a cascade of too many points, which are listed one by one."""
+    """InputError for a cascade of too many points, which are listed one by one, or too many words, which are carried one by one."""
     points = sum(math.prod(cascade.extents[rank] for rank in einsum.ranks) for einsum in cascade.work)
-    if points > _MOST_POINTS:
-        raise InputError(
-            f"{cascade.name} has {points:,} points, more than the {_MOST_POINTS:,} that are run",
-            "make it smaller, as in --set shape.RANK=8",
-        )
+    words = sum(math.prod(tensor.shape) for tensor in cascade.tensors.values())
+    for count, what, most in ((points, "points", _MOST_POINTS), (words, "words", _MOST_WORDS)):
+        if count > most:
+            said = f"{cascade.name} has {count:,} {what}, more than the {most:,} that are run"
+            raise InputError(said, "make it smaller, as in --set shape.RANK=8")
 
 
 def _room(count: int, least: int) -> int:

@@ -13,26 +13,23 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
 
-from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Array
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluator
-from accelsim.rtl.nests import Nest, Range, nests, pieces, split_off, unrolled
-from accelsim.rtl.processor import COUNT_BITS, LOOPS, NEST, WORD, Shape, refuse_large
-from accelsim.rtl.steps import Step, steps_of
-from accelsim.sim.arithmetic import plain
-from accelsim.sim.holds import turned
+from accelsim.rtl.layout import Layout, plain_maps, refuse
+from accelsim.rtl.nests import Loop, Nest, Range, nests, pieces, unrolled
+from accelsim.rtl.processor import COUNT_BITS, LOOPS, NEST, Shape, refuse_large
+from accelsim.rtl.steps import OPERANDS, Step, refuse_unmade, steps_of
 from accelsim.sim.lowering import lower
 from accelsim.sim.paths import Path, Paths
 from accelsim.sim.reference_events import Firing, Outcome, interval, run
 from accelsim.sim.slots import slots_of
 from accelsim.sim.tasks import BARRIER, COMPUTE, LOAD, Task
-from accelsim.workload.cascade import Cascade, Einsum
-from accelsim.workload.expression import Access, IndexMap
+from accelsim.workload.cascade import Cascade
 
 LOADS, DRAINS, FIRST_UNIT = 0, 1, 2  # places among the counts
 BEGINS, COUNTS, TO_BUFFER, REDUCES = 0, 1, 0, 8  # bits of flags
-OPERANDS = 3
+_MOST_INSTRUCTIONS = 1 << 16  # of a program
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +52,7 @@ class Phase:
 @dataclass
 class Program:
     """Instructions of the mover, the array and the lanes; steps of the latter two; where tensors lie in the outer memory, in
-    words; what words of the buffer are before the run."""
+    words; what words of the buffer (`presets`) and of the outer memory (`initial`) are before the run."""
 
     shape: Shape
     cascade: Cascade
@@ -63,6 +60,7 @@ class Program:
     steps: tuple[list[Step], list[Step]] = field(default_factory=lambda: ([], []))
     places: dict[str, int] = field(default_factory=dict)
     presets: dict[int, int] = field(default_factory=dict)
+    initial: dict[int, int] = field(default_factory=dict)
     phases: list[Phase] = field(default_factory=list)
     cycles: int = 0
 
@@ -87,23 +85,23 @@ class Program:
                 unit: [step.word() for step in steps] for unit, steps in zip(self.shape.units, self.steps, strict=True)
             },
             "buffer": {str(address): word for address, word in self.presets.items()},
+            "memory": {str(address): word for address, word in self.initial.items()},
             "cycles": self.cycles,
         }  # fmt: skip
+
+
+def refuse_beyond(cascade: Cascade) -> None:
+    """IllegalMapping or InputError for a cascade that no mapping brings onto the processor."""
+    refuse_large(cascade)
+    for einsum in cascade.work:
+        refuse_unmade(cascade, einsum)
+        for access in (*einsum.reads, einsum.output):
+            plain_maps(cascade, einsum, access)
 
 
 def export(evaluator: Evaluator, mapping: Mapping) -> Program:
     """The program of a legal mapping. IllegalMapping where the processor cannot do what it asks for."""
     return _Export(evaluator, mapping).program
-
-
-@dataclass(frozen=True, slots=True)
-class _Tile:
-    """Where tiles of a tensor lie in the buffer: the base of the first, words of one, strides of its dimensions, and how many there are."""
-
-    base: int
-    words: int
-    strides: tuple[int, ...]
-    copies: int
 
 
 class _Export:
@@ -112,157 +110,19 @@ class _Export:
     def __init__(self, evaluator: Evaluator, mapping: Mapping) -> None:
         self.evaluator, self.cascade = evaluator, evaluator.cascade
         self.shape = Shape.of(evaluator.architecture)
-        refuse_large(self.cascade)
+        refuse_beyond(self.cascade)
         self.paths = Paths(evaluator, mapping)
-        self.program = Program(self.shape, self.cascade)
         self.outcome = self._fastest(evaluator, mapping)
         self.per_cycle = evaluator.clock.per_cycle
-        self._lay_out()
-        self.tiles: dict[tuple[int, str], _Tile] = {}
-        self.spans: dict[tuple[int, str], list[int]] = {}
-        self._measure()
-        self._place()
+        self.layout = Layout(evaluator, self.paths, self.shape, self.outcome.log)
+        self.program = Program(
+            self.shape, self.cascade, places=self.layout.places, presets=self.layout.buffer, initial=self.layout.outer
+        )  # fmt: skip
         self._emit()
 
     def _fastest(self, evaluator: Evaluator, mapping: Mapping) -> Outcome:
         latencies = evaluator.evaluate(mapping).counts.lowered.latencies
         return min((run(tasks, evaluator.clock.per_cycle) for tasks in lower(evaluator, mapping, latencies)), key=lambda done: done.ticks)
-
-    def _refuse(self, what: str, mend: str = "map it otherwise") -> IllegalMapping:
-        return IllegalMapping(f"{what}, which hw/rtl/npu_top.sv cannot do", mend)
-
-    # --- where things lie -----------------------------------------------------------------------------------------------------------
-
-    def _lay_out(self) -> None:
-        """Tensors in the outer memory, row by row."""
-        at = 0
-        for name, tensor in self.cascade.tensors.items():
-            widths = {self.evaluator.widths.final[name], self.evaluator.widths.partial[name]}
-            if widths != {WORD}:
-                raise self._refuse(
-                    f"{name} has words of {', '.join(map(str, sorted(widths)))} bits", f"its words have {WORD}: declare it int32"
-                )
-            self.program.places[name] = at
-            at += math.prod(tensor.shape)
-        if at > self.shape.outer_words:
-            raise self._refuse(f"all tensors have {at:,} words, {self.shape.outer} {self.shape.outer_words:,}", "make the shape smaller")
-
-    def _keep(self, path: Path, tensor: str) -> int:
-        """The place of the buffer's keep of a tensor above an Einsum."""
-        places = self.paths.keepers(path, tensor)
-        row = path.rows[places[-1]]
-        if row.node.memory != self.shape.buffer:  # type: ignore[union-attr]
-            raise self._refuse(f"{path.name} takes {tensor} from {self.shape.outer}", f"keep it in {self.shape.buffer}")
-        return places[-1]
-
-    def _maps(self, path: Path, tensor: str) -> tuple[IndexMap, ...]:
-        """How an Einsum indexes a tensor."""
-        access = next((read for read in path.einsum.reads if read.tensor == tensor), path.einsum.output)
-        return self._plain(path, access)
-
-    def _plain(self, path: Path, access: Access) -> tuple[IndexMap, ...]:
-        found = []
-        for index in self.cascade.index_maps(access):
-            if index is None or index.divisor != 1 or index.modulus:
-                raise self._refuse(f"{path.name} indexes {access.tensor} by more than sums of ranks", "index it by sums of ranks")
-            found.append(index)
-        return tuple(found)
-
-    def _low_at(self, path: Path, tensor: str, digits: Sequence[int], place: int) -> tuple[int, ...]:
-        """The first coordinates of the tile that a keep has of a tensor."""
-        iterative = self.cascade.tensors[tensor].iterative
-        slots = slots_of(self.cascade, path, path.loops[: len(digits)], place)
-        found = []
-        for dimension, index in enumerate(self._maps(path, tensor)):
-            low = index.offset + sum(factor * interval(slots[rank], list(digits)).start for rank, factor in index.terms)
-            found.append(0 if dimension == iterative else low)
-        return tuple(found)
-
-    def _number(self, path: Path, tensor: str, digits: Sequence[int], place: int) -> int:
-        """The number of the tile that a keep has of a tensor."""
-        iterative = self.cascade.tensors[tensor].iterative
-        maps = self._maps(path, tensor)
-        own = {rank for dimension, index in enumerate(maps) for rank in index.ranks if dimension != iterative}
-        count = turned(path, own, place, tensor == path.einsum.output.tensor)
-        number = 0
-        for digit, row in zip(digits[:count], path.loops[:count], strict=False):
-            if iterative is None or path.rank(row) not in maps[iterative].ranks:
-                number = number * row.trips + digit
-        return number
-
-    def _measure(self) -> None:
-        """How large the tiles of every keep are."""
-        for firing in self.outcome.log:
-            if firing.is_idle or firing.task.kind == BARRIER:
-                continue
-            path = self.paths.of(firing.task.einsum)
-            if path.windows:
-                raise self._refuse(f"{path.name} works on windows that loops of its consumers demand")
-            if firing.task.kind == COMPUTE:
-                for tensor in {*(read.tensor for read in path.einsum.reads), path.einsum.output.tensor}:
-                    self._note(path, tensor, firing.digits)
-
-    def _refuse_leaving(self, path: Path, tensor: str, place: int) -> None:
-        """Earlier slices of a recurrence have to be where they were made: the simulator brings none back."""
-        iterative = self.cascade.tensors[tensor].iterative
-        if iterative is None or self.paths.keepers(path, tensor)[0] == place:
-            return
-        maps = self._maps(path, tensor)
-        own = {rank for dimension, index in enumerate(maps) for rank in index.ranks if dimension != iterative}
-        above = [path.rank(row) for row in path.loops if path.rows.index(row) < place]
-        turns = [at for at, rank in enumerate(above) if rank in maps[iterative].ranks]
-        if turns and any(rank in own for rank in above[turns[0] + 1 :]):
-            raise self._refuse(f"earlier slices of {tensor} leave {self.shape.buffer} before {path.name} reads them")
-
-    def _note(self, path: Path, tensor: str, digits: Sequence[int]) -> None:
-        place = self._keep(path, tensor)
-        self._refuse_leaving(path, tensor, place)
-        slots = slots_of(self.cascade, path, path.loops, place)
-        shape, iterative = self.cascade.tensors[tensor].shape, self.cascade.tensors[tensor].iterative
-        sizes = self.spans.setdefault((id(path.rows[place]), tensor), [0] * len(shape))
-        for access in (*path.einsum.reads, path.einsum.output):
-            if access.tensor != tensor:
-                continue
-            for dimension, index in enumerate(self._plain(path, access)):
-                reach = sum(factor * (len(interval(slots[rank], list(digits))) - 1) for rank, factor in index.terms) + 1
-                sizes[dimension] = max(sizes[dimension], shape[dimension] if dimension == iterative else reach)
-
-    def _place(self) -> None:
-        """Tiles in the buffer, one behind the other."""
-        at = 0
-        rows = {id(row): row for path in self.paths.all for row in path.rows}
-        for (row, tensor), sizes in self.spans.items():
-            strides = tuple(math.prod(sizes[dimension + 1 :]) for dimension in range(len(sizes)))
-            copies = self.paths.held(rows[row], tensor).copies
-            self._preset(tensor, at, sizes, copies)
-            self.tiles[row, tensor] = _Tile(at, math.prod(sizes), strides, copies)
-            at += copies * math.prod(sizes)
-        if at > self.shape.buffer_words:
-            what = f"tiles side by side take {at:,} words, {self.shape.buffer} has {self.shape.buffer_words:,}"
-            raise self._refuse(what, "map it with smaller tiles")
-
-    def _preset(self, tensor: str, base: int, sizes: Sequence[int], copies: int) -> None:
-        """Constant slices of a recurrence are there from the beginning: nothing is ever written where they are."""
-        dimension, slices = self.cascade.tensors[tensor].iterative, self.cascade.tensors[tensor].constant_slices
-        if dimension is None or not slices:
-            return
-        initial = [each for each in self.cascade.einsums if each.initial and each.output.tensor == tensor]
-        for place in product(range(copies), *(range(slices if at == dimension else size) for at, size in enumerate(sizes))):
-            copy, *at = place
-            address = base
-            for size, part in zip((copies, *sizes), (copy, *at), strict=True):
-                address = base + (address - base) * size + part
-            values = {self._constant(each, at[dimension]) for each in initial} - {None}
-            self.program.presets[address] = next(value for value in values if value is not None)
-
-    def _constant(self, einsum: Einsum, at: int) -> int | None:
-        """What a statement sets a slice to, None if it is about others."""
-        index = self.cascade.index_maps(einsum.output)[self.cascade.tensors[einsum.output.tensor].iterative or 0]
-        if index is None or (not index.terms and index.offset != at):
-            return None
-        return max(-(2**31), int(plain(einsum.expression, self.cascade.sizes, -(2.0**31))))
-
-    # --- instructions ---------------------------------------------------------------------------------------------------------------
 
     def _emit(self) -> None:
         program, done = self.program, [0] * 4
@@ -293,15 +153,19 @@ class _Export:
             mine[counter] = done[counter]
             ends.append(tuple(mine))
             program.phases.append(self._phase(firing, counter, done[counter], numbers))
+        longest = max(map(len, program.engines))
+        if longest > _MOST_INSTRUCTIONS:
+            what = f"{longest:,} instructions of one engine are more than the {_MOST_INSTRUCTIONS:,} that a program has"
+            raise refuse(what, "make the shape smaller")
         program.cycles = -(-self.outcome.ticks // self.per_cycle)
         if max(done) >= 1 << COUNT_BITS:
-            raise self._refuse(f"{max(done):,} firings of one kind are more than it counts", "make the shape smaller")
+            raise refuse(f"{max(done):,} firings of one kind are more than it counts", "make the shape smaller")
 
     def _phase(self, firing: Firing, counter: int, number: int, instructions: tuple[int, ...]) -> Phase:
         served = firing.finish - max(firing.ticks.values(), default=firing.finish - firing.start)
         times = firing.start, served, firing.finish, firing.end
         if any(ticks % self.per_cycle for ticks in times):
-            raise self._refuse(f"{firing.task.name} takes parts of cycles")
+            raise refuse(f"{firing.task.name} takes parts of cycles", "give latencies and operators of the machine whole cycles")
         start, served, finish, end = (ticks // self.per_cycle for ticks in times)
         return Phase(firing.task.name, start, served, finish, end, counter, number, instructions)
 
@@ -315,15 +179,12 @@ class _Export:
     def _transfer(self, firing: Firing) -> list[list[int]]:
         """Instructions that move a tile, or a part of it."""
         task = firing.task
-        path = self.paths.of(task.einsum)
-        place = self._keep(path, task.tensor)
-        tile = self.tiles[id(path.rows[place]), task.tensor]
+        path, tensor = self.paths.of(task.einsum), self.cascade.tensors[task.tensor]
         digits = firing.digits[: len(firing.digits) - len(task.split)]
-        slots = slots_of(self.cascade, path, path.loops[: len(digits)], place)
-        shape = self.cascade.tensors[task.tensor].shape
+        tile = self.layout.tile(path, task.tensor, digits)
+        slots = slots_of(self.cascade, path, path.loops[: len(digits)], self.layout.keep(path, task.tensor))
         lows, sizes = [], []
-        tensor = self.cascade.tensors[task.tensor]
-        for dimension, (index, most) in enumerate(zip(task.maps, shape, strict=True)):
+        for dimension, (index, most) in enumerate(zip(task.maps, tensor.shape, strict=True)):
             least = tensor.constant_slices if tensor.iterative == dimension and index.terms else 0
             ranges = [(interval(slots[rank], list(digits)), factor) for rank, factor in index.terms]
             low = index.offset + sum(factor * (part.start if factor > 0 else part.stop - 1) for part, factor in ranges)
@@ -335,78 +196,76 @@ class _Export:
         since = firing.part * each + (rest if firing.part else 0)
         until = since + each + (rest if not firing.part else 0)
         if (until - since) * self.per_cycle != ticks:
-            raise self._refuse(f"{task.name} moves a part of a tile")
-        origin = self._low_at(path, task.tensor, digits, place)
-        base = tile.base + self._number(path, task.tensor, digits, place) % tile.copies * tile.words
-        outer = [math.prod(shape[dimension + 1 :]) for dimension in range(len(shape))]
+            ranks = ", ".join(dict.fromkeys(rank for index in task.maps for rank in index.ranks))
+            mend = f"keep {task.tensor} outside of loops over {ranks} in a mapping of your own, --mapping FILE"
+            raise refuse(f"{task.name} moves only what is new of tiles that overlap", mend)
+        outer = [math.prod(tensor.shape[dimension + 1 :]) for dimension in range(len(tensor.shape))]
         found = []
         for start, lengths in pieces(sizes, since, until):
-            far = self.program.places[task.tensor] + sum((low + at) * stride for low, at, stride in zip(lows, start, outer, strict=True))
-            near = base + sum(
-                (low + at - zero) * stride for low, at, zero, stride in zip(lows, start, origin, tile.strides, strict=True)
-            )  # fmt: skip
-            loops = [each for each in zip(lengths, outer, tile.strides, strict=True) if each[0] > 1]
-            for far_by, near_by, inner in split_off(loops, NEST):
-                columns = [*reversed(inner), *([(1, 0, 0)] * (NEST - len(inner)))]
-                fields = [value for column in zip(*columns, strict=True) for value in column]
-                found.append([0, 0, 0, 0, (task.kind == LOAD) << TO_BUFFER, far + far_by, near + near_by, *fields])
+            far, near = self.layout.places[task.tensor], tile.base
+            for low, at, zero, far_by, near_by in zip(lows, start, tile.origin, outer, tile.strides, strict=True):
+                far += (low + at) * far_by
+                near += (low + at - zero) * near_by
+            loops = [Loop(trips, strides) for trips, *strides in zip(lengths, outer, tile.strides, strict=True) if trips > 1]
+            for shift, _, inner in unrolled(loops, NEST, 2):
+                fields = self._loop_fields(task.name, inner, NEST, 2)
+                found.append([0, 0, 0, 0, (task.kind == LOAD) << TO_BUFFER, far + shift[0], near + shift[1], *fields])
         return found
 
     def _compute(self, firing: Firing, engine: int, first: dict[str, tuple[int, int]]) -> list[list[int]]:
-        """Instructions that run an Einsum on its tiles."""
+        """Instructions that run an Einsum on its tiles. first: where its microprogram lies, and how long it is."""
         path = self.paths.of(firing.task.einsum)
         cycles, rest = divmod(firing.task.issue_ticks, self.per_cycle)
-        if rest or not cycles:
-            raise self._refuse(f"{path.name} takes parts of cycles, or none")
+        if rest:
+            raise refuse(f"{path.name} takes parts of cycles", f"give operators of {firing.task.unit} whole cycles")
+        if path.name not in first:
+            steps = steps_of(self.cascade, path.einsum, cycles, firing.task.unit)
+            known = self.program.steps[engine - 1]
+            first[path.name] = len(known), len(steps)
+            known.extend(steps)
         made = nests(path, firing.digits, {rank: Range(0, (((), self.cascade.extents[rank]),)) for rank in path.einsum.ranks})
-        found = []
-        for nest in made:
-            if path.name not in first:
-                steps = steps_of(self.cascade, path.einsum, cycles)
-                known = self.program.steps[engine - 1]
-                first[path.name] = len(known), len(steps)
-                known.extend(steps)
-            found += self._instructions(path, nest, firing, engine, first[path.name])
         points = sum(math.prod(trips for _, trips, _ in nest.loops) for nest in made) * cycles
         if points * self.per_cycle != firing.finish - firing.start:
-            raise self._refuse(f"{path.name} takes {points} cycles where {(firing.finish - firing.start) / self.per_cycle} are planned")
-        return found
+            planned = (firing.finish - firing.start) / self.per_cycle
+            raise refuse(f"{path.name} takes {points} cycles where {planned:g} are planned", "please report this")
+        return [each for nest in made for each in self._instructions(path, nest, firing, engine, first[path.name])]
 
     def _instructions(self, path: Path, nest: Nest, firing: Firing, engine: int, steps: tuple[int, int]) -> list[list[int]]:
         """A nest, as one instruction if it has no more loops than an engine."""
-        order = self._axes(engine)
-        streams = []
-        for access in (*self._operands(path), path.einsum.output):
-            place = self._keep(path, access.tensor)
-            tile = self.tiles[id(path.rows[place]), access.tensor]
-            origin = self._low_at(path, access.tensor, firing.digits, place)
-            base = tile.base + self._number(path, access.tensor, firing.digits, place) % tile.copies * tile.words
-            strides: dict[str, int] = {}
-            for index, zero, stride in zip(self._plain(path, access), origin, tile.strides, strict=True):
+        bases, strides = [], []
+        for access in (*dict.fromkeys(path.einsum.reads), path.einsum.output):
+            tile = self.layout.tile(path, access.tensor, firing.digits)
+            base, by_rank = tile.base, dict[str, int]()
+            for index, zero, stride in zip(plain_maps(self.cascade, path.einsum, access), tile.origin, tile.strides, strict=True):
                 base += (index.offset - zero) * stride
                 for rank, factor in index.terms:
-                    strides[rank] = strides.get(rank, 0) + factor * stride
+                    by_rank[rank] = by_rank.get(rank, 0) + factor * stride
                     base += factor * stride * nest.ranges[rank].low
-            streams.append((base, strides))
-        if len(streams) > OPERANDS + 1:
-            raise self._refuse(f"{path.name} has more than {OPERANDS} operands", "split it into several Einsums")
-        streams[-1:-1] = [(0, dict[str, int]())] * (OPERANDS + 1 - len(streams))
-        ranks = [(rank, trips, step) for rank, trips, step in nest.loops if trips > 1]
-        loops = [(trips, *(strides.get(rank, 0) * step for _, strides in streams), rank) for rank, trips, step in ranks]
+            bases.append(base)
+            strides.append(by_rank)
+        unused = OPERANDS + 1 - len(bases)
+        bases[-1:-1], strides[-1:-1] = [0] * unused, [dict[str, int]()] * unused
+        loops = [
+            Loop(trips, [by_rank.get(rank, 0) * step for by_rank in strides], rank) for rank, trips, step in nest.loops if trips > 1
+        ]  # fmt: skip
         opens = all(nest.ranges[rank].low == 0 for rank in path.einsum.reduced)
-        (in_use, offsets), found = self._lanes(nest, order, [strides for _, strides in streams]), []
-        for around, inner in unrolled(loops, LOOPS):
-            shift = [sum(turn * loop[1 + stream] for turn, loop in around) for stream in range(len(streams))]
-            begins = opens and not any(turn for turn, loop in around if loop[-1] in path.einsum.reduced)
-            columns = [*reversed(inner), *([(1, 0, 0, 0, 0, "")] * (LOOPS - len(inner)))]
-            reduces = sum(1 << number for number, loop in enumerate(columns) if loop[-1] in path.einsum.reduced)
+        (in_use, offsets), found = self._lanes(nest, self._axes(engine), strides), []
+        for shift, moved, inner in unrolled(loops, LOOPS, OPERANDS + 1):
+            begins = opens and not moved & set(path.einsum.reduced)
+            reduces = sum(1 << number for number, loop in enumerate(reversed(inner)) if loop.rank in path.einsum.reduced)
             fields = [begins << BEGINS | reduces << REDUCES, *steps, in_use]
-            fields += [base + by for (base, _), by in zip(streams, shift, strict=True)]
-            fields += offsets
-            fields += [loop[0] for loop in columns]
-            fields += [int(loop[1 + stream]) for stream in range(len(streams)) for loop in columns]
-            found.append([0, 0, 0, 0, *fields])
+            fields += [base + by for base, by in zip(bases, shift, strict=True)]
+            found.append([0, 0, 0, 0, *fields, *offsets, *self._loop_fields(path.name, inner, LOOPS, OPERANDS + 1)])
         return found
+
+    def _loop_fields(self, name: str, loops: Sequence[Loop], most: int, streams: int) -> list[int]:
+        """Trips, innermost first, then the strides of every stream; loops of one trip where there are fewer than there is room for."""
+        long = max((loop.trips for loop in loops), default=1)
+        if long >= 1 << COUNT_BITS:
+            mend = f"map it with smaller tiles, as with the constraint 'tile: {{memory: {self.shape.buffer}, rank: RANK, at_most: 4096}}'"
+            raise refuse(f"{name} has a loop of {long:,} turns, more than {(1 << COUNT_BITS) - 1:,}", mend)
+        columns = [*reversed(loops), *([Loop(1, [0] * streams)] * (most - len(loops)))]
+        return [loop.trips for loop in columns] + [loop.strides[stream] for stream in range(streams) for loop in columns]
 
     def _lanes(self, nest: Nest, order: Sequence[str], strides: Sequence[dict[str, int]]) -> tuple[int, list[int]]:
         """The lanes (bits) that have something to do, and for each lane how far on it is in every stream.
@@ -434,10 +293,6 @@ class _Export:
                     for rank, (place, _) in zip(ranges, places, strict=True) for axis, lane in place
                 )  # fmt: skip
         return in_use, offsets
-
-    def _operands(self, path: Path) -> list[Access]:
-        """Different reads of an Einsum, in their order."""
-        return list(dict.fromkeys(path.einsum.reads))
 
     def _axes(self, engine: int) -> list[str]:
         """Axes of the array of an engine."""

@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from accelsim.errors import IllegalMapping
 from accelsim.sim.arithmetic import plain
 from accelsim.workload.cascade import Cascade, Einsum
-from accelsim.workload.expression import Access, Call, Expression, accesses
+from accelsim.workload.expression import Access, Call, Expression, accesses, names
 
 OPS = {"add": 0, "sub": 1, "mul": 2, "max": 3, "min": 4, "shift": 5, "copy": 6, "mac": 7, "abs": 8, "lt": 9, "qexp": 10, "floordiv": 11}
 TEMPORARIES, FIRST_OPERAND, SO_FAR, CONSTANT = 4, 4, 7, 8
+OPERANDS = 3
 _LONGEST = 256  # cycles of a step
+_KNOWN = "+ - * // < >, max, min, abs, relu and qexp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,17 +45,49 @@ class _Value:
     constant: int = 0
 
 
-def steps_of(cascade: Cascade, einsum: Einsum, cycles: int) -> list[Step]:
-    """The microprogram of an Einsum, which takes as many cycles as the machine says. IllegalMapping where there is none."""
-    made = _Steps(cascade, einsum)
-    made.finish()
-    steps = made.steps
-    if len(steps) > cycles:
-        raise made.refuse(f"takes {cycles} cycles on its unit, {len(steps)} on hw/rtl/npu_lane.sv")
+def steps_of(cascade: Cascade, einsum: Einsum, cycles: int, unit: str) -> list[Step]:
+    """The microprogram of an Einsum, which takes as many cycles as the machine says of a unit. IllegalMapping where there is none."""
+    if not cycles:
+        raise refuse(einsum, f"only copies, which takes no cycle on {unit} and one on hw/rtl/npu_lane.sv", "add 0, which does")
+    steps = _Steps(cascade, einsum).made()
     last = 1 + cycles - len(steps)
+    if last < 1:
+        what = f"takes {_cycles(cycles)} on {unit} and {_cycles(len(steps))} on hw/rtl/npu_lane.sv, where a step has room for one constant"
+        mend = f"run it on another unit, as with the constraint 'run: {{einsums: [{einsum.name}], units: [UNIT]}}', or split it"
+        raise refuse(einsum, what, mend)
     if last > _LONGEST:
-        raise made.refuse(f"takes {cycles} cycles")
+        raise refuse(einsum, f"takes {_cycles(cycles)} on {unit}, more than {_LONGEST}", f"give operators of {unit} fewer cycles")
     return [*steps[:-1], replace(steps[-1], cycles=last)]
+
+
+def refuse(einsum: Einsum, what: str, mend: str = "") -> IllegalMapping:
+    """What a lane cannot compute, and how to write it otherwise."""
+    return IllegalMapping(f"{einsum.name} {what}", mend or f"hw/rtl/npu_lane.sv has {_KNOWN}", einsum.place)
+
+
+def refuse_unmade(cascade: Cascade, einsum: Einsum) -> None:
+    """IllegalMapping for an Einsum without a microprogram, whatever the unit."""
+    operands = len(dict.fromkeys(einsum.reads))
+    if operands > OPERANDS:
+        raise refuse(einsum, f"has {operands} operands, more than the {OPERANDS} of hw/rtl/npu_lane.sv", "split it into several Einsums")
+    _Steps(cascade, einsum).made()
+
+
+def constant(cascade: Cascade, einsum: Einsum, expression: Expression) -> int:
+    """The value of an expression without tensors. IllegalMapping where it is no word."""
+    unknown = [name for name in names(expression) if name not in cascade.sizes]
+    if unknown:
+        raise refuse(einsum, f"computes with the coordinate {unknown[0]}", "read it from a tensor, which holds the numbers from 0 on")
+    number = float(plain(expression, cascade.sizes, -(2.0**31)))
+    if not number.is_integer():
+        raise refuse(einsum, f"has the constant {number:g}, which is not whole", "write whole numbers")
+    if not -(2**31) <= number < 2**31:
+        raise refuse(einsum, f"has the constant {number:.0f}, which is no word of 32 bits", "write a smaller number")
+    return int(number)
+
+
+def _cycles(count: int) -> str:
+    return f"{count} cycle{'s' * (count != 1)}"
 
 
 class _Steps:
@@ -63,14 +97,16 @@ class _Steps:
         self.steps: list[Step] = []
         self.free = list(range(TEMPORARIES))
 
-    def refuse(self, what: str) -> IllegalMapping:
-        return IllegalMapping(f"{self.einsum.name} {what}", "write it with add, sub, mul, max, min, abs and shifts", self.einsum.place)
+    def made(self) -> list[Step]:
+        """All of them."""
+        self._finish()
+        return self.steps
 
-    def finish(self) -> None:
+    def _finish(self) -> None:
         """The whole expression, and what joins its value to the sums."""
         expression, reduce = self.einsum.expression, self.einsum.reduce
         if self.einsum.condition is not None:
-            raise self.refuse("has a condition")
+            raise refuse(self.einsum, "has a condition", "give all points a value, as by a factor of 0 or 1")
         if not self.einsum.reduced:
             value = self._value(expression)
             if not self.steps or value.source >= TEMPORARIES:
@@ -81,17 +117,14 @@ class _Steps:
             self._step("mac", left, right, folds=True)
             return
         if reduce not in {"add", "max", "min"}:
-            raise self.refuse(f"reduces by {reduce}")
+            raise refuse(self.einsum, f"reduces by {reduce}", "reduce by add, max or min")
         self._step(reduce, _Value(SO_FAR), self._value(expression), folds=True)
 
     def _value(self, expression: Expression) -> _Value:
         if isinstance(expression, Access):
             return _Value(FIRST_OPERAND + self.operands.index(expression))
         if not accesses(expression):
-            number = float(plain(expression, self.cascade.sizes, -(2.0**31)))
-            if not number.is_integer():
-                raise self.refuse(f"has the constant {number:g}, which is not whole")
-            return _Value(CONSTANT, int(number))
+            return _Value(CONSTANT, constant(self.cascade, self.einsum, expression))
         assert isinstance(expression, Call)
         function, parts = expression.function, expression.arguments
         if function == "relu":
@@ -103,8 +136,10 @@ class _Steps:
             return self._step(function, value, value)
         if function == "floordiv":
             return self._shifted(self._value(parts[0]), self._value(parts[1]))
+        if function == "gt":
+            function, parts = "lt", parts[::-1]
         if function not in OPS or len(parts) != 2:
-            raise self.refuse(f"applies {function}, which hw/rtl/npu_lane.sv does not")
+            raise refuse(self.einsum, f"applies {function}")
         if function == "add" and any(isinstance(part, Call) and part.function == "mul" and accesses(part) for part in parts):
             return self._multiplied(parts)
         left, right = (self._value(part) for part in parts)
@@ -133,7 +168,7 @@ class _Steps:
         for value in {left.source, right.source, rest.source} & set(range(TEMPORARIES)):
             self.free.append(value)
         if not self.free:
-            raise self.refuse(f"needs more than {TEMPORARIES} values at a time")
+            raise refuse(self.einsum, f"needs more than {TEMPORARIES} values at a time", "split it into several Einsums")
         to = min(self.free)
         self.free.remove(to)
         constant = left.constant or right.constant or rest.constant

@@ -9,7 +9,7 @@ import cocotb
 
 from accelsim.rtl.cosim import OUTER, tensor_words
 from tests.rtl.bench import CASES, next_cycle, parameter, settled, signed, start, stimuli
-from tests.rtl.host import SIZES, SMALL, programmed
+from tests.rtl.host import SIZES, SMALL, idle, programmed
 from tests.rtl.npu import STATEMENTS, case, machine
 
 PARAMETERS = [SIZES | {"ROWS": 2, "COLUMNS": 1, "LANES": 3, "FLIGHT": 6}]
@@ -33,6 +33,7 @@ async def memories(dut: Any) -> None:
         answers: deque[int | None] = deque([None] * latency)
         last = -1
         for cycle in range(program.cycles + 8):
+            idle(dut, rng)
             answer = answers.popleft()
             dut.response_valid_i.value, dut.response_word_i.value = int(answer is not None), answer or 0
             await settled(dut)
@@ -42,9 +43,9 @@ async def memories(dut: Any) -> None:
             if asks and writes:
                 memory[address] = int(dut.request_word_o.value)
             last = cycle if int(dut.done_o.value) else last
-            busy = int(dut.busy_o.value)
+            assert int(dut.busy_o.value) == (cycle <= program.cycles)
             await next_cycle(dut)
-        assert not busy and last == program.cycles
+        assert last == program.cycles
         for name, expected in values.items():
             place = program.places[name]
             found = [signed(word, 32) for word in memory[place : place + tensor_words(program, name)]]

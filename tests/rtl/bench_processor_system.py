@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import cocotb
@@ -9,7 +10,7 @@ import cocotb
 from accelsim.rtl.cosim import tensor_words
 from accelsim.rtl.program import FIRST_UNIT
 from tests.rtl.bench import CASES, next_cycle, parameter, settled, signed, start, stimuli
-from tests.rtl.host import SIZES, SMALL, programmed
+from tests.rtl.host import SIZES, SMALL, idle, programmed
 from tests.rtl.npu import STATEMENTS, Case, case, machine
 
 PARAMETERS = [
@@ -19,9 +20,9 @@ SYNTHESISED = [{"W": 8, "AW": 4} | SMALL | {"LATENCY": 4}]
 SLACK = 8
 
 
-def drawn(dut: Any) -> list[Case]:
+def drawn(dut: Any, rng: Random) -> list[Case]:
     """A case of every kind, as many as there are to be, for a machine of the module's parameters."""
-    rng, sizes = stimuli(), {name: parameter(dut, name) for name in ("AW", "BW", "ROWS", "COLUMNS", "LANES", "LATENCY")}
+    sizes = {name: parameter(dut, name) for name in ("AW", "BW", "ROWS", "COLUMNS", "LANES", "LATENCY")}
     target = machine(
         let__rows=sizes["ROWS"], let__columns=sizes["COLUMNS"], let__lanes=sizes["LANES"], DRAM__latency=f"{sizes['LATENCY']} cycles",
         DRAM__size=f"{4 << sizes['AW']} B", Buffer__size=f"{4 << sizes['BW']} B",
@@ -32,19 +33,20 @@ def drawn(dut: Any) -> list[Case]:
 @cocotb.test()
 async def programs(dut: Any) -> None:
     """Runs what was exported and looks at all outputs."""
+    rng = stimuli()
     await start(dut)
-    for program, inputs, values in drawn(dut):
+    for program, inputs, values in drawn(dut, rng):
         await programmed(dut, program, inputs)
         taken: list[list[int]] = [[], [], []]
         done: list[list[int]] = [[], [], [], []]
         for cycle in range(program.cycles + SLACK):
+            idle(dut, rng)
             await settled(dut)
             for found, marks in ((taken, int(dut.taken_o.value)), (done, int(dut.done_o.value))):
                 for place, each in enumerate(found):
                     each += [cycle] if marks >> place & 1 else []
-            busy = int(dut.busy_o.value)
+            assert int(dut.busy_o.value) == (cycle <= program.cycles)
             await next_cycle(dut)
-        assert not busy
         assert max(each[-1] for each in done if each) == program.cycles
         for phase in program.phases:
             assert done[phase.counter][phase.number - 1] == phase.end, phase

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from random import Random
 
 import numpy as np
@@ -19,8 +20,8 @@ from accelsim.model.evaluation import Evaluator
 from accelsim.rtl.cosim import Cosimulation, cosimulate, random_words
 from accelsim.rtl.fast import QUICK, Library
 from accelsim.rtl.nests import pieces
-from accelsim.rtl.processor import with_words
-from accelsim.rtl.program import export
+from accelsim.rtl.processor import Shape, with_words
+from accelsim.rtl.program import export, refuse_beyond
 from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Cascade
 from tests.rtl.npu import STATEMENTS, machine, work
@@ -95,6 +96,107 @@ def test_wrong_words_and_cycles_are_seen(mini: Architecture, monkeypatch: pytest
     monkeypatch.setattr(cosim, "export", late)
     found = cosimulate(chosen, mini, mapping, inputs, RTL)
     assert not found.agrees and any(row.off for row in found.rows)
+
+
+AGREEING = {
+    "sums": ["Z[m] = A[m,k] * B[k,m] + 0 * B[k,m]", "Y[m] = max[k](A[m,k])"],
+    "words": [
+        "Y[m] = abs(A[m]) - B[m]",
+        "Z[m] = (Y[m] + A[m]) * -3 - B[m]",
+        "Q[m] = (A[m] // B[m]) // 8",
+        "G[m] = (A[m] > B[m]) * 3 - (B[m] < 3) * 2",
+    ],
+    "exponentials": ["Z[m] = qexp(A[m]) // -7"],
+    "two steps back": ["F[0] = -7", "F[1] = 9", "F[t+2] = F[t+1] - F[t] + X[t]"],
+    "a greatest": ["F[0] = -inf", "F[t+1] = max(F[t], X[t])"],
+    "one place": ["Z[] = A[k] * B[k]", "Y[k] = A[k] - Z[]"],
+    "two reads": ["Z[m] = A[m] + A[m+1] + A[9-m]", "Y[m,n] = B[m] * B[n]"],
+    "more loops than an engine": ["Z[a,b,c,d,e,f,g] = A[a,b,c,d,e,f,g] + B[g,f,e,d,c,b,a]"],
+}
+
+
+@pytest.mark.usefixtures("rtl_tools")
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("kind", AGREEING)
+def test_words_of_all_sizes_agree(mini: Architecture, kind: str, size: int) -> None:
+    """Overflow, signs, zeros as divisors, constant slices of an output."""
+    ranks = {rank: size for rank in re.findall(r"\b[a-z]\b", " ".join(AGREEING[kind]))}
+    chosen = cascade(kind, AGREEING[kind], ranks, types={"default": "int32"})
+    for most in (2, 2**31 - 1):
+        rng = np.random.default_rng(size)
+        inputs = {name: rng.integers(-most - 1, most + 1, tensor.shape) for name, tensor in chosen.tensors.items() if tensor.is_input}
+        found = cosimulate(chosen, mini, search(chosen, mini).mapping, inputs, RTL)
+        assert found.agrees, (found.rows, found.wrong)
+
+
+REFUSED = {
+    "Z[m] = A[m] + 5000000000": "Z has the constant 5000000000, which is no word of 32 bits; write a smaller number",
+    "Z[m] = A[m] + 0.5": "Z has the constant 0.5, which is not whole; write whole numbers",
+    "Z[m] = A[m] >= B[m]": "Z applies ge; hw/rtl/npu_lane.sv has + - * // < >, max, min, abs, relu and qexp",
+    "Z[m] = A[m] * m": "Z computes with the coordinate m; read it from a tensor, which holds the numbers from 0 on",
+    "Z[m] = A[m] * B[m] + C[m] * D[m]": "Z has 4 operands, more than the 3 of hw/rtl/npu_lane.sv; split it into several Einsums",
+    "Z[m] = A[m]": "Z only copies, which takes no cycle on MAC and one on hw/rtl/npu_lane.sv; add 0, which does",
+    "Z[m] = A[m] * 3 + 5": (
+        "Z takes 1 cycle on MAC and 2 cycles on hw/rtl/npu_lane.sv, where a step has room for one constant; run it on another unit, "
+        "as with the constraint 'run: {einsums: [Z], units: [UNIT]}', or split it"
+    ),
+    "Z[m] = A[m//2] + 1": "Z indexes A by more than sums of ranks, which hw/rtl/npu_top.sv cannot do; index it by sums of ranks",
+    "Z[m] = A[m+k] * B[k]": (
+        "A to Buffer moves only what is new of tiles that overlap, which hw/rtl/npu_top.sv cannot do; keep A outside of loops over k, m "
+        "in a mapping of your own, --mapping FILE"
+    ),
+    "F[0] = 1.5; F[m+1] = F[m] + X[m]": "F.init has the constant 1.5, which is not whole; write whole numbers",
+    "F[0,k] = 5; F[m+1,k] = F[m,k] + X[m,k]": (
+        "earlier slices of F leave Buffer before F reads them, which hw/rtl/npu_top.sv cannot do; put loops over k outside of those over m "
+        "in a mapping of your own, --mapping FILE"
+    ),
+    "Z[m] = A[70000*m] + 1": (
+        "tiles side by side take 560,010 words, Buffer has 16,384, which hw/rtl/npu_top.sv cannot do; map it with smaller tiles, as "
+        "with the constraint 'tile: {memory: Buffer, rank: RANK, at_most: 8}'"
+    ),
+}
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_is_refused_says_how_to_mend_it(mini: Architecture, text: str) -> None:
+    ranks = {rank: {"m": 9, "k": 5}[rank] for rank in re.findall(r"\b[a-z]\b", text)}
+    chosen = cascade("it", text.split("; "), ranks, types={"default": "int32"})
+    with pytest.raises(IllegalMapping) as refusal:
+        export(Evaluator(chosen, mini), search(chosen, mini).mapping)
+    assert str(refusal.value).removeprefix("it:1:1: ") == REFUSED[text]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"DRAM__bandwidth": "8 B/cycle"}, "DRAM has to have one port of 4 bytes a cycle, and no DRAM behind it"),
+        ({"DRAM__latency": "257 cycles"}, "DRAM has a latency of 257 cycles, more than 256"),
+        ({"let__rows": 33}, "an array has more than 32 copies"),
+    ],
+)
+def test_machines_that_are_no_processors_are_refused(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        Shape.of(machine(**settings))
+    assert str(refusal.value) == f"mini is no machine of hw/rtl/npu_top.sv: {said}; take a machine like hw/arch/mini.yaml"
+
+
+def test_loops_longer_than_counts_are_refused() -> None:
+    target = machine(Buffer__size="1 MiB")
+    chosen = cascade("it", ["Z[m] = A[m] + 1"], {"m": 100_000}, types={"default": "int32"})
+    with pytest.raises(IllegalMapping, match=r"a loop of 100,000 turns, more than 65,535, which .* smaller tiles, as with the constraint"):
+        export(Evaluator(chosen, target), search(chosen, target).mapping)
+
+
+@pytest.mark.parametrize(
+    ("text", "shape", "said"),
+    [
+        ("Z[m,n] = A[m] + B[n]", {"m": 1025, "n": 1024}, "1,049,600 points, more than the 1,048,576"),
+        ("Z[m] = A[60000*m] + 1", {"m": 99}, "words"),
+    ],
+)
+def test_large_cascades_are_refused(text: str, shape: dict[str, int], said: str) -> None:
+    with pytest.raises(InputError, match=f"{said}.* that are run; make it smaller, as in --set shape.RANK=8"):
+        refuse_beyond(cascade("it", [text], shape, types={"default": "int32"}))
 
 
 def test_pieces_cover_what_is_asked_for() -> None:
