@@ -66,6 +66,7 @@ class Layout:
         self.buffer: dict[int, int] = {}
         self._lay_out()
         self._rooms: dict[tuple[int, str], _Room] = {}
+        self._boxes: dict[tuple[int, str, tuple[int, ...]], tuple[tuple[int, int], ...]] = {}
         self._place(self._spans(log))
 
     def keep(self, path: Path, tensor: str) -> int:
@@ -81,14 +82,9 @@ class Layout:
         """That which a keep has of a tensor. digits: turns of the outermost loops."""
         place = self.keep(path, tensor)
         room = self._rooms[id(path.rows[place]), tensor]
-        iterative = self.cascade.tensors[tensor].iterative
-        slots = slots_of(self.cascade, path, path.loops[: len(digits)], place)
-        origin = []
-        for dimension, index in enumerate(self._maps(path, tensor)):
-            low = index.offset + sum(factor * interval(slots[rank], list(digits)).start for rank, factor in index.terms)
-            origin.append(0 if dimension == iterative else low)
+        origin = tuple(low for low, _ in self._box(path, tensor, place, digits))
         base = room.base + self._number(path, tensor, digits, place) % room.copies * room.words
-        return Tile(base, tuple(origin), room.strides)
+        return Tile(base, origin, room.strides)
 
     def _lay_out(self) -> None:
         """Tensors in the outer memory, row by row."""
@@ -144,15 +140,39 @@ class Layout:
     def _note(self, spans: dict[tuple[int, str], list[int]], path: Path, tensor: str, digits: Sequence[int]) -> None:
         place = self.keep(path, tensor)
         self._refuse_leaving(path, tensor, place)
-        slots = slots_of(self.cascade, path, path.loops, place)
+        self._refuse_apart(path, tensor, place)
+        sizes = spans.setdefault((id(path.rows[place]), tensor), [0] * len(self.cascade.tensors[tensor].shape))
+        for dimension, (low, high) in enumerate(self._box(path, tensor, place, digits)):
+            sizes[dimension] = max(sizes[dimension], high - low)
+
+    def _box(self, path: Path, tensor: str, place: int, digits: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """The least and, less one, the greatest coordinates that all Einsums below a keep touch of a tensor, in each dimension."""
+        row, above = path.rows[place], sum(path.rows.index(loop) < place for loop in path.loops)
+        turns = tuple(digits[:above])
+        key = id(row), tensor, turns
+        if key not in self._boxes:
+            below = [other for other in self.paths.all if any(each is row for each in other.rows)]
+            boxes = [box for other in below for box in self._touched(other, tensor, other.rows.index(row), turns)]
+            self._boxes[key] = tuple(
+                (min(low for low, _ in column), max(high for _, high in column)) for column in zip(*boxes, strict=True)
+            )  # fmt: skip
+        return self._boxes[key]
+
+    def _touched(self, path: Path, tensor: str, place: int, turns: Sequence[int]) -> list[list[tuple[int, int]]]:
+        """The same for every access of an Einsum. A recurrence lies there whole along its rank."""
         shape, iterative = self.cascade.tensors[tensor].shape, self.cascade.tensors[tensor].iterative
-        sizes = spans.setdefault((id(path.rows[place]), tensor), [0] * len(shape))
+        slots, found = slots_of(self.cascade, path, path.loops[: len(turns)], place), []
         for access in (*path.einsum.reads, path.einsum.output):
             if access.tensor != tensor:
                 continue
+            box = []
             for dimension, index in enumerate(plain_maps(self.cascade, path.einsum, access)):
-                reach = sum(factor * (len(interval(slots[rank], list(digits))) - 1) for rank, factor in index.terms) + 1
-                sizes[dimension] = max(sizes[dimension], shape[dimension] if dimension == iterative else reach)
+                parts = [(factor, interval(slots[rank], list(turns))) for rank, factor in index.terms]
+                low = index.offset + sum(factor * (part.start if factor > 0 else part.stop - 1) for factor, part in parts)
+                high = index.offset + sum(factor * (part.stop - 1 if factor > 0 else part.start) for factor, part in parts)
+                box.append((0, shape[dimension]) if dimension == iterative else (low, high + 1))
+            found.append(box)
+        return found
 
     def _refuse_leaving(self, path: Path, tensor: str, place: int) -> None:
         """Earlier slices of a recurrence have to be where they were made: the simulator brings none back."""
@@ -166,6 +186,19 @@ class Layout:
             what = f"earlier slices of {tensor} leave {self.shape.buffer} before {path.name} reads them"
             outside = f"put loops over {', '.join(dict.fromkeys(inside))} outside of those over {', '.join(along)}"
             raise refuse(what, f"{outside} in a mapping of your own, --mapping FILE")
+
+    def _refuse_apart(self, path: Path, tensor: str, place: int) -> None:
+        """Tiles of several reads of a tensor lie in one box, so that all of them have to be fetched when one is."""
+        iterative = self.cascade.tensors[tensor].iterative
+        above = dict.fromkeys(path.rank(row) for row in path.loops if path.rows.index(row) < place)
+        turning = []
+        for read in (read for read in path.einsum.reads if read.tensor == tensor):
+            maps = plain_maps(self.cascade, path.einsum, read)
+            turning.append({rank for dimension, index in enumerate(maps) if dimension != iterative for rank in index.ranks} & set(above))
+        if any(each != turning[0] for each in turning):
+            moving = ", ".join(rank for rank in above if any(rank in each for each in turning))
+            mend = f"keep {tensor} outside of loops over {moving} in a mapping of your own, --mapping FILE"
+            raise refuse(f"{path.name} reads several tiles of {tensor}, fetched at different times", mend)
 
     def _place(self, spans: dict[tuple[int, str], list[int]]) -> None:
         """Tiles in the buffer, one behind the other."""
