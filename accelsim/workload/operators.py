@@ -54,6 +54,12 @@ def _or(*alternatives: str) -> tuple[Cover, ...]:
     return tuple(found)
 
 
+def _flag(np: Any, holds: Any, *operands: Any) -> Any:
+    """Whether something holds as 1 or 0 in the type of what was asked about: a truth value is a number like any other."""
+    kind = np.result_type(*operands)
+    return np.asarray(holds).astype(np.int64 if kind == bool else kind)
+
+
 def _ldexp(np: Any, mantissa: Any, exponent: Any) -> Any:
     return mantissa * np.exp2(np.clip(exponent, -2200.0, 1100.0))
 
@@ -89,15 +95,15 @@ _ROWS = (
     Operator("neg", 1, lambda np, a: -a, _or("neg", "sub", "add")),
     Operator("max", 2, lambda np, a, b: np.maximum(a, b), _or("max"), float("-inf"), "maximum", True, True),
     Operator("min", 2, lambda np, a, b: np.minimum(a, b), _or("min"), float("inf"), "minimum", True, True),
-    Operator("lt", 2, lambda np, a, b: a < b, _CMP),
-    Operator("le", 2, lambda np, a, b: a <= b, _CMP),
-    Operator("gt", 2, lambda np, a, b: a > b, _CMP),
-    Operator("ge", 2, lambda np, a, b: a >= b, _CMP),
-    Operator("eq", 2, lambda np, a, b: a == b, _CMP),
-    Operator("ne", 2, lambda np, a, b: a != b, _CMP),
-    Operator("and", 2, lambda np, a, b: np.logical_and(a, b), _or("and", "mul", "mac"), 1.0, "logical_and", True, True),
-    Operator("or", 2, lambda np, a, b: np.logical_or(a, b), _or("or", "max"), 0.0, "logical_or", True, True),
-    Operator("not", 1, lambda np, a: np.logical_not(a), _or("not", "sub", "add")),
+    Operator("lt", 2, lambda np, a, b: _flag(np, a < b, a, b), _CMP),
+    Operator("le", 2, lambda np, a, b: _flag(np, a <= b, a, b), _CMP),
+    Operator("gt", 2, lambda np, a, b: _flag(np, a > b, a, b), _CMP),
+    Operator("ge", 2, lambda np, a, b: _flag(np, a >= b, a, b), _CMP),
+    Operator("eq", 2, lambda np, a, b: _flag(np, a == b, a, b), _CMP),
+    Operator("ne", 2, lambda np, a, b: _flag(np, a != b, a, b), _CMP),
+    Operator("and", 2, lambda np, a, b: _flag(np, np.logical_and(a, b), a, b), _or("and", "mul", "mac"), 1.0, "logical_and", True, True),
+    Operator("or", 2, lambda np, a, b: _flag(np, np.logical_or(a, b), a, b), _or("or", "max"), 0.0, "logical_or", True, True),
+    Operator("not", 1, lambda np, a: _flag(np, np.logical_not(a), a), _or("not", "sub", "add")),
     Operator("exp", 1, lambda np, a: np.exp(a), _or("exp", "6 mac")),
     Operator("qexp", 1, _qexp, _or("exp"), about="exp of a whole number of 256ths, at most 0, in 32768ths; to the bit of hw/rtl"),
     Operator("log", 1, lambda np, a: np.log(a), _or("log")),

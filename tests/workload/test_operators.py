@@ -7,6 +7,7 @@ import pytest
 
 from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Einsum
+from accelsim.workload.interpreter import run
 from accelsim.workload.operators import OPERATORS, PRIMITIVES, cover, is_view, missing_primitive, needed_primitives
 
 EVERYTHING = PRIMITIVES
@@ -102,3 +103,21 @@ def test_activations_have_their_textbook_values() -> None:
     assert np.allclose(OPERATORS["softplus"].meaning(np, x), [0, np.log1p(np.exp(-1.5)), np.log(2), np.log1p(np.exp(2)), 800])
     assert np.allclose(OPERATORS["gelu"].meaning(np, np.array([1.0])), [0.8413447460685429])  # the normal distribution at one deviation
     assert np.array_equal(OPERATORS["ldexp"].meaning(np, np.array([3.0, 1.0]), np.array([-1.0, -1e308])), [1.5, 0.0])
+
+
+FLAGS = {
+    "(A[m] > B[m]) + (B[m] < 1)": lambda a, b: int(a > b) + int(b < 1),
+    "(A[m] > B[m]) - (B[m] <= 1)": lambda a, b: int(a > b) - int(b <= 1),
+    "-(A[m] == B[m]) * 1000": lambda a, b: -1000 * int(a == b),
+    "(not (A[m] != 0)) + (A[m] >= 0 and B[m] >= 0)": lambda a, b: int(a == 0) + int(a >= 0 and b >= 0),
+}
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.int64])
+@pytest.mark.parametrize("text", FLAGS)
+def test_what_holds_or_not_is_a_number_like_any_other(text: str, kind: type) -> None:
+    pairs = [(a, b) for a in (-1, 0, 1, 2) for b in (-1, 0, 1, 2)]
+    a, b = (np.array(each, kind) for each in zip(*pairs, strict=True))
+    work = cascade("flags", f"Z[m] = {text}", {"m": len(pairs)})
+    found = run(work, {name: value for name, value in (("A", a), ("B", b)) if name in work.tensors}, kind).values["Z"]
+    assert found.tolist() == [FLAGS[text](*pair) for pair in pairs]
