@@ -18,8 +18,11 @@ from accelsim.model.plan import (
     BOUND_ABOVE_CHILD,
     BOUND_ABOVE_PARENT,
     BOUND_AFRESH,
+    BOUND_ALONG,
     BOUND_COMPUTE,
     BOUND_FIRST,
+    BOUND_HAS,
+    BOUND_SLICES,
     BOUND_STREAM,
     CLIPPED,
     DISTINCT,
@@ -147,20 +150,34 @@ def component_sum(
     sizes = np.int64((points != 0 or kind in (PLAIN, CLIPPED)) and row[RANK_KIND] != REPEATED)
     if kind != CLIPPED and (row[RANK_KIND] == NAMED or row[RANK_KIND] == REPEATED):
         return rank_sum(plan.loops, start, parent, child, rank, row[RANK_EXTENT], prefix, above, fan, share, exclusive, sizes, work)
-    low, high = role[ROLE_LOW], role[ROLE_HIGH]
-    return positions(plan.loops, start, parent, child, rank, row, prefix, above, fan, share, exclusive, sizes, low, high)
+    low, high, every = role[ROLE_LOW], role[ROLE_HIGH], np.int64(1) << np.int64(62)
+    return positions(plan.loops, start, parent, child, rank, row, prefix, above, fan, share, exclusive, sizes, low, high, every)
+
+
+@njit()
+def slices_sum(
+    plan: Plan, leaf: Int, stream: Int, bound: IntArray, parent: Int, child: Int, prefix: Int, above: Int, fan: Int, exclusive: Int,
+) -> Int:
+    """`component_sum` for the rank of a recurrence's slices: of each tile those that earlier visits made."""
+    start, rank = plan.leaves[leaf, LEAF_LOOPS], bound[BOUND_ALONG]
+    row = plan.ranks[plan.leaves[leaf, LEAF_RANKS] + rank]
+    role = plan.roles[plan.streams[stream, STREAM_ROLES] + rank]
+    low, high, most, share, sizes = role[ROLE_LOW], role[ROLE_HIGH], bound[BOUND_SLICES], np.int64(MULTICASTS), np.int64(1)
+    return positions(plan.loops, start, parent, child, rank, row, prefix, above, fan, share, exclusive, sizes, low, high, most)
 
 
 @njit()
 def words(
-    plan: Plan, leaf: Int, stream: Int, parent: Int, child: Int, afresh: Int, above: Int, fan: Int, points: Int, group_sums: IntArray,
-    work: IntArray, state: IntArray,
+    plan: Plan, leaf: Int, stream: Int, bound: IntArray, parent: Int, child: Int, afresh: Int, above: Int, fan: Int, points: Int,
+    group_sums: IntArray, work: IntArray, state: IntArray,
 ) -> Int:
     """Words over one boundary: all visits less what consecutive visits share.
 
     group_sums: int64[groups, 2, MOST_PREFIXES]: per group, sums at a prefix (row 0; the last entry is the sum over all visits)
     and over steps of its own loops (row 1). `points`: the compute boundary, where every point is a visit of its own.
     Loops before `afresh` share nothing: the child is empty at their next step.
+    Of a recurrence that is made below the child, slices that a visit makes itself count for nothing, and those made
+    before do not count if the last visit left them behind (`bound`: the row of the boundary).
     state: int64[3, 64] scratch: position of every component among its own time loops, and its sums.
     """
     first_loop = plan.leaves[leaf, LEAF_LOOPS]
@@ -168,9 +185,11 @@ def words(
     roles = plan.streams[stream, STREAM_ROLES]
     groups = group_sums.shape[0]
     total = plan.streams[stream, STREAM_WEIGHT]
-    every, none = np.int64(MAX_LOOPS), np.int64(0)
+    every, none, along = np.int64(MAX_LOOPS), np.int64(0), bound[BOUND_ALONG]
     for rank in range(ranks):
-        if plan.roles[roles + rank, ROLE_KIND] != GROUPED and total:
+        if rank == along:
+            total *= slices_sum(plan, leaf, stream, bound, parent, child, every, above, fan, none)
+        elif plan.roles[roles + rank, ROLE_KIND] != GROUPED and total:
             total *= component_sum(plan, leaf, stream, rank, parent, child, every, above, fan, points, work)
     for group in range(groups):
         total *= group_sums[group, 0, group_sums.shape[2] - 1]
@@ -179,7 +198,9 @@ def words(
     depth, now = state[0], state[1]
     for rank in range(ranks):
         depth[rank] = 0
-        if plan.roles[roles + rank, ROLE_KIND] != GROUPED:
+        if rank == along:
+            now[rank] = slices_sum(plan, leaf, stream, bound, parent, child, none, above, fan, np.int64(1))
+        elif plan.roles[roles + rank, ROLE_KIND] != GROUPED:
             now[rank] = component_sum(plan, leaf, stream, rank, parent, child, none, above, fan, none, work)
     for group in range(groups):
         depth[32 + group] = 0
@@ -196,6 +217,12 @@ def words(
                     own = group
             depth[32 + own] += 1
             part = group_sums[own, 1, depth[32 + own]]
+        elif rank == along:
+            before = slices_sum(plan, leaf, stream, bound, parent, child, depth[rank], above, fan, none)
+            depth[rank] += 1
+            after = slices_sum(plan, leaf, stream, bound, parent, child, depth[rank], above, fan, none)
+            part = after - before if bound[BOUND_HAS] else 0
+            now[rank] = slices_sum(plan, leaf, stream, bound, parent, child, depth[rank], above, fan, np.int64(1))
         else:
             depth[rank] += 1
             after = component_sum(plan, leaf, stream, rank, parent, child, depth[rank], above, fan, none, work)
@@ -260,7 +287,7 @@ def count_variant(
     parent, child, afresh = start + bound[BOUND_ABOVE_PARENT], start + bound[BOUND_ABOVE_CHILD], start + bound[BOUND_AFRESH]
     compute = bound[BOUND_COMPUTE]
     column = ENTERING if variant == 0 else GROUPED_WORDS if variant == 1 else ENTERING_FIRST if variant == 2 else GROUPED_FIRST
-    out[column] = words(plan, leaf, stream, parent, child, afresh, above, fan, compute, group_sums, work, state)
+    out[column] = words(plan, leaf, stream, bound, parent, child, afresh, above, fan, compute, group_sums, work, state)
     if not plan.streams[stream, STREAM_OUTPUT]:
         return
     entering = variant in (0, 2)
@@ -292,7 +319,7 @@ def count_leaf(plan: Plan, leaf: Int, out: IntArray, work: IntArray) -> None:
             sizes = np.int64(row[RANK_KIND] != REPEATED)
             for first in range(2):  # the first copy, and all
                 copies = np.int64(SUM if first else ONE)
-                out[first] *= positions(plan.loops, start, end, end, rank, row, every, copies, copies, none, none, sizes, -top, top)
+                out[first] *= positions(plan.loops, start, end, end, rank, row, every, copies, copies, none, none, sizes, -top, top, top)
 
 
 @njit()

@@ -54,9 +54,9 @@ def derive(lows: IntArray, highs: IntArray, row: IntArray) -> None:
 @njit()
 def positions(
     loops: IntArray, start: Int, parent: Int, child: Int, rank: Int, row: IntArray, prefix: Int, above: Int, fan: Int, share: Int,
-    exclusive: Int, sizes: Int, low: Int, high: Int,
+    exclusive: Int, sizes: Int, low: Int, high: Int, most: Int,
 ) -> Int:
-    """`kernels.rank_sum` with every tile listed as an interval: for clipped and derived ranks."""
+    """`kernels.rank_sum` with every tile listed, of which the first `most` places count: for clipped and derived ranks, and slices."""
     derived = row[RANK_KIND] == RETAINED or row[RANK_KIND] == RECOMPUTED
     lows, highs, others = np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64)
     highs[0] = row[RANK_SOURCE] if derived else row[RANK_EXTENT]
@@ -106,7 +106,7 @@ def positions(
     total = 0
     for k in range(lows.shape[0]):
         if highs[k] > lows[k] and others[k] == 0:
-            total += max(0, min(highs[k], high) - max(lows[k], low)) if sizes else 1
+            total += max(0, min(highs[k], high, lows[k] + most) - max(lows[k], low)) if sizes else 1
     return total
 
 
@@ -137,7 +137,7 @@ def unmasked_points(plan: Plan, leaf: Int) -> tuple[IntArray, IntArray, Int]:
         row = plan.ranks[first + rank]
         repeated = row[RANK_KIND] == REPEATED
         every, none = np.int64(64), np.int64(SUM)
-        whole *= positions(plan.loops, start, end, end, rank, row, every, none, none, none, none, np.int64(not repeated), -top, top)
+        whole *= positions(plan.loops, start, end, end, rank, row, every, none, none, none, none, np.int64(not repeated), -top, top, top)
         sizes, times = first_copy_sizes(plan.loops, start, end, rank, row)
         new_values = np.empty(values.shape[0] * sizes.shape[0], np.int64)
         new_many = np.empty(values.shape[0] * sizes.shape[0], np.int64)

@@ -13,7 +13,11 @@ from accelsim.model import plan as p
 from accelsim.model.analysis import Facts, Group, Stream, classify
 from accelsim.model.chain import Chain, Keeper, Lowered, tile_words
 from accelsim.model.derivation import Derived, derive
-from accelsim.model.program import Program, stream_tables
+from accelsim.model.program import Carried, Program, stream_tables
+from accelsim.workload.expression import IndexMap
+
+Turning = tuple[tuple[str, ...], int]
+"""Ranks of the time loops above a keep that turn more than once, outermost first, and how many of these empty it in every turn."""
 
 
 def lower(program: Program, mapping: Mapping) -> Lowered:
@@ -29,12 +33,13 @@ class Lowering:
         self.mapping = mapping
         self.loops: list[tuple[int, int, int, int, int]] = []
         self.leaf_rows: dict[str, tuple[int, int, int, int, int, int]] = {}
-        self.boundaries: list[tuple[int, int, int, int, int, int]] = []
+        self.boundaries: list[tuple[int, ...]] = []
         self.chains: list[Chain] = []
         self.leaves: dict[str, Leaf] = {}
         self.latencies: dict[str, int] = {}
         self.paid: set[tuple[object, ...]] = set()
         self.below: dict[int, frozenset[str]] = {}
+        self.turning: dict[int, Turning] = {}
         self.ranks: list[tuple[int, int, int, int, int, int]] | None = None
         self.streams: list[Stream] | None = None
         self.bound = 1.0
@@ -54,7 +59,7 @@ class Lowering:
             leaf_array,
             ranks,
             *static,
-            np.array(self.boundaries, np.int64).reshape(-1, 6),
+            np.array(self.boundaries, np.int64).reshape(-1, 9),
             program.mask_rows,
             program.mask_data,
             program.options,
@@ -99,6 +104,7 @@ class Lowering:
         keepers: dict[str, list[Keeper]] = {}
         afresh = 0
         touched = program.touched[name]
+        self._note_turning((*above, *leaf.loops), name, trunk, fuses)
         emptied = [position for position, fuse in fuses if fuse.schedule == "sequential"]
         foreign = any(isinstance(node, For) and node.rank not in positions for node in above[:trunk])
         special = self._special_loops(leaf, above[:trunk], fuses) if foreign else {}
@@ -272,11 +278,12 @@ class Lowering:
         rows = []
         for parent, child in pairwise(keepers):
             crosses = not self._inside(stream, child.keep)
+            carried = None if stream.output else self._carried(stream.tensor, stream.maps, child.keep, facts)
             if crosses and id(child.keep) in self.below:
                 key = (id(child.keep), stream.tensor, stream.maps, facts.einsum.condition, tuple(identity[: child.above]), stream.output)
                 crosses = key not in self.paid
                 self.paid.add(key)
-            rows.append(self._row(index, parent, child, max(home, child.afresh), start) if crosses else -1)
+            rows.append(self._row(index, parent, child, max(home, child.afresh), start, carried) if crosses else -1)
         rows.append(self._row(index, keepers[-1], None, 0, start))
         held = []
         for keeper in keepers:
@@ -291,25 +298,69 @@ class Lowering:
 
     def _inside(self, stream: Stream, keep: Keep) -> bool:
         """Does nothing of this stream cross into a keep, because the words are made and used inside?"""
-        below = self.below.get(id(keep))
-        if below is None:
-            return False
+        below = self.below[id(keep)]
         tensor = self.program.cascade.tensors[stream.tensor]
         written = self.program.written_maps.get(stream.tensor)
         if tensor.is_input or written is None:
             return False
         if stream.output:
-            if tensor.is_output or not self.program.read_as_written.get(stream.tensor, False):
+            reads = self.program.read_maps.get(stream.tensor, ())
+            if tensor.is_output or len(written) != 1 or not all(consumer in below for consumer, _ in reads):
                 return False
-            return all(consumer in below for consumer, _ in self.program.read_maps.get(stream.tensor, ()))
-        return all(producer in below for producer, _ in written) and any(maps == stream.maps for _, maps in written)
+            return not any(self._comes_back(consumer, stream.tensor, maps, keep) for consumer, maps in reads)
+        if not all(producer in below for producer, _ in written):
+            return False
+        return any(maps == stream.maps for _, maps in written) or self.program.is_last(stream.tensor, stream.maps)
 
-    def _row(self, stream: int, parent: Keeper, child: Keeper | None, afresh: int, start: int) -> int:
+    def _note_turning(self, nodes: tuple[For | Spatial | Keep, ...], name: str, trunk: int, fuses: tuple[tuple[int, Fuse], ...]) -> None:
+        """Note the loops above every keep on the way to a leaf."""
+        left, turning, emptied = dict(self.program.cascade.extents), list[str](), 0
+        sequential = {position for position, fuse in fuses if fuse.schedule == "sequential"}
+        for number, node in enumerate(nodes):
+            emptied = len(turning) if number in sequential else emptied
+            if isinstance(node, Keep):
+                self.turning[id(node)] = tuple(turning), emptied
+                self.below.setdefault(id(node), frozenset((name,)))
+                continue
+            if isinstance(node, For) and node.tile < left[node.rank]:
+                turning.append(node.rank)
+            left[node.rank] = min(left[node.rank], node.tile)
+
+    def _carried(self, tensor: str, maps: tuple[IndexMap | None, ...], keep: Keep, facts: Facts) -> Carried | None:
+        """How a read reaches back into slices that are made below a keep; None where it is counted as any other."""
+        found = self.program.carried(tensor, maps)
+        if found is None or not all(producer in self.below[id(keep)] for producer, _ in self.program.written_maps[tensor]):
+            return None
+        return None if facts.ranks.index(found.rank) in facts.coupled else found
+
+    def _comes_back(self, einsum: str, tensor: str, maps: tuple[IndexMap | None, ...], keep: Keep) -> bool:
+        """Whether words of a result that is made below a keep are ever brought back into it from outside."""
+        if maps == self.program.written_maps[tensor][0][1] or self.program.is_last(tensor, maps):
+            return False
+        facts = self.program.facts[einsum]
+        carried = self._carried(tensor, maps, keep, facts)
+        ranks, emptied = self.turning[id(keep)]
+        if carried is None or carried.rank not in ranks:
+            return carried is None
+        if not carried.follows:
+            return self.program.cascade.extents[carried.rank] > carried.back
+        if self.program.counting.refill == "every_visit" or ranks.index(carried.rank) < emptied:
+            return True
+        own = {rank for index in maps if index is not None for rank in index.ranks} - {carried.rank}
+        after = ranks[ranks.index(carried.rank) + 1 :]
+        again = [place for place, rank in enumerate(after) if rank == carried.rank]
+        return any(rank in own or (rank in facts.ranks and any(at > place for at in again)) for place, rank in enumerate(after))
+
+    def _row(self, stream: int, parent: Keeper, child: Keeper | None, afresh: int, start: int, carried: Carried | None = None) -> int:
         """Add a boundary to the plan; returns its row."""
         many = self.program.many
         inner = len(self.loops) - start if child is None else child.above
         wanted = many[parent.keep.memory] or (child is not None and many[child.keep.memory])
-        self.boundaries.append((stream, parent.above, inner, int(child is None), int(wanted), afresh))
+        along, slices, has = -1, 0, 0
+        if carried is not None:
+            along = self.program.positions[self.program.order[self.program.leaf_of_stream[stream]]][carried.rank]
+            slices, has = carried.back, int(carried.follows)
+        self.boundaries.append((stream, parent.above, inner, int(child is None), int(wanted), afresh, along, slices, has))
         return len(self.boundaries) - 1
 
     def _tile_words(self, stream: Stream, start: int, end: int, facts: Facts) -> int:

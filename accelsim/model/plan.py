@@ -43,8 +43,10 @@ DIM_TERMS, DIM_TERMS_END, DIM_OFFSET, DIM_DIVISOR, DIM_MODULUS, DIM_LOW, DIM_HIG
 TERM_RANK, TERM_FACTOR = range(2)
 
 # Columns of Plan.boundaries: loops above the parent and above the child (counted from the leaf's first), compute or not, first copies
-# wanted, and how many of the leaf's first loops start the child afresh.
+# wanted, and how many of the leaf's first loops start the child afresh. Of a recurrence that is made below the child: the rank of its
+# slices (position within the leaf, -1: none), how many slices back are read, and whether the child has those of the last visit.
 BOUND_STREAM, BOUND_ABOVE_PARENT, BOUND_ABOVE_CHILD, BOUND_COMPUTE, BOUND_FIRST, BOUND_AFRESH = range(6)
+BOUND_ALONG, BOUND_SLICES, BOUND_HAS = range(6, 9)
 
 # Columns of Plan.masks: first position in Plan.mask_data, ranks (bit set), kind; see `model.masks`.
 MASK_DATA, MASK_RANKS, MASK_KIND, MASK_COUNT = range(4)

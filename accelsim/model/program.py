@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
@@ -14,9 +15,20 @@ from accelsim.model.analysis import Stream, analyse
 from accelsim.model.masks import Mask, mask
 from accelsim.model.options import Counting
 from accelsim.workload.cascade import Cascade
+from accelsim.workload.expression import IndexMap
 from accelsim.workload.operators import cover
 
 MOST_POINTS = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How an Einsum reads slices of a recurrence that earlier turns made: along which rank, how many slices back, and whether the last
+    slice that was made is the next that is read, word for word (`follows`)."""
+
+    rank: str
+    back: int
+    follows: bool
 
 
 class Program:
@@ -81,6 +93,24 @@ class Program:
                     carried.append((producer, reader, rank))
             self._edges[names] = (forward, carried)
         return self._edges[names]
+
+    def carried(self, tensor: str, maps: tuple[IndexMap | None, ...]) -> Carried | None:
+        """How a read reaches back into slices that its recurrence made before; None for all others."""
+        at, written = self.cascade.tensors[tensor].iterative, self.written_maps.get(tensor, ())
+        if at is None or len(written) != 1:
+            return None
+        (_, made), read = written[0], maps[at]
+        new = made[at]
+        if new is None or read is None or new.single_rank is None or read.single_rank != new.single_rank or read.offset >= new.offset:
+            return None
+        alike = all(one == other for place, (one, other) in enumerate(zip(made, maps, strict=True)) if place != at)
+        return Carried(new.single_rank, new.offset - read.offset, alike and new.offset - read.offset == 1)
+
+    def is_last(self, tensor: str, maps: tuple[IndexMap | None, ...]) -> bool:
+        """Whether a read is of one slice of a recurrence, once that is made."""
+        noun = self.cascade.tensors[tensor]
+        index = maps[noun.iterative] if noun.iterative is not None else None
+        return index is not None and not index.terms and index.offset >= noun.constant_slices
 
     def cover(self, einsum: str, unit: str) -> dict[str, Fraction]:
         """Primitives that a unit issues for one point of an Einsum."""

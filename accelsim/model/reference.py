@@ -15,9 +15,9 @@ from accelsim.errors import IllegalMapping, did_you_mean
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.tree import Address, Fuse, Keep, Mapping
 from accelsim.model.options import Counting
-from accelsim.model.reference_nest import NOTHING, Box, Copy, Footprint, Nest, Stream, Time, Word, build_nests, share_held, streams
+from accelsim.model.reference_nest import NOTHING, Box, Copy, Footprint, Nest, Stream, Tile, Time, Word, build_nests, share_held, streams
 from accelsim.workload.cascade import Cascade
-from accelsim.workload.expression import Access
+from accelsim.workload.expression import Access, names
 
 
 def count(cascade: Cascade, architecture: Architecture, mapping: Mapping, counting: Counting | None = None) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def count(cascade: Cascade, architecture: Architecture, mapping: Mapping, counti
             for flow in flows:
                 for crossing in flow.crossings:
                     if crossing.child == level:
-                        crossing.move(time, {copy: flow.footprint.box(tile) for copy, tile in tiles.items()})
+                        crossing.arrive(time, tiles, flow.footprint)
         einsums[name] = {"operations": operations, "masked": points - operations, "issues": issues}
         for flow in flows:
             for memory, total, first in flow.account():
@@ -74,7 +74,8 @@ class Crossing:
 
     `above`: spatial loops above the parent; `shares`: for every spatial loop between the two, whether its axis shares what is equal.
     `entry`: time loops that empty the child when they turn. `fresh`: time loops above a result's
-    home, which start it afresh when they turn.
+    home, which start it afresh when they turn. `made`: for reads of earlier slices of a recurrence that is made below the child,
+    what the same tile makes. `follows`: whether these slices are read next, word for word, so that they are there if nothing else came.
     """
 
     child: int
@@ -83,6 +84,8 @@ class Crossing:
     entry: tuple[int, ...]
     fresh: tuple[int, ...]
     forgets: bool
+    made: Footprint | None = None
+    follows: bool = False
     last: dict[Copy, Box] = field(default_factory=dict)
     seen: dict[Copy, set[Word]] = field(default_factory=dict)
     epoch: tuple[Time, Time] = ((), ())
@@ -95,8 +98,22 @@ class Crossing:
     returned_to_group: Counter[Copy] = field(default_factory=Counter)
     returned_to_all: Counter[Copy] = field(default_factory=Counter)
 
-    def move(self, time: Time, boxes: dict[Copy, Box]) -> None:
-        """One visit: every copy of the child that has a tile gets its box."""
+    def arrive(self, time: Time, tiles: dict[Copy, Tile], footprint: Footprint) -> Box:
+        """One visit of tiles; returns the words that come to some copy."""
+        boxes = {copy: footprint.box(tile) for copy, tile in tiles.items()}
+        if self.made is None:
+            return self.move(time, boxes, boxes)
+        slices, needed, left = self.made.cascade.tensors[self.made.access.tensor].iterative, {}, {}
+        assert slices is not None
+        for copy, tile in tiles.items():
+            here = set(self.made.coordinates(slices, tile))  # slices that this visit makes itself, before it reads them
+            needed[copy] = frozenset(word for word in boxes[copy] if word[slices] not in here)
+            left[copy] = boxes[copy] | self.made.box(tile) if self.follows else boxes[copy]
+        return self.move(time, needed, left)
+
+    def move(self, time: Time, boxes: dict[Copy, Box], left: dict[Copy, Box]) -> Box:
+        """One visit: every copy of the child that has a tile gets its box, and has in the end what is left."""
+        brought: set[Word] = set()
         epoch = (tuple(time[place] for place in self.entry), tuple(time[place] for place in self.fresh))
         if epoch != self.epoch or self.forgets:
             self.last = {}
@@ -108,6 +125,7 @@ class Crossing:
             box, parent = boxes[copy], copy[: self.above]
             apart = tuple(place for place, shared in zip(copy[self.above :], self.shares, strict=True) if not shared)
             new = box - self.last.get(copy, NOTHING)
+            brought |= new
             self.entering[copy] += len(new)
             self.returned_to_all[copy] += len(new & self.seen.get(parent, set()))
             if box:
@@ -123,7 +141,8 @@ class Crossing:
             self.returned_to_group[members[0]] += len(moved & known)
             seen |= moved
             known |= moved
-        self.last.update(boxes)
+        self.last.update(left)
+        return frozenset(brought)
 
 
 def _inside(counts: Counter[Copy], depth: int) -> int:
@@ -210,11 +229,11 @@ def _flow(
     for parent, child in zip(levels, [*levels[1:], len(nest.steps)], strict=True):
         if child < nest.residual:
             address = nest.nodes[child][0]
-            if is_output and _stays_inside(tensor, address, nest, nests):
+            if is_output and _stays_inside(tensor, address, nest, nests, counting):
                 continue
             if not is_output:
                 bill = (address, stream, nest.einsum.condition, tuple(_signature(nest, place) for place in range(child)))
-                if _produced_inside(stream, address, cascade, nests) or bill in paid:
+                if _produced_inside(stream, address, cascade, nests) or _reads_the_last(stream, address, cascade, nests) or bill in paid:
                     continue
                 paid.add(bill)
         shares: list[bool] = []
@@ -223,20 +242,48 @@ def _flow(
                 raise IllegalMapping(f"no axis '{step.axis}'", did_you_mean(str(step.axis), architecture.axes), nest.leaf.place)
             axis = architecture.axes[step.axis][1]
             shares.append(nest.einsum.reduce in axis.reduces if is_output else axis.multicast)
-        fuses = [place for place, (_, node) in enumerate(nest.nodes[:child]) if isinstance(node, Fuse) and node.schedule == "sequential"]
-        emptied = fuses[-1] if fuses else 0
-        times = nest.times(child)
-        crossings.append(
-            Crossing(
-                child=child,
-                above=nest.depth(parent),
-                shares=tuple(shares),
-                entry=tuple(number for number, (place, _) in enumerate(times) if place < emptied),
-                fresh=tuple(number for number, (place, _) in enumerate(times) if is_output and place < levels[0]),
-                forgets=counting.refill == "every_visit" or child == len(nest.steps),
-            )
-        )
+        fresh = tuple(number for number, (place, _) in enumerate(nest.times(child)) if is_output and place < levels[0])
+        found = _crossing(nest, child, nest.depth(parent), tuple(shares), fresh, counting)
+        crossings.append(found if is_output or child >= nest.residual else _carried(found, access, nest, nests, counting))
     return Flow(nest, tensor, is_output, counting, Footprint(cascade, access, counting.footprint == "box"), keepers, crossings)
+
+
+def _crossing(
+    nest: Nest, child: int, above: int, shares: tuple[bool, ...], fresh: tuple[int, ...], counting: Counting
+) -> Crossing:
+    fuses = [place for place, (_, node) in enumerate(nest.nodes[:child]) if isinstance(node, Fuse) and node.schedule == "sequential"]
+    emptied = fuses[-1] if fuses else 0
+    entry = tuple(number for number, (place, _) in enumerate(nest.times(child)) if place < emptied)
+    forgets = counting.refill == "every_visit" or child == len(nest.steps)
+    return Crossing(child, above, shares, entry, fresh, forgets)
+
+
+def _carried(crossing: Crossing, access: Access, nest: Nest, nests: dict[str, Nest], counting: Counting) -> Crossing:
+    """The same crossing, told what is made inside if the access reads earlier slices of a recurrence that is."""
+    cascade, along = nest.cascade, nest.cascade.tensors[access.tensor].iterative
+    producers = cascade.producers.get(access.tensor, ())
+    if along is None or len(producers) != 1 or not _below(nests[producers[0].name], nest.nodes[crossing.child][0]):
+        return crossing
+    output = producers[0].output
+    read, new = cascade.index_maps(access), cascade.index_maps(output)
+    mine, theirs = read[along], new[along]
+    if mine is None or theirs is None or mine.single_rank is None or mine.single_rank != theirs.single_rank or mine.offset >= theirs.offset:
+        return crossing
+    if nest.einsum.condition is not None and mine.single_rank in names(nest.einsum.condition):
+        return crossing
+    crossing.made = Footprint(cascade, output, counting.footprint == "box")
+    others = [place for place in range(len(read)) if place != along]
+    crossing.follows = mine.offset + 1 == theirs.offset and all(read[place] == new[place] for place in others)
+    return crossing
+
+
+def _reads_the_last(stream: Stream, address: Address, cascade: Cascade, nests: dict[str, Nest]) -> bool:
+    """Whether a read is of one slice of a recurrence, once that has been made below the keep at an address."""
+    tensor = cascade.tensors[stream[0]]
+    index = stream[1][tensor.iterative] if tensor.iterative is not None else None
+    producers = cascade.producers.get(stream[0], ())
+    inside = bool(producers) and all(producer.name in nests and _below(nests[producer.name], address) for producer in producers)
+    return inside and index is not None and not index.terms and index.offset >= tensor.constant_slices
 
 
 def _signature(nest: Nest, level: int) -> object:
@@ -256,8 +303,8 @@ def _produced_inside(stream: Stream, address: Address, cascade: Cascade, nests: 
     return same and all(producer.name in nests and _below(nests[producer.name], address) for producer in producers)
 
 
-def _stays_inside(tensor: str, address: Address, nest: Nest, nests: dict[str, Nest]) -> bool:
-    """Whether a result need not leave the keep at an address: an intermediate whose every read is produced inside."""
+def _stays_inside(tensor: str, address: Address, nest: Nest, nests: dict[str, Nest], counting: Counting) -> bool:
+    """Whether a result need not leave the keep at an address: an intermediate that is only read inside, and never brought back."""
     cascade = nest.cascade
     if cascade.tensors[tensor].is_output:
         return False
@@ -266,9 +313,25 @@ def _stays_inside(tensor: str, address: Address, nest: Nest, nests: dict[str, Ne
         consumer is not None
         and _below(consumer, address)
         and all(
-            _produced_inside((tensor, cascade.index_maps(read)), address, cascade, nests)
+            not _comes_back(read, address, consumer, nests, counting)
             for read in consumer.einsum.reads
             if read.tensor == tensor
         )
         for consumer in consumers
     )
+
+
+def _comes_back(read: Access, address: Address, nest: Nest, nests: dict[str, Nest], counting: Counting) -> bool:
+    """Whether a read brings words that are made below the keep at an address back into it, seen by walking the nest."""
+    cascade, stream = nest.cascade, (read.tensor, nest.cascade.index_maps(read))
+    if _produced_inside(stream, address, cascade, nests) or _reads_the_last(stream, address, cascade, nests):
+        return False
+    child = next(level for level, (here, _) in enumerate(nest.nodes) if here == address)
+    crossing = _carried(_crossing(nest, child, 0, (False,) * nest.depth(child), (), counting), read, nest, nests, counting)
+    if crossing.made is None:
+        return True
+    footprint, along = Footprint(cascade, read, counting.footprint == "box"), cascade.tensors[read.tensor].iterative
+    whole = nest.whole()
+    made = {word[along] for word in crossing.made.box(whole)}  # type: ignore[index]
+    brought = [crossing.arrive(time, tiles, footprint) for level, time, tiles in nest.visits() if level == child]
+    return any(word[along] in made for box in brought for word in box)  # type: ignore[index]

@@ -166,6 +166,27 @@ def running(c: Choices) -> Problem:
     return Problem(made, Group((steps, "E")) if two else steps, ("i",))
 
 
+def recurrence(c: Choices) -> Problem:
+    """A scan over slices of one or two ranks, read one or two slices back, alone or with uses of the new or the old slice, or a product."""
+    sizes = {"t": c.number(1, 5), "i": c.number(1, 5), "n": c.number(1, 3)}
+    kind = c.number(0, 4)
+    if kind == 0:
+        texts, back = ["H[t+1,i] = G[i,j] * H[t,j]"], 1
+        sizes = {"t": sizes["t"], "i": sizes["i"], "j": sizes["i"]}
+    elif kind == 1:
+        texts, back = [c.pick(["H[t+2,i] = H[t,i] + X[t,i]", "H[t+2,i] = H[t,i] + H[t+1,i]"])], 2
+        sizes = {"t": sizes["t"], "i": sizes["i"]}
+    else:
+        texts, back = ["H[t+1,i,n] = A[t,i] * H[t,i,n] + B[t,n]"], 1
+    outputs = ("H",) if c.chance(40) or kind < 2 else ()
+    names = ("H",)
+    if kind > 2:
+        texts.append(c.pick(["Y[t,i] = H[t+1,i,n] * C[n]", "Y[t,i,n] = exp(H[t,i,n])", "Y[t,i,n] = H[t+1,i,n] - H[t,i,n]"]))
+        names = ("H", "Y")
+    made = cascade("recurrence", texts, sizes, (*outputs, *names[1:]), iterative={"H": (0, c.pick([back, back, 0]))})
+    return Problem(made, Group(names, "t") if len(names) > 1 and c.chance(60) else Group(names), ("t",))
+
+
 def attention(c: Choices) -> Problem:
     """A pass over the keys with running maximum, denominator and numerator, then a division."""
     sizes = {"p": c.number(1, 3), "m1": c.number(1, 3), "m0": c.number(1, 3), "e": c.number(1, 2), "f": c.number(1, 2)}
@@ -233,4 +254,4 @@ def windows(c: Choices) -> Problem:
 
 def problem(c: Choices) -> Problem:
     """A problem of any kind."""
-    return c.pick([matmul, convolution, indexed, masked, split, running, attention, chain, chain, windows, windows])(c)
+    return c.pick([matmul, convolution, indexed, masked, split, running, recurrence, attention, chain, chain, windows, windows])(c)
