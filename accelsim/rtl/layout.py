@@ -108,18 +108,11 @@ class Layout:
         iterative = self.cascade.tensors[tensor].iterative
         return {rank for dimension, index in enumerate(self._maps(path, tensor)) for rank in index.ranks if dimension != iterative}
 
-    def _along(self, path: Path, tensor: str) -> tuple[str, ...]:
-        """Ranks that a tensor recurs along."""
-        iterative = self.cascade.tensors[tensor].iterative
-        return () if iterative is None else tuple(self._maps(path, tensor)[iterative].ranks)
-
     def _number(self, path: Path, tensor: str, digits: Sequence[int], place: int) -> int:
-        """The number of the tile that a keep has of a tensor."""
-        count = turned(path, self._own(path, tensor), place, tensor == path.einsum.output.tensor)
-        along, number = self._along(path, tensor), 0
-        for digit, row in zip(digits[:count], path.loops[:count], strict=False):
-            if path.rank(row) not in along:
-                number = number * row.trips + digit
+        """The number of the tile that a keep has of a tensor; slices that follow each other in place are one tile."""
+        number = 0
+        for digit, row in zip(digits, path.loops[: turned(path, self._own(path, tensor), place, tensor == path.einsum.output.tensor)], strict=False):
+            number = number * row.trips + digit
         return number
 
     def _spans(self, log: Sequence[Firing]) -> dict[tuple[int, str], list[int]]:
@@ -139,7 +132,6 @@ class Layout:
 
     def _note(self, spans: dict[tuple[int, str], list[int]], path: Path, tensor: str, digits: Sequence[int]) -> None:
         place = self.keep(path, tensor)
-        self._refuse_leaving(path, tensor, place)
         self._refuse_apart(path, tensor, place)
         sizes = spans.setdefault((id(path.rows[place]), tensor), [0] * len(self.cascade.tensors[tensor].shape))
         for dimension, (low, high) in enumerate(self._box(path, tensor, place, digits)):
@@ -173,19 +165,6 @@ class Layout:
                 box.append((0, shape[dimension]) if dimension == iterative else (low, high + 1))
             found.append(box)
         return found
-
-    def _refuse_leaving(self, path: Path, tensor: str, place: int) -> None:
-        """Earlier slices of a recurrence have to be where they were made: the simulator brings none back."""
-        along, own = self._along(path, tensor), self._own(path, tensor)
-        if not along or self.paths.keepers(path, tensor)[0] == place:
-            return
-        above = [path.rank(row) for row in path.loops if path.rows.index(row) < place]
-        turns = [at for at, rank in enumerate(above) if rank in along]
-        inside = [rank for rank in above[turns[0] + 1 :] if rank in own] if turns else []
-        if inside:
-            what = f"earlier slices of {tensor} leave {self.shape.buffer} before {path.name} reads them"
-            outside = f"put loops over {', '.join(dict.fromkeys(inside))} outside of those over {', '.join(along)}"
-            raise refuse(what, f"{outside} in a mapping of your own, --mapping FILE")
 
     def _refuse_apart(self, path: Path, tensor: str, place: int) -> None:
         """Tiles of several reads of a tensor lie in one box, so that all of them have to be fetched when one is."""

@@ -23,7 +23,7 @@ from accelsim.rtl.steps import OPERANDS, Step, refuse_unmade, steps_of
 from accelsim.sim.lowering import lower
 from accelsim.sim.paths import Path, Paths
 from accelsim.sim.reference_events import Firing, Outcome, interval, run
-from accelsim.sim.slots import slots_of
+from accelsim.sim.slots import old_slices, slots_of
 from accelsim.sim.tasks import BARRIER, COMPUTE, LOAD, Task
 from accelsim.workload.cascade import Cascade
 
@@ -182,7 +182,7 @@ class _Export:
         path, tensor = self.paths.of(task.einsum), self.cascade.tensors[task.tensor]
         digits = firing.digits[: len(firing.digits) - len(task.split)]
         tile = self.layout.tile(path, task.tensor, digits)
-        slots = slots_of(self.cascade, path, path.loops[: len(digits)], self.layout.keep(path, task.tensor))
+        slots = old_slices(slots_of(self.cascade, path, path.loops[: len(digits)], self.layout.keep(path, task.tensor)), task.carried)
         lows, sizes = [], []
         for dimension, (index, most) in enumerate(zip(task.maps, tensor.shape, strict=True)):
             least = tensor.constant_slices if tensor.iterative == dimension and index.terms else 0

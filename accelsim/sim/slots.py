@@ -9,6 +9,7 @@ from itertools import product
 from accelsim.errors import IllegalMapping
 from accelsim.mapping.tree import For, Spatial
 from accelsim.mapping.walk import Row
+from accelsim.model.program import Carried
 from accelsim.sim.paths import Path, rank_of
 from accelsim.sim.tasks import Box, Entry, Shares, Slot
 from accelsim.workload.cascade import Cascade
@@ -72,6 +73,14 @@ def _are_even(extent: int, path: Path, rank: str, copies: Row) -> bool:
                 return False
             size = row.node.tile
     return True
+
+
+def old_slices(slots: dict[str, Slot], carried: Carried | None) -> dict[str, Slot]:
+    """Intervals of ranks; of that of a recurrence only the slices that are made before the turn."""
+    if carried is None:
+        return slots
+    slot = slots[carried.rank]
+    return slots | {carried.rank: replace(slot, entries=(*slot.entries, (-1, carried.back)))}
 
 
 def first_of(cascade: Cascade, path: Path, rank: str, loops: list[Row], until: int) -> Slot:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from accelsim.workload.expression import IndexMap
 
 if TYPE_CHECKING:
+    from accelsim.model.program import Carried
     from accelsim.sim.folds import Fold
 
 COMPUTE, LOAD, DRAIN, BARRIER = range(4)
@@ -185,6 +186,7 @@ class Task:
     within: int = -1  # loops of the load it takes from, where that has one place only
     common: int = 0  # how many of its first loops are those of all tasks
     fold: Fold | None = None  # of a compute: what it does on a systolic array
+    carried: Carried | None = None  # of a load that brings earlier slices of a recurrence back to where it is made: how it reaches back
     maps: tuple[IndexMap, ...] = ()  # of a load or drain: how it indexes its tensor
     layout: tuple[str, ...] = ()  # of these: the layout of the tensor in the outer memory, where the mapping says it
     holds: list[tuple[Hold, bool]] = field(default_factory=list)  # room that it touches below the outermost memory, and whether for results

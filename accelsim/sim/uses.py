@@ -9,12 +9,13 @@ from itertools import pairwise
 from accelsim.errors import IllegalMapping
 from accelsim.mapping.tree import For, Keep, Spatial
 from accelsim.mapping.walk import Row
+from accelsim.model.program import Carried
 from accelsim.sim.folds import Fold, array_of, grid_of, held_place, stays_of
 from accelsim.sim.holds import Holds, above, emptied, turned
 from accelsim.sim.paths import Path, Paths, memory_of, rank_of
-from accelsim.sim.slots import Dims, again_of, apart_of, boxes_of, first_of, slots_of
+from accelsim.sim.slots import Dims, again_of, apart_of, boxes_of, first_of, old_slices, slots_of
 from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Shares, Slot, Task, Use, words
-from accelsim.workload.expression import Access, IndexMap
+from accelsim.workload.expression import Access, IndexMap, names
 
 READ, WRITE = "read", "write"
 
@@ -232,9 +233,11 @@ class Uses:
             places = self.paths.keepers(path, read.tensor)
             for outer, inner in pairwise(places):
                 key = (id(path.rows[inner]), read.tensor, maps)
-                if key in self.loads or self._made_inside(path, read.tensor, inner):
+                inside = self._made_inside(path, read.tensor, inner)
+                carried = self._reaches_back(path, read.tensor, maps, inner) if inside else None
+                if key in self.loads or (inside and carried is None):
                     continue
-                task = self._transfer(path, read.tensor, maps, outer, inner, LOAD)
+                task = self._transfer(path, read.tensor, maps, outer, inner, LOAD, carried=carried)
                 if task is not None:
                     self.loads[key] = task
         tensor = path.einsum.output.tensor
@@ -259,25 +262,94 @@ class Uses:
         row = path.rows[place]
         readers = [einsum.name for einsum in self.cascade.consumers.get(tensor, ())]
         outside = any(not row.first <= self.paths.number[reader] < row.last for reader in readers if reader in self.paths.number)
-        return outside or self.cascade.tensors[tensor].is_output
+        return outside or self.cascade.tensors[tensor].is_output or any(self._returns(reader, tensor, row) for reader in readers)
+
+    def _returns(self, reader: str, tensor: str, row: Row) -> bool:
+        """Whether an Einsum below a keep reads slices that were made there, and have left it since."""
+        path = self.paths.of(reader)
+        place = path.rows.index(row)
+        for read in path.einsum.reads:
+            if read.tensor == tensor:
+                carried = self._reaches_back(path, tensor, self.cascade.index_maps(read), place)
+                loops = self._turns(path, tensor, self.cascade.index_maps(read), place, carried) if carried is not None else []
+                if carried is not None and carried.rank in map(path.rank, loops) and self.cascade.extents[carried.rank] > carried.back:
+                    return True
+        return False
+
+    def _reaches_back(self, path: Path, tensor: str, maps: tuple[IndexMap | None, ...], place: int) -> Carried | None:
+        """How a read reaches back into slices that are made below a keep and may come into it again."""
+        carried, noun = self.evaluator.program.carried(tensor, maps), self.cascade.tensors[tensor]
+        if carried is None or (path.einsum.condition is not None and carried.rank in names(path.einsum.condition)):
+            return None
+        loops = self._turns(path, tensor, maps, place, carried)
+        turn = carried.rank in map(path.rank, loops)
+        if turn and carried.follows:
+            own = {rank for dimension, index in enumerate(maps) if index and dimension != noun.iterative for rank in index.ranks}
+            self._check_turns(path, tensor, carried.rank, loops, max(0, emptied(path, place)))
+            self._check_copies(path, tensor, own, place)
+        return carried if turn or noun.constant_slices < carried.back else None
+
+    def _check_turns(self, path: Path, tensor: str, slices: str, loops: list[Row], emptied: int) -> None:
+        """Refuse edges at which loops inside that over slices turn once, so that a tile is still there though others come elsewhere."""
+        for at, row in enumerate(loops):
+            inside = {path.rank(other): other for other in loops[at + 1 :] if path.rank(other) != slices}
+            if path.rank(row) != slices or at < emptied:
+                continue
+            if all(min(self._sizes(path, rank, row)) <= self._part(path, rank, row, last) for rank, last in inside.items()):
+                what = f"an edge of {' and '.join(inside)} leaves {tensor} where its next slice reads it, which is not simulated yet"
+                raise IllegalMapping(what, f"let the tiles of {' and '.join(inside)} divide each other", row.node.place)
+
+    def _check_copies(self, path: Path, tensor: str, ranks: set[str], place: int) -> None:
+        """Refuse copies that have nothing to do at an edge, and still hold a tile when its next slice is read."""
+        for row in path.rows[:place]:
+            if isinstance(row.node, Spatial) and row.trips > 1 and rank_of(row) in ranks:
+                rank, tile = rank_of(row), row.node.tile
+                if any(-(-size // tile) < row.trips for size in self._sizes(path, rank, row)):
+                    what = f"copies that an edge of {rank} leaves idle hold {tensor} for its next slice, which is not simulated yet"
+                    raise IllegalMapping(what, f"let the tiles of {rank} divide each other", row.node.place)
+
+    def _sizes(self, path: Path, rank: str, until: Row) -> set[int]:
+        """The sizes of tiles of a rank that the loops above a row leave."""
+        sizes = {self.cascade.extents[rank]}
+        for row in path.rows[: path.rows.index(until)]:
+            if isinstance(row.node, (For, Spatial)) and rank_of(row) == rank:
+                tile = row.node.tile
+                sizes = {min(size, tile) for size in sizes} | {size % tile for size in sizes if size % tile}
+        return sizes
+
+    def _part(self, path: Path, rank: str, since: Row, last: Row) -> int:
+        """The largest tile of a rank of which the loops in time from one row to another make one turn."""
+        rows = path.rows[path.rows.index(since) : path.rows.index(last) + 1]
+        return min(row.node.tile for row in rows if isinstance(row.node, For) and rank_of(row) == rank)
+
+    def _turns(
+        self, path: Path, tensor: str, maps: tuple[IndexMap | None, ...], place: int, carried: Carried | None, result: bool = False
+    ) -> list[Row]:
+        """The loops above a keep in every turn of which a tensor may cross into it: not those of which only slices follow each other."""
+        slices = self.cascade.tensors[tensor].iterative if carried is not None and carried.follows else None
+        ranks = {rank for dimension, index in enumerate(maps) if index and dimension != slices for rank in index.ranks}
+        return above(path, place)[: turned(path, ranks, place, result)]
 
     def _transfer(
-        self, path: Path, tensor: str, maps: tuple[IndexMap | None, ...], outer: int, inner: int, kind: int, returning: bool = False
-    ) -> Task | None:
+        self, path: Path, tensor: str, maps: tuple[IndexMap | None, ...], outer: int, inner: int, kind: int, returning: bool = False,
+        carried: Carried | None = None,
+    ) -> Task | None:  # fmt: skip
         source, target = path.rows[outer].node, path.rows[inner].node
         assert isinstance(source, Keep) and isinstance(target, Keep)
         ranks = {rank for index in maps if index for rank in index.ranks}
-        loops = above(path, inner)[: turned(path, ranks, inner, tensor == path.einsum.output.tensor)]
+        loops = self._turns(path, tensor, maps, inner, carried, tensor == path.einsum.output.tensor)
         name = {LOAD: f"{tensor} to {target.memory}", DRAIN: f"{tensor} from {target.memory}"}[kind] + (" again" if returning else "")
         task = Task(name, kind, path.name, tensor, tuple(row.trips for row in loops), maps=tuple(index for index in maps if index))
+        task.carried = carried
         task.layout = self.paths.held(path.rows[outer], tensor).layout
         writes = tensor == path.einsum.output.tensor and (kind == DRAIN or returning)
         reduce = (path.einsum.reduce if path.einsum.reduced else "none") if writes else ""
         dims, delta = self._dims(tensor, maps), kind == LOAD and not returning
         wanted = self._wanted(path, loops, ranks, outer, inner, reduce)
         apart, afresh = apart_of(path, dims, outer, inner) if delta else {}, emptied(path, inner) if delta else -1
-        far = boxes_of(path, dims, slots_of(self.cascade, path, loops, inner, outer), wanted, delta, apart=apart, afresh=afresh)
-        near = boxes_of(path, dims, slots_of(self.cascade, path, loops, inner), (), delta, afresh=afresh)
+        outside_slots, inside_slots = (old_slices(slots_of(self.cascade, path, loops, inner, at), carried) for at in (outer, None))
+        far = boxes_of(path, dims, outside_slots, wanted, delta, apart=apart, afresh=afresh)
+        near = boxes_of(path, dims, inside_slots, (), delta, afresh=afresh)
         task.latency = self.machine.memories[source.memory].latency_cycles * self.clock.per_cycle if kind == LOAD else 0
         partial, final = self.widths.partial[tensor], self.widths.final[tensor]
         bits = partial if returning or kind == DRAIN else self.widths.read[path.name, tensor]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from accelsim.mapping.tree import Fuse
 from accelsim.mapping.walk import Row
+from accelsim.model.program import Carried
 from accelsim.sim.folds import held_place, planned
 from accelsim.sim.pace import Facts, Pace, pace, stages_of
 from accelsim.sim.paths import Path, rank_of
@@ -71,6 +72,26 @@ class Waits:
             self._outputs(path, compute)
         for producer, consumer, tensor, rank in self.paths.edges:
             self._depends(producer, consumer, tensor, rank)
+        for (row, tensor, _), load in self.loads.items():
+            drain = self.drains.get((row, tensor))
+            if load.carried is not None and drain is not None:
+                self._comes_back(load, drain, load.carried)
+
+    def _comes_back(self, load: Task, drain: Task, carried: Carried) -> None:
+        """Earlier slices are brought back once they have left, to a place from which the tile before has left."""
+        path, depth = self.paths.of(load.einsum), min(len(load.loops), len(drain.loops))
+        turns = [place for place, row in enumerate(path.loops[: len(load.loops)]) if path.rank(row) == carried.rank]
+        for place in turns:
+            if carried.follows and place == turns[-1]:  # of the same tile in the turn before
+                beyond, distance = drain.beyond(depth), math.prod(load.loops[place + 1 :])
+                load.waits.append(Wait(drain, depth, beyond, beyond - 1 - distance * beyond, "dependence", place))
+                load.ready = max(load.ready, _last(drain, depth) - drain.strides[place] + _SOON)
+            else:  # all that left in turns before
+                load.waits.append(Wait(drain, place + 1, drain.beyond(place + 1), -1, "dependence", place))
+                load.ready = max(load.ready, _last(drain, place + 1) - drain.strides[place] + _SOON)
+        beyond = drain.beyond(depth)
+        load.waits.append(Wait(drain, depth, beyond, beyond - 1 - load.copies * beyond, "room"))
+        load.span = max(load.span, _last(drain, depth) + _ROUNDING - load.offset)
 
     def _chain(self, path: Path, tensor: str, maps: object) -> list[Task]:
         """Loads of an operand on its way to a leaf, outermost first."""
@@ -201,7 +222,7 @@ class Waits:
         found: list[Task] = []
         for read in other.einsum.reads:
             if read.tensor == tensor:
-                chain = self._chain(other, tensor, self.cascade.index_maps(read))
+                chain = [load for load in self._chain(other, tensor, self.cascade.index_maps(read)) if load.carried is None]
                 found.append(chain[0] if chain else self.computes[other.name])
         if any(read.tensor == tensor for read in other.einsum.condition_reads) and not found:
             found.append(self.computes[other.name])
