@@ -178,13 +178,13 @@ def recurrence(c: Choices) -> Problem:
         sizes = {"t": sizes["t"], "i": sizes["i"]}
     else:
         texts, back = ["H[t+1,i,n] = A[t,i] * H[t,i,n] + B[t,n]"], 1
-    outputs = ("H",) if c.chance(40) or kind < 2 else ()
+    outputs = ("H",) if kind < 3 or c.chance(40) else ()
     names = ("H",)
     if kind > 2:
         texts.append(c.pick(["Y[t,i] = H[t+1,i,n] * C[n]", "Y[t,i,n] = exp(H[t,i,n])", "Y[t,i,n] = H[t+1,i,n] - H[t,i,n]"]))
         names = ("H", "Y")
     made = cascade("recurrence", texts, sizes, (*outputs, *names[1:]), iterative={"H": (0, c.pick([back, back, 0]))})
-    return Problem(made, Group(names, "t") if len(names) > 1 and c.chance(60) else Group(names), ("t",))
+    return Problem(made, Group(names, "t") if len(names) > 1 else Group(names), ("t",))
 
 
 def attention(c: Choices) -> Problem:

@@ -203,6 +203,57 @@ def test_constant_first_slice_costs_nothing() -> None:
     assert result["einsums"]["Z"]["operations"] == 3
 
 
+SCAN = cascade("scan", ["H[t+1,i] = A[t,i] * H[t,i]"], {"t": 4, "i": 6}, ("H",), iterative={"H": (0, 1)})
+HALVES = cascade("halves", ["H[t+1,i] = G[i,j] * H[t,j]"], {"t": 4, "i": 6, "j": 6}, ("H",), iterative={"H": (0, 1)})
+
+
+@pytest.mark.parametrize(
+    ("nodes", "fills"),
+    [
+        ((keep("Buffer", "H"), For("t", 1), For("i", 2)), 0),  # all slices are made and read inside
+        ((For("i", 2), For("t", 1), keep("Buffer", "H")), 0),  # each slice is there when its successor is made
+        ((For("t", 2), keep("Buffer", "H"), For("i", 2)), 0),
+        ((For("t", 1), For("i", 2), keep("Buffer", "H")), 3 * 6),  # slices 1 to 3 have gone since, 0 is constant
+        ((For("t", 2), For("i", 2), keep("Buffer", "H")), 1 * 6),  # slice 2; 1 and 3 are made in the visits that read them
+        ((For("i", 3), For("t", 1), For("i", 2), keep("Buffer", "H")), 3 * 6),  # a tile of 3 is cut into 2 and 1
+        ((For("i", 4), For("t", 1), For("i", 2), keep("Buffer", "H")), 3 * 4),  # of the last 2, nothing else comes between
+        ((For("t", 3), For("i", 2), For("t", 1), keep("Buffer", "H")), 1 * 6),  # slice 3 begins the second tile of t
+    ],
+)
+def test_earlier_slices_come_back_where_others_have_taken_their_place(nodes: tuple[TreeNode, ...], fills: int) -> None:
+    result = counted(SCAN, machine(), keep("DRAM", "A", "H"), *nodes, Leaf("H", "PE"))
+    assert words(result, "H", "H", "DRAM") == (fills, 0, 24, 0)
+    assert words(result, "H", "H", "Buffer") == (18, fills, 24, 24)
+
+
+def test_a_sequential_fuse_empties_what_held_the_last_slice() -> None:
+    texts = ["H[t+1,i] = A[t,i] * H[t,i]", "Y[t,i] = H[t+1,i] * C[i]"]
+    made = cascade("scan", texts, {"t": 4, "i": 6}, ("Y",), iterative={"H": (0, 1)})
+    for schedule, fills in (("sequential", 18), ("pipelined", 0)):
+        fuse = Fuse(schedule, ((keep("Buffer", "H"), Leaf("H", "PE")), (Leaf("Y", "PE"),)))
+        result = count(made, machine(), Mapping("by hand", (keep("DRAM", "A", "C", "H", "Y"), For("t", 1), fuse)))
+        assert words(result, "H", "H", "Buffer")[1] == fills
+
+
+def test_slices_of_an_intermediate_leave_only_where_they_come_back() -> None:
+    texts = ["H[t+1,i] = A[t,i] * H[t,i]", "Y[t,i] = H[t+1,i] * C[i]"]
+    made = cascade("scan", texts, {"t": 4, "i": 6}, ("Y",), iterative={"H": (0, 1)})
+    fuse = Fuse("sequential", ((Leaf("H", "PE"),), (Leaf("Y", "PE"),)))
+    for loops, back, out in (((For("t", 1), For("i", 2)), 18, 24), ((For("i", 2), For("t", 1)), 0, 0)):
+        nodes = (keep("DRAM", "A", "C", "H", "Y"), *loops, keep("Buffer", "H"), fuse)
+        result = count(made, machine(), Mapping("by hand", nodes))
+        assert words(result, "H", "H", "DRAM") == (back, 0, out, 0)
+        assert words(result, "Y", "H", "DRAM") == (0, 0, 0, 0)
+
+
+def test_a_slice_that_is_read_otherwise_than_it_is_made_comes_anew() -> None:
+    """H[t,j] is taken from outside, of three slices: what was made last at H[t,i] need not be what is read next."""
+    result = counted(HALVES, machine(), keep("DRAM", "G", "H"), For("t", 1), keep("Buffer", "H"), Leaf("H", "PE"))
+    assert words(result, "H", "H", "Buffer")[1] == 3 * 6
+    result = counted(HALVES, machine(), keep("DRAM", "G", "H"), keep("Buffer", "H"), For("t", 1), Leaf("H", "PE"))
+    assert words(result, "H", "H", "Buffer")[1] == 0
+
+
 def test_two_reads_of_one_tensor_are_two_streams_and_equal_ones_are_one() -> None:
     gram = cascade("gram", ["Z[m,n] = A[m,k] * A[n,k]"], {"m": 2, "n": 2, "k": 2})
     assert words(counted(gram, machine(), keep("DRAM", "A", "Z"), LEAF), "Z", "A", "DRAM")[0] == 16

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import ceil
 
 from hypothesis import given
@@ -77,9 +77,28 @@ def features(triple: Triple) -> set[str]:
         for (_, node), step in zip(nest.nodes, nest.steps, strict=False):
             if isinstance(node, (For, Spatial)) and (step is None or cascade.extents[step.rank] > step.size):
                 found.add(step.how if step else "dropped")
+    found |= {"slices come back" for path, leaf in mapping.paths() if slices_come_back(triple, path, leaf.einsum)}
     trunk = Counter(tensor for node in mapping.nodes if isinstance(node, Keep) for tensor in node.tensors)
     found |= {"passed below two keeps" for tensor in cascade.producers if trunk[tensor] > 1 and tensor in cascade.consumers}
     return found
+
+
+def slices_come_back(triple: Triple, path: Sequence[TreeNode], einsum: str) -> bool:
+    """Whether a recurrence is kept inside a loop over another of its ranks that turns inside that over its slices, and also outside."""
+    cascade, output = triple[0], triple[0].by_name[einsum].output
+    along, left, turning, kept = cascade.tensors[output.tensor].iterative, dict(cascade.extents), list[str](), 0
+    maps = cascade.index_maps(output)
+    for node in path:
+        if isinstance(node, (For, Spatial)):
+            turning += [node.rank] if isinstance(node, For) and node.tile < left[node.rank] else []
+            left[node.rank] = min(left[node.rank], node.tile)
+        elif isinstance(node, Keep) and output.tensor in node.tensors and along is not None:
+            slices, own = maps[along].ranks, {rank for index in maps for rank in index.ranks}  # type: ignore[union-attr]
+            places = [place for place, rank in enumerate(turning) if rank in slices]
+            if kept and places and set(turning[places[0] :]) & (own - set(slices)):
+                return True
+            kept += 1
+    return False
 
 
 EXPECTED = {  # share of the triples that a feature should appear in, at least
@@ -92,6 +111,7 @@ EXPECTED = {  # share of the triples that a feature should appear in, at least
     **dict.fromkeys(("staged", "chain of three", "retained", "axis used twice", "//", "reduces by max"), 0.05),
     **dict.fromkeys(("two reads of a tensor", "reduced rank in space", "dropped"), 0.05),
     **dict.fromkeys(("recomputed", "repeated", "%", "nested fuse", "last slice", "passed below two keeps"), 0.02),
+    "slices come back": 0.01,
     "in place": 0.003,
 }
 
@@ -139,5 +159,5 @@ def test_triples_fit_their_machine_and_every_einsum_is_mapped_once(triple: Tripl
 
 
 def test_every_kind_of_problem_is_drawn() -> None:
-    kinds = {"matmul", "convolution", "indexed", "masked", "split", "running", "attention", "chain", "windows"}
+    kinds = {"matmul", "convolution", "indexed", "masked", "split", "running", "recurrence", "attention", "chain", "windows"}
     assert {triple[0].name for triple in seeded_triples(1, 300)} == kinds

@@ -28,7 +28,9 @@ from accelsim.sim.simulation import Simulation, simulate
 from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Cascade
 from tests.mapper.small import GIGA, memory, unit
-from tests.model.strategies import seeded_triples
+from tests.model.problems import Choices, recurrence, running
+from tests.model.strategies import architecture, seeded_triples
+from tests.model.strategies import mapping as drawn
 from tests.share import share
 
 TRIPLES = share(3000, 500, 125)
@@ -150,6 +152,84 @@ def test_random_mappings_run_as_in_the_twin_and_keep_units_as_busy_as_the_model_
         assert units == {name: cycles for name, cycles in busy(done).items() if name in machine.units}
         assert all(each.total == clock.cycles(done.ticks) for each in done.units.values())
     assert ran > TRIPLES // 2, refused  # most are simulated; the others are refused in words
+
+
+def divides(noun: Cascade, mapping: Mapping) -> bool:
+    """Whether all tiles divide those around them, and all of each is kept."""
+    for path, _ in mapping.paths():
+        left = dict(noun.extents)
+        for node in path:
+            if isinstance(node, (For, Spatial)):
+                if left[node.rank] % node.tile:
+                    return False
+                left[node.rank] = node.tile
+            if isinstance(node, Keep) and any(held.fraction < 1 for held in node.held):
+                return False
+    return True
+
+
+def test_ports_are_as_busy_with_recurrences_as_the_model_counts() -> None:
+    """Of random mappings, in some of which slices leave a memory and are loaded back."""
+    rng, ran, back = random.Random(19), 0, 0
+    while ran < TRIPLES // 5:
+        made = recurrence(Choices(rng.randrange)) if rng.random() < 0.7 else running(Choices(rng.randrange))
+        machine = slow_machine(architecture(Choices(rng.randrange)), rng)
+        mapping = drawn(Choices(rng.randrange), made, machine)
+        if not divides(made.cascade, mapping):
+            continue
+        try:
+            done = simulate(made.cascade, machine, mapping)
+        except AccelsimError:
+            continue
+        ran += 1
+        assert busy(done) == totals(done.evaluation)
+        plans = lower(done.evaluation.evaluator, mapping, done.evaluation.counts.lowered.latencies)
+        twins = [reference.run(tasks, done.evaluation.evaluator.clock.per_cycle) for tasks in plans]
+        assert min(twin.ticks for twin in twins) == done.ticks
+        back += any(task.carried is not None and twins[0].firings.get(id(task)) for task in plans[0])
+    assert back > ran // 12
+
+
+SCAN = cascade("scan", ["H[0,i] = 3", "H[t+1,i] = A[t,i] * H[t,i]"], {"t": 4, "i": 6}, types={"default": "int32"})
+
+
+@pytest.mark.parametrize("copies", [1, 2])
+def test_a_slice_is_loaded_back_once_it_is_stored(copies: int) -> None:
+    """A word a cycle, tiles of two words: every tile of a later slice is loaded, beside its factors, once it has been stored."""
+    held = (Held("A", copies), Held("H", copies))
+    nodes = (Keep("Main", (Held("A"), Held("H"))), For("t", 1), For("i", 2), Keep("Buffer", held), Leaf("H", "U"))
+    done = simulate(SCAN, scanner(), Mapping("leaves", nodes), events=1000)
+    loads = {event.number: event for event in done.events if event.task == "H to Buffer"}
+    stores = {event.number: event for event in done.events if event.task == "H from Buffer"}
+    assert set(loads) == set(range(3, 12)) and set(stores) == set(range(12))  # slice 0 is constant
+    assert all(loads[number].start >= stores[number - 3].end for number in loads)
+    assert done.ports["Main"] == 24 + 24 + 18 and busy(done) == totals(done.evaluation)
+    if copies == 1:  # tile after tile: two words of A, two of H, two products, two words of H leave
+        assert done.cycles == 3 * (2 + 2 + 2) + 9 * (2 + 2 + 2 + 2)
+
+
+def scanner() -> Architecture:
+    """A root of one word a cycle over a buffer without limits, and one unit."""
+    inside = memory("Buffer", 4000, None, 1.0, unit("U", "mul"))
+    return Architecture("two", memory("Main", None, 2, 1.0, inside), Fraction(GIGA))
+
+
+@pytest.mark.parametrize(
+    ("around", "said"),
+    [
+        ((For("i", 4), For("t", 1), For("i", 2)), "an edge of i leaves H where its next slice reads it, which is not simulated yet"),
+        ((For("t", 1), For("i", 4), Spatial("x", "i", 2)), "copies that an edge of i leaves idle hold H for its next slice"),
+    ],
+)
+def test_edges_at_which_a_slice_stays_are_refused(around: tuple[For | Spatial, ...], said: str) -> None:
+    from accelsim.hardware.architecture import Axis
+
+    grid = (Array("grid", (Axis("x", 2),), feeds=(memory("Buffer", 4000, None, 1.0, unit("U", "mul")),)),)
+    spread = any(isinstance(loop, Spatial) for loop in around)
+    target = replace(scanner(), root=replace(scanner().root, feeds=grid)) if spread else scanner()
+    nodes = (Keep("Main", (Held("A"), Held("H"))), *around, Keep("Buffer", (Held("A"), Held("H"))), Leaf("H", "U"))
+    with pytest.raises(IllegalMapping, match=said):
+        simulate(SCAN, target, Mapping("edge", nodes))
 
 
 def test_a_faster_memory_never_makes_a_mapping_slower() -> None:
