@@ -110,8 +110,8 @@ class Layout:
 
     def _number(self, path: Path, tensor: str, digits: Sequence[int], place: int) -> int:
         """The number of the tile that a keep has of a tensor; slices that follow each other in place are one tile."""
-        number = 0
-        for digit, row in zip(digits, path.loops[: turned(path, self._own(path, tensor), place, tensor == path.einsum.output.tensor)], strict=False):
+        number, count = 0, turned(path, self._own(path, tensor), place, tensor == path.einsum.output.tensor)
+        for digit, row in zip(digits[:count], path.loops[:count], strict=False):
             number = number * row.trips + digit
         return number
 

@@ -57,7 +57,7 @@ def _or(*alternatives: str) -> tuple[Cover, ...]:
 def _flag(np: Any, holds: Any, *operands: Any) -> Any:
     """Whether something holds as 1 or 0 in the type of what was asked about: a truth value is a number like any other."""
     kind = np.result_type(*operands)
-    return np.asarray(holds).astype(np.int64 if kind == bool else kind)
+    return np.asarray(holds).astype(np.int64 if kind.kind == "b" else kind)
 
 
 def _ldexp(np: Any, mantissa: Any, exponent: Any) -> Any:
