@@ -80,7 +80,7 @@ def test_small_buffers_agree(kind: str) -> None:
 
 
 @pytest.mark.usefixtures("rtl_tools")
-@pytest.mark.parametrize("copies", [1, 2])
+@pytest.mark.parametrize("copies", [1, 2, 3])
 def test_slices_that_leave_the_buffer_come_back(mini: Architecture, copies: int) -> None:
     rng = Random(copies)
     for number in range(max(2, CASES // 6)):
@@ -91,7 +91,8 @@ def test_slices_that_leave_the_buffer_come_back(mini: Architecture, copies: int)
         inner = rng.sample([For("i", tiles["i"]), For("n", tiles["n"])], 2)[: rng.randint(1, 2)]
         kept = {"AB": ("DL", "A", "AB"), "BX": ("DL", "B", "X", "BX"), "H": ("AB", "BX", "H"), "Y0": ("C", "H", "Y0")}
         kept["Y"] = ("Y0", "DP", "X", "Y")
-        around = {"H": (For("t", tiles["t"]), *inner)}
+        further = rng.choice([(), (For("t", 1),)])  # of slices that follow each other in place
+        around = {"H": (For("t", tiles["t"]), *inner, *further)}
         branches = tuple(
             (Leaf(name, "VEC", (*around.get(name, ()), Keep("Buffer", tuple(Held(each, copies if each == "H" else 1) for each in held)))),)
             for name, held in kept.items()

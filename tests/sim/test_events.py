@@ -208,10 +208,23 @@ def test_a_slice_is_loaded_back_once_it_is_stored(copies: int) -> None:
         assert done.cycles == 3 * (2 + 2 + 2) + 9 * (2 + 2 + 2 + 2)
 
 
-def scanner() -> Architecture:
-    """A root of one word a cycle over a buffer without limits, and one unit."""
+def test_a_slice_is_not_loaded_ahead_of_its_store() -> None:
+    """Two tiles of three words, three places, 16 words read and one written a cycle: place and port are free before the slice is stored."""
+    held = (Held("A", 3), Held("H", 3))
+    nodes = (Keep("Main", (Held("A"), Held("H"))), For("t", 1), For("i", 3), Keep("Buffer", held), Leaf("H", "U"))
+    root = replace(scanner(16).root, ports="separate", write_bits_per_s=Fraction(32 * GIGA))
+    done = simulate(SCAN, replace(scanner(16), root=root), Mapping("leaves", nodes), events=1000)
+    loads = {event.number: event for event in done.events if event.task == "H to Buffer"}
+    stores = {event.number: event for event in done.events if event.task == "H from Buffer"}
+    assert set(loads) == set(range(2, 8))
+    assert all(loads[number].start >= stores[number - 2].end for number in loads)
+    assert busy(done) == totals(done.evaluation)
+
+
+def scanner(words: int = 1) -> Architecture:
+    """A root of so many words of 32 bits a cycle over a buffer without limits, and one unit."""
     inside = memory("Buffer", 4000, None, 1.0, unit("U", "mul"))
-    return Architecture("two", memory("Main", None, 2, 1.0, inside), Fraction(GIGA))
+    return Architecture("two", memory("Main", None, 2 * words, 1.0, inside), Fraction(GIGA))
 
 
 @pytest.mark.parametrize(
