@@ -216,16 +216,19 @@ class Paths:
         for producer, consumer, tensor, rank in self.edges:
             if rank or producer == consumer:
                 continue
-            one, other = self.of(producer), self.of(consumer)
-            common = self.walked.common(self.number[producer], self.number[consumer])
-            places = self.keepers(one, tensor)
-            place = max((at for at in places if at < common), default=places[0])  # the innermost keep above both, or else the home
-            above = sum(1 for row in one.rows[:common] if isinstance(row.node, For) and row.trips > 1)
-            around = sum(1 for row in one.rows[:place] if isinstance(row.node, For) and row.trips > 1 and row in one.rows[:common])
-            if around == above:
-                rows = [one.rows[place], *([] if place < common else [other.rows[self.keepers(other, tensor)[0]]])]
-                found[tensor] = max([found.get(tensor, 0), *(self.held(row, tensor).copies for row in rows)])
+            copies, above = self.place(producer, consumer, tensor)
+            if above == self.of(producer).depth(self.walked.common(self.number[producer], self.number[consumer])):
+                found[tensor] = max(found.get(tensor, 0), copies)
         return found
+
+    def place(self, producer: str, consumer: str, tensor: str) -> tuple[int, int]:
+        """Where a result waits for its reader: in how many copies, and how many of their common time loops stand above that keep."""
+        one, other = self.of(producer), self.of(consumer)
+        common = self.walked.common(self.number[producer], self.number[consumer])
+        places = self.keepers(one, tensor)
+        place = max((at for at in places if at < common), default=places[0])  # the innermost keep above both, or else the home
+        rows = [one.rows[place], *([] if place < common else [other.rows[self.keepers(other, tensor)[0]]])]
+        return max(self.held(row, tensor).copies for row in rows), one.depth(min(place, common))
 
 
 def rank_of(row: Row) -> str:

@@ -12,7 +12,7 @@ from accelsim.sim.folds import held_place, planned
 from accelsim.sim.pace import Facts, Pace, pace, stages_of
 from accelsim.sim.paths import Path, rank_of
 from accelsim.sim.systolic import OPERAND
-from accelsim.sim.tasks import BARRIER, Task, Wait, first_size
+from accelsim.sim.tasks import BARRIER, FIRST_TURN, Task, Wait, first_size
 from accelsim.sim.uses import Uses
 
 _ROUNDING = 0.125  # ticks, less than any that count
@@ -230,18 +230,44 @@ class Waits:
 
     def _room(self) -> None:
         """A producer waits until the readers of the tile whose place it takes are done."""
-        copies = self.paths.copies()
         for producer, consumer, tensor, rank in self.paths.edges:
-            if rank or producer == consumer or tensor not in copies:
+            if rank or producer == consumer:
                 continue
-            common = self.paths.walked.common(self.paths.number[producer], self.paths.number[consumer])
-            depth = self.paths.of(producer).depth(common)
-            if depth == 0:
-                continue  # there is one iteration only
+            one, other = self.paths.of(producer), self.paths.of(consumer)
+            depth = one.depth(self.paths.walked.common(self.paths.number[producer], self.paths.number[consumer]))
+            copies, above = self.paths.place(producer, consumer, tensor)
+            if above == 0:
+                continue  # there is one tile only
             writer, reader = self.computes[producer], self.computes[consumer]
-            deep = reader.beyond(depth)
-            number = deep - 1 - copies[tensor] * deep
-            writer.waits.append(Wait(reader, depth, deep, number, "room", ahead=True, less=_unread(reader)))
+            later = self._later(one, other, tensor, range(above, depth))
+            prefix = above if later is None else depth
+            deep, inside = reader.beyond(prefix), math.prod(writer.loops[above:prefix])
+            number = deep - 1 + ((later or 0) - copies * inside) * deep
+            writer.waits.append(Wait(reader, prefix, deep, number, "room", ahead=True, less=_unread(reader)))
+
+    def _later(self, one: Path, other: Path, tensor: str, inside: range) -> int | None:
+        """How many turns later than a part of a tile is made it is read last; None where parts are not read as they are made.
+
+        inside: loops of both below the keep.
+        """
+        later, apart = 0, 1
+        for place in reversed(inside):
+            row, trips = one.loops[place], one.loops[place].trips
+            if one.turns.get(place) == FIRST_TURN:
+                later += (trips - 1) * apart
+            elif place not in one.turns and (place in other.turns or not self._together(one, other, tensor, row)):
+                return None
+            apart *= trips
+        return later
+
+    def _together(self, one: Path, other: Path, tensor: str, row: Row) -> bool:
+        """Whether a turn of a loop makes and reads the same part of a tensor."""
+        rank = one.rank(row)
+        ranks = [
+            tuple(index is not None and index.ranks == (rank,) for index in self.cascade.index_maps(access))
+            for access in (one.einsum.output, *other.einsum.reads) if access.tensor == tensor
+        ]  # fmt: skip
+        return rank == other.rank(row) and any(ranks[0]) and all(each == ranks[0] for each in ranks)
 
     def hasty(self) -> dict[str, float]:
         """Longer periods for fuses whose plan would load a tile before the one whose place it takes is done with, by leaves."""
