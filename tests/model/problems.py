@@ -254,4 +254,4 @@ def windows(c: Choices) -> Problem:
 
 def problem(c: Choices) -> Problem:
     """A problem of any kind."""
-    return c.pick([matmul, convolution, indexed, masked, split, running, recurrence, attention, chain, chain, windows, windows])(c)
+    return c.pick([matmul, convolution, indexed, masked, split, running, attention, chain, chain, windows, windows])(c)

@@ -14,7 +14,7 @@ from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, No
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Loop, Mapping, Spatial, TreeNode
 from accelsim.model.options import CHOICES, Counting
 from accelsim.workload.cascade import Cascade, Einsum
-from tests.model.problems import Choices, Group, Problem, problem
+from tests.model.problems import Choices, Group, Problem, problem, recurrence, running
 from tests.model.published import unit
 
 Triple = tuple[Cascade, Architecture, Mapping, Counting]
@@ -38,9 +38,17 @@ def seeded_triples(seed: int, number: int) -> Iterator[Triple]:
         yield triple(Choices(rng.randrange))
 
 
-def triple(c: Choices) -> Triple:
+def recurrent_triples(seed: int, number: int) -> Iterator[Triple]:
+    """The same of recurrences only, many of whose slices leave a memory and come back."""
+    rng = random.Random(seed)
+    for _ in range(number):
+        c = Choices(rng.randrange)
+        yield triple(c, c.pick([recurrence, recurrence, running])(c))
+
+
+def triple(c: Choices, made: Problem | None = None) -> Triple:
     """One triple from a source of decisions."""
-    made = problem(c)
+    made = made or problem(c)
     machine = architecture(c)
     counting = Counting(**{option: values[1] if c.chance(30) else values[0] for option, values in CHOICES.items()})
     return made.cascade, machine, mapping(c, made, machine), counting

@@ -189,8 +189,8 @@ def test_every_evaluation_stays_above_its_bounds_and_adds_up(triple: strategies.
 
 def test_few_random_mappings_are_refused_or_left_out() -> None:
     assert sum(not all_is_read(problem(Choices(random.Random(seed).randrange))[0]) for seed in range(100)) <= 20
-    drawn = [evaluated(problem(Choices(random.Random(seed).randrange))) for seed in range(1000)]
-    assert drawn.count(None) <= 100
+    drawn = [evaluated(problem(Choices(random.Random(seed).randrange))) for seed in range(100)]
+    assert drawn.count(None) <= 10
 
 
 @given(problems(), st.sampled_from([Fraction(5, 4), Fraction(2), Fraction(3), None]), st.integers(0, 7))

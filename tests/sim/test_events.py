@@ -171,7 +171,7 @@ def divides(noun: Cascade, mapping: Mapping) -> bool:
 def test_ports_are_as_busy_with_recurrences_as_the_model_counts() -> None:
     """Of random mappings, in some of which slices leave a memory and are loaded back."""
     rng, ran, back = random.Random(19), 0, 0
-    while ran < TRIPLES // 5:
+    while ran < max(100, TRIPLES // 5):
         made = recurrence(Choices(rng.randrange)) if rng.random() < 0.7 else running(Choices(rng.randrange))
         machine = slow_machine(architecture(Choices(rng.randrange)), rng)
         mapping = drawn(Choices(rng.randrange), made, machine)
