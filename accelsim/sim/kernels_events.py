@@ -302,7 +302,7 @@ def _gate(m: Machine, state: State, task: int, rows: int, steps: int) -> int:
 def _serve(
     m: Machine, state: State, task: int, asked: IntArray, start: int, service: IntArray, log: IntArray
 ) -> tuple[bool, int, int, bool]:
-    """Let ports serve a firing: whether it does anything, when it ends, the port that decides that (-1: none is late), and whether it makes
+    """Let ports serve a firing: whether it does anything, when it ends, the port that decides that (-1: none does), and whether it makes
     a difference when it starts.
     """
     row, finish, late = m.tasks[task], start, -1
@@ -323,9 +323,10 @@ def _serve(
             log[logged, 0], log[logged, 1], log[logged, 2], log[logged, 3] = task, state.tasks[task, FIRED], start, state.free[resource]
         state.served[resource] += 1
         state.spent[resource, BUSY] += asked[resource]
-        finish, pressed = max(finish, start + asked[resource]), pressed or start + asked[resource] >= state.free[resource]
-        if state.free[resource] > finish:
-            finish, late = state.free[resource], resource
+        served = max(start + asked[resource], state.free[resource])
+        pressed = pressed or start + asked[resource] >= state.free[resource]
+        if served > finish:
+            finish, late = served, resource
         state.spent[resource, LAST_END] = max(state.spent[resource, LAST_END], finish)
     return moves, finish, late, pressed
 
@@ -338,7 +339,7 @@ def _work(m: Machine, state: State, task: int, ticks: int, start: int, finish: i
     begun = state.spent[unit, BUSY] > 0
     state.causes[task, cause if begun else waits + m.resources] += start - state.free[unit]
     if finish > start + ticks:
-        state.causes[task, waits + (late if late >= 0 else m.resources)] += finish - start - ticks
+        state.causes[task, waits + late] += finish - start - ticks
     state.free[unit] = finish
     state.spent[unit, BUSY] += ticks
     state.tasks[task, WORKED] += ticks

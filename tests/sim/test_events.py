@@ -364,6 +364,14 @@ def test_with_unlimited_memories_a_product_takes_what_the_model_says() -> None:
     assert done.cycles == done.evaluation.cycles == 240
 
 
+def test_a_unit_that_is_faster_than_its_operands_waits_at_their_port() -> None:
+    """A word a cycle at the buffer: of each point A and B come and a sum goes, and all sums but the first of each row come back."""
+    slow = Architecture("slow", memory("Main", None, None, 1.0, memory("Buffer", 4000, 1, 1.0, unit("U", "mac"))), Fraction(GIGA))
+    waits = {(wait.cause, wait.what): wait.cycles for wait in simulate(PRODUCT, slow, by_rows(1)).units["U"].waits}
+    loads = 40 * 6 + 6  # of A and B; before the first tile's 24 + 6 nothing has begun
+    assert waits == {("fill", ""): 30, ("memory", "A to Buffer"): loads - 30 + 9 * 4, ("port", "Buffer"): 3 * 240 + 240 - 40 - 240}
+
+
 def test_an_illegal_mapping_and_one_that_is_not_simulated_are_refused_in_words() -> None:
     with pytest.raises(IllegalMapping, match="nothing above Z keeps Z"):
         simulate(PRODUCT, machine(1), Mapping("none", (Keep("Main", (Held("A"), Held("B"))), Leaf("Z", "U"))))
