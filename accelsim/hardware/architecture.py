@@ -36,6 +36,7 @@ class Memory:
     `read_bits_per_s`) or `separate`. `access_bits`: bits moved per priced access, None if prices are per bit.
     `read_pj`, `write_pj`, `update_pj`: per access (per bit if `access_bits` is None); None is unpriced.
     `latency_cycles`: from when a tile has crossed the port to when it is there; units that read a memory have it in their own pipeline.
+    `banks`: words of a tile lie on them in turn, and each serves an equal part of the bandwidth.
     `direct`: whether units read and write it themselves; if not, all they touch is kept in the one memory that it feeds.
     `dram`: the DRAM that the memory is made of; it has the last word in a simulation, and the bandwidth in the model.
     `interface_pj`: per bit crossing the port, on top. `static_w`, `clock_w`, `background_w`, `area_um2`: per copy.

@@ -43,6 +43,16 @@ def touched(index: IndexMap, sizes: tuple[int, ...], extents: tuple[int, ...], l
     return max(_touched_at(index, base, sizes, extents, length) for base in _bases(sizes, extents))
 
 
+def spanned(index: IndexMap, sizes: tuple[int, ...], extents: tuple[int, ...], length: int) -> int:
+    """Coordinates within 0..length-1 from the least to the greatest that the same tile touches, those between them included."""
+    most = 1
+    for base in _bases(sizes, extents) if index.terms else ():
+        ranges = zip(index.ranks, base, sizes, extents, strict=True)
+        low, high = hull(index, {rank: (start, min(start + size, extent)) for rank, start, size, extent in ranges})
+        most = max(most, min(high, length) - max(low, 0))
+    return most
+
+
 def _distinct(steps: tuple[int, ...], sizes: tuple[int, ...]) -> int | None:
     """Different sums of step * x, 0 <= x < size, in closed form; None if there is none."""
     step, count = 0, 1

@@ -8,7 +8,7 @@ from math import prod
 
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.dependence import Homes
-from accelsim.mapping.extent import hull, touched
+from accelsim.mapping.extent import hull, spanned, touched
 from accelsim.mapping.facts import Facts, Use
 from accelsim.mapping.tree import Held, Keep, Spatial
 from accelsim.mapping.walk import Row
@@ -40,6 +40,30 @@ def tile_shape(homes: Homes, row: Row, tensor: str) -> tuple[int, ...]:
     known = homes.walked.facts
     uses = [use for use in known.uses[tensor] if row.first <= homes.numbers[use.einsum] < row.last]
     return tuple(_extent(homes, row, known.cascade.tensors[tensor], uses, at) for at in range(len(known.cascade.tensors[tensor].shape)))
+
+
+def laid_shape(homes: Homes, row: Row, tensor: str) -> tuple[int, ...]:
+    """Extents of the array in which that tile lies: from the least to the greatest coordinate in each dimension, of slices of an iterative
+    tensor as many as have room.
+    """
+    known, walked = homes.walked.facts, homes.walked
+    noun, found = known.cascade.tensors[tensor], []
+    uses = [use for use in known.uses[tensor] if row.first <= homes.numbers[use.einsum] < row.last]
+    for at, length in enumerate(noun.shape):
+        most, low, high = 1, length, 0
+        for use in uses:
+            index, sizes = use.maps[at], walked.sizes(row, use.einsum)
+            if index is None:
+                most = length
+                continue
+            mine = tuple(sizes[rank] for rank in index.ranks)
+            most = max(most, spanned(index, mine, tuple(known.cascade.extents[rank] for rank in index.ranks), length))
+            first, end = hull(index, {rank: (0, sizes[rank]) for rank in index.ranks})
+            low, high = min(low, first), max(high, end)
+        found.append(most if row.derived or len({use.maps[at] for use in uses}) == 1 else min(length, max(most, high - low)))
+    if noun.iterative is not None:
+        found[noun.iterative] = -(-_iterative_words(homes, row, noun, uses) // _words(homes, row, noun, uses, noun.iterative))
+    return tuple(found)
 
 
 def _words(homes: Homes, row: Row, noun: Tensor, uses: list[Use], but: int | None = None) -> int:

@@ -20,6 +20,8 @@ from accelsim.model.ticks import Clock
 from accelsim.model.traffic import Widths
 from accelsim.workload.cascade import Cascade
 
+MOST_BANKS = 1024
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -178,8 +180,13 @@ def _refuse_unmodelled(architecture: Architecture) -> None:
     for memory in architecture.memories.values():
         if memory.latency_cycles and memory.read_bits_per_s is None:
             raise InputError(f"{memory.name} has a latency and an unlimited bandwidth", "give it a bandwidth, or no latency", memory.place)
-        if memory.banks > 1:
-            raise InputError(f"{memory.name}: banks are not modelled yet", "remove them", memory.place)
+        if memory.banks > MOST_BANKS:
+            raise InputError(f"{memory.name} has {memory.banks} banks, more than {MOST_BANKS}", "write fewer 'banks'", memory.place)
+        if memory.banks > 1 and memory.dram is not None:
+            raise InputError(f"{memory.name} has banks beside those of its DRAM", "remove 'banks'", memory.place)
+        if memory.banks > 1 and memory.read_bits_per_s is None and memory.write_bits_per_s is None:
+            mend = "give it a bandwidth, or remove 'banks'"
+            raise InputError(f"{memory.name} has banks, and a bandwidth without limit", mend, memory.place)
         if memory.dram is not None and memory is not architecture.root:
             raise InputError(f"{memory.name} is not the outermost memory, which alone may be a DRAM", "remove 'dram'", memory.place)
     for _, axis in architecture.axes.values():

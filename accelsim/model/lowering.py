@@ -113,9 +113,11 @@ class Lowering:
                 afresh = len(self.loops) - start
             if isinstance(node, Keep):
                 for held in node.held:
-                    if held.layout and program.architecture.memories[node.memory].dram is None:
+                    memory = program.architecture.memories[node.memory]
+                    if held.layout and memory.dram is None and memory.banks == 1:
                         what = f"{held.tensor}: a layout in {node.memory} makes no difference"
-                        raise IllegalMapping(what, "remove 'layout', or say of what DRAM the memory is made", node.place)
+                        mend = "remove 'layout', or say of what DRAM the memory is made, or of how many 'banks'"
+                        raise IllegalMapping(what, mend, node.place)
                     for tensor in (held.tensor, *held.in_place) if held.in_place else (held.tensor,):
                         if tensor not in touched:
                             continue

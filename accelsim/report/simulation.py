@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accelsim.report.figures import byte_size, joules, percent, si, whole
-from accelsim.sim.simulation import CAUSES, Simulation
+from accelsim.sim.simulation import CAUSES, CONFLICT, Simulation
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,7 +19,7 @@ DRAWN = 400  # events of a timeline
 _SHOWN = 3  # reasons that a unit's row names
 _MEANING = {
     "fill": "before its first work", "memory": "for a load", "dependence": "for what another makes", "room": "for a place for its result",
-    "port": "at a busy port", "array": "while the array loads or empties",
+    "port": "at a busy port", "conflict": "for words on few banks", "array": "while the array loads or empties",
 }  # fmt: skip
 
 
@@ -41,11 +41,17 @@ def document(simulation: Simulation) -> Document:
         "energy_pj": simulation.energy.value,
         "model": {"cycles": evaluation.cycles, "steady_cycles": float(evaluation.steady_cycles)},
         "units": units,
-        "ports": {name: {"busy_cycles": float(cycles)} for name, cycles in simulation.ports.items()},
+        "ports": {name: _port(simulation, name) for name in simulation.ports},
         "firings": simulation.firings,
         **({"occupancy": _occupancy(simulation)} if simulation.held else {}),
         **({"dram": _dram(simulation)} if simulation.offchip else {}),
     }
+
+
+def _port(simulation: Simulation, name: str) -> Document:
+    """Busy cycles of a port, and if its memory has banks, how many of them are due to words that fall on few."""
+    found = {"busy_cycles": float(simulation.ports[name])}
+    return found | ({"conflict_cycles": float(simulation.conflicts[name])} if name in simulation.conflicts else {})
 
 
 def _occupancy(simulation: Simulation) -> Document:
@@ -95,13 +101,17 @@ def blocks(found: Document, nest: str) -> Iterator[RenderableType]:
         head.append(f"; {share} {'more' if cycles > model else 'less'} than the model's {whole(model)}")
     head.append("\nenergy  ", "bold").append(joules(found["energy_pj"]))
     yield head
-    rows = table("unit or port", "busy", *CAUSES, "drain")
+    banked = any("conflict_cycles" in port for port in found["ports"].values())
+    causes = [cause for cause in CAUSES if banked or cause != CONFLICT]
+    rows = table("unit or port", "busy", *causes, "drain")
     for name, unit in found["units"].items():
-        waits = {cause: sum(wait["cycles"] for wait in unit["waits"] if wait["cause"] == cause) for cause in CAUSES}
+        waits = {cause: sum(wait["cycles"] for wait in unit["waits"] if wait["cause"] == cause) for cause in causes}
         shares = [sum(unit["busy_cycles"].values()), *waits.values(), unit["drain_cycles"]]
         rows.add_row(name, *(percent(each / cycles) if each else "" for each in shares))
     for name, port in found["ports"].items():
-        rows.add_row(name, percent(port["busy_cycles"] / cycles))
+        uneven = port.get("conflict_cycles", 0)
+        shares = [port["busy_cycles"] - uneven, *(uneven if cause == CONFLICT else 0 for cause in causes)]
+        rows.add_row(name, *(percent(each / cycles) if each or not place else "" for place, each in enumerate(shares)))
     yield rows
     reasons = table("waits", "for", "cycles", "share", left=2)
     every = [(wait["cycles"], name, wait) for name, unit in found["units"].items() for wait in unit["waits"]]

@@ -11,12 +11,12 @@ import numpy as np
 from accelsim.errors import IllegalMapping
 from accelsim.sim.kernels_boxes import ALL, COUNTED, REST, WHOLE, Machine
 from accelsim.sim.systolic import OPERAND
-from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Box, Slot, Task
+from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Slot, Task, Use
 from accelsim.workload.expression import IndexMap
 
 _WIDTHS = {
-    "tasks": 28, "loops": 2, "uses": 7, "waits": 8, "boxes": 8, "dims": 11, "terms": 2, "slots": 9, "entries": 2, "needs": 3, "points": 2,
-    "agains": 1, "folds": 11,
+    "tasks": 28, "loops": 2, "uses": 13, "waits": 8, "boxes": 8, "dims": 14, "terms": 3, "slots": 9, "entries": 2, "needs": 3, "points": 2,
+    "agains": 1, "folds": 11, "bends": 5, "repeats": 2,
 }  # fmt: skip
 _MOST_MARKS = 1 << 26  # int64 each: 512 MiB
 _SPARE = 64  # ends of a task that are remembered beyond those that some wait names
@@ -51,7 +51,8 @@ class Arrays:
         plans = np.array([(task.offset, task.span, task.ready - task.offset, task.grain) for task in self.tasks], np.float64)
         timed = self.resources.index(self.timed) if self.timed in self.resources else -1
         strides = np.array(self._strides, np.float64)
-        return Machine(plans=plans, strides=strides, resources=len(self.resources), marks=self._marks, timed=timed, **made)
+        resources, banks = len(self.resources), max((use.laid.banks for task in self.tasks for use in task.uses if use.laid), default=0)
+        return Machine(plans=plans, strides=strides, resources=resources, marks=self._marks, timed=timed, banks=banks, **made)
 
     def sizes(self) -> list[int]:
         """Ends to remember at least: as far back as some wait looks, in firings of what it waits for."""
@@ -68,9 +69,13 @@ class Arrays:
         self._strides += task.strides if task.loops else []
         assert len(task.strides) >= len(task.loops), f"{task.name} has a plan"
         uses = len(t["uses"])
-        for use in task.uses:
-            port = self.resources.index(use.resource)
-            t["uses"].append((port, use.ticks, self._box(use.box, loops), use.rule, *use.share, int(use.rest)))
+        for group in _together(task.uses):
+            for use in group:
+                port = self.resources.index(use.resource)
+                row = port, use.ticks, self._box(use, loops), use.rule, *use.share, int(use.rest)
+                t["uses"].append(
+                    (*row, use.laid.banks if use.laid else 1, use is group[0], use is group[-1], *self._repeats(use), _base(use))
+                )
         waits = len(t["waits"])
         for wait in task.waits:
             flags = int(wait.ahead), int(wait.stays), wait.less
@@ -81,7 +86,7 @@ class Arrays:
         needs = len(t["needs"])
         for terms, bound in task.needs:
             first = len(t["terms"])
-            t["terms"] += [(self._slot(slot), factor) for slot, factor in terms]
+            t["terms"] += [(self._slot(slot), factor, 0) for slot, factor in terms]
             t["needs"].append((first, len(t["terms"]), bound))
         points = len(t["points"])
         t["points"] += [(self._slot(slot), tile) for slot, tile in task.points]
@@ -129,13 +134,23 @@ class Arrays:
             self._tables["slots"].append((slot.extent, first, own, len(entries), *demand))
         return self._slots[slot]
 
-    def _box(self, box: Box, loops: int) -> int:
+    def _repeats(self, use: Use) -> tuple[int, int]:
+        """Rows of copies that lie apart in a memory of banks: how many there are, and how many words apart."""
         t = self._tables
+        first = len(t["repeats"])
+        for place, (index, _, _) in enumerate(use.box.dims if use.laid else ()):
+            for rank in index.ranks:
+                t["repeats"] += [(count, apart * _steps(use, place)[0]) for count, apart in use.box.slots[rank].spread]
+        return first, len(t["repeats"])
+
+    def _box(self, use: Use, loops: int) -> int:
+        t, box = self._tables, use.box
         first = len(t["dims"])
         rows = []
         for place, (index, low, high) in enumerate(box.dims):
-            terms = len(t["terms"])
-            t["terms"] += [(self._slot(box.slots[rank]), factor) for rank, factor in index.terms]
+            terms, steps, bends = len(t["terms"]), _steps(use, place), len(t["bends"])
+            t["terms"] += [(self._slot(box.slots[rank]), factor, step) for (rank, factor), step in zip(index.terms, steps, strict=False)]
+            t["bends"] += _bends(use, place)
             apart, marks = len(t["points"]), -1
             t["points"] += [(self._slot(box.slots[rank]), part) for rank, part in box.apart.get(place, ())]
             planes = math.prod(-(-box.slots[rank].extent // part) for rank, part in box.apart.get(place, ()))
@@ -147,13 +162,56 @@ class Arrays:
                     what = f"{self._marks // 2:,} coordinates would have to be listed one by one, more than {_MOST_MARKS // 2:,}"
                     raise IllegalMapping(what, "read the tensor without a stride, or keep it in fewer copies")
             bounds = index.offset, index.divisor, index.modulus, low, high
-            rows.append((terms, len(t["terms"]), *bounds, marks, apart, len(t["points"]), planes))
+            bent = bends, len(t["bends"])
+            rows.append((terms, len(t["terms"]), *bounds, marks, apart, len(t["points"]), planes, steps[0] if steps else 0, *bent))
         t["dims"] += rows
         wanted = len(t["points"])
         t["points"] += [(self._slot(slot), part) for slot, part in box.wanted]
         fresh = (-1, -1) if box.afresh < 0 else (loops + box.afresh, len(t["loops"]))
         t["boxes"].append((first, len(t["dims"]), box.copies, int(box.delta), wanted, len(t["points"]), *fresh))
         return len(t["boxes"]) - 1
+
+
+def _together(uses: Sequence[Use]) -> list[list[Use]]:
+    """Uses that move words of one tensor at one port, whose banks serve them together; every other one by itself."""
+    found: dict[object, list[Use]] = {}
+    for place, use in enumerate(uses):
+        found.setdefault(place if use.laid is None else (use.resource, use.laid), []).append(use)
+    return list(found.values())
+
+
+def _base(use: Use) -> int:
+    """Words that constants of indices add to every address: in a group, uses by point and by word have to agree on addresses."""
+    known = zip(use.laid.maps, use.laid.strides, strict=True) if use.laid is not None else ()
+    return sum(of.offset * stride for of, stride in known if not of.terms or (use.by_point and not _bends_at(of)))
+
+
+def _steps(use: Use, place: int) -> tuple[int, ...]:
+    """Words from one coordinate of a dimension of a box to the next; of one whose points count, from one value of each rank to the next."""
+    index, laid = use.box.dims[place][0], use.laid
+    if laid is None:
+        return (0,) * max(1, len(index.terms))
+    if not use.by_point:
+        strides = [stride for stride, of in zip(laid.strides, laid.maps, strict=True) if of.terms] or [0]  # constants are no dimensions
+        return (strides[place],) * max(1, len(index.terms))
+    straight = [(dict(of.terms), stride) for of, stride in zip(laid.maps, laid.strides, strict=True) if not _bends_at(of)]
+    return tuple(sum(terms.get(rank, 0) * stride for terms, stride in straight) for rank in index.ranks)
+
+
+def _bends(use: Use, place: int) -> list[tuple[int, int, int, int, int]]:
+    """Of a dimension of points: (factor, offset, divisor, modulus, words) of dimensions of the tensor that go by // or % of its rank."""
+    if use.laid is None or not use.by_point:
+        return []
+    ranks, found = use.box.dims[place][0].ranks, []
+    for of, stride in zip(use.laid.maps, use.laid.strides, strict=True):
+        if _bends_at(of) and of.ranks and set(of.ranks) <= set(ranks):
+            found.append((of.terms[0][1], of.offset, of.divisor, of.modulus, stride))
+    return found
+
+
+def _bends_at(index: IndexMap) -> bool:
+    """Whether an index is no sum of its ranks."""
+    return index.divisor != 1 or index.modulus != 0
 
 
 def _is_plain(index: IndexMap) -> bool:

@@ -21,9 +21,9 @@ NEEDS, NEEDS_END, POINTS, POINTS_END, UNIT, LANES, ISSUE, LATENCY, COPIES, RING,
 WITHIN, COMMON, PARTS, FOLD, SPLIT, FINE = range(22, 28)
 # columns of `waits`, `uses`, `boxes`, `dims`, `loops`
 TARGET, PREFIX, TIMES, ADD, GUARD, AHEAD, STAYS, LESS = range(8)
-RESOURCE, TICKS, BOX, RULE, SHARE, WHOLES, REMAINS = range(7)
+RESOURCE, TICKS, BOX, RULE, SHARE, WHOLES, REMAINS, BANKS, BEGINS, ENDS, REPEATS, REPEATS_END, BASE = range(13)
 DIMS, DIMS_END, ALIKE, DELTA, WANTED, WANTED_END, FRESH, FRESH_END = range(8)
-TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH, MARKS, APART, APART_END, PLANES = range(11)
+TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH, MARKS, APART, APART_END, PLANES, STEP, BENDS, BENDS_END = range(14)
 COUNTED = -2  # in place of marks: points of the dimension count, not coordinates
 TRIPS, TURNS = range(2)
 # columns of `slots`
@@ -32,8 +32,8 @@ WHOLE, ALL, REST = range(3)  # values of DEMAND: no window, all that it demands,
 # columns of `folds`
 OPERAND, SHADOW, EDGE, FULL, ROWS, COLUMNS, DOWN, DOWN_END, ACROSS, ACROSS_END, CYCLE = range(11)
 # columns of a state's `tasks` and `spent`
-FIRED, ACTIVE, WORKED, LATEST = range(4)
-BUSY, LAST_END, OPEN, EXIT = range(4)
+FIRED, ACTIVE, WORKED, LATEST, LOST = range(5)
+BUSY, LAST_END, OPEN, EXIT, UNEVEN = range(5)
 
 
 class Machine(NamedTuple):
@@ -42,7 +42,9 @@ class Machine(NamedTuple):
     strides float64[loops]; plans float64[tasks, 4]: offset, span, from the use of what it brings back to when that is there, and of what
     all are multiples. All others are rows of int64: of what the columns above name, or slots: (extent, first entry of a window, first of
     its own, end, kind of window, extent of the consumer's rank, factor, offset, width); entries: (loop or -1, tile); terms: (slot,
-    coefficient); needs: (first term, end, bound); points: (slot, residual tile); agains: (slot); folds: what an array does with a tile.
+    coefficient, words from one value to the next in a memory of banks); needs: (first term, end, bound); points: (slot, residual tile);
+    agains: (slot); folds: what an array does with a tile; bends: (coefficient, offset, divisor, modulus, words) of an index by // or %;
+    repeats: (copies, words from one to the next). banks: how many a memory has at most; 0: none has several.
     timed: the resource whose servings take as long as `run` is told, -1: none does.
     """
 
@@ -61,9 +63,12 @@ class Machine(NamedTuple):
     points: IntArray
     agains: IntArray
     folds: IntArray
+    bends: IntArray
+    repeats: IntArray
     resources: int
     marks: int
     timed: int
+    banks: int
 
 
 @helper(inline=True)
@@ -135,11 +140,11 @@ def words(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, m
         known[dim, 2] += 1
         if m.dims[dim, MARKS] >= 0:
             _mark(m, dim, digits, first, known[dim, 2], marks)
-    return int(total if _is_afresh(m, box, digits) else total - shared)
+    return int(total if is_afresh(m, box, digits) else total - shared)
 
 
 @helper(inline=True)
-def _is_afresh(m: Machine, box: int, digits: IntArray) -> bool:
+def is_afresh(m: Machine, box: int, digits: IntArray) -> bool:
     """Whether nothing of a box is there: a sequential fuse above it begins anew."""
     if m.boxes[box, FRESH] < 0:
         return False
@@ -233,15 +238,15 @@ def _listed(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray,
     stamp, size, both = -1 - known[dim, 2], 0, 0
     for copy in range(in_use(m, m.dims[dim, APART], m.dims[dim, APART_END], digits, first)):
         at = m.dims[dim, MARKS] + 2 * m.dims[dim, HIGH] * copy
-        count = _points(m, dim, copy, digits, first)
+        count = points_of(m, dim, copy, digits, first)
         for point in range(count):
-            value = _value(m, dim, copy, digits, first, point)
+            value = value_of(m, dim, copy, digits, first, point)
             if m.dims[dim, LOW] <= value < m.dims[dim, HIGH] and marks[at + 2 * value] != stamp:
                 marks[at + 2 * value] = stamp
                 size += 1
                 both += known[dim, 2] > 0 and marks[at + 2 * value + 1] == known[dim, 2]
         for point in range(count):  # so that they can be counted again
-            value = _value(m, dim, copy, digits, first, point)
+            value = value_of(m, dim, copy, digits, first, point)
             if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
                 marks[at + 2 * value] = 0
     return 0, 0, size, both
@@ -251,8 +256,8 @@ def _listed(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray,
 def _mark(m: Machine, dim: int, digits: IntArray, first: int, stamp: int, marks: IntArray) -> None:
     for copy in range(in_use(m, m.dims[dim, APART], m.dims[dim, APART_END], digits, first)):
         at = m.dims[dim, MARKS] + 2 * m.dims[dim, HIGH] * copy
-        for point in range(_points(m, dim, copy, digits, first)):
-            value = _value(m, dim, copy, digits, first, point)
+        for point in range(points_of(m, dim, copy, digits, first)):
+            value = value_of(m, dim, copy, digits, first, point)
             if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
                 marks[at + 2 * value + 1] = stamp
 
@@ -272,7 +277,7 @@ def _own(m: Machine, dim: int, term: int, copy: int, digits: IntArray, first: in
 
 
 @helper(inline=True)
-def _points(m: Machine, dim: int, copy: int, digits: IntArray, first: int) -> int:
+def points_of(m: Machine, dim: int, copy: int, digits: IntArray, first: int) -> int:
     """How many points of a copy's tile a dimension goes by."""
     count = 1
     for term in range(m.dims[dim, TERMS], m.dims[dim, TERMS_END]):
@@ -282,7 +287,7 @@ def _points(m: Machine, dim: int, copy: int, digits: IntArray, first: int) -> in
 
 
 @helper(inline=True)
-def _value(m: Machine, dim: int, copy: int, digits: IntArray, first: int, point: int) -> int:
+def value_of(m: Machine, dim: int, copy: int, digits: IntArray, first: int, point: int) -> int:
     """The coordinate that the point with a number has in a copy's tile."""
     value = m.dims[dim, OFFSET]
     for term in range(m.dims[dim, TERMS_END] - 1, m.dims[dim, TERMS] - 1, -1):

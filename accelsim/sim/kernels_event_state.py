@@ -40,13 +40,18 @@ _ITERATIONS = 4  # of a loop, for which a ring has room if they need not be save
 class State(NamedTuple):
     """What the simulation knows between two firings.
 
-    digits: int64[loops]. tasks: int64[tasks, 4], firings, those that did something, ticks of work, and the latest end. keys:
+    digits: int64[loops]. tasks: int64[tasks, 5], firings, those that did something, ticks of work, the latest end, and what of that is due
+    to uneven banks. keys:
     float64[tasks]. past: float64[tasks, 8], plans of the last firings. ring: int64, the last ends. free, spent, starts, served: of
-    resources, when each is free, (busy ticks, last end, and of a systolic array when it takes operands and when it has emptied), starts
-    of the last transfers, and how many there were. causes: int64[tasks, waits + resources + 2], ticks in which units stood still by task
-    and cause (the last two: before their first work, and while an array loads or empties). known, marks: see `kernels_boxes.words`.
-    bound: int64[waits], the last step in which each decided, or might as well have, when something starts. tiles: int64[uses, 2],
-    words of the last tile, and what is left over of shares so far. asked, scratch: room for notes, int64[tasks] and int64[ring].
+    resources, when each is free, (busy ticks, last end, of a systolic array when it takes operands and when it has emptied, and busy ticks
+    due to uneven banks), starts of the last transfers, and how many there were. causes: int64[tasks, waits + resources + 2], ticks in
+    which units stood still by task and cause (the last two: before their first work, and while an array loads or empties); where there
+    are banks, waits + resources more for what of those is due to them. known, marks: see `kernels_boxes.words`.
+    bound: int64[waits], the last step in which each decided, or might as well have, when something starts. tiles: int64[uses, 3],
+    words of the last tile, what is left over of shares so far, and ticks of the tile due to uneven banks. lost: int64[ring], of the last
+    ends what is due to uneven banks; even: int64[resources], when each would be free without; piles: int64[6, banks], counts by bank;
+    all of these empty where no memory has banks. over: int64[resources], of what a firing asks for what is due to them. asked, scratch:
+    room for notes, int64[tasks] and int64[ring].
     """
 
     digits: IntArray
@@ -63,6 +68,10 @@ class State(NamedTuple):
     marks: IntArray
     bound: IntArray
     tiles: IntArray
+    lost: IntArray
+    even: IntArray
+    over: IntArray
+    piles: IntArray
     asked: IntArray
     scratch: IntArray
 
@@ -86,6 +95,8 @@ class Saved(NamedTuple):
     causes: IntArray
     known: IntArray
     tiles: IntArray
+    lost: IntArray
+    even: IntArray
     rings: IntArray
 
 
@@ -114,6 +125,8 @@ def blank(m: Machine, state: State, levels: int) -> Saved:
         np.zeros((levels, *state.causes.shape), np.int64),
         np.zeros((levels, *state.known.shape), np.int64),
         np.zeros((levels, *state.tiles.shape), np.int64),
+        np.zeros((levels, room if m.banks else 0), np.int64),
+        np.zeros((levels, state.even.shape[0]), np.int64),
         rings,
     )
 
@@ -151,14 +164,19 @@ def save(m: Machine, state: State, saved: Saved, level: int) -> None:
             kept = min(SAVED, size)
             for number in range(max(0, fired - kept), fired):
                 saved.ring[level, saved.rings[task] + (number & (kept - 1))] = state.ring[ring + (number & (size - 1))]
+                if m.banks > 0:
+                    saved.lost[level, saved.rings[task] + (number & (kept - 1))] = state.lost[ring + (number & (size - 1))]
     for resource in range(state.free.shape[0]):
         saved.free[level, resource], saved.served[level, resource] = state.free[resource], state.served[resource]
         for place in range(state.spent.shape[1]):
             saved.spent[level, resource, place] = state.spent[resource, place]
+        if m.banks > 0:
+            saved.even[level, resource] = state.even[resource]
         for place in range(OUTSTANDING):
             saved.starts[level, resource, place] = state.starts[resource, place]
     for use in range(state.tiles.shape[0]):
-        saved.tiles[level, use, 0], saved.tiles[level, use, 1] = state.tiles[use, 0], state.tiles[use, 1]
+        for place in range(state.tiles.shape[1]):
+            saved.tiles[level, use, place] = state.tiles[use, place]
     for dim in range(state.known.shape[0]):
         for place in range(state.known.shape[1]):
             saved.known[level, dim, place] = state.known[dim, place]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.kernel_cache import helper, njit
+from accelsim.sim.kernels_banks import pile, uneven
 from accelsim.sim.kernels_boxes import (
     ACROSS,
     ACROSS_END,
@@ -19,6 +20,7 @@ from accelsim.sim.kernels_boxes import (
     AGAINS,
     AGAINS_END,
     AHEAD,
+    BANKS,
     BARRIER,
     BOX,
     BUSY,
@@ -31,6 +33,7 @@ from accelsim.sim.kernels_boxes import (
     DOWN,
     DOWN_END,
     EDGE,
+    ENDS,
     EXIT,
     EXTENT,
     FINE,
@@ -48,6 +51,7 @@ from accelsim.sim.kernels_boxes import (
     LESS,
     LOOPS,
     LOOPS_END,
+    LOST,
     OPEN,
     OPERAND,
     PARTS,
@@ -65,6 +69,7 @@ from accelsim.sim.kernels_boxes import (
     TICKS,
     TIE,
     TRIPS,
+    UNEVEN,
     UNIT,
     USES,
     USES_END,
@@ -121,11 +126,13 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool, service: IntA
     """
     count, waits = m.tasks.shape[0], m.waits.shape[0]
     state = State(
-        np.zeros(m.loops.shape[0], np.int64), np.zeros((count, 4), np.int64), np.empty(count, np.float64), np.full((count, 8), NEVER), ring,
-        np.zeros(m.resources, np.int64), np.zeros((m.resources, 4), np.int64), np.zeros((m.resources, OUTSTANDING), np.int64),
-        np.zeros(m.resources, np.int64), np.zeros((count, waits + m.resources + 2), np.int64),
+        np.zeros(m.loops.shape[0], np.int64), np.zeros((count, 5), np.int64), np.empty(count, np.float64), np.full((count, 8), NEVER), ring,
+        np.zeros(m.resources, np.int64), np.zeros((m.resources, 5), np.int64), np.zeros((m.resources, OUTSTANDING), np.int64),
+        np.zeros(m.resources, np.int64), np.zeros((count, (waits + m.resources) * (2 if m.banks else 1) + 2), np.int64),
         np.zeros((max(1, m.dims.shape[0]), 5), np.int64), np.zeros(m.marks, np.int64), np.full(waits, -1, np.int64),
-        np.zeros((m.uses.shape[0], 2), np.int64), np.zeros(count, np.int64), np.zeros(max(OUTSTANDING, ring.shape[0]), np.int64),
+        np.zeros((m.uses.shape[0], 3), np.int64), np.zeros(ring.shape[0] if m.banks else 0, np.int64),
+        np.zeros(m.resources if m.banks else 0, np.int64), np.zeros(m.resources, np.int64), np.zeros((6, m.banks), np.int64),
+        np.zeros(count, np.int64), np.zeros(max(OUTSTANDING, ring.shape[0]), np.int64),
     )  # fmt: skip
     clock = _clock(m)
     saved = blank(m, state, m.tasks[clock, COMMON] if leaps else 0)
@@ -176,13 +183,19 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool, service: IntA
                 continue
             opens, closes = _seconds(m, task, state.digits, first)
             for use in range(row[USES], row[USES_END]):
-                rule = m.uses[use, RULE]
+                rule, port = m.uses[use, RULE], m.uses[use, RESOURCE]
+                counts = (rule != FIRST or opens) and (rule != AGAIN or not opens) and (rule != LAST or closes)
+                if m.uses[use, BANKS] > 1:
+                    pile(m, state, task, use, counts)
                 moved = _moved(m, state, task, use)
-                if (rule == FIRST and not opens) or (rule == AGAIN and opens) or (rule == LAST and not closes):
-                    continue
-                if m.uses[use, SHARE] != m.uses[use, WHOLES]:
-                    moved = _shared(m, state, use, moved)
-                asked[m.uses[use, RESOURCE]] += moved * m.uses[use, TICKS]
+                if counts:
+                    if m.uses[use, SHARE] != m.uses[use, WHOLES]:
+                        moved = _shared(m, state, use, moved)
+                    asked[port] += moved * m.uses[use, TICKS]
+                if m.uses[use, BANKS] > 1 and m.uses[use, ENDS]:
+                    more = uneven(m, state, task, use)
+                    asked[port] += more
+                    state.over[port] += more
             unit = row[UNIT]
             if unit >= 0:
                 asked[unit] = issues(m, task, state.digits, first) * row[ISSUE]
@@ -192,24 +205,29 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool, service: IntA
                     gate = _gate(m, state, task, rows, asked[unit])
                     if gate > start:
                         start, cause = gate, waits + m.resources + 1
-            moves, finish, port, pressed = _serve(m, state, task, asked, start, service, log)
+            moves, finish, port, pressed, lost = _serve(m, state, task, asked, start, service, log)
             if moves:
                 for wait in range(row[WAITS], row[WAITS_END]):
                     if pressed and ends[wait] >= start:
                         state.bound[wait] = step
                 if unit >= 0:
-                    finish = _work(m, state, task, asked[unit], start, finish, cause, port)
+                    finish, lost = _work(m, state, task, asked[unit], start, finish, cause, port, lost)
                     if row[FOLD] >= 0:
                         state.spent[unit, OPEN] = start if m.folds[row[FOLD], SHADOW] else finish + late - row[LATENCY]
                         state.spent[unit, EXIT] = finish + rows
                 tasks[task, ACTIVE] += 1
-                tasks[task, LATEST] = max(tasks[task, LATEST], finish + late)
+                if finish + late >= tasks[task, LATEST]:
+                    tasks[task, LATEST], tasks[task, LOST] = finish + late, lost
                 total = max(total, tasks[task, LATEST])
                 if seen < traced.shape[0] and finish > start:
                     served_from = start if unit >= 0 else max(start, finish - asked.max())  # a transfer may have waited for its port
                     traced[seen, 0], traced[seen, 1], traced[seen, 2], traced[seen, 3] = task, tasks[task, FIRED], served_from, finish
                     seen += 1
             asked[:] = 0
+            if m.banks > 0:
+                state.over[:] = 0
+        if m.banks > 0:
+            state.lost[row[RING] + (tasks[task, FIRED] & (row[RING_SIZE] - 1))] = tasks[task, LOST]
         ring[row[RING] + (tasks[task, FIRED] & (row[RING_SIZE] - 1))] = tasks[task, LATEST]
         tasks[task, FIRED] += 1
         if _turn(m, task, state.digits):
@@ -301,11 +319,11 @@ def _gate(m: Machine, state: State, task: int, rows: int, steps: int) -> int:
 @helper(inline=True)
 def _serve(
     m: Machine, state: State, task: int, asked: IntArray, start: int, service: IntArray, log: IntArray
-) -> tuple[bool, int, int, bool]:
-    """Let ports serve a firing: whether it does anything, when it ends, the port that decides that (-1: none does), and whether it makes
-    a difference when it starts.
+) -> tuple[bool, int, int, bool, int]:
+    """Let ports serve a firing: whether it does anything, when it ends, the port that decides that (-1: none does), whether it makes
+    a difference when it starts, and by how much it ends later than if it, and what it finds at its ports, were spread evenly over banks.
     """
-    row, finish, late = m.tasks[task], start, -1
+    row, finish, late, even = m.tasks[task], start, -1, start
     moves = pressed = row[KIND] == COMPUTE or row[KIND] == BARRIER
     for resource in range(m.resources):
         if asked[resource] == 0 or resource == row[UNIT]:
@@ -327,24 +345,49 @@ def _serve(
         pressed = pressed or start + asked[resource] >= state.free[resource]
         if served > finish:
             finish, late = served, resource
+        if m.banks > 0:
+            ticks = asked[resource] - state.over[resource]
+            state.even[resource] = max(state.even[resource], held) + ticks
+            state.spent[resource, UNEVEN] += state.over[resource]
+            even = max(even, start + ticks, state.even[resource])
         state.spent[resource, LAST_END] = max(state.spent[resource, LAST_END], finish)
-    return moves, finish, late, pressed
+    return moves, finish, late, pressed, finish - even if m.banks > 0 else 0
 
 
 @helper(inline=True)
-def _work(m: Machine, state: State, task: int, ticks: int, start: int, finish: int, cause: int, late: int) -> int:
-    """Let a unit work: when it is done. How long it stood still before, and for what, is counted."""
+def _work(m: Machine, state: State, task: int, ticks: int, start: int, finish: int, cause: int, late: int, lost: int) -> tuple[int, int]:
+    """Let a unit work: when it is done, and how much of that is due to uneven banks. How long it stood still before, and for what, is
+    counted.
+    """
     unit, waits = m.tasks[task, UNIT], m.waits.shape[0]
+    even = max(finish - lost, start + ticks)
     finish = max(finish, start + ticks)
     begun = state.spent[unit, BUSY] > 0
-    state.causes[task, cause if begun else waits + m.resources] += start - state.free[unit]
+    stood, banks = start - state.free[unit], waits + m.resources + 2
+    if m.banks > 0 and begun and cause < waits:
+        due = min(stood, _lost(m, state, task, cause))
+        state.causes[task, banks + cause] += due
+        stood -= due
+    state.causes[task, cause if begun else waits + m.resources] += stood
     if finish > start + ticks:
-        state.causes[task, waits + late] += finish - start - ticks
+        state.causes[task, waits + late] += even - start - ticks
+        if finish > even:
+            state.causes[task, banks + waits + late] += finish - even
+    if m.banks > 0:
+        state.even[unit] = finish
     state.free[unit] = finish
     state.spent[unit, BUSY] += ticks
     state.tasks[task, WORKED] += ticks
     state.spent[unit, LAST_END] = finish
-    return finish
+    return finish, finish - even
+
+
+@helper()
+def _lost(m: Machine, state: State, task: int, wait: int) -> int:
+    """How much later than with even banks the firing has ended that a task's next one waits for."""
+    target = m.waits[wait, TARGET]
+    number = min(number_of(m, state.digits, task, wait), m.tasks[target, COUNT] - 1)
+    return int(state.lost[m.tasks[target, RING] + (number & (m.tasks[target, RING_SIZE] - 1))])
 
 
 @helper(inline=True)

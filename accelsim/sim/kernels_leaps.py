@@ -28,8 +28,10 @@ from accelsim.sim.kernels_boxes import (
     RING,
     RING_SIZE,
     TRIPS,
+    UNEVEN,
     USES,
     USES_END,
+    IntArray,
     Machine,
 )
 from accelsim.sim.kernels_event_state import (
@@ -138,7 +140,9 @@ def _go_on(m: Machine, state: State, saved: Saved, level: int, clock: int, turns
             state.causes[task, cause] += times * (state.causes[task, cause] - saved.causes[level, task, cause])
         if m.tasks[task, COMMON] > level:
             each = period * beyond(m, task, level + 1)
-            _ends_on(m, state, task, each, times, rate_of(state, saved, level, task))
+            _ends_on(m, state, task, each, times, rate_of(state, saved, level, task), state.ring)
+            if m.banks > 0:
+                _ends_on(m, state, task, each, times, 0, state.lost)
             _plans_on(m, state, task, each, times, stride)
             _tiles_on(m, state, saved, level, task, times, turns)
             for place in range(state.tasks.shape[1]):
@@ -151,6 +155,9 @@ def _go_on(m: Machine, state: State, saved: Saved, level: int, clock: int, turns
         later = state.free[resource] - saved.free[level, resource]
         state.free[resource] += times * later
         state.spent[resource, BUSY] += times * busy
+        state.spent[resource, UNEVEN] += times * (state.spent[resource, UNEVEN] - saved.spent[level, resource, UNEVEN])
+        if m.banks > 0:
+            state.even[resource] += times * later
         for place in (LAST_END, OPEN, EXIT):
             state.spent[resource, place] += times * later if state.spent[resource, place] else 0
         served, more = state.served[resource], times * (state.served[resource] - saved.served[level, resource])
@@ -165,14 +172,14 @@ def _go_on(m: Machine, state: State, saved: Saved, level: int, clock: int, turns
 
 
 @helper()
-def _ends_on(m: Machine, state: State, task: int, each: int, times: int, moved: int) -> None:
-    """Ends of firings after the last one: those of a period (`each` firings) before, later."""
+def _ends_on(m: Machine, state: State, task: int, each: int, times: int, moved: int, ends: IntArray) -> None:
+    """Ends of firings after the last one, or what of them is due to banks: those of a period (`each` firings) before, later."""
     ring, size, fired = m.tasks[task, RING], m.tasks[task, RING_SIZE], state.tasks[task, FIRED]
     for place in range(size):
-        state.scratch[place] = state.ring[ring + place]
+        state.scratch[place] = ends[ring + place]
     for number in range(max(fired, fired + times * each - size), fired + times * each):
         periods = (number - fired) // each + 1
-        state.ring[ring + (number & (size - 1))] = state.scratch[(number - periods * each) & (size - 1)] + periods * moved
+        ends[ring + (number & (size - 1))] = state.scratch[(number - periods * each) & (size - 1)] + periods * moved
 
 
 @helper()

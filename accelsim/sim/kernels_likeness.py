@@ -8,6 +8,8 @@ from accelsim.sim.kernels_boxes import (
     ACTIVE,
     AGAINS,
     AGAINS_END,
+    BENDS,
+    BENDS_END,
     BOX,
     BUSY,
     COMMON,
@@ -104,6 +106,8 @@ def alike(m: Machine, state: State, saved: Saved, level: int, clock: int) -> boo
 def _serves_alike(state: State, saved: Saved, level: int, resource: int) -> bool:
     """Whether a resource is as it was, later; starts of transfers that it has caught up with may lag."""
     rate = state.free[resource] - saved.free[level, resource]
+    if state.even.shape[0] and state.even[resource] - saved.even[level, resource] != rate:
+        return False
     for place in (LAST_END, OPEN, EXIT):
         if state.spent[resource, place] - saved.spent[level, resource, place] != (rate if state.spent[resource, place] else 0):
             return False
@@ -146,10 +150,11 @@ def _moves_alike(m: Machine, state: State, saved: Saved, level: int, task: int, 
     if far + (fired - before if remembered else 0) > (size if remembered else kept):
         return False
     for back in range(1, 1 + max(far, min(before, fired - before, size - (fired - before) if remembered else kept))):
-        then = state.ring[ring + ((before - back) & (size - 1))]
-        if not remembered:
-            then = saved.ring[level, saved.rings[task] + ((before - back) & (kept - 1))]
-        if state.ring[ring + ((fired - back) & (size - 1))] - then != rate:
+        now, then = ring + ((fired - back) & (size - 1)), ring + ((before - back) & (size - 1))
+        kept_at = saved.rings[task] + ((before - back) & (kept - 1))
+        if state.ring[now] - (state.ring[then] if remembered else saved.ring[level, kept_at]) != rate:
+            return False
+        if m.banks > 0 and state.lost[now] != (state.lost[then] if remembered else saved.lost[level, kept_at]):
             return False
     parts = m.tasks[task, PARTS]
     for back in range(1 + min(m.tasks[task, COPIES], PAST - 1)):
@@ -170,6 +175,8 @@ def _moves_alike(m: Machine, state: State, saved: Saved, level: int, task: int, 
         if works and state.free[port] - saved.free[level, port] > rate:
             return False
         if (parts > 1 and state.tiles[use, 0] != saved.tiles[level, use, 0]) or state.tiles[use, 1] != saved.tiles[level, use, 1]:
+            return False
+        if state.tiles[use, 2] != saved.tiles[level, use, 2]:
             return False
         for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
             if m.boxes[box, DELTA] == 0 or m.dims[dim, MARKS] >= 0:
@@ -251,7 +258,7 @@ def _is_inside(m: Machine, state: State, dim: int, first: int, level: int, last:
             return False
     if not moves:
         return True
-    if m.dims[dim, DIVISOR] != 1 or m.dims[dim, MODULUS] != 0:
+    if m.dims[dim, DIVISOR] != 1 or m.dims[dim, MODULUS] != 0 or m.dims[dim, BENDS] < m.dims[dim, BENDS_END]:
         return False
     for digit in (1, last):
         low = high = m.dims[dim, OFFSET]

@@ -18,11 +18,10 @@ import numpy.typing as npt
 
 from accelsim.errors import IllegalMapping
 from accelsim.hardware.dram import ControlledDram
-from accelsim.sim.places import Side, digits_of, interval, sides_of, size_of
+from accelsim.sim.places import Side, digits_of, interval, placed, sides_of, size_of
 from accelsim.sim.serving import LAST_ARRIVAL, Counters, serve
 from accelsim.sim.tasks import AGAIN, COMPUTE, FIRST, FIRST_TURN, LAST, LAST_TURN, Task, Use
 from accelsim.workload.cascade import Cascade
-from accelsim.workload.expression import IndexMap
 
 IntArray = npt.NDArray[np.int64]
 Fire = Callable[[IntArray, IntArray], int]
@@ -197,7 +196,7 @@ def _regions(cascade: Cascade, tasks: Sequence[Task], memory: str, controlled: C
         shape = cascade.tensors[task.tensor].shape
         widths = [_width(each, memory) for each in tasks if each.tensor == task.tensor]
         strides, stride = [0] * len(shape), 1
-        for place in reversed(_placed(task.maps, task.layout)):
+        for place in reversed(placed(task.maps, task.layout)):
             strides[place], stride = stride, stride * shape[place]
         found[task.tensor] = _Region(base, max(widths), tuple(strides))
         base += -(-stride * max(widths) // row) * row
@@ -205,15 +204,6 @@ def _regions(cascade: Cascade, tasks: Sequence[Task], memory: str, controlled: C
     if base > capacity * 8:
         raise IllegalMapping(f"the tensors take {base // 8} bytes, {dram.name} has {capacity}", "give the machine more 'channels'")
     return found
-
-
-def _placed(maps: tuple[IndexMap, ...], order: tuple[str, ...]) -> list[int]:
-    """Dimensions from the outermost: those that a layout leaves out first, then as it names them."""
-
-    def rank(place: int) -> int:
-        return min((order.index(name) for name in maps[place].ranks if name in order), default=-1)
-
-    return sorted(range(len(maps)), key=rank)
 
 
 def _width(task: Task, memory: str) -> int:

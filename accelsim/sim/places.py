@@ -71,6 +71,15 @@ def _side(index: IndexMap, least: int, most: int, box: Box, digits: list[int]) -
     return np.array(sorted(value for value in values if least <= value < most), np.int64)
 
 
+def placed(maps: tuple[IndexMap, ...], layout: tuple[str, ...]) -> tuple[int, ...]:
+    """Dimensions of a tensor from the outermost in memory: those that a layout leaves out first, then as it names them."""
+
+    def rank(place: int) -> int:
+        return min((layout.index(name) for name in maps[place].ranks if name in layout), default=-1)
+
+    return tuple(sorted(range(len(maps)), key=rank))
+
+
 def size_of(side: Side) -> int:
     """How many coordinates there are."""
     return max(0, side[1] - side[0]) if isinstance(side, tuple) else len(side)

@@ -5,6 +5,7 @@ Of every firing the coordinates that it touches are listed, so use it on small s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
@@ -12,7 +13,7 @@ from math import inf, nextafter, prod
 from typing import Any
 
 from accelsim.sim.systolic import OPERAND
-from accelsim.sim.tasks import ALWAYS, BARRIER, COMPUTE, FIRST, FIRST_TURN, LAST, LAST_TURN, Box, Entry, Slot, Task, Wait, Window
+from accelsim.sim.tasks import ALWAYS, BARRIER, COMPUTE, FIRST, FIRST_TURN, LAST, LAST_TURN, Box, Entry, Laid, Slot, Task, Use, Wait, Window
 
 OUTSTANDING = 8  # transfers that a port may be the inner end of at a time
 
@@ -44,6 +45,9 @@ class Outcome:
 
     ticks: int = 0
     busy: dict[str, int] = field(default_factory=dict)
+    conflict: dict[str, int] = field(default_factory=dict)  # of ports: what of that is due to words that fall on few banks
+    stood: dict[str, int] = field(default_factory=dict)  # of units: ticks in which they stood still for that
+    even: dict[str, int] = field(default_factory=dict)  # of ports: when each would be free, if words were spread evenly
     firings: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
     grids: dict[str, tuple[int, int]] = field(default_factory=dict)  # of systolic arrays: when operands may load, when rows are empty
     timed: str = ""  # a port whose servings take as long as `service` says, in order
@@ -56,9 +60,11 @@ class _State:
     digits: list[int]
     left: dict[tuple[int, int], set[tuple[int, ...]]] = field(default_factory=dict)  # by use and copy: what the last firing touched
     ends: list[int] = field(default_factory=list)
+    lost: list[int] = field(default_factory=list)  # how much later these are than with words that are spread evenly
     plans: list[float] = field(default_factory=list)
     tiles: dict[int, int] = field(default_factory=dict)  # by use: words of the tile whose parts come
     shared: dict[int, int] = field(default_factory=dict)  # by use: words of which it means a share so far
+    uneven: dict[tuple[str, Laid], int] = field(default_factory=dict)  # of the tile whose parts come: ticks due to uneven banks
     held: float | None = None  # a later turn than planned
 
 
@@ -118,29 +124,41 @@ def _fire(
     state = states[id(task)]
     before = max(state.ends, default=0)
     if not _does_something(task, state.digits):
+        state.lost.append(state.lost[-1] if state.lost else 0)
         state.ends.append(before)
         found.log.append(_idle(task, state))
         return
     start, rows, late = 0, *_shape(task, state.digits, per_cycle)
+    lost = 0  # how much later than with even banks that has ended for which it waits longest
     for wait, number in _numbers(task, state.digits):
-        start = max(start, states[id(wait.task)].ends[number] - wait.ahead * late - wait.less + wait.stays * rows)
+        end = states[id(wait.task)].ends[number] - wait.ahead * late - wait.less + wait.stays * rows
+        if end > start:
+            start, lost = end, states[id(wait.task)].lost[number]
     asked: dict[str, int] = {}
     whole = [range(slot.extent) for slot in task.again]
     here = [interval(slot, state.digits) for slot in task.again]
     opens, closes = all(part.start == 0 for part in here), all(part.stop == all_.stop for part, all_ in zip(here, whole, strict=True))
+    banks: dict[tuple[str, Laid], Counter[int]] = {}  # of the words of a tensor at a port: ticks by bank
+    if not _part(task, state):
+        state.uneven.clear()
     for use in task.uses:
         part = _part(task, state)
+        counts = use.rule == ALWAYS or (opens if use.rule == FIRST else closes if use.rule == LAST else not opens)
         if not part:
-            new = 0
+            moved = list[tuple[int, ...]]()
             for copy, box in enumerate(_copies(use.box, state.digits)):
                 touched, there = _touched(box, state.digits), state.left.get((id(use), copy), set())
-                new += len(touched - there if use.box.delta and not use.box.is_afresh(state.digits) else touched)
+                moved += touched - there if use.box.delta and not use.box.is_afresh(state.digits) else touched
                 state.left[id(use), copy] = touched or there
             copies = prod(len(range(0, len(interval(slot, state.digits)), part)) for slot, part in use.box.wanted)
-            state.tiles[id(use)] = new * copies
+            state.tiles[id(use)] = len(moved) * copies
+            if use.laid is not None and counts:
+                ticks_of = banks.setdefault((use.resource, use.laid), Counter())
+                for word in moved:
+                    ticks_of[_bank(use, use.laid, word)] += copies * use.ticks
         words, rest = divmod(state.tiles[id(use)], task.parts)
         words += rest if not part else 0
-        if use.rule == ALWAYS or (opens if use.rule == FIRST else closes if use.rule == LAST else not opens):
+        if counts:
             if use.share != (1, 1):  # the words with the numbers that complete one more of the share
                 since = state.shared.get(id(use), 0)
                 kept, of = use.share
@@ -148,15 +166,24 @@ def _fire(
                 state.shared[id(use)] = since + words
                 words = words - mine if use.rest else mine
             asked[use.resource] = asked.get(use.resource, 0) + words * use.ticks
+    for (resource, laid), ticks_of in banks.items():  # a bank serves its words at its part of the bandwidth
+        state.uneven[resource, laid] = laid.banks * max(ticks_of[bank] for bank in range(laid.banks)) - sum(ticks_of.values())
+    uneven = Counter[str]()
+    for (resource, _), more in state.uneven.items():
+        uneven[resource] += more // task.parts + (0 if _part(task, state) else more % task.parts)
+    for resource, more in uneven.items():
+        asked[resource] = asked.get(resource, 0) + more
+        found.conflict[resource] = found.conflict.get(resource, 0) + more
     asked = {resource: ticks for resource, ticks in asked.items() if ticks}
     if asked.get(found.timed) and found.service:
         asked[found.timed] = found.service.pop(0)
     work = _issues(task, state.digits) * task.issue_ticks if task.kind == COMPUTE else 0
     if not asked and task.kind not in (COMPUTE, BARRIER):
+        state.lost.append(state.lost[-1] if state.lost else 0)
         state.ends.append(before)
         found.log.append(_idle(task, state))
         return
-    part = _part(task, state)
+    part, awaited = _part(task, state), start
     if task.kind == COMPUTE:
         start = max(start, free.get(task.unit, 0))
         if task.fold is not None:
@@ -167,7 +194,7 @@ def _fire(
                 start = max(start, opened)
             elif task.fold.grid.exit == "edge":  # its own results find the rows empty
                 start = max(start, emptied - work)
-    finish = start + work
+    finish = even = start + work
     for resource, ticks in asked.items():
         held = starts.setdefault(resource, [])
         since = start
@@ -176,12 +203,18 @@ def _fire(
         free[resource] = max(free.get(resource, 0), since) + ticks
         held.append(start)
         finish = max(finish, start + ticks, free[resource])
+        less = ticks - uneven[resource]  # what the port is asked for, and when it would be free, if words were spread evenly
+        found.even[resource] = max(found.even.get(resource, 0), since) + less
+        even = max(even, start + less, found.even[resource])
         found.busy[resource] = found.busy.get(resource, 0) + ticks
     if task.kind == COMPUTE:
+        stood = min(start - free.get(task.unit, 0), lost) if start == awaited and found.busy.get(task.unit) else 0
+        found.stood[task.unit] = found.stood.get(task.unit, 0) + stood + finish - even
         free[task.unit] = finish
         found.busy[task.unit] = found.busy.get(task.unit, 0) + work
         if task.fold is not None:
             found.grids[task.unit] = (start if task.fold.grid.shadow else finish + late - task.latency), finish + rows
+    state.lost.append(finish - even if finish + late >= before else state.lost[-1])
     state.ends.append(max(before, finish + late))
     after = tuple((wait.task, number) for wait, number in _numbers(task, state.digits))
     found.log.append(
@@ -272,6 +305,26 @@ def _touched(box: Box, digits: list[int]) -> set[tuple[int, ...]]:
                 side.add(point if place in box.counted else value)
         sides.append(side)
     return set(product(*sides))
+
+
+def _bank(use: Use, laid: Laid, word: tuple[Any, ...]) -> int:
+    """The bank in which a word lies: its coordinates as an address in the array that is reserved, modulo the number of banks."""
+    if use.by_point:  # a value of every rank, of those that a window counts together a tuple
+        values = dict[str, int]()
+        for place, (index, _, _) in enumerate(use.box.dims):
+            each = word[place] if place in use.box.counted else (word[place],)
+            values |= dict(zip(index.ranks, each, strict=True))
+        coordinates = []
+        for index in laid.maps:
+            at = (index.offset + sum(factor * values[rank] for rank, factor in index.terms)) // index.divisor
+            coordinates.append(at % index.modulus if index.modulus else at)
+    else:
+        moving = iter(word)
+        coordinates = [next(moving) if index.terms else index.offset for index in laid.maps]
+    address = 0
+    for place in laid.order:
+        address = address * laid.shape[place] + coordinates[place]
+    return int(address % laid.banks)
 
 
 def _does_something(task: Task, digits: list[int]) -> bool:

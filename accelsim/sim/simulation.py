@@ -21,16 +21,17 @@ if TYPE_CHECKING:
 
 _MOST_REMEMBERED = 1 << 26  # ends of tasks in all
 _MOST_COMPARED = 1 << 24  # of those, for which states of earlier iterations are kept, at all levels together
-FILL, MEMORY, DEPENDENCE, ROOM, PORT, ARRAY = "fill", "memory", "dependence", "room", "port", "array"
-CAUSES = (FILL, MEMORY, DEPENDENCE, ROOM, PORT, ARRAY)
+FILL, MEMORY, DEPENDENCE, ROOM, PORT, CONFLICT, ARRAY = "fill", "memory", "dependence", "room", "port", "conflict", "array"
+CAUSES = (FILL, MEMORY, DEPENDENCE, ROOM, PORT, CONFLICT, ARRAY)
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Why a unit stood still before or during the work of an Einsum.
 
-    `cause`: `fill` (it had not begun), `memory` (a load), `dependence` (what another makes), `room` (a place for its result), or `port`
-    (its operands or results, at a busy port), or `array` (a systolic array loads or empties). `what`: the load, Einsum or port.
+    `cause`: `fill` (it had not begun), `memory` (a load), `dependence` (what another makes), `room` (a place for its result), `port`
+    (its operands or results, at a busy port), `conflict` (what any of these last longer because words fall on few banks), or `array` (a
+    systolic array loads or empties). `what`: the load, Einsum or port.
     """
 
     einsum: str
@@ -68,6 +69,7 @@ class Event:
 @dataclass(frozen=True)
 class Simulation:
     """What happened. `ticks`: until the last result is there. `ports`: cycles in which each is busy. `events`: as many as were asked for.
+    `conflicts`: of ports of memories with banks, cycles in which they are busy only because the words of a transfer fall on few banks.
 
     `firings`: how many of every task did something. `evaluation`: what the model says of the same mapping. `held`: bits that one copy of
     each memory below the outermost holds, as (cycle, bits) steps, while the events that were asked for happen. `offchip`: what the DRAM
@@ -82,6 +84,7 @@ class Simulation:
     events: tuple[Event, ...]
     held: dict[str, tuple[tuple[Fraction, int], ...]] = field(default_factory=dict)
     offchip: OffChip | None = None
+    conflicts: dict[str, Fraction] = field(default_factory=dict)
 
     @property
     def cycles(self) -> int:
@@ -203,6 +206,10 @@ def _found(evaluation: Evaluation, arrays: Arrays, done: _Fired, events: int) ->
             units[name] = Unit(busy, tuple(waits), clock.cycles(done.ticks - int(done.spent[number, columns.LAST_END])))
     spent = {name: int(done.spent[number, columns.BUSY]) for number, name in enumerate(arrays.resources)}
     ports = {name: clock.cycles(ticks) for name, ticks in spent.items() if name not in machine_units}
+    banked = {use.resource for task in tasks for use in task.uses if use.laid is not None}
+    conflicts = {
+        name: clock.cycles(int(done.spent[number, columns.UNEVEN])) for number, name in enumerate(arrays.resources) if name in banked
+    }
     kept = []
     for number, firing, start, end in done.traced:
         task, begun, ended = tasks[number], clock.cycles(int(start)), clock.cycles(int(end))
@@ -210,7 +217,7 @@ def _found(evaluation: Evaluation, arrays: Arrays, done: _Fired, events: int) ->
     firings = {task.name: int(done.tasks[number, columns.ACTIVE]) for number, task in enumerate(tasks)}
     steps = held_over_time(tasks, done.traced.tolist(), len(done.traced) < events) if len(done.traced) else {}
     held = {memory: tuple((clock.cycles(tick), bits) for tick, bits in each) for memory, each in steps.items()}
-    return Simulation(evaluation, done.ticks, units, ports, firings, tuple(kept), held)
+    return Simulation(evaluation, done.ticks, units, ports, firings, tuple(kept), held, conflicts=conflicts)
 
 
 def _cause(arrays: Arrays, cause: int) -> tuple[str, str]:
@@ -218,5 +225,7 @@ def _cause(arrays: Arrays, cause: int) -> tuple[str, str]:
     if cause < len(arrays.waits):
         task, why = arrays.waits[cause]
         return why, task.name
-    at = cause - len(arrays.waits)
+    at, banks = cause - len(arrays.waits), len(arrays.waits) + len(arrays.resources) + 2
+    if cause >= banks:
+        return CONFLICT, _cause(arrays, cause - banks)[1]
     return (PORT, arrays.resources[at]) if at < len(arrays.resources) else (ARRAY if at > len(arrays.resources) else FILL, "")

@@ -107,11 +107,36 @@ class Box:
 
 
 @dataclass(frozen=True, slots=True)
+class Laid:
+    """How a tile of a tensor lies in a memory of several banks: word after word, as an array of the size of the reserved tile.
+
+    `maps`: the coordinates of a word by ranks, of which tile `shape` is reserved; `order`: dimensions from the outermost. A word's address
+    is that of its coordinates in an array of this shape, so that words stay where they are when the tile moves on; its bank is the
+    address modulo `banks`.
+    """
+
+    tensor: str
+    banks: int
+    maps: tuple[IndexMap, ...]
+    shape: tuple[int, ...]
+    order: tuple[int, ...]
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Words from one coordinate to the next, by dimension."""
+        found, stride = [0] * len(self.shape), 1
+        for place in reversed(self.order):
+            found[place], stride = stride, stride * self.shape[place]
+        return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
 class Use:
     """Ticks of a resource for each word of a box. `rule`: at every firing, or at the first, the later or the last on the same tile.
 
     `bits`: of each word, at most; below 0: these less. `writes`: into the memory. `share`: (n, of): of every `of` words n are meant,
-    counted over all firings; `rest`: the others instead.
+    counted over all firings; `rest`: the others instead. `laid`: how the words lie in banks, if there are several. `by_point`: whether the
+    box is one of points, by rank, each of which moves its word; else one of words, by dimension of the tensor.
     """
 
     resource: str
@@ -122,6 +147,8 @@ class Use:
     writes: bool = False
     share: tuple[int, int] = (1, 1)
     rest: bool = False
+    laid: Laid | None = None
+    by_point: bool = False
 
 
 @dataclass(slots=True, eq=False)

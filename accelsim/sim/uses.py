@@ -7,14 +7,16 @@ from dataclasses import replace
 from itertools import pairwise
 
 from accelsim.errors import IllegalMapping
+from accelsim.mapping.footprint import laid_shape
 from accelsim.mapping.tree import For, Keep, Spatial
 from accelsim.mapping.walk import Row
 from accelsim.model.program import Carried
 from accelsim.sim.folds import Fold, array_of, grid_of, held_place, stays_of
 from accelsim.sim.holds import Holds, above, emptied, turned
 from accelsim.sim.paths import Path, Paths, memory_of, rank_of
+from accelsim.sim.places import placed
 from accelsim.sim.slots import Dims, again_of, apart_of, boxes_of, first_of, old_slices, slots_of
-from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Shares, Slot, Task, Use, words
+from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Laid, Shares, Slot, Task, Use, words
 from accelsim.workload.expression import Access, IndexMap, names
 
 READ, WRITE = "read", "write"
@@ -62,14 +64,32 @@ class Uses:
                     found.append((first_of(self.cascade, path, rank_of(path.rows[place]), loops, place), node.tile))
         return tuple(found)
 
-    def _use(self, memory: str, way: str, bits: int, boxes: list[Box], rule: int = 0) -> list[Use]:
+    def _laid(self, path: Path, tensor: str, maps: tuple[IndexMap | None, ...], place: int) -> Laid | None:
+        """How the tile in the keep at a place lies in the banks of its memory; None: there is only one."""
+        row = path.rows[place]
+        banks = self.machine.memories[memory_of(row)].banks
+        if banks == 1:
+            return None
+        known = tuple(index for index in maps if index is not None)
+        rows = [row]
+        if place == self.paths.keepers(path, tensor)[0]:  # branches hand an intermediate on in its home
+            homes = [other.rows[self.paths.keepers(other, tensor)[0]] for other in self.paths.all if self.paths.keepers(other, tensor)]
+            rows += [home for home in homes if memory_of(home) == memory_of(row)]
+        shapes = [laid_shape(self.paths.homes, each, tensor) for each in dict.fromkeys(rows)]
+        shape = tuple(max(sizes) for sizes in zip(*shapes, strict=True))
+        return Laid(tensor, banks, known, shape, placed(known, self.paths.held(row, tensor).layout))
+
+    def _use(
+        self, memory: str, way: str, bits: int, boxes: list[Box], rule: int = 0, laid: Laid | None = None, by_point: bool = False
+    ) -> list[Use]:
         port = self.clock.ports.get(memory)
         if port is None:
             return []
         ticks = port.read if way == READ or port.shared else port.write
         if not ticks or not bits:
             return []
-        return [Use(memory if port.shared else f"{memory} {way}", ticks * bits, box, rule, bits, way == WRITE) for box in boxes]
+        name, writes = memory if port.shared else f"{memory} {way}", way == WRITE
+        return [Use(name, ticks * bits, box, rule, bits, writes, laid=laid, by_point=by_point) for box in boxes]
 
     def _compute(self, path: Path) -> None:
         name, leaf, einsum = path.name, path.leaf, path.einsum
@@ -92,8 +112,26 @@ class Uses:
         for read in reversed(different.values()):
             self._operand(task, path, read)
         self._result(task, path)
-        self.all.append(task)
+        self._add(task, path)
         self.computes[name] = task
+
+    def _add(self, task: Task, path: Path) -> None:
+        """Note a task; refuses what banks are not simulated for."""
+        banked = [use for use in task.uses if use.laid is not None]
+        for use in banked:
+            assert use.laid is not None
+            tensor = use.laid.tensor
+            if use.share != (1, 1):
+                raise _with_banks(f"a fraction of {tensor} is kept", path)
+            if use.box.apart:
+                raise _with_banks(f"copies are brought windows of {tensor} that overlap", path)
+            if use.box.is_last_copy:
+                raise _with_banks(f"copies take turns over their own, uneven parts of {tensor}", path)
+            windows = {rank for place in use.box.counted for rank in use.box.dims[place][0].ranks} if use.by_point else set()
+            for index in use.laid.maps if use.by_point else ():
+                if (index.divisor != 1 or index.modulus) and (len(index.terms) > 1 or windows & set(index.ranks)):
+                    raise _with_banks(f"{path.name} takes {tensor} at a // or % of several ranks straight", path)
+        self.all.append(task)
 
     def _fold(self, path: Path, slots: dict[str, Slot]) -> Fold | None:
         """How a systolic array works on the tiles of an Einsum, if it runs on one."""
@@ -136,8 +174,10 @@ class Uses:
         ranks = {rank for index in maps if index for rank in index.ranks}
         self._holds.reach(task, path, read.tensor, ranks, place, path.loops)
 
+        laid = self._laid(path, read.tensor, maps, place)
+
         def reads(memory: str) -> list[Use]:
-            return self._every_point(path, memory, READ, bits, ranks, place, "", read)
+            return self._every_point(path, memory, READ, bits, ranks, place, "", read, laid)
 
         task.uses += self._shared(path, read.tensor, maps, place, reads)
 
@@ -149,14 +189,15 @@ class Uses:
         partial, final = self.widths.partial[tensor], self.widths.final[tensor]
         reduce = path.einsum.reduce if path.einsum.reduced else ""
         whole = boxes_of(path, self._dims(tensor, maps), slots_of(self.cascade, path, path.loops, len(path.rows), place))
+        laid = self._laid(path, tensor, maps, place)
 
         def updates(memory: str) -> list[Use]:
-            found = self._every_point(path, memory, WRITE, partial, ranks, place, reduce or "none")
+            found = self._every_point(path, memory, WRITE, partial, ranks, place, reduce or "none", laid=laid)
             if path.einsum.reduced:
-                found += self._every_point(path, memory, READ, partial, ranks, place, reduce)
-                found += self._use(memory, READ, -partial, whole, FIRST)
+                found += self._every_point(path, memory, READ, partial, ranks, place, reduce, laid=laid)
+                found += self._use(memory, READ, -partial, whole, FIRST, laid)
             if partial != final and self.cascade.tensors[tensor].iterative is None:
-                found += self._use(memory, WRITE, final - partial, whole, LAST if path.einsum.reduced else 0)
+                found += self._use(memory, WRITE, final - partial, whole, LAST if path.einsum.reduced else 0, laid)
             return found
 
         task.uses += self._shared(path, tensor, maps, place, updates)
@@ -184,6 +225,8 @@ class Uses:
             return made(memory)
         places = self.paths.keepers(path, tensor)
         outer = places[places.index(place) - 1]
+        if any(self.machine.memories[memory_of(path.rows[at])].banks > 1 for at in (outer, place)):
+            raise _with_banks(f"a fraction of {tensor} is kept", path)
         copies = any(isinstance(row.node, Spatial) and row.trips > 1 for row in path.rows[outer:place])
         if copies:
             what = f"a fraction of {tensor} is kept in copies of {memory}, which is not simulated yet"
@@ -194,11 +237,12 @@ class Uses:
         return [replace(use, share=share) for use in mine] + [replace(use, share=share, rest=True) for use in rest]
 
     def _every_point(
-        self, path: Path, memory: str, way: str, bits: int, ranks: set[str], place: int, reduce: str, read: Access | None = None
-    ) -> list[Use]:
+        self, path: Path, memory: str, way: str, bits: int, ranks: set[str], place: int, reduce: str, read: Access | None = None,
+        laid: Laid | None = None,
+    ) -> list[Use]:  # fmt: skip
         """One word for every point, shared by copies where the axes between a keep and the unit share it.
 
-        `read`: points at which it is a constant slice or lies outside its tensor move nothing.
+        `read`: points at which it is a constant slice or lies outside its tensor move nothing. `laid`: how the tile lies in banks.
         """
         end, extents = len(path.rows), self.cascade.extents
         inner, outer = slots_of(self.cascade, path, path.loops, end), slots_of(self.cascade, path, path.loops, end, place)
@@ -217,7 +261,8 @@ class Uses:
         rest = [rank for rank in path.einsum.ranks if not any(rank in index.ranks for index, _, _ in windows)]
         dims = (*windows, *((IndexMap(((rank, 1),)), *inside[rank]) for rank in rest))
         wanted = self._wanted(path, path.loops, alone, place, end, reduce)
-        return self._use(memory, way, bits, boxes_of(path, dims, slots, wanted, counted=frozenset(range(len(windows)))))
+        boxes = boxes_of(path, dims, slots, wanted, counted=frozenset(range(len(windows))))
+        return self._use(memory, way, bits, boxes, laid=laid, by_point=True)
 
     def _no_copy_shares(self, path: Path, rank: str, place: int, reduce: str) -> bool:
         """Whether copies share a rank out below a keep, along axes of which none serves several at once."""
@@ -358,16 +403,18 @@ class Uses:
         completes = kind == DRAIN and final != partial and self.cascade.tensors[tensor].iterative is None
         rule, last = AGAIN if returning else 0, LAST if path.einsum.reduced else 0
 
+        there, here = (self._laid(path, tensor, maps, place) for place in (outer, inner))
+
         def outside(memory: str) -> list[Use]:
             if kind == LOAD:
-                return self._use(memory, READ, bits, far, rule)
-            found, once = self._use(memory, WRITE, bits, far), [replace(box, wanted=()) for box in far]
+                return self._use(memory, READ, bits, far, rule, there)
+            found, once = self._use(memory, WRITE, bits, far, laid=there), [replace(box, wanted=()) for box in far]
             if wanted:  # of copies that send parts of the same word, all but the first are added to what is there
-                found += self._use(memory, READ, bits, far, FIRST) + self._use(memory, READ, -bits, once, FIRST)
-            return found + (self._use(memory, WRITE, final - bits, once if parts else far, last) if completes else [])
+                found += self._use(memory, READ, bits, far, FIRST, there) + self._use(memory, READ, -bits, once, FIRST, there)
+            return found + (self._use(memory, WRITE, final - bits, once if parts else far, last, there) if completes else [])
 
-        inside = self._use(target.memory, WRITE if kind == LOAD else READ, bits, near, rule)
-        inside += self._use(target.memory, READ, final - bits, near, last) if completes and not parts else []
+        inside = self._use(target.memory, WRITE if kind == LOAD else READ, bits, near, rule, here)
+        inside += self._use(target.memory, READ, final - bits, near, last, here) if completes and not parts else []
         task.uses = self._shared(path, tensor, maps, outer, outside) + inside
         share = self._share(path, tensor, maps, inner)
         if share != (1, 1):
@@ -387,5 +434,9 @@ class Uses:
         task.turns = {place: turn for place, turn in path.turns.items() if place < len(loops)}
         task.needs = self._conditions(path, loops, inner)
         task.copies = self.paths.held(path.rows[inner], tensor).copies if kind == LOAD else 0
-        self.all.append(task)
+        self._add(task, path)
         return task
+
+
+def _with_banks(what: str, path: Path) -> IllegalMapping:
+    return IllegalMapping(f"{what}, which with banks is not simulated yet", "map it otherwise, or leave out 'banks'", path.leaf.place)
