@@ -184,10 +184,6 @@ REFUSED = {
         "mapping of your own, --mapping FILE"
     ),
     "F[0] = 1.5; F[m+1] = F[m] + X[m]": "F.init has the constant 1.5, which is not whole; write whole numbers",
-    "F[0,k] = 5; F[m+1,k] = F[m,k] + X[m,k]": (
-        "earlier slices of F leave Buffer before F reads them, which hw/rtl/npu_top.sv cannot do; put loops over k outside of those over m "
-        "in a mapping of your own, --mapping FILE"
-    ),
     "Z[m] = A[70000*m] + 1": (
         "tiles side by side take 560,010 words, Buffer has 16,384, which hw/rtl/npu_top.sv cannot do; map it with smaller tiles, as "
         "with the constraint 'tile: {memory: Buffer, rank: RANK, at_most: 8}'"
