@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _MOST_KEEPS = 256  # ways to keep what an Einsum touches above the fuse, beyond which bounds do not tell them apart
 _MOST_ASSIGNED = 4096  # ways to share Einsums out among units, beyond which bounds do not tell them apart
+_FEWEST_TOGETHER = 4  # Einsums of a part below which bounds on sums over them cost more than they save
 
 
 class Floors:
@@ -31,6 +32,7 @@ class Floors:
 
     def __init__(self, part: Part, schedule: str, ways: list[list[tuple[LeafSearch | Nest, Names]]]) -> None:
         self.part, self.exact, self.schedule, self.ways = part, part.exact, schedule, ways
+        self.many = len(ways) >= _FEWEST_TOGETHER
         self.free = np.zeros(1 + self.exact.times)
         self.mine = [[number for number, users in enumerate(part.users) if at in users] for at in range(len(ways))]
         self.common = [number for number, users in enumerate(part.users) if len(users) > 1]
@@ -39,7 +41,7 @@ class Floors:
     def weights(self) -> FloatArray:
         """Weights of means of port times that tell most about these Einsums, float64[k, 1 + times]: see mixing."""
         exact, fronts, means = self.exact, list[FloatArray](), list[FloatArray]()
-        if self.schedule != "pipelined" or not self.part.aim.uses[1]:
+        if self.schedule != "pipelined" or not self.part.aim.uses[1] or not self.many:
             return exact.mixes[:0]
         for at, block in enumerate(self.part.blocks):
             ways = range(len(exact.ways[block[0]]))
@@ -48,6 +50,11 @@ class Floors:
                 fronts.append(np.concatenate([each[1] for each in known if each is not None]))
                 means.append(reduce(np.minimum, [self._means(at, way) for way in ways]))
         return best_weights(fronts, means, exact.mixes)
+
+    @cached_property
+    def _mark(self) -> bytes:
+        """What tells these weights from others."""
+        return self.weights.tobytes()
 
     def _means(self, at: int, way: int) -> FloatArray:
         """The least means of an Einsum on a unit with all that is external in the leaf: float64[k]."""
@@ -86,23 +93,24 @@ class Floors:
         """Lower bounds under many trunks: the least of all ways to keep above the fuse what several Einsums touch."""
         if not self._few([1 + len(above.below) for above in setting.above]):
             return self.roomless(setting, most)
-        found, best = [self._apart(at, setting, most) for at in range(len(self.mine))], list[Bounds]()
+        found, best, coming = [self._apart(at, setting, most) for at in range(len(self.mine))], list[Bounds](), self._coming(setting)
         for fixed in self._shared(setting):
             confined, kept = list[list[Way]](), list[Kept]()
             for at, ways in enumerate(found):
                 owns = list(self._own(at, setting, fixed))
-                every = [[self._confined(at, way, each, setting, fixed, own, most) for own in owns] for way, each in enumerate(ways)]
+                every = [[self._confined(at, way, each, setting, coming, fixed, own, most) for own in owns] for way, each in enumerate(ways)]
                 confined.append([reduce(Way.least, each) for each in every])
-                bits = [_held(setting, {number: place for number, place in own.items() if number not in fixed}) for own in owns]
-                kept.append(Kept(every, np.array(bits)))
+                if self.many:
+                    bits = [_held(setting, {number: place for number, place in own.items() if number not in fixed}) for own in owns]
+                    kept.append(Kept(every, np.array(bits)))
             best.append(self.together(confined, setting.iterations, self.crowded(kept, setting.room - _held(setting, fixed))))
         return reduce(Bounds.lesser, best)
 
     def crowded(self, kept: list[Kept], room: FloatArray) -> Bounds | None:
         """Lower bounds on what Einsums cost that share a room (float64[n]), of ticks those of the ports where they run side by side; None
-        where the room is no narrower for them together than for each alone.
+        where they are few, or the room is no narrower for them together than for each alone.
         """
-        if not is_crowded(kept, room):
+        if not self.many or not is_crowded(kept, room):
             return None
         traffic, latency = 1 + self.exact.traffic, 1 + self.exact.latency
         bits, (by_energy, by_ticks, by_traffic, _) = [each.bits for each in kept], self.part.aim.uses
@@ -128,11 +136,11 @@ class Floors:
         places = [1 + len(above.below) for above in setting.above]
         if prod(places) > effort:
             return None
-        found, many = [self._apart(at, setting, most) for at in range(len(self.mine))], len(setting.room)
+        found, many, coming = [self._apart(at, setting, most) for at in range(len(self.mine))], len(setting.room), self._coming(setting)
         best = [Bounds(*(np.full(many, BEYOND) for _ in range(3)))]
         for fixed in self._shared(setting):
             choices = [
-                [(own, [self._confined(at, way, each, setting, fixed, own, most) for way, each in enumerate(ways)])
+                [(own, [self._confined(at, way, each, setting, coming, fixed, own, most) for way, each in enumerate(ways)])
                  for own in self._own(at, setting, fixed)]
                 for at, ways in enumerate(found)
             ]  # fmt: skip
@@ -196,9 +204,17 @@ class Floors:
             ways.append(known[key])
         return self.together(ways)
 
+    def _coming(self, setting: Setting) -> list[list[FloatArray]]:
+        """What it costs to bring or send every external tensor, for all places above the fuse: float64[n, 1 + times + k]."""
+        part = self.part
+        return [
+            [self.wide(once) + (visits - 1)[:, None] * self.wide(more) for visits in above.visits]
+            for once, more, above in zip(part.brought, part.again, setting.above, strict=True)
+        ]
+
     def _confined(
-        self, at: int, way: int, apart: dict[frozenset[int], Way], setting: Setting, fixed: dict[int, int], own: dict[int, int],
-        most: tuple[float, float],
+        self, at: int, way: int, apart: dict[frozenset[int], Way], setting: Setting, coming: list[list[FloatArray]], fixed: dict[int, int],
+        own: dict[int, int], most: tuple[float, float],
     ) -> Way:  # fmt: skip
         """Bounds of an Einsum on a unit, if what it touches is placed (`own`), and what else several touch (`fixed`); see `_shared`."""
         part, above = self.part, setting.above
@@ -213,7 +229,7 @@ class Floors:
         rows = bounds.rows
         for number, place in here:
             if part.users[number][0] == at:
-                rows = rows + self.wide(part.brought[number]) + (above[number].visits[place] - 1)[:, None] * self.wide(part.again[number])
+                rows = rows + coming[number][place]
         good = (left >= 0) & (rows[:, 0] <= most[0]) & (bounds.busiest <= most[1])
         if good.all():
             return Way(bounds.unit, rows, bounds.busiest)
@@ -230,7 +246,7 @@ class Floors:
         if known is None:
             return None
         held, front = known
-        key = *self._key(at, way, above), self.weights.tobytes()
+        key = *self._key(at, way, above), self._mark
         if key not in self.exact.within:
             rows = self.wide(front)
             rows = np.minimum.accumulate(np.concatenate([np.full((1, rows.shape[1]), BEYOND), rows]))

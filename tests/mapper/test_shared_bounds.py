@@ -76,7 +76,7 @@ def test_searches_with_and_without_these_bounds_find_the_same(monkeypatch: pytes
 
     mixed, crowded = floors.best_weights, Floors.crowded
     for _ in range(CHAINS):
-        length = int(rng.integers(2, 5))
+        length = int(rng.integers(4, 6))
         statements = [f"T{k + 1}[m,n{k + 1}] = T{k}[m,n{k}] * W{k}[n{k},n{k + 1}]" for k in range(length)]
         shape = {"m": int(rng.choice([16, 32, 64]))} | {f"n{k}": int(rng.choice([12, 16, 24, 32, 48])) for k in range(length + 1)}
         lanes, rate, inner = int(rng.choice([8, 16, 32])), int(rng.integers(1, 5)), int(rng.integers(6, 14))
