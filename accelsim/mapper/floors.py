@@ -98,7 +98,9 @@ class Floors:
             confined, kept = list[list[Way]](), list[Kept]()
             for at, ways in enumerate(found):
                 owns = list(self._own(at, setting, fixed))
-                every = [[self._confined(at, way, each, setting, coming, fixed, own, most) for own in owns] for way, each in enumerate(ways)]
+                every = [
+                    [self._confined(at, way, each, setting, coming, fixed, own, most) for own in owns] for way, each in enumerate(ways)
+                ]
                 confined.append([reduce(Way.least, each) for each in every])
                 if self.many:
                     bits = [_held(setting, {number: place for number, place in own.items() if number not in fixed}) for own in owns]
