@@ -42,9 +42,9 @@ class Machine(NamedTuple):
     strides float64[loops]; plans float64[tasks, 4]: offset, span, from the use of what it brings back to when that is there, and of what
     all are multiples. All others are rows of int64: of what the columns above name, or slots: (extent, first entry of a window, first of
     its own, end, kind of window, extent of the consumer's rank, factor, offset, width); entries: (loop or -1, tile); terms: (slot,
-    coefficient, words from one value to the next in a memory of banks); needs: (first term, end, bound); points: (slot, residual tile);
-    agains: (slot); folds: what an array does with a tile; bends: (coefficient, offset, divisor, modulus, words) of an index by // or %;
-    repeats: (copies, words from one to the next). banks: how many a memory has at most; 0: none has several.
+    coefficient, words from one value to the next in a memory of banks); needs: (first term, end, bound); points: (slot, residual tile, and
+    of windows of copies the term); agains: (slot); folds: what an array does with a tile; bends: (coefficient, offset, divisor, modulus,
+    words) of an index by // or %; repeats: (copies, words from one to the next). banks: how many a memory has at most; 0: none has several.
     timed: the resource whose servings take as long as `run` is told, -1: none does.
     """
 
@@ -254,11 +254,17 @@ def _listed(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray,
 
 @helper()
 def _mark(m: Machine, dim: int, digits: IntArray, first: int, stamp: int, marks: IntArray) -> None:
-    for copy in range(in_use(m, m.dims[dim, APART], m.dims[dim, APART_END], digits, first)):
-        at = m.dims[dim, MARKS] + 2 * m.dims[dim, HIGH] * copy
-        for point in range(points_of(m, dim, copy, digits, first)):
+    """Note what every copy has at this firing; one that touches nothing still has what it had."""
+    copies = in_use(m, m.dims[dim, APART], m.dims[dim, APART_END], digits, first)
+    for copy in range(m.dims[dim, PLANES]):
+        at, touches = m.dims[dim, MARKS] + 2 * m.dims[dim, HIGH] * copy, False
+        for point in range(points_of(m, dim, copy, digits, first) if copy < copies else 0):
             value = value_of(m, dim, copy, digits, first, point)
             if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
+                marks[at + 2 * value + 1] = stamp
+                touches = True
+        for value in range(m.dims[dim, LOW], m.dims[dim, HIGH] if stamp > 1 and not touches else m.dims[dim, LOW]):
+            if marks[at + 2 * value + 1] == stamp - 1:
                 marks[at + 2 * value + 1] = stamp
 
 
@@ -270,7 +276,7 @@ def _own(m: Machine, dim: int, term: int, copy: int, digits: IntArray, first: in
         low, high = interval(m.slots, m.entries, m.points[point, 0], digits, first)
         part = m.points[point, 1]
         many = -(-(high - low) // part)
-        if m.points[point, 0] == m.terms[term, 0]:
+        if m.dims[dim, TERMS] + m.points[point, 2] == term:
             start, end = low + copy % many * part, min(low + (copy % many + 1) * part, high)
         copy //= many
     return start, end

@@ -201,9 +201,13 @@ class Paths:
 
     def _matters(self, path: Path, place: int, tensor: str) -> bool:
         """Whether words of a tensor take time on their way into the keep at a place, or out of it to the unit."""
-        places = self.keepers(path, tensor)
-        at = places.index(place)
-        return at > 0 and any(memory_of(path.rows[place]) in self.evaluator.clock.ports for place in places[at - 1 : at + 1])
+        *outer, place = (each for each in self.keepers(path, tensor) if each <= place)
+        passed = [place]  # keeps that they come from or go to: of what is kept in part, the rest is further out
+        for each in reversed(outer):
+            passed.append(each)
+            if self.held(path.rows[each], tensor).fraction == 1:
+                break
+        return bool(outer) and any(memory_of(path.rows[each]) in self.evaluator.clock.ports for each in passed)
 
     def held(self, row: Row, tensor: str) -> Held:
         """How a keep holds a tensor."""

@@ -12,6 +12,7 @@ from itertools import product
 from math import inf, nextafter, prod
 from typing import Any
 
+from accelsim.errors import IllegalMapping
 from accelsim.sim.systolic import OPERAND
 from accelsim.sim.tasks import ALWAYS, BARRIER, COMPUTE, FIRST, FIRST_TURN, LAST, LAST_TURN, Box, Entry, Laid, Slot, Task, Use, Wait, Window
 
@@ -74,6 +75,7 @@ def run(tasks: list[Task], per_cycle: int, timed: str = "", service: Sequence[in
     free: dict[str, int] = {}
     starts: dict[str, list[int]] = {}
     found = Outcome(timed=timed, service=list(service))
+    idle = 0  # tasks in a row whose turn had not come
     while True:
         waiting = [task for task in tasks if len(states[id(task)].ends) < task.firings]
         if not waiting:
@@ -82,9 +84,12 @@ def run(tasks: list[Task], per_cycle: int, timed: str = "", service: Sequence[in
         state = states[id(task)]
         early = _awaited(task, states)
         if early is not None:  # planned too early: its turn comes after that of what it waits for
+            idle += 1
+            if idle > 1 + len(tasks):
+                raise IllegalMapping(f"{task.name} waits for {early.name}, which waits for it", "give the tensor more copies")
             state.held = nextafter(_key(early, states[id(early)]), inf)
             continue
-        state.held = None
+        idle, state.held = 0, None
         if not _part(task, state):
             state.plans.append(_plan(task, state.digits))
         _fire(task, states, free, starts, found, per_cycle)

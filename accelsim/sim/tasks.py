@@ -69,6 +69,19 @@ class Slot:
         """How many intervals there are, all alike."""
         return math.prod(count for count, _ in self.spread)
 
+    @property
+    def size(self) -> int | None:
+        """The size of an interval, if it is the same at every firing."""
+        size = self.extent
+        for loop, tile in self.entries:
+            if loop >= 0 and size % tile:
+                return None
+            size = min(size, tile)
+        return size if self.window is None else None
+
+
+Need = tuple[tuple[tuple[Slot, int], ...], int]
+"""A condition of a firing: slots of which none may be empty and the least sum of whose ranks, with factors, is a bound at most."""
 
 Shares = tuple[tuple[Slot, int], ...]
 """Intervals that copies share out, and the part of each copy."""
@@ -200,7 +213,7 @@ class Task:
     uses: list[Use] = field(default_factory=list)
     waits: list[Wait] = field(default_factory=list)
     again: tuple[Slot, ...] = ()
-    needs: tuple[tuple[tuple[tuple[Slot, int], ...], int], ...] = ()  # conditions: sum of coefficient * rank <= bound
+    needs: tuple[Need, ...] = ()
     latency: int = 0
     unit: str = ""
     lanes: int = 1

@@ -16,7 +16,7 @@ from accelsim.sim.holds import Holds, above, emptied, turned
 from accelsim.sim.paths import Path, Paths, memory_of, rank_of
 from accelsim.sim.places import placed
 from accelsim.sim.slots import Dims, again_of, apart_of, boxes_of, first_of, old_slices, slots_of
-from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Laid, Shares, Slot, Task, Use, words
+from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Laid, Need, Shares, Slot, Task, Use, words
 from accelsim.workload.expression import Access, IndexMap, names
 
 READ, WRITE = "read", "write"
@@ -153,7 +153,14 @@ class Uses:
             sides.append(tuple(used))
         return Fold(grid_of(array), stays, *sides)
 
-    def _conditions(self, path: Path, loops: list[Row], until: int) -> tuple[tuple[tuple[tuple[Slot, int], ...], int], ...]:
+    def _conditions(self, path: Path, loops: list[Row], until: int) -> tuple[Need, ...]:
+        """Those of the Einsum, and that turns of loops that repeat it have something to do: of uneven tiles the last ones may be empty."""
+        repeated = dict.fromkeys(rank_of(row) for row in loops if id(row) in path.again)
+        slots = {rank: first_of(self.cascade, path, rank, loops, until) for rank in repeated}
+        full = [(((slot, 0),), 0) for slot in slots.values() if len(slot.entries) > 1 and slot.size is None]
+        return (*full, *self._inequalities(path, loops, until))
+
+    def _inequalities(self, path: Path, loops: list[Row], until: int) -> tuple[Need, ...]:
         if path.einsum.condition is None:
             return ()
         slots = slots_of(self.cascade, path, loops, until, 0)
