@@ -310,6 +310,8 @@ def cosim_(arguments: Arguments) -> int:
 def _waves(target: str) -> Path:
     if not target.endswith(".fst"):
         raise InputError(f"--waves {target}: waves are written in the FST form only", "name a file that ends with .fst")
+    if not Path(target).parent.is_dir():
+        raise InputError(f"--waves {target}: there is no folder {Path(target).parent}", "make it, or name a file elsewhere")
     return Path(target)
 
 

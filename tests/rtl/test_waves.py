@@ -64,3 +64,10 @@ def test_a_recording_is_one_part_of_a_run(tmp_path: Path) -> None:
 def test_other_forms_of_waves_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*SMALL, "--waves", "run.vcd"]) == 2
     assert capsys.readouterr().err == ("--waves run.vcd: waves are written in the FST form only; name a file that ends with .fst\n")
+
+
+def test_waves_into_no_folder_are_refused_before_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = tmp_path / "none"
+    assert main([*SMALL, "--waves", str(missing / "run.fst")]) == 2
+    what = f"--waves {missing / 'run.fst'}: there is no folder {missing}"
+    assert capsys.readouterr().err == f"{what}; make it, or name a file elsewhere\n"
