@@ -300,6 +300,7 @@ def test_help_appears_at_once(here: Path) -> None:
     assert best(5, lambda: process("--help", check=True)) < 0.4
 
 
+@pytest.mark.slow
 def test_map_imports_nothing_that_it_does_not_use(here: Path) -> None:
     unused = ("scipy.linalg", "networkx", "difflib", "matplotlib")
     code = f"""

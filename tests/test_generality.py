@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import accelsim
@@ -16,6 +17,7 @@ PUBLISHED = {"fusemax", "flashattention", "timeloop", "accelforge", "eyeriss", "
 ORDINARY = {"cascade", "spatial", "simple", "flat", "matmul", "softmax"}
 
 
+@cache
 def names() -> set[str]:
     """Names that code must not know, in lower case, with '_' between words."""
     found = {name.rsplit("/", 1)[-1].replace("-", "_").lower() for kind in KINDS for name in shipped(kind)}
@@ -40,11 +42,10 @@ def words(source: str) -> Iterator[str]:
 
 def known(source: str) -> set[str]:
     """Names of the catalogue and of publications that a program knows."""
-    forbidden = names()
-    found = set()
-    for text in words(source):
-        plain = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
-        found |= {name for name in forbidden if re.search(rf"(^|_){re.escape(name)}(_|$)", plain)}
+    found = set[str]()
+    for text in set(words(source)):
+        plain = f"_{re.sub(r'[^a-z0-9]+', '_', text.lower())}_"
+        found |= {name for name in names() if f"_{name}_" in plain}
     return found
 
 

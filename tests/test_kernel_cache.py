@@ -63,6 +63,7 @@ def process(folder: Path, cache: str, source: str) -> subprocess.CompletedProces
     return subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=True)
 
 
+@pytest.mark.slow
 def test_second_run_takes_the_kernel_from_the_users_cache(tmp_path: Path) -> None:
     assert run(tmp_path, str(tmp_path / "cache")) == "42 0\n"
     assert run(tmp_path, str(tmp_path / "cache")) == "42 1\n"
@@ -74,6 +75,7 @@ def test_directory_that_cannot_be_made_is_no_error_and_nothing_is_left_elsewhere
     assert [path.name for path in tmp_path.iterdir()] == ["kernel.py"]
 
 
+@pytest.mark.slow
 def test_damaged_cache_is_no_error(tmp_path: Path) -> None:
     run(tmp_path, str(tmp_path / "cache"))
     for path in (tmp_path / "cache").rglob("*.nb?"):
@@ -81,6 +83,7 @@ def test_damaged_cache_is_no_error(tmp_path: Path) -> None:
     assert run(tmp_path, str(tmp_path / "cache")) == "42 0\n"
 
 
+@pytest.mark.slow
 def test_loading_imports_no_linear_algebra_and_compiling_afterwards_still_works(tmp_path: Path) -> None:
     cache, results = str(tmp_path / "cache"), "([0.5, 1.5], array([1., 1.]))\n3\n2.0\n"
     cold = process(tmp_path, cache, DEMANDING)
@@ -109,6 +112,7 @@ caching.FunctionCache.load_overload = load_overload
 
 
 @pytest.mark.parametrize("lacking", ["del owner._load_overload", "runtime.rtsys = None", "del runtime.rtsys"])
+@pytest.mark.slow
 def test_numba_with_other_insides_loads_in_its_own_way(tmp_path: Path, lacking: str) -> None:
     source, cache = f"{OTHER_INSIDES}{lacking}\n{KERNEL}", str(tmp_path / "cache")
     assert run(tmp_path, cache, source) == "own way 42 0\n"
@@ -142,6 +146,7 @@ def test_the_clock_of_searches_stands_still_while_kernels_are_compiled(tmp_path:
     assert counted < 0.5 * whole, said
 
 
+@pytest.mark.slow
 def test_a_kernel_is_stale_when_its_file_changes(tmp_path: Path) -> None:
     cache = str(tmp_path / "cache")
     assert [run(tmp_path, cache), run(tmp_path, cache)] == ["42 0\n", "42 1\n"]

@@ -375,6 +375,7 @@ def timeless(text: str) -> str:
 
 
 @pytest.mark.parametrize("more", [(), ("--objective", "edp"), ("--store", "kept"), ("--tiles", "dividing", "--gap", "0.1")])
+@pytest.mark.slow
 def test_model_is_mapped_the_same_by_any_number_of_workers(
     more: tuple[str, ...], here: Path, compiled: None, capsys: pytest.CaptureFixture[str]
 ) -> None:

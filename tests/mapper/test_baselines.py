@@ -220,6 +220,7 @@ CURVES = {"random": [(0.01, 900.0), (0.2, 400.0), (1.0, 400.0)], "program": [(0.
 
 
 @pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+@pytest.mark.slow
 def test_curves_are_drawn_in_every_form_and_the_same_every_time(ending: str, tmp_path: Path) -> None:
     for proved in (None, (120.0, 100.0), (120.0, 120.0)):
         paths = [tmp_path / f"{number}.{ending}" for number in (1, 2)]

@@ -74,6 +74,7 @@ def problems(draw: st.DrawFn) -> tuple[Evaluator, Mapping, list[list[int]]]:
 
 
 @given(problems())
+@pytest.mark.slow
 def test_a_batch_equals_its_mappings_evaluated_one_by_one(problem: tuple[Evaluator, Mapping, list[list[int]]]) -> None:
     evaluator, structure, tilings = problem
     batch = Batch(evaluator, structure)

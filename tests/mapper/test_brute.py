@@ -225,6 +225,7 @@ def test_best_of_two_einsums_keeps_what_passes_in_the_buffer() -> None:
     assert isinstance(mapping.nodes[-1], Fuse) and "for m by 1\n  keep Buffer: T" in nest(mapping)
 
 
+@pytest.mark.slow
 def test_problems_are_small_and_follow_from_the_state_of_the_generator() -> None:
     problems = drawn(7, 12, 300)
     assert problems == drawn(7, 12, 300)

@@ -112,6 +112,7 @@ def binding() -> Iterator[list[bool]]:
 
 @settings(max_examples=20 if QUICK else 60)
 @given(seed=st.integers(0, 2**32 - 1))
+@pytest.mark.slow
 def test_the_optimum_is_the_least_of_all_mappings_that_obey(binding: list[bool], seed: int) -> None:
     rng = np.random.default_rng(seed)
     each = replace(problem(rng, 400), dividing=True)
@@ -175,6 +176,7 @@ OUTER, VECTOR, SCALED = "Z[m,n] = A[m,k] * B[n]", "Z[m] = A[m,k] * B[k]", "T[m,n
         (SCALED, {"m": 4, "n": 2}, (2,), "nm", "delta"),
     ],
 )
+@pytest.mark.slow
 def test_an_order_of_the_innermost_memory_or_of_a_trunk_is_searched_to_the_end(
     text: str, sizes: dict[str, int], words: tuple[int, ...], order: str, refill: str
 ) -> None:

@@ -94,6 +94,7 @@ def test_another_order_brings_neighbours_together() -> None:
 
 @settings(deadline=None, max_examples=20)
 @given(graphs())
+@pytest.mark.slow
 def test_a_rule_on_the_order_never_helps(made: Cascade) -> None:
     free = best(made)
     given_order = best(made, SequenceRule(tuple(einsum.name for einsum in made.work)))

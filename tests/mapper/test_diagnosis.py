@@ -35,6 +35,7 @@ def refused(made: Cascade, machine: Architecture, constraints: Constraints) -> s
 @pytest.mark.parametrize("made", [PRODUCT, WIDE], ids=["product", "wide"])
 @pytest.mark.parametrize("least", [1, 2, 4])
 @pytest.mark.parametrize("level", [1, 2])
+@pytest.mark.slow
 def test_the_size_that_is_asked_for_is_the_least_with_which_a_mapping_obeys(level: int, least: int, made: Cascade) -> None:
     words = [64, 64]
     words[level - 1] = 1

@@ -93,6 +93,7 @@ def test_a_larger_buffer_never_makes_the_best_mapping_worse(m: int, n: int, k: i
 
 @settings(max_examples=10)
 @given(st.integers(1, 5), st.integers(1, 4), st.integers(1, 4), st.integers(2, 30), st.integers(1, 3))
+@pytest.mark.slow
 def test_the_search_is_never_worse_than_every_mapping_of_a_small_space(m: int, n: int, k: int, words: int, rate: int) -> None:
     cascade, machine = matmul(m, n, k), one_unit(words, rate)
     cycles, energy = best(cascade, machine, Limits(dividing=False))

@@ -284,6 +284,7 @@ def texts(blocks: int = 1) -> str:
     return "".join(dump_mapping(exactly(each).mapping) for block in range(blocks) for each in drawn(block) if supported(each))
 
 
+@pytest.mark.slow
 def test_two_searches_give_the_same_mapping_whatever_the_hash_seed() -> None:
     found = {texts(), texts()}
     for seed in ("1", "2"):

@@ -57,6 +57,7 @@ def depth(nodes: tuple[TreeNode, ...]) -> int:
     return max((1 + max(map(depth, node.branches)) for node in nodes if isinstance(node, Fuse)), default=0)
 
 
+@pytest.mark.slow
 def test_where_room_is_short_some_einsums_run_below_loops_of_their_own() -> None:
     work, machine = made("T[m] = exp(A[m]); S[m] = T[m] * B[m]; Z[m,n] = S[m] * C[n]", m=4, n=2), tiny(3)
     found, without = answer(work, machine), answer(work, machine, nests=False)
@@ -67,6 +68,7 @@ def test_where_room_is_short_some_einsums_run_below_loops_of_their_own() -> None
     assert found.value == pytest.approx(least, rel=1e-9)
 
 
+@pytest.mark.slow
 def test_where_room_is_short_a_tensor_passes_through_the_root() -> None:
     work, machine = made("T[m,p] = A[m] * B[p]; G[m] = max[p](T[m,p]); Z[m,p] = T[m,p] - G[m]", m=2, p=2), tiny(2)
     found = answer(work, machine, nests=False)

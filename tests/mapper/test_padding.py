@@ -45,6 +45,7 @@ def cascades() -> st.SearchStrategy[Cascade]:
 
 
 @given(cascade=cascades(), name=st.sampled_from(sorted(MACHINES)), objective=st.sampled_from(["latency", "energy"]))
+@pytest.mark.slow
 def test_a_mapping_of_larger_sizes_is_legal_and_costs_no_more_on_the_true_ones(cascade: Cascade, name: str, objective: str) -> None:
     architecture = MACHINES[name]
     larger = padding(cascade, architecture)
@@ -67,6 +68,7 @@ def test_a_mapping_of_larger_sizes_is_legal_and_costs_no_more_on_the_true_ones(c
 
 
 @pytest.mark.parametrize("name", ["tpu_like", "npu", "spatial"])
+@pytest.mark.slow
 def test_a_prime_sized_product_takes_at_most_5_percent_longer_than_a_power_of_two_scaled(name: str) -> None:
     cycles = {}
     for size in (1009, 1024):
@@ -75,6 +77,7 @@ def test_a_prime_sized_product_takes_at_most_5_percent_longer_than_a_power_of_tw
     assert cycles[1009] <= 1.05 * cycles[1024] * (1009 / 1024) ** 3
 
 
+@pytest.mark.slow
 def test_a_prime_sized_product_takes_no_more_energy_than_one_of_the_next_power_of_two() -> None:
     request = Request(objective_named("energy"))
     energy = {}

@@ -86,6 +86,7 @@ def test_a_loop_leaves_producers_the_tile_with_its_margin() -> None:
     assert (quarter["T"]["p"], quarter["T"]["q"], quarter["Z"]["y"]) == (10, 6, 4)
 
 
+@pytest.mark.slow
 def test_a_small_buffer_over_an_array_passes_patches_with_the_least_traffic() -> None:
     """Spreads are over whole ranks, as copies are counted, though an iteration makes only a patch and its margin."""
     made, machine_ = load_workload(resolve("conv2d-pair", WORKLOAD)), load_architecture(resolve("npu", MACHINE), {"SRAM.size": "8 KiB"})

@@ -36,6 +36,7 @@ def fused(mapping: Mapping) -> bool:
 
 @pytest.mark.parametrize("cascade", CASCADES.values(), ids=CASCADES)
 @pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.slow
 def test_what_is_found_is_legal_and_evaluates_to_the_same_numbers(cascade: Cascade, objective: str) -> None:
     machine = two_units()
     found = search(cascade, machine, objective)
@@ -49,6 +50,7 @@ def test_what_is_found_is_legal_and_evaluates_to_the_same_numbers(cascade: Casca
 
 
 @pytest.mark.parametrize("cascade", CASCADES.values(), ids=CASCADES)
+@pytest.mark.slow
 def test_each_objective_is_best_at_its_own_figure(cascade: Cascade) -> None:
     machine = two_units(600)
     found = {name: search(cascade, machine, name).evaluation for name in ("latency", "energy")}
@@ -56,6 +58,7 @@ def test_each_objective_is_best_at_its_own_figure(cascade: Cascade) -> None:
     assert found["energy"].energy_pj <= found["latency"].energy_pj
 
 
+@pytest.mark.slow
 def test_a_softmax_is_fused_and_only_scores_in_and_out_touch_the_root() -> None:
     found = search(softmax(), two_units())
     assert fused(found.mapping)
@@ -69,6 +72,7 @@ def test_a_recurrence_of_several_einsums_is_fused_under_a_loop_over_single_slice
     assert "for i by 1" in nest(found.mapping)
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_mapping_whatever_the_hash_seed() -> None:
     program = (
         "from tests.mapper.small import running, two_units\nfrom accelsim.mapper import search\nfrom accelsim.mapping.text import nest\n"

@@ -66,6 +66,7 @@ def test_weights_of_two_ports_are_those_of_the_linear_program(lists: list[list[t
 CHAINS, NARROWED = 24, 5  # chains that are searched, and in how many at least each bound says something
 
 
+@pytest.mark.slow
 def test_searches_with_and_without_these_bounds_find_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chains of products on two levels whose ports are about as busy as the unit, so that Einsums trade one for another."""
     rng, told = np.random.default_rng(71), Counter[str]()

@@ -73,6 +73,7 @@ def test_attention_with_128_wide_heads_is_at_least_as_fast_as_published(length: 
 
 
 @pytest.mark.parametrize("name", shipped(MACHINE))
+@pytest.mark.slow
 def test_the_default_attention_is_fused_on_every_machine(name: str) -> None:
     cascade, target = workload("attention", sizes_on(name, {})), machine(name)
     found = search(cascade, target)

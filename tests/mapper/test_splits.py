@@ -44,6 +44,7 @@ def test_three_parts_cut_a_rank_evenly(size: int, given_size: int) -> None:
 
 @settings(deadline=None, max_examples=10)
 @given(st.sampled_from(["latency", "energy"]), st.sampled_from([6, 8, 12]))
+@pytest.mark.slow
 def test_the_best_of_all_sizes_is_found_and_its_bound_holds(objective: str, size: int) -> None:
     request = Request(objective_named(objective))
     each = {m0: search(maxima(m=size, m0=m0), two_units(), request=request) for m0 in range(1, size + 1) if size % m0 == 0}
@@ -77,6 +78,7 @@ def written(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_map_writes_a_mapping_that_evaluate_and_check_take(written: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     mapping = str(tmp_path / "found.yaml")
     assert main(["map", str(written), "--arch", "spatial", "-o", mapping]) == 0

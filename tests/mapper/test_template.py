@@ -49,6 +49,7 @@ def drawn(seed: int) -> tuple[Problem, np.random.Generator, list[Mapping]]:
 
 @settings(max_examples=10 if QUICK else 40)
 @given(seed=st.integers(0, 2**32 - 1))
+@pytest.mark.slow
 def test_a_file_without_holes_has_one_answer(seed: int) -> None:
     each, rng, mappings = drawn(seed)
     evaluator = Evaluator(each.cascade, each.architecture, each.counting)
@@ -199,6 +200,7 @@ def with_holes(nodes: tuple[Node, ...], rng: np.random.Generator, chance: float,
 
 @settings(max_examples=15 if QUICK else 60)
 @given(seed=st.integers(0, 2**32 - 1))
+@pytest.mark.slow
 def test_what_is_open_is_searched_to_the_end(seed: int) -> None:
     each, rng, mappings = drawn(seed)
     assume(each.counting.refill == "delta")

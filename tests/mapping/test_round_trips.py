@@ -45,6 +45,7 @@ MAPPINGS = st.builds(Mapping, TEXTS, TREES, st.just("") | TEXTS, st.just("") | T
 
 
 @given(MAPPINGS)
+@pytest.mark.slow
 def test_yaml_of_a_mapping_reads_back_as_the_same_mapping(mapping: Mapping) -> None:
     text = dump_mapping(mapping)
     assert parse_mapping(text, {}) == mapping

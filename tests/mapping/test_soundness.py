@@ -167,6 +167,7 @@ def test_any_tree_of_any_words_is_answered_with_problems() -> None:
         assert problems(made, TOY, Mapping("t", _any_nodes(rng, 3)))
 
 
+@pytest.mark.slow
 def test_damage_to_a_legal_tree_is_answered_with_problems_or_a_legal_tree() -> None:
     text = (
         "- keep DRAM: [Q, K, A]\n- for p: 2\n- keep Buffer: [QK, GM, SN, SD]\n- fuse sequential:\n"

@@ -66,6 +66,7 @@ def test_kernels_count_what_a_replay_of_the_loop_nest_counts() -> None:
     assert refused < TRIPLES // 15  # see docs/model.md, "What is refused"; fractions above memories with copies are most of it
 
 
+@pytest.mark.slow
 def test_kernels_count_what_a_replay_counts_of_slices_that_come_back() -> None:
     refused = 0
     for triple in strategies.recurrent_triples(20_27, TRIPLES):

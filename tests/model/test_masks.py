@@ -45,6 +45,7 @@ def kinds(triple: strategies.Triple) -> set[int]:
     return {found.kind for found in Program(cascade, machine, counting).masks.values()}
 
 
+@pytest.mark.slow
 def test_inequalities_count_what_lists_and_the_replay_count(monkeypatch: pytest.MonkeyPatch) -> None:
     linear = 0
     for triple in masked_triples(2026, TRIPLES):

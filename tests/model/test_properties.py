@@ -305,6 +305,7 @@ MAPPED.remove(("layernorm", "spatial"))  # no unit takes a square root there: te
 
 
 @pytest.mark.parametrize(("workload", "machine"), MAPPED)
+@pytest.mark.slow
 def test_what_the_mapper_finds_stays_above_its_bounds_and_adds_up(workload: str, machine: str) -> None:
     from accelsim.mapper import search
 

@@ -415,6 +415,7 @@ def test_every_point_that_the_loops_leave_is_executed_once(triple: Triple) -> No
 
 
 @given(triples())
+@pytest.mark.slow
 def test_refilling_at_every_visit_never_moves_less(triple: Triple) -> None:
     made, where, mapping, counting = triple
     delta, visits = (count(made, where, mapping, replace(counting, refill=refill)) for refill in ("delta", "every_visit"))

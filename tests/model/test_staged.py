@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+import pytest
+
 from accelsim.errors import AccelsimError
 from accelsim.mapping.tree import Fuse, Mapping, TreeNode
 from accelsim.model import Evaluator
@@ -30,6 +32,7 @@ def pipelined(nodes: tuple[TreeNode, ...]) -> tuple[TreeNode, ...]:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_pipelined_is_never_slower_than_staged() -> None:
     compared = faster = 0
     for made, machine, mapping, counting in seeded_triples(11, 800):

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from math import ceil
 
+import pytest
 from hypothesis import given
 
 from accelsim.hardware.architecture import Architecture, Array, Memory
@@ -115,6 +116,7 @@ EXPECTED = {  # share of the triples that a feature should appear in, at least
 }
 
 
+@pytest.mark.slow
 def test_every_feature_appears_often() -> None:
     drawn = list(seeded_triples(7, 1200))
     shares = Counter(feature for triple in drawn for feature in features(triple))

@@ -52,6 +52,7 @@ def test_clock_runs_while_the_work_says_nothing(tmp_path: Path) -> None:
     assert "compiling" not in text
 
 
+@pytest.mark.slow
 def test_first_run_says_that_kernels_are_compiled_and_the_second_does_not(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(KERNEL)

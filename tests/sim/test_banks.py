@@ -73,6 +73,7 @@ def is_never_below(done: Simulation, even: Simulation) -> None:
     assert done.ticks >= even.ticks
 
 
+@pytest.mark.slow
 def test_random_mappings_find_as_many_words_on_the_fullest_bank_as_a_list_of_all_words() -> None:
     rng, ran, uneven, refused = random.Random(37), 0, 0, Counter[str]()
     for noun, machine, mapping, _ in seeded_triples(41, TRIPLES):
@@ -90,6 +91,7 @@ def test_random_mappings_find_as_many_words_on_the_fullest_bank_as_a_list_of_all
     assert uneven > ran // 3
 
 
+@pytest.mark.slow
 def test_long_random_mappings_agree_too_and_are_counted_alike_with_and_without_leaps() -> None:
     rng, ran, leapt, parts, uneven = random.Random(43), 0, Counter[str](), 0, 0
     for _ in range(MAPPINGS):

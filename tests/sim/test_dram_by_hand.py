@@ -22,6 +22,7 @@ def burst(dram: Dram, group: int = 0, bank: int = 0, row: int = 0, column: int =
 
 
 @pytest.mark.parametrize("policy", [IN_ORDER, FIRST_READY])
+@pytest.mark.slow
 def test_stream_within_a_row(dram: Dram, policy: Policy) -> None:
     t, count = dram.timings, 16
     served = stream(dram, WITHIN_ROW, policy, 0, count)

@@ -122,6 +122,7 @@ def test_a_machine_that_lacks_an_operator_is_the_only_reason_for_which_a_pair_is
 
 @pytest.mark.parametrize("ahead", [False, True], ids=["as mapped", "filled ahead"])
 @pytest.mark.parametrize(("workload", "machine"), PAIRS)
+@pytest.mark.slow
 def test_units_and_ports_are_as_busy_as_the_model_counts_and_every_cycle_is_accounted_for(workload: str, machine: str, ahead: bool) -> None:
     noun, architecture = small(workload, machine)
     mapping = mapped(workload, machine)
@@ -157,6 +158,7 @@ def agrees(noun: Cascade, machine: Architecture, mapping: Mapping) -> bool:
     return True
 
 
+@pytest.mark.slow
 def test_random_mappings_run_as_in_the_twin_and_keep_units_as_busy_as_the_model_counts() -> None:
     assert sum(agrees(*each) for each in slowed(23, TRIPLES)) > TRIPLES // 2
 
@@ -278,6 +280,7 @@ def test_a_faster_memory_never_makes_a_mapping_slower() -> None:
     assert ran > TRIPLES // 4
 
 
+@pytest.mark.slow
 def test_more_places_for_a_tile_never_make_a_mapping_slower() -> None:
     rng, ran, better = random.Random(7), 0, 0
     for noun, machine, mapping, _ in seeded_triples(31, TRIPLES):
@@ -330,6 +333,7 @@ def doubled(machine: Architecture, name: str) -> Architecture:
     return replace(machine, root=root)
 
 
+@pytest.mark.slow
 def test_the_same_mapping_runs_the_same_twice() -> None:
     one, other = (simulate(*small("attention", "npu"), mapped("attention", "npu"), events=100) for _ in range(2))
     assert (one.ticks, one.units, one.events) == (other.ticks, other.units, other.events)
@@ -427,6 +431,7 @@ def test_published_mappings_run_and_take_at_least_as_long_as_the_model_says(name
     assert done.cycles >= Evaluator(noun, spatial).evaluate(mapping).steady_cycles
 
 
+@pytest.mark.slow
 def test_a_run_that_is_too_long_to_count_is_refused() -> None:
     """25 seconds at 940 MHz, in ticks of which each cycle has 2^29: 1.3e19, more than 2^63."""
     shape = {"shape.b": "64", "shape.h": "12", "shape.p": "65536", "shape.m": "65536"}

@@ -52,6 +52,7 @@ def run(held: str, array: Architecture, grid: Grid, m: int, n: int, k: int) -> S
     return simulate(product(m, n, k), array, mapping(held, grid.rows, grid.columns, {"m": m, "n": n, "k": k}))
 
 
+@pytest.mark.slow
 def test_products_take_the_cycles_of_the_closed_form_on_every_array() -> None:
     rng, seen = random.Random(2), Counter[tuple[Any, ...]]()
     for _ in range(400):

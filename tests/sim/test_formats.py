@@ -60,6 +60,7 @@ def rounded(values: list[float], name: str, overflow: str = SATURATE) -> list[fl
 
 
 @pytest.mark.parametrize("name", ["fp16", "bf16", "e5m2", "e4m3"])
+@pytest.mark.slow
 def test_every_code_stays_and_what_lies_between_two_goes_to_the_nearer(name: str) -> None:
     known = numbers(name)
     exact = [float(value) for value in known]

@@ -135,6 +135,7 @@ def test_operators_are_those_of_the_published_networks() -> None:
     vectors, st.sampled_from(["kogge_stone", "brent_kung"]), st.lists(st.booleans(), max_size=30),
     st.lists(st.integers(0, 4), min_size=6, max_size=6),
 )  # fmt: skip
+@pytest.mark.slow
 def test_registers_hold_in_every_cycle_what_a_stepped_chain_holds(
     pairs: list[list[tuple[int, int]]], form: str, ready: list[bool], gaps: list[int]
 ) -> None:

@@ -72,6 +72,7 @@ def twin(array: Grid, stays: str, folds: Folds, at: dict[str, Any], when: Times,
 
 
 @given(runs(), st.integers(0, 2**32))
+@pytest.mark.slow
 def test_kernel_twin_and_closed_form_agree_on_values_and_cycles(run: Any, seed: int) -> None:
     array, stays, folds, at = run
     when = times(array, stays, folds)

@@ -95,6 +95,7 @@ def test_an_einsum_that_a_loop_is_nothing_to_runs_again_where_it_is_kept_inside(
 
 @pytest.mark.parametrize("ahead", [False, True], ids=["as mapped", "filled ahead"])
 @pytest.mark.parametrize("machine", ["simple", "npu"])
+@pytest.mark.slow
 def test_a_pair_of_convolutions_runs_as_the_model_counts_and_as_its_twin_does(machine: str, ahead: bool) -> None:
     settings = {f"shape.{rank}": str(size) for rank, size in {"c": 4, "k": 4, "o": 4, "p": 10, "q": 10, "x": 8, "y": 8}.items()}
     noun, architecture = load_workload(resolve("conv2d-pair", WORKLOAD), settings), load_architecture(resolve(machine, MACHINE))
