@@ -163,6 +163,7 @@ def test_mappings_written_by_hand_are_found(text: str) -> None:
     assert any(same(mapping) == same(wanted) for mapping in found)
 
 
+@pytest.mark.slow
 def test_mappings_are_legal_and_no_two_are_alike() -> None:
     for each in drawn(1, 8, 500):
         found = listed(each)
@@ -178,6 +179,7 @@ def test_a_loop_below_a_raised_keep_is_in_one_block_only() -> None:
     assert len(set(found)) == len(found)
 
 
+@pytest.mark.slow
 def test_what_is_left_out_for_its_size_is_illegal(monkeypatch: pytest.MonkeyPatch) -> None:
     problems = drawn(4, 8, 250)
     before = [listed(each) for each in problems]

@@ -58,6 +58,7 @@ def fused(mapping: Mapping) -> bool:
 
 
 @pytest.mark.parametrize("length", BERT)
+@pytest.mark.slow
 def test_attention_with_64_wide_heads_is_at_least_as_fast_as_published(length: int) -> None:
     sizes = {"shape.b": "64", "shape.h": "12", "shape.p": str(length), "shape.m": str(length)}
     found = search(workload("attention", sizes), machine("spatial"))
@@ -66,6 +67,7 @@ def test_attention_with_64_wide_heads_is_at_least_as_fast_as_published(length: i
 
 
 @pytest.mark.parametrize("length", XLM)
+@pytest.mark.slow
 def test_attention_with_128_wide_heads_is_at_least_as_fast_as_published(length: int) -> None:
     sizes = {"shape.b": "64", "shape.h": "16", "shape.e": "128", "shape.f": "128", "shape.p": str(length), "shape.m": str(length)}
     found = search(workload("attention", sizes), machine("spatial"))

@@ -16,7 +16,7 @@ from accelsim.model.options import Counting
 from tests.model import kernel_side, published, strategies
 from tests.share import share
 
-TRIPLES = share(20_000, 2_000, 500)
+TRIPLES = share(20_000, 2_000, 250)
 
 
 def compared(counts: dict[str, Any]) -> dict[str, Any]:
