@@ -221,6 +221,8 @@ def lower(
     cascade, machine = evaluator.cascade, evaluator.architecture
     if facts.einsum.condition is not None:
         raise Unsupported(f"{einsum} has a condition")
+    if not facts.ranks:
+        raise Unsupported(f"{einsum} has no ranks")
     for stream in facts.streams:
         if stream.groups or stream.weight != 1 or any(role[0] not in (_ABSENT, _PLAIN) for role in stream.roles):
             raise Unsupported(f"{einsum} indexes {stream.tensor} by more than bare ranks")

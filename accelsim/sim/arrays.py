@@ -153,7 +153,7 @@ class Arrays:
             t["bends"] += _bends(use, place)
             apart, marks = len(t["points"]), -1
             t["points"] += [(self._slot(box.slots[rank]), part, index.ranks.index(rank)) for rank, part in box.apart.get(place, ())]
-            planes = math.prod(-(-box.slots[rank].extent // part) for rank, part in box.apart.get(place, ()))
+            planes = math.prod(-(-box.slots[rank].most // part) for rank, part in box.apart.get(place, ()))
             if place in box.counted:
                 marks = COUNTED
             elif not _is_plain(index) or (place in box.apart and not _is_even(index, box, place)):

@@ -70,6 +70,11 @@ class Slot:
         return math.prod(count for count, _ in self.spread)
 
     @property
+    def most(self) -> int:
+        """The size of an interval at most."""
+        return min([self.extent, *(tile for _, tile in self.entries)])
+
+    @property
     def size(self) -> int | None:
         """The size of an interval, if it is the same at every firing."""
         size = self.extent

@@ -22,6 +22,7 @@ from accelsim.mapping.legality import is_legal
 from accelsim.mapping.text import nest
 from accelsim.mapping.tree import Fuse, Mapping
 from accelsim.model import Evaluator
+from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Cascade
 from tests.mapper.small import grid, matmul, one_unit, price, running, softmax, two_units, unit
 
@@ -146,3 +147,10 @@ def test_what_may_be_shared_does_not_depend_on_how_much_a_buffer_holds_that_unit
     scope = Scope(work, machine)
     assert shared_ranks(scope).single == ("m1",)
     assert fusible(scope, shared_ranks(scope))
+
+
+def test_an_einsum_without_ranks_is_mapped() -> None:
+    work = cascade("scalars", ["Y[] = A[] * B[]"], {})
+    for machine in ("simple", "npu"):
+        found = search(work, load_architecture(resolve(machine, MACHINE), {}))
+        assert found.evaluation.cycles == 1
