@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.errors import IllegalMapping
-from accelsim.sim.kernels_boxes import ALL, COUNTED, REST, WHOLE, Machine
+from accelsim.sim.kernels_boxes import ALL, COUNTED, FEW_MARKS, REST, WHOLE, Machine
 from accelsim.sim.systolic import OPERAND
 from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Box, Slot, Task, Use
 from accelsim.workload.expression import IndexMap
@@ -156,7 +156,7 @@ class Arrays:
             planes = math.prod(-(-box.slots[rank].most // part) for rank, part in box.apart.get(place, ()))
             if place in box.counted:
                 marks = COUNTED
-            elif not _is_plain(index) or (place in box.apart and not _is_even(index, box, place)):
+            elif not _is_plain(index) or (place in box.apart and high * planes <= FEW_MARKS and not _is_even(index, box, place)):
                 marks, self._marks = self._marks, self._marks + 2 * high * planes
                 if self._marks > _MOST_MARKS:
                     what = f"{self._marks // 2:,} coordinates would have to be listed one by one, more than {_MOST_MARKS // 2:,}"

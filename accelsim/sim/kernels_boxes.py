@@ -24,6 +24,7 @@ TARGET, PREFIX, TIMES, ADD, GUARD, AHEAD, STAYS, LESS = range(8)
 RESOURCE, TICKS, BOX, RULE, SHARE, WHOLES, REMAINS, BANKS, BEGINS, ENDS, REPEATS, REPEATS_END, BASE = range(13)
 DIMS, DIMS_END, ALIKE, DELTA, WANTED, WANTED_END, FRESH, FRESH_END = range(8)
 TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH, MARKS, APART, APART_END, PLANES, STEP, BENDS, BENDS_END = range(14)
+FEW_MARKS = 1 << 10  # coordinates of all copies, beyond which uneven windows are bounded and what idle copies hold is forgotten
 COUNTED = -2  # in place of marks: points of the dimension count, not coordinates
 TRIPS, TURNS = range(2)
 # columns of `slots`
@@ -254,9 +255,10 @@ def _listed(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray,
 
 @helper()
 def _mark(m: Machine, dim: int, digits: IntArray, first: int, stamp: int, marks: IntArray) -> None:
-    """Note what every copy has at this firing; one that touches nothing still has what it had."""
+    """Note what every copy has at this firing; of few coordinates, one that touches nothing still has what it had."""
     copies = in_use(m, m.dims[dim, APART], m.dims[dim, APART_END], digits, first)
-    for copy in range(m.dims[dim, PLANES]):
+    planes = m.dims[dim, PLANES] if m.dims[dim, PLANES] * m.dims[dim, HIGH] <= FEW_MARKS else copies
+    for copy in range(planes):
         at, touches = m.dims[dim, MARKS] + 2 * m.dims[dim, HIGH] * copy, False
         for point in range(points_of(m, dim, copy, digits, first) if copy < copies else 0):
             value = value_of(m, dim, copy, digits, first, point)
