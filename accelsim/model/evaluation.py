@@ -51,14 +51,13 @@ class Evaluation:
     def cycles(self) -> int:
         """Cycles with fill and drain, rounded up."""
         clock = self.evaluator.clock
-        return math.ceil(clock.cycles(self.timing.steady + self.timing.fill + self.timing.drain))
+        return math.ceil(clock.cycles(self.timing.latency))
 
     @property
     def seconds(self) -> float:
         """Latency with fill and drain."""
-        timing = self.timing
         clock = self.evaluator.clock
-        return (timing.steady + timing.fill + timing.drain) / clock.per_cycle / float(self.evaluator.architecture.clock_hz)
+        return self.timing.latency / clock.per_cycle / float(self.evaluator.architecture.clock_hz)
 
     @property
     def static(self) -> Range:

@@ -50,6 +50,11 @@ class Timing:
     offsets: dict[str, Ticks]
     limits: dict[tuple[str, str], Ticks]
 
+    @property
+    def latency(self) -> Ticks:
+        """Ticks from the first to the last."""
+        return self.steady + self.fill + self.drain
+
 
 def schedule(program: Program, mapping: Mapping, loads: dict[str, Load]) -> Timing:
     """Time of a whole mapping."""

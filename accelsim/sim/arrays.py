@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from accelsim.errors import IllegalMapping
-from accelsim.sim.kernels_boxes import ALL, COUNTED, FEW_MARKS, REST, WHOLE, Machine
+from accelsim.sim.kernels_boxes import ALL, COUNTED, REST, WHOLE, Machine
 from accelsim.sim.systolic import OPERAND
-from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Box, Slot, Task, Use
+from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Slot, Task, Use
 from accelsim.workload.expression import IndexMap
 
 _WIDTHS = {
-    "tasks": 28, "loops": 2, "uses": 13, "waits": 8, "boxes": 8, "dims": 14, "terms": 3, "slots": 9, "entries": 2, "needs": 3, "points": 3,
+    "tasks": 28, "loops": 2, "uses": 13, "waits": 8, "boxes": 10, "dims": 11, "terms": 4, "slots": 9, "entries": 2, "needs": 3, "points": 4,
     "agains": 1, "folds": 11, "bends": 5, "repeats": 2,
 }  # fmt: skip
 _MOST_MARKS = 1 << 26  # int64 each: 512 MiB
@@ -86,10 +85,10 @@ class Arrays:
         needs = len(t["needs"])
         for terms, bound in task.needs:
             first = len(t["terms"])
-            t["terms"] += [(self._slot(slot), factor, 0) for slot, factor in terms]
+            t["terms"] += [(self._slot(slot), factor, 0, -1) for slot, factor in terms]
             t["needs"].append((first, len(t["terms"]), bound))
         points = len(t["points"])
-        t["points"] += [(self._slot(slot), tile, 0) for slot, tile in task.points]
+        t["points"] += [(self._slot(slot), tile, 1, 1) for slot, tile in task.points]
         unit = self.resources.index(task.unit) if task.kind == COMPUTE else -1
         t["tasks"].append((
             task.kind, loops, len(t["loops"]), uses, len(t["uses"]), waits, len(t["waits"]), agains, len(t["agains"]),
@@ -106,7 +105,7 @@ class Arrays:
         sides = []
         for side in (fold.down, fold.across):
             sides += [len(t["points"]), len(t["points"]) + len(side)]
-            t["points"] += [(self._slot(slot), tile, 0) for slot, tile in side]
+            t["points"] += [(self._slot(slot), tile, 1, 1) for slot, tile in side]
         grid = fold.grid
         flags = fold.stays == OPERAND, grid.shadow, grid.exit == "edge", grid.folds == "full"
         t["folds"].append((*map(int, flags), grid.rows, grid.columns, *sides, self.per_cycle))
@@ -145,32 +144,38 @@ class Arrays:
 
     def _box(self, use: Use, loops: int) -> int:
         t, box = self._tables, use.box
-        first = len(t["dims"])
-        rows = []
+        shared, copies = dict[str, int](), 1  # ranks that copies share out -> the point that says how
+        for rank, part in sorted({each for parts in box.apart.values() for each in parts}):
+            shared[rank], many = len(t["points"]), -(-box.slots[rank].most // part)
+            t["points"].append((self._slot(box.slots[rank]), part, copies, many))
+            copies *= many
+        first, rows, listed = len(t["dims"]), list[Any](), False
         for place, (index, low, high) in enumerate(box.dims):
             terms, steps, bends = len(t["terms"]), _steps(use, place), len(t["bends"])
-            t["terms"] += [(self._slot(box.slots[rank]), factor, step) for (rank, factor), step in zip(index.terms, steps, strict=False)]
+            for (rank, factor), step in zip(index.terms, steps, strict=False):
+                t["terms"].append((self._slot(box.slots[rank]), factor, step, shared.get(rank, -1)))
             t["bends"] += _bends(use, place)
-            apart, marks = len(t["points"]), -1
-            t["points"] += [(self._slot(box.slots[rank]), part, index.ranks.index(rank)) for rank, part in box.apart.get(place, ())]
-            planes = math.prod(-(-box.slots[rank].most // part) for rank, part in box.apart.get(place, ()))
-            if place in box.counted:
-                marks = COUNTED
-            elif not _is_plain(index) or (place in box.apart and high * planes <= FEW_MARKS and not _is_even(index, box, place)):
-                marks, self._marks = self._marks, self._marks + 2 * high * planes
-                if self._marks > _MOST_MARKS:
-                    what = f"{self._marks // 2:,} coordinates would have to be listed one by one, more than {_MOST_MARKS // 2:,}"
-                    mend = "read the tensor without a stride, in tiles that divide each other, or keep it in fewer copies"
-                    raise IllegalMapping(what, mend)
+            marks = COUNTED if place in box.counted else -1 if _is_plain(index) else self._reserve(2 * high * copies)
+            listed |= marks >= 0
             bounds = index.offset, index.divisor, index.modulus, low, high
-            bent = bends, len(t["bends"])
-            rows.append((terms, len(t["terms"]), *bounds, marks, apart, len(t["points"]), planes, steps[0] if steps else 0, *bent))
+            rows.append((terms, len(t["terms"]), *bounds, marks, steps[0] if steps else 0, bends, len(t["bends"])))
         t["dims"] += rows
+        room = self._reserve((1 + 2 * len(rows)) * copies) if shared or listed else -1
         wanted = len(t["points"])
-        t["points"] += [(self._slot(slot), part, 0) for slot, part in box.wanted]
+        t["points"] += [(self._slot(slot), part, 1, 1) for slot, part in box.wanted]
         fresh = (-1, -1) if box.afresh < 0 else (loops + box.afresh, len(t["loops"]))
-        t["boxes"].append((first, len(t["dims"]), box.copies, int(box.delta), wanted, len(t["points"]), *fresh))
+        sizes = box.copies, int(box.delta), wanted, len(t["points"])
+        t["boxes"].append((first, len(t["dims"]), *sizes, *fresh, copies, room))
         return len(t["boxes"]) - 1
+
+    def _reserve(self, room: int) -> int:
+        """Where room for marks begins."""
+        first, self._marks = self._marks, self._marks + room
+        if self._marks > _MOST_MARKS:
+            what = f"{self._marks // 2:,} coordinates would have to be listed one by one, more than {_MOST_MARKS // 2:,}"
+            mend = "read the tensor without a stride, in tiles that divide each other, or keep it in fewer copies"
+            raise IllegalMapping(what, mend)
+        return first
 
 
 def _together(uses: Sequence[Use]) -> list[list[Use]]:
@@ -213,12 +218,6 @@ def _bends(use: Use, place: int) -> list[tuple[int, int, int, int, int]]:
 def _bends_at(index: IndexMap) -> bool:
     """Whether an index is no sum of its ranks."""
     return index.divisor != 1 or index.modulus != 0
-
-
-def _is_even(index: IndexMap, box: Box, place: int) -> bool:
-    """Whether copies hold windows of one size at every firing."""
-    sizes = {rank: box.slots[rank].size for rank in index.ranks}
-    return None not in sizes.values() and all((sizes[rank] or 0) % part == 0 for rank, part in box.apart[place])
 
 
 def _is_plain(index: IndexMap) -> bool:

@@ -22,9 +22,8 @@ WITHIN, COMMON, PARTS, FOLD, SPLIT, FINE = range(22, 28)
 # columns of `waits`, `uses`, `boxes`, `dims`, `loops`
 TARGET, PREFIX, TIMES, ADD, GUARD, AHEAD, STAYS, LESS = range(8)
 RESOURCE, TICKS, BOX, RULE, SHARE, WHOLES, REMAINS, BANKS, BEGINS, ENDS, REPEATS, REPEATS_END, BASE = range(13)
-DIMS, DIMS_END, ALIKE, DELTA, WANTED, WANTED_END, FRESH, FRESH_END = range(8)
-TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH, MARKS, APART, APART_END, PLANES, STEP, BENDS, BENDS_END = range(14)
-FEW_MARKS = 1 << 10  # coordinates of all copies, beyond which uneven windows are bounded and what idle copies hold is forgotten
+DIMS, DIMS_END, ALIKE, DELTA, WANTED, WANTED_END, FRESH, FRESH_END, APARTS, ROOM = range(10)
+TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH, MARKS, STEP, BENDS, BENDS_END = range(11)
 COUNTED = -2  # in place of marks: points of the dimension count, not coordinates
 TRIPS, TURNS = range(2)
 # columns of `slots`
@@ -43,9 +42,10 @@ class Machine(NamedTuple):
     strides float64[loops]; plans float64[tasks, 4]: offset, span, from the use of what it brings back to when that is there, and of what
     all are multiples. All others are rows of int64: of what the columns above name, or slots: (extent, first entry of a window, first of
     its own, end, kind of window, extent of the consumer's rank, factor, offset, width); entries: (loop or -1, tile); terms: (slot,
-    coefficient, words from one value to the next in a memory of banks); needs: (first term, end, bound); points: (slot, residual tile, and
-    of windows of copies the term); agains: (slot); folds: what an array does with a tile; bends: (coefficient, offset, divisor, modulus,
-    words) of an index by // or %; repeats: (copies, words from one to the next). banks: how many a memory has at most; 0: none has several.
+    coefficient, words from one value to the next in a memory of banks, the point by which copies share it out or -1); needs: (first term,
+    end, bound); points: (slot, residual tile, and of what copies share out copies from one part to the next, and parts at most); agains:
+    (slot); folds: what an array does with a tile; bends: (coefficient, offset, divisor, modulus, words) of an index by // or %; repeats:
+    (copies, words from one to the next). banks: how many a memory has at most; 0: none has several.
     timed: the resource whose servings take as long as `run` is told, -1: none does.
     """
 
@@ -123,12 +123,14 @@ def words(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, m
     """Words of a box at a firing.
 
     known: int64[dims, 5], the interval of each dimension at the last firing that touched something, how often one has, and the interval at
-    this one. marks: of every coordinate of the dimensions that are not plain, the last such firing that touched it.
+    this one. marks: what copies with tiles of their own hold, see `_of_copies`.
     """
+    if m.boxes[box, ROOM] >= 0:
+        return _of_copies(m, box, digits, first, known, marks)
     total = m.boxes[box, ALIKE] * in_use(m, m.boxes[box, WANTED], m.boxes[box, WANTED_END], digits, first)
     shared = total
     for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
-        low, high, size, both = _side(m, dim, digits, first, known, marks)
+        low, high, size, both = _side(m, dim, digits, first, known)
         if size == 0:
             return 0
         total *= size
@@ -139,9 +141,60 @@ def words(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, m
     for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
         known[dim, 0], known[dim, 1] = known[dim, 3], known[dim, 4]
         known[dim, 2] += 1
-        if m.dims[dim, MARKS] >= 0:
-            _mark(m, dim, digits, first, known[dim, 2], marks)
     return int(total if is_afresh(m, box, digits) else total - shared)
+
+
+@helper()
+def _of_copies(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> int:
+    """Words of a box of which copies hold tiles of their own, or which goes by indices that do not take every value; copy by copy.
+
+    At its place of `marks` stands for each copy the last firing at which it touched something (0: none), whose tile it still holds, and of
+    each dimension where that begins and ends. A dimension that does not take every value has a list in `marks` too: of each coordinate in
+    each copy room to count it once, and the last firing that touched it.
+    """
+    dims, end, moves = m.boxes[box, DIMS], m.boxes[box, DIMS_END], m.boxes[box, DELTA] != 0
+    total, shared, each, stamp = 0, 0, 1 + 2 * (end - dims), known[dims, 2] + 1
+    for dim in range(dims, end):
+        known[dim, 3], known[dim, 4] = _bounds(m, dim, -1, digits, first)
+    for copy in range(m.boxes[box, APARTS]):
+        at = m.boxes[box, ROOM] + each * copy
+        size, both = 1, 1 if marks[at] > 0 else 0
+        for dim in range(dims, end):
+            if m.dims[dim, MARKS] >= 0:
+                some, held = _listed(m, dim, copy, digits, first, marks[at], stamp, marks)
+            else:
+                begin, until = _bounds(m, dim, copy, digits, first)
+                place = at + 1 + 2 * (dim - dims)
+                some, held = until - begin, max(0, min(until, marks[place + 1]) - max(begin, marks[place]))
+            size *= some
+            both *= held
+        total += size
+        shared += both if size > 0 else 0
+        for dim in range(dims, end if moves and size > 0 else dims):
+            if m.dims[dim, MARKS] >= 0:
+                _mark(m, dim, copy, digits, first, stamp, marks)
+            place = at + 1 + 2 * (dim - dims)
+            marks[place], marks[place + 1] = _bounds(m, dim, copy, digits, first)
+            marks[at] = stamp
+    for dim in range(dims, end if moves and total > 0 else dims):
+        known[dim, 0], known[dim, 1], known[dim, 2] = known[dim, 3], known[dim, 4], stamp
+    times = m.boxes[box, ALIKE] * in_use(m, m.boxes[box, WANTED], m.boxes[box, WANTED_END], digits, first)
+    return int(times * (total - shared if moves and not is_afresh(m, box, digits) else total))
+
+
+@helper(inline=True)
+def _bounds(m: Machine, dim: int, copy: int, digits: IntArray, first: int) -> tuple[int, int]:
+    """Where the coordinates of a copy (-1: of all) begin and end along a dimension that takes every value; (0, 0) along others."""
+    if m.dims[dim, MARKS] != -1:
+        return 0, 0
+    low = high = m.dims[dim, OFFSET]
+    for term in range(m.dims[dim, TERMS], m.dims[dim, TERMS_END]):
+        start, end = own(m, term, copy, digits, first)
+        if end <= start:
+            return 0, 0
+        low, high = low + start, high + end - 1
+    low, high = max(low, m.dims[dim, LOW]), min(high + 1, m.dims[dim, HIGH])
+    return (low, high) if low < high else (0, 0)
 
 
 @helper(inline=True)
@@ -156,50 +209,13 @@ def is_afresh(m: Machine, box: int, digits: IntArray) -> bool:
 
 
 @helper(inline=True)
-def _side(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> tuple[int, int, int, int]:
-    """Of one dimension: the coordinates from the least to the greatest, how many are touched, and how many of these were before."""
-    if m.dims[dim, MARKS] >= 0:
-        return _listed(m, dim, digits, first, known, marks)
+def _side(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray) -> tuple[int, int, int, int]:
+    """Of one dimension: where its coordinates begin and end, how many are touched, and how many of these were before."""
     if m.dims[dim, MARKS] == COUNTED:
         return 0, 0, _counted(m, dim, digits, first), 0
-    low = high = m.dims[dim, OFFSET]
-    for term in range(m.dims[dim, TERMS], m.dims[dim, TERMS_END]):
-        start, end = interval(m.slots, m.entries, m.terms[term, 0], digits, first)
-        if end <= start:
-            return 0, 0, 0, 0
-        low, high = low + start, high + end - 1  # of a plain dimension the coefficient is 1
-    if m.dims[dim, APART] < m.dims[dim, APART_END]:
-        return _apart(m, dim, digits, first, low, high + 1, known)
-    low, high = max(low, m.dims[dim, LOW]), min(high + 1, m.dims[dim, HIGH])
-    if high <= low:
-        return 0, 0, 0, 0
+    low, high = _bounds(m, dim, -1, digits, first)
     both = max(0, min(high, known[dim, 1]) - max(low, known[dim, 0])) if known[dim, 2] > 0 else 0
     return low, high, high - low, both
-
-
-@helper()
-def _apart(m: Machine, dim: int, digits: IntArray, first: int, low: int, high: int, known: IntArray) -> tuple[int, int, int, int]:
-    """The same where copies hold parts of a window: what all of them have, and had before. Intervals reach outside the tensor."""
-    least, most, size, both, more = m.dims[dim, LOW], m.dims[dim, HIGH], 0, 0, high - low
-    for point in range(m.dims[dim, APART], m.dims[dim, APART_END]):  # what a copy has beyond its part
-        start, end = interval(m.slots, m.entries, m.points[point, 0], digits, first)
-        more -= end - start
-    copies = in_use(m, m.dims[dim, APART], m.dims[dim, APART_END], digits, first)
-    for copy in range(copies):
-        shift, length, left = 0, high - low, copy
-        for point in range(m.dims[dim, APART], m.dims[dim, APART_END]):
-            start, end = interval(m.slots, m.entries, m.points[point, 0], digits, first)
-            part = m.points[point, 1]
-            many = -(-(end - start) // part)
-            begin, left = left % many * part, left // many
-            shift += begin
-            length += min(part, end - start - begin) - (end - start)
-        begin, until = low + shift, low + shift + length
-        size += max(0, min(until, most) - max(begin, least))
-        if known[dim, 2] > 0 and known[dim, 0] + shift + more < known[dim, 1]:  # it had something
-            begin, until = max(begin, known[dim, 0] + shift), min(until, known[dim, 0] + shift + length, known[dim, 1])
-            both += max(0, min(until, most) - max(begin, least))
-    return low, high, size, both
 
 
 @helper()
@@ -234,54 +250,42 @@ def _counted(m: Machine, dim: int, digits: IntArray, first: int) -> int:
 
 
 @helper()
-def _listed(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> tuple[int, int, int, int]:
-    """The same for a dimension that is not plain, by coordinates in every copy; marks of those that are counted are taken away again."""
-    stamp, size, both = -1 - known[dim, 2], 0, 0
-    for copy in range(in_use(m, m.dims[dim, APART], m.dims[dim, APART_END], digits, first)):
-        at = m.dims[dim, MARKS] + 2 * m.dims[dim, HIGH] * copy
-        count = points_of(m, dim, copy, digits, first)
-        for point in range(count):
-            value = value_of(m, dim, copy, digits, first, point)
-            if m.dims[dim, LOW] <= value < m.dims[dim, HIGH] and marks[at + 2 * value] != stamp:
-                marks[at + 2 * value] = stamp
-                size += 1
-                both += known[dim, 2] > 0 and marks[at + 2 * value + 1] == known[dim, 2]
-        for point in range(count):  # so that they can be counted again
-            value = value_of(m, dim, copy, digits, first, point)
-            if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
-                marks[at + 2 * value] = 0
-    return 0, 0, size, both
+def _listed(m: Machine, dim: int, copy: int, digits: IntArray, first: int, last: int, stamp: int, marks: IntArray) -> tuple[int, int]:
+    """How many coordinates of a dimension a copy touches, and how many of these at its last firing; marks to count by are taken away."""
+    at, size, both = m.dims[dim, MARKS] + 2 * m.dims[dim, HIGH] * copy, 0, 0
+    count = points_of(m, dim, copy, digits, first)
+    for point in range(count):
+        value = value_of(m, dim, copy, digits, first, point)
+        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH] and marks[at + 2 * value] != stamp:
+            marks[at + 2 * value] = stamp
+            size += 1
+            both += last > 0 and marks[at + 2 * value + 1] == last
+    for point in range(count):  # so that they can be counted again
+        value = value_of(m, dim, copy, digits, first, point)
+        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
+            marks[at + 2 * value] = 0
+    return size, both
 
 
 @helper()
-def _mark(m: Machine, dim: int, digits: IntArray, first: int, stamp: int, marks: IntArray) -> None:
-    """Note what every copy has at this firing; of few coordinates, one that touches nothing still has what it had."""
-    copies = in_use(m, m.dims[dim, APART], m.dims[dim, APART_END], digits, first)
-    planes = m.dims[dim, PLANES] if m.dims[dim, PLANES] * m.dims[dim, HIGH] <= FEW_MARKS else copies
-    for copy in range(planes):
-        at, touches = m.dims[dim, MARKS] + 2 * m.dims[dim, HIGH] * copy, False
-        for point in range(points_of(m, dim, copy, digits, first) if copy < copies else 0):
-            value = value_of(m, dim, copy, digits, first, point)
-            if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
-                marks[at + 2 * value + 1] = stamp
-                touches = True
-        for value in range(m.dims[dim, LOW], m.dims[dim, HIGH] if stamp > 1 and not touches else m.dims[dim, LOW]):
-            if marks[at + 2 * value + 1] == stamp - 1:
-                marks[at + 2 * value + 1] = stamp
+def _mark(m: Machine, dim: int, copy: int, digits: IntArray, first: int, stamp: int, marks: IntArray) -> None:
+    """Note the coordinates of a dimension that a copy touches at this firing."""
+    at = m.dims[dim, MARKS] + 2 * m.dims[dim, HIGH] * copy
+    for point in range(points_of(m, dim, copy, digits, first)):
+        value = value_of(m, dim, copy, digits, first, point)
+        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
+            marks[at + 2 * value + 1] = stamp
 
 
 @helper(inline=True)
-def _own(m: Machine, dim: int, term: int, copy: int, digits: IntArray, first: int) -> tuple[int, int]:
-    """The interval of a rank that a dimension goes by, in one copy."""
+def own(m: Machine, term: int, copy: int, digits: IntArray, first: int) -> tuple[int, int]:
+    """The interval of a term's rank in one copy (-1: in all of them); it may end before it begins."""
     start, end = interval(m.slots, m.entries, m.terms[term, 0], digits, first)
-    for point in range(m.dims[dim, APART], m.dims[dim, APART_END]):
-        low, high = interval(m.slots, m.entries, m.points[point, 0], digits, first)
-        part = m.points[point, 1]
-        many = -(-(high - low) // part)
-        if m.dims[dim, TERMS] + m.points[point, 2] == term:
-            start, end = low + copy % many * part, min(low + (copy % many + 1) * part, high)
-        copy //= many
-    return start, end
+    point = m.terms[term, 3]
+    if copy < 0 or point < 0:
+        return start, end
+    begin = start + copy // m.points[point, 2] % m.points[point, 3] * m.points[point, 1]
+    return begin, min(begin + m.points[point, 1], end)
 
 
 @helper(inline=True)
@@ -289,7 +293,7 @@ def points_of(m: Machine, dim: int, copy: int, digits: IntArray, first: int) -> 
     """How many points of a copy's tile a dimension goes by."""
     count = 1
     for term in range(m.dims[dim, TERMS], m.dims[dim, TERMS_END]):
-        start, end = _own(m, dim, term, copy, digits, first)
+        start, end = own(m, term, copy, digits, first)
         count *= max(0, end - start)
     return count
 
@@ -299,7 +303,7 @@ def value_of(m: Machine, dim: int, copy: int, digits: IntArray, first: int, poin
     """The coordinate that the point with a number has in a copy's tile."""
     value = m.dims[dim, OFFSET]
     for term in range(m.dims[dim, TERMS_END] - 1, m.dims[dim, TERMS] - 1, -1):
-        start, end = _own(m, dim, term, copy, digits, first)
+        start, end = own(m, term, copy, digits, first)
         value += m.terms[term, 1] * (start + point % (end - start))
         point //= end - start
     value //= m.dims[dim, DIVISOR]

@@ -161,7 +161,7 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool, service: IntA
         first = row[LOOPS]
         if active(m, task, state.digits, first):
             rows, late = _shape(m, state, task)
-            start, cause = 0, waits + m.resources
+            start, cause, wrong = 0, waits + m.resources, DONE
             for wait in range(row[WAITS], row[WAITS_END]):
                 end, wrong = _end(m, state, task, wait)
                 end += m.waits[wait, STAYS] * rows - m.waits[wait, AHEAD] * late - m.waits[wait, LESS]
@@ -177,9 +177,7 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool, service: IntA
                     return TOO_SHORT, m.waits[wait, TARGET], total, state.spent, state.causes, tasks, seen, _served(m, state), step
                 if end > start:
                     start, cause = end, wait
-            else:
-                idle = 0
-            if idle > 0:
+            if wrong == STUCK:
                 continue
             opens, closes = _seconds(m, task, state.digits, first)
             for use in range(row[USES], row[USES_END]):
@@ -230,6 +228,7 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool, service: IntA
             state.lost[row[RING] + (tasks[task, FIRED] & (row[RING_SIZE] - 1))] = tasks[task, LOST]
         ring[row[RING] + (tasks[task, FIRED] & (row[RING_SIZE] - 1))] = tasks[task, LATEST]
         tasks[task, FIRED] += 1
+        idle = 0
         if _turn(m, task, state.digits):
             keys[task] = _next_key(m, task, state.digits, state.past, tasks[task, FIRED])
         else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from accelsim.kernel_cache import helper
 from accelsim.sim.kernels_boxes import (
+    APARTS,
     BOX,
     BUSY,
     COMMON,
@@ -24,9 +25,9 @@ from accelsim.sim.kernels_boxes import (
     MARKS,
     OPEN,
     PARTS,
-    PLANES,
     RING,
     RING_SIZE,
+    ROOM,
     TRIPS,
     UNEVEN,
     USES,
@@ -200,24 +201,34 @@ def _tiles_on(m: Machine, state: State, saved: Saved, level: int, task: int, tim
     """What the last firing left behind, moved along."""
     for use in range(m.tasks[task, USES], m.tasks[task, USES_END]):
         box = m.uses[use, BOX]
-        if m.boxes[box, DELTA] == 0:
+        if m.boxes[box, DELTA] == 0 or m.boxes[box, DIMS] == m.boxes[box, DIMS_END]:
             continue
+        since = saved.known[level, m.boxes[box, DIMS], 2]
+        later = times * (state.known[m.boxes[box, DIMS], 2] - since)
+        if m.boxes[box, ROOM] >= 0:
+            _copies_on(m, state, box, level, turns, since, later)
         for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
-            count, shift = state.known[dim, 2], turns * shift_of(m, dim, level)
             for side in (0, 1, 3, 4):
-                state.known[dim, side] += shift
-            state.known[dim, 2] = count + times * (count - saved.known[level, dim, 2])
-            if m.dims[dim, MARKS] >= 0:
-                _marks_on(m, state, dim, count, shift)
+                state.known[dim, side] += turns * shift_of(m, dim, level)
+            state.known[dim, 2] += later
 
 
 @helper()
-def _marks_on(m: Machine, state: State, dim: int, count: int, shift: int) -> None:
-    """Marks of the last firing, moved along; the furthest first, so that none is moved twice."""
-    high = m.dims[dim, HIGH]
-    for plane in range(m.dims[dim, PLANES]):
-        first = m.dims[dim, MARKS] + 2 * high * plane
-        for step in range(high):
-            value = high - 1 - step if shift >= 0 else step
-            if state.marks[first + 2 * value + 1] == count and 0 <= value + shift < high:
-                state.marks[first + 2 * (value + shift) + 1] = state.known[dim, 2]
+def _copies_on(m: Machine, state: State, box: int, level: int, turns: int, since: int, later: int) -> None:
+    """The same for copies with tiles of their own; one that has touched nothing in the last period still holds what it held."""
+    dims, end, marks = m.boxes[box, DIMS], m.boxes[box, DIMS_END], state.marks
+    for copy in range(m.boxes[box, APARTS]):
+        at = m.boxes[box, ROOM] + (1 + 2 * (end - dims)) * copy
+        last = marks[at]
+        if last <= since:
+            continue
+        marks[at] = last + later
+        for dim in range(dims, end):
+            shift, place = turns * shift_of(m, dim, level), at + 1 + 2 * (dim - dims)
+            marks[place] += shift
+            marks[place + 1] += shift
+            high, plane = m.dims[dim, HIGH], m.dims[dim, MARKS] + 2 * m.dims[dim, HIGH] * copy
+            for step in range(high if m.dims[dim, MARKS] >= 0 else 0):
+                value = high - 1 - step if shift >= 0 else step  # the furthest first, so that none is overwritten before it has moved
+                if marks[plane + 2 * value + 1] == last and 0 <= value + shift < high:
+                    marks[plane + 2 * (value + shift) + 1] = last + later

@@ -224,7 +224,10 @@ def is_regular(m: Machine, state: State, task: int, level: int, last: int) -> bo
     first = m.tasks[task, LOOPS]
     for need in range(m.tasks[task, NEEDS], m.tasks[task, NEEDS_END]):
         for term in range(m.needs[need, 0], m.needs[need, 1]):
-            if tile_of(m, m.terms[term, 0], level) > 0:
+            slot = m.terms[term, 0]
+            if m.terms[term, 1] != 0 and tile_of(m, slot, level) > 0:
+                return False
+            if not _is_whole(m, slot, state.digits, first, level, last):
                 return False
     for point in range(m.tasks[task, POINTS], m.tasks[task, POINTS_END]):
         if not _is_whole(m, m.points[point, 0], state.digits, first, level, last):

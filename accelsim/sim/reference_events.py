@@ -59,7 +59,7 @@ class Outcome:
 @dataclass
 class _State:
     digits: list[int]
-    left: dict[tuple[int, int], set[tuple[int, ...]]] = field(default_factory=dict)  # by use and copy: what the last firing touched
+    left: dict[tuple[int, tuple[int, ...]], set[tuple[int, ...]]] = field(default_factory=dict)  # by use and copy: what it touched last
     ends: list[int] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)  # how much later these are than with words that are spread evenly
     plans: list[float] = field(default_factory=list)
@@ -151,7 +151,7 @@ def _fire(
         counts = use.rule == ALWAYS or (opens if use.rule == FIRST else closes if use.rule == LAST else not opens)
         if not part:
             moved = list[tuple[int, ...]]()
-            for copy, box in enumerate(_copies(use.box, state.digits)):
+            for copy, box in _copies(use.box, state.digits).items():
                 touched, there = _touched(box, state.digits), state.left.get((id(use), copy), set())
                 moved += touched - there if use.box.delta and not use.box.is_afresh(state.digits) else touched
                 state.left[id(use), copy] = touched or there
@@ -283,13 +283,17 @@ def _places(slot: Slot, digits: list[int]) -> list[int]:
     return found
 
 
-def _copies(box: Box, digits: list[int]) -> list[Box]:
-    """Of a box whose copies hold parts of windows, the box of each."""
-    found = [box]
+def _copies(box: Box, digits: list[int]) -> dict[tuple[int, ...], Box]:
+    """Of a box whose copies hold parts of windows, the box of each, by the number of its part of each rank."""
+    found: dict[tuple[int, ...], Box] = {(): box}
     for rank, part in sorted({each for parts in box.apart.values() for each in parts}):
         whole = interval(box.slots[rank], digits)
         pieces = [whole[at : at + part] for at in range(0, len(whole), part)] or [whole]
-        found = [replace(each, slots=each.slots | {rank: _fixed(piece)}) for each in found for piece in pieces]
+        found = {
+            (*copy, number): replace(each, slots=each.slots | {rank: _fixed(piece)})
+            for copy, each in found.items()
+            for number, piece in enumerate(pieces)
+        }
     return found
 
 

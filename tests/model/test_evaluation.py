@@ -298,3 +298,21 @@ def test_traffic_that_no_mapping_avoids_is_not_blamed_on_tiles(inside: str, reli
     slow = replace(where, root=replace(where.root, read_bits_per_s=CLOCK))
     held = keep("Buffer", "A", "B", "Z") if inside == "all" else keep("Buffer", "B", "Z")
     assert relief in limits(evaluated(PRODUCT, slow, ALL, held, For("m", 1), For("n", 1), LEAF))["relief"]
+
+
+@pytest.mark.parametrize(
+    ("order", "slow"), [("sequential", "PE"), ("sequential", "VU"), ("pipelined", "VU"), ("pipelined", "DRAM"), ("staged", "DRAM")]
+)
+def test_what_relief_would_gain_is_the_time_on_a_machine_that_has_it(order: Any, slow: str) -> None:
+    made = cascade("two", ["S[i] = A[i] * B[i]", "Z[i] = max(S[i], C[i])"], {"i": 8})
+    nodes = (keep("DRAM", "A", "B", "C", "S", "Z"), For("i", 1), Fuse(order, ((Leaf("S", "PE"),), (Leaf("Z", "VU"),))))
+
+    def among(fast: str = "") -> Evaluation:
+        cycles = {name: Fraction(1, 10**6) if name == fast else Fraction(9 if name == slow else 2) for name in ("PE", "VU", "DRAM")}
+        units = (Unit("PE", {"mul": Operation("mul", cycles["PE"])}, 1), Unit("VU", {"max": Operation("max", cycles["VU"])}, 1))
+        memory = Memory("DRAM", read_bits_per_s=32 * CLOCK / cycles["DRAM"], feeds=units)
+        return evaluated(made, Architecture("machine", memory, CLOCK), *nodes)
+
+    found = limits(among())
+    assert found["resource"] == slow
+    assert f"; {among().seconds / among(slow).seconds:.2f}x faster at most" in found["relief"]
