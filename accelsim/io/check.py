@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from accelsim.hardware.architecture import Architecture
 from accelsim.io.catalogue import CONSTRAINTS, DRAM, MACHINE, MAPPING, TECHNOLOGY, WORKLOAD, Kind
 from accelsim.io.overrides import Overrides
 from accelsim.workload.cascade import Cascade, Model
+from accelsim.workload.expression import Call, accesses, names
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ def _workload(path: Path, settings: Overrides) -> Checked:
     if isinstance(found, Model):
         lines = [f"{layer.times} x {_cascade(layer.cascade)}" for layer in found.layers]
         return Checked(WORKLOAD.noun, found.name, "\n".join(lines))
-    return Checked(WORKLOAD.noun, found.name, _cascade(found))
+    return Checked(WORKLOAD.noun, found.name, "\n".join([_cascade(found), *_notes(found)]))
 
 
 def _cascade(cascade: Cascade) -> str:
@@ -64,6 +66,23 @@ def _cascade(cascade: Cascade) -> str:
     outputs = ", ".join(tensor.name for tensor in cascade.tensors.values() if tensor.is_output)
     count = cascade.graph.number_of_nodes()
     return f"{cascade.name}: {count} Einsum{'s' * (count != 1)} from {inputs or 'nothing'} to {outputs or 'nothing'}; {sizes}"
+
+
+def _notes(cascade: Cascade) -> Iterator[str]:
+    """Sums that may have been meant otherwise: a sum is outermost, so that a term outside it or a function of it is in every product."""
+    for einsum in cascade.einsums:
+        inside = einsum.expression
+        if not einsum.reduced or einsum.reduce != "add" or not isinstance(inside, Call) or inside.function == "mul":
+            continue
+        mend = "the sum, write two statements"
+        over, parts = " and ".join(einsum.reduced), inside.arguments
+        lacking = [part for part in parts if accesses(part) and not set(einsum.reduced) & set(names(part))]
+        applied = [part for part in parts if isinstance(part, Call) and part.function == "mul" and set(einsum.reduced) & set(names(part))]
+        if inside.function in ("add", "sub") and lacking:
+            tensor = accesses(lacking[0])[0].tensor
+            yield f"note: {einsum.name} adds {tensor} once for every {over}; to add it to {mend}"
+        elif inside.function not in ("add", "sub", "neg") and applied:
+            yield f"note: {einsum.name} applies {inside.function} for every {over}, before the sum; to apply it to {mend}"
 
 
 def _machine(path: Path, settings: Overrides) -> Checked:

@@ -247,6 +247,8 @@ def _check_used(declaration: Declaration, einsums: Sequence[Einsum], known: Size
     parts = [part for einsum in einsums for part in (einsum.output, einsum.expression, einsum.condition) if part is not None]
     words = {word for part in parts for word in names(part)}
     words |= {word for value in declaration.constants.values() if isinstance(value, str) for word in _words(value)}
+    reads = [access for einsum in einsums for access in (einsum.output, *einsum.reads)]
+    places = {index.name for access in reads for index in access.indices if isinstance(index, Name)}
     declared = [item for tensor in declaration.tensors.values() for item in tensor.shape or () if isinstance(item, str)]
     words |= {word for item in declared for word in _words(item)}
     for split in known.splits:
@@ -254,8 +256,10 @@ def _check_used(declaration: Declaration, einsums: Sequence[Einsum], known: Size
             words.add(split.rank)
             words.update(split.parts)
     for rank in declaration.shape:
-        if rank not in words and rank.upper() not in words:
+        if rank not in words and (rank.upper() not in words or rank.upper() in places):
             mend = did_you_mean(rank, [word for word in words if word in known.extents])
+            if rank.upper() in words:
+                mend = f"{rank.upper()} is its size; the rank is written {rank}"
             raise InputError(f"no statement uses rank '{rank}'", mend, declaration.place("shape", rank))
     for split in known.splits:
         if split.parts[0] not in words:

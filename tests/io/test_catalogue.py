@@ -124,3 +124,22 @@ def test_constraints_are_checked_for_a_workload_on_a_machine(tmp_path: Path, cap
     assert "2:43: there is no tensor 'B2'" in capsys.readouterr().err
     assert main(["check", str(path)]) == 2
     assert "add --workload NAME and --arch NAME" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("statement", "noted"),
+    [
+        ("Z[m] = relu(A[m,k] * B[k])", "note: Z applies relu for every k, before the sum; to apply it to the sum, write two statements"),
+        ("Z[m] = A[m,k] * B[k] + C[m]", "note: Z adds C once for every k; to add it to the sum, write two statements"),
+        ("Z[m] = (A[m,k] - B[k]) ** 2", ""),
+        ("Z[m] = max[k](A[m,k] * B[k])", ""),
+        ("Z[m] = A[m,k] * B[k]", ""),
+    ],
+)
+def test_sums_that_may_have_been_meant_otherwise_are_noted(
+    statement: str, noted: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "w.yaml"
+    path.write_text(f"workload: w\nshape: {{m: 4, k: 3}}\neinsums: ['{statement}']\n")
+    assert main(["check", str(path)]) == 0
+    assert capsys.readouterr().out.splitlines()[2:] == ([noted] if noted else [])

@@ -30,6 +30,9 @@ ERRORS = {
     "workload: w\nshape: {m: 4}\ntype: {Z: bf61}\neinsums: ['Z[m] = A[m]']\n": "3:11: there is no number type 'bf61'; did you mean 'bf16'?",
     "workload: w\nshape: {m: 4}\ntype: {Y: bf16}\neinsums: ['Z[m] = A[m]']\n": "3:8: no statement names tensor 'Y'; known: A, Z",
     "workload: w\nshape: {m: 4, q: 3}\neinsums: ['Z[m] = A[m]']\n": "2:15: no statement uses rank 'q'; known: m",
+    "workload: w\nshape: {m: 4, k: 3}\neinsums: ['Z[M] = A[M,k]']\n": (
+        "2:9: no statement uses rank 'm'; M is its size; the rank is written m"
+    ),
     "workload: w\nshape: {m: 4}\ntensors: {A: {fil: 0}}\neinsums: ['Z[m] = A[m]']\n": "3:15: tensor 'A' has no 'fil'; did you mean 'fill'?",
     "workload: w\nshape: {m: 4}\ntensors: {A: {shape: [m], fill: x}}\neinsums: ['Z[m] = A[m]']\n": (
         "3:33: the fill of 'A' must be a number, not 'x'; write a number, or -inf"
