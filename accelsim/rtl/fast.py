@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from accelsim.cache import folder
 from accelsim.errors import InputError
-from accelsim.rtl.harness import Port, harness, ports, total
+from accelsim.rtl.harness import CLOCK, Port, harness, ports, total
 
 if TYPE_CHECKING:
     import numpy as np
@@ -193,8 +193,9 @@ def _build(
     command += ["-CFLAGS", f"-fPIC {effort}", "--Mdir", str(work / "made"), *options, "-y", str(rtl)]
     _call([*command, str(work / "public.vlt"), str(rtl / f"{module}.sv")], f"verilator refuses {module}")
     made = work / "made"
-    inputs, outputs = ports((made / f"V{module}.h").read_text(encoding="utf-8"))
-    (made / "harness.cpp").write_text(harness(module, inputs, outputs, waves), encoding="utf-8")
+    header = (made / f"V{module}.h").read_text(encoding="utf-8")
+    text = harness(module, *ports(header), waves, f"(&{CLOCK}," in header)
+    (made / "harness.cpp").write_text(text, encoding="utf-8")
     objects = [f"V{module}__ALL.a", "verilated.o", "verilated_threads.o", *(["verilated_fst_c.o"] * waves)]
     command = ["make", "-C", str(made), "OPT_FAST=", "OPT_SLOW=", "OPT_GLOBAL=", "-f", f"V{module}.mk", *objects]
     _call(command, f"the C++ of {module} does not compile")

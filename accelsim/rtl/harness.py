@@ -22,8 +22,7 @@ extern "C" {{
 {functions}void* make() {{
   Sim* sim = new Sim;
 {before}  sim->model = new V{top}(&sim->context, "TOP");
-  sim->model->{clock} = 0;
-  sim->model->eval();
+{low_at_first}  sim->model->eval();
   return sim;
 }}
 void drop(void* it) {{ Sim* sim = (Sim*)it; {dropped}delete sim->model; delete sim; }}
@@ -31,11 +30,9 @@ void run(void* it, const uint32_t* in, uint32_t* out, int64_t cycles) {{
   V{top}* top = ((Sim*)it)->model;
   for (int64_t cycle = 0; cycle < cycles; ++cycle) {{
 {inputs}
-    top->{clock} = 0;
-    top->eval();
+{low}    top->eval();
 {fallen}{outputs}
-    top->{clock} = 1;
-    top->eval();
+{high}    top->eval();
 {risen}    in += {words_in};
     out += {words_out};
   }}
@@ -92,15 +89,16 @@ def total(some: Mapping[str, Port]) -> int:
     return sum(port.words for port in some.values())
 
 
-def harness(top: str, inputs: Mapping[str, Port], outputs: Mapping[str, Port], waves: bool) -> str:
-    """C++ functions make, drop, run, site; with waves also record and stop.
+def harness(top: str, inputs: Mapping[str, Port], outputs: Mapping[str, Port], waves: bool, clocked: bool = True) -> str:
+    """C++ functions make, drop, run, site; with waves also record and stop. clocked: whether the module has a clock.
 
     A cycle of the waves lasts from a rising edge of the clock to the next, `PERIOD` ns; the first begins with the recording. Inputs change
     with the falling edge.
     """
     dump = "    if (((Sim*)it)->waves) ((Sim*)it)->waves->dump(((Sim*)it)->time += {ns});\n"
     return _HARNESS.format(
-        top=top, clock=CLOCK, words_in=total(inputs), words_out=total(outputs),
+        low_at_first=f"  sim->model->{CLOCK} = 0;\n" if clocked else "", low=f"    top->{CLOCK} = 0;\n" if clocked else "",
+        high=f"    top->{CLOCK} = 1;\n" if clocked else "", top=top, words_in=total(inputs), words_out=total(outputs),
         inputs="\n".join(_line(port, True) for port in inputs.values()), outputs="\n".join(_line(port, False) for port in outputs.values()),
         included='#include "verilated_fst_c.h"\n' if waves else "",
         held="VerilatedFstC* waves = nullptr; uint64_t time = 0;" if waves else "",
