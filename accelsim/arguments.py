@@ -44,7 +44,7 @@ def workers_of(arguments: Arguments) -> int:
     from accelsim.jobs.workers import cores
     from accelsim.kernel_cache import is_cold
 
-    text = arguments.workers
+    text = getattr(arguments, "workers", None)
     if text is not None and not (text.isascii() and text.isdigit() and len(text) < 9 and int(text) > 0):
         raise InputError(f"--workers '{text}' is not a whole number from 1", "write digits, as in --workers 2")
     if is_cold("mapper/kernels_levels.py"):

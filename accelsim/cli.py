@@ -100,7 +100,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     simulate = command("simulate", commands.simulate_, "run a mapping event by event, and say where every cycle goes")
     workload(simulate)
     pricing(simulate, "draw the first events as a timeline (png, svg or pdf)")
-    simulate.add_argument("--mapping", action="append", default=[], metavar="MAPPING", help=about)
+    simulate.add_argument("--mapping", action="append", default=[], metavar="MAPPING", help=f"{about} (default: what the mapper finds)")
     about = "of a model: simulate only this layer, with its own report, trace and timeline"
     simulate.add_argument("--layer", metavar="NAME", help=about)
     simulate.add_argument("--trace", metavar="FILE", help="write the first 200,000 events as JSON that opens in ui.perfetto.dev")

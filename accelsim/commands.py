@@ -212,7 +212,19 @@ def _mapped(arguments: Arguments, cascade: Cascade, settings: Overrides) -> tupl
     return mapping, machine, cascade
 
 
-def _layer_mapped(arguments: Arguments, model: Model, settings: Overrides) -> tuple[Mapping, Architecture, Cascade]:
+def _found(arguments: Arguments, cascade: Cascade, settings: Overrides, counting: Counting) -> tuple[Mapping, Architecture, Cascade]:
+    """The same where no mapping is named: what the mapper finds for latency."""
+    from accelsim.mapper import search
+    from accelsim.report.progress import progress
+
+    settings.refuse("mapping")
+    machine = machine_of(required(arguments, "arch", "a machine"), settings)
+    with progress(not arguments.quiet) as tell:
+        found = search(cascade, machine, counting=counting, progress=tell)
+    return found.mapping, machine, found.evaluation.evaluator.cascade
+
+
+def _layer_mapped(arguments: Arguments, model: Model, settings: Overrides, counting: Counting) -> tuple[Mapping, Architecture, Cascade]:
     """The mapping and the machine of one layer of a model, and its cascade."""
     from accelsim.io.layers import load_layers
 
@@ -220,6 +232,8 @@ def _layer_mapped(arguments: Arguments, model: Model, settings: Overrides) -> tu
     if not layers:
         names = list(dict.fromkeys(layer.cascade.name for layer in model.layers))
         raise InputError(f"--layer {arguments.layer}: {model.name} has no such layer", did_you_mean(arguments.layer, names))
+    if not arguments.mapping:
+        return _found(arguments, layers[0].cascade, settings, counting)
     others = tuple(f"{layer.cascade.name}=" for layer in model.layers if layer.cascade.name != arguments.layer)
     texts = [text for text in arguments.mapping if not text.startswith(others)]
     (mapping,) = load_layers(Model(model.name, (layers[0],)), texts, settings.mapping)
@@ -234,11 +248,13 @@ def simulate_(arguments: Arguments) -> int:
     if isinstance(workload, Model) and arguments.layer is None:
         return _simulate_model(arguments, workload, settings, counting, seed)
     if isinstance(workload, Model):
-        mapping, machine, workload = _layer_mapped(arguments, workload, settings)
+        mapping, machine, workload = _layer_mapped(arguments, workload, settings, counting)
     elif arguments.layer is not None:
         raise InputError(f"--layer {arguments.layer}: {workload.name} is one cascade and has no layers", "leave --layer out")
-    else:
+    elif arguments.mapping:
         mapping, machine, workload = _mapped(arguments, workload, settings)
+    else:
+        mapping, machine, workload = _found(arguments, workload, settings, counting)
     agreement = None
     from accelsim.mapping.text import nest
     from accelsim.report.progress import progress
@@ -279,9 +295,17 @@ def _simulate_model(arguments: Arguments, model: Model, settings: Overrides, cou
     if arguments.trace is not None:
         what = f"--trace {arguments.trace}: {model.name} is a model, and each of its layers has its own trace"
         raise InputError(what, "add --layer NAME")
-    mappings = load_layers(model, arguments.mapping, settings.mapping)
+    if not arguments.mapping:
+        settings.refuse("mapping")
+    named = load_layers(model, arguments.mapping, settings.mapping) if arguments.mapping else None
     machine = machine_of(required(arguments, "arch", "a machine"), settings)
     with progress(not arguments.quiet) as tell:
+        if named is None:
+            from accelsim.mapper.model import search_model
+
+            mappings = search_model(model, machine, counting=counting, progress=tell, workers=workers_of(arguments)).mappings
+        else:
+            mappings = named
         if arguments.ahead:
             from accelsim.sim.ahead import filled_ahead
 

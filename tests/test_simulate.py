@@ -89,7 +89,8 @@ def test_sums_that_leave_their_type_are_found(tmp_path: Path, capsys: pytest.Cap
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["matmul", "--arch", "simple"], "simulate needs a mapping; add --mapping"),
+        (["matmul", "--arch", "simple", "--set", "mapping.let.x=3"], "--set mapping.let.x"),
+        (["matmul"], "simulate needs a machine; add --arch"),
         (["matmul", "--arch", "simple", "--mapping", "attention-flat", "--seed", "x"], "--seed 'x' is not a whole number"),
         (["matmul", "--arch", "simple", "--mapping", "nothing"], "there is no mapping 'nothing'"),
         (["transformer-layer", "--arch", "simple", "--mapping", "x"], "transformer-layer is a model, and each of its layers has its own"),
@@ -99,6 +100,18 @@ def test_bad_input_is_one_line(arguments: list[str], said: str, capsys: pytest.C
     assert main(["simulate", *arguments]) == 2
     error = capsys.readouterr().err
     assert said in error and error.count("\n") == 1
+
+
+@pytest.mark.parametrize("workload", ["matmul", "mamba-130m-step"])
+def test_without_a_mapping_it_runs_what_the_mapper_finds(workload: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = [] if workload != "matmul" else ["--set", "shape.m=64", "--set", "shape.n=64", "--set", "shape.k=64"]
+    output = tmp_path if workload != "matmul" else tmp_path / "found.yaml"
+    assert main(["map", workload, "--arch", "simple", *small, "-o", str(output), "-q"]) == 0
+    documents = []
+    for mapping in ([], ["--mapping", str(output)]):
+        assert main(["simulate", workload, "--arch", "simple", *small, *mapping, "--json", "-", "-q"]) == 0
+        documents.append(capsys.readouterr().out)
+    assert documents[0] == documents[1] != ""
 
 
 MODEL = """\
