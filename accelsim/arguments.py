@@ -39,6 +39,14 @@ def seed_of(arguments: Arguments) -> int:
     return int(text)
 
 
+def whole_of(arguments: Arguments, name: str) -> int:
+    """The value of an option that is a whole number from 1."""
+    text, option = getattr(arguments, name), f"--{name.replace('_', '-')}"
+    if not (text.isascii() and text.isdigit() and len(text) < 13 and int(text) > 0):
+        raise InputError(f"{option} '{text}' is not a whole number from 1", f"write digits, as in {option} 32")
+    return int(text)
+
+
 def workers_of(arguments: Arguments) -> int:
     """How many processes may search; one while kernels have to be compiled, which each would do for itself."""
     from accelsim.jobs.workers import cores

@@ -136,6 +136,17 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     passes.add_argument("--rank", metavar="RANK", help="only this rank")
     bounds = command("bounds", commands.bounds_, "compulsory traffic, operations and arithmetic intensity of a workload")
     workload(bounds)
+    count = command("count", commands.count_, "count what a product of two sparse matrices takes, and what storing them does")
+    count.add_argument("file", nargs="+", metavar="FILE", help="a matrix, or two for their product: .mtx, .mtx.gz or .npz")
+    for name, number, about in (
+        ("radix", "64", "lists that a merger takes at a time"),
+        ("units", "32", "units that share the rows of the product, one multiplication each and cycle"),
+        ("cache", "262144", "elements of the second matrix that a fiber cache holds"),
+        ("value-bits", "64", "bits of a value"),
+        ("coordinate-bits", "32", "bits of a coordinate"),
+        ("pointer-bits", "32", "bits of a pointer"),
+    ):
+        count.add_argument(f"--{name}", default=number, metavar="N", help=f"{about} (default {number})")
     listing = command("list", commands.list_, "what accelsim ships")
     listing.add_argument("kind", metavar="KIND", help="workloads, archs, mappings, technologies or drams")
     report = command("report", commands.report_, "show a saved evaluation again")

@@ -499,6 +499,39 @@ def bounds_(arguments: Arguments) -> int:
     return _analyse(arguments, "accelsim/bounds/1", bounds_document, bounds_blocks)
 
 
+def count_(arguments: Arguments) -> int:
+    from accelsim.arguments import whole_of
+    from accelsim.io.matrix import load_matrix
+    from accelsim.report.products import count_blocks, matrix_document, products_document
+    from accelsim.report.progress import progress
+    from accelsim.sparse.formats import Widths
+    from accelsim.sparse.pattern import Pattern
+    from accelsim.sparse.products import Products
+
+    settings_of(arguments).refuse("workload", "arch", "mapping")
+    if len(arguments.file) > 2:
+        raise InputError(f"accelsim count takes one matrix or two, not {len(arguments.file)}", "name the two of a product")
+    widths = Widths(*(whole_of(arguments, f"{name}_bits") for name in ("value", "coordinate", "pointer")))
+    radix, units, cache = (whole_of(arguments, name) for name in ("radix", "units", "cache"))
+    with progress(not arguments.quiet) as tell:
+        patterns = dict[str, Pattern]()
+        for path in dict.fromkeys(arguments.file):
+            tell(f"reading {path}")
+            patterns[path] = Pattern.of(load_matrix(Path(path)))
+        found, matrices = None, dict(patterns)
+        if len(arguments.file) == 2:
+            tell("counting products")
+            made = Products(*(patterns[path] for path in arguments.file))
+            found, matrices = products_document(made, radix, units, cache), {**patterns, "their product": made.c}
+        document = {
+            "schema": "accelsim/count/1",
+            "widths": {"value": widths.value, "coordinate": widths.coordinate, "pointer": widths.pointer},
+            "matrices": [matrix_document(name, pattern, widths) for name, pattern in matrices.items()],
+            "product": found,
+        }
+    return _give_blocks(arguments, document, count_blocks)
+
+
 def _analyse(
     arguments: Arguments,
     schema: str,

@@ -1,9 +1,9 @@
 """Every command that README.md and docs/*.md show is run, and prints what they show.
 
-In a block marked `sh`, a line `$ accelsim …` is a command and the lines up to the next one are what it prints; a line `…` stands
-for any lines, and a command without such lines must only succeed. A block whose first line is `# file: NAME` is written to that
-name first. The seconds that a search took may differ. `ACCELSIM_REWRITE=1 pytest tests/test_docs.py` puts the true output in;
-read the diff.
+In a block marked `sh`, a line `$ accelsim …` is a command and the lines up to the next one are what it prints; a line `…` stands for any
+lines, and a command without such lines must only succeed. A block whose first line is `# file: NAME` is written to that name first,
+without that line where the file is no YAML. The seconds that a search took may differ. `ACCELSIM_REWRITE=1 pytest tests/test_docs.py`
+puts the true output in; read the diff.
 """
 
 from __future__ import annotations
@@ -108,7 +108,9 @@ def test_every_command_of_a_page_prints_what_the_page_shows(page: Path, folder: 
     rewritten = text
     for kind, block in BLOCK.findall(text):
         if block.startswith("# file: "):
-            (folder / block.splitlines()[0].removeprefix("# file: ").strip()).write_text(block, encoding="utf-8")
+            first, _, rest = block.partition("\n")
+            file = folder / first.removeprefix("# file: ").strip()
+            file.write_text(block if file.suffix == ".yaml" else rest, encoding="utf-8")
         if kind == "python" and page.name == "README.md":
             exec(compile(block, page.name, "exec"), {})
         if kind != "sh":
