@@ -47,6 +47,23 @@ def products(name: str) -> tuple[Products, dict[str, Any]]:
     return Products(*(Pattern.of(matrix(arrays, letter)) for letter in "AB")), said
 
 
+def format_bits(pattern: Pattern, name: str) -> dict[str, int]:
+    """Bits in every format of the recorded cases, by its name there, with widths by theirs."""
+    widths = WIDTHS[name]
+    bits = {NAMES[each]: formats.size(pattern, each, widths) for each in FORMATS}
+    bits["csr_metadata"] = bits["csr"] - pattern.nonzeros * widths.value
+    for length in (2, 4, 5, 8):
+        flat = bits[f"rle{length}_flat"] = formats.run_length(pattern, widths, length)
+        bits[f"rle{length}_flat_pad_entries"] = flat // (length + widths.value) - pattern.nonzeros
+        by_rows = bits[f"rle{length}_row"] = formats.run_length_by_rows(pattern, widths, length)
+        coded = by_rows - (pattern.rows + 1) * widths.pointer
+        bits[f"rle{length}_row_pad_entries"] = coded // (length + widths.value) - pattern.nonzeros
+    for block in (2, 4, 8, 16):
+        bits[f"bcsr{block}"] = formats.blocks(pattern, widths, block)
+        bits[f"bcsr{block}_nonempty_blocks"] = pattern.tiles(block, block)[0].nonzeros
+    return bits
+
+
 @pytest.mark.parametrize("name", MATRICES)
 def test_work_is_counted(name: str) -> None:
     made, said = products(name)
@@ -85,17 +102,7 @@ def test_formats_take_their_bits(name: str) -> None:
         for side, found in of_side.items():
             letter, _, order = side.partition("_")
             pattern = sides[letter] if order == "rowmajor" else sides[letter].transposed
-            bits = {NAMES[each]: formats.size(pattern, each, WIDTHS[widths]) for each in FORMATS}
-            bits["csr_metadata"] = bits["csr"] - pattern.nonzeros * WIDTHS[widths].value
-            for length in (2, 4, 5, 8):
-                flat = bits[f"rle{length}_flat"] = formats.run_length(pattern, WIDTHS[widths], length)
-                bits[f"rle{length}_flat_pad_entries"] = flat // (length + WIDTHS[widths].value) - pattern.nonzeros
-                by_rows = bits[f"rle{length}_row"] = formats.run_length_by_rows(pattern, WIDTHS[widths], length)
-                coded = by_rows - (pattern.rows + 1) * WIDTHS[widths].pointer
-                bits[f"rle{length}_row_pad_entries"] = coded // (length + WIDTHS[widths].value) - pattern.nonzeros
-            for block in (2, 4, 8, 16):
-                bits[f"bcsr{block}"] = formats.blocks(pattern, WIDTHS[widths], block)
-                bits[f"bcsr{block}_nonempty_blocks"] = pattern.tiles(block, block)[0].nonzeros
+            bits = format_bits(pattern, widths)
             assert {key: bits.get(key) for key in found} == found, side
             seen += len(found)
     assert seen > 300
