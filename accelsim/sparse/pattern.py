@@ -84,6 +84,18 @@ class Pattern:
         np.cumsum(np.bincount(self.columns, minlength=self.width), out=starts[1:])
         return Pattern(self.width, self.rows, starts, self.row_of[order])
 
+    def expanded(self, height: int, width: int) -> Pattern:
+        """Every non-zero as a full block of height x width."""
+        inside = np.arange(height * width)
+        rows = (self.row_of[:, None] * height + inside // width).ravel()
+        return Pattern.at(rows, (self.columns[:, None] * width + inside % width).ravel(), (self.rows * height, self.width * width))
+
+    def within(self, below: int, above: int) -> Pattern:
+        """Only what lies between two diagonals, `below` <= column - row <= `above`; causal: from -rows to 0."""
+        diagonal = self.columns - self.row_of
+        kept = (diagonal >= below) & (diagonal <= above)
+        return Pattern.at(self.row_of[kept], self.columns[kept], (self.rows, self.width))
+
     def tiles(self, height: int, width: int) -> tuple[Pattern, IntArray]:
         """Of a grid of tiles those that hold something, and how many non-zeros each of these has, int64[non-empty tiles]."""
         across = -(-self.width // width)
