@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.float64]
 
+_MOST = 1 << 27  # rows or columns, each of which takes a pointer
 _FIELDS = {"real": 1, "integer": 1, "pattern": 0}
 _SYMMETRIES = {"general": 0, "symmetric": 1, "skew-symmetric": -1}
 
@@ -36,7 +37,8 @@ def load_matrix(path: Path, shape: tuple[int, int] | None = None) -> Any:
     except FileNotFoundError:
         raise InputError(f"there is no file {path}", "name a .mtx or .npz file") from None
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: {error}", "name a .mtx or .npz file") from None
+        what = (getattr(error, "strerror", None) or "it is damaged").lower()
+        raise InputError(f"{path}: cannot be read: {what}", "name a .mtx or .npz file") from None
     if shape is not None and found.shape != shape:
         what = f"{path}: the matrix is {found.shape[0]} x {found.shape[1]}, where one of {shape[0]} x {shape[1]} is declared"
         raise InputError(what, "change the sizes of the ranks, or name another file")
@@ -95,6 +97,8 @@ def _market(path: Path) -> Any:
         raise market.error(line - 1, f"'{' '.join(sizes)}' are no sizes", f"write {what} as whole numbers below 2^31")
     if market.mirror and numbers[0] != numbers[1]:
         raise market.error(line - 1, f"a {symmetry} matrix of {numbers[0]} x {numbers[1]} is not square", "write 'general' in line 1")
+    if max(numbers[:2]) > _MOST:
+        raise market.error(line - 1, f"a matrix of {numbers[0]} x {numbers[1]}", f"give at most {_MOST:,} rows and columns")
     if layout == "array":
         return _array(market, numbers[0], numbers[1])
     return _coordinates(market, *numbers)
@@ -141,6 +145,8 @@ def _array(market: _Market, rows: int, columns: int) -> Any:
 
     if market.values == 0:
         raise market.error(1, "an array has no pattern", "write 'coordinate' or 'real'")
+    if rows * columns > 4 * len(market.text):  # not even half of the elements, of two characters each, are there
+        return _by_line(market, rows * columns // (2 if market.mirror else 1), 1)
     starts = [at + (market.mirror < 0) if market.mirror else 0 for at in range(columns)]
     found = _read(market, sum(max(0, rows - start) for start in starts), 1)[:, 0]
     made, at = np.zeros((rows, columns)), 0
@@ -206,8 +212,8 @@ def _numpy(path: Path) -> Any:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: no file of NumPy arrays: {error}", "write it with numpy.savez or scipy.sparse.save_npz") from None
+    except (ValueError, zipfile.BadZipFile):
+        raise InputError(f"{path}: no file of NumPy arrays", "write it with numpy.savez or scipy.sparse.save_npz") from None
     if "format" in arrays:
         try:
             found = sparse.load_npz(path).tocsr()
@@ -224,6 +230,8 @@ def _numpy(path: Path) -> Any:
     if shape.size != 2 or starts.size != shape[0] + 1 or data.size != indices.size:
         what = f"a matrix of shape {tuple(shape.tolist())} has no {starts.size} row pointers, {indices.size} indices and {data.size} values"
         raise InputError(f"{path}: {what}", "write rows + 1 pointers, and as many indices as values")
+    if max(shape) > _MOST:
+        raise InputError(f"{path}: a matrix of {shape[0]} x {shape[1]}", f"give at most {_MOST:,} rows and columns")
     if starts[0] != 0 or starts[-1] != indices.size or np.any(np.diff(starts.astype(np.int64)) < 0):
         raise InputError(f"{path}: 'indptr' does not rise from 0 to the {indices.size} indices", "write where each row begins, and the end")
     row = np.repeat(np.arange(int(shape[0])), np.diff(starts.astype(np.int64)))

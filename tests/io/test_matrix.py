@@ -76,6 +76,8 @@ def test_a_zero_that_is_stored_stays(tmp_path: Path) -> None:
         (HEAD.replace("general", "symmetric") + "2 3 0\n", "2: a symmetric matrix of 2 x 3 is not square; write 'general' in line 1"),
         (HEAD.replace("general", "symmetric") + "2 2 1\n1 2 5\n", "3: element (1, 2) is not below the diagonal"),
         (HEAD.replace("coordinate", "array") + "2 2\n1\n2\n3\n", "5: the file ends after 3 of 4 entries"),
+        (HEAD.replace("coordinate", "array") + "99999999 99999999\n1\n", "3: the file ends after 1 of 9,999,999,800,000,001 entries"),
+        (f"{HEAD}2000000000 2 0\n", "2: a matrix of 2000000000 x 2; give at most 134,217,728 rows and columns"),
     ],
 )
 def test_what_is_wrong_is_said_with_its_line(text: str, said: str, tmp_path: Path) -> None:
@@ -115,5 +117,7 @@ def test_another_shape_than_declared_and_no_file_are_refused(tmp_path: Path) -> 
     with pytest.raises(InputError, match="no file of NumPy arrays"):
         load_matrix(tmp_path / "c.npz")
     (tmp_path / "d.mtx.gz").write_bytes(gzip.compress(b"x" * 100)[:20])
-    with pytest.raises(InputError, match="npz file"):
+    with pytest.raises(InputError, match="cannot be read: it is damaged; name a"):
         load_matrix(tmp_path / "d.mtx.gz")
+    with pytest.raises(InputError, match="cannot be read: is a directory"):
+        load_matrix(tmp_path)
