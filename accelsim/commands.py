@@ -21,6 +21,7 @@ from accelsim.arguments import (
     resolved,
     seed_of,
     settings_of,
+    whole_of,
     workers_of,
     workload_of,
 )
@@ -295,17 +296,16 @@ def _simulate_model(arguments: Arguments, model: Model, settings: Overrides, cou
     if arguments.trace is not None:
         what = f"--trace {arguments.trace}: {model.name} is a model, and each of its layers has its own trace"
         raise InputError(what, "add --layer NAME")
-    if not arguments.mapping:
+    if arguments.mapping:
+        mappings = load_layers(model, arguments.mapping, settings.mapping)
+    else:
         settings.refuse("mapping")
-    named = load_layers(model, arguments.mapping, settings.mapping) if arguments.mapping else None
     machine = machine_of(required(arguments, "arch", "a machine"), settings)
     with progress(not arguments.quiet) as tell:
-        if named is None:
+        if not arguments.mapping:
             from accelsim.mapper.model import search_model
 
             mappings = search_model(model, machine, counting=counting, progress=tell, workers=workers_of(arguments)).mappings
-        else:
-            mappings = named
         if arguments.ahead:
             from accelsim.sim.ahead import filled_ahead
 
@@ -500,7 +500,6 @@ def bounds_(arguments: Arguments) -> int:
 
 
 def count_(arguments: Arguments) -> int:
-    from accelsim.arguments import whole_of
     from accelsim.io.matrix import load_matrix
     from accelsim.report.products import count_blocks, matrix_document, products_document
     from accelsim.report.progress import progress
