@@ -28,6 +28,32 @@ class Quantity:
     kind: str = "assumed"
 
 
+INTERSECTIONS = ("two_finger", "skip_ahead", "leading")
+REPLACEMENTS = ("least_recent", "optimal")
+ASSIGNMENTS = ("static", "dynamic")
+
+
+@dataclass(frozen=True, slots=True)
+class Sparsity:
+    """What a memory or a unit does with tensors of which only some elements are stored.
+
+    `intersect`: how it finds the coordinates that its loops visit, one of INTERSECTIONS; "": they visit all. `intersect_pj`: per step.
+    `replacement`: which tile a memory that is a cache replaces, one of REPLACEMENTS; "": it holds what the mapping says. `merge_radix`: how
+    many lists a unit merges at a time, an element a cycle; 0: it does not. `merge_pj`: per cycle. `gates`: whether a unit saves the energy of
+    operations on elements that are not stored. None is unpriced.
+    """
+
+    intersect: str = ""
+    intersect_pj: Quantity | None = None
+    replacement: str = ""
+    merge_radix: int = 0
+    merge_pj: Quantity | None = None
+    gates: bool = False
+
+
+DENSE = Sparsity()
+
+
 @dataclass(frozen=True, slots=True)
 class Memory:
     """A memory and what it feeds.
@@ -60,6 +86,7 @@ class Memory:
     latency_cycles: int = 0
     direct: bool = True
     dram: ControlledDram | None = None
+    sparse: Sparsity = DENSE
     feeds: tuple[Node, ...] = ()
     place: Place | None = field(default=None, compare=False)
 
@@ -71,7 +98,8 @@ class Axis:
     `multicast`: one read serves copies that want the same tile. `reduces`: operators that the axis combines across copies
     (`add`, `max`, `min`, `mul`). `broadcasts`: a partial result that returns reaches all members of a reduced group for the price of one.
     `reduction_latency`: cycles until a reduction over the axis is complete, per operator (0 if absent).
-    `partials`: whether copies may each make a part of the same result where the axis does not reduce it.
+    `partials`: whether copies may each make a part of the same result where the axis does not reduce it. `assign`: whether the tile of a
+    copy is always the same one (`static`), or in order that of the copy that is free first (`dynamic`), where only stored elements are work.
     """
 
     name: str
@@ -82,6 +110,7 @@ class Axis:
     forwards: bool = False
     reduction_latency: Mapping[str, int] = field(default_factory=dict)
     partials: bool = True
+    assign: str = "static"
     place: Place | None = field(default=None, compare=False)
 
 
@@ -141,6 +170,7 @@ class Unit:
     operations: Mapping[str, Operation]
     lanes: int = 1
     pipeline_depth: int = 0
+    sparse: Sparsity = DENSE
     static_w: Quantity | None = None
     clock_w: Quantity | None = None
     area_um2: Quantity | None = None

@@ -1,0 +1,274 @@
+"""A leaf of a mapping as a loop nest over stored elements, and the tables that its kernel walks. Source: docs/sparse.md, "Nests"."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from accelsim.errors import InputError
+from accelsim.mapping.tree import For, Fuse, Keep, Spatial
+from accelsim.sparse import kernels as k
+from accelsim.sparse.fibers import Fibers, Level
+
+if TYPE_CHECKING:
+    from accelsim.hardware.architecture import Architecture
+    from accelsim.mapping.tree import Leaf, Loop
+    from accelsim.sparse.pattern import IntArray
+    from accelsim.workload.cascade import Cascade, Einsum
+    from accelsim.workload.expression import Access
+
+_MOST = 2**62
+_MEETS = {"": 0, "two_finger": k.STEPS_COUNTED, "skip_ahead": k.STEPS_COUNTED, "leading": k.PROBES}
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A loop of a nest: tiles of `tile` of a rank, at most `trips`; over copies along `axis`, or in time ("").
+
+    `node`: the memory or unit that goes through it. `meets`: how that finds the stored coordinates that it visits; "": it visits all.
+    """
+
+    rank: str
+    tile: int
+    trips: int
+    axis: str
+    node: str
+    meets: str
+
+
+@dataclass(frozen=True, slots=True)
+class Crossing:
+    """A boundary of a tensor: keepers by memory ("": the unit), and how many loops stand above each."""
+
+    tensor: str
+    parent: str
+    child: str
+    above_parent: int
+    above_child: int
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A tensor that an Einsum reads: its rank along each dimension, and its stored coordinates int64[dimensions, elements] (None: all)."""
+
+    tensor: str
+    ranks: tuple[str, ...]
+    coordinates: IntArray | None
+
+
+@dataclass(frozen=True)
+class Nest:
+    """A leaf with its loops outermost first, `leaf` of them its mapping's, the others over single points in the order of its ranks."""
+
+    einsum: Einsum
+    unit: str
+    extents: Dict[str, int]
+    turns: tuple[Turn, ...]
+    leaf: int
+    operands: tuple[Operand, ...]
+    result: tuple[str, ...]
+    crossings: tuple[Crossing, ...]
+    shared: tuple[tuple[bool, ...], ...]  # by crossing and loop: whether copies of it are served together
+    copies: tuple[int, ...]
+    lanes: int
+    radix: int
+    logged: tuple[bool, ...]
+
+    def levels(self, operand: Operand) -> list[Level]:
+        """The loops that cut an operand."""
+        return [Level(operand.ranks.index(turn.rank), turn.tile, turn.trips) for turn in self.turns if turn.rank in operand.ranks]
+
+
+def nest_of(
+    cascade: Cascade, machine: Architecture, path: tuple[Loop | Fuse, ...], leaf: Leaf, stored: Dict[str, IntArray]
+) -> Nest:
+    """The nest of a leaf. `stored`: coordinates of tensors of which only some elements are kept, int64[dimensions, elements].
+
+    Refuses what is not counted over stored elements: fuses that share loops, indices of more than a rank, conditions, sums of operands.
+    """
+    einsum = cascade.by_name[leaf.einsum]
+    ranks = einsum.ranks
+    _check(cascade, einsum, path)
+    left = {rank: cascade.extents[rank] for rank in ranks}
+    turns: list[Turn] = []
+    copies = [1]
+    keepers: dict[str, list[tuple[str, int]]] = {}
+    node = machine.root.name
+    for each in path:
+        if isinstance(each, Fuse):
+            continue
+        if isinstance(each, Keep):
+            node = each.memory
+            for tensor in each.tensors:
+                keepers.setdefault(tensor, []).append((each.memory, len(turns)))
+            continue
+        if each.rank not in left:
+            continue
+        trips = -(-left[each.rank] // each.tile)
+        axis = each.axis if isinstance(each, Spatial) else ""
+        turns.append(Turn(each.rank, each.tile, trips, axis, node, _meets(machine, node)))
+        copies.append(copies[-1] * (trips if axis else 1))
+        left[each.rank] = min(left[each.rank], each.tile)
+    inside = len(turns)
+    for rank in ranks:
+        if left[rank] > 1 or all(turn.rank != rank for turn in turns):
+            turns.append(Turn(rank, 1, left[rank], "", leaf.unit, _meets(machine, leaf.unit)))
+            copies.append(copies[-1])
+    operands = []
+    for read in {access.tensor: access for access in einsum.reads}.values():
+        operands.append(Operand(read.tensor, _plain(cascade, einsum, read), stored.get(read.tensor)))
+    crossings: list[Crossing] = []
+    for tensor in [*(operand.tensor for operand in operands), einsum.output.tensor]:
+        chain = keepers.get(tensor, [])
+        if not chain:
+            raise InputError(f"{einsum.name}: no memory above keeps {tensor}", f"add {tensor} to a keep", leaf.place)
+        for (parent, above), (child, below) in zip(chain, [*chain[1:], ("", len(turns))], strict=True):
+            crossings.append(Crossing(tensor, parent, child, above, below))
+    result = _plain(cascade, einsum, einsum.output)
+    shared = tuple(_shared(machine, einsum, turns, crossing, {o.tensor: o.ranks for o in operands}) for crossing in crossings)
+    unit = machine.units[leaf.unit]
+    logged = tuple(_logged(machine, crossings, number) for number in range(len(crossings)))
+    return Nest(
+        einsum, leaf.unit, {rank: cascade.extents[rank] for rank in ranks}, tuple(turns), inside, tuple(operands), result,
+        tuple(crossings), shared, tuple(copies), unit.lanes, unit.sparse.merge_radix, logged,
+    )  # fmt: skip
+
+
+def _meets(machine: Architecture, node: str) -> str:
+    found = machine.units.get(node) or machine.memories[node]
+    return found.sparse.intersect
+
+
+def _check(cascade: Cascade, einsum: Einsum, path: tuple[Loop | Fuse, ...]) -> None:
+    mend = "evaluate it without data and densities"
+    for node in path:
+        if isinstance(node, Fuse) and (node.schedule != "sequential" or any(isinstance(loop, (For, Spatial)) for loop in path[: path.index(node)])):
+            raise InputError(f"{einsum.name} stands below a fuse that shares loops, which is not counted over stored elements", mend, node.place)
+    if einsum.condition is not None:
+        raise InputError(f"{einsum.name} has a condition, which is not counted over stored elements", mend, einsum.place)
+    if cascade.tensors[einsum.output.tensor].iterative is not None:
+        raise InputError(f"{einsum.name} is a recurrence, which is not counted over stored elements", mend, einsum.place)
+
+
+def _plain(cascade: Cascade, einsum: Einsum, access: Access) -> tuple[str, ...]:
+    """The rank along every dimension of an access; refuses any other index."""
+    found = []
+    for index in cascade.index_maps(access):
+        if index is None or index.single_rank is None or index.offset or index.terms[0][1] != 1 or index.divisor != 1 or index.modulus:
+            what = f"{einsum.name}: an index of {access.tensor} is not a rank alone, which is not counted over stored elements"
+            raise InputError(what, "index it by single ranks", einsum.place)
+        found.append(index.single_rank)
+    if len(set(found)) != len(found):
+        raise InputError(f"{einsum.name}: {access.tensor} is indexed by a rank twice", "index it by different ranks", einsum.place)
+    return tuple(found)
+
+
+def _shared(
+    machine: Architecture, einsum: Einsum, turns: list[Turn], crossing: Crossing, ranks: Dict[str, tuple[str, ...]]
+) -> tuple[bool, ...]:
+    """Of every loop whether the copies that it makes between parent and child are served together."""
+    found = []
+    for level, turn in enumerate(turns):
+        between = bool(turn.axis) and crossing.above_parent <= level < crossing.above_child
+        if not between:
+            found.append(False)
+            continue
+        axis = machine.axes[turn.axis][1]
+        of_result = crossing.tensor not in ranks
+        found.append((einsum.reduce in axis.reduces) if of_result else axis.multicast)
+    return tuple(found)
+
+
+def _logged(machine: Architecture, crossings: list[Crossing], number: int) -> bool:
+    """Whether what a crossing's child asks for is a request to a cache."""
+    crossing = crossings[number]
+    return bool(machine.memories[crossing.parent].sparse.replacement)
+
+
+def tables(nest: Nest, fibers: Dict[str, Fibers]) -> k.Tables:
+    """The nest as integers. Refuses what would pass 64 bits."""
+    turns, operands = nest.turns, nest.operands
+    ranks = list(nest.extents)
+    if math.prod(turn.trips for turn in turns) * max(nest.copies) * (len(turns) + 1) >= _MOST:
+        raise InputError(f"{nest.einsum.name} has more points than 64-bit counters hold", "make the shape smaller", nest.einsum.place)
+    levels = np.array(
+        [(ranks.index(each.rank), each.tile, each.trips, bool(each.axis), _MEETS[each.meets], each.rank in nest.result) for each in turns], np.int64
+    ).reshape(-1, 6)
+    part = np.full((len(turns), len(operands)), -1, np.int64)
+    most = max(1, *(len(operand.ranks) for operand in operands), len(turns))
+    at, start_at = np.zeros((len(operands), most + 2), np.int64), np.zeros((len(operands), most + 1), np.int64)
+    coordinates, starts, elements = [], [], []
+    used = begun = 0
+    for number, operand in enumerate(operands):
+        own = 0
+        for level, turn in enumerate(turns):
+            if turn.rank in operand.ranks:
+                part[level, number] = own
+                own += 1
+        if operand.coordinates is None:
+            continue
+        tree = fibers[operand.tensor]
+        for level in range(own):
+            at[number, level], start_at[number, level] = used, begun
+            coordinates.append(tree.coordinates[level])
+            elements.append(tree.elements[level])
+            starts.append(tree.starts[level])
+            used, begun = used + tree.coordinates[level].size, begun + tree.starts[level].size
+        at[number, own:] = used
+    for level, turn in enumerate(turns):
+        if turn.meets and sum(1 for n, o in enumerate(operands) if o.coordinates is not None and part[level, n] >= 0) > 2:
+            raise InputError(f"{nest.einsum.name} intersects more than two tensors over {turn.rank}", "split it into several Einsums")
+    crossings, apart = [], np.zeros((len(nest.crossings), len(turns)), np.int64)
+    names = [operand.tensor for operand in operands]
+    for number, crossing in enumerate(nest.crossings):
+        operand = names.index(crossing.tensor) if crossing.tensor in names else -1
+        leading = next((level for level, turn in enumerate(turns) if turn.axis), len(turns))
+        shared = any(nest.shared[number])
+        if operand < 0 and crossing.child:
+            leading = min(leading, next((level for level in range(len(turns)) if _again(nest, level + 1)), len(turns)))
+        crossings.append((
+            crossing.above_child, crossing.above_parent, operand, crossing.child == "", shared, nest.logged[number],
+            min(leading, crossing.above_child), crossing.tensor not in names and told(nest, crossing),
+        ))  # fmt: skip
+        apart[number] = [bool(turn.axis) and not shares for turn, shares in zip(turns, nest.shared[number], strict=True)]
+
+    def flat(parts: list[IntArray]) -> IntArray:
+        return np.concatenate(parts) if parts else np.zeros(1, np.int64)
+
+    return k.Tables(
+        levels, np.array(crossings, np.int64).reshape(-1, 8), part, np.array([o.coordinates is not None for o in operands], np.int64),
+        flat(coordinates), flat(starts), flat(elements), at, start_at, np.array(list(nest.extents.values()), np.int64), apart,
+        np.array(nest.copies, np.int64), nest.lanes, nest.leaf, nest.radix,
+    )  # fmt: skip
+
+
+def told(nest: Nest, crossing: Crossing) -> bool:
+    """Whether different words that reach the parent of a result have to be told apart: if not, every word comes in one run only."""
+    alone = crossing.above_parent > 0 and not _again(nest, crossing.above_parent)
+    return not alone and (crossing.child == "" or _again(nest, crossing.above_child))
+
+
+def known(nest: Nest, counts: k.Walked, number: int) -> IntArray:
+    """Different words of a result that every copy of a crossing's parent is sent, int64[copies]."""
+    crossing = nest.crossings[number]
+    if told(nest, crossing):
+        return counts.known[number]
+    if crossing.above_parent > 0 and not _again(nest, crossing.above_parent):
+        outside = next(n for n, each in enumerate(nest.crossings) if each.tensor == crossing.tensor and each.child == crossing.parent)
+        return counts.entering[outside]
+    return counts.grouped[number]
+
+
+def _again(nest: Nest, above: int) -> bool:
+    """Whether some of the first loops lead to a tile of the result again."""
+    return any(turn.trips > 1 and turn.rank not in nest.result for turn in nest.turns[:above])
+
+
+def walked(nest: Nest) -> tuple[k.Walked, dict[str, Fibers]]:
+    """What a nest does, and the fibers of its stored operands."""
+    fibers = {each.tensor: Fibers.of(each.coordinates, nest.levels(each)) for each in nest.operands if each.coordinates is not None}
+    return k.walk(tables(nest, fibers)), fibers

@@ -1,0 +1,261 @@
+"""The walk of a leaf's loop nest over stored elements with Python sets; the twin of `kernels.walk`. Source: docs/sparse.md, "Nests".
+
+It starts from Cascade, Architecture and Mapping and is written to be believed at sight; use it on small shapes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from accelsim.hardware.architecture import Architecture
+from accelsim.mapping.tree import Fuse, Keep, Leaf, Mapping, Spatial
+from accelsim.workload.cascade import Cascade
+
+Tile = dict[str, range]
+Elements = frozenset[tuple[int, ...]]
+
+
+def count(cascade: Cascade, machine: Architecture, mapping: Mapping, stored: dict[str, Elements]) -> dict[str, Any]:
+    """What every Einsum does, by walking the mapping. `stored`: elements of the tensors of which only some are kept.
+
+    Returns by Einsum `visits`, `two_finger`, `skip_ahead`, `leading`, `matches` (lists by loop), `points`, `effectual`, `issues`, `merging`
+    (by copy), `entering`, `grouped` and `known` ({(tensor, parent, child): {copy: words}}; the child of the innermost keeper is "").
+    """
+    return {leaf.einsum: _Leaf(cascade, machine, path, leaf, stored).run() for path, leaf in mapping.paths()}
+
+
+class _Leaf:
+    def __init__(self, cascade: Cascade, machine: Architecture, path: Any, leaf: Leaf, stored: dict[str, Elements]) -> None:
+        self.einsum, self.machine, self.leaf = cascade.by_name[leaf.einsum], machine, leaf
+        self.extents = {rank: cascade.extents[rank] for rank in self.einsum.ranks}
+        self.loops: list[tuple[str, int, str, bool]] = []  # rank, tile, axis, whether stored coordinates only
+        self.keepers: dict[str, list[tuple[str, int]]] = {}
+        memory = machine.root.name
+        for node in path:
+            if isinstance(node, Keep):
+                memory = node.memory
+                for tensor in node.tensors:
+                    self.keepers.setdefault(tensor, []).append((memory, len(self.loops)))
+            elif not isinstance(node, Fuse) and node.rank in self.extents:
+                meets = machine.memories[memory].sparse.intersect != ""
+                self.loops.append((node.rank, node.tile, node.axis if isinstance(node, Spatial) else "", meets))
+        self.own = len(self.loops)
+        smallest = {rank: min([self.extents[rank], *(tile for other, tile, _, _ in self.loops if other == rank)]) for rank in self.extents}
+        for rank in self.extents:
+            if smallest[rank] > 1 or not any(rank == other for other, _, _, _ in self.loops):
+                self.loops.append((rank, 1, "", machine.units[leaf.unit].sparse.intersect != ""))
+        self.indices = {access.tensor: tuple(self._rank(index) for index in access.indices) for access in self.einsum.reads}
+        self.output = self.einsum.output.tensor
+        self.indices_out = tuple(self._rank(index) for index in self.einsum.output.indices)
+        self.stored = {name: stored[name] for name in self.indices if name in stored}
+        # what each tile of a stored tensor holds, by the interval of every rank
+        self.known: dict[tuple[str, tuple[range, ...]], Elements] = {}
+
+    @staticmethod
+    def _rank(index: Any) -> str:
+        return str(index.name)
+
+    def held(self, tensor: str, tile: Tile) -> Elements:
+        """Stored elements of a tensor in a tile."""
+        box = tuple(tile[rank] for rank in self.indices[tensor])
+        if (tensor, box) not in self.known:
+            if tensor in self.stored:
+                found = (element for element in self.stored[tensor] if all(at in side for at, side in zip(element, box, strict=True)))
+                self.known[tensor, box] = frozenset(found)
+            else:
+                self.known[tensor, box] = frozenset(_product(box))
+        return self.known[tensor, box]
+
+    def run(self) -> dict[str, Any]:
+        depth = len(self.loops)
+        self.found: dict[str, Any] = {key: [0] * depth for key in ("visits", "two_finger", "skip_ahead", "leading", "matches")}
+        self.by_copy = {key: Counter[tuple[int, ...]]() for key in ("points", "effectual", "issues", "merging")}
+        self.requests: list[tuple[str, str, str, int, int, bool]] = []
+        for tensor in [*self.indices, self.output]:
+            chain = [*self.keepers[tensor], ("", depth)]
+            for (parent, above), (child, below) in zip(chain, chain[1:], strict=False):
+                self.requests.append((tensor, parent, child, above, below, tensor == self.output))
+        self.entering = {request: Counter[tuple[int, ...]]() for request in self.requests}
+        self.moved: dict[Any, set[Any]] = {request: set() for request in self.requests}
+        self.told: dict[Any, set[Any]] = {request: set() for request in self.requests if request[5]}
+        self.last: dict[Any, Any] = {}
+        self.runs: dict[Any, set[Any]] = {}
+        self.lists: dict[Any, list[tuple[Any, tuple[int, ...]]]] = {}
+        self.listed: dict[Any, tuple[Any, int]] = {}
+        self._visit(0, {rank: range(extent) for rank, extent in self.extents.items()}, ())
+        radix = self.machine.units[self.leaf.unit].sparse.merge_radix
+        for (copy, _), products in self.lists.items():
+            if radix > 1:
+                sizes = list(Counter(which for which, _ in products).values())
+                while len(sizes) > 1:
+                    groups = [sizes[at : at + radix] for at in range(0, len(sizes), radix)]
+                    self.by_copy["merging"][copy] += len(sizes) + sum(sizes)
+                    sizes = [sum(group) for group in groups]
+        crossings = {request[:3]: {copy: n for copy, n in self.entering[request].items() if n} for request in self.requests}
+        grouped = {}
+        for request in self.requests:
+            total = Counter[tuple[int, ...]]()
+            for parent, *_, words in self.moved[request]:
+                total[parent] += words
+            grouped[request[:3]] = dict(total)
+        known = {request[:3]: dict(Counter(copy for copy, _ in told)) for request, told in self.told.items()}
+        return {
+            **self.found, **{key: dict(value) for key, value in self.by_copy.items()},
+            "entering": crossings, "grouped": grouped, "known": known,
+        }  # fmt: skip
+
+    def _visit(self, level: int, tile: Tile, turns: tuple[int, ...]) -> int:
+        """Visit a tile inside some loops; returns how many points there are."""
+        for request in self.requests:
+            if request[4] == level and request[2]:
+                (self._enter if request[5] else self._arrive)(request, tile, turns)
+            elif request[4] == level and not request[5]:
+                self._arrive(request, tile, turns)
+        if level == len(self.loops):
+            self._point(tile, turns)
+            if self.own == level:
+                self.by_copy["issues"][self._copy(turns, level)] += 1
+            return 1
+        points = 0
+        for turn, inner in self._turns(level, tile):
+            self.found["visits"][level] += 1
+            points += self._visit(level + 1, inner, (*turns, turn))
+        if level == self.own:
+            self.by_copy["issues"][self._copy(turns, level)] += -(-points // self.machine.units[self.leaf.unit].lanes)
+        return points
+
+    def _turns(self, level: int, tile: Tile) -> Iterator[tuple[int, Tile]]:
+        rank, size, _, meets = self.loops[level]
+        whole = tile[rank]
+        inner = [{**tile, rank: range(start, min(start + size, whole.stop))} for start in range(whole.start, whole.stop, size)]
+        fibers = [
+            [turn for turn, part in enumerate(inner) if self.held(name, part)]
+            for name in self.stored
+            if meets and rank in self.indices[name]
+        ]
+        if fibers:
+            self.found["leading"][level] += len(fibers[0])
+        if len(fibers) > 1:
+            self._meet(level, fibers[0], fibers[1])
+        for turn, part in enumerate(inner):
+            if all(turn in fiber for fiber in fibers):
+                yield turn, part
+
+    def _meet(self, level: int, one: list[int], other: list[int]) -> None:
+        """Both advance on a match, else the smaller one, until either is over."""
+        events = []
+        one, other = list(one), list(other)
+        while one and other:
+            if one[0] == other[0]:
+                events.append("match")
+                one.pop(0)
+                other.pop(0)
+            elif one[0] < other[0]:
+                events.append("one")
+                one.pop(0)
+            else:
+                events.append("other")
+                other.pop(0)
+        matches = events.count("match")
+        self.found["matches"][level] += matches
+        self.found["two_finger"][level] += len(events)
+        runs = sum(1 for before, now in zip([None, *events], events, strict=False) if now != before and now != "match")
+        self.found["skip_ahead"][level] += matches + runs
+
+    def _copy(self, turns: tuple[int, ...], depth: int) -> tuple[int, ...]:
+        return tuple(turn for level, turn in enumerate(turns[:depth]) if self.loops[level][2])
+
+    def _time(self, turns: tuple[int, ...], depth: int) -> tuple[int, ...]:
+        return tuple(turn for level, turn in enumerate(turns[:depth]) if not self.loops[level][2])
+
+    def _apart(self, request: Any, turns: tuple[int, ...]) -> tuple[int, ...]:
+        """What tells copies apart that are not served together."""
+        tensor, _, _, above, below, result = request
+        found = []
+        for level, turn in enumerate(turns[:below]):
+            axis = self.loops[level][2]
+            if axis:
+                noun = self.machine.axes[axis][1]
+                together = level >= above and (self.einsum.reduce in noun.reduces if result else noun.multicast)
+                if not together:
+                    found.append(turn)
+        return tuple(found)
+
+    def _arrive(self, request: Any, tile: Tile, turns: tuple[int, ...]) -> None:
+        tensor, _, child, above, below, _ = request
+        copy, words = self._copy(turns, below), self.held(tensor, tile)
+        box = tuple(tile[rank] for rank in self.indices[tensor])
+        if child and self.last.get((request, copy)) == (box if words else None):
+            return
+        self.last[request, copy] = box if words else None
+        if words:
+            self.entering[request][copy] += len(words)
+            self.moved[request].add((self._copy(turns, above), self._time(turns, below), self._apart(request, turns), box, len(words)))
+
+    def _enter(self, request: Any, tile: Tile, turns: tuple[int, ...]) -> None:
+        """A copy of a keep of the result is visited: another tile than its last one begins a run, named by its time."""
+        box, copy = tuple(tile[rank] for rank in self.indices_out), self._copy(turns, request[4])
+        if self.last.get((request, copy), (None, None))[0] != box:
+            self.last[request, copy] = (box, self._time(turns, request[4]))
+
+    def _point(self, tile: Tile, turns: tuple[int, ...]) -> None:
+        depth = len(self.loops)
+        copy = self._copy(turns, depth)
+        self.by_copy["points"][copy] += 1
+        if not all(self.held(name, tile) for name in self.indices):
+            return
+        self.by_copy["effectual"][copy] += 1
+        word = tuple(tile[rank].start for rank in self.indices_out)
+        for request in self.requests:
+            if not request[5]:
+                continue
+            _, _, child, above, below, _ = request
+            mine = self._copy(turns, below)
+            if child:
+                when = self.last[request, mine][1]
+                run = self.runs.setdefault((request, mine, when), set())
+                if word in run:
+                    continue
+                run.add(word)
+            else:
+                when = self._time(turns, depth)
+            self.entering[request][mine] += 1
+            self.moved[request].add((self._copy(turns, above), when, self._apart(request, turns), word, 1))
+            self.told[request].add((self._copy(turns, above), word))
+        holder = self.keepers[self.output][-1][1]
+        inner = [level for level in range(holder, depth) if self.loops[level][0] in self.indices_out and self._most(level) > 1]
+        outer = [
+            level
+            for level in range(holder, max(inner, default=0))
+            if self.loops[level][0] not in self.indices_out and self._most(level) > 1
+        ]
+        if outer:
+            box = self._box(holder, turns)
+            if self.listed.get(copy, (None, 0))[0] != box:
+                self.listed[copy] = (box, self.listed.get(copy, (None, 0))[1] + 1)
+            self.lists.setdefault((copy, self.listed[copy][1]), []).append((turns[: outer[-1] + 1], word))
+
+    def _box(self, depth: int, turns: tuple[int, ...]) -> tuple[range, ...]:
+        """The tile of the result below some loops."""
+        tile = {rank: range(extent) for rank, extent in self.extents.items()}
+        for (rank, size, _, _), turn in zip(self.loops[:depth], turns, strict=False):
+            start = tile[rank].start + turn * size
+            tile[rank] = range(start, min(start + size, tile[rank].stop))
+        return tuple(tile[rank] for rank in self.indices_out)
+
+    def _most(self, level: int) -> int:
+        """Turns that a loop has at most."""
+        rank, size, _, _ = self.loops[level]
+        outside = min([self.extents[rank], *(tile for other, tile, _, _ in self.loops[:level] if other == rank)])
+        return -(-outside // size)
+
+
+def _product(box: tuple[range, ...]) -> Iterator[tuple[int, ...]]:
+    if not box:
+        yield ()
+        return
+    for at in box[0]:
+        for rest in _product(box[1:]):
+            yield (at, *rest)

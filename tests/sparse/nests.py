@@ -1,0 +1,81 @@
+"""Random nests over stored elements: machines that intersect here and there, mappings with copies, operands of every density."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Operation, Sparsity, Unit
+from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping, Spatial
+from accelsim.workload.build import cascade
+from accelsim.workload.cascade import Cascade
+
+KINDS = ("", "skip_ahead", "leading")
+STATEMENTS = {
+    "Z[m,n] = A[m,k] * B[k,n]": {"A": "mk", "B": "kn"},
+    "Z[m,n] = A[k,m] * B[n,k]": {"A": "km", "B": "nk"},
+    "Z[m] = A[m,k] * B[k]": {"A": "mk", "B": "k"},
+    "Z[m,n] = A[m,n] * B[m,k] * C[k,n]": {"A": "mn", "B": "mk", "C": "kn"},
+}
+
+
+def machine(rng: random.Random) -> Architecture:
+    """Three levels of memories, the innermost in an array of 4 x 3."""
+
+    def axis(name: str, size: int) -> Axis:
+        return Axis(name, size, multicast=rng.random() < 0.6, reduces=rng.choice([(), ("add",)]))
+
+    def memory(name: str, inside: Any) -> Memory:
+        return Memory(name, sparse=Sparsity(intersect=rng.choice(KINDS)), feeds=(inside,))
+
+    operations = {name: Operation(name) for name in ("mac", "mul", "add")}
+    sparsity = Sparsity(intersect=rng.choice(KINDS), merge_radix=rng.choice([0, 2, 3]))
+    unit = Unit("U", operations, lanes=rng.choice([1, 1, 3]), sparse=sparsity)
+    array = Array("array", (axis("x", 4), axis("y", 3)), feeds=(memory("Registers", unit),))
+    return Architecture("random", memory("DRAM", memory("Buffer", array)), Fraction(10**9))
+
+
+def mapping(rng: random.Random, extents: dict[str, int], tensors: str) -> Mapping:
+    """Loops of any tiles, copies, and keeps of some tensors."""
+    left = dict(extents)
+
+    def loops(most: int) -> list[Any]:
+        made = []
+        for _ in range(rng.randrange(most + 1)):
+            rank = rng.choice(list(left))
+            left[rank] = rng.randint(1, left[rank])
+            made.append(For(rank, left[rank]))
+        return made
+
+    def keep(memory: str, held: list[str]) -> list[Any]:
+        return [Keep(memory, tuple(Held(tensor) for tensor in held))] if held else []
+
+    def some() -> list[str]:
+        return [tensor for tensor in tensors if rng.random() < 0.6]
+
+    nodes = [*keep("DRAM", list(tensors)), *loops(2), *keep("Buffer", some()), *loops(2)]
+    for axis, size in (("x", 4), ("y", 3)):
+        if rng.random() < 0.6:
+            rank = rng.choice(list(left))
+            left[rank] = rng.randint(max(1, -(-left[rank] // size)), left[rank])
+            nodes.append(Spatial(axis, rank, left[rank]))
+    return Mapping("random", (*nodes, *keep("Registers", some()), *loops(3), Leaf("Z", "U")))
+
+
+def problem(seed: int, full: bool = False) -> tuple[Cascade, Architecture, Mapping, dict[str, Any]]:
+    """A nest and its stored operands; `full`: all their elements are stored."""
+    rng, chances = random.Random(seed), np.random.default_rng(seed)
+    statement = rng.choice(list(STATEMENTS))
+    operands = STATEMENTS[statement]
+    extents = {rank: rng.randint(1, 6) for rank in "mkn" if any(rank in ranks for ranks in operands.values())}
+    machine_, mapping_ = machine(rng), mapping(rng, extents, "".join(operands) + "Z")
+    stored = {}
+    for tensor, ranks in operands.items():
+        shape = [extents[rank] for rank in ranks]
+        density = 1 if full else rng.choice([0, 0.2, 0.5, 1])
+        if rng.random() < 0.85:
+            stored[tensor] = np.array(np.nonzero(chances.random(shape) < density), np.int64).reshape(len(shape), -1)
+    return cascade("random", [statement], extents), machine_, mapping_, stored

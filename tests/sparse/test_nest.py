@@ -1,0 +1,168 @@
+"""Nests over stored elements: the kernel against its twin, and with every element stored against the dense model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from accelsim.errors import AccelsimError, InputError
+from accelsim.model.counts import count
+from accelsim.model.evaluation import Evaluator
+from accelsim.sparse import kernels, reference
+from accelsim.sparse.fibers import Fibers, Level
+from accelsim.sparse.nest import Nest, known, nest_of, walked
+from accelsim.sparse.pattern import Pattern
+from accelsim.sparse.products import Products, merge
+from tests.share import share
+from tests.sparse.nests import problem
+
+CASES = share(6000, 500, 60)
+STEPS = ("visits", "two_finger", "skip_ahead", "leading", "matches")
+
+
+def counted(seed: int, full: bool = False) -> tuple[Nest, kernels.Walked, Any]:
+    """A nest, what the kernel counts, and the problem."""
+    made = problem(seed, full)
+    cascade, machine, mapping, stored = made
+    ((path, leaf),) = mapping.paths()
+    nest = nest_of(cascade, machine, path, leaf, stored)
+    return nest, walked(nest)[0], made
+
+
+def figures(found: Any) -> list[int]:
+    """What copies count that count anything, whichever they are."""
+    return sorted(each for each in (found.values() if isinstance(found, dict) else found.tolist()) if each)
+
+
+def compared(seed: int) -> str:
+    """The first count in which kernel and twin differ, or nothing."""
+    nest, counts, (cascade, machine, mapping, stored) = counted(seed)
+    sets = {tensor: frozenset(map(tuple, elements.T.tolist())) for tensor, elements in stored.items()}
+    twin = reference.count(cascade, machine, mapping, sets)["Z"]
+    for row, name in enumerate(STEPS):
+        probes = [turn.meets == "leading" for turn in nest.turns]
+        mine = [0 if name in ("two_finger", "skip_ahead") and probe else int(each) for each, probe in zip(counts.steps[row].sum(axis=1), probes, strict=True)]
+        theirs = [0 if name in ("two_finger", "skip_ahead") and probe else each for each, probe in zip(twin[name], probes, strict=True)]
+        if mine != theirs:
+            return f"{name}: {mine} {theirs}"
+    for name in ("points", "effectual", "issues", "merging"):
+        if figures(getattr(counts, name)) != figures(twin[name]):
+            return f"{name}: {figures(getattr(counts, name))} {figures(twin[name])}"
+    for number, crossing in enumerate(nest.crossings):
+        key = (crossing.tensor, crossing.parent, crossing.child)
+        rows = {"entering": counts.entering[number], "grouped": counts.grouped[number]}
+        if crossing.tensor == "Z":
+            rows["known"] = known(nest, counts, number)
+        for name, row in rows.items():
+            if figures(row) != figures(twin[name][key]):
+                return f"{name} {key}: {figures(row)} {figures(twin[name][key])}"
+    return ""
+
+
+def test_kernel_and_twin_count_the_same() -> None:
+    differing = {}
+    for seed in range(CASES):
+        try:
+            found = compared(seed)
+        except InputError as error:
+            assert "more than two tensors" in str(error)
+            continue
+        if found:
+            differing[seed] = found
+    assert not differing
+
+
+@pytest.mark.parametrize("places", [0, 40])
+def test_words_are_told_apart_alike_where_tiles_have_no_places(places: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernels, "_MOST_PLACES", places)
+    monkeypatch.setattr(kernels, "walk", kernels.walk.py_func)
+    with np.errstate(over="ignore"):
+        differing = {seed: found for seed in range(share(400, 30, 10)) if (found := compared(seed))}
+    assert not differing
+
+
+def test_with_every_element_stored_counts_are_those_of_the_dense_model() -> None:
+    differing = []
+    for seed in range(CASES):
+        nest, counts, (cascade, machine, mapping, _) = counted(seed, full=True)
+        dense = count(Evaluator(cascade, machine).program, mapping)
+        words: dict[tuple[str, str, str], list[int]] = {}
+        for number, crossing in enumerate(nest.crossings):
+            moved, entering = int(counts.grouped[number].sum()), int(counts.entering[number].sum())
+            parent = words.setdefault(("Z", crossing.tensor, crossing.parent), [0, 0, 0, 0])
+            child = words.setdefault(("Z", crossing.tensor, crossing.child), [0, 0, 0, 0])
+            if crossing.tensor != "Z":
+                parent[0], child[1] = parent[0] + moved, child[1] + entering
+                continue
+            returned = moved - int(known(nest, counts, number).sum())
+            parent[0], parent[2] = parent[0] + returned, parent[2] + moved
+            child[1], child[3] = child[1] + returned, child[3] + entering
+        mine = {key: row for key, row in words.items() if key[2] and any(row)}
+        if mine != {key: row for key, row in dense.words.items() if any(row)}:
+            differing.append((seed, mine, dense.words))
+        if int(counts.points.sum()) != dense.operations["Z"] or int(counts.issues[0]) != dense.issues["Z"]:
+            differing.append((seed, counts.points.sum(), counts.issues[0]))
+    assert not differing
+
+
+def test_products_and_merging_are_those_of_the_matrices() -> None:
+    """By rows: multiplications and merge cycles have closed forms that share nothing with the walk."""
+    from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping
+    from accelsim.workload.build import cascade
+    from tests.sparse.test_random import pair
+
+    for seed in range(share(300, 40, 10)):
+        a, b = (Pattern.of(each) for each in pair(seed))
+        extents = {"m": a.rows, "k": a.width, "n": b.width}
+        made = cascade("product", ["Z[m,n] = A[m,k] * B[k,n]"], extents)
+        held = tuple(Held(tensor) for tensor in "ABZ")
+        mapping = Mapping("by rows", (Keep("DRAM", held), For("m", 1), Keep("Registers", (Held("Z"),)), For("k", 1), For("n", 1), Leaf("Z", "U")))
+        ((path, leaf),) = mapping.paths()
+        machine = _by_rows(3)
+        stored = {"A": np.stack([a.row_of, a.columns]), "B": np.stack([b.row_of, b.columns])}
+        counts, _ = walked(nest_of(made, machine, path, leaf, stored))
+        products = Products(a, b)
+        assert int(counts.effectual.sum()) == products.multiplications
+        if b.width > 1:  # a single column has no order to merge in
+            assert int(counts.merging.sum()) == merge(products, 3).cycles
+
+
+def _by_rows(radix: int) -> Any:
+    from fractions import Fraction
+
+    from accelsim.hardware.architecture import Architecture, Memory, Operation, Sparsity, Unit
+
+    unit = Unit("U", {"mac": Operation("mac")}, sparse=Sparsity(intersect="leading", merge_radix=radix))
+    registers = Memory("Registers", sparse=Sparsity(intersect="leading"), feeds=(unit,))
+    return Architecture("by rows", Memory("DRAM", sparse=Sparsity(intersect="leading"), feeds=(registers,)), Fraction(10**9))
+
+
+def test_fibers_hold_every_element_once_in_the_order_of_the_loops() -> None:
+    elements = np.array([[0, 0, 3, 4], [1, 5, 2, 0]])
+    tree = Fibers.of(elements, [Level(1, 3, 2), Level(0, 1, 5), Level(1, 1, 3)])
+    assert tree.coordinates[0].tolist() == [0, 1]  # columns below 3, and the others
+    assert tree.elements[0].tolist() == [3, 1]
+    assert tree.coordinates[1].tolist() == [0, 3, 4, 0]
+    assert tree.starts[1].tolist() == [0, 3, 4]
+    assert tree.coordinates[2].tolist() == [1, 2, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("statements", "message"),
+    [
+        (["Z[m,n] = A[m,k] * B[k,n+1]"], "not a rank alone"),
+        (["Z[m,n] = A[m,k] * B[k,n] where m <= n"], "has a condition"),
+        (["Z[m,n] = A[m,m] * B[k,n]"], "indexed by a rank twice"),
+    ],
+)
+def test_what_is_not_counted_over_stored_elements_is_refused(statements: list[str], message: str) -> None:
+    from accelsim.mapping.tree import Held, Keep, Leaf, Mapping
+    from accelsim.workload.build import cascade
+
+    made = cascade("refused", statements, {"m": 4, "k": 4, "n": 4})
+    mapping = Mapping("whole", (Keep("DRAM", tuple(Held(tensor) for tensor in "ABZ")), Leaf("Z", "U")))
+    ((path, leaf),) = mapping.paths()
+    with pytest.raises(AccelsimError, match=message):
+        nest_of(made, _by_rows(2), path, leaf, {})
