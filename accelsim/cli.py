@@ -97,6 +97,10 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     pricing(evaluate, "draw the mapping (png, svg or pdf)")
     about = "a mapping: a file or a name from `accelsim list mappings`; of a model, LAYER=MAPPING for each layer, or a folder"
     evaluate.add_argument("--mapping", action="append", default=[], metavar="MAPPING", help=about)
+    about_data = "the elements of an input that are stored, as in A=matrix.mtx (also .mtx.gz, .npz); may be repeated"
+    evaluate.add_argument("--data", action="append", default=[], metavar="TENSOR=FILE", help=about_data)
+    about_seed = "seed of stored elements that are drawn, of inputs with a format and without --data (default 0)"
+    evaluate.add_argument("--seed", default="0", metavar="N", help=about_seed)
     simulate = command("simulate", commands.simulate_, "run a mapping event by event, and say where every cycle goes")
     workload(simulate)
     pricing(simulate, "draw the first events as a timeline (png, svg or pdf)")

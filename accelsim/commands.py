@@ -190,10 +190,14 @@ def evaluate_(arguments: Arguments) -> int:
         from accelsim.model.layers import evaluate_model
 
         _refuse_drawing(arguments, workload)
+        if arguments.data:
+            raise InputError(f"--data {arguments.data[0]}: {workload.name} is a model of several layers", "name a workload of one cascade")
         mappings = load_layers(workload, arguments.mapping, settings.mapping)
         machine = machine_of(required(arguments, "arch", "a machine"), settings)
         return _show_model(arguments, evaluate_model(workload, machine, mappings, counting))
     mapping, machine, workload = _mapped(arguments, workload, settings)
+    if arguments.data or any(tensor.storage is not None for tensor in workload.tensors.values()):
+        return _evaluate_stored(arguments, workload, machine, mapping, counting)
     from accelsim.model.evaluation import evaluate
     from accelsim.report.progress import progress
 
@@ -201,6 +205,25 @@ def evaluate_(arguments: Arguments) -> int:
         tell("evaluating")
         evaluation = evaluate(workload, machine, mapping, counting)
     return _show(arguments, evaluation)
+
+
+def _evaluate_stored(arguments: Arguments, cascade: Cascade, machine: Architecture, mapping: Mapping, counting: Counting) -> int:
+    from accelsim.io.elements import elements_of
+    from accelsim.mapping.picture import picture
+    from accelsim.mapping.text import nest
+    from accelsim.model.evaluation import Evaluator
+    from accelsim.model.stored import evaluate_stored
+    from accelsim.report.progress import progress
+    from accelsim.report.stored import stored_report
+
+    seed = seed_of(arguments)
+    with progress(not arguments.quiet) as tell:
+        tell("reading elements")
+        stored = elements_of(cascade, arguments.data, seed)
+        tell("walking the nests")
+        found = evaluate_stored(Evaluator(cascade, machine, counting), mapping, stored)
+    _draw(arguments, lambda path: picture(mapping, path))
+    return _give_blocks(arguments, found.to_json(), lambda whole: stored_report(whole, nest(mapping, cascade)))
 
 
 def _mapped(arguments: Arguments, cascade: Cascade, settings: Overrides) -> tuple[Mapping, Architecture, Cascade]:

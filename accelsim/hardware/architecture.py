@@ -29,7 +29,7 @@ class Quantity:
 
 
 INTERSECTIONS = ("two_finger", "skip_ahead", "leading")
-REPLACEMENTS = ("least_recent", "optimal")
+REPLACEMENTS = ("least_recent",)
 ASSIGNMENTS = ("static", "dynamic")
 
 
@@ -38,9 +38,9 @@ class Sparsity:
     """What a memory or a unit does with tensors of which only some elements are stored.
 
     `intersect`: how it finds the coordinates that its loops visit, one of INTERSECTIONS; "": they visit all. `intersect_pj`: per step.
-    `replacement`: which tile a memory that is a cache replaces, one of REPLACEMENTS; "": it holds what the mapping says. `merge_radix`: how
-    many lists a unit merges at a time, an element a cycle; 0: it does not. `merge_pj`: per cycle. `gates`: whether a unit saves the energy of
-    operations on elements that are not stored. None is unpriced.
+    `replacement`: which tile a memory that is a cache replaces, one of REPLACEMENTS; "": it holds what the mapping says. `merge_radix`:
+    how many lists a unit merges at a time, an element a cycle; 0: it does not. `merge_pj`: per cycle. `gates`: whether a unit saves the
+    energy of operations on elements that are not stored. None is unpriced.
     """
 
     intersect: str = ""
@@ -98,8 +98,8 @@ class Axis:
     `multicast`: one read serves copies that want the same tile. `reduces`: operators that the axis combines across copies
     (`add`, `max`, `min`, `mul`). `broadcasts`: a partial result that returns reaches all members of a reduced group for the price of one.
     `reduction_latency`: cycles until a reduction over the axis is complete, per operator (0 if absent).
-    `partials`: whether copies may each make a part of the same result where the axis does not reduce it. `assign`: whether the tile of a
-    copy is always the same one (`static`), or in order that of the copy that is free first (`dynamic`), where only stored elements are work.
+    `partials`: whether copies may each make a part of the same result where the axis does not reduce it. `assign`: whether tiles are
+    a copy's own (`static`), or go in order to the copy that is free first (`dynamic`), where only stored elements are work.
     """
 
     name: str

@@ -8,7 +8,23 @@ from pathlib import Path
 
 from accelsim.errors import InputError, Place, did_you_mean, nearest
 from accelsim.formula import evaluate
-from accelsim.hardware.architecture import EXITS, FOLDS, Architecture, Array, Axis, Memory, Node, Operation, Quantity, Systolic, Unit
+from accelsim.hardware.architecture import (
+    ASSIGNMENTS,
+    EXITS,
+    FOLDS,
+    INTERSECTIONS,
+    REPLACEMENTS,
+    Architecture,
+    Array,
+    Axis,
+    Memory,
+    Node,
+    Operation,
+    Quantity,
+    Sparsity,
+    Systolic,
+    Unit,
+)
 from accelsim.hardware.technology import Technology
 from accelsim.hardware.types import TYPES
 from accelsim.io import prices
@@ -23,12 +39,12 @@ MOST_COPIES = 2**40
 _MACHINE_KEYS = {"machine", "about", "source", "clock", "technology", "word", "let", "tree"}
 _POWER_KEYS = {"static_power", "clock_power", "area"}
 _MEMORY_KEYS = {"memory", "size", "bandwidth", "read_bandwidth", "write_bandwidth", "access", "energy", "interface_energy", "feeds"}
-_MEMORY_KEYS |= {"background_power", "banks", "latency", "direct", "dram"} | _POWER_KEYS
+_MEMORY_KEYS |= {"background_power", "banks", "latency", "direct", "dram", "intersect", "replacement"} | _POWER_KEYS
 _ARRAY_KEYS = {"array", "axes", "feeds", "systolic"} | _POWER_KEYS
 _SYSTOLIC_KEYS = {"shadow", "exit", "folds"}
 _PLANE = 2  # axes of a systolic array
-_AXIS_KEYS = {"size", "multicast", "reduces", "broadcasts", "forwards", "reduction_latency", "partials"}
-_UNIT_KEYS = {"unit", "executes", "lanes", "pipeline"} | _POWER_KEYS
+_AXIS_KEYS = {"size", "multicast", "reduces", "broadcasts", "forwards", "reduction_latency", "partials", "assign"}
+_UNIT_KEYS = {"unit", "executes", "lanes", "pipeline", "intersect", "merge", "gates"} | _POWER_KEYS
 _OPERATION_KEYS = {"cycles", "energy", "types"}
 
 
@@ -171,6 +187,7 @@ class _Reader:
             latency_cycles=self.values.cycles(keys["latency"], "latency") if "latency" in keys else 0,
             direct=direct,
             dram=dram,
+            sparse=self.sparsity(keys, context),
             feeds=feeds,
             place=item.place,
         )
@@ -203,6 +220,32 @@ class _Reader:
             prices.access_energy(keys["write"], "write", context),
             prices.access_energy(update_of, "update", context),
         )
+
+    def sparsity(self, keys: Mapping[str, Item], context: prices.Context) -> Sparsity:
+        """What a node does with tensors of which only some elements are stored."""
+        radix, merge_pj, step_pj, kind = 0, None, None, ""
+        if "merge" in keys:
+            stated = keys["merge"].only({"radix", "energy"}, "a merger")
+            for key in ("radix", "energy"):
+                if key not in stated:
+                    raise keys["merge"].error(f"a merger has no {key}", "write merge: {radix: 64, energy: unpriced}")
+            radix, merge_pj = self.values.whole(stated["radix"], "radix", 2), prices.operation_energy(stated["energy"], context)
+        if "intersect" in keys:
+            stated = keys["intersect"].only({"by", "energy"}, "an intersection")
+            for key in ("by", "energy"):
+                if key not in stated:
+                    raise keys["intersect"].error(f"an intersection has no '{key}'", "write intersect: {by: skip_ahead, energy: unpriced}")
+            kind, step_pj = self.one_of(stated, "by", INTERSECTIONS), prices.operation_energy(stated["energy"], context)
+        gates = keys["gates"].boolean("gates") if "gates" in keys else False
+        return Sparsity(kind, step_pj, self.one_of(keys, "replacement", REPLACEMENTS), radix, merge_pj, gates)
+
+    @staticmethod
+    def one_of(keys: Mapping[str, Item], key: str, known: tuple[str, ...]) -> str:
+        """A word of a key, one of those known; "" if it is not stated."""
+        found = words(keys[key], key) if key in keys else ""
+        if key in keys and found not in known:
+            raise keys[key].error(f"'{key}' is '{found}'", f"write {' or '.join(known)}")
+        return found
 
     def power(self, keys: Mapping[str, Item], action: str, context: prices.Context) -> Quantity | None:
         key = f"{action}_power"
@@ -253,7 +296,8 @@ class _Reader:
         usual = {"multicast": True, "broadcasts": False, "forwards": False, "partials": True}
         flags = {key: keys[key].boolean(key) if key in keys else value for key, value in usual.items()}
         size = self.values.whole(keys["size"], f"size of axis {name}", 1)
-        return Axis(name, size, reduces=reduces, reduction_latency=latency, place=place, **flags)
+        assign = self.one_of(keys, "assign", ASSIGNMENTS) or ASSIGNMENTS[0]
+        return Axis(name, size, reduces=reduces, reduction_latency=latency, assign=assign, place=place, **flags)
 
     def reduction(self, item: Item) -> str:
         from accelsim.workload.operators import REDUCTIONS
@@ -280,6 +324,7 @@ class _Reader:
             operations=operations,
             lanes=self.values.whole(keys["lanes"], "lanes", 1) if "lanes" in keys else 1,
             pipeline_depth=self.values.cycles(keys["pipeline"], "pipeline") if "pipeline" in keys else 0,
+            sparse=self.sparsity(keys, context),
             static_w=self.power(keys, "static", context),
             clock_w=self.power(keys, "clock", context),
             area_um2=area,

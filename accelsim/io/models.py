@@ -14,7 +14,7 @@ from accelsim.workload.build import build
 from accelsim.workload.cascade import Cascade, Layer, Model, Phase
 
 _KEYS = ("workload", "about", "source", "shape")
-_LAYER_KEYS = ("use", "layer", "name", "times", "shape", "split", "type", "tensors", "constants", "einsums", "density")
+_LAYER_KEYS = ("use", "layer", "name", "times", "shape", "split", "type", "tensors", "constants", "einsums", "density", "format")
 _PHASE_KEYS = ("name", "use", "layers", "shape", "steps", "tokens", "grows")
 _GROWS_KEYS = ("rank", "from", "to", "every")
 _DEEPEST_USE = 6

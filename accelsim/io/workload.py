@@ -15,11 +15,13 @@ from accelsim.workload.build import build
 from accelsim.workload.cascade import Cascade, Model
 from accelsim.workload.declaration import BF16, Declaration, TensorDeclaration, TypePair
 from accelsim.workload.grammar import Statement, split_statements
+from accelsim.workload.storage import NAMED, Storage
 
-KEYS = ("workload", "about", "source", "shape", "split", "type", "tensors", "constants", "einsums", "layers", "phases", "density")
+KEYS = ("workload", "about", "source", "shape", "split", "type", "tensors", "constants", "einsums", "layers", "phases", "density", "format")
 CASCADE_KEYS = tuple(key for key in KEYS if key not in ("layers", "phases"))
-SETTABLE = ("shape", "split", "type", "tensors", "constants", "density", "layers", "phases")
+SETTABLE = ("shape", "split", "type", "tensors", "constants", "density", "format", "layers", "phases")
 Find = Callable[[str], Path]
+_MOST_BITS = 1 << 16
 
 
 def load_workload(path: Path, overrides: Mapping[str, str] | None = None, find: Find | None = None) -> Cascade | Model:
@@ -73,6 +75,7 @@ def declaration(item: Item, text: str, name: str) -> Declaration:
         _tensors(top.get("tensors")),
         _constants(top.get("constants")),
         _density(top.get("density")),
+        _storage(top.get("format")),
         top["source"].text("source") if "source" in top else "",
         places,
     )
@@ -215,6 +218,43 @@ def _density(item: Item | None) -> dict[str, float]:
         if not 0 < found[name] <= 1:
             raise child.error(f"the density of '{name}' is {found[name]:g}", "a density is a share above 0, at most 1")
     return found
+
+
+_STORAGE_KEYS = ("ranks", "coordinate", "pointer", "line")
+
+
+def _storage(item: Item | None) -> dict[str, Storage]:
+    """How tensors are stored: a format by name, the kind of every rank, or these with widths."""
+    found = {}
+    for name, child in (item.mapping("format") if item is not None else {}).items():
+        keys = child.mapping("a format") if isinstance(child.value, dict) else {"ranks": child}
+        if isinstance(child.value, dict):
+            child.only(set(_STORAGE_KEYS), "a format")
+        if "ranks" not in keys:
+            raise child.error(f"the format of '{name}' does not say how its ranks are stored", "write ranks: [uncompressed, compressed]")
+        ranks = keys["ranks"]
+        if isinstance(ranks.value, list):
+            kinds = tuple(each.name("the kind of a rank") for each in ranks.items("ranks"))
+        else:
+            named = ranks.name("a format")
+            if named not in NAMED:
+                raise ranks.error(f"there is no format '{named}'", f"write one of {', '.join(NAMED)}, or the kind of each rank in brackets")
+            kinds = NAMED[named]
+        widths = {key: _bits(keys[key], f"the {key} of '{name}'") for key in _STORAGE_KEYS[1:] if key in keys}
+        try:
+            found[name] = Storage(kinds, widths.get("coordinate", 0), widths.get("pointer", 32), widths.get("line", 1))
+        except InputError as error:
+            raise ranks.error(error.what, error.mend) from None
+    return found
+
+
+def _bits(item: Item, what: str) -> int:
+    from accelsim.units import size_bits
+
+    bits = size_bits(" ".join(item.text(what).split()), what, item.place)
+    if not 0 < bits <= _MOST_BITS:
+        raise item.error(f"{what} is {bits} bits wide", f"write 1 bit to {_MOST_BITS} bit")
+    return bits
 
 
 def finder(path: Path) -> Find:

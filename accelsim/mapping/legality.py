@@ -21,9 +21,9 @@ Keepers = list[dict[str, list[int]]]
 """For every leaf, the positions on its path of the keeps that hold each of its tensors, outermost first."""
 
 
-def check(cascade: Cascade, architecture: Architecture, mapping: Mapping) -> None:
-    """Raises the first breach as an IllegalMapping; returns if the mapping is legal."""
-    for problem in _problems(cascade, architecture, mapping):
+def check(cascade: Cascade, architecture: Architecture, mapping: Mapping, room: bool = True) -> None:
+    """Raises the first breach as an IllegalMapping; returns if the mapping is legal. `room`: whether all elements of tiles have to fit."""
+    for problem in _problems(cascade, architecture, mapping, room):
         raise problem
 
 
@@ -37,7 +37,7 @@ def is_legal(cascade: Cascade, architecture: Architecture, mapping: Mapping) -> 
     return next(_problems(cascade, architecture, mapping), None) is None
 
 
-def _problems(cascade: Cascade, architecture: Architecture, mapping: Mapping) -> Iterator[IllegalMapping]:
+def _problems(cascade: Cascade, architecture: Architecture, mapping: Mapping, room: bool = True) -> Iterator[IllegalMapping]:
     for part, size in mapping.sizes:
         if cascade.extents.get(part) != size:
             what = f"the mapping is for {part} = {size}, {cascade.name} has {cascade.extents.get(part, 'no such part')}"
@@ -66,7 +66,7 @@ def _problems(cascade: Cascade, architecture: Architecture, mapping: Mapping) ->
     for problem in chain(broken_dependences(homes), broken_recurrences(homes), broken_overwriting(homes), broken_stages(homes)):
         found = True
         yield problem
-    if not found:
+    if not found and room:
         yield from misfits(homes, architecture)
 
 

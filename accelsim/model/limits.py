@@ -58,6 +58,8 @@ def _relief(evaluation: Evaluation, name: str, kind: str) -> str:
         for (_, tensor, memory), row in evaluation.bits.items():
             if memory == name:
                 bits[tensor] = bits.get(tensor, 0) + sum(row)
+        if not bits:  # of a unit that meets coordinates or merges
+            return f"a faster {name}, or more copies of it, would relieve it{gain}"
         tensor = max(bits, key=lambda key: (bits[key], key))
         share = bits[tensor] / max(1, sum(bits.values()))
         evaluator = evaluation.evaluator

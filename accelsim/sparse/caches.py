@@ -38,6 +38,11 @@ def least_recent_elements(accesses: IntArray, lengths: IntArray, elements: int) 
     return _reuse(_least_recent(accesses, lengths, _room(elements)), accesses, lengths)
 
 
+def missed_elements(accesses: IntArray, lengths: IntArray, elements: int) -> BoolArray:
+    """Whether each access to such a cache misses, bool[accesses]."""
+    return _least_recent(accesses, lengths, _room(elements))
+
+
 def optimal(accesses: IntArray, lengths: IntArray, rows: int) -> Reuse:
     """The fewest misses that any policy can have with so many whole rows (Belady), where a row may pass by.
 

@@ -37,7 +37,7 @@ class Fibers:
 
     @staticmethod
     def of(coordinates: IntArray, levels: Sequence[Level]) -> Fibers:
-        """Of stored elements int64[dimensions, elements], each once, and loops of which the innermost of every dimension leave one element."""
+        """Of stored elements int64[dimensions, elements], each once, and loops that leave one element of every dimension."""
         left, turns = list(coordinates), []
         for level in levels:
             turn, left[level.dimension] = np.divmod(left[level.dimension], level.tile)

@@ -1,4 +1,4 @@
-"""The walk of one Einsum's loop nest over stored elements, turn by turn. Source: docs/sparse.md, "Nests"; the twin is `reference.walk`."""
+"""The walk of one Einsum's loop nest over stored elements, turn by turn. Source: docs/sparse.md, "Nests"; the twin is `reference.count`."""
 
 from __future__ import annotations
 
@@ -13,18 +13,34 @@ if TYPE_CHECKING:
 
     IntArray = NDArray[np.int64]
 
-# Columns of Tables.levels: the rank and how it is cut; whether turns are copies, whether only stored coordinates are visited, whether the
-# level cuts a rank of the result or one that is reduced.
-RANK, TILE, TRIPS, SPACE, MEETS, RESULT = range(6)
-STEPS_COUNTED, PROBES = 1, 2  # of MEETS: both operands are gone through, or one is looked up for each coordinate of the other
+# Columns of Tables.levels: the rank and how it is cut; whether turns are copies, how stored coordinates are met, whether the level cuts a
+# rank of the result; which operands are met, the one that leads and the other (-1: none).
+RANK, TILE, TRIPS, SPACE, MEETS, RESULT, LEADS, FOLLOWS = range(8)
+GONE_THROUGH, PROBED = 1, 2  # of MEETS (0: every turn is visited): both operands go through theirs, or one is looked up for the other
+
 # Columns of Tables.crossings: how many levels stand above the child and above the parent, which operand (-1: the result), whether the child
 # is the unit, whether copies share, whether requests are logged; how many first levels are in time, of those above the child (of a
-# result that a keep holds, those before any that leads to a tile again); whether the words that ever reach a copy of the parent are told apart.
-CHILD, PARENT, OPERAND, UNIT, SHARED, LOGGED, LEADING, TOLD = range(8)
-# Rows of Steps: by level.
+# result that a keep holds, those before any that leads to a tile again); whether words that ever reach a copy of the parent are told
+# apart; of a result that a keep holds, how many words its tile has at most, and where the places of these begin in State.seen (-1: none).
+CHILD, PARENT, OPERAND, UNIT, SHARED, LOGGED, LEADING, TOLD, WIDTH, PLACES = range(10)
+
+# Places of Tables.facts: operations side by side; levels above the unit's own; lists that are merged at a time; the innermost reduced level
+# with levels of the result inside it; levels above the innermost keep of the result; whether it is merged; the outermost level over copies
+# (-1: none); whether lists end with its visits; whether all points of the innermost level are taken at once.
+LANES, LEAF, RADIX, LISTING, HOLDER, MERGES, SPREAD, ENDS, PLAIN = range(9)
+
+# Rows of Walked.steps.
 VISITS, TWO_FINGER, SKIP_AHEAD, LEADER, MATCHES = range(5)
 
-_MOST_PLACES = 1 << 24
+# Rows of State.level: the turn, how many there are, which side advanced last, the places of the two fibers and their ends; above the level:
+# the copy, the time, the tile of the result, and how many visits there were.
+TURN, MANY, SIDE, FIRST, FIRST_END, OTHER, OTHER_END, COPY, TIME, TILE_OF_RESULT, VISIT = range(11)
+# Rows of State.copy: of which tile lists are, the visit of the last one, how many, and their elements.
+LIST_TILE, LIST_VISIT, LISTS, LISTED = range(4)
+# Rows of State.child: the tile that a copy was sent last, since when, and how many words it made of it.
+LAST, SINCE, FILLED = range(3)
+# Places of State.now: points of the unit's tile, visits of the outermost level over copies, its effectual points and copy; logged entries.
+IN_LEAF, APART, WORK, LATELY, LOGS = range(5)
 
 
 class Tables(NamedTuple):
@@ -32,8 +48,7 @@ class Tables(NamedTuple):
 
     `part[level, operand]`: which level of the operand's own a level is, -1: none. `stored[operand]`: whether it is in fibers, and then
     `coordinates`, `starts` and `elements` hold its levels one after the other, from `at[operand, own level]` and `start_at`. `extents`: of
-    ranks. `apart[crossing, level]`: whether copies of a level are served apart. `lanes`: operations of a unit side by side; `leaf`: levels
-    above the unit's own.
+    ranks. `apart[crossing, level]`: whether copies of a level are served apart. `copies_at`: how many copies stand below so many levels.
     """
 
     levels: IntArray
@@ -47,20 +62,19 @@ class Tables(NamedTuple):
     start_at: IntArray
     extents: IntArray
     apart: IntArray
-    copies_at: IntArray  # [levels + 1]: how many copies stand below so many levels
-    lanes: int
-    leaf: int
-    radix: int
+    copies_at: IntArray
+    facts: IntArray
 
 
 class Walked(NamedTuple):
     """What the walk counts, int64.
 
-    `steps[5, levels, copies]`. `entering`, `grouped` [crossings, copies]: words that copies of the child are sent or send, and that copies of the
-    parent send or are sent. `known`: of a result, different words that copies of the parent are sent, where they are told apart. `loads`, `served` [crossings, nodes of the operand by level]: how often each node's tile comes to a child, and leaves the
-    parent. `opened[nodes]`: how often the fiber below each place in `starts` is gone through. `points`, `effectual`, `issues`, `merging`
-    [copies]. `shares`: effectual points of every visit of the outermost level over copies. `log`: nodes that the logged crossing asks
-    for, in order.
+    `steps[5, levels, copies]`. `entering`, `grouped` [crossings, copies]: words that copies of the child are sent or send, and that
+    copies of the parent send or are sent. `known`: of a result, different words that copies of the parent are sent, where they are told
+    apart. `loads`, `served` [crossings, nodes of operands, and 1]: how often the tile of each comes to a child, and leaves the parent (the
+    last: the whole tensor). `opened`: how often the fiber at each place of `starts` is gone through. `points`, `effectual`, `issues`,
+    `merging` [copies]. `fullest[crossings]`: the most words of a result that a copy of the child makes of one tile. `shares[visits, 2]`:
+    effectual points and merging cycles of every visit of the outermost level over copies. `log`: nodes that the logged crossing asks for.
     """
 
     steps: IntArray
@@ -74,32 +88,414 @@ class Walked(NamedTuple):
     effectual: IntArray
     issues: IntArray
     merging: IntArray
+    fullest: IntArray
     shares: IntArray
     log: IntArray
 
 
+class State(NamedTuple):
+    """Where the walk is, int64. `node[level, operand]`, `size[level, rank]`: what the levels above leave. `begun`, `generation`: of what is
+    told apart by hashing, since when, and which entries count. `seen`: in which run each word of a tile was made last.
+    """
+
+    level: IntArray
+    node: IntArray
+    size: IntArray
+    copy: IntArray
+    child: IntArray
+    begun: IntArray
+    generation: IntArray
+    seen: IntArray
+    now: IntArray
+
+
+def walk(t: Tables, places: int) -> Walked:
+    """All counts of a nest, by walking it. places: of State.seen."""
+    depth, operands, crossings, copies = t.levels.shape[0], t.part.shape[1], t.crossings.shape[0], int(t.copies_at[-1])
+
+    def zeros(*shape: int) -> IntArray:
+        return np.zeros(shape, np.int64)
+
+    nodes = t.coordinates.size + 1
+    w = Walked(
+        zeros(5, depth, copies), zeros(crossings, copies), zeros(crossings, copies), zeros(crossings, copies), zeros(crossings, nodes),
+        zeros(crossings, nodes), zeros(t.starts.size + 1), zeros(copies), zeros(copies), zeros(copies), zeros(copies), zeros(crossings),
+        zeros(64), zeros(64),
+    )  # fmt: skip
+    s = State(
+        zeros(11, depth + 1), zeros(depth + 1, operands), zeros(depth + 1, t.extents.size), zeros(4, copies),
+        zeros(3, crossings, copies), zeros(3 * crossings) - 1, zeros(3 * crossings) + 1, zeros(places) - 1, zeros(5),
+    )  # fmt: skip
+    s.size[0] = t.extents
+    s.copy[LIST_TILE:LISTS] = -1
+    s.child[LAST] = -2
+    shares, log = _walk(t, s, w, 0)
+    return w._replace(shares=shares[: 2 * s.now[APART]].reshape(-1, 2), log=log[: s.now[LOGS]])
+
+
 @njit(error_model="numpy")
-def _claim(keys: IntArray, state: IntArray, one: int, other: int) -> IntArray:
-    """Note a pair in a table of open addressing; state: [generation, used, whether it was new]. Returns the table, which may have grown."""
-    if 2 * (state[1] + 1) > keys.shape[0]:
-        old, generation = keys, state[0]
-        keys = np.zeros((2 * old.shape[0], 3), np.int64)
-        state[0], state[1] = 1, 0
-        for row in range(old.shape[0]):
-            if old[row, 2] == generation:
-                keys = _claim(keys, state, old[row, 0], old[row, 1])
-    mask = keys.shape[0] - 1
-    mixed = one * np.int64(-7046029254386353131) + other * np.int64(-4417276706812531889)
+def _walk(t: Tables, s: State, w: Walked, d: int) -> tuple[IntArray, IntArray]:
+    """Walk from the top of level d, 0; returns the shares and the log, longer than they are filled."""
+    depth, leaf = t.levels.shape[0], t.facts[LEAF]
+    pool, logs = [np.zeros((1024, 4), np.int64)], [w.shares, w.log]
+    down = True
+    while d >= 0:
+        if down:  # at the top of level d, or at a point
+            _arrive(t, s, w, pool, logs, d)
+            if d == leaf:
+                s.now[IN_LEAF] = 0
+            if d == t.facts[SPREAD] + 1 and t.facts[SPREAD] >= 0:
+                s.now[APART], s.now[WORK], s.now[LATELY] = s.now[APART] + 1, 0, s.level[COPY, d]
+            if d < depth:
+                _open(t, s, w, d)
+                down = False
+                continue
+            _point(t, s, w, pool, d)
+            s.now[IN_LEAF] += 1
+        elif t.facts[PLAIN] and d == depth - 1:
+            _points_together(t, s, w, pool, d)
+        elif _turn(t, s, w, d):
+            if d == t.facts[SPREAD] and s.now[APART] > 0:
+                _share(t, s, w, logs)
+            d, down = _enter(t, s, w, d), True
+            continue
+        if d == leaf:
+            w.issues[s.level[COPY, d]] += -(-s.now[IN_LEAF] // t.facts[LANES])
+        d, down = d - 1, False
+    if s.now[APART] > 0:
+        _share(t, s, w, logs)
+    for c in range(t.copies_at[depth]):
+        w.merging[c] += _merged(s.copy[LISTS, c], s.copy[LISTED, c], t.facts[RADIX])
+    return logs[0], logs[1]
+
+
+@njit(error_model="numpy")
+def _arrive(t: Tables, s: State, w: Walked, pool: list[IntArray], logs: list[IntArray], d: int) -> None:
+    """What a visit below d levels brings to the children that stand there; a copy that has its tile already is sent nothing."""
+    here, copies = s.level[COPY, d], t.copies_at[t.levels.shape[0]]
+    for c in range(t.crossings.shape[0]):
+        if t.crossings[c, CHILD] != d:
+            continue
+        o, unit = t.crossings[c, OPERAND], t.crossings[c, UNIT]
+        tile = s.level[TILE_OF_RESULT, d] if o < 0 else s.node[d, o]
+        if o < 0:
+            if s.child[LAST, c, here] != tile:
+                s.child[LAST, c, here], s.child[SINCE, c, here], s.child[FILLED, c, here] = tile, s.level[TIME, d], 0
+            continue
+        if unit == 0 and s.child[LAST, c, here] == tile:
+            continue
+        s.child[LAST, c, here] = tile
+        if tile < 0:
+            continue
+        place, words = _tile(t, s, o, d)
+        w.entering[c, here] += words
+        w.loads[c, place] += 1 - unit
+        if t.crossings[c, SHARED]:
+            _since(s, c, s.level[TIME, min(t.crossings[c, LEADING], d)])
+            if not _claim(s, pool, c, s.level[TIME, d] * copies + _group(t, s, c, d), tile):
+                continue
+        w.grouped[c, s.level[COPY, t.crossings[c, PARENT]]] += words
+        w.served[c, place] += 1 - unit
+        if t.crossings[c, LOGGED]:
+            logs[1] = _pushed(logs[1], s.now[LOGS], place)
+            s.now[LOGS] += 1
+
+
+@njit(error_model="numpy")
+def _tile(t: Tables, s: State, o: int, d: int) -> tuple[int, int]:
+    """Where an operand's tile below d levels is noted, and its words."""
+    whole, own, words = t.coordinates.size, -1, 1
+    for level in range(d):
+        own = max(own, t.part[level, o])
+    if not t.stored[o]:
+        for level in range(t.levels.shape[0]):
+            first = t.part[level, o] >= 0
+            for before in range(level):
+                first = first and t.levels[before, RANK] != t.levels[level, RANK]
+            if first:
+                words *= s.size[d, t.levels[level, RANK]]
+        return whole, words
+    if own >= 0:
+        return t.at[o, own] + s.node[d, o], t.elements[t.at[o, own] + s.node[d, o]]
+    words = 0
+    for place in range(t.at[o, 0], t.at[o, 1]):
+        words += t.elements[place]
+    return whole, words
+
+
+@njit(error_model="numpy")
+def _open(t: Tables, s: State, w: Walked, d: int) -> None:
+    """Begin level d: its fibers, and how many turns it has."""
+    s.level[MANY, d] = -(-s.size[d, t.levels[d, RANK]] // t.levels[d, TILE])
+    s.level[TURN, d], s.level[SIDE, d] = -1, 0
+    for o in range(t.part.shape[1]):
+        j = t.part[d, o]
+        if not t.stored[o] or j < 0:
+            continue
+        low = high = 0
+        if s.node[d, o] >= 0:
+            begin = t.start_at[o, j] + s.node[d, o]
+            w.opened[begin] += 1
+            low, high = t.starts[begin], t.starts[begin + 1]
+        if o == t.levels[d, LEADS]:
+            s.level[FIRST, d], s.level[FIRST_END, d] = low, high
+            w.steps[LEADER, d, s.level[COPY, d]] += high - low
+        elif o == t.levels[d, FOLLOWS]:
+            s.level[OTHER, d], s.level[OTHER_END, d] = low, high
+
+
+@njit(error_model="numpy")
+def _turn(t: Tables, s: State, w: Walked, d: int) -> bool:
+    """Go on to the next turn of level d; whether there is one."""
+    a, b, here, begun = t.levels[d, LEADS], t.levels[d, FOLLOWS], s.level[COPY, d], s.level[TURN, d] >= 0
+    if a < 0:
+        s.level[TURN, d] += 1
+        return bool(s.level[TURN, d] < s.level[MANY, d])
+    one = t.at[a, t.part[d, a]]
+    i, end = s.level[FIRST, d] + begun, s.level[FIRST_END, d]
+    found = i < end
+    if b >= 0:
+        two = t.at[b, t.part[d, b]]
+        j, other_end, probed = s.level[OTHER, d], s.level[OTHER_END, d], t.levels[d, MEETS] == PROBED
+        j += begun and not probed
+        found = False
+        while i < end and (probed or j < other_end):
+            left = t.coordinates[one + i]
+            if probed:
+                j = _found(t.coordinates, two, j, other_end, left)
+                if j < other_end and t.coordinates[two + j] == left:
+                    w.steps[MATCHES, d, here] += 1
+                    found = True
+                    break
+                i += 1
+                continue
+            right = t.coordinates[two + j]
+            side = 0 if left == right else 1 if left < right else 2
+            w.steps[TWO_FINGER, d, here] += 1
+            w.steps[SKIP_AHEAD, d, here] += side == 0 or side != s.level[SIDE, d]
+            s.level[SIDE, d] = side
+            if side == 0:
+                w.steps[MATCHES, d, here] += 1
+                found = True
+                break
+            i += side == 1
+            j += side == 2
+        s.level[OTHER, d] = j
+    s.level[FIRST, d] = i
+    if found:
+        s.level[TURN, d] = t.coordinates[one + i]
+    return bool(found)
+
+
+@njit(error_model="numpy")
+def _enter(t: Tables, s: State, w: Walked, d: int) -> int:
+    """Go inside the turn of level d; returns the level below."""
+    inner, rank, turn, many, space = d + 1, t.levels[d, RANK], s.level[TURN, d], t.levels[d, TRIPS], t.levels[d, SPACE]
+    w.steps[VISITS, d, s.level[COPY, d]] += 1
+    s.size[inner] = s.size[d]
+    s.size[inner, rank] = min(t.levels[d, TILE], s.size[d, rank] - turn * t.levels[d, TILE])
+    s.level[COPY, inner] = s.level[COPY, d] * many + turn if space else s.level[COPY, d]
+    s.level[TIME, inner] = s.level[TIME, d] if space else s.level[TIME, d] * many + turn
+    tile = s.level[TILE_OF_RESULT, d]
+    s.level[TILE_OF_RESULT, inner] = tile * many + turn if t.levels[d, RESULT] else tile
+    s.level[VISIT, inner] += 1
+    for o in range(t.part.shape[1]):
+        j, above = t.part[d, o], s.node[d, o]
+        if j < 0 or above < 0:
+            s.node[inner, o] = above
+        elif not t.stored[o]:
+            s.node[inner, o] = above * many + turn
+        elif o == t.levels[d, LEADS]:
+            s.node[inner, o] = s.level[FIRST, d]
+        elif o == t.levels[d, FOLLOWS]:
+            s.node[inner, o] = s.level[OTHER, d]
+        else:  # every turn is visited: is there anything?
+            low, end = t.starts[t.start_at[o, j] + above], t.starts[t.start_at[o, j] + above + 1]
+            low = _found(t.coordinates, t.at[o, j], low, end, turn)
+            s.node[inner, o] = low if low < end and t.coordinates[t.at[o, j] + low] == turn else -1
+    return inner
+
+
+@njit(error_model="numpy")
+def _point(t: Tables, s: State, w: Walked, pool: list[IntArray], d: int) -> None:
+    """One point: an operation, and if all its operands are stored a word of the result."""
+    here = s.level[COPY, d]
+    w.points[here] += 1
+    for o in range(t.part.shape[1]):
+        if s.node[d, o] < 0:
+            return
+    w.effectual[here] += 1
+    s.now[WORK] += 1
+    _list(t, s, w, here, 1)
+    for c in range(t.crossings.shape[0]):
+        if t.crossings[c, OPERAND] < 0:
+            _made(t, s, w, pool, c, d, s.level[TILE_OF_RESULT, d])
+
+
+@njit(error_model="numpy")
+def _made(t: Tables, s: State, w: Walked, pool: list[IntArray], c: int, d: int, word: int) -> None:
+    """A word of the result is made once more below d levels: whether it crosses from a child, and to its parent."""
+    child, unit, crossings = t.crossings[c, CHILD], t.crossings[c, UNIT], t.crossings.shape[0]
+    copies, mine, parent = t.copies_at[t.levels.shape[0]], s.level[COPY, child], s.level[COPY, t.crossings[c, PARENT]]
+    leading = min(t.crossings[c, LEADING], child)
+    when, lead = s.level[TIME, d], s.level[TIME, leading]
+    if not unit:  # words of a run, once for every copy
+        when, lead = s.child[SINCE, c, mine], s.level[TILE_OF_RESULT, leading]
+        if t.crossings[c, PLACES] >= 0:
+            place = t.crossings[c, PLACES] + mine * t.crossings[c, WIDTH] + word % t.crossings[c, WIDTH]
+            if s.seen[place] == when:
+                return
+            s.seen[place] = when
+        else:
+            _since(s, c, lead)
+            if not _claim(s, pool, c, when * copies + mine, word):
+                return
+        s.child[FILLED, c, mine] += 1
+        w.fullest[c] = max(w.fullest[c], s.child[FILLED, c, mine])
+    w.entering[c, mine] += 1
+    if t.crossings[c, SHARED]:
+        _since(s, crossings + c, lead)
+        if not _claim(s, pool, crossings + c, when * copies + _group(t, s, c, child), word):
+            return
+    w.grouped[c, parent] += 1
+    if t.crossings[c, TOLD]:
+        w.known[c, parent] += _claim(s, pool, 2 * crossings + c, parent, word)
+
+
+@njit(error_model="numpy")
+def _points_together(t: Tables, s: State, w: Walked, pool: list[IntArray], d: int) -> None:
+    """All points of the innermost level at once, where every operand that it has goes through its fiber or has all elements."""
+    a, here = t.levels[d, LEADS], s.level[COPY, d]
+    many = s.level[MANY, d] if a < 0 else s.level[FIRST_END, d] - s.level[FIRST, d]
+    w.steps[VISITS, d, here] += many
+    s.level[VISIT, d + 1] += many
+    w.points[here] += many
+    s.now[IN_LEAF] += many
+    if d + 1 == t.facts[LEAF]:
+        w.issues[here] += many
+    full = many > 0
+    for o in range(t.part.shape[1]):
+        full = full and (s.node[d, o] >= 0 or o == a)
+    for c in range(t.crossings.shape[0]):
+        o = t.crossings[c, OPERAND]
+        if t.crossings[c, UNIT] and (full if o < 0 else s.node[d, o] >= 0 or o == a):
+            w.entering[c, here] += many
+            w.grouped[c, s.level[COPY, t.crossings[c, PARENT]]] += many
+    if not full:
+        return
+    w.effectual[here] += many
+    s.now[WORK] += many
+    _list(t, s, w, here, many)
+    base, width = s.level[TILE_OF_RESULT, d], t.levels[d, TRIPS] if t.levels[d, RESULT] else 0
+    place = t.at[a, t.part[d, a]] + s.level[FIRST, d] if a >= 0 else 0
+    crossings = t.crossings.shape[0]
+    for c in range(crossings):
+        unit, told = t.crossings[c, UNIT], t.crossings[c, TOLD]
+        if t.crossings[c, OPERAND] >= 0 or (unit and not told):
+            continue
+        parent = s.level[COPY, t.crossings[c, PARENT]]
+        for number in range(many if width else 1):
+            word = base
+            if width:
+                word = base * width + (t.coordinates[place + number] if a >= 0 else number)
+            if unit:
+                w.known[c, parent] += _claim(s, pool, 2 * crossings + c, parent, word)
+            else:
+                _made(t, s, w, pool, c, d, word)
+
+
+@njit(error_model="numpy")
+def _list(t: Tables, s: State, w: Walked, here: int, elements: int) -> None:
+    """Note elements of the lists that are to be merged."""
+    if not t.facts[MERGES]:
+        return
+    tile, visit = s.level[TILE_OF_RESULT, t.facts[HOLDER]], s.level[VISIT, t.facts[LISTING] + 1]
+    if s.copy[LIST_TILE, here] != tile:
+        w.merging[here] += _merged(s.copy[LISTS, here], s.copy[LISTED, here], t.facts[RADIX])
+        s.copy[LIST_TILE, here], s.copy[LIST_VISIT, here], s.copy[LISTS, here], s.copy[LISTED, here] = tile, -1, 0, 0
+    if s.copy[LIST_VISIT, here] != visit:
+        s.copy[LIST_VISIT, here] = visit
+        s.copy[LISTS, here] += 1
+    s.copy[LISTED, here] += elements
+
+
+@njit(error_model="numpy")
+def _share(t: Tables, s: State, w: Walked, logs: list[IntArray]) -> None:
+    """Note what the last visit of the outermost level over copies did."""
+    cycles, lately = 0, s.now[LATELY]
+    if t.facts[ENDS]:
+        cycles = _merged(s.copy[LISTS, lately], s.copy[LISTED, lately], t.facts[RADIX])
+        w.merging[lately] += cycles
+        s.copy[LIST_TILE, lately], s.copy[LIST_VISIT, lately], s.copy[LISTS, lately], s.copy[LISTED, lately] = -1, -1, 0, 0
+    logs[0] = _pushed(_pushed(logs[0], 2 * s.now[APART] - 2, s.now[WORK]), 2 * s.now[APART] - 1, cycles)
+
+
+@njit(error_model="numpy")
+def _merged(lists: int, elements: int, radix: int) -> int:
+    """Cycles of a merger of a radix over some lists; one list alone costs nothing."""
+    cycles = 0
+    while lists > 1:
+        cycles += lists + elements
+        lists = -(-lists // radix)
+    return cycles
+
+
+@njit(error_model="numpy")
+def _group(t: Tables, s: State, c: int, d: int) -> int:
+    """Which copies that are served together those of now belong to."""
+    group = 0
+    for level in range(d):
+        if t.apart[c, level]:
+            group = group * t.levels[level, TRIPS] + s.level[TURN, level]
+    return group
+
+
+@njit(error_model="numpy")
+def _since(s: State, kind: int, lead: int) -> None:
+    """Forget what was told apart of a kind, unless the levels that lead to it are where they were."""
+    if s.begun[kind] != lead:
+        s.begun[kind] = lead
+        s.generation[kind] += 1
+
+
+@njit(error_model="numpy")
+def _claim(s: State, pool: list[IntArray], kind: int, one: int, other: int) -> bool:
+    """Whether a pair of a kind is new; it is noted. Rows of the pool: one, other, kind, generation (0: free)."""
+    table = pool[0]
+    if 2 * (table[0, 3] + 1) > table.shape[0]:  # row 0 counts the others that are taken
+        kept = 0
+        for row in range(1, table.shape[0]):
+            kept += table[row, 3] > 0 and table[row, 3] == s.generation[table[row, 2]]
+        size = table.shape[0]
+        while 4 * kept > size:
+            size *= 2
+        pool[0] = np.zeros((size, 4), np.int64)
+        for row in range(1, table.shape[0]):
+            if table[row, 3] > 0 and table[row, 3] == s.generation[table[row, 2]]:
+                place = _place(pool[0], table[row, 2], table[row, 0], table[row, 1], table[row, 3])
+                pool[0][place] = table[row]
+        pool[0][0, 3] = kept
+        table = pool[0]
+    place = _place(table, kind, one, other, s.generation[kind])
+    if table[place, 3] > 0:
+        return False
+    table[place, 0], table[place, 1], table[place, 2], table[place, 3] = one, other, kind, s.generation[kind]
+    table[0, 3] += 1
+    return True
+
+
+@njit(error_model="numpy")
+def _place(table: IntArray, kind: int, one: int, other: int, generation: int) -> int:
+    """The row of an entry, or the free one where it belongs."""
+    mask = table.shape[0] - 1
+    mixed = one * np.int64(-7046029254386353131) + other * np.int64(-4417276706812531889) + kind * np.int64(-3335678366873096957)
     place = (mixed ^ (mixed >> 29)) & mask
-    while keys[place, 2] == state[0]:
-        if keys[place, 0] == one and keys[place, 1] == other:
-            state[2] = 0
-            return keys
+    while place == 0 or (
+        table[place, 3] > 0
+        and not (table[place, 0] == one and table[place, 1] == other and table[place, 2] == kind and table[place, 3] == generation)
+    ):
         place = (place + 1) & mask
-    keys[place, 0], keys[place, 1], keys[place, 2] = one, other, state[0]
-    state[1] += 1
-    state[2] = 1
-    return keys
+    return int(place)
 
 
 @njit(error_model="numpy")
@@ -121,400 +517,10 @@ def _found(coordinates: IntArray, base: int, low: int, high: int, wanted: int) -
 
 @njit(error_model="numpy")
 def _pushed(log: IntArray, used: int, value: int) -> IntArray:
-    """The log with one value more, which may have grown."""
+    """A log with a value behind those that it has."""
     if used == log.size:
         longer = np.zeros(2 * log.size, np.int64)
         longer[:used] = log
         log = longer
     log[used] = value
     return log
-
-
-@njit(error_model="numpy")
-def _merged(lists: int, elements: int, radix: int) -> int:
-    """Cycles of a merger of a radix over some lists; one list alone costs nothing."""
-    cycles = 0
-    while lists > 1:
-        cycles += lists + elements
-        lists = -(-lists // radix)
-    return cycles
-
-
-@njit(error_model="numpy")
-def walk(t: Tables) -> Walked:
-    """All counts of a nest, by walking it."""
-    depth, operands, crossings = t.levels.shape[0], t.part.shape[1], t.crossings.shape[0]
-    copies = t.copies_at[depth]
-    steps = np.zeros((5, depth, copies), np.int64)
-    entering, grouped = np.zeros((crossings, copies), np.int64), np.zeros((crossings, copies), np.int64)
-    known = np.zeros((crossings, copies), np.int64)
-    most = t.coordinates.size + 1
-    loads, served = np.zeros((crossings, most), np.int64), np.zeros((crossings, most), np.int64)
-    opened = np.zeros(t.starts.size + 1, np.int64)
-    points, effectual, issues, merging = (np.zeros(copies, np.int64), np.zeros(copies, np.int64),
-                                          np.zeros(copies, np.int64), np.zeros(copies, np.int64))  # fmt: skip
-    shares, log, logged = np.zeros(64, np.int64), np.zeros(64, np.int64), 0
-
-    # of a result: where each copy has a place for every word of its tile, which says in which run it was made last (-1: told apart by hashing)
-    width_of, seen_at, room = np.ones(crossings, np.int64), np.full(crossings, -1, np.int64), 0
-    for c in range(crossings):
-        if t.crossings[c, OPERAND] < 0 and not t.crossings[c, UNIT]:
-            for d in range(t.crossings[c, CHILD], depth):
-                if t.levels[d, RESULT]:
-                    width_of[c] = min(_MOST_PLACES + 1, width_of[c] * t.levels[d, TRIPS])
-            places = width_of[c] * t.copies_at[t.crossings[c, CHILD]]
-            if room + places <= _MOST_PLACES:
-                seen_at[c] = room
-                room += places
-    seen = np.full(room, -1, np.int64)
-    # by level: the turn, its fibers' places and ends, the last advance; what is above each level
-    turn, trips, side = np.zeros(depth, np.int64), np.zeros(depth, np.int64), np.zeros(depth, np.int64)
-    first, end = np.zeros(depth, np.int64), np.zeros(depth, np.int64)
-    other, other_end = np.zeros(depth, np.int64), np.zeros(depth, np.int64)
-    one_of, two_of = np.full(depth, -1, np.int64), np.full(depth, -1, np.int64)
-    node = np.zeros((depth + 1, operands), np.int64)
-    size = np.zeros((depth + 1, t.extents.size), np.int64)
-    size[0] = t.extents
-    copy, time, result = np.zeros(depth + 1, np.int64), np.zeros(depth + 1, np.int64), np.zeros(depth + 1, np.int64)
-    visit = np.zeros(depth + 1, np.int64)
-    last, since = np.full((crossings, copies), -2, np.int64), np.zeros((crossings, copies), np.int64)
-    tables = [np.zeros((1024, 3), np.int64) for _ in range(3 * crossings)]
-    states = np.zeros((3 * crossings, 3), np.int64)
-    states[:, 0] = 1
-    begun = np.full(2 * crossings, -1, np.int64)
-    for d in range(depth):
-        for o in range(operands):
-            if t.levels[d, MEETS] and t.stored[o] and t.part[d, o] >= 0:
-                if one_of[d] < 0:
-                    one_of[d] = o
-                else:
-                    two_of[d] = o
-    # merging: the innermost reduced level in time with a level of the result inside it, and the innermost keep of the result above that
-    listing, widest = -1, False
-    for d in range(depth - 1, -1, -1):
-        if t.levels[d, RESULT]:
-            widest = widest or t.levels[d, TRIPS] > 1
-        elif widest and listing < 0 and t.levels[d, TRIPS] > 1:
-            listing = d
-    holder = 0  # how many levels stand above the innermost keep of the result
-    for c in range(crossings):
-        if t.crossings[c, OPERAND] < 0 and t.crossings[c, UNIT]:
-            holder = t.crossings[c, PARENT]
-    merges = t.radix > 1 and listing >= holder
-    list_run, list_last, lists, listed = (np.full(copies, -1, np.int64), np.full(copies, -1, np.int64),
-                                          np.zeros(copies, np.int64), np.zeros(copies, np.int64))  # fmt: skip
-    spatial = -1
-    for d in range(depth - 1, -1, -1):
-        if t.levels[d, SPACE]:
-            spatial = d
-    visits_apart, work_apart = 0, 0
-    in_leaf = 0
-    # whether all points of the innermost level are taken at once: nothing there is met, shared or looked for
-    plain = depth > 0 and two_of[depth - 1] < 0 and not t.levels[depth - 1, SPACE]
-    for c in range(crossings):
-        unit, of_result = t.crossings[c, UNIT], t.crossings[c, OPERAND] < 0
-        plain = plain and not (t.crossings[c, SHARED] and (unit or of_result)) and not (unit and t.crossings[c, LOGGED])
-        plain = plain and (unit or t.crossings[c, CHILD] < depth)
-    for o in range(operands):
-        if depth > 0 and t.stored[o] and t.part[depth - 1, o] >= 0 and one_of[depth - 1] != o:
-            plain = False
-
-    d, entered = 0, True
-    while True:
-        if entered:  # at the top of level d, or at a point
-            here = copy[d]
-            for c in range(crossings):
-                if t.crossings[c, CHILD] != d:
-                    continue
-                o, parent = t.crossings[c, OPERAND], t.crossings[c, PARENT]
-                if o < 0 and last[c, here] != result[d]:  # another tile of the result
-                    last[c, here], since[c, here] = result[d], time[d]
-                if o >= 0:
-                    tile = node[d, o]
-                    if tile < 0 or (not t.crossings[c, UNIT] and last[c, here] == tile):
-                        if tile < 0 and not t.crossings[c, UNIT]:
-                            last[c, here] = -1
-                        continue
-                    last[c, here] = tile
-                    words = 1
-                    own = -1
-                    for level in range(d - 1, -1, -1):
-                        if t.part[level, o] >= 0:
-                            own = t.part[level, o]
-                            break
-                    if t.stored[o]:
-                        words = t.elements[t.at[o, own] + tile] if own >= 0 else t.elements[t.at[o, 0] : t.at[o, 1]].sum()
-                    else:
-                        for rank in range(t.extents.size):
-                            for level in range(depth):
-                                if t.part[level, o] >= 0 and t.levels[level, RANK] == rank:
-                                    words *= size[d, rank]
-                                    break
-                    place = t.at[o, own] + tile if t.stored[o] and own >= 0 else most - 1
-                    entering[c, here] += words
-                    loads[c, place] += not t.crossings[c, UNIT]
-                    fresh = True
-                    if t.crossings[c, SHARED]:
-                        lead = time[min(t.crossings[c, LEADING], d)]
-                        if begun[c] != lead:
-                            begun[c] = lead
-                            states[c, 0] += 1
-                            states[c, 1] = 0
-                        group = 0
-                        for level in range(d):
-                            if t.apart[c, level]:
-                                group = group * t.levels[level, TRIPS] + turn[level]
-                        tables[c] = _claim(tables[c], states[c], time[d] * copies + group, tile)
-                        fresh = states[c, 2] == 1
-                    if fresh:
-                        grouped[c, copy[parent]] += words
-                        served[c, place] += not t.crossings[c, UNIT]
-                        if t.crossings[c, LOGGED]:
-                            log = _pushed(log, logged, place)
-                            logged += 1
-            if d == t.leaf:
-                in_leaf = 0
-            if spatial >= 0 and d == spatial + 1:
-                visits_apart, work_apart = visits_apart + 1, 0
-            if d == depth:  # a point
-                points[here] += 1
-                in_leaf += 1
-                full = True
-                for o in range(operands):
-                    if node[d, o] < 0:
-                        full = False
-                if full:
-                    effectual[here] += 1
-                    work_apart += 1
-                    if merges:
-                        if list_run[here] != result[holder]:
-                            merging[here] += _merged(lists[here], listed[here], t.radix)
-                            list_run[here], lists[here], listed[here], list_last[here] = result[holder], 0, 0, -1
-                        if list_last[here] != visit[listing + 1]:
-                            list_last[here] = visit[listing + 1]
-                            lists[here] += 1
-                        listed[here] += 1
-                    for c in range(crossings):
-                        if t.crossings[c, OPERAND] >= 0:
-                            continue
-                        child, parent = t.crossings[c, CHILD], t.crossings[c, PARENT]
-                        when = time[d] if t.crossings[c, UNIT] else since[c, copy[child]]
-                        leading = min(t.crossings[c, LEADING], child)
-                        lead = time[leading] if t.crossings[c, UNIT] else result[leading]
-                        if not t.crossings[c, UNIT]:  # words of a run, once for every copy
-                            if begun[c] != lead:
-                                begun[c] = lead
-                                states[c, 0] += 1
-                                states[c, 1] = 0
-                            if seen_at[c] >= 0:
-                                spot = seen_at[c] + copy[child] * width_of[c] + result[d] % width_of[c]
-                                if seen[spot] == when:
-                                    continue
-                                seen[spot] = when
-                            else:
-                                tables[c] = _claim(tables[c], states[c], when * copies + copy[child], result[d])
-                                if states[c, 2] == 0:
-                                    continue
-                        entering[c, copy[child]] += 1
-                        fresh = True
-                        if t.crossings[c, SHARED]:
-                            g = crossings + c
-                            if begun[g] != lead:
-                                begun[g] = lead
-                                states[g, 0] += 1
-                                states[g, 1] = 0
-                            group = 0
-                            for level in range(child):
-                                if t.apart[c, level]:
-                                    group = group * t.levels[level, TRIPS] + turn[level]
-                            tables[g] = _claim(tables[g], states[g], when * copies + group, result[d])
-                            fresh = states[g, 2] == 1
-                        if fresh:
-                            grouped[c, copy[parent]] += 1
-                            if t.crossings[c, TOLD]:
-                                g = 2 * crossings + c
-                                tables[g] = _claim(tables[g], states[g], copy[parent], result[d])
-                                known[c, copy[parent]] += states[g, 2]
-                if d == t.leaf:
-                    issues[here] += -(-in_leaf // t.lanes)
-                entered = False
-                d -= 1
-                if d < 0:
-                    break
-                continue
-            # open level d
-            rank = t.levels[d, RANK]
-            trips[d] = -(-size[d, rank] // t.levels[d, TILE])
-            turn[d], side[d] = -1, 0
-            for o in range(operands):
-                if t.stored[o] and t.part[d, o] >= 0 and node[d, o] >= 0:
-                    begin = t.start_at[o, t.part[d, o]] + node[d, o]
-                    opened[begin] += 1
-            a, b = one_of[d], two_of[d]
-            if a >= 0:
-                j = t.part[d, a]
-                first[d] = end[d] = 0
-                if node[d, a] >= 0:
-                    first[d], end[d] = t.starts[t.start_at[a, j] + node[d, a]], t.starts[t.start_at[a, j] + node[d, a] + 1]
-                steps[LEADER, d, copy[d]] += end[d] - first[d]
-            if b >= 0:
-                j = t.part[d, b]
-                other[d] = other_end[d] = 0
-                if node[d, b] >= 0:
-                    other[d], other_end[d] = t.starts[t.start_at[b, j] + node[d, b]], t.starts[t.start_at[b, j] + node[d, b] + 1]
-            entered = False
-            continue
-        # the next turn of level d
-        a, b = one_of[d], two_of[d]
-        found = False
-        if plain and d == depth - 1:
-            many = trips[d] if a < 0 else end[d] - first[d]
-            steps[VISITS, d, copy[d]] += many
-            visit[depth] += many
-            here = copy[d]
-            points[here] += many
-            if t.leaf == depth:
-                issues[here] += many
-            else:
-                in_leaf += many
-            full = many > 0
-            for o in range(operands):
-                full = full and (node[d, o] >= 0 or o == a)
-            for c in range(crossings):
-                o = t.crossings[c, OPERAND]
-                if o >= 0 and t.crossings[c, UNIT] and (node[d, o] >= 0 or o == a):
-                    entering[c, here] += many
-                    grouped[c, copy[t.crossings[c, PARENT]]] += many
-            if full:
-                effectual[here] += many
-                work_apart += many
-                if merges:
-                    if list_run[here] != result[holder]:
-                        merging[here] += _merged(lists[here], listed[here], t.radix)
-                        list_run[here], lists[here], listed[here], list_last[here] = result[holder], 0, 0, -1
-                    if list_last[here] != visit[listing + 1]:
-                        list_last[here] = visit[listing + 1]
-                        lists[here] += 1
-                    listed[here] += many
-                for c in range(crossings):
-                    if t.crossings[c, OPERAND] >= 0:
-                        continue
-                    child, parent = t.crossings[c, CHILD], t.crossings[c, PARENT]
-                    if t.crossings[c, UNIT]:
-                        entering[c, here] += many
-                        grouped[c, copy[parent]] += many
-                    else:
-                        lead = result[min(t.crossings[c, LEADING], child)]
-                        if begun[c] != lead:
-                            begun[c] = lead
-                            states[c, 0] += 1
-                            states[c, 1] = 0
-                    if t.crossings[c, UNIT] and not t.crossings[c, TOLD]:
-                        continue
-                    base, width = result[d], t.levels[d, TRIPS] if t.levels[d, RESULT] else 0
-                    place = t.at[a, t.part[d, a]] + first[d] if a >= 0 else 0
-                    for number in range(many if width else 1):
-                        word = base
-                        if width:
-                            word = base * width + (t.coordinates[place + number] if a >= 0 else number)
-                        if not t.crossings[c, UNIT]:
-                            if seen_at[c] >= 0:
-                                spot = seen_at[c] + copy[child] * width_of[c] + word % width_of[c]
-                                if seen[spot] == since[c, copy[child]]:
-                                    continue
-                                seen[spot] = since[c, copy[child]]
-                            else:
-                                tables[c] = _claim(tables[c], states[c], since[c, copy[child]] * copies + copy[child], word)
-                                if states[c, 2] == 0:
-                                    continue
-                            entering[c, copy[child]] += 1
-                            grouped[c, copy[parent]] += 1
-                        if t.crossings[c, TOLD]:
-                            g = 2 * crossings + c
-                            tables[g] = _claim(tables[g], states[g], copy[parent], word)
-                            known[c, copy[parent]] += states[g, 2]
-            if d == t.leaf:
-                issues[here] += -(-in_leaf // t.lanes)
-            if d == 0:
-                break
-            d -= 1
-            continue
-        if a < 0:
-            turn[d] += 1
-            found = turn[d] < trips[d]
-        elif b < 0:
-            if turn[d] >= 0:
-                first[d] += 1
-            found = first[d] < end[d]
-            if found:
-                turn[d] = t.coordinates[t.at[a, t.part[d, a]] + first[d]]
-        else:
-            if turn[d] >= 0:
-                first[d] += 1
-                other[d] += t.levels[d, MEETS] != PROBES
-            one_at, two_at = t.at[a, t.part[d, a]], t.at[b, t.part[d, b]]
-            while t.levels[d, MEETS] == PROBES and first[d] < end[d]:
-                left = t.coordinates[one_at + first[d]]
-                other[d] = _found(t.coordinates, two_at, other[d], other_end[d], left)
-                if other[d] < other_end[d] and t.coordinates[two_at + other[d]] == left:
-                    steps[MATCHES, d, copy[d]] += 1
-                    turn[d], found = left, True
-                    break
-                first[d] += 1
-            while t.levels[d, MEETS] != PROBES and first[d] < end[d] and other[d] < other_end[d]:
-                left, right = t.coordinates[one_at + first[d]], t.coordinates[two_at + other[d]]
-                steps[TWO_FINGER, d, copy[d]] += 1
-                if left == right:
-                    steps[SKIP_AHEAD, d, copy[d]] += 1
-                    steps[MATCHES, d, copy[d]] += 1
-                    side[d], turn[d], found = 0, left, True
-                    break
-                if left < right:
-                    steps[SKIP_AHEAD, d, copy[d]] += side[d] != 1
-                    side[d] = 1
-                    first[d] += 1
-                else:
-                    steps[SKIP_AHEAD, d, copy[d]] += side[d] != 2
-                    side[d] = 2
-                    other[d] += 1
-        if not found:  # level d is done
-            if d == t.leaf:
-                issues[copy[d]] += -(-in_leaf // t.lanes)
-            if d == 0:
-                break
-            d -= 1
-            continue
-        if spatial >= 0 and d == spatial and visits_apart > 0:
-            shares = _pushed(shares, visits_apart - 1, work_apart)
-        steps[VISITS, d, copy[d]] += 1
-        inner, rank = d + 1, t.levels[d, RANK]
-        for r in range(t.extents.size):
-            size[inner, r] = size[d, r]
-        size[inner, rank] = min(t.levels[d, TILE], size[d, rank] - turn[d] * t.levels[d, TILE])
-        many = t.levels[d, TRIPS]
-        copy[inner] = copy[d] * many + turn[d] if t.levels[d, SPACE] else copy[d]
-        time[inner] = time[d] if t.levels[d, SPACE] else time[d] * many + turn[d]
-        result[inner] = result[d] * many + turn[d] if t.levels[d, RESULT] else result[d]
-        visit[inner] += 1
-        for o in range(operands):
-            j = t.part[d, o]
-            if j < 0 or node[d, o] < 0:
-                node[inner, o] = node[d, o]
-            elif not t.stored[o]:
-                node[inner, o] = node[d, o] * many + turn[d]
-            elif o == a:
-                node[inner, o] = first[d]
-            elif o == b:
-                node[inner, o] = other[d]
-            else:  # every turn is visited: is there anything?
-                low, below = t.starts[t.start_at[o, j] + node[d, o]], t.starts[t.start_at[o, j] + node[d, o] + 1]
-                low = _found(t.coordinates, t.at[o, j], low, below, turn[d])
-                node[inner, o] = low if low < below and t.coordinates[t.at[o, j] + low] == turn[d] else -1
-        d, entered = inner, True
-    if spatial >= 0 and visits_apart > 0:
-        shares = _pushed(shares, visits_apart - 1, work_apart)
-    for c in range(copies):
-        merging[c] += _merged(lists[c], listed[c], t.radix) if merges else 0
-    return Walked(
-        steps, entering, grouped, known, loads, served, opened, points, effectual, issues, merging, shares[:visits_apart], log[:logged]
-    )

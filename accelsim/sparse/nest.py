@@ -22,14 +22,16 @@ if TYPE_CHECKING:
     from accelsim.workload.expression import Access
 
 _MOST = 2**62
-_MEETS = {"": 0, "two_finger": k.STEPS_COUNTED, "skip_ahead": k.STEPS_COUNTED, "leading": k.PROBES}
+MOST_PLACES = 1 << 24  # of words of tiles of results, which say in which run each was made last; other words are hashed
+_MEETS = {"": 0, "two_finger": k.GONE_THROUGH, "skip_ahead": k.GONE_THROUGH, "leading": k.PROBED}
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
     """A loop of a nest: tiles of `tile` of a rank, at most `trips`; over copies along `axis`, or in time ("").
 
-    `node`: the memory or unit that goes through it. `meets`: how that finds the stored coordinates that it visits; "": it visits all.
+    `node`: the memory or unit that goes through it: the innermost that holds an operand with the rank. `meets`: how
+    that finds the stored coordinates that it visits; "": it visits all.
     """
 
     rank: str
@@ -94,15 +96,15 @@ def nest_of(
     ranks = einsum.ranks
     _check(cascade, einsum, path)
     left = {rank: cascade.extents[rank] for rank in ranks}
+    order = list(machine.memories)
     turns: list[Turn] = []
     copies = [1]
     keepers: dict[str, list[tuple[str, int]]] = {}
-    node = machine.root.name
+    reads = {access.tensor: _plain(cascade, einsum, access) for access in einsum.reads}
     for each in path:
         if isinstance(each, Fuse):
             continue
         if isinstance(each, Keep):
-            node = each.memory
             for tensor in each.tensors:
                 keepers.setdefault(tensor, []).append((each.memory, len(turns)))
             continue
@@ -110,6 +112,8 @@ def nest_of(
             continue
         trips = -(-left[each.rank] // each.tile)
         axis = each.axis if isinstance(each, Spatial) else ""
+        holders = (keepers[tensor][-1] for tensor, indices in reads.items() if each.rank in indices and tensor in keepers)
+        node = max(holders, key=lambda holder: order.index(holder[0]), default=(machine.root.name, 0))[0]
         turns.append(Turn(each.rank, each.tile, trips, axis, node, _meets(machine, node)))
         copies.append(copies[-1] * (trips if axis else 1))
         left[each.rank] = min(left[each.rank], each.tile)
@@ -118,9 +122,7 @@ def nest_of(
         if left[rank] > 1 or all(turn.rank != rank for turn in turns):
             turns.append(Turn(rank, 1, left[rank], "", leaf.unit, _meets(machine, leaf.unit)))
             copies.append(copies[-1])
-    operands = []
-    for read in {access.tensor: access for access in einsum.reads}.values():
-        operands.append(Operand(read.tensor, _plain(cascade, einsum, read), stored.get(read.tensor)))
+    operands = [Operand(tensor, indices, stored.get(tensor)) for tensor, indices in reads.items()]
     crossings: list[Crossing] = []
     for tensor in [*(operand.tensor for operand in operands), einsum.output.tensor]:
         chain = keepers.get(tensor, [])
@@ -146,8 +148,10 @@ def _meets(machine: Architecture, node: str) -> str:
 def _check(cascade: Cascade, einsum: Einsum, path: tuple[Loop | Fuse, ...]) -> None:
     mend = "evaluate it without data and densities"
     for node in path:
-        if isinstance(node, Fuse) and (node.schedule != "sequential" or any(isinstance(loop, (For, Spatial)) for loop in path[: path.index(node)])):
-            raise InputError(f"{einsum.name} stands below a fuse that shares loops, which is not counted over stored elements", mend, node.place)
+        shares = isinstance(node, Fuse) and any(isinstance(loop, (For, Spatial)) for loop in path[: path.index(node)])
+        if isinstance(node, Fuse) and (shares or node.schedule != "sequential"):
+            what = f"{einsum.name} stands below a fuse that shares loops, which is not counted over stored elements"
+            raise InputError(what, mend, node.place)
     if einsum.condition is not None:
         raise InputError(f"{einsum.name} has a condition, which is not counted over stored elements", mend, einsum.place)
     if cascade.tensors[einsum.output.tensor].iterative is not None:
@@ -189,61 +193,92 @@ def _logged(machine: Architecture, crossings: list[Crossing], number: int) -> bo
     return bool(machine.memories[crossing.parent].sparse.replacement)
 
 
-def tables(nest: Nest, fibers: Dict[str, Fibers]) -> k.Tables:
-    """The nest as integers. Refuses what would pass 64 bits."""
+def tables(nest: Nest, fibers: Dict[str, Fibers]) -> tuple[k.Tables, int]:
+    """The nest as integers, and how many places words of results have. Refuses what would pass 64 bits."""
     turns, operands = nest.turns, nest.operands
-    ranks = list(nest.extents)
     if math.prod(turn.trips for turn in turns) * max(nest.copies) * (len(turns) + 1) >= _MOST:
         raise InputError(f"{nest.einsum.name} has more points than 64-bit counters hold", "make the shape smaller", nest.einsum.place)
-    levels = np.array(
-        [(ranks.index(each.rank), each.tile, each.trips, bool(each.axis), _MEETS[each.meets], each.rank in nest.result) for each in turns], np.int64
-    ).reshape(-1, 6)
     part = np.full((len(turns), len(operands)), -1, np.int64)
-    most = max(1, *(len(operand.ranks) for operand in operands), len(turns))
-    at, start_at = np.zeros((len(operands), most + 2), np.int64), np.zeros((len(operands), most + 1), np.int64)
-    coordinates, starts, elements = [], [], []
+    for number, operand in enumerate(operands):
+        mine = [level for level, turn in enumerate(turns) if turn.rank in operand.ranks]
+        part[mine, number] = np.arange(len(mine))
+    stored = [operand.coordinates is not None for operand in operands]
+    levels, ranks = [], list(nest.extents)
+    for level, turn in enumerate(turns):
+        met = [n for n in range(len(operands)) if turn.meets and stored[n] and part[level, n] >= 0]
+        if len(met) > 2:
+            raise InputError(f"{nest.einsum.name} intersects more than two tensors over {turn.rank}", "split it into several Einsums")
+        levels.append((
+            ranks.index(turn.rank), turn.tile, turn.trips, bool(turn.axis), _MEETS[turn.meets], turn.rank in nest.result,
+            *met, *[-1] * (2 - len(met)),
+        ))  # fmt: skip
+    at, start_at = np.zeros((len(operands), len(turns) + 2), np.int64), np.zeros((len(operands), len(turns) + 1), np.int64)
+    flat: dict[str, list[IntArray]] = {"coordinates": [], "starts": [], "elements": []}
     used = begun = 0
     for number, operand in enumerate(operands):
-        own = 0
-        for level, turn in enumerate(turns):
-            if turn.rank in operand.ranks:
-                part[level, number] = own
-                own += 1
-        if operand.coordinates is None:
-            continue
-        tree = fibers[operand.tensor]
-        for level in range(own):
+        tree = fibers.get(operand.tensor)
+        for level in range(len(tree.coordinates) if tree is not None else 0):
+            assert tree is not None
             at[number, level], start_at[number, level] = used, begun
-            coordinates.append(tree.coordinates[level])
-            elements.append(tree.elements[level])
-            starts.append(tree.starts[level])
+            for name, parts in flat.items():
+                parts.append(getattr(tree, name)[level])
             used, begun = used + tree.coordinates[level].size, begun + tree.starts[level].size
-        at[number, own:] = used
-    for level, turn in enumerate(turns):
-        if turn.meets and sum(1 for n, o in enumerate(operands) if o.coordinates is not None and part[level, n] >= 0) > 2:
-            raise InputError(f"{nest.einsum.name} intersects more than two tensors over {turn.rank}", "split it into several Einsums")
-    crossings, apart = [], np.zeros((len(nest.crossings), len(turns)), np.int64)
-    names = [operand.tensor for operand in operands]
-    for number, crossing in enumerate(nest.crossings):
-        operand = names.index(crossing.tensor) if crossing.tensor in names else -1
-        leading = next((level for level, turn in enumerate(turns) if turn.axis), len(turns))
-        shared = any(nest.shared[number])
-        if operand < 0 and crossing.child:
-            leading = min(leading, next((level for level in range(len(turns)) if _again(nest, level + 1)), len(turns)))
-        crossings.append((
-            crossing.above_child, crossing.above_parent, operand, crossing.child == "", shared, nest.logged[number],
-            min(leading, crossing.above_child), crossing.tensor not in names and told(nest, crossing),
-        ))  # fmt: skip
-        apart[number] = [bool(turn.axis) and not shares for turn, shares in zip(turns, nest.shared[number], strict=True)]
-
-    def flat(parts: list[IntArray]) -> IntArray:
-        return np.concatenate(parts) if parts else np.zeros(1, np.int64)
-
-    return k.Tables(
-        levels, np.array(crossings, np.int64).reshape(-1, 8), part, np.array([o.coordinates is not None for o in operands], np.int64),
-        flat(coordinates), flat(starts), flat(elements), at, start_at, np.array(list(nest.extents.values()), np.int64), apart,
-        np.array(nest.copies, np.int64), nest.lanes, nest.leaf, nest.radix,
+            at[number, level + 1 :] = used
+    whole = {name: np.concatenate(parts) if parts else np.zeros(1, np.int64) for name, parts in flat.items()}
+    crossings, places = _crossings(nest)
+    apart = [[bool(turn.axis) and not shares for turn, shares in zip(turns, row, strict=True)] for row in nest.shared]
+    made = k.Tables(
+        np.array(levels, np.int64).reshape(-1, 8), crossings, part, np.array(stored, np.int64), whole["coordinates"], whole["starts"],
+        whole["elements"], at, start_at, np.array(list(nest.extents.values()), np.int64),
+        np.array(apart, np.int64).reshape(-1, len(turns)), np.array(nest.copies, np.int64), _facts(nest, levels, crossings),
     )  # fmt: skip
+    return made, places
+
+
+def _crossings(nest: Nest) -> tuple[IntArray, int]:
+    """Rows of crossings, and the places that words of results have in all."""
+    turns, rows, places = nest.turns, [], 0
+    names = [operand.tensor for operand in nest.operands]
+    spread = next((level for level, turn in enumerate(turns) if turn.axis), len(turns))
+    for number, crossing in enumerate(nest.crossings):
+        which = names.index(crossing.tensor) if crossing.tensor in names else -1
+        leading, width, begins = min(spread, crossing.above_child), 1, -1
+        if which < 0 and crossing.child:
+            again = next((level for level in range(len(turns)) if _again(nest, level + 1)), len(turns))
+            leading = min(leading, again)
+            width = math.prod(turn.trips for turn in turns[crossing.above_child :] if turn.rank in nest.result)
+            if places + width * nest.copies[crossing.above_child] <= MOST_PLACES:
+                begins, places = places, places + width * nest.copies[crossing.above_child]
+        rows.append((
+            crossing.above_child, crossing.above_parent, which, crossing.child == "", any(nest.shared[number]), nest.logged[number], leading,
+            which < 0 and told(nest, crossing), width, begins,
+        ))  # fmt: skip
+    return np.array(rows, np.int64).reshape(-1, 10), places
+
+
+def _facts(nest: Nest, levels: list[tuple[int, ...]], crossings: IntArray) -> IntArray:
+    """What holds for the whole nest, int64[9]: see `kernels`."""
+    turns = nest.turns
+    inner = [level for level, turn in enumerate(turns) if turn.rank in nest.result and turn.trips > 1]
+    reduced = [level for level, turn in enumerate(turns) if turn.rank not in nest.result and turn.trips > 1]
+    listing = max((level for level in reduced if inner and level < inner[-1]), default=-1)
+    holder = max(crossing.above_parent for crossing in nest.crossings if crossing.child == "" and _of_result(nest, crossing))
+    merges = nest.radix > 1 and listing >= holder
+    spread = next((level for level, turn in enumerate(turns) if turn.axis), -1)
+    alone = nest.copies[-1] == turns[spread].trips and all(level > spread for level in reduced)
+    ends = merges and 0 <= spread < holder and turns[spread].rank in nest.result and alone
+    plain = bool(turns) and levels[-1][k.FOLLOWS] < 0 and not turns[-1].axis
+    for row in crossings:
+        plain = plain and not (row[k.SHARED] and (row[k.UNIT] or row[k.OPERAND] < 0)) and not (row[k.UNIT] and row[k.LOGGED])
+        plain = plain and bool(row[k.UNIT] or row[k.CHILD] < len(turns))
+    for number, operand in enumerate(nest.operands):
+        if turns and operand.coordinates is not None and turns[-1].rank in operand.ranks and levels[-1][k.LEADS] != number:
+            plain = False
+    return np.array([nest.lanes, nest.leaf, nest.radix, listing, holder, merges, spread, ends, plain], np.int64)
+
+
+def _of_result(nest: Nest, crossing: Crossing) -> bool:
+    return crossing.tensor not in {operand.tensor for operand in nest.operands}
 
 
 def told(nest: Nest, crossing: Crossing) -> bool:
@@ -256,11 +291,11 @@ def known(nest: Nest, counts: k.Walked, number: int) -> IntArray:
     """Different words of a result that every copy of a crossing's parent is sent, int64[copies]."""
     crossing = nest.crossings[number]
     if told(nest, crossing):
-        return counts.known[number]
+        return np.asarray(counts.known[number])
     if crossing.above_parent > 0 and not _again(nest, crossing.above_parent):
         outside = next(n for n, each in enumerate(nest.crossings) if each.tensor == crossing.tensor and each.child == crossing.parent)
-        return counts.entering[outside]
-    return counts.grouped[number]
+        return np.asarray(counts.entering[outside])
+    return np.asarray(counts.grouped[number])
 
 
 def _again(nest: Nest, above: int) -> bool:
@@ -271,4 +306,4 @@ def _again(nest: Nest, above: int) -> bool:
 def walked(nest: Nest) -> tuple[k.Walked, dict[str, Fibers]]:
     """What a nest does, and the fibers of its stored operands."""
     fibers = {each.tensor: Fibers.of(each.coordinates, nest.levels(each)) for each in nest.operands if each.coordinates is not None}
-    return k.walk(tables(nest, fibers)), fibers
+    return k.walk(*tables(nest, fibers)), fibers

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from accelsim.hardware.architecture import Architecture
@@ -32,21 +33,21 @@ class _Leaf:
         self.extents = {rank: cascade.extents[rank] for rank in self.einsum.ranks}
         self.loops: list[tuple[str, int, str, bool]] = []  # rank, tile, axis, whether stored coordinates only
         self.keepers: dict[str, list[tuple[str, int]]] = {}
-        memory = machine.root.name
+        self.indices = {access.tensor: tuple(self._rank(index) for index in access.indices) for access in self.einsum.reads}
         for node in path:
             if isinstance(node, Keep):
-                memory = node.memory
                 for tensor in node.tensors:
-                    self.keepers.setdefault(tensor, []).append((memory, len(self.loops)))
+                    self.keepers.setdefault(tensor, []).append((node.memory, len(self.loops)))
             elif not isinstance(node, Fuse) and node.rank in self.extents:
-                meets = machine.memories[memory].sparse.intersect != ""
+                mine = [tensor for tensor, ranks in self.indices.items() if node.rank in ranks and tensor in self.keepers]
+                inner = [name for name in machine.memories if any(self.keepers[tensor][-1][0] == name for tensor in mine)]
+                meets = bool(inner) and machine.memories[inner[-1]].sparse.intersect != ""
                 self.loops.append((node.rank, node.tile, node.axis if isinstance(node, Spatial) else "", meets))
         self.own = len(self.loops)
         smallest = {rank: min([self.extents[rank], *(tile for other, tile, _, _ in self.loops if other == rank)]) for rank in self.extents}
         for rank in self.extents:
             if smallest[rank] > 1 or not any(rank == other for other, _, _, _ in self.loops):
                 self.loops.append((rank, 1, "", machine.units[leaf.unit].sparse.intersect != ""))
-        self.indices = {access.tensor: tuple(self._rank(index) for index in access.indices) for access in self.einsum.reads}
         self.output = self.einsum.output.tensor
         self.indices_out = tuple(self._rank(index) for index in self.einsum.output.indices)
         self.stored = {name: stored[name] for name in self.indices if name in stored}
@@ -75,7 +76,7 @@ class _Leaf:
         self.requests: list[tuple[str, str, str, int, int, bool]] = []
         for tensor in [*self.indices, self.output]:
             chain = [*self.keepers[tensor], ("", depth)]
-            for (parent, above), (child, below) in zip(chain, chain[1:], strict=False):
+            for (parent, above), (child, below) in pairwise(chain):
                 self.requests.append((tensor, parent, child, above, below, tensor == self.output))
         self.entering = {request: Counter[tuple[int, ...]]() for request in self.requests}
         self.moved: dict[Any, set[Any]] = {request: set() for request in self.requests}
@@ -172,7 +173,7 @@ class _Leaf:
 
     def _apart(self, request: Any, turns: tuple[int, ...]) -> tuple[int, ...]:
         """What tells copies apart that are not served together."""
-        tensor, _, _, above, below, result = request
+        _, _, _, above, below, result = request
         found = []
         for level, turn in enumerate(turns[:below]):
             axis = self.loops[level][2]

@@ -8,47 +8,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from accelsim.errors import InputError, did_you_mean
-
 if TYPE_CHECKING:
     from accelsim.sparse.fibers import Fibers, Level
     from accelsim.sparse.pattern import IntArray
-
-KINDS = ("uncompressed", "compressed", "bitmask")
-NAMED = {
-    "dense": ("uncompressed", "uncompressed"),
-    "csr": ("uncompressed", "compressed"),
-    "dcsr": ("compressed", "compressed"),
-    "bitmask": ("uncompressed", "bitmask"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Storage:
-    """The kind of every dimension, one of KINDS; bits of a coordinate (0: as many as tell the coordinates of a fiber apart) and of a pointer.
-
-    `line_bits`: the coordinates of a fiber and its payloads each begin on a line of their own; 1: they do not.
-    """
-
-    kinds: tuple[str, ...]
-    coordinate_bits: int = 0
-    pointer_bits: int = 32
-    line_bits: int = 1
-
-    def __post_init__(self) -> None:
-        for kind in self.kinds:
-            if kind not in KINDS:
-                raise InputError(f"no rank is stored '{kind}'", did_you_mean(kind, KINDS))
-
-    @property
-    def all_elements(self) -> bool:
-        """Whether nothing is left out."""
-        return all(kind == "uncompressed" for kind in self.kinds)
-
+    from accelsim.workload.storage import Storage
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Bits of what is stored, by level and node: float64 arrays would lose bits, so int64.
+    """Bits of what is stored, by level and node, int64.
 
     `coordinates[l]`, `payloads[l]`: of the fiber below each node of level l - 1 (of level 0: the only one), what says where its children
     are, and what they hold: pointers, or values on the last level. `below[l]`: of all fibers below each node of level l.
@@ -64,18 +31,30 @@ class Sizes:
         return int(self.coordinates[0].sum() + self.payloads[0].sum() + self.below[0].sum()) if self.below else 0
 
 
-def sizes(storage: Storage, fibers: Fibers, levels: Sequence[Level], value_bits: int) -> Sizes:
-    """Bits of every fiber of a tensor that some loops cut, and of every tile."""
+def sizes(storage: Storage, fibers: Fibers, levels: Sequence[Level], shape: Sequence[int], value_bits: int) -> Sizes:
+    """Bits of every fiber of a tensor that some loops cut, and of every tile.
+
+    Loops that follow one another over one dimension go through one stored fiber; where others come between, tiles are stored apart.
+    """
     coordinates, payloads = [], []
+    left = {dimension: np.array([size]) for dimension, size in enumerate(shape)}  # sizes of what each node leaves of every dimension
     for number, (level, starts) in enumerate(zip(levels, fibers.starts, strict=True)):
         kind, children = storage.kinds[level.dimension], np.diff(starts)
-        payload = value_bits if number == len(levels) - 1 else storage.pointer_bits
-        width = storage.coordinate_bits or max(1, (level.trips - 1).bit_length())
-        every = np.full_like(children, level.trips)
-        where = {"uncompressed": 0 * children, "compressed": children * width, "bitmask": every}[kind]
-        held = (every if kind == "uncompressed" else children) * payload
-        coordinates.append(-(-where // storage.line_bits) * storage.line_bits)
-        payloads.append(-(-held // storage.line_bits) * storage.line_bits)
+        here = left[level.dimension]
+        # a fiber that several loops go through: its empty places count with the first of them, what it holds with the last
+        begins = number == 0 or levels[number - 1].dimension != level.dimension
+        ends = number + 1 == len(levels) or levels[number + 1].dimension != level.dimension
+        payload = value_bits if _last(levels, number) else storage.pointer_bits
+        width = storage.coordinate_bits or _width(levels, number)
+        where, held = children * width * (kind == "compressed") * ends, children * payload * (kind != "uncompressed") * ends
+        if kind != "compressed":
+            places = -(-here // _least(levels, number))
+            where, held = where + places * (kind == "bitmask") * begins, held + places * payload * (kind == "uncompressed") * begins
+        coordinates.append(_lines(where, storage))
+        payloads.append(_lines(held, storage))
+        left = {dimension: np.repeat(size, children) for dimension, size in left.items()}
+        size = left[level.dimension]
+        left[level.dimension] = np.minimum(level.tile, size - fibers.coordinates[number] * level.tile)
     below: list[IntArray] = [np.zeros(0, np.int64)] * len(levels)
     for number in range(len(levels) - 1, -1, -1):
         nodes = fibers.coordinates[number].size
@@ -88,3 +67,28 @@ def sizes(storage: Storage, fibers: Fibers, levels: Sequence[Level], value_bits:
         np.cumsum(below[number + 1], out=inside[1:])
         below[number] = fiber + inside[starts[1:]] - inside[starts[:-1]]
     return Sizes(tuple(coordinates), tuple(payloads), tuple(below))
+
+
+def _least(levels: Sequence[Level], number: int) -> int:
+    """The tile that the loops of a fiber leave in the end."""
+    after = (place for place in range(number, len(levels)) if levels[place].dimension != levels[number].dimension)
+    return levels[next(after, len(levels)) - 1].tile
+
+
+def _last(levels: Sequence[Level], number: int) -> bool:
+    """Whether no loop over another dimension comes after: the fiber holds values."""
+    return all(level.dimension == levels[number].dimension for level in levels[number:])
+
+
+def _width(levels: Sequence[Level], number: int) -> int:
+    """Bits that tell the coordinates of a fiber apart, of loops that follow one another over one dimension together."""
+    extent = 1
+    for level in reversed(levels[: number + 1]):
+        if level.dimension != levels[number].dimension:
+            break
+        extent *= level.trips
+    return max(1, (extent - 1).bit_length())
+
+
+def _lines(bits: IntArray, storage: Storage) -> IntArray:
+    return -(-bits // storage.line_bits) * storage.line_bits

@@ -13,6 +13,7 @@ from accelsim.workload.dependence import dependences, order
 from accelsim.workload.expression import Access, Call, Expression, Name, Number, accesses, index_map, names, walk
 from accelsim.workload.grammar import Parsed, Statement, parse_statement, split_statements
 from accelsim.workload.sizes import Sizes, sizes, unknown
+from accelsim.workload.storage import Storage
 from accelsim.workload.tensors import check_dimensions, tensors
 
 Written = tuple[Statement, Parsed]
@@ -47,6 +48,7 @@ def cascade(
     tensors: Mapping[str, TensorDeclaration] | None = None,
     constants: Mapping[str, float | str] | None = None,
     density: Mapping[str, float] | None = None,
+    storage: Mapping[str, Storage] | None = None,
 ) -> Cascade:
     """A cascade from Python: statements separated by `;` or lines, or a list of them; `types` as in a workload file."""
     lines = text.splitlines() if isinstance(text, str) else list(text)
@@ -54,7 +56,8 @@ def cascade(
     statements = tuple(statement for source in sources for statement in split_statements(source))
     pairs = {key: _pair(value, TypePair(TYPES["bf16"], TYPES["bf16"])) for key, value in (types or {}).items()}
     default = pairs.pop("default", TypePair(TYPES["bf16"], TYPES["bf16"]))
-    return build(Declaration(name, statements, shape, split or {}, default, pairs, tensors or {}, constants or {}, density or {}))
+    stated = tensors or {}, constants or {}, density or {}, storage or {}
+    return build(Declaration(name, statements, shape, split or {}, default, pairs, *stated))
 
 
 def resized(made: Cascade, shape: Mapping[str, int]) -> Cascade:
@@ -269,7 +272,8 @@ def _check_used(declaration: Declaration, einsums: Sequence[Einsum], known: Size
         if name not in words:
             raise InputError(f"no statement uses constant '{name}'", "remove it", declaration.place("constants", name))
     used = {access.tensor for einsum in einsums for access in (einsum.output, *einsum.reads, *einsum.condition_reads)}
-    for section, stated in (("tensors", declaration.tensors), ("type", declaration.types), ("density", declaration.density)):
+    sections = {"tensors": declaration.tensors, "type": declaration.types, "density": declaration.density, "format": declaration.storage}
+    for section, stated in sections.items():
         for name in stated:
             if name not in used:
                 raise InputError(f"no statement names tensor '{name}'", did_you_mean(name, used), declaration.place(section, name))

@@ -13,6 +13,7 @@ from accelsim.workload.expression import Access, Expression, index_map
 from accelsim.workload.points import count_points, index_extremes
 from accelsim.workload.ranges import Inequality, conjuncts, index_range, inequalities, known_inequalities
 from accelsim.workload.sizes import MOST_ELEMENTS, Sizes, tensor_shape
+from accelsim.workload.storage import Storage
 
 
 def tensors(declaration: Declaration, einsums: Sequence[Einsum], known: Sizes, found: Sequence[Dependence]) -> dict[str, Tensor]:
@@ -44,8 +45,17 @@ def tensors(declaration: Declaration, einsums: Sequence[Einsum], known: Sizes, f
             iterative.get(name),
             constant,
             declaration.density.get(name, 1.0),
+            _storage(declaration, name, shapes[name]),
         )
     return made
+
+
+def _storage(declaration: Declaration, name: str, shape: tuple[int, ...]) -> Storage | None:
+    found = declaration.storage.get(name)
+    if found is not None and len(found.kinds) != len(shape):
+        what = f"'{name}' has {len(shape)} dimensions, and its format says how {len(found.kinds)} are stored"
+        raise InputError(what, "name a kind for each dimension", declaration.place("format", name))
+    return found
 
 
 Uses = dict[str, list[tuple[Einsum, Access]]]

@@ -11,6 +11,7 @@ from accelsim.errors import AccelsimError, InputError
 from accelsim.model.counts import count
 from accelsim.model.evaluation import Evaluator
 from accelsim.sparse import kernels, reference
+from accelsim.sparse import nest as nest_module
 from accelsim.sparse.fibers import Fibers, Level
 from accelsim.sparse.nest import Nest, known, nest_of, walked
 from accelsim.sparse.pattern import Pattern
@@ -42,9 +43,10 @@ def compared(seed: int) -> str:
     sets = {tensor: frozenset(map(tuple, elements.T.tolist())) for tensor, elements in stored.items()}
     twin = reference.count(cascade, machine, mapping, sets)["Z"]
     for row, name in enumerate(STEPS):
-        probes = [turn.meets == "leading" for turn in nest.turns]
-        mine = [0 if name in ("two_finger", "skip_ahead") and probe else int(each) for each, probe in zip(counts.steps[row].sum(axis=1), probes, strict=True)]
-        theirs = [0 if name in ("two_finger", "skip_ahead") and probe else each for each, probe in zip(twin[name], probes, strict=True)]
+        mine, theirs = counts.steps[row].sum(axis=1).tolist(), list(twin[name])
+        for level, turn in enumerate(nest.turns):
+            if turn.meets == "leading" and name in ("two_finger", "skip_ahead"):  # steps of other units
+                mine[level] = theirs[level] = 0
         if mine != theirs:
             return f"{name}: {mine} {theirs}"
     for name in ("points", "effectual", "issues", "merging"):
@@ -61,31 +63,36 @@ def compared(seed: int) -> str:
     return ""
 
 
+def refused(seed: int) -> bool:
+    """Whether three stored tensors meet in one loop, which is refused."""
+    try:
+        counted(seed)
+    except InputError as error:
+        assert "more than two tensors" in str(error)
+        return True
+    return False
+
+
 def test_kernel_and_twin_count_the_same() -> None:
     differing = {}
     for seed in range(CASES):
-        try:
-            found = compared(seed)
-        except InputError as error:
-            assert "more than two tensors" in str(error)
-            continue
-        if found:
+        if not refused(seed) and (found := compared(seed)):
             differing[seed] = found
     assert not differing
 
 
 @pytest.mark.parametrize("places", [0, 40])
 def test_words_are_told_apart_alike_where_tiles_have_no_places(places: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kernels, "_MOST_PLACES", places)
-    monkeypatch.setattr(kernels, "walk", kernels.walk.py_func)
-    with np.errstate(over="ignore"):
-        differing = {seed: found for seed in range(share(400, 30, 10)) if (found := compared(seed))}
+    monkeypatch.setattr(nest_module, "MOST_PLACES", places)
+    differing = {seed: found for seed in range(share(2000, 200, 30)) if not refused(seed) and (found := compared(seed))}
     assert not differing
 
 
 def test_with_every_element_stored_counts_are_those_of_the_dense_model() -> None:
     differing = []
     for seed in range(CASES):
+        if refused(seed):
+            continue
         nest, counts, (cascade, machine, mapping, _) = counted(seed, full=True)
         dense = count(Evaluator(cascade, machine).program, mapping)
         words: dict[tuple[str, str, str], list[int]] = {}
@@ -118,7 +125,8 @@ def test_products_and_merging_are_those_of_the_matrices() -> None:
         extents = {"m": a.rows, "k": a.width, "n": b.width}
         made = cascade("product", ["Z[m,n] = A[m,k] * B[k,n]"], extents)
         held = tuple(Held(tensor) for tensor in "ABZ")
-        mapping = Mapping("by rows", (Keep("DRAM", held), For("m", 1), Keep("Registers", (Held("Z"),)), For("k", 1), For("n", 1), Leaf("Z", "U")))
+        loops = Keep("DRAM", held), For("m", 1), Keep("Registers", (Held("Z"),)), For("k", 1), For("n", 1), Leaf("Z", "U")
+        mapping = Mapping("by rows", loops)
         ((path, leaf),) = mapping.paths()
         machine = _by_rows(3)
         stored = {"A": np.stack([a.row_of, a.columns]), "B": np.stack([b.row_of, b.columns])}

@@ -1,0 +1,65 @@
+"""Stored elements of inputs: from matrix files, or drawn where only a density is stated."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from accelsim.errors import InputError, did_you_mean
+from accelsim.io.matrix import load_matrix
+from accelsim.workload.cascade import Cascade
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    IntArray = NDArray[np.int64]
+
+_MATRIX = 2
+_MOST = 1 << 31
+
+
+def elements_of(cascade: Cascade, texts: Sequence[str], seed: int) -> dict[str, IntArray]:
+    """Coordinates of the stored elements of inputs, int64[dimensions, elements]: of `A=FILE`; of inputs with a format, drawn with a seed.
+
+    A vector is the one row or the one column of its file. Refuses names of no input, tensors of more than two dimensions and other shapes.
+    """
+    found: dict[str, IntArray] = {}
+    inputs = {name: tensor for name, tensor in cascade.tensors.items() if tensor.is_input}
+    for text in texts:
+        name, separator, path = text.partition("=")
+        if not separator or not path:
+            raise InputError(f"--data {text}: does not say which file holds what", "write --data A=matrix.mtx")
+        if name not in inputs:
+            raise InputError(f"--data {text}: {cascade.name} has no input '{name}'", did_you_mean(name, inputs))
+        if name in found:
+            raise InputError(f"--data {text}: {name} is given twice", "leave one out")
+        found[name] = _loaded(name, inputs[name].shape, path)
+    for name, tensor in inputs.items():
+        if tensor.storage is None or tensor.storage.all_elements or name in found:
+            continue
+        size = math.prod(tensor.shape)
+        if size >= _MOST:
+            raise InputError(f"{name} has {size:.3g} elements, too many to draw some of them", f"give its elements: --data {name}=FILE")
+        chances = np.random.default_rng([seed, sum(name.encode())])
+        places = np.sort(chances.choice(size, round(tensor.density * size), replace=False))
+        found[name] = np.stack(np.unravel_index(places, tensor.shape)).astype(np.int64)
+    return found
+
+
+def _loaded(name: str, shape: tuple[int, ...], path: str) -> IntArray:
+    if len(shape) > _MATRIX or not shape:
+        what = f"--data {name}={path}: {name} has {len(shape)} dimensions, and a file holds a matrix"
+        raise InputError(what, "give matrices and vectors")
+    matrix = load_matrix(Path(path)).tocoo()
+    rows, columns = matrix.row.astype(np.int64), matrix.col.astype(np.int64)
+    if len(shape) == 1 and matrix.shape in ((shape[0], 1), (1, shape[0])):
+        return np.asarray((rows if matrix.shape[1] == 1 else columns).reshape(1, -1))
+    if matrix.shape != shape:
+        sizes = " x ".join(map(str, shape))
+        what = f"--data {name}={path}: the matrix is {matrix.shape[0]} x {matrix.shape[1]}, and {name} is {sizes}"
+        raise InputError(what, "set the sizes of its ranks, as in --set shape.m=8297")
+    return np.stack([rows, columns])

@@ -1,0 +1,52 @@
+"""An evaluation over stored elements on a terminal: the usual report, and what is skipped, met, merged and cached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from accelsim.report.figures import byte_size, percent, times, whole
+from accelsim.report.terminal import report, table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Document = dict[str, Any]
+
+
+def stored_report(evaluation: Document, nest: str = "") -> Iterator[RenderableType]:
+    """The report of an evaluation, with its tables of stored elements before the mapping."""
+    blocks = list(report(evaluation, nest))
+    after = len(blocks) - (2 if nest else 1)
+    yield from blocks[:after]
+    yield from _tables(evaluation["stored"])
+    yield from blocks[after:]
+
+
+def _tables(stored: Document) -> Iterator[RenderableType]:
+    rows = table("operations", "dense", "skipped", "idle", "effectual", "busiest copy", "over the mean")
+    for name, work in stored.items():
+        over = times(work["busiest"] / work["ideal"]) if work["ideal"] else ""
+        counts = (whole(work[key]) for key in ("dense", "skipped", "idle", "effectual", "busiest"))
+        rows.add_row(name, *counts, over)
+    yield rows
+    rows = table("coordinates", "by", "steps", "visits", left=2)
+    for name, work in stored.items():
+        for each in work["meetings"]:
+            where = f"{name} over {each['rank']} in {each['node']}"
+            rows.add_row(where, each["by"].replace("_", " "), whole(each["steps"]), whole(each["visits"]))
+        if work["merging_cycles"]:
+            rows.add_row(f"{name} merged", "", whole(work["merging_cycles"]), "")
+    if rows.row_count:
+        yield rows
+    rows = table("memory", "", "", left=1)
+    for work in stored.values():
+        for cache in work["caches"]:
+            share = percent(cache["misses"] / cache["accesses"]) if cache["accesses"] else ""
+            fetched = f"{whole(cache['misses'])} of {whole(cache['accesses'])} tiles fetched"
+            rows.add_row(f"{cache['memory']}, cache of {cache['tensor']}", fetched, share)
+        for tile in work["tiles"]:
+            spills = f"{whole(tile['beyond'])} visits bring more than it holds" if tile["beyond"] else "fits"
+            rows.add_row(f"{tile['memory']}, {tile['tensor']}", f"{byte_size(tile['bits'] / 8)} at most", spills)
+    if rows.row_count:
+        yield rows

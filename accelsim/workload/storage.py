@@ -1,0 +1,38 @@
+"""How a tensor is stored, rank by rank: which coordinates are left out and what says so. Source: docs/sparse.md, "Nests"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from accelsim.errors import InputError, did_you_mean
+
+KINDS = ("uncompressed", "compressed", "bitmask")
+NAMED = {
+    "dense": ("uncompressed", "uncompressed"),
+    "csr": ("uncompressed", "compressed"),
+    "dcsr": ("compressed", "compressed"),
+    "bitmask": ("uncompressed", "bitmask"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The kind of every dimension, one of KINDS; bits of a coordinate (0: as many as tell those of a fiber apart) and of a pointer.
+
+    `line_bits`: the coordinates of a fiber and its payloads each begin on a line of their own; 1: they do not.
+    """
+
+    kinds: tuple[str, ...]
+    coordinate_bits: int = 0
+    pointer_bits: int = 32
+    line_bits: int = 1
+
+    def __post_init__(self) -> None:
+        for kind in self.kinds:
+            if kind not in KINDS:
+                raise InputError(f"no rank is stored '{kind}'", did_you_mean(kind, KINDS))
+
+    @property
+    def all_elements(self) -> bool:
+        """Whether nothing is left out."""
+        return all(kind == "uncompressed" for kind in self.kinds)
