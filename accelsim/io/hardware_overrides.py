@@ -78,6 +78,8 @@ def _set(document: Item, path: str, value: Item) -> Item:
         raise InputError(f"--set arch.{path}: would change the tree", "edit the machine file")
     if rest[0] == "bandwidth":
         document = _without(document, targets[first], ("read_bandwidth", "write_bandwidth"))
+    if rest == ["network", "bandwidth"]:
+        document = _without(document, (*targets[first], "network"), ("down", "up"))
     return _replaced(document, (*targets[first], *rest), value, path)
 
 
@@ -132,4 +134,6 @@ def _without(item: Item, at: _Path, keys: tuple[str, ...]) -> Item:
         children = list(item.value)
         children[first] = _without(children[first], rest, keys)
         return Item(children, item.place)
+    if first not in item.value or not isinstance(item.value[first].value, dict | list):
+        return item  # there is nothing to remove
     return Item({**item.value, first: _without(item.value[first], rest, keys)}, item.place, item.key_places)

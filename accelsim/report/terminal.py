@@ -111,6 +111,9 @@ def _summary(evaluation: Document) -> Table:
         if position == 0 and compulsory:
             detail += f"; {times(total / compulsory)} the compulsory {byte_size(compulsory)}"
         grid.add_row("traffic" if position == 0 else "", f"{memory} {byte_size(total)}", detail)
+    for network, words in evaluation.get("networks", {}).items():
+        total = words["down_bytes"] + words["up_bytes"]
+        grid.add_row("", f"{network} {byte_size(total)}", f"down {byte_size(words['down_bytes'])}, up {byte_size(words['up_bytes'])}")
     if evaluation["area_um2"]:
         grid.add_row("area", f"{evaluation['area_um2'] / 1e6:,.2f} mm2", "")
     return grid

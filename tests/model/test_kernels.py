@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from accelsim.errors import AccelsimError, IllegalMapping
-from accelsim.hardware.architecture import Architecture, Memory
+from accelsim.hardware.architecture import Architecture, Memory, Network
 from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping
 from accelsim.model import reference
 from accelsim.model.options import Counting
@@ -25,6 +26,7 @@ def compared(counts: dict[str, Any]) -> dict[str, Any]:
         "einsums": counts["einsums"],
         "words": {key: row for key, row in counts["words"].items() if any(row.values())},
         "first_copy": {key: row for key, row in counts["first_copy"].items() if any(row.values())},
+        "networks": {key: row for key, row in counts["networks"].items() if any(row.values())},
     }
 
 
@@ -64,6 +66,27 @@ def test_kernels_count_what_a_replay_of_the_loop_nest_counts() -> None:
 
     holds()
     assert refused < TRIPLES // 15  # see docs/model.md, "What is refused"; fractions above memories with copies are most of it
+
+
+def linked_triples(number: int) -> Iterator[strategies.Triple]:
+    """Random triples on machines of which every array has a network, and copies of keepers sit below most of them."""
+    for cascade, machine, mapping, counting in strategies.seeded_triples(20_28, number):
+        yield cascade, strategies.networked(machine, Network), mapping, counting
+
+
+def test_words_that_cross_networks_are_those_of_a_replay() -> None:
+    refused = crossed = nested = 0
+    for triple in linked_triples(TRIPLES):
+        found = differences(triple)
+        refused += found is None
+        assert not found, "\n".join([*found, str(triple)])
+        if found is not None:
+            rows = reference.count(*triple)["networks"]
+            crossed += any(row["up"] and row["down"] for row in rows.values())
+            nested += any(row["down"] > row["first_down"] > 0 for row in rows.values())
+    assert refused < TRIPLES // 8
+    assert crossed > TRIPLES // 10
+    assert nested > TRIPLES // 20
 
 
 @pytest.mark.slow
