@@ -185,6 +185,8 @@ def _last(evaluation: Document) -> Text:
             line += f" of {search['sizes_searched']} out of {search['sizes_possible']} sizes ({sizes} is best)"
         over = " over tiles that divide (docs/mapspace.md)" if bound and search.get("space") == "dividing tiles" else ""
         lines.append(Text(f"{line} in {search['seconds']:.1f} s; {'proved optimal' if proved else 'not proved optimal'}{over}{gap}."))
+        if search.get("no_exact_search"):
+            lines.append(Text(f"No exact search: {search['no_exact_search']}."))
     if evaluation["unpriced"]:
         lines.append(Text.assemble(("Not priced, and not in the energy: ", "yellow"), ", ".join(evaluation["unpriced"]) + "."))
     lines.append(Text(IDEAL, "dim"))
