@@ -80,6 +80,8 @@ def _set(document: Item, path: str, value: Item) -> Item:
         document = _without(document, targets[first], ("read_bandwidth", "write_bandwidth"))
     if rest == ["network", "bandwidth"]:
         document = _without(document, (*targets[first], "network"), ("down", "up"))
+        if not _has(document, (*targets[first], "network")):
+            rest, value = ["network"], Item({"bandwidth": value}, value.place, {"bandwidth": value.place})
     return _replaced(document, (*targets[first], *rest), value, path)
 
 
@@ -102,6 +104,15 @@ def _targets(item: Item | None, at: _Path) -> Iterator[tuple[str, _Path]]:
     if feeds is not None and isinstance(feeds.value, list):
         for index, child in enumerate(feeds.value):
             yield from _targets(child, (*at, "feeds", index))
+
+
+def _has(item: Item, at: _Path) -> bool:
+    """Whether anything stands at a path."""
+    for key in at:
+        if isinstance(item.value, dict) and key not in item.value:
+            return False
+        item = item.value[key]
+    return True
 
 
 def _replaced(item: Item, at: _Path, value: Item, path: str = "") -> Item:
