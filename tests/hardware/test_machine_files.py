@@ -174,8 +174,9 @@ def test_a_network_is_described_and_set_like_other_figures() -> None:
     for path, text in (("grid.network", "{bandwidth: 2 GB/s}"), ("grid.network.bandwidth", "2 GB/s")):
         new = architecture(parse(SMALL, "m.yaml"), {path: text})
         assert "grid: col 4 (reduces add), network 2 GB/s, unpriced" in describe(new)
+    known = "access, area, background_power, bandwidth, banks, clock_power, direct, dram, …"
     for path, said in (
-        ("DRAM.network.bandwidth", "a memory has no 'network'; known: access, area, background_power, bandwidth, banks, clock_power, direct, dram, …"),
+        ("DRAM.network.bandwidth", f"a memory has no 'network'; known: {known}"),
         ("grid.network.down", "finds no 'network'; known: array, axes, feeds"),
     ):
         with pytest.raises(InputError) as caught:

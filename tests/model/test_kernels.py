@@ -13,6 +13,7 @@ from accelsim.errors import AccelsimError, IllegalMapping
 from accelsim.hardware.architecture import Architecture, Memory, Network
 from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping
 from accelsim.model import reference
+from accelsim.model.lowering import Lowering
 from accelsim.model.options import Counting
 from tests.model import kernel_side, published, strategies
 from tests.share import share
@@ -87,6 +88,12 @@ def test_words_that_cross_networks_are_those_of_a_replay() -> None:
     assert refused < TRIPLES // 8
     assert crossed > TRIPLES // 10
     assert nested > TRIPLES // 20
+
+
+def test_networks_of_arrays_inside_others_that_share_what_those_share_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Lowering._link_row
+    monkeypatch.setattr(Lowering, "_link_row", lambda self, network, name, row, _: honest(self, network, name, row, frozenset()))
+    assert any(differences(triple) for triple in linked_triples(100))
 
 
 @pytest.mark.slow
