@@ -181,9 +181,9 @@ def _shares(chain: Chain, rows: list[list[int]], counting: Counting, many: dict[
         shares[k] = (own, [0, 0, final, 0])
     if every is not None and many is not None:
         # what streams past the first copy of a keeper is not all that streams: memories with one copy serve every copy
-        single = [not many[keeper[0]] for keeper in chain.keepers]
-        shares, outer = ([both[at] for at, both in zip(single, zip(*pair, strict=True), strict=True)]
-                         for pair in zip((shares, outer), every, strict=True))  # fmt: skip
+        for k, keeper in enumerate(chain.keepers):
+            if not many[keeper[0]]:
+                shares[k], outer[k] = every[0][k], every[1][k]
     return shares, outer
 
 

@@ -157,7 +157,8 @@ class Lowering:
         unit = program.architecture.units[leaf.unit]
         self.leaf_rows[name] = (start, len(self.loops), first_rank, first_rank + count, unit.lanes, program.mask_of.get(name, -1))
         self.leaves[name] = leaf
-        self.axes[name] = [spread.get(number, "") for number in range(len(self.loops) - start)]
+        if program.networks:
+            self.axes[name] = [spread.get(number, "") for number in range(len(self.loops) - start)]
         self.latencies[name] = sum(program.architecture.axes[axis][1].reduction_latency.get(reduce, 0) for axis in axes)
         for offset, stream in enumerate(facts.streams):
             self._boundaries(name, stream, program.first_stream[name] + offset, keepers.get(stream.tensor), start, identity, facts)

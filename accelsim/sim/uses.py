@@ -89,7 +89,9 @@ class Uses:
         ticks = port.read if way == READ or port.shared else port.write
         if not ticks or not bits:
             return []
-        name, writes = memory if port.shared else f"{memory} {_WAYS[way] if memory in self.machine.networks else way}", way == WRITE
+        is_network = memory in self.machine.networks
+        name, writes = memory if port.shared else f"{memory} {_WAYS[way] if is_network else way}", way == WRITE
+        laid = None if is_network else laid  # a link has no banks
         return [Use(name, ticks * bits, box, rule, bits, writes, laid=laid, by_point=by_point) for box in boxes]
 
     def _compute(self, path: Path) -> None:
@@ -185,7 +187,7 @@ class Uses:
         laid = self._laid(path, read.tensor, maps, place)
 
         def reads(memory: str, at: int) -> list[Use]:
-            return self._every_point(path, memory, READ, bits, ranks, at, "", read, laid if at == place else None)
+            return self._every_point(path, memory, READ, bits, ranks, at, "", read, laid)
 
         ports, crossed = self._shared(path, read.tensor, maps, place, len(path.rows), reads)
         task.uses += ports + crossed
@@ -200,15 +202,14 @@ class Uses:
         laid = self._laid(path, tensor, maps, place)
 
         def updates(memory: str, at: int) -> list[Use]:
-            lies = laid if at == place else None
             whole = boxes_of(path, self._dims(tensor, maps), slots_of(self.cascade, path, path.loops, len(path.rows), at))
-            found = self._every_point(path, memory, WRITE, partial, ranks, at, reduce or "none", laid=lies)
+            found = self._every_point(path, memory, WRITE, partial, ranks, at, reduce or "none", laid=laid)
             if path.einsum.reduced:
-                found += self._every_point(path, memory, READ, partial, ranks, at, reduce, laid=lies)
-                found += self._use(memory, READ, -partial, whole, FIRST, lies)
+                found += self._every_point(path, memory, READ, partial, ranks, at, reduce, laid=laid)
+                found += self._use(memory, READ, -partial, whole, FIRST, laid)
             completes = partial != final and self.cascade.tensors[tensor].iterative is None and not self._sums_up(path, place, at)
             if completes:
-                found += self._use(memory, WRITE, final - partial, whole, LAST if path.einsum.reduced else 0, lies)
+                found += self._use(memory, WRITE, final - partial, whole, LAST if path.einsum.reduced else 0, laid)
             return found
 
         ports, crossed = self._shared(path, tensor, maps, place, len(path.rows), updates)
@@ -430,16 +431,16 @@ class Uses:
         there, here = (self._laid(path, tensor, maps, place) for place in (outer, inner))
 
         def outside(memory: str, at: int) -> list[Use]:
-            wanted, lies = self._wanted(path, loops, ranks, at, inner, reduce), there if at == outer else None
+            wanted = self._wanted(path, loops, ranks, at, inner, reduce)
             slots = old_slices(slots_of(self.cascade, path, loops, inner, at), carried)
             far = boxes_of(path, dims, slots, wanted, delta, apart=apart_of(path, dims, at, inner) if delta else {}, afresh=afresh)
             if kind == LOAD:
-                return self._use(memory, READ, bits, far, rule, lies)
-            found, once = self._use(memory, WRITE, bits, far, laid=lies), [replace(box, wanted=()) for box in far]
+                return self._use(memory, READ, bits, far, rule, there)
+            found, once = self._use(memory, WRITE, bits, far, laid=there), [replace(box, wanted=()) for box in far]
             if wanted:  # of copies that send parts of the same word, all but the first are added to what is there
-                found += self._use(memory, READ, bits, far, FIRST, lies) + self._use(memory, READ, -bits, once, FIRST, lies)
+                found += self._use(memory, READ, bits, far, FIRST, there) + self._use(memory, READ, -bits, once, FIRST, there)
             done = completes and not self._sums_up(path, outer, at)
-            return found + (self._use(memory, WRITE, final - bits, once if parts else far, last, lies) if done else [])
+            return found + (self._use(memory, WRITE, final - bits, once if parts else far, last, there) if done else [])
 
         inside = self._use(target.memory, WRITE if kind == LOAD else READ, bits, near, rule, here)
         inside += self._use(target.memory, READ, final - bits, near, last, here) if completes and not parts else []

@@ -117,6 +117,18 @@ def test_a_unit_waits_by_name_for_a_network_through_which_it_works() -> None:
     assert waits == {("port", NETWORK): 48}
 
 
+def test_a_link_has_no_banks() -> None:
+    """A column of A, six rows of four words, lies on one of four banks: the port takes longer for it, and the network does not."""
+    found = []
+    for banks in (1, 4):
+        main = replace(machine(shared(2)).root, read_bits_per_s=words_a_cycle(4), write_bits_per_s=words_a_cycle(4), banks=banks)
+        by_column = Mapping("by column", (Keep("Main", EVERY), For("k", 1), Keep("Registers", EVERY), Leaf("Z", "U")))
+        found.append(simulate(ROWS, replace(machine(None), root=main), by_column))
+    even, uneven = found
+    assert uneven.ports["Main"] > even.ports["Main"]
+    assert uneven.ports[NETWORK] == even.ports[NETWORK]
+
+
 def nested(outer: Network | None, inner: Network | None) -> Architecture:
     """Two rows of two columns, all without a memory of their own, below one memory."""
     column = Array("columns", (Axis("col", 2, True, ("add",)),), feeds=(unit("U", "mac"),), network=inner)
