@@ -128,13 +128,30 @@ class Systolic:
     folds: str = "own"
 
 
+@dataclass(frozen=True, slots=True)
+class Network:
+    """The link of one copy of an array, which all words cross that go in and out between the memory above and what is below.
+
+    `down_bits_per_s`: to the copies, `up_bits_per_s`: from them; None is unlimited. `ports`: `shared` (both directions share
+    `down_bits_per_s`) or `separate`. `energy_pj`: per bit that crosses; None is unpriced.
+    """
+
+    down_bits_per_s: Fraction | None = None
+    up_bits_per_s: Fraction | None = None
+    ports: str = "shared"
+    energy_pj: Quantity | None = None
+
+
 EXITS = ("edge", "element")
 FOLDS = ("own", "full")
 
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """Named axes with fan-out; every copy holds what the array feeds. `systolic`: operands move through it step by step."""
+    """Named axes with fan-out; every copy holds what the array feeds. `systolic`: operands move through it step by step.
+
+    `network`: the link that words cross on their way in and out; None: it has no limit and costs nothing.
+    """
 
     name: str
     axes: tuple[Axis, ...]
@@ -143,6 +160,7 @@ class Array:
     area_um2: Quantity | None = None
     feeds: tuple[Node, ...] = ()
     systolic: Systolic | None = None
+    network: Network | None = None
     place: Place | None = field(default=None, compare=False)
 
 
@@ -178,6 +196,11 @@ class Unit:
 
 
 Node = Memory | Array | Unit
+
+
+def network_name(array: str) -> str:
+    """What reports call the network of an array."""
+    return f"{array} network"
 
 
 @dataclass(frozen=True)
@@ -225,6 +248,12 @@ class Architecture:
     def axes(self) -> dict[str, tuple[Array, Axis]]:
         """Every axis by name (names are unique in a machine) with the array it belongs to."""
         return {axis.name: (node, axis) for node in self.nodes() if isinstance(node, Array) for axis in node.axes}
+
+    @cached_property
+    def networks(self) -> dict[str, tuple[Array, Network]]:
+        """Networks by name with the array that each belongs to, outermost first."""
+        arrays = (node for node in self.nodes() if isinstance(node, Array))
+        return {network_name(node.name): (node, node.network) for node in arrays if node.network is not None}
 
     def copies(self, name: str) -> int:
         """How many copies of a node the machine has."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from accelsim.hardware.architecture import Architecture, Array, Memory, Node, Quantity, Systolic, Unit
+from accelsim.hardware.architecture import Architecture, Array, Memory, Network, Node, Quantity, Systolic, Unit
 from accelsim.units import UNLIMITED, show_frequency, show_rate, show_scaled, show_size
 
 
@@ -29,13 +29,21 @@ def _line(node: Node) -> str:
         return f"{node.name}: {_memory(node)}"
     if isinstance(node, Array):
         axes = [f"{axis.name} {axis.size}" + (f" (reduces {', '.join(axis.reduces)})" if axis.reduces else "") for axis in node.axes]
-        return f"{node.name}: {' x '.join(axes)}" + (_systolic(node.systolic) if node.systolic else "")
+        more = (_systolic(node.systolic) if node.systolic else "") + (_network(node.network) if node.network else "")
+        return f"{node.name}: {' x '.join(axes)}{more}"
     return f"{node.name}: {_unit(node)}"
 
 
 def _systolic(registers: Systolic) -> str:
     second = "second registers" if registers.shadow else "no second registers"
     return f", systolic: {second}, results leave by the {registers.exit}, tiles take their {registers.folds} time"
+
+
+def _network(network: Network) -> str:
+    price = f"{_energy(network.energy_pj)} per bit" if network.energy_pj else "unpriced"
+    if network.ports == "separate":
+        return f", network down {show_rate(network.down_bits_per_s)}, up {show_rate(network.up_bits_per_s)}, {price}"
+    return f", network {show_rate(network.down_bits_per_s)}, {price}"
 
 
 def _memory(memory: Memory) -> str:

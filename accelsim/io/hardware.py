@@ -18,6 +18,7 @@ from accelsim.hardware.architecture import (
     Array,
     Axis,
     Memory,
+    Network,
     Node,
     Operation,
     Quantity,
@@ -40,7 +41,8 @@ _MACHINE_KEYS = {"machine", "about", "source", "clock", "technology", "word", "l
 _POWER_KEYS = {"static_power", "clock_power", "area"}
 _MEMORY_KEYS = {"memory", "size", "bandwidth", "read_bandwidth", "write_bandwidth", "access", "energy", "interface_energy", "feeds"}
 _MEMORY_KEYS |= {"background_power", "banks", "latency", "direct", "dram", "intersect", "replacement"} | _POWER_KEYS
-_ARRAY_KEYS = {"array", "axes", "feeds", "systolic"} | _POWER_KEYS
+_ARRAY_KEYS = {"array", "axes", "feeds", "systolic", "network"} | _POWER_KEYS
+_NETWORK_KEYS = {"bandwidth", "down", "up", "energy"}
 _SYSTOLIC_KEYS = {"shadow", "exit", "folds"}
 _PLANE = 2  # axes of a systolic array
 _AXIS_KEYS = {"size", "multicast", "reduces", "broadcasts", "forwards", "reduction_latency", "partials", "assign"}
@@ -265,7 +267,23 @@ class _Reader:
         context = self.context(area_um2=area)
         static, clock = (self.power(keys, action, context) for action in ("static", "clock"))
         systolic = self.systolic(keys["systolic"], name, axes) if "systolic" in keys else None
-        return Array(name, axes, static, clock, area, self.feeds(keys, name, item, copies), systolic, item.place)
+        network = self.network(keys["network"], name) if "network" in keys else None
+        return Array(name, axes, static, clock, area, self.feeds(keys, name, item, copies), systolic, network, item.place)
+
+    def network(self, item: Item, name: str) -> Network:
+        keys = item.only(_NETWORK_KEYS, "a network")
+        energy = prices.interface_energy(keys["energy"], self.context()) if "energy" in keys else None
+        given = keys.keys() - {"energy"}
+        if given == {"bandwidth"}:
+            shared = self.values.bandwidth(keys["bandwidth"], "bandwidth")
+            return Network(shared, shared, "shared", energy)
+        if given == {"down", "up"}:
+            down, up = (self.values.bandwidth(keys[key], key) for key in ("down", "up"))
+            return Network(down, up, "separate", energy)
+        raise item.error(
+            f"the network of {name} needs one bandwidth for both directions or one for each",
+            "write 'bandwidth: 16 B/cycle' (or 'unlimited'), or both 'down:' and 'up:'",
+        )
 
     def systolic(self, item: Item, name: str, axes: tuple[Axis, ...]) -> Systolic:
         keys = item.only(_SYSTOLIC_KEYS, "systolic")

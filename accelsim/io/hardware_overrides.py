@@ -78,6 +78,10 @@ def _set(document: Item, path: str, value: Item) -> Item:
         raise InputError(f"--set arch.{path}: would change the tree", "edit the machine file")
     if rest[0] == "bandwidth":
         document = _without(document, targets[first], ("read_bandwidth", "write_bandwidth"))
+    if rest == ["network", "bandwidth"]:
+        document = _without(document, (*targets[first], "network"), ("down", "up"))
+        if not _has(document, (*targets[first], "network")):
+            rest, value = ["network"], Item({"bandwidth": value}, value.place, {"bandwidth": value.place})
     return _replaced(document, (*targets[first], *rest), value, path)
 
 
@@ -100,6 +104,15 @@ def _targets(item: Item | None, at: _Path) -> Iterator[tuple[str, _Path]]:
     if feeds is not None and isinstance(feeds.value, list):
         for index, child in enumerate(feeds.value):
             yield from _targets(child, (*at, "feeds", index))
+
+
+def _has(item: Item, at: _Path) -> bool:
+    """Whether anything stands at a path."""
+    for key in at:
+        if isinstance(item.value, dict) and key not in item.value:
+            return False
+        item = item.value[key]
+    return True
 
 
 def _replaced(item: Item, at: _Path, value: Item, path: str = "") -> Item:
@@ -132,4 +145,6 @@ def _without(item: Item, at: _Path, keys: tuple[str, ...]) -> Item:
         children = list(item.value)
         children[first] = _without(children[first], rest, keys)
         return Item(children, item.place)
+    if first not in item.value or not isinstance(item.value[first].value, dict | list):
+        return item  # there is nothing to remove
     return Item({**item.value, first: _without(item.value[first], rest, keys)}, item.place, item.key_places)

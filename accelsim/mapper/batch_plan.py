@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from accelsim.errors import IllegalMapping, InputError
+from accelsim.mapper.leaf_plan import costly_networks
 from accelsim.mapping.tree import Fuse, Keep, Leaf, Loop, Mapping, Spatial
 from accelsim.model.evaluation import Evaluator
 
@@ -49,7 +50,7 @@ def lower(evaluator: Evaluator, mapping: Mapping) -> BatchPlan:
     """The plan of a mapping of one Einsum whose root keep stands on top; its tiles are only an example.
 
     Refuses (InputError) what the batch kernel has no form for: windows, conditions, iterative tensors, fractions, copies, in-place
-    chains, and memories of several copies whose port takes time.
+    chains, memories of several copies whose port takes time, and networks.
     """
     cascade, machine, program = evaluator.cascade, evaluator.architecture, evaluator.program
     nodes = mapping.nodes
@@ -66,6 +67,8 @@ def lower(evaluator: Evaluator, mapping: Mapping) -> BatchPlan:
         raise _refused(f"{einsum.name} reads outside a tensor")
     if evaluator.counting.footprint != "touched":
         raise _refused("the batch kernel counts what is touched")
+    if costly := costly_networks(evaluator, leaf.unit):
+        raise _refused(f"words cross the {costly[0]}")
     path: list[Loop] = [node for node in (*nodes[:-1], *leaf.loops) if not isinstance(node, (Leaf, Fuse))]
     position = {rank: at for at, rank in enumerate(facts.ranks)}
     memories = {name: at for at, name in enumerate(machine.memories)}

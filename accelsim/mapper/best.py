@@ -109,6 +109,7 @@ class _Search:
         self.tried, self.covered = 0, 0  # mappings, by other than the exact search and climbing
         self.interrupted = False
         self.uneven = False  # whether sizes are hard to cut
+        self.crosses = ""  # why there is no exact search, if a network is the reason
 
     def run(self) -> Found:
         started, objective = cpu_seconds(), self.request.objective
@@ -165,6 +166,7 @@ class _Search:
             "mappings_covered": self.climbing.evaluated + self.covered + (0 if result is None else result.covered),
             "evaluated": self.climbing.evaluated + self.tried + (0 if result is None else result.evaluated),
             "seconds": cpu_seconds() - started,
+            **({"no_exact_search": self.crosses} if self.crosses else {}),
         }
         return Found(best.mapping, best.with_search(record), self.interrupted)
 
@@ -202,7 +204,8 @@ class _Search:
             try:
                 floor = self.climbing.floor() if request.objective.name == "latency" else 0.0
                 exact = Exact(self.evaluator, aim, request.schedules, request.constraints, limits, self.tell, floor=floor)
-            except Unsupported:
+            except Unsupported as why:
+                self.crosses = str(why) if self.evaluator.program.networks else ""
                 if request.constraints:  # they need the exact search
                     try:
                         Exact(self.evaluator, aim, request.schedules)

@@ -197,6 +197,13 @@ def way(evaluator: Evaluator, unit: str) -> tuple[list[Memory], list[tuple[Axis,
     return memories, axes
 
 
+def costly_networks(evaluator: Evaluator, unit: str) -> list[str]:
+    """Networks on the way to a unit that have a limit or a price."""
+    networks, ports, prices = evaluator.architecture.networks, evaluator.clock.ports, evaluator.prices.cross
+    way_there = evaluator.architecture.paths[unit]
+    return [name for name, (array, _) in networks.items() if array in way_there and (name in ports or prices[name] is not None)]
+
+
 def resources(evaluator: Evaluator) -> dict[tuple[str, str], int]:
     """Numbers of what takes time: the unit, the ports of memories whose bandwidth is limited; then traffic at the root and latency."""
     found = {("", "unit"): 0}
@@ -223,6 +230,9 @@ def lower(
         raise Unsupported(f"{einsum} has a condition")
     if not facts.ranks:
         raise Unsupported(f"{einsum} has no ranks")
+    costly = costly_networks(evaluator, unit)
+    if costly:
+        raise Unsupported(f"words for {unit} cross the {costly[0]}, which takes time or energy")
     for stream in facts.streams:
         if stream.groups or stream.weight != 1 or any(role[0] not in (_ABSENT, _PLAIN) for role in stream.roles):
             raise Unsupported(f"{einsum} indexes {stream.tensor} by more than bare ranks")

@@ -10,12 +10,16 @@ from accelsim.mapping.tree import Held, Keep, Leaf
 from accelsim.model import plan as p
 from accelsim.model.analysis import Dim, Facts, Stream
 
+AS_AT_KEEPER, NOTHING_CROSSES = -1, -2  # instead of a row of the plan, of a network
+
 
 @dataclass(frozen=True, slots=True)
 class Chain:
     """The keepers of one stream from outside in, and the plan's rows of what crosses inwards of each (-1: nothing does).
 
     `keepers`: (memory, kept, tile): kept of every tile words stay there and the rest streams from further out; tile 0: all stay.
+    `links`: of every keeper, the networks that words cross between it and the next one inwards, and for those inside another array the
+    plan's row of what crosses (or AS_AT_KEEPER, NOTHING_CROSSES); empty where the machine has no networks.
     """
 
     einsum: str
@@ -25,6 +29,7 @@ class Chain:
     rows: tuple[int, ...]
     stream: Stream
     nest: tuple[int, tuple[int, ...]]  # first loop of the leaf in the plan, and the loop after which each keeper stands
+    links: tuple[tuple[tuple[str, int], ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.mapping.tree import Mapping
 from accelsim.model import plan as p
-from accelsim.model.chain import Chain, Lowered
+from accelsim.model.chain import NOTHING_CROSSES, Chain, Lowered
 from accelsim.model.lowering import lower
 from accelsim.model.options import Counting
 from accelsim.model.program import Program
@@ -15,6 +15,7 @@ from accelsim.model.program import Program
 READS, FILLS, UPDATES, DRAINS = range(4)
 DIRECTIONS = ("reads", "fills", "updates", "drains")
 Rows = dict[tuple[str, str, str], list[int]]
+Shares = list[tuple[list[int], list[int]]]
 
 
 @dataclass(slots=True)
@@ -23,6 +24,8 @@ class Counts:
 
     `words`, `first`: (einsum, tensor, memory) -> [reads, fills, updates, drains] in words, over all copies and of each memory's first copy.
     `final`, `first_final`: words of `updates` and `drains` among them that are complete results, by the same key.
+    `crossed`, `crossed_first` and their finals: the same at networks, (einsum, tensor, network) -> [down, 0, up, 0], of all copies and of
+    the first one.
     `operations`: points that survive the condition. `masked`: points of visited tiles that do not. `issues`: of the first copy.
     """
 
@@ -34,6 +37,10 @@ class Counts:
     masked: dict[str, int]
     issues: dict[str, int]
     lowered: Lowered
+    crossed: Rows = field(default_factory=dict)
+    crossed_final: Rows = field(default_factory=dict)
+    crossed_first: Rows = field(default_factory=dict)
+    crossed_first_final: Rows = field(default_factory=dict)
 
 
 def count(program: Program, mapping: Mapping) -> Counts:
@@ -87,14 +94,18 @@ def check_range(plan: p.Plan) -> None:
 
 def _collect(counts: Counts, chain: Chain, rows: list[list[int]], counting: Counting, many: dict[str, bool]) -> None:
     """Charge one stream to its keepers: words of all copies, and of first copies where a memory has several."""
-    shares = _shares(chain, rows, counting, None)
+    shares, outer = _shares(chain, rows, counting, None)
     _charge(counts.words, counts.final, chain, shares)
+    several = any(many[keeper[0]] for keeper in chain.keepers)
+    first, first_outer = _shares(chain, rows, counting, many) if several else (shares, outer)
     if counts.first is not counts.words:
-        first = _shares(chain, rows, counting, many) if any(many[keeper[0]] for keeper in chain.keepers) else shares
         _charge(counts.first, counts.first_final, chain, first)
+    if any(chain.links):
+        _cross(counts.crossed, counts.crossed_final, chain, outer, rows, counting, False)
+        _cross(counts.crossed_first, counts.crossed_first_final, chain, first_outer, rows, counting, True)
 
 
-def _charge(totals: Rows, finals: Rows, chain: Chain, shares: list[tuple[list[int], list[int]]]) -> None:
+def _charge(totals: Rows, finals: Rows, chain: Chain, shares: Shares) -> None:
     for (memory, _, _), (words, final) in zip(chain.keepers, shares, strict=True):
         key = (chain.einsum, chain.tensor, memory)
         _add(totals, key, words)
@@ -102,13 +113,38 @@ def _charge(totals: Rows, finals: Rows, chain: Chain, shares: list[tuple[list[in
             _add(finals, key, final)
 
 
-def _shares(chain: Chain, rows: list[list[int]], counting: Counting, many: dict[str, bool] | None) -> list[tuple[list[int], list[int]]]:
-    """Accesses of every keeper, and how many are of complete results, from the inside out: what a fraction lacks streams from further out.
+def _cross(
+    totals: Rows, finals: Rows, chain: Chain, outer: Shares, rows: list[list[int]], counting: Counting, first: bool
+) -> None:
+    """Charge one stream to the networks that it crosses: what the keeper above is read for and sent, or of arrays inside others the same
+    of each copy of those. `first`: of the first copy of a network.
+    """
+    for links, (words, final), boundary in zip(chain.links, outer, chain.rows, strict=True):
+        for network, own in links:
+            crossing, complete = words, final
+            if own >= 0:
+                row = rows[own]
+                above, begun = (row[4:8], row[9]) if first else (row[:4], row[8])
+                parent, _, distinct, _ = _accesses(chain.output, above, begun, above, False, False, first, counting)
+                # a word of which several of these copies send a part is not complete before it is combined further out
+                crossing, complete = parent, [0, 0, distinct if row[2] == rows[boundary][2] else 0, 0]
+            elif own == NOTHING_CROSSES:
+                continue
+            key = (chain.einsum, chain.tensor, network)
+            _add(totals, key, crossing)
+            if chain.output:
+                _add(finals, key, complete)
+
+
+def _shares(chain: Chain, rows: list[list[int]], counting: Counting, many: dict[str, bool] | None) -> tuple[Shares, Shares]:
+    """Accesses of every keeper, and how many are of complete results, from the inside out: what a fraction lacks streams from further out;
+    and those that are made of every keeper from inside, wherever they find their words.
 
     `many` None: of all copies. Else of the first copy of each memory that has several, and of all copies of the others.
     """
     last = len(chain.keepers) - 1
-    shares: list[tuple[list[int], list[int]]] = [([], [])] * len(chain.keepers)  # inner keepers first, then what crosses to them
+    shares: Shares = [([], [])] * len(chain.keepers)  # inner keepers first, then what crosses to them
+    outer: Shares = [([], [])] * len(chain.keepers)
     every = _shares(chain, rows, counting, None) if many is not None and any(keeper[2] for keeper in chain.keepers) else None
     overflow, final_overflow = [0, 0, 0, 0], 0
     for k in range(last, -1, -1):
@@ -131,6 +167,7 @@ def _shares(chain: Chain, rows: list[list[int]], counting: Counting, many: dict[
             final += complete
             own = [a + b for a, b in zip(parent, overflow, strict=True)] if any(overflow) else parent
         overflow, final_overflow = [0, 0, 0, 0], 0
+        outer[k] = ([*own], [0, 0, final, 0])
         if tile:
             inside = [value * kept // tile for value in own]
             overflow = [a - b for a, b in zip(own, inside, strict=True)]
@@ -144,8 +181,10 @@ def _shares(chain: Chain, rows: list[list[int]], counting: Counting, many: dict[
         shares[k] = (own, [0, 0, final, 0])
     if every is not None and many is not None:
         # what streams past the first copy of a keeper is not all that streams: memories with one copy serve every copy
-        return [share if many[keeper[0]] else all_copies for share, all_copies, keeper in zip(shares, every, chain.keepers, strict=True)]
-    return shares
+        for k, keeper in enumerate(chain.keepers):
+            if not many[keeper[0]]:
+                shares[k], outer[k] = every[0][k], every[1][k]
+    return shares, outer
 
 
 def _into(share: tuple[list[int], list[int]], words: list[int], final: list[int]) -> None:

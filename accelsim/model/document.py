@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from accelsim.hardware.architecture import Memory, Unit
+from accelsim.hardware.architecture import Memory, Unit, network_name
 from accelsim.model.chain import tile_words
 from accelsim.model.counts import DIRECTIONS
 from accelsim.model.limits import limits
@@ -45,6 +45,7 @@ def document(evaluation: Evaluation) -> dict[str, Any]:
         "area_um2": evaluator.prices.area_um2,
         "edp_pj_s": evaluation.edp_pj_s,
         "traffic": _traffic(evaluation),
+        **({"networks": _networks(evaluation)} if evaluator.architecture.networks else {}),
         "components": _components(evaluation),
         "einsums": _einsums(evaluation),
         "bounds": evaluator.bounds(),
@@ -65,6 +66,14 @@ def _traffic(evaluation: Evaluation) -> dict[str, dict[str, int | float]]:
     return rows
 
 
+def _networks(evaluation: Evaluation) -> dict[str, dict[str, int | float]]:
+    rows = {}
+    for network in evaluation.evaluator.architecture.networks:
+        down, up = evaluation.network_bits(network)
+        rows[network] = {"down_bytes": number(down / 8), "up_bytes": number(up / 8)}
+    return rows
+
+
 def _components(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
     evaluator = evaluation.evaluator
     architecture, clock, timing = evaluator.architecture, evaluator.clock, evaluation.timing
@@ -82,15 +91,16 @@ def _components(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
                 "utilization": float(useful / (places * latency)) if latency else 0.0,
                 "peak_occupancy_bits": None,
             }
-        elif isinstance(node, Memory):
-            ports = [load.ports[node.name] for load in evaluation.loads.values() if node.name in load.ports]
+        elif isinstance(node, Memory) or node.network is not None:
+            name = node.name if isinstance(node, Memory) else network_name(node.name)
+            ports = [load.ports[name] for load in evaluation.loads.values() if name in load.ports]
             busy = max(sum(read for read, _ in ports), sum(written for _, written in ports))
-            limited = node.name in clock.ports
-            rows[node.name] = {
-                "energy_pj": evaluation.by_component.get(node.name, 0.0),
+            limited = name in clock.ports
+            rows[name] = {
+                "energy_pj": evaluation.by_component.get(name, 0.0),
                 "busy_cycles": number(clock.cycles(busy)) if limited else None,
                 "utilization": float(busy / latency) if limited and latency else None,
-                "peak_occupancy_bits": held.get(node.name, 0),
+                "peak_occupancy_bits": held.get(name, 0) if isinstance(node, Memory) else None,
             }
     return rows
 

@@ -28,6 +28,7 @@ class Evaluation:
     """What a mapping costs. Times in cycles are exact; energy in picojoules with its low and high; `search` as in the JSON contract.
 
     `bits`: (einsum, tensor, memory) -> pieces of bits read, filled, updated. `energies`: dynamic energy by component, and by Einsum.
+    `crossed`: (einsum, tensor, network) -> pieces of bits that go down, and up, over all copies of the network.
     """
 
     evaluator: Evaluator
@@ -41,6 +42,7 @@ class Evaluation:
     by_einsum: dict[str, float]
     unpriced: tuple[str, ...]
     search: dict[str, Any] | None = field(default=None)
+    crossed: dict[tuple[str, str, str], tuple[int, int]] = field(default_factory=dict)
 
     @property
     def steady_cycles(self) -> Fraction:
@@ -85,6 +87,12 @@ class Evaluation:
         rows = [row for key, row in self.bits.items() if key[2] == memory]
         return Fraction(sum(row[0] for row in rows), pieces), Fraction(sum(row[1] + row[2] for row in rows), pieces)
 
+    def network_bits(self, network: str) -> tuple[Fraction, Fraction]:
+        """Bits that cross all copies of a network, down and up."""
+        pieces = self.evaluator.clock.pieces
+        rows = [row for key, row in self.crossed.items() if key[2] == network]
+        return Fraction(sum(row[0] for row in rows), pieces), Fraction(sum(row[1] for row in rows), pieces)
+
     def occupancy(self) -> dict[str, int]:
         """Bits that every memory holds at its fullest moment, per copy."""
         from accelsim.mapping.occupancy import occupancy
@@ -116,6 +124,7 @@ class Evaluator:
         self.prices = Prices(architecture, self.clock.pieces)
         self._bounds: dict[str, Any] | None = None
         self._copies = {name: architecture.copies(name) for name in architecture.memories}
+        self._copies |= {name: architecture.copies(array.name) for name, (array, _) in architecture.networks.items()}
         self._issue_ticks: dict[tuple[str, str], int] = {}
         self._depth: dict[str, int] = {name: unit.pipeline_depth for name, unit in architecture.units.items()}
 
@@ -130,10 +139,16 @@ class Evaluator:
         widths = self.widths
         final = counts.final
         bits = {key: widths.bits(key, words, final.get(key)) for key, words in counts.words.items()}
-        loads = self._loads(counts, bits)
+        crossed = {key: self._ways(key, words, counts.crossed_final.get(key)) for key, words in counts.crossed.items()}
+        loads = self._loads(counts, bits, crossed)
         timing = schedule(self.program, mapping, loads)
-        dynamic, by_component, by_einsum, unpriced = self.prices.dynamic(self.program, counts, bits)
-        return Evaluation(self, mapping, counts, timing, loads, bits, dynamic, by_component, by_einsum, unpriced)
+        dynamic, by_component, by_einsum, unpriced = self.prices.dynamic(self.program, counts, bits, crossed)
+        return Evaluation(self, mapping, counts, timing, loads, bits, dynamic, by_component, by_einsum, unpriced, crossed=crossed)
+
+    def _ways(self, key: tuple[str, str, str], words: list[int], complete: list[int] | None) -> tuple[int, int]:
+        """Pieces of bits that cross a network: down, as the memory above is read for them, and up, as it is updated."""
+        down, _, up = self.widths.bits(key, words, complete)
+        return down, up
 
     def issue_ticks(self, einsum: str, unit: str) -> int:
         """Ticks that one issue of an Einsum keeps a unit busy."""
@@ -152,7 +167,12 @@ class Evaluator:
             self._bounds = floor(self.cascade, self.architecture)
         return self._bounds
 
-    def _loads(self, counts: Counts, bits: dict[tuple[str, str, str], tuple[int, int, int]]) -> dict[str, Load]:
+    def _loads(
+        self,
+        counts: Counts,
+        bits: dict[tuple[str, str, str], tuple[int, int, int]],
+        crossed: dict[tuple[str, str, str], tuple[int, int]],
+    ) -> dict[str, Load]:
         per_cycle, ports, many = self.clock.per_cycle, self.clock.ports, self.program.many
         moved: dict[tuple[str, str], tuple[int, int]] = {}
         for key, row in bits.items():
@@ -165,6 +185,13 @@ class Evaluator:
                     row = (max(first[0], -(-row[0] // copies)), max(first[1], -(-row[1] // copies)), max(first[2], -(-row[2] // copies)))
                 read, written = moved.get((key[0], memory), (0, 0))
                 moved[key[0], memory] = (read + row[0], written + row[1] + row[2])
+        for key, ways in crossed.items():
+            network = key[2]
+            if network in ports:
+                mine, copies = self._ways(key, counts.crossed_first[key], counts.crossed_first_final.get(key)), self._copies[network]
+                down, up = (max(one, -(-every // copies)) for one, every in zip(mine, ways, strict=True))
+                read, written = moved.get((key[0], network), (0, 0))
+                moved[key[0], network] = (read + down, written + up)
         loads: dict[str, Load] = {}
         for name, leaf in counts.lowered.leaves.items():
             latency = self._depth[leaf.unit] + counts.lowered.latencies[name]

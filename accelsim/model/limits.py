@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from accelsim.model.evaluation import Evaluation
 
 
+_MOVING = ("memory", "network", "sparse")
+
+
 def limits(evaluation: Evaluation) -> dict[str, Any]:
     """The deciding resource, its share of the latency, the next one, and a sentence on relief."""
     timing = evaluation.timing
@@ -36,7 +39,7 @@ def _gain(evaluation: Evaluation, name: str, kind: str) -> str:
         einsum: replace(
             load,
             busy=0 if (load.unit, kind) == (name, "compute") else load.busy,
-            ports={memory: (0, 0) if (memory, kind) == (name, "memory") else ticks for memory, ticks in load.ports.items()},
+            ports={port: (0, 0) if kind in _MOVING and port == name else ticks for port, ticks in load.ports.items()},
         )
         for einsum, load in evaluation.loads.items()
     }
@@ -46,19 +49,19 @@ def _gain(evaluation: Evaluation, name: str, kind: str) -> str:
 
 def _relief(evaluation: Evaluation, name: str, kind: str) -> str:
     loads = evaluation.loads
-    gain = _gain(evaluation, name, kind) if kind in ("compute", "memory") else ""
+    gain = _gain(evaluation, name, kind) if kind in ("compute", *_MOVING) else ""
     if kind == "compute":
         busiest = max((load.busy, einsum) for einsum, load in loads.items() if load.unit == name)
         total = sum(load.busy for load in loads.values() if load.unit == name)
         share = busiest[0] / total if total else 0.0
         mend = f"a faster {name}, or part of its work on another unit, would relieve it"
         return f"{busiest[1]} is {share:.0%} of what {name} does: {mend}{gain}"
-    if kind == "memory":
+    if kind in _MOVING:
         bits: dict[str, int] = {}
-        for (_, tensor, memory), row in evaluation.bits.items():
-            if memory == name:
+        for (_, tensor, link), row in (*evaluation.bits.items(), *evaluation.crossed.items()):
+            if link == name:
                 bits[tensor] = bits.get(tensor, 0) + sum(row)
-        if not bits:  # of a unit that meets coordinates or merges
+        if kind == "sparse":
             return f"a faster {name}, or more copies of it, would relieve it{gain}"
         tensor = max(bits, key=lambda key: (bits[key], key))
         share = bits[tensor] / max(1, sum(bits.values()))

@@ -11,7 +11,7 @@ from accelsim.errors import IllegalMapping, InputError
 from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode
 from accelsim.model import plan as p
 from accelsim.model.analysis import Facts, Group, Stream, classify
-from accelsim.model.chain import Chain, Keeper, Lowered, tile_words
+from accelsim.model.chain import AS_AT_KEEPER, NOTHING_CROSSES, Chain, Keeper, Lowered, tile_words
 from accelsim.model.derivation import Derived, derive
 from accelsim.model.program import Carried, Program, stream_tables
 from accelsim.workload.expression import IndexMap
@@ -37,6 +37,7 @@ class Lowering:
         self.chains: list[Chain] = []
         self.leaves: dict[str, Leaf] = {}
         self.latencies: dict[str, int] = {}
+        self.axes: dict[str, list[str]] = {}  # of every loop of an Einsum in the plan, the axis that it is spread over ("": in time)
         self.paid: set[tuple[object, ...]] = set()
         self.below: dict[int, frozenset[str]] = {}
         self.turning: dict[int, Turning] = {}
@@ -101,6 +102,7 @@ class Lowering:
         start = len(self.loops)
         identity: list[int] = []
         axes: list[str] = []
+        spread: dict[int, str] = {}
         keepers: dict[str, list[Keeper]] = {}
         afresh = 0
         touched = program.touched[name]
@@ -137,6 +139,7 @@ class Lowering:
                     axes.append(node.axis)
                 share = multicasts | (p.REDUCES if reduce in reduces else 0)
                 self.loops.append((rank, node.tile, 0, share, 0))
+                spread[len(self.loops) - 1 - start] = node.axis
             else:
                 self.loops.append((rank, node.tile, 1, 0, 0))
             identity.append(id(node))
@@ -154,6 +157,8 @@ class Lowering:
         unit = program.architecture.units[leaf.unit]
         self.leaf_rows[name] = (start, len(self.loops), first_rank, first_rank + count, unit.lanes, program.mask_of.get(name, -1))
         self.leaves[name] = leaf
+        if program.networks:
+            self.axes[name] = [spread.get(number, "") for number in range(len(self.loops) - start)]
         self.latencies[name] = sum(program.architecture.axes[axis][1].reduction_latency.get(reduce, 0) for axis in axes)
         for offset, stream in enumerate(facts.streams):
             self._boundaries(name, stream, program.first_stream[name] + offset, keepers.get(stream.tensor), start, identity, facts)
@@ -296,7 +301,39 @@ class Lowering:
                 tile = max(1, tile)  # of an empty tile nothing stays
             held.append((keeper.keep.memory, kept, tile))
         nest = (start, tuple(start + keeper.above for keeper in keepers))
-        self.chains.append(Chain(name, stream.tensor, stream.output, tuple(held), tuple(rows), stream, nest))
+        links = self._links(name, stream, keepers, rows) if self.program.networks else ()
+        self.chains.append(Chain(name, stream.tensor, stream.output, tuple(held), tuple(rows), stream, nest, links))
+
+    def _links(self, name: str, stream: Stream, keepers: list[Keeper], rows: list[int]) -> tuple[tuple[tuple[str, int], ...], ...]:
+        """The networks between every keeper and the next one inwards; adds rows of those that stand inside another array to the plan."""
+        found = []
+        for parent, child, row in zip(keepers, [*keepers[1:], None], rows, strict=True):
+            inner = self.leaves[name].unit if child is None else child.keep.memory
+            links = []
+            for network, outside in self.program.links(parent.keep.memory, inner):
+                own = AS_AT_KEEPER
+                if outside:
+                    own = NOTHING_CROSSES if row < 0 else self._link_row(network, name, row, outside)
+                    if child is not None and child.held.fraction != 1:
+                        what = f"{child.keep.memory} holds a fraction of {stream.tensor}, of which the rest crosses {network}"
+                        mend = "hold it whole, or remove the network, which stands inside another array"
+                        raise IllegalMapping(what, mend, child.keep.place)
+                links.append((network, own))
+            found.append(tuple(links))
+        return tuple(found)
+
+    def _link_row(self, network: str, name: str, row: int, outside: frozenset[str]) -> int:
+        """Add the boundary at a network inside other arrays: as that at the keeper, with all copies of those arrays apart."""
+        bound = list(self.boundaries[row])
+        first = bound[p.BOUND_ABOVE_PARENT]
+        axes = self.axes[name][first : bound[p.BOUND_ABOVE_CHILD]]
+        above = first + max((at + 1 for at, axis in enumerate(axes) if axis in outside), default=0)
+        if any(axis not in outside for axis in axes[: above - first] if axis):
+            what = f"{name} is spread over copies below the {network} and then over copies above it"
+            raise IllegalMapping(what, "put the loops over the outer array's axes first", self.leaves[name].place)
+        bound[p.BOUND_ABOVE_PARENT], bound[p.BOUND_FIRST] = above, 1
+        self.boundaries.append(tuple(bound))
+        return len(self.boundaries) - 1
 
     def _inside(self, stream: Stream, keep: Keep) -> bool:
         """Does nothing of this stream cross into a keep, because the words are made and used inside?"""

@@ -46,6 +46,7 @@ class Prices:
         self.write: dict[str, Range | None] = {}
         self.update: dict[str, Range | None] = {}
         self.operation: dict[tuple[str, str], Range | None] = {}
+        self.cross: dict[str, Range | None] = {}
         power, area, any_area = NOTHING, 0.0, False
         for node in architecture.nodes():
             copies = architecture.copies(node.name)
@@ -67,13 +68,19 @@ class Prices:
             if node.area_um2 is not None:
                 area += node.area_um2.value * copies
                 any_area = True
+        for name, (_, network) in architecture.networks.items():
+            self.cross[name] = None if network.energy_pj is None else _range([network.energy_pj], pieces)
         self.power = power
         # the outermost memory's port is where an interface is paid: without a price it is said so
         self.interface_missing = architecture.root.name if architecture.root.interface_pj is None else None
         self.area_um2 = area if any_area else None
 
     def dynamic(
-        self, program: Program, counts: Counts, bits: dict[tuple[str, str, str], tuple[int, int, int]]
+        self,
+        program: Program,
+        counts: Counts,
+        bits: dict[tuple[str, str, str], tuple[int, int, int]],
+        crossed: dict[tuple[str, str, str], tuple[int, int]],
     ) -> tuple[Range, dict[str, float], dict[str, float], tuple[str, ...]]:
         """Dynamic energy in all, by component and by Einsum, and what was used without a price."""
         value = low = high = 0.0
@@ -95,6 +102,16 @@ class Prices:
             value += total
             by_component[memory] = by_component.get(memory, 0.0) + total
             by_einsum[einsum] += total
+        for (einsum, _, network), ways in crossed.items():
+            price, amount = self.cross[network], sum(ways)
+            if price is None:
+                unpriced |= {network: None} if amount else {}
+                continue
+            value += amount * price.value
+            low += amount * price.low
+            high += amount * price.high
+            by_component[network] = by_component.get(network, 0.0) + amount * price.value
+            by_einsum[einsum] += amount * price.value
         for einsum, leaf in counts.lowered.leaves.items():
             operations, total = counts.operations[einsum], 0.0
             for primitive, times in program.cover(einsum, leaf.unit).items():

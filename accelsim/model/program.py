@@ -9,7 +9,7 @@ from fractions import Fraction
 import numpy as np
 
 from accelsim.errors import IllegalMapping, InputError
-from accelsim.hardware.architecture import Architecture
+from accelsim.hardware.architecture import Architecture, Array, network_name
 from accelsim.model import plan as p
 from accelsim.model.analysis import Stream, analyse
 from accelsim.model.masks import Mask, mask
@@ -66,13 +66,39 @@ class Program:
         self.shares = {
             name: (p.MULTICASTS if axis.multicast else 0, frozenset(axis.reduces)) for name, (_, axis) in architecture.axes.items()
         }
+        self.networks = frozenset(architecture.networks)
         self.many = {
-            name: architecture.copies(name) > 1 and (memory.read_bits_per_s is not None or memory.write_bits_per_s is not None)
+            name: architecture.copies(name) > 1
+            and (memory.read_bits_per_s is not None or memory.write_bits_per_s is not None or self._is_above_network(name))
             for name, memory in architecture.memories.items()
         }
+        self._links: dict[tuple[str, str], tuple[tuple[str, frozenset[str]], ...]] = {}
         self._covers: dict[tuple[str, str], dict[str, Fraction] | None] = {}
         self._edges: dict[frozenset[str], tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]] = {}
         self._static()
+
+    def _is_above_network(self, memory: str) -> bool:
+        """Whether words on their way out of a memory may cross a network: one copy of it then has networks of its own."""
+        above = self.architecture.memories[memory]
+        return any(above in self.architecture.paths[array.name] for array, _ in self.architecture.networks.values())
+
+    def kind(self, port: str) -> str:
+        """What sort of resource a port is of: `memory`, `network`, or `sparse` of what meets coordinates or merges."""
+        if port in self.architecture.memories:
+            return "memory"
+        return "network" if port in self.networks else "sparse"
+
+    def links(self, memory: str, inner: str) -> tuple[tuple[str, frozenset[str]], ...]:
+        """Networks that words cross between a memory and a node further in, outermost first, each with the axes of arrays outside it."""
+        if (memory, inner) not in self._links:
+            path, found, outside = self.architecture.paths[inner], [], list[str]()
+            start = path.index(self.architecture.memories[memory])
+            for array in (node for node in path[start:] if isinstance(node, Array)):
+                if array.network is not None:
+                    found.append((network_name(array.name), frozenset(outside)))
+                outside += [axis.name for axis in array.axes]
+            self._links[memory, inner] = tuple(found)
+        return self._links[memory, inner]
 
     def edges(self, names: frozenset[str]) -> tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]:
         """Dependences among some Einsums: (producer, consumer, tensor) within an iteration, (producer, reader, rank) of earlier slices."""

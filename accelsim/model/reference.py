@@ -12,7 +12,7 @@ from fractions import Fraction
 from typing import Any
 
 from accelsim.errors import IllegalMapping, did_you_mean
-from accelsim.hardware.architecture import Architecture
+from accelsim.hardware.architecture import Architecture, Array, Node
 from accelsim.mapping.tree import Address, Fuse, Keep, Mapping
 from accelsim.model.options import Counting
 from accelsim.model.reference_nest import NOTHING, Box, Copy, Footprint, Nest, Stream, Tile, Time, Word, build_nests, share_held, streams
@@ -24,7 +24,8 @@ def count(cascade: Cascade, architecture: Architecture, mapping: Mapping, counti
     """Operations of every Einsum and words of every (einsum, tensor, memory), by walking the mapping.
 
     Returns `einsums`: {einsum: {operations, masked, issues}}; `words`: {(einsum, tensor, memory): {reads, fills, updates, drains}} over
-    all copies and the whole run, where the Einsum is the one whose leaf pays; `first_copy`: the same for copy 0 of each memory.
+    all copies and the whole run, where the Einsum is the one whose leaf pays; `first_copy`: the same for copy 0 of each memory;
+    `networks`: {(einsum, tensor, array): {down, up, first_down, first_up}} of arrays that state a network, over all copies and of copy 0.
     Refuses a tensor that no keep holds, an index that is not affine with `//` and `%`, a condition on data, and shapes of more than
     four million points. Source: docs/model.md, "Counting".
     """
@@ -33,6 +34,7 @@ def count(cascade: Cascade, architecture: Architecture, mapping: Mapping, counti
     einsums: dict[str, dict[str, int]] = {}
     words: dict[tuple[str, str, str], Counter[str]] = {}
     first_copy: dict[tuple[str, str, str], Counter[str]] = {}
+    networks: dict[tuple[str, str, str], Counter[str]] = {}
     paid: set[object] = set()
     for nest in nests.values():
         name, unit = nest.einsum.name, architecture.units.get(nest.leaf.unit)
@@ -51,7 +53,7 @@ def count(cascade: Cascade, architecture: Architecture, mapping: Mapping, counti
                 points += sum(nest.size(tile) for tile in tiles.values())
                 issues += -(-nest.size(tiles[(0,) * nest.depth(level)]) // unit.lanes)
             for flow in flows:
-                for crossing in flow.crossings:
+                for crossing in (*flow.crossings, *(link.crossing for link in flow.links)):
                     if crossing.child == level:
                         crossing.arrive(time, tiles, flow.footprint)
         einsums[name] = {"operations": operations, "masked": points - operations, "issues": issues}
@@ -60,11 +62,14 @@ def count(cascade: Cascade, architecture: Architecture, mapping: Mapping, counti
                 key = (name, flow.tensor, memory)
                 words.setdefault(key, Counter()).update(total)
                 first_copy.setdefault(key, Counter()).update(first)
+            for link in flow.links:
+                networks.setdefault((name, flow.tensor, link.array), Counter()).update(flow.linked(link))
     kinds = ("reads", "fills", "updates", "drains")
     return {
         "einsums": einsums,
         "words": {key: {kind: counts[kind] for kind in kinds} for key, counts in words.items()},
         "first_copy": {key: {kind: counts[kind] for kind in kinds} for key, counts in first_copy.items()},
+        "networks": {key: {kind: row[kind] for kind in ("down", "up", "first_down", "first_up")} for key, row in networks.items()},
     }
 
 
@@ -151,6 +156,19 @@ def _inside(counts: Counter[Copy], depth: int) -> int:
 
 
 @dataclass(slots=True)
+class Link:
+    """The network of an array between a keeper (its place among the keepers) and what is further in.
+
+    `crossing`: what comes to each copy of the array as a whole; nothing does if its boundary is not crossed (`idle`).
+    """
+
+    array: str
+    place: int
+    crossing: Crossing
+    idle: bool
+
+
+@dataclass(slots=True)
 class Flow:
     """One stream of a leaf: its keepers (level, memory, share held) from outside in, and the boundaries that it crosses."""
 
@@ -161,6 +179,35 @@ class Flow:
     footprint: Footprint
     keepers: list[tuple[int, str, Fraction]]
     crossings: list[Crossing]
+    links: list[Link] = field(default_factory=list)
+
+    def linked(self, link: Link) -> Counter[str]:
+        """Words that cross a network down and up, in all and in the first of its copies.
+
+        Each crosses once for all copies below that are served together, or whose parts are combined; parts of a result come down again
+        where parts of the same went up before. What a fraction further in has no room for crosses as well.
+        """
+        found = Counter[str]()
+        for prefix, depth in (("", 0), ("first_", link.crossing.above)):
+            if not link.idle:
+                moved = _inside(link.crossing.grouped, depth)
+                by_child = self.counting.first_touch == "child"
+                again = moved - _inside(link.crossing.begun if by_child else link.crossing.distinct, depth)
+                inner = link.place + 1
+                ways = {"up": moved, "down": again} if self.is_output else {"down": moved}
+                whole = link.crossing.child >= self.nest.residual
+                found.update({prefix + way: words if whole else self.stays(inner, words) for way, words in ways.items()})
+            if link.place + 1 < len(self.keepers):
+                rest = self.passed(link.place + 1, depth)
+                found.update({prefix + "down": rest["reads"], prefix + "up": rest["updates"]})
+        return found
+
+    def passed(self, place: int, depth: int) -> Counter[str]:
+        """Accesses of a keeper that it has no room for, in copy 0 of the first `depth` spatial loops."""
+        whole, own = self.asked(depth)[place], Counter[str]()
+        for kind in ("reads", "updates"):
+            own[kind] = whole[kind] - self.stays(place, whole[kind])
+        return own
 
     def account(self) -> Iterator[tuple[str, Counter[str], Counter[str]]]:
         """For every keeper: its memory, its words over all copies, and those of its copy 0."""
@@ -170,6 +217,14 @@ class Flow:
 
     def within(self, depth: int) -> list[Counter[str]]:
         """The words of every keeper, counted in copy 0 of the first `depth` spatial loops."""
+        found = self.asked(depth)
+        for place in range(len(self.keepers) - 1, 0, -1):
+            for kind in ("reads", "updates"):
+                found[place][kind] = self.stays(place, found[place][kind])
+        return found
+
+    def asked(self, depth: int) -> list[Counter[str]]:
+        """The same before fractions send on what they have no room for, but with what those further in have sent to them."""
         found = [Counter[str]() for _ in self.keepers]
         levels = [level for level, _, _ in self.keepers]
         for crossing in self.crossings:
@@ -196,9 +251,7 @@ class Flow:
                 found[parent].update(outer)
         for place in range(len(self.keepers) - 1, 0, -1):
             for kind in ("reads", "updates"):
-                rest = found[place][kind] - self.stays(place, found[place][kind])
-                found[place][kind] -= rest
-                found[place - 1][kind] += rest
+                found[place - 1][kind] += found[place][kind] - self.stays(place, found[place][kind])
         return found
 
     def stays(self, place: int, words: int) -> int:
@@ -226,7 +279,11 @@ def _flow(
         what = f"{keepers[0][1]} holds a part of {tensor} and nothing outside holds the rest"
         raise IllegalMapping(what, "keep it further out", nest.leaf.place)
     crossings: list[Crossing] = []
-    for parent, child in zip(levels, [*levels[1:], len(nest.steps)], strict=True):
+    links: list[Link] = []
+    for number, (parent, child) in enumerate(zip(levels, [*levels[1:], len(nest.steps)], strict=True)):
+        fresh = tuple(place for place, (level, _) in enumerate(nest.times(child)) if is_output and level < levels[0])
+        here = _links(nest, number, keepers, child, is_output, fresh, architecture, counting)
+        links += here
         if child < nest.residual:
             address = nest.nodes[child][0]
             if is_output and _stays_inside(tensor, address, nest, nests, counting):
@@ -242,10 +299,42 @@ def _flow(
                 raise IllegalMapping(f"no axis '{step.axis}'", did_you_mean(str(step.axis), architecture.axes), nest.leaf.place)
             axis = architecture.axes[step.axis][1]
             shares.append(nest.einsum.reduce in axis.reduces if is_output else axis.multicast)
-        fresh = tuple(number for number, (place, _) in enumerate(nest.times(child)) if is_output and place < levels[0])
         found = _crossing(nest, child, nest.depth(parent), tuple(shares), fresh, counting)
         crossings.append(found if is_output or child >= nest.residual else _carried(found, access, nest, nests, counting))
-    return Flow(nest, tensor, is_output, counting, Footprint(cascade, access, counting.footprint == "box"), keepers, crossings)
+        for link in here:
+            link.idle = False
+            if not is_output and child < nest.residual:
+                _carried(link.crossing, access, nest, nests, counting)
+    return Flow(nest, tensor, is_output, counting, Footprint(cascade, access, counting.footprint == "box"), keepers, crossings, links)
+
+
+def _links(
+    nest: Nest, number: int, keepers: list[tuple[int, str, Fraction]], child: int, is_output: bool, fresh: tuple[int, ...],
+    architecture: Architecture, counting: Counting,
+) -> list[Link]:  # fmt: skip
+    """The networks between a keeper and the level of the next one inwards, or the unit: idle as long as nothing is known to cross."""
+    parent, memory, _ = keepers[number]
+    target = keepers[number + 1][1] if number + 1 < len(keepers) else nest.leaf.unit
+    steps, depth, found = nest.spatial(child), nest.depth(parent), []
+    between = [node for node in architecture.paths[target] if isinstance(node, Array) and memory in _names(architecture.paths[node.name])]
+    for array in between:
+        if array.network is None:
+            continue
+        outer = {axis.name for other in between for axis in other.axes if array.name not in _names(architecture.paths[other.name])}
+        above = max((at + 1 for at, step in enumerate(steps) if at >= depth and step.axis in outer), default=depth)
+        if any(step.axis not in outer for step in steps[depth:above]):
+            raise IllegalMapping(f"copies of {array.name} are not spread first", "put the outer array's loops outside", nest.leaf.place)
+        if above > depth and number + 1 < len(keepers) and keepers[number + 1][2] != 1:
+            raise IllegalMapping(f"a fraction streams through {array.name}", "hold it whole", nest.leaf.place)
+        axes = [architecture.axes[str(step.axis)][1] for step in steps[above:]]
+        shares = tuple(nest.einsum.reduce in axis.reduces if is_output else axis.multicast for axis in axes)
+        found.append(Link(array.name, number, _crossing(nest, child, above, shares, fresh, counting), True))
+    return found
+
+
+def _names(path: tuple[Node, ...]) -> set[str]:
+    """The names of nodes."""
+    return {node.name for node in path}
 
 
 def _crossing(

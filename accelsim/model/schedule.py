@@ -28,7 +28,9 @@ def shared(ticks: int, among: int) -> Ticks:
 
 @dataclass(slots=True)
 class Load:
-    """What one Einsum occupies, in ticks over the whole run: its unit, the two ports of each memory, and the latency after each visit."""
+    """What one Einsum occupies, in ticks over the whole run: its unit, the two ports of each memory (of a network its two directions),
+    and the latency after each visit.
+    """
 
     unit: str
     busy: int
@@ -40,7 +42,7 @@ class Load:
 class Timing:
     """Ticks of a part of the loop tree: `steady` decides, `fill` and `drain` come on top once.
 
-    `limits`: candidates for what decides, largest first: (name, kind, ticks); kinds are compute, memory, dependence, latency.
+    `limits`: candidates for what decides, largest first: (name, kind, ticks); kinds are compute, memory, network, dependence, latency.
     `offsets`: start of every Einsum of a pipelined body within one iteration, in ticks.
     """
 
@@ -68,7 +70,7 @@ def _part(
         if isinstance(node, Leaf):
             load = loads[node.einsum]
             limits: dict[tuple[str, str], Ticks] = {(load.unit, "compute"): load.busy}
-            limits |= {(memory, "memory"): max(ticks) for memory, ticks in load.ports.items()}
+            limits |= {(name, program.kind(name)): max(ticks) for name, ticks in load.ports.items()}
             return Timing(max(limits.values()), 0, load.latency, {node.einsum: 0}, limits)
         if isinstance(node, Fuse):
             parts = [_part(program, branch, above, kept, loads) for branch in node.branches]
@@ -129,8 +131,8 @@ def iterations(cascade: Cascade, loops: Iterable[For | Spatial]) -> int:
     return total
 
 
-def _totals(names: Iterable[str], loads: dict[str, Load]) -> dict[tuple[str, str], Ticks]:
-    """Ticks of every unit, and of the busier port of every memory, over some Einsums."""
+def _totals(program: Program, names: Iterable[str], loads: dict[str, Load]) -> dict[tuple[str, str], Ticks]:
+    """Ticks of every unit, and of the busier port of every memory and network, over some Einsums."""
     totals: dict[tuple[str, str], Ticks] = {}
     moved: dict[str, tuple[int, int]] = {}
     for name in names:
@@ -140,7 +142,7 @@ def _totals(names: Iterable[str], loads: dict[str, Load]) -> dict[tuple[str, str
         for memory, (read, written) in load.ports.items():
             known = moved.get(memory, (0, 0))
             moved[memory] = (known[0] + read, known[1] + written)
-    return totals | {(memory, "memory"): max(ticks) for memory, ticks in moved.items()}
+    return totals | {(name, program.kind(name)): max(ticks) for name, ticks in moved.items()}
 
 
 def _staged(program: Program, fuse: Fuse, above: tuple[For | Spatial, ...], loads: dict[str, Load]) -> Timing:
@@ -155,7 +157,7 @@ def _staged(program: Program, fuse: Fuse, above: tuple[For | Spatial, ...], load
         raise IllegalMapping("the stages do not list every Einsum of the fuse once", "name each of " + ", ".join(names), fuse.place)
     count = iterations(program.cascade, above)
     total = 0
-    limits = _totals(names, loads)
+    limits = _totals(program, names, loads)
     for stage in stages:
         busy: dict[str, int] = {}
         latest = 0
@@ -185,7 +187,7 @@ def _pipelined(
     cascade = program.cascade
     names = list(leaves(fuse))
     count = iterations(cascade, above)
-    limits = _totals(names, loads)
+    limits = _totals(program, names, loads)
     for branch, part in zip(fuse.branches, parts, strict=True):
         if isinstance(branch[-1], Fuse):
             limits[(" + ".join(part.offsets), DEPENDENCE)] = part.steady

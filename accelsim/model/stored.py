@@ -148,6 +148,9 @@ def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
     """
     cascade, machine = evaluator.cascade, evaluator.architecture
     check(cascade, machine, mapping, room=False)
+    if machine.networks:
+        what = f"{machine.name} has networks, which are not counted over stored elements"
+        raise InputError(what, "remove 'network'")
     for name, elements in stored.items():
         tensor = cascade.tensors[name]
         if not tensor.is_input:
@@ -160,7 +163,7 @@ def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
         found.add(nest_of(cascade, machine, path, leaf, stored))
     timing = schedule(evaluator.program, mapping, found.loads)
     counts = found.counts
-    dynamic, by_component, by_einsum, unpriced = evaluator.prices.dynamic(evaluator.program, counts, found.bits)
+    dynamic, by_component, by_einsum, unpriced = evaluator.prices.dynamic(evaluator.program, counts, found.bits, {})
     for component, einsum, price in found.extra:
         dynamic, by_component[component] = dynamic + price, by_component.get(component, 0.0) + price.value
         by_einsum[einsum] += price.value

@@ -111,6 +111,9 @@ def _summary(evaluation: Document) -> Table:
         if position == 0 and compulsory:
             detail += f"; {times(total / compulsory)} the compulsory {byte_size(compulsory)}"
         grid.add_row("traffic" if position == 0 else "", f"{memory} {byte_size(total)}", detail)
+    for network, words in evaluation.get("networks", {}).items():
+        total = words["down_bytes"] + words["up_bytes"]
+        grid.add_row("", f"{network} {byte_size(total)}", f"down {byte_size(words['down_bytes'])}, up {byte_size(words['up_bytes'])}")
     if evaluation["area_um2"]:
         grid.add_row("area", f"{evaluation['area_um2'] / 1e6:,.2f} mm2", "")
     return grid
@@ -182,6 +185,8 @@ def _last(evaluation: Document) -> Text:
             line += f" of {search['sizes_searched']} out of {search['sizes_possible']} sizes ({sizes} is best)"
         over = " over tiles that divide (docs/mapspace.md)" if bound and search.get("space") == "dividing tiles" else ""
         lines.append(Text(f"{line} in {search['seconds']:.1f} s; {'proved optimal' if proved else 'not proved optimal'}{over}{gap}."))
+        if search.get("no_exact_search"):
+            lines.append(Text(f"No exact search: {search['no_exact_search']}."))
     if evaluation["unpriced"]:
         lines.append(Text.assemble(("Not priced, and not in the energy: ", "yellow"), ", ".join(evaluation["unpriced"]) + "."))
     lines.append(Text(IDEAL, "dim"))

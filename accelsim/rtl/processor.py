@@ -56,6 +56,8 @@ class Shape:
                 raise refuse(f"{unit.name} has to have one lane and no pipeline")
         if root.direct or any(axis.partials or axis.reduces for node in arrays for axis in node.axes):
             raise refuse(f"{root.name} has to say 'direct: false', all axes 'partials: false' and none that it reduces")
+        if any(node.network is not None for node in arrays):
+            raise refuse("its arrays have to have no network of their own")
         if buffer.read_bits_per_s is not None or buffer.write_bits_per_s is not None or buffer.latency_cycles:
             raise refuse(f"{buffer.name} has to have an unlimited bandwidth and no latency")
         if root.latency_cycles < 1:

@@ -27,7 +27,9 @@ class Holds:
         places, ports = self.paths.keepers(path, tensor), self.paths.evaluator.clock.ports
         for at in reversed(range(1, places.index(place) + 1)):
             self.touch(task, path, tensor, ranks, places[at], loops)
-            if any(memory_of(path.rows[places[each]]) in ports for each in (at - 1, at)):
+            passed = [memory_of(path.rows[places[each]]) for each in (at - 1, at)]
+            passed += [link for link, _ in self.paths.links(path, places[at - 1], places[at])]
+            if any(each in ports for each in passed):
                 return
         self.touch(task, path, tensor, ranks, places[0], loops)
 

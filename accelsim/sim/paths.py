@@ -207,7 +207,23 @@ class Paths:
             passed.append(each)
             if self.held(path.rows[each], tensor).fraction == 1:
                 break
-        return bool(outer) and any(memory_of(path.rows[each]) in self.evaluator.clock.ports for each in passed)
+        ports, passes = self.evaluator.clock.ports, pairwise(reversed(passed))
+        return bool(outer) and (
+            any(memory_of(path.rows[each]) in ports for each in passed)
+            or any(link in ports for one, other in passes for link, _ in self.links(path, one, other))
+        )
+
+    def links(self, path: Path, outer: int, inner: int) -> list[tuple[str, int]]:
+        """Networks between the keeps at two places (or the unit, where the rows end), outermost first, and after how many rows each stands:
+        copies are spread over the arrays outside it before.
+        """
+        end = memory_of(path.rows[inner]) if inner < len(path.rows) else path.leaf.unit
+        found = []
+        for network, outside in self.evaluator.program.links(memory_of(path.rows[outer]), end):
+            spread = ((at, path.rows[at].node) for at in range(outer, inner))
+            last = max((at for at, node in spread if isinstance(node, Spatial) and node.axis in outside), default=outer - 1)
+            found.append((network, last + 1))
+        return found
 
     def held(self, row: Row, tensor: str) -> Held:
         """How a keep holds a tensor."""

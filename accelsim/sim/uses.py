@@ -20,6 +20,7 @@ from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, La
 from accelsim.workload.expression import Access, IndexMap, names
 
 READ, WRITE = "read", "write"
+_WAYS = {READ: "down", WRITE: "up"}  # of what a memory reads and is written, on its way through a network
 
 
 class Uses:
@@ -88,7 +89,9 @@ class Uses:
         ticks = port.read if way == READ or port.shared else port.write
         if not ticks or not bits:
             return []
-        name, writes = memory if port.shared else f"{memory} {way}", way == WRITE
+        is_network = memory in self.machine.networks
+        name, writes = memory if port.shared else f"{memory} {_WAYS[way] if is_network else way}", way == WRITE
+        laid = None if is_network else laid  # a link has no banks
         return [Use(name, ticks * bits, box, rule, bits, writes, laid=laid, by_point=by_point) for box in boxes]
 
     def _compute(self, path: Path) -> None:
@@ -183,10 +186,11 @@ class Uses:
 
         laid = self._laid(path, read.tensor, maps, place)
 
-        def reads(memory: str) -> list[Use]:
-            return self._every_point(path, memory, READ, bits, ranks, place, "", read, laid)
+        def reads(memory: str, at: int) -> list[Use]:
+            return self._every_point(path, memory, READ, bits, ranks, at, "", read, laid)
 
-        task.uses += self._shared(path, read.tensor, maps, place, reads)
+        ports, crossed = self._shared(path, read.tensor, maps, place, len(path.rows), reads)
+        task.uses += ports + crossed
 
     def _result(self, task: Task, path: Path) -> None:
         tensor, maps = path.einsum.output.tensor, self.cascade.index_maps(path.einsum.output)
@@ -195,19 +199,26 @@ class Uses:
         self._holds.reach(task, path, tensor, ranks, place, path.loops)
         partial, final = self.widths.partial[tensor], self.widths.final[tensor]
         reduce = path.einsum.reduce if path.einsum.reduced else ""
-        whole = boxes_of(path, self._dims(tensor, maps), slots_of(self.cascade, path, path.loops, len(path.rows), place))
         laid = self._laid(path, tensor, maps, place)
 
-        def updates(memory: str) -> list[Use]:
-            found = self._every_point(path, memory, WRITE, partial, ranks, place, reduce or "none", laid=laid)
+        def updates(memory: str, at: int) -> list[Use]:
+            whole = boxes_of(path, self._dims(tensor, maps), slots_of(self.cascade, path, path.loops, len(path.rows), at))
+            found = self._every_point(path, memory, WRITE, partial, ranks, at, reduce or "none", laid=laid)
             if path.einsum.reduced:
-                found += self._every_point(path, memory, READ, partial, ranks, place, reduce, laid=laid)
+                found += self._every_point(path, memory, READ, partial, ranks, at, reduce, laid=laid)
                 found += self._use(memory, READ, -partial, whole, FIRST, laid)
-            if partial != final and self.cascade.tensors[tensor].iterative is None:
+            completes = partial != final and self.cascade.tensors[tensor].iterative is None and not self._sums_up(path, place, at)
+            if completes:
                 found += self._use(memory, WRITE, final - partial, whole, LAST if path.einsum.reduced else 0, laid)
             return found
 
-        task.uses += self._shared(path, tensor, maps, place, updates)
+        ports, crossed = self._shared(path, tensor, maps, place, len(path.rows), updates)
+        task.uses += ports + crossed
+
+    def _sums_up(self, path: Path, outer: int, inner: int) -> bool:
+        """Whether copies between two rows hold parts of the same words of a result."""
+        copies = (row for row in path.rows[outer:inner] if isinstance(row.node, Spatial) and row.trips > 1)
+        return any(rank_of(row) in path.einsum.reduced for row in copies)
 
     def _share(self, path: Path, tensor: str, maps: tuple[IndexMap | None, ...], place: int) -> tuple[int, int]:
         """How many words of how many of a tile stay in a keep."""
@@ -223,13 +234,22 @@ class Uses:
         what = f"fractions of {tensor} are kept in {around} and inside it in {inside}, which is not simulated yet"
         return IllegalMapping(what, "keep all of it in one of the two", path.rows[inner].node.place)
 
+    def _crossed(self, path: Path, place: int, inner: int, made: Callable[[str, int], list[Use]]) -> list[Use]:
+        """Accesses of the keep at a place from a row further in, at the networks on the way: made of each from where its copies are one."""
+        return [use for network, at in self.paths.links(path, place, inner) for use in made(network, at)]
+
     def _shared(
-        self, path: Path, tensor: str, maps: tuple[IndexMap | None, ...], place: int, made: Callable[[str], list[Use]]
-    ) -> list[Use]:
-        """Accesses of the keep at a place: of words that it has no room for, accesses of the next one outwards."""
+        self, path: Path, tensor: str, maps: tuple[IndexMap | None, ...], place: int, inner: int, made: Callable[[str, int], list[Use]]
+    ) -> tuple[list[Use], list[Use]]:
+        """Accesses of the keep at a place from a row further in, at ports and at networks: of words that it has no room for, those of the
+        next one outwards.
+
+        made: the uses that they are of a memory or of a network, which stands after so many rows: copies spread before it have their own.
+        """
         share, memory = self._share(path, tensor, maps, place), memory_of(path.rows[place])
+        crossed = self._crossed(path, place, inner, made)
         if share == (1, 1):
-            return made(memory)
+            return made(memory, place), crossed
         places = self.paths.keepers(path, tensor)
         outer = places[places.index(place) - 1]
         if any(self.machine.memories[memory_of(path.rows[at])].banks > 1 for at in (outer, place)):
@@ -240,8 +260,10 @@ class Uses:
             raise IllegalMapping(what, "keep all of it", path.rows[place].node.place)
         if self._share(path, tensor, maps, outer) != (1, 1):
             raise self._nested(path, tensor, outer, place)
-        mine, rest = made(memory), made(memory_of(path.rows[outer]))
-        return [replace(use, share=share) for use in mine] + [replace(use, share=share, rest=True) for use in rest]
+        mine, rest = made(memory, place), made(memory_of(path.rows[outer]), place)
+        further = self._crossed(path, outer, place, lambda network, _: made(network, place))
+        ports = [replace(use, share=share) for use in mine] + [replace(use, share=share, rest=True) for use in rest]
+        return ports, crossed + [replace(use, share=share, rest=True) for use in further]
 
     def _every_point(
         self, path: Path, memory: str, way: str, bits: int, ranks: set[str], place: int, reduce: str, read: Access | None = None,
@@ -397,32 +419,33 @@ class Uses:
         writes = tensor == path.einsum.output.tensor and (kind == DRAIN or returning)
         reduce = (path.einsum.reduce if path.einsum.reduced else "none") if writes else ""
         dims, delta = self._dims(tensor, maps), kind == LOAD and not returning
-        wanted = self._wanted(path, loops, ranks, outer, inner, reduce)
-        apart, afresh = apart_of(path, dims, outer, inner) if delta else {}, emptied(path, inner) if delta else -1
-        outside_slots, inside_slots = (old_slices(slots_of(self.cascade, path, loops, inner, at), carried) for at in (outer, None))
-        far = boxes_of(path, dims, outside_slots, wanted, delta, apart=apart, afresh=afresh)
-        near = boxes_of(path, dims, inside_slots, (), delta, afresh=afresh)
+        afresh = emptied(path, inner) if delta else -1
+        near = boxes_of(path, dims, old_slices(slots_of(self.cascade, path, loops, inner), carried), (), delta, afresh=afresh)
         task.latency = self.machine.memories[source.memory].latency_cycles * self.clock.per_cycle if kind == LOAD else 0
         partial, final = self.widths.partial[tensor], self.widths.final[tensor]
         bits = partial if returning or kind == DRAIN else self.widths.read[path.name, tensor]
-        copies = [row for row in path.rows[outer:inner] if isinstance(row.node, Spatial) and row.trips > 1]
-        parts = any(rank_of(row) in path.einsum.reduced for row in copies)
+        parts = self._sums_up(path, outer, inner)
         completes = kind == DRAIN and final != partial and self.cascade.tensors[tensor].iterative is None
         rule, last = AGAIN if returning else 0, LAST if path.einsum.reduced else 0
 
         there, here = (self._laid(path, tensor, maps, place) for place in (outer, inner))
 
-        def outside(memory: str) -> list[Use]:
+        def outside(memory: str, at: int) -> list[Use]:
+            wanted = self._wanted(path, loops, ranks, at, inner, reduce)
+            slots = old_slices(slots_of(self.cascade, path, loops, inner, at), carried)
+            far = boxes_of(path, dims, slots, wanted, delta, apart=apart_of(path, dims, at, inner) if delta else {}, afresh=afresh)
             if kind == LOAD:
                 return self._use(memory, READ, bits, far, rule, there)
             found, once = self._use(memory, WRITE, bits, far, laid=there), [replace(box, wanted=()) for box in far]
             if wanted:  # of copies that send parts of the same word, all but the first are added to what is there
                 found += self._use(memory, READ, bits, far, FIRST, there) + self._use(memory, READ, -bits, once, FIRST, there)
-            return found + (self._use(memory, WRITE, final - bits, once if parts else far, last, there) if completes else [])
+            done = completes and not self._sums_up(path, outer, at)
+            return found + (self._use(memory, WRITE, final - bits, once if parts else far, last, there) if done else [])
 
         inside = self._use(target.memory, WRITE if kind == LOAD else READ, bits, near, rule, here)
         inside += self._use(target.memory, READ, final - bits, near, last, here) if completes and not parts else []
-        task.uses = self._shared(path, tensor, maps, outer, outside) + inside
+        ports, crossed = self._shared(path, tensor, maps, outer, inner, outside)
+        task.uses = ports + inside + crossed  # that it is the ports that hold transfers in order depends on no network
         share = self._share(path, tensor, maps, inner)
         if share != (1, 1):
             if any(use.share != (1, 1) for use in task.uses):

@@ -250,8 +250,8 @@ def _crossings(nest: Nest) -> tuple[IntArray, int]:
             if places + width * nest.copies[crossing.above_child] <= MOST_PLACES:
                 begins, places = places, places + width * nest.copies[crossing.above_child]
         rows.append((
-            crossing.above_child, crossing.above_parent, which, crossing.child == "", any(nest.shared[number]), nest.logged[number], leading,
-            which < 0 and told(nest, crossing), width, begins,
+            crossing.above_child, crossing.above_parent, which, crossing.child == "", any(nest.shared[number]), nest.logged[number],
+            leading, which < 0 and told(nest, crossing), width, begins,
         ))  # fmt: skip
     return np.array(rows, np.int64).reshape(-1, 10), places
 

@@ -125,6 +125,32 @@ FAULTS = {
         "clock: 1 GHz",
         "clock: 1 GHz\ntechnology: class_45mn",
     ): "m.yaml:4:13: there is no technology 'class_45mn'; did you mean 'class_45nm'?",
+    ("    feeds:\n      unit", "    network: {bandwith: 4 B/cycle}\n    feeds:\n      unit"): (
+        "m.yaml:13:15: a network has no 'bandwith'; did you mean 'bandwidth'?"
+    ),
+    ("    feeds:\n      unit", "    network: {bandwidth: 4}\n    feeds:\n      unit"): (
+        "m.yaml:13:26: bandwidth '4' has no unit; write a number and a unit, as in '400 GiB/s'"
+    ),
+    ("    feeds:\n      unit", "    network: {bandwidth: 4 B/cycle, up: 4 B/cycle}\n    feeds:\n      unit"): (
+        "m.yaml:13:14: the network of grid needs one bandwidth for both directions or one for each; "
+        "write 'bandwidth: 16 B/cycle' (or 'unlimited'), or both 'down:' and 'up:'"
+    ),
+    ("    feeds:\n      unit", "    network: {down: unlimited}\n    feeds:\n      unit"): (
+        "m.yaml:13:14: the network of grid needs one bandwidth for both directions or one for each; "
+        "write 'bandwidth: 16 B/cycle' (or 'unlimited'), or both 'down:' and 'up:'"
+    ),
+    ("    feeds:\n      unit", "    network: {bandwidth: 0 B/cycle}\n    feeds:\n      unit"): (
+        "m.yaml:13:26: bandwidth is nothing; write it as in '400 GiB/s', or 'unlimited'"
+    ),
+    ("    feeds:\n      unit", "    network: 4 B/cycle\n    feeds:\n      unit"): (
+        "m.yaml:13:14: a network must be a mapping of keys to values, not '4 B/cycle'; write 'key: value' lines"
+    ),
+    ("    feeds:\n      unit", "    network: {bandwidth: 4 B/cycle, energy: 3 pJ}\n    feeds:\n      unit"): (
+        "m.yaml:13:45: interface '3 pJ' is an energy, not an energy per bit; write it as in '3.9 pJ/bit'"
+    ),
+    ("  feeds:\n    array", "  network: {bandwidth: 4 B/cycle}\n  feeds:\n    array"): (
+        "m.yaml:9:3: a memory has no 'network'; known: access, area, background_power, bandwidth, banks, clock_power, direct, dram, …"
+    ),
     ("clock: 1 GHz", "clock: 1 GHz\nclocks: red"): "m.yaml:4:1: a machine has no 'clocks'; did you mean 'clock'?",
     ("  memory: DRAM\n  size: unlimited\n  bandwidth: 8 GB/s\n  energy: 8 pJ/bit\n  feeds:\n  ", "  "): (
         "m.yaml:5:5: the outermost node is grid, not a memory; start the tree with 'memory: DRAM'"
@@ -136,6 +162,26 @@ FAULTS = {
 def test_a_faulty_machine_says_where_and_how_to_mend_it(change: tuple[str, str]) -> None:
     assert change[0] in SMALL
     assert message(SMALL.replace(*change)) == FAULTS[change]
+
+
+def test_a_network_is_described_and_set_like_other_figures() -> None:
+    line = "    network: {down: 8 B/cycle, up: unlimited, energy: 0.1 pJ/bit}\n"
+    linked = SMALL.replace("    feeds:\n      unit", f"{line}    feeds:\n      unit")
+    made = architecture(parse(linked, "m.yaml"))
+    assert "grid: col 4 (reduces add), network down 8 GB/s, up unlimited, 0.1 pJ per bit" in describe(made)
+    one = architecture(parse(linked, "m.yaml"), {"grid.network.bandwidth": "4 B/cycle"})
+    assert "grid: col 4 (reduces add), network 4 GB/s, 0.1 pJ per bit" in describe(one)
+    for path, text in (("grid.network", "{bandwidth: 2 GB/s}"), ("grid.network.bandwidth", "2 GB/s")):
+        new = architecture(parse(SMALL, "m.yaml"), {path: text})
+        assert "grid: col 4 (reduces add), network 2 GB/s, unpriced" in describe(new)
+    known = "access, area, background_power, bandwidth, banks, clock_power, direct, dram, …"
+    for path, said in (
+        ("DRAM.network.bandwidth", f"a memory has no 'network'; known: {known}"),
+        ("grid.network.down", "finds no 'network'; known: array, axes, feeds"),
+    ):
+        with pytest.raises(InputError) as caught:
+            architecture(parse(SMALL, "m.yaml"), {path: "2 GB/s"})
+        assert str(caught.value) == f"--set arch.{path}: {said}"
 
 
 @pytest.mark.parametrize(

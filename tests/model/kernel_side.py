@@ -6,7 +6,7 @@ from typing import Any
 
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.tree import Mapping
-from accelsim.model.counts import DIRECTIONS, count
+from accelsim.model.counts import DIRECTIONS, READS, UPDATES, count
 from accelsim.model.options import Counting
 from accelsim.model.program import Program
 from accelsim.workload.cascade import Cascade
@@ -17,6 +17,7 @@ def kernel_count(cascade: Cascade, architecture: Architecture, mapping: Mapping,
     program = Program(cascade, architecture, counting)
     program.many = {name: architecture.copies(name) > 1 for name in architecture.memories}  # also where no port needs them
     counts = count(program, mapping)
+    machine = {network: array.name for network, (array, _) in architecture.networks.items()}
 
     def named(rows: dict[tuple[str, str, str], list[int]]) -> dict[tuple[str, str, str], dict[str, int]]:
         return {key: dict(zip(DIRECTIONS, row, strict=True)) for key, row in rows.items()}
@@ -28,4 +29,13 @@ def kernel_count(cascade: Cascade, architecture: Architecture, mapping: Mapping,
         },
         "words": named(counts.words),
         "first_copy": named(counts.first),
+        "networks": {
+            (einsum, tensor, machine[network]): {
+                "down": row[READS],
+                "up": row[UPDATES],
+                "first_down": counts.crossed_first[einsum, tensor, network][READS],
+                "first_up": counts.crossed_first[einsum, tensor, network][UPDATES],
+            }
+            for (einsum, tensor, network), row in counts.crossed.items()
+        },
     }

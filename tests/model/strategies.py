@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil
 
 from hypothesis import strategies as st
 
-from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Node
+from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Network, Node, Unit
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Loop, Mapping, Spatial, TreeNode
 from accelsim.model.options import CHOICES, Counting
 from accelsim.workload.cascade import Cascade, Einsum
@@ -71,6 +71,20 @@ def architecture(c: Choices) -> Architecture:
         feeds = (Memory(f"L{level}", feeds=feeds),)
     assert isinstance(feeds[0], Memory)
     return Architecture("machine", feeds[0], Fraction(10**9))
+
+
+def networked(machine: Architecture, network: Callable[[], Network | None]) -> Architecture:
+    """The same machine where every array has a network that is made for it."""
+
+    def linked(node: Node) -> Node:
+        if isinstance(node, Unit):
+            return node
+        feeds = tuple(linked(child) for child in node.feeds)
+        return replace(node, feeds=feeds, network=network()) if isinstance(node, Array) else replace(node, feeds=feeds)
+
+    root = linked(machine.root)
+    assert isinstance(root, Memory)
+    return replace(machine, root=root)
 
 
 @dataclass

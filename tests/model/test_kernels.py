@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -9,9 +10,10 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from accelsim.errors import AccelsimError, IllegalMapping
-from accelsim.hardware.architecture import Architecture, Memory
+from accelsim.hardware.architecture import Architecture, Memory, Network
 from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping
 from accelsim.model import reference
+from accelsim.model.lowering import Lowering
 from accelsim.model.options import Counting
 from tests.model import kernel_side, published, strategies
 from tests.share import share
@@ -25,6 +27,7 @@ def compared(counts: dict[str, Any]) -> dict[str, Any]:
         "einsums": counts["einsums"],
         "words": {key: row for key, row in counts["words"].items() if any(row.values())},
         "first_copy": {key: row for key, row in counts["first_copy"].items() if any(row.values())},
+        "networks": {key: row for key, row in counts["networks"].items() if any(row.values())},
     }
 
 
@@ -64,6 +67,40 @@ def test_kernels_count_what_a_replay_of_the_loop_nest_counts() -> None:
 
     holds()
     assert refused < TRIPLES // 15  # see docs/model.md, "What is refused"; fractions above memories with copies are most of it
+
+
+def linked_triples(number: int) -> Iterator[strategies.Triple]:
+    """Random triples on machines of which every array has a network, and copies of keepers sit below most of them."""
+    for cascade, machine, mapping, counting in strategies.seeded_triples(20_28, number):
+        yield cascade, strategies.networked(machine, Network), mapping, counting
+
+
+def test_words_that_cross_networks_are_those_of_a_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = crossed = nested = 0
+    honest, replayed = reference.count, list[dict[str, Any]]()
+
+    def noted(*triple: Any) -> dict[str, Any]:
+        replayed.append(honest(*triple))
+        return replayed[-1]
+
+    monkeypatch.setattr(reference, "count", noted)
+    for triple in linked_triples(TRIPLES // 2):
+        found = differences(triple)
+        refused += found is None
+        assert not found, "\n".join([*found, str(triple)])
+        if found is not None:
+            rows = replayed[-1]["networks"]
+            crossed += any(row["up"] and row["down"] for row in rows.values())
+            nested += any(row["down"] > row["first_down"] > 0 for row in rows.values())
+    assert refused < TRIPLES // 16
+    assert crossed > TRIPLES // 20
+    assert nested > TRIPLES // 40
+
+
+def test_networks_of_arrays_inside_others_that_share_what_those_share_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    honest = Lowering._link_row
+    monkeypatch.setattr(Lowering, "_link_row", lambda self, network, name, row, _: honest(self, network, name, row, frozenset()))
+    assert any(differences(triple) for triple in linked_triples(100))
 
 
 @pytest.mark.slow

@@ -206,6 +206,7 @@ def test_what_is_refused_says_how_to_mend_it(mini: Architecture, text: str) -> N
         ({"DRAM__bandwidth": "8 B/cycle"}, "DRAM has to have one port of 4 bytes a cycle, and no DRAM behind it"),
         ({"DRAM__latency": "257 cycles"}, "DRAM has a latency of 257 cycles, more than 256"),
         ({"let__rows": 33}, "an array has more than 32 copies"),
+        ({"vector__network": "{bandwidth: 4 B/cycle}"}, "its arrays have to have no network of their own"),
     ],
 )
 def test_machines_that_are_no_processors_are_refused(settings: dict[str, object], said: str) -> None:
