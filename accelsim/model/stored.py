@@ -160,7 +160,9 @@ def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
     lowered = lower(evaluator.program, mapping)
     found = _Found(evaluator, Counts({}, {}, {}, {}, {}, {}, {}, lowered))
     for path, leaf in mapping.paths():
-        found.add(nest_of(cascade, machine, path, leaf, stored))
+        storage = cascade.tensors[cascade.by_name[leaf.einsum].output.tensor].storage
+        listed = storage is not None and storage.kinds[-1] == "compressed"
+        found.add(nest_of(cascade, machine, path, leaf, stored, listed))
     timing = schedule(evaluator.program, mapping, found.loads)
     counts = found.counts
     dynamic, by_component, by_einsum, unpriced = evaluator.prices.dynamic(evaluator.program, counts, found.bits, {})
@@ -471,7 +473,7 @@ class _Tallies:
         self._words(crossing.parent, 0, back)
         read, _, updated = widths.bits(key, [back, 0, moved, 0], [0, 0, new, 0])
         self._bits(crossing.parent, UPDATED, updated + (moved * extra + once) * self.pieces, grouped)
-        self._bits(crossing.parent, READ, read + back * extra * self.pieces, grouped)
+        self._bits(crossing.parent, READ, read + back * extra * self.pieces, _less(grouped, different))
         if not crossing.child:
             return
         inside = min(new, drained) if alone else 0
@@ -523,6 +525,11 @@ def _with_words(storage: Storage | None, shape: tuple[int, ...], home: bool) -> 
         elif kind == "uncompressed" and place < len(shape) - 1 and home:
             once += prod(shape[: place + 1]) * storage.pointer_bits
     return extra, once
+
+
+def _less(words: IntArray, others: IntArray) -> IntArray:
+    """Words by copy less others; they may be counted over fewer copies, of which each stands for as many."""
+    return words - others if words.size == others.size else words
 
 
 def _most(parts: list[tuple[int, Any]]) -> int:

@@ -394,6 +394,15 @@ def _points_together(t: Tables, s: State, w: Walked, pool: list[IntArray], d: in
         if t.crossings[c, OPERAND] >= 0 or (unit and not told):
             continue
         parent = s.level[COPY, t.crossings[c, PARENT]]
+        if not unit and not told and t.crossings[c, PLACES] >= 0:
+            mine = s.level[COPY, t.crossings[c, CHILD]]
+            begin = place if a >= 0 else -1
+            new = _first_made(s.seen, t.crossings, c, mine, s.child[SINCE, c, mine], base, width, t.coordinates, begin, many)
+            w.entering[c, mine] += new
+            w.grouped[c, parent] += new
+            s.child[FILLED, c, mine] += new
+            w.fullest[c] = max(w.fullest[c], s.child[FILLED, c, mine])
+            continue
         for number in range(many if width else 1):
             word = base
             if width:
@@ -402,6 +411,22 @@ def _points_together(t: Tables, s: State, w: Walked, pool: list[IntArray], d: in
                 w.known[c, parent] += _claim(s, pool, 2 * crossings + c, parent, word)
             else:
                 _made(t, s, w, pool, c, d, word)
+
+
+@njit(error_model="numpy")
+def _first_made(
+    seen: IntArray, crossings: IntArray, c: int, mine: int, when: int, base: int, width: int, coordinates: IntArray, place: int, many: int
+) -> int:
+    """Of words of one fiber of the result, or the one word where the level is none of its, how many the run makes for the first time."""
+    begin, period, new = crossings[c, PLACES] + mine * crossings[c, WIDTH], crossings[c, WIDTH], 0
+    for number in range(many if width else 1):
+        word = base
+        if width:
+            word = base * width + (coordinates[place + number] if place >= 0 else number)
+        spot = begin + word % period
+        new += seen[spot] != when
+        seen[spot] = when
+    return new
 
 
 @njit(error_model="numpy")

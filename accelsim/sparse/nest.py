@@ -86,9 +86,10 @@ class Nest:
 
 
 def nest_of(
-    cascade: Cascade, machine: Architecture, path: tuple[Loop | Fuse, ...], leaf: Leaf, stored: Dict[str, IntArray]
+    cascade: Cascade, machine: Architecture, path: tuple[Loop | Fuse, ...], leaf: Leaf, stored: Dict[str, IntArray], merged: bool = True
 ) -> Nest:
     """The nest of a leaf. `stored`: coordinates of tensors of which only some elements are kept, int64[dimensions, elements].
+    `merged`: whether the result is a list of coordinates, whose parts a unit that can merges.
 
     Refuses what is not counted over stored elements: fuses that share loops, indices of more than a rank, conditions, sums of operands.
     """
@@ -136,7 +137,7 @@ def nest_of(
     logged = tuple(_logged(machine, crossings, number) for number in range(len(crossings)))
     return Nest(
         einsum, leaf.unit, {rank: cascade.extents[rank] for rank in ranks}, tuple(turns), inside, tuple(operands), result,
-        tuple(crossings), shared, tuple(copies), unit.lanes, unit.sparse.merge_radix, logged,
+        tuple(crossings), shared, tuple(copies), unit.lanes, unit.sparse.merge_radix * merged, logged,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Operation, Sparsity, Unit
+from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Operation, Quantity, Sparsity, Unit
 from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping, Spatial
 from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Cascade
@@ -22,16 +22,19 @@ STATEMENTS = {
 }
 
 
-def machine(rng: random.Random) -> Architecture:
-    """Three levels of memories, the innermost in an array of 4 x 3."""
+def machine(rng: random.Random, limited: bool = False) -> Architecture:
+    """Three levels of memories, the innermost in an array of 4 x 3. `limited`: with prices, and ports that take time."""
+    price = Quantity(1.0, 0.5, 2.0) if limited else None
 
     def axis(name: str, size: int) -> Axis:
         return Axis(name, size, multicast=rng.random() < 0.6, reduces=rng.choice([(), ("add",)]))
 
     def memory(name: str, inside: Any) -> Memory:
-        return Memory(name, sparse=Sparsity(intersect=rng.choice(KINDS)), feeds=(inside,))
+        sparsity = Sparsity(intersect=rng.choice(KINDS))
+        rate = Fraction(rng.choice([8, 64, 100]) * 10**9) if limited else None
+        return Memory(name, None, rate, rate, "shared", None, price, price, price, sparse=sparsity, feeds=(inside,))
 
-    operations = {name: Operation(name) for name in ("mac", "mul", "add")}
+    operations = {name: Operation(name, energy_pj=price) for name in ("mac", "mul", "add")}
     sparsity = Sparsity(intersect=rng.choice(KINDS), merge_radix=rng.choice([0, 2, 3]))
     unit = Unit("U", operations, lanes=rng.choice([1, 1, 3]), sparse=sparsity)
     array = Array("array", (axis("x", 4), axis("y", 3)), feeds=(memory("Registers", unit),))
@@ -65,13 +68,13 @@ def mapping(rng: random.Random, extents: dict[str, int], tensors: str) -> Mappin
     return Mapping("random", (*nodes, *keep("Registers", some()), *loops(3), Leaf("Z", "U")))
 
 
-def problem(seed: int, full: bool = False) -> tuple[Cascade, Architecture, Mapping, dict[str, Any]]:
+def problem(seed: int, full: bool = False, limited: bool = False) -> tuple[Cascade, Architecture, Mapping, dict[str, Any]]:
     """A nest and its stored operands; `full`: all their elements are stored."""
     rng, chances = random.Random(seed), np.random.default_rng(seed)
     statement = rng.choice(list(STATEMENTS))
     operands = STATEMENTS[statement]
     extents = {rank: rng.randint(1, 6) for rank in "mkn" if any(rank in ranks for ranks in operands.values())}
-    machine_, mapping_ = machine(rng), mapping(rng, extents, "".join(operands) + "Z")
+    machine_, mapping_ = machine(rng, limited), mapping(rng, extents, "".join(operands) + "Z")
     stored = {}
     for tensor, ranks in operands.items():
         shape = [extents[rank] for rank in ranks]

@@ -1,0 +1,124 @@
+"""Two published organisations as files: a product by rows with a fiber cache, and one in tiles that are intersected at three levels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+PRODUCT = """
+workload: product
+shape: {m: 64, k: 64, n: 64}
+type: {default: fp64}
+format:
+  A: {ranks: csr, coordinate: 32 bit, pointer: 32 bit, line: 64 bit}
+  B: {ranks: csr, coordinate: 32 bit, pointer: 32 bit, line: 64 bit}
+  Z: {ranks: csr, coordinate: 32 bit, pointer: 32 bit}
+einsums:
+  - Z[m,n] = A[m,k] * B[k,n]
+"""
+
+# Gamma (G. Zhang et al., ASPLOS 2021) with the parameters of TeAAL's artifact (MICRO 2023).
+BY_ROWS = """
+machine: by-rows
+source: "Gamma, ASPLOS 2021, as in the artifact of TeAAL, MICRO 2023"
+clock: 1 GHz
+tree:
+  memory: DRAM
+  size: unlimited
+  bandwidth: 128 GiB/s
+  energy: unpriced
+  interface_energy: unpriced
+  intersect: {by: leading, energy: unpriced}
+  feeds:
+    memory: Cache
+    size: 3 MiB
+    bandwidth: unlimited
+    energy: unpriced
+    replacement: least_recent
+    feeds:
+      array: elements
+      axes: {pe: {size: 32, multicast: false, assign: ASSIGN}}
+      feeds:
+        memory: Registers
+        size: unlimited
+        bandwidth: unlimited
+        energy: unpriced
+        intersect: {by: leading, energy: unpriced}
+        feeds:
+          unit: MAC
+          executes: {mac: unpriced}
+          intersect: {by: leading, energy: unpriced}
+          merge: {radix: 64, energy: unpriced}
+"""
+
+ROWS = """
+mapping: by rows
+tree:
+  - keep DRAM: [A, B, Z]
+  - keep Cache: [B]
+  - for m: min(32, M)
+  - spatial pe m: 1
+  - keep Registers: [A, Z]
+  - for k: 1
+  - keep Registers: [B]
+  - for n: 1
+  - {einsum: Z, unit: MAC}
+"""
+
+# ExTensor (K. Hegde et al., MICRO 2019), likewise; tiles of 16 and of 8 as in the metrics that are recorded.
+TILED = """
+machine: tiled
+source: "ExTensor, MICRO 2019, as in the artifact of TeAAL, MICRO 2023"
+clock: 1 GHz
+tree:
+  memory: DRAM
+  size: unlimited
+  bandwidth: 68.256 GiB/s
+  energy: unpriced
+  interface_energy: unpriced
+  intersect: {by: skip_ahead, energy: unpriced}
+  feeds:
+    memory: Shared
+    size: 30 MB
+    bandwidth: unlimited
+    energy: unpriced
+    intersect: {by: skip_ahead, energy: unpriced}
+    feeds:
+      array: elements
+      axes: {pe: {size: 128, reduces: [add]}}
+      feeds:
+        memory: Local
+        size: 64 KB
+        bandwidth: unlimited
+        energy: unpriced
+        intersect: {by: skip_ahead, energy: unpriced}
+        feeds:
+          unit: MAC
+          executes: {mac: unpriced}
+          intersect: {by: skip_ahead, energy: unpriced}
+"""
+
+TILES = """
+mapping: tiles
+let: {outer: 16, inner: 8}
+tree:
+  - keep DRAM: [A, B, Z]
+  - for n: min(outer, N)
+  - for k: min(outer, K)
+  - for m: min(outer, M)
+  - keep Shared: [A, B, Z]
+  - for m: min(inner, M)
+  - for n: min(inner, N)
+  - spatial pe k: min(inner, K)
+  - keep Local: [A, B]
+  - for m: 1
+  - for n: 1
+  - for k: 1
+  - {einsum: Z, unit: MAC}
+"""
+
+
+def write(folder: Path, assign: str = "static") -> None:
+    """All files, in a folder."""
+    texts = {"product": PRODUCT, "by-rows": BY_ROWS.replace("ASSIGN", assign), "rows": ROWS, "tiled": TILED, "tiles": TILES}
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(text.lstrip())
