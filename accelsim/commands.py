@@ -46,6 +46,7 @@ def map_(arguments: Arguments) -> int:
     settings.refuse("mapping")
     machine = machine_of(required(arguments, "arch", "a machine"), settings)
     workload = workload_of(arguments.workload, settings)
+    _refuse_stored(workload)
     request = request_of(arguments)
     workers = workers_of(arguments)
     figures = _figures(arguments)
@@ -190,6 +191,7 @@ def evaluate_(arguments: Arguments) -> int:
         from accelsim.model.layers import evaluate_model
 
         _refuse_drawing(arguments, workload)
+        _refuse_stored(workload)
         if arguments.data:
             raise InputError(f"--data {arguments.data[0]}: {workload.name} is a model of several layers", "name a workload of one cascade")
         mappings = load_layers(workload, arguments.mapping, settings.mapping)
@@ -205,6 +207,16 @@ def evaluate_(arguments: Arguments) -> int:
         tell("evaluating")
         evaluation = evaluate(workload, machine, mapping, counting)
     return _show(arguments, evaluation)
+
+
+def _refuse_stored(workload: Cascade | Model) -> None:
+    """Refuse formats where all elements count."""
+    for cascade in [layer.cascade for layer in workload.layers] if isinstance(workload, Model) else [workload]:
+        for name, tensor in cascade.tensors.items():
+            if tensor.storage is not None:
+                what = f"{cascade.name} says how {name} is stored, which only `accelsim evaluate` of one cascade takes into account"
+                place = cascade.declaration.place("format", name) if cascade.declaration is not None else None
+                raise InputError(what, "leave 'format' out, and all elements count", place)
 
 
 def _evaluate_stored(arguments: Arguments, cascade: Cascade, machine: Architecture, mapping: Mapping, counting: Counting) -> int:
@@ -269,6 +281,7 @@ def simulate_(arguments: Arguments) -> int:
     counting = counting_of(arguments)
     seed = seed_of(arguments)
     workload = workload_of(arguments.workload, settings)
+    _refuse_stored(workload)
     if isinstance(workload, Model) and arguments.layer is None:
         return _simulate_model(arguments, workload, settings, counting, seed)
     if isinstance(workload, Model):
@@ -387,6 +400,7 @@ def _for_processor(arguments: Arguments, tell: Callable[[str], None]) -> tuple[M
 
     settings = settings_of(arguments)
     workload = workload_of(arguments.workload, settings)
+    _refuse_stored(workload)
     if isinstance(workload, Model):
         raise InputError(f"{workload.name} is a model of several layers", "name a workload of one cascade")
     if arguments.mapping:

@@ -48,7 +48,7 @@ def document(evaluation: Evaluation) -> dict[str, Any]:
         **({"networks": _networks(evaluation)} if evaluator.architecture.networks else {}),
         "components": _components(evaluation),
         "einsums": _einsums(evaluation),
-        "bounds": evaluator.bounds(),
+        "bounds": evaluation.bounds(),
         "search": evaluation.search,
     }
 

@@ -28,7 +28,8 @@ class Evaluation:
     """What a mapping costs. Times in cycles are exact; energy in picojoules with its low and high; `search` as in the JSON contract.
 
     `bits`: (einsum, tensor, memory) -> pieces of bits read, filled, updated. `energies`: dynamic energy by component, and by Einsum.
-    `crossed`: (einsum, tensor, network) -> pieces of bits that go down, and up, over all copies of the network.
+    `crossed`: (einsum, tensor, network) -> pieces of bits that go down, and up, over all copies of the network. `least`: bounds that
+    differ from those of all elements.
     """
 
     evaluator: Evaluator
@@ -43,6 +44,7 @@ class Evaluation:
     unpriced: tuple[str, ...]
     search: dict[str, Any] | None = field(default=None)
     crossed: dict[tuple[str, str, str], tuple[int, int]] = field(default_factory=dict)
+    least: dict[str, Any] = field(default_factory=dict)
 
     @property
     def steady_cycles(self) -> Fraction:
@@ -80,6 +82,10 @@ class Evaluation:
     def edp_pj_s(self) -> float:
         """Energy times delay."""
         return self.energy.value * self.seconds
+
+    def bounds(self) -> dict[str, Any]:
+        """What no mapping can go below: compulsory traffic in bytes, cycles, and passes by rank."""
+        return self.evaluator.bounds() | self.least
 
     def traffic_bits(self, memory: str) -> tuple[Fraction, Fraction]:
         """Bits read from and written to all copies of a memory."""

@@ -66,7 +66,7 @@ def _relief(evaluation: Evaluation, name: str, kind: str) -> str:
         tensor = max(bits, key=lambda key: (bits[key], key))
         share = bits[tensor] / max(1, sum(bits.values()))
         evaluator = evaluation.evaluator
-        least = evaluator.bounds()["compulsory_bytes"] if name == evaluator.architecture.root.name else 0
+        least = evaluation.bounds()["compulsory_bytes"] if name == evaluator.architecture.root.name else 0
         if sum(bits.values()) <= 8 * least:
             return f"No mapping moves less across {name}: only more bandwidth would relieve it{gain}"
         mend = f"more bandwidth, or larger tiles of {tensor} inside it, would relieve it"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from math import ceil, prod
 from typing import TYPE_CHECKING, Any
@@ -101,9 +101,8 @@ class StoredEvaluation:
 
         `bounds` are those of stored values: each that is needed read once, every word of an output written once.
         """
-        bounds = {"compulsory_bytes": -(-self.compulsory_bits // 8), "min_cycles": self.min_cycles}
-        document = self.evaluation.to_json()
-        document["bounds"] = document["bounds"] | bounds
+        least = {"compulsory_bytes": -(-self.compulsory_bits // 8), "min_cycles": self.min_cycles}
+        document = replace(self.evaluation, least=least).to_json()
         root = self.evaluation.evaluator.architecture.root.name
         held = {root: sum(self.whole_bits.values())}
         for work in self.works.values():

@@ -189,7 +189,8 @@ def _last(evaluation: Document) -> Text:
             lines.append(Text(f"No exact search: {search['no_exact_search']}."))
     if evaluation["unpriced"]:
         lines.append(Text.assemble(("Not priced, and not in the energy: ", "yellow"), ", ".join(evaluation["unpriced"]) + "."))
-    lines.append(Text(IDEAL, "dim"))
+    if "stored" not in evaluation:  # elements that the simulator does not know
+        lines.append(Text(IDEAL, "dim"))
     options = ", ".join(f"{key}={value}" for key, value in evaluation["counting"].items())
     if options:
         lines.append(Text(f"Counting: {options}.", "dim"))
