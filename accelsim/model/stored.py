@@ -156,6 +156,11 @@ def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
             raise InputError(f"{name} is made by the cascade, and its elements are not given", "give elements of inputs")
         if elements.size and any(int(row.max()) >= size for row, size in zip(elements, tensor.shape, strict=True)):
             raise InputError(f"elements of {name} lie outside {list(tensor.shape)}", "make the shape larger")
+    for name, tensor in cascade.tensors.items():
+        if tensor.storage is not None and not (tensor.is_input or tensor.is_output):
+            place = cascade.declaration.place("format", name) if cascade.declaration is not None else None
+            what = f"{name} is neither an input nor an output, and how it is stored is not counted yet"
+            raise InputError(what, f"leave the format of {name} out", place)
     lowered = lower(evaluator.program, mapping)
     found = _Found(evaluator, Counts({}, {}, {}, {}, {}, {}, {}, lowered))
     for path, leaf in mapping.paths():

@@ -13,15 +13,16 @@ from accelsim.errors import InputError
 from accelsim.mapping.tree import For, Fuse, Keep, Spatial
 from accelsim.sparse import kernels as k
 from accelsim.sparse.fibers import Fibers, Level
+from accelsim.workload.expression import Access, Call, Expression
 
 if TYPE_CHECKING:
     from accelsim.hardware.architecture import Architecture
     from accelsim.mapping.tree import Leaf, Loop
     from accelsim.sparse.pattern import IntArray
     from accelsim.workload.cascade import Cascade, Einsum
-    from accelsim.workload.expression import Access
 
 _MOST = 2**62
+_PRODUCTS = ("mul", "div", "neg")  # zero where their first operand is, and `mul` where its second is
 MOST_PLACES = 1 << 24  # of words of tiles of results, which say in which run each was made last; other words are hashed
 _MEETS = {"": 0, "two_finger": k.GONE_THROUGH, "skip_ahead": k.GONE_THROUGH, "leading": k.PROBED}
 
@@ -91,11 +92,12 @@ def nest_of(
     """The nest of a leaf. `stored`: coordinates of tensors of which only some elements are kept, int64[dimensions, elements].
     `merged`: whether the result is a list of coordinates, whose parts a unit that can merges.
 
-    Refuses what is not counted over stored elements: fuses that share loops, indices of more than a rank, conditions, sums of operands.
+    Refuses what is not counted over stored elements: fuses that share loops, indices of more than a rank, conditions, recurrences,
+    statements that are not zero where a stored operand is.
     """
     einsum = cascade.by_name[leaf.einsum]
     ranks = einsum.ranks
-    _check(cascade, einsum, path)
+    _check(cascade, einsum, path, stored)
     left = {rank: cascade.extents[rank] for rank in ranks}
     order = list(machine.memories)
     turns: list[Turn] = []
@@ -146,7 +148,7 @@ def _meets(machine: Architecture, node: str) -> str:
     return found.sparse.intersect
 
 
-def _check(cascade: Cascade, einsum: Einsum, path: tuple[Loop | Fuse, ...]) -> None:
+def _check(cascade: Cascade, einsum: Einsum, path: tuple[Loop | Fuse, ...], stored: Dict[str, IntArray]) -> None:
     mend = "evaluate it without data and densities"
     for node in path:
         shares = isinstance(node, Fuse) and any(isinstance(loop, (For, Spatial)) for loop in path[: path.index(node)])
@@ -157,6 +159,24 @@ def _check(cascade: Cascade, einsum: Einsum, path: tuple[Loop | Fuse, ...]) -> N
         raise InputError(f"{einsum.name} has a condition, which is not counted over stored elements", mend, einsum.place)
     if cascade.tensors[einsum.output.tensor].iterative is not None:
         raise InputError(f"{einsum.name} is a recurrence, which is not counted over stored elements", mend, einsum.place)
+    for read in einsum.reads:
+        if any(other.tensor == read.tensor and other != read for other in einsum.reads):
+            what = f"{einsum.name} reads {read.tensor} in two ways, which is not counted over stored elements"
+            raise InputError(what, mend, einsum.place)
+    kept = set(stored) & {read.tensor for read in einsum.reads}
+    factors = _factors(einsum.expression)
+    for tensor in sorted(kept - factors) or (sorted(kept) if einsum.reduced and einsum.reduce != "add" else []):
+        what = f"{einsum.name} is not zero wherever {tensor} is: elements of {tensor} that are not stored are work too"
+        raise InputError(what, "multiply by it, and add up", einsum.place)
+
+
+def _factors(expression: Expression) -> set[str]:
+    """Tensors by which an expression is multiplied, and by nothing else made of them."""
+    if isinstance(expression, Access):
+        return {expression.tensor}
+    if not isinstance(expression, Call) or expression.function not in _PRODUCTS:
+        return set()
+    return _factors(expression.arguments[0]) | (_factors(expression.arguments[1]) if expression.function == "mul" else set())
 
 
 def _plain(cascade: Cascade, einsum: Einsum, access: Access) -> tuple[str, ...]:

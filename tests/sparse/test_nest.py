@@ -163,6 +163,11 @@ def test_fibers_hold_every_element_once_in_the_order_of_the_loops() -> None:
         (["Z[m,n] = A[m,k] * B[k,n+1]"], "not a rank alone"),
         (["Z[m,n] = A[m,k] * B[k,n] where m <= n"], "has a condition"),
         (["Z[m,n] = A[m,m] * B[k,n]"], "indexed by a rank twice"),
+        (["Z[m,n] = A[m,k] + B[k,n]"], "Z is not zero wherever A is"),
+        (["Z[m,n] = A[m,k] * exp(B[k,n])"], "Z is not zero wherever B is"),
+        (["Z[m,n] = B[k,n] / A[m,k]"], "Z is not zero wherever A is"),
+        (["Z[m,n] = max[k](A[m,k] * B[k,n])"], "Z is not zero wherever A is"),
+        (["Z[m,n] = A[m,k] * A[k,m] * B[k,n]"], "reads A in two ways"),
     ],
 )
 def test_what_is_not_counted_over_stored_elements_is_refused(statements: list[str], message: str) -> None:
@@ -173,4 +178,4 @@ def test_what_is_not_counted_over_stored_elements_is_refused(statements: list[st
     mapping = Mapping("whole", (Keep("DRAM", tuple(Held(tensor) for tensor in "ABZ")), Leaf("Z", "U")))
     ((path, leaf),) = mapping.paths()
     with pytest.raises(AccelsimError, match=message):
-        nest_of(made, _by_rows(2), path, leaf, {})
+        nest_of(made, _by_rows(2), path, leaf, {tensor: np.zeros((2, 0), np.int64) for tensor in "AB"})
