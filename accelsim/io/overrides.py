@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from accelsim.errors import InputError, did_you_mean, nearest
 
-WORKLOAD_KEYS = ("shape", "split", "type", "tensors", "constants", "density", "layers", "phases")
+WORKLOAD_KEYS = ("shape", "split", "type", "tensors", "constants", "density", "format", "layers", "phases")
 PREFIXES = ("workload", "arch", "mapping")
 
 
