@@ -27,7 +27,6 @@ TYPES: dict[str, NumberType] = {
         _type("int8", 8, "integer", -128.0),
         _type("int16", 16, "integer", -32768.0),
         _type("int32", 32, "integer", -(2.0**31)),
-        _type("fp64", 64, "float", -1.7976931348623157e308),
         _type("fp32", 32, "float", -3.4028234663852886e38),
         _type("fp16", 16, "float", -65504.0),
         _type("bf16", 16, "float", -3.3895313892515355e38),

@@ -220,7 +220,7 @@ def _density(item: Item | None) -> dict[str, float]:
     return found
 
 
-_STORAGE_KEYS = ("ranks", "coordinate", "pointer", "line")
+_STORAGE_KEYS = ("ranks", "coordinate", "pointer", "line", "value")
 
 
 def _storage(item: Item | None) -> dict[str, Storage]:
@@ -242,7 +242,8 @@ def _storage(item: Item | None) -> dict[str, Storage]:
             kinds = NAMED[named]
         widths = {key: _bits(keys[key], f"the {key} of '{name}'") for key in _STORAGE_KEYS[1:] if key in keys}
         try:
-            found[name] = Storage(kinds, widths.get("coordinate", 0), widths.get("pointer", 32), widths.get("line", 1))
+            defaults = {"coordinate": 0, "pointer": 32, "line": 1, "value": 0} | widths
+            found[name] = Storage(kinds, *defaults.values())
         except InputError as error:
             raise ranks.error(error.what, error.mend) from None
     return found

@@ -32,6 +32,7 @@ from accelsim.sparse.storage import Sizes, sizes
 
 if TYPE_CHECKING:
     from accelsim.sparse.pattern import IntArray
+    from accelsim.workload.cascade import Tensor
     from accelsim.workload.storage import Storage
 
 READ, FILLED, UPDATED = range(3)
@@ -360,7 +361,7 @@ class _Tallies:
         nest, counts, name = self.nest, self.counts, crossing.tensor
         operand = next(each for each in nest.operands if each.tensor == name)
         which, levels, tensor = nest.operands.index(operand), nest.levels(operand), self.cascade.tensors[name]
-        fibers, value = self.fibers[name], ceil(tensor.final.bits)
+        fibers, value = self.fibers[name], _value_bits(tensor)
         found = sizes(_storage(tensor.storage, len(tensor.shape)), fibers, levels, tensor.shape, value)
         self.found.once(name, found.whole, self._needed(operand) * value)
         places, begins = _places(nest, self.fibers, which)
@@ -449,7 +450,7 @@ class _Tallies:
         else:
             asked, words = counts.log - places[own], fibers.elements[own]
             tensor = self.cascade.tensors[name]
-            bits = found.below[own] if own < len(levels) - 1 else np.full(words.size, ceil(tensor.final.bits))
+            bits = found.below[own] if own < len(levels) - 1 else np.full(words.size, _value_bits(tensor))
         memory = self.found.machine.memories[crossing.child]
         room = int(bits.sum()) if memory.size_bits is None else memory.size_bits
         missed = missed_elements(asked, bits, room)
@@ -468,7 +469,7 @@ class _Tallies:
         grouped, entering, different = self.counts.grouped[number], self.counts.entering[number], known(self.nest, self.counts, number)
         moved, drained, new = int(grouped.sum()), int(entering.sum()), int(different.sum())
         back = moved - new
-        extra, once = _with_words(tensor.storage, tensor.shape, crossing.above_parent == 0 and crossing.child != "")
+        extra, once = _with_words(tensor, crossing.above_parent == 0 and crossing.child != "")
         alone = drained == moved
         if crossing.above_parent == 0 and tensor.is_output:
             self.found.once(crossing.tensor, ceil(new * (tensor.final.bits + extra)) + once, ceil(new * tensor.final.bits))
@@ -516,11 +517,18 @@ def _places(nest: Nest, fibers: dict[str, Fibers], which: int) -> tuple[list[int
     return places, begins
 
 
-def _with_words(storage: Storage | None, shape: tuple[int, ...], home: bool) -> tuple[int, int]:
-    """Bits of a coordinate that go with every word of a result, and those that are written once at its home."""
+def _value_bits(tensor: Tensor) -> int:
+    """Bits of a stored value."""
+    stated = tensor.storage.value_bits if tensor.storage is not None else 0
+    return stated or ceil(tensor.final.bits)
+
+
+def _with_words(tensor: Tensor, home: bool) -> tuple[int, int]:
+    """Bits that go with every word of a result, coordinates and what its values are wider, and those that are written once at its home."""
+    storage, shape = tensor.storage, tensor.shape
     if storage is None or storage.all_elements:
         return 0, 0
-    extra = once = 0
+    extra, once = _value_bits(tensor) - ceil(tensor.final.bits), 0
     for place, (kind, size) in enumerate(zip(storage.kinds, shape, strict=True)):
         if kind == "compressed":
             extra += storage.coordinate_bits or max(1, (size - 1).bit_length())

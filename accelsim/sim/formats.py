@@ -3,7 +3,7 @@
 | type | rounds to | beyond the largest: `saturate` | `wrap` |
 |---|---|---|---|
 | `int8 int16 int32` | whole numbers | the largest | modulo 2^bits |
-| `fp64 fp32 fp16 bf16 e5m2` | as IEEE 754 | the largest finite | infinity |
+| `fp32 fp16 bf16 e5m2` | as IEEE 754 | the largest finite | infinity |
 | `e4m3` | OCP 8-bit floating point 1.0 | the largest finite | NaN: it has no infinity |
 | `mxfp8 mxfp6 mxfp4 mxint8` | OCP Microscaling 1.0: blocks of 32 share a scale 2^X | the largest of the block's scale, always | |
 
@@ -47,7 +47,6 @@ FORMATS: dict[str, Format] = {
     "int8": Format(8, 0, 127.0),
     "int16": Format(16, 0, 32767.0),
     "int32": Format(32, 0, 2.0**31 - 1),
-    "fp64": Format(53, -1074, (2.0 - 2.0**-52) * 2.0**1023, "float64"),
     "fp32": Format(24, -149, (2.0 - 2.0**-23) * 2.0**127, "float32"),
     "fp16": Format(11, -24, 65504.0, "float16"),
     "bf16": Format(8, -133, (2.0 - 2.0**-7) * 2.0**127, "bfloat16"),

@@ -19,13 +19,15 @@ NAMED = {
 class Storage:
     """The kind of every dimension, one of KINDS; bits of a coordinate (0: as many as tell those of a fiber apart) and of a pointer.
 
-    `line_bits`: the coordinates of a fiber and its payloads each begin on a line of their own; 1: they do not.
+    `line_bits`: the coordinates of a fiber and its payloads each begin on a line of their own; 1: they do not. `value_bits`: that a
+    value takes, 0: as many as its type has.
     """
 
     kinds: tuple[str, ...]
     coordinate_bits: int = 0
     pointer_bits: int = 32
     line_bits: int = 1
+    value_bits: int = 0
 
     def __post_init__(self) -> None:
         for kind in self.kinds:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from accelsim.errors import InputError, did_you_mean
+from accelsim.hardware.types import NumberType
 from accelsim.workload.cascade import Einsum, Tensor
 from accelsim.workload.declaration import Declaration
 from accelsim.workload.dependence import Dependence, components
@@ -45,16 +46,19 @@ def tensors(declaration: Declaration, einsums: Sequence[Einsum], known: Sizes, f
             iterative.get(name),
             constant,
             declaration.density.get(name, 1.0),
-            _storage(declaration, name, shapes[name]),
+            _storage(declaration, name, shapes[name], types.final),
         )
     return made
 
 
-def _storage(declaration: Declaration, name: str, shape: tuple[int, ...]) -> Storage | None:
+def _storage(declaration: Declaration, name: str, shape: tuple[int, ...], number_type: NumberType) -> Storage | None:
     found = declaration.storage.get(name)
     if found is not None and len(found.kinds) != len(shape):
         what = f"'{name}' has {len(shape)} dimensions, and its format says how {len(found.kinds)} are stored"
         raise InputError(what, "name a kind for each dimension", declaration.place("format", name))
+    if found is not None and 0 < found.value_bits < number_type.bits:
+        what = f"a value of '{name}' is stored in {found.value_bits} bits, and {number_type.name} has {float(number_type.bits):g}"
+        raise InputError(what, "write more bits, or another type", declaration.place("format", name))
     return found
 
 

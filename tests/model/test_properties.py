@@ -356,8 +356,8 @@ def test_a_word_less_over_every_boundary_is_noticed(monkeypatch: pytest.MonkeyPa
 def test_ports_left_out_of_the_time_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     from accelsim.model import schedule
 
-    def broken(names: Any, loads: Any) -> Any:
-        return {key: ticks for key, ticks in honest(names, loads).items() if key[1] == "compute"}
+    def broken(*arguments: Any) -> Any:
+        return {key: ticks for key, ticks in honest(*arguments).items() if key[1] == "compute"}
 
     honest = schedule._totals
     assert "keeps_no_resource_longer_than_the_run" in noticed(monkeypatch, "accelsim.model.schedule._totals", broken)

@@ -7,11 +7,11 @@ from pathlib import Path
 PRODUCT = """
 workload: product
 shape: {m: 64, k: 64, n: 64}
-type: {default: fp64}
+type: {default: fp32}
 format:
-  A: {ranks: csr, coordinate: 32 bit, pointer: 32 bit, line: 64 bit}
-  B: {ranks: csr, coordinate: 32 bit, pointer: 32 bit, line: 64 bit}
-  Z: {ranks: csr, coordinate: 32 bit, pointer: 32 bit}
+  A: {ranks: csr, coordinate: 32 bit, pointer: 32 bit, line: 64 bit, value: 64 bit}
+  B: {ranks: csr, coordinate: 32 bit, pointer: 32 bit, line: 64 bit, value: 64 bit}
+  Z: {ranks: csr, coordinate: 32 bit, pointer: 32 bit, value: 64 bit}
 einsums:
   - Z[m,n] = A[m,k] * B[k,n]
 """
