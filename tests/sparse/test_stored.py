@@ -175,7 +175,7 @@ def test_data_that_does_not_fit_is_refused_in_a_line(
     ("written", "instead", "message"),
     [
         ("ranks: csr, coordinate: 32 bit, pointer: 32 bit, value: 64 bit}", "ranks: crs}", "there is no format 'crs'"),
-        ("ranks: csr, coordinate: 32 bit, pointer: 32 bit, value: 64 bit}", "ranks: [compressed]}", "'Z' has 2 dimensions, and its format says how 1"),
+        ("ranks: csr, coordinate: 32 bit, pointer: 32 bit, value: 64 bit}", "ranks: [compressed]}", "its format says how 1"),
         ("ranks: csr, coordinate: 32 bit, pointer: 32 bit, value: 64 bit}", "ranks: [zipped, compressed]}", "no rank is stored 'zipped'"),
         ("ranks: csr, coordinate: 32 bit, pointer: 32 bit, value: 64 bit}", "ranks: csr, pointer: 32}", "32"),
         ("32 bit, value: 64 bit}\neinsums", "32 bit, value: 16 bit}\neinsums", "a value of 'Z' is stored in 16 bits, and fp32 has 32"),
