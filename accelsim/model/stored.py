@@ -22,6 +22,7 @@ from accelsim.mapping.tree import Mapping
 from accelsim.model.counts import Counts
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.lowering import lower
+from accelsim.model.options import Counting
 from accelsim.model.pricing import NOTHING, Range
 from accelsim.model.schedule import Load, schedule
 from accelsim.sparse import kernels as k
@@ -118,14 +119,19 @@ class StoredEvaluation:
 
     @property
     def min_cycles(self) -> int:
-        """Cycles of the stored operations alone, if every copy of a unit had as many."""
+        """Cycles of the stored operations alone if every copy of a unit had as many, or of the compulsory traffic if that is more."""
         evaluator, per_unit = self.evaluation.evaluator, defaultdict[str, Fraction](Fraction)
         machine = evaluator.architecture
         for name, work in self.works.items():
             unit = self.evaluation.counts.lowered.leaves[name].unit
             ticks = work.effectual * evaluator.issue_ticks(name, unit)
             per_unit[unit] += Fraction(ticks, evaluator.clock.per_cycle * machine.units[unit].lanes * machine.copies(unit))
-        return ceil(max(per_unit.values(), default=Fraction(0)))
+        root = machine.root
+        rates = [rate for rate in (root.read_bits_per_s, root.write_bits_per_s) if rate is not None]
+        moved = Fraction(0)
+        if len(rates) == 2:  # both ports at once, or the one that both share
+            moved = self.compulsory_bits / (rates[0] if root.ports == "shared" else sum(rates, Fraction(0))) * machine.clock_hz
+        return ceil(max(*per_unit.values(), moved, Fraction(0)))
 
 
 def _plain(work: Work) -> dict[str, Any]:
@@ -151,6 +157,10 @@ def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
     if machine.networks:
         what = f"{machine.name} has networks, which are not counted over stored elements"
         raise InputError(what, "remove 'network'")
+    if evaluator.counting != Counting():
+        raise InputError("counting conventions other than the defaults are not known over stored elements", "leave --counting out")
+    whole = {name for name in stored if (kept := cascade.tensors[name].storage) is not None and kept.all_elements}
+    stored = {name: elements for name, elements in stored.items() if name not in whole}
     for name, elements in stored.items():
         tensor = cascade.tensors[name]
         if not tensor.is_input:
@@ -166,7 +176,7 @@ def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
     found = _Found(evaluator, Counts({}, {}, {}, {}, {}, {}, {}, lowered))
     for path, leaf in mapping.paths():
         storage = cascade.tensors[cascade.by_name[leaf.einsum].output.tensor].storage
-        listed = storage is not None and storage.kinds[-1] == "compressed"
+        listed = storage is not None and storage.kinds[-1:] == ("compressed",)
         found.add(nest_of(cascade, machine, path, leaf, stored, listed))
     timing = schedule(evaluator.program, mapping, found.loads)
     counts = found.counts
@@ -275,7 +285,10 @@ class _Found:
             what = f"{nest.einsum.name} is spread along {dynamic[0].axis}, which hands out tiles to the copy that is free first"
             mend = "spread one rank of the result along it and no other, on units of one lane, with sums inside"
             raise InputError(what, mend, nest.einsum.place)
-        size = self.machine.axes[dynamic[0].axis][1].size
+        if counts.points.sum() != counts.effectual.sum():
+            what = f"{nest.einsum.name} has idle operations, and {dynamic[0].axis} hands out tiles by what is stored"
+            raise InputError(what, "let every loop 'intersect', or write assign: static", nest.einsum.place)
+        size = min(self.machine.axes[dynamic[0].axis][1].size, dynamic[0].trips)
         return _dealt(counts.shares[:, 0], size), _dealt(counts.shares[:, 1], size)
 
 
@@ -353,8 +366,21 @@ class _Tallies:
         self._words(crossing.parent, 0, int(grouped.sum()))
         self._bits(crossing.parent, READ, int(grouped.sum()) * width, grouped)
         if crossing.child:
+            self._note_tile(crossing, width)
             self._words(crossing.child, 1, int(entering.sum()))
             self._bits(crossing.child, FILLED, int(entering.sum()) * width, entering)
+
+    def _note_tile(self, crossing: Crossing, width: int) -> None:
+        """How large the tile of a tensor with all its elements is."""
+        operand, left = next(each for each in self.nest.operands if each.tensor == crossing.tensor), dict(self.nest.extents)
+        for turn in self.nest.turns[: crossing.above_child]:
+            left[turn.rank] = min(left[turn.rank], turn.tile)
+        bits = -(-prod(left[rank] for rank in operand.ranks) * width // self.pieces)
+        size = self.found.machine.memories[crossing.child].size_bits
+        if size is not None:
+            number = self.nest.crossings.index(crossing)
+            visits = int(self.counts.loads[number].sum()) if bits > size else 0
+            self.found.works[self.name].tiles.append(Tile(crossing.tensor, crossing.child, bits, visits))
 
     def _stored(self, number: int, crossing: Crossing) -> None:
         self.nest_tensor = crossing.tensor

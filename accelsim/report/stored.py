@@ -46,7 +46,7 @@ def _tables(stored: Document) -> Iterator[RenderableType]:
             fetched = f"{whole(cache['misses'])} of {whole(cache['accesses'])} tiles fetched"
             rows.add_row(f"{cache['memory']}, cache of {cache['tensor']}", fetched, share)
         for tile in work["tiles"]:
-            spills = f"{whole(tile['beyond'])} visits bring more than it holds" if tile["beyond"] else "fits"
+            spills = f"{whole(tile['beyond'])} visits bring more than it holds" if tile["beyond"] else "fits alone"
             rows.add_row(f"{tile['memory']}, {tile['tensor']}", f"{byte_size(tile['bits'] / 8)} at most", spills)
     if rows.row_count:
         yield rows

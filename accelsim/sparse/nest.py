@@ -97,7 +97,7 @@ def nest_of(
     """
     einsum = cascade.by_name[leaf.einsum]
     ranks = einsum.ranks
-    _check(cascade, einsum, path, stored)
+    _check(cascade, einsum, path, stored, machine.root.name)
     left = {rank: cascade.extents[rank] for rank in ranks}
     order = list(machine.memories)
     turns: list[Turn] = []
@@ -136,6 +136,7 @@ def nest_of(
     result = _plain(cascade, einsum, einsum.output)
     shared = tuple(_shared(machine, einsum, turns, crossing, {o.tensor: o.ranks for o in operands}) for crossing in crossings)
     unit = machine.units[leaf.unit]
+    _check_caches(machine, einsum, crossings, {operand.tensor for operand in operands if operand.coordinates is not None})
     logged = tuple(_logged(machine, crossings, number) for number in range(len(crossings)))
     return Nest(
         einsum, leaf.unit, {rank: cascade.extents[rank] for rank in ranks}, tuple(turns), inside, tuple(operands), result,
@@ -148,13 +149,16 @@ def _meets(machine: Architecture, node: str) -> str:
     return found.sparse.intersect
 
 
-def _check(cascade: Cascade, einsum: Einsum, path: tuple[Loop | Fuse, ...], stored: Dict[str, IntArray]) -> None:
-    mend = "evaluate it without data and densities"
+def _check(cascade: Cascade, einsum: Einsum, path: tuple[Loop | Fuse, ...], stored: Dict[str, IntArray], root: str) -> None:
+    mend = "evaluate it without --data and 'format'"
     for node in path:
         shares = isinstance(node, Fuse) and any(isinstance(loop, (For, Spatial)) for loop in path[: path.index(node)])
         if isinstance(node, Fuse) and (shares or node.schedule != "sequential"):
             what = f"{einsum.name} stands below a fuse that shares loops, which is not counted over stored elements"
             raise InputError(what, mend, node.place)
+        if isinstance(node, Fuse) and any(isinstance(each, Keep) and each.memory != root for each in path[: path.index(node)]):
+            what = f"{einsum.name} stands below a fuse that shares a keep, which is not counted over stored elements"
+            raise InputError(what, "keep tensors inside the branches", node.place)
     if einsum.condition is not None:
         raise InputError(f"{einsum.name} has a condition, which is not counted over stored elements", mend, einsum.place)
     if cascade.tensors[einsum.output.tensor].iterative is not None:
@@ -206,6 +210,15 @@ def _shared(
         of_result = crossing.tensor not in ranks
         found.append((einsum.reduce in axis.reduces) if of_result else axis.multicast)
     return tuple(found)
+
+
+def _check_caches(machine: Architecture, einsum: Einsum, crossings: list[Crossing], stored: set[str]) -> None:
+    """Refuse caches of which the requests are not told apart: more than one, and of what has all its elements or is a result."""
+    held = sorted({(each.child, each.tensor) for each in crossings if each.child and machine.memories[each.child].sparse.replacement})
+    for memory, tensor in held:
+        if len(held) > 1 or tensor not in stored:
+            what = f"{memory} is a cache that keeps {tensor}, and only one stored operand of {einsum.name} in one cache is counted"
+            raise InputError(what, f"keep {tensor} elsewhere, or leave 'replacement' out", einsum.place)
 
 
 def _logged(machine: Architecture, crossings: list[Crossing], number: int) -> bool:

@@ -226,3 +226,43 @@ def test_inputs_with_a_format_are_drawn_if_no_elements_are_given(tmp_path: Path,
         run(capsys, "evaluate", files[0], "--arch", files[1], "--mapping", files[2], "--seed", seed)[1] for seed in (1, 1, 2)
     )
     assert usual == again != other
+
+
+TWO_CACHES = """
+mapping: two caches
+tree:
+  - keep DRAM: [A, B, Z]
+  - keep Cache: [A, B]
+  - for m: 1
+  - keep Registers: [A, B, Z]
+  - {einsum: Z, unit: MAC}
+"""
+
+
+def test_caches_of_more_than_a_stored_operand_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path)
+    for kept in ("[A, B]", "[Z]"):
+        (tmp_path / "rows.yaml").write_text(TWO_CACHES.lstrip().replace("Cache: [A, B]", f"Cache: {kept}"))
+        files = [tmp_path / "product.yaml", "--arch", tmp_path / "by-rows.yaml", "--mapping", tmp_path / "rows.yaml"]
+        code, text = run(capsys, "evaluate", *files)
+        assert code == 2 and "only one stored operand of Z in one cache" in text
+
+
+def test_counting_conventions_and_dynamic_idle_operations_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path, "dynamic")
+    files = [tmp_path / "product.yaml", "--arch", tmp_path / "by-rows.yaml", "--mapping", tmp_path / "rows.yaml"]
+    code, text = run(capsys, "evaluate", *files, "--counting", "drains=free")
+    assert code == 2 and "counting conventions" in text
+    machine = tmp_path / "by-rows.yaml"
+    lines = [line for line in machine.read_text().splitlines() if "intersect" not in line]
+    machine.write_text("\n".join(lines))
+    code, text = run(capsys, "evaluate", *files, "--set", "density.A=0.1", *(f"--set=shape.{rank}=8" for rank in "mkn"))
+    assert code == 2 and "idle operations" in text
+
+
+def test_a_dense_tile_that_is_too_large_is_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path)
+    (tmp_path / "product.yaml").write_text((tmp_path / "product.yaml").read_text().replace("  B: {", "  # {"))
+    files = [tmp_path / "product.yaml", "--arch", tmp_path / "tiled.yaml", "--mapping", tmp_path / "tiles.yaml"]
+    code, text = run(capsys, "evaluate", *files, "--set", "density.A=0.1", "--set", "arch.Shared.size=1 KiB")
+    assert code == 0 and "Shared, B" in text and "bring more than it holds" in text
