@@ -255,6 +255,11 @@ class Architecture:
         arrays = (node for node in self.nodes() if isinstance(node, Array))
         return {network_name(node.name): (node, node.network) for node in arrays if node.network is not None}
 
+    def sparsity(self, name: str) -> Sparsity:
+        """What a memory or a unit does with stored elements."""
+        node = self.paths[name][-1]
+        return DENSE if isinstance(node, Array) else node.sparse
+
     def copies(self, name: str) -> int:
         """How many copies of a node the machine has."""
         count = 1

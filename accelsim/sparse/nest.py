@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -81,6 +81,12 @@ class Nest:
     radix: int
     logged: tuple[bool, ...]
 
+    @property
+    def meeting(self) -> list[int]:
+        """Loops that find their turns among the coordinates of two stored operands."""
+        stored = [each for each in self.operands if each.coordinates is not None]
+        return [n for n, turn in enumerate(self.turns) if turn.meets and sum(turn.rank in each.ranks for each in stored) > 1]
+
     def levels(self, operand: Operand) -> list[Level]:
         """The loops that cut an operand."""
         return [Level(operand.ranks.index(turn.rank), turn.tile, turn.trips) for turn in self.turns if turn.rank in operand.ranks]
@@ -117,13 +123,13 @@ def nest_of(
         axis = each.axis if isinstance(each, Spatial) else ""
         holders = (keepers[tensor][-1] for tensor, indices in reads.items() if each.rank in indices and tensor in keepers)
         node = max(holders, key=lambda holder: order.index(holder[0]), default=(machine.root.name, 0))[0]
-        turns.append(Turn(each.rank, each.tile, trips, axis, node, _meets(machine, node)))
+        turns.append(Turn(each.rank, each.tile, trips, axis, node, machine.sparsity(node).intersect))
         copies.append(copies[-1] * (trips if axis else 1))
         left[each.rank] = min(left[each.rank], each.tile)
     inside = len(turns)
     for rank in ranks:
         if left[rank] > 1 or all(turn.rank != rank for turn in turns):
-            turns.append(Turn(rank, 1, left[rank], "", leaf.unit, _meets(machine, leaf.unit)))
+            turns.append(Turn(rank, 1, left[rank], "", leaf.unit, machine.sparsity(leaf.unit).intersect))
             copies.append(copies[-1])
     operands = [Operand(tensor, indices, stored.get(tensor)) for tensor, indices in reads.items()]
     crossings: list[Crossing] = []
@@ -142,11 +148,6 @@ def nest_of(
         einsum, leaf.unit, {rank: cascade.extents[rank] for rank in ranks}, tuple(turns), inside, tuple(operands), result,
         tuple(crossings), shared, tuple(copies), unit.lanes, unit.sparse.merge_radix * merged, logged,
     )  # fmt: skip
-
-
-def _meets(machine: Architecture, node: str) -> str:
-    found = machine.units.get(node) or machine.memories[node]
-    return found.sparse.intersect
 
 
 def _check(cascade: Cascade, einsum: Einsum, path: tuple[Loop | Fuse, ...], stored: Dict[str, IntArray], root: str) -> None:
@@ -337,7 +338,16 @@ def _again(nest: Nest, above: int) -> bool:
     return any(turn.trips > 1 and turn.rank not in nest.result for turn in nest.turns[:above])
 
 
-def walked(nest: Nest) -> tuple[k.Walked, dict[str, Fibers]]:
-    """What a nest does, and the fibers of its stored operands."""
+class Walk(NamedTuple):
+    """What a nest does, the fibers of its stored operands by tensor, and the tables that were walked."""
+
+    counts: k.Walked
+    fibers: dict[str, Fibers]
+    tables: k.Tables
+
+
+def walked(nest: Nest) -> Walk:
+    """Walk a nest."""
     fibers = {each.tensor: Fibers.of(each.coordinates, nest.levels(each)) for each in nest.operands if each.coordinates is not None}
-    return k.walk(*tables(nest, fibers)), fibers
+    made, places = tables(nest, fibers)
+    return Walk(k.walk(made, places), fibers, made)

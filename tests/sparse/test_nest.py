@@ -29,7 +29,7 @@ def counted(seed: int, full: bool = False) -> tuple[Nest, kernels.Walked, Any]:
     cascade, machine, mapping, stored = made
     ((path, leaf),) = mapping.paths()
     nest = nest_of(cascade, machine, path, leaf, stored)
-    return nest, walked(nest)[0], made
+    return nest, walked(nest).counts, made
 
 
 def figures(found: Any) -> list[int]:
@@ -130,7 +130,7 @@ def test_products_and_merging_are_those_of_the_matrices() -> None:
         ((path, leaf),) = mapping.paths()
         machine = _by_rows(3)
         stored = {"A": np.stack([a.row_of, a.columns]), "B": np.stack([b.row_of, b.columns])}
-        counts, _ = walked(nest_of(made, machine, path, leaf, stored))
+        counts = walked(nest_of(made, machine, path, leaf, stored)).counts
         products = Products(a, b)
         assert int(counts.effectual.sum()) == products.multiplications
         if b.width > 1:  # a single column has no order to merge in

@@ -266,3 +266,19 @@ def test_a_dense_tile_that_is_too_large_is_said_to_be(tmp_path: Path, capsys: py
     files = [tmp_path / "product.yaml", "--arch", tmp_path / "tiled.yaml", "--mapping", tmp_path / "tiles.yaml"]
     code, text = run(capsys, "evaluate", *files, "--set", "density.A=0.1", "--set", "arch.Shared.size=1 KiB")
     assert code == 0 and "Shared, B" in text and "bring more than it holds" in text
+
+
+def test_energies_of_nodes_sum_to_the_whole_with_merging_and_intersection(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import json
+
+    write(tmp_path)
+    machine = tmp_path / "by-rows.yaml"
+    priced = machine.read_text().replace("radix: 64, energy: unpriced", "radix: 64, energy: 2 pJ")
+    machine.write_text(priced.replace("by: leading, energy: unpriced", "by: leading, energy: 3 pJ"))
+    files = [tmp_path / "product.yaml", "--arch", machine, "--mapping", tmp_path / "rows.yaml", "--set", "density.A=0.1"]
+    _, text = run(capsys, "evaluate", *files, "--json", "-")
+    found = json.loads(text)
+    work, components = found["stored"]["Z"], found["components"]
+    assert components["MAC"]["energy_pj"] == 2 * work["merging_cycles"]
+    assert components["Registers"]["energy_pj"] == 3 * work["meetings"][0]["steps"]
+    assert found["energy_pj"] == sum(each["energy_pj"] for each in components.values())

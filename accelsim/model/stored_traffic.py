@@ -1,0 +1,300 @@
+"""Words and bits that an Einsum moves over stored elements, from the walk of its nest. Source: docs/sparse.md, "Nests"."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil, prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from accelsim.errors import InputError
+from accelsim.model.counts import DRAINS, FILLS, READS, UPDATES
+from accelsim.model.evaluation import Evaluator
+from accelsim.model.stored_work import Tile
+from accelsim.sparse import kernels as k
+from accelsim.sparse.caches import missed_elements
+from accelsim.sparse.fibers import Level
+from accelsim.sparse.nest import Crossing, Nest, Operand, Walk, known
+from accelsim.sparse.storage import Sizes, sizes
+from accelsim.workload.storage import Storage
+
+if TYPE_CHECKING:
+    from accelsim.sparse.pattern import IntArray
+    from accelsim.workload.cascade import Tensor
+
+READ, FILLED, UPDATED = range(3)
+Key = tuple[str, str]
+Rows = dict[Key, list[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A stored operand: its place among the operands, its loops, how it is stored, bits of a value and of every fiber, and where the nodes
+    and the fibers of each of its levels stand in the tables of the walk.
+    """
+
+    which: int
+    levels: list[Level]
+    storage: Storage
+    value: int
+    sizes: Sizes
+    nodes: list[int]
+    fibers: list[int]
+
+    def own(self, nest: Nest, above: int) -> int:
+        """The last of its levels among the first loops of a nest, -1 if there is none."""
+        return sum(1 for turn in nest.turns[:above] if turn.rank in nest.operands[self.which].ranks) - 1
+
+    def tiles(self, own: int, count: int) -> IntArray:
+        """Bits below each of the nodes of a level, int64[count]."""
+        return self.sizes.below[own] if own < len(self.levels) - 1 else np.full(count, self.value)
+
+
+class Traffic:
+    """Words and bits of one Einsum's crossings.
+
+    `words`, `final`: (tensor, memory) -> [reads, fills, updates, drains], and those of complete results among them; `bits`: pieces of bits
+    read, filled and updated. `whole`: by tensor of the cascade's inputs and outputs, bits of all of it, and of what has to be moved.
+    `tiles`, `cached`: as of `Work`.
+    """
+
+    def __init__(self, evaluator: Evaluator, nest: Nest, walk: Walk) -> None:
+        self.nest, self.counts, self.fibers, self.name = nest, walk.counts, walk.fibers, nest.einsum.name
+        self.cascade, self.machine, self.widths = evaluator.cascade, evaluator.architecture, evaluator.widths
+        self.clock, self.pieces = evaluator.clock, evaluator.clock.pieces
+        self.words: Rows = {}
+        self.final: Rows = {}
+        self.bits: dict[Key, tuple[int, int, int]] = {}
+        self.whole: dict[str, tuple[int, int]] = {}
+        self.tiles: list[Tile] = []
+        self.cached: dict[Key, tuple[int, int]] = {}
+        # by memory: pieces of bits read and written, and the words of every copy that share them out
+        self._read: dict[str, list[tuple[int, IntArray]]] = defaultdict(list)
+        self._written: dict[str, list[tuple[int, IntArray]]] = defaultdict(list)
+        layouts = {
+            each.tensor: self._layout(number, each, walk) for number, each in enumerate(nest.operands) if each.coordinates is not None
+        }
+        for number, crossing in enumerate(nest.crossings):
+            operand = next((each for each in nest.operands if each.tensor == crossing.tensor), None)
+            if operand is None:
+                self._result(number, crossing)
+            elif operand.coordinates is None:
+                self._dense(number, crossing, operand)
+            else:
+                self._stored(number, crossing, layouts[crossing.tensor])
+
+    def ports(self) -> dict[str, tuple[int, int]]:
+        """Ticks of the ports of the busiest copy of every memory."""
+        made = {}
+        for memory in dict.fromkeys((*self._read, *self._written)):
+            port = self.clock.ports.get(memory)
+            if port is not None:
+                made[memory] = port.ticks(_most(self._read[memory]), _most(self._written[memory]))
+        return made
+
+    def _layout(self, which: int, operand: Operand, walk: Walk) -> Layout:
+        """How a stored operand lies in memories; notes what it takes as a whole."""
+        tensor, levels = self.cascade.tensors[operand.tensor], self.nest.levels(operand)
+        storage = tensor.storage or Storage(("compressed",) * len(tensor.shape))
+        value, tables = _value_bits(tensor), walk.tables
+        found = sizes(storage, self.fibers[operand.tensor], levels, tensor.shape, value)
+        self.whole[operand.tensor] = found.whole, self._needed(operand) * value
+        return Layout(which, levels, storage, value, found, tables.at[which].tolist(), tables.start_at[which].tolist())
+
+    def _move(self, tensor: str, memory: str, column: int, words: int, final: int = 0) -> None:
+        """Note words of a direction."""
+        self.words.setdefault((tensor, memory), [0, 0, 0, 0])[column] += words
+        if final:
+            self.final.setdefault((tensor, memory), [0, 0, 0, 0])[column] += final
+
+    def _carry(self, tensor: str, memory: str, column: int, bits: int, by_copy: IntArray) -> None:
+        """Note pieces of bits that are read, filled or updated, shared out by the words of every copy."""
+        row = list(self.bits.get((tensor, memory), (0, 0, 0)))
+        row[column] += bits
+        self.bits[tensor, memory] = (row[0], row[1], row[2])
+        (self._read if column == READ else self._written)[memory].append((bits, by_copy))
+
+    def _dense(self, number: int, crossing: Crossing, operand: Operand) -> None:
+        """Words of an operand that has all its elements."""
+        tensor, name = self.cascade.tensors[crossing.tensor], crossing.tensor
+        width = self.widths.read[self.name, name]
+        if tensor.is_input:
+            whole = ceil(prod(tensor.shape) * tensor.final.bits)
+            self.whole[name] = whole, 0 if any(each.coordinates is not None for each in self.nest.operands) else whole
+        grouped, entering = self.counts.grouped[number], self.counts.entering[number]
+        self._move(name, crossing.parent, READS, int(grouped.sum()))
+        self._carry(name, crossing.parent, READ, int(grouped.sum()) * width, grouped)
+        if not crossing.child:
+            return
+        self._move(name, crossing.child, FILLS, int(entering.sum()))
+        self._carry(name, crossing.child, FILLED, int(entering.sum()) * width, entering)
+        left = dict(self.nest.extents)
+        for turn in self.nest.turns[: crossing.above_child]:
+            left[turn.rank] = min(left[turn.rank], turn.tile)
+        bits, size = -(-prod(left[rank] for rank in operand.ranks) * width // self.pieces), self.machine.memories[crossing.child].size_bits
+        if size is not None:
+            self.tiles.append(Tile(name, crossing.child, bits, int(self.counts.loads[number].sum()) if bits > size else 0))
+
+    def _stored(self, number: int, crossing: Crossing, layout: Layout) -> None:
+        """Words of an operand of which some elements are stored, with the coordinates and pointers that go with them."""
+        counts, name, child = self.counts, crossing.tensor, crossing.child
+        grouped, entering = counts.grouped[number], counts.entering[number]
+        moved, read = int(grouped.sum()), self._gone_through(crossing, layout)
+        if child:
+            own = layout.own(self.nest, crossing.above_child)
+            if own < 0:
+                below, loads, served = np.array([layout.sizes.whole]), counts.loads[number, -1:], counts.served[number, -1:]
+            else:
+                span = slice(layout.nodes[own], layout.nodes[own + 1])
+                loads, served = counts.loads[number, span], counts.served[number, span]
+                below = layout.tiles(own, loads.size)
+            arrived, read, filled = int(entering.sum()), read + int(served @ below), int(loads @ below)
+            memory = self.machine.memories[child]
+            if memory.sparse.replacement:
+                moved, read = self._cached(crossing, layout)
+                arrived, filled = moved, read
+            elif memory.size_bits is not None:
+                beyond = int(loads[below > memory.size_bits].sum())
+                self.tiles.append(Tile(name, child, int(below[loads > 0].max(initial=0)), beyond))
+            self._move(name, child, FILLS, arrived)
+            self._carry(name, child, FILLED, filled * self.pieces, entering)
+        else:
+            read += moved * layout.value
+        self._move(name, crossing.parent, READS, moved)
+        self._carry(name, crossing.parent, READ, read * self.pieces, grouped)
+
+    def _needed(self, operand: Operand) -> int:
+        """Stored elements whose coordinates, rank by rank, some element of every other operand has too."""
+        assert operand.coordinates is not None
+        kept = np.ones(operand.coordinates.shape[1], np.bool_)
+        for other in self.nest.operands:
+            if other.coordinates is None or other is operand:
+                continue
+            for place, rank in enumerate(operand.ranks):
+                if rank in other.ranks:
+                    present = np.zeros(self.nest.extents[rank], np.bool_)
+                    present[other.coordinates[other.ranks.index(rank)]] = True
+                    kept &= present[operand.coordinates[place]]
+        return int(kept.sum())
+
+    def _gone_through(self, crossing: Crossing, layout: Layout) -> int:
+        """Bits of coordinates and pointers that loops between parent and child go through."""
+        nest, bits, own = self.nest, 0, -1
+        operand, storage, found = nest.operands[layout.which], layout.storage, layout.sizes
+        for depth, turn in enumerate(nest.turns[: crossing.above_child]):
+            if turn.rank not in operand.ranks:
+                continue
+            own += 1
+            if depth < crossing.above_parent:
+                continue
+            later = [each.rank for each in nest.turns[depth + 1 :] if each.rank in operand.ranks]
+            leads = next(each for each in nest.operands if each.coordinates is not None and turn.rank in each.ranks) is operand
+            if storage.kinds[operand.ranks.index(turn.rank)] == "uncompressed" and not (turn.meets and leads):
+                if later and later[0] != turn.rank:  # looked up, where the fiber's last loop is visited
+                    bits += int(self.counts.steps[k.VISITS, depth].sum()) * storage.pointer_bits
+                continue
+            begins = layout.fibers[own]
+            opened = self.counts.opened[begins : begins + found.coordinates[own].size]
+            bits += int(opened @ (found.coordinates[own] + found.payloads[own] if later else found.coordinates[own]))
+        return bits
+
+    def _cached(self, crossing: Crossing, layout: Layout) -> tuple[int, int]:
+        """Words and bits that a cache brings for what its child asks for."""
+        nest, name = self.nest, crossing.tensor
+        inner = next((each for each in nest.crossings if each.tensor == name and each.parent == crossing.child), None)
+        if inner is None or inner.child == "" or crossing.above_child or nest.copies[crossing.above_child] > 1:
+            what = f"{crossing.child} is a cache, of which the mapping asks for more than tiles of one tensor"
+            mend = f"keep only {name} in it, above all loops, and {name} once more further in"
+            raise InputError(what, mend, nest.einsum.place)
+        tree, own = self.fibers[name], layout.own(nest, inner.above_child)
+        if own < 0:
+            asked, bits, words = np.zeros_like(self.counts.log), np.array([layout.sizes.whole]), np.array([tree.count])
+        else:
+            asked, words = self.counts.log - layout.nodes[own], tree.elements[own]
+            bits = layout.tiles(own, words.size)
+        room = self.machine.memories[crossing.child].size_bits
+        missed = missed_elements(asked, bits, int(bits.sum()) if room is None else room)
+        self.cached[crossing.child, name] = (asked.size, int(missed.sum()))
+        # of every tile that is touched, where it is
+        pointers = int(np.unique(asked).size) * layout.storage.pointer_bits * (layout.storage.kinds[0] == "uncompressed")
+        return int(words[asked][missed].sum()), int(bits[asked][missed].sum()) + pointers
+
+    def _result(self, number: int, crossing: Crossing) -> None:
+        """Words of the result, and those that come back."""
+        name, parent, child = crossing.tensor, crossing.parent, crossing.child
+        tensor, bits = self.cascade.tensors[name], self.widths.bits
+        grouped, entering, different = self.counts.grouped[number], self.counts.entering[number], known(self.nest, self.counts, number)
+        moved, drained, new = int(grouped.sum()), int(entering.sum()), int(different.sum())
+        back = moved - new
+        extra, once = _with_words(tensor, crossing.above_parent == 0 and child != "")
+        if crossing.above_parent == 0 and tensor.is_output:
+            self.whole.setdefault(name, (ceil(new * (tensor.final.bits + extra)) + once, ceil(new * tensor.final.bits)))
+        self._move(name, parent, UPDATES, moved, new)
+        self._move(name, parent, READS, back)
+        read, _, updated = bits((self.name, name, parent), [back, 0, moved, 0], [0, 0, new, 0])
+        self._carry(name, parent, UPDATED, updated + (moved * extra + once) * self.pieces, grouped)
+        self._carry(name, parent, READ, read + back * extra * self.pieces, _less(grouped, different))
+        if not child:
+            return
+        complete = min(new, drained) if drained == moved else 0  # a word that several copies send is a part of a result
+        self._move(name, child, FILLS, back)
+        self._move(name, child, DRAINS, drained, complete)
+        read, filled, _ = bits((self.name, name, child), [0, back, 0, drained], [0, 0, 0, complete])
+        self._carry(name, child, FILLED, filled + back * extra * self.pieces, entering)
+        self._carry(name, child, READ, read + drained * extra * self.pieces, entering)
+        size = self.machine.memories[child].size_bits
+        if size is not None:
+            most = int(self.counts.fullest[number]) * (ceil(tensor.partial.bits) + extra)
+            self.tiles.append(Tile(name, child, most, int(most > size)))
+
+
+def _value_bits(tensor: Tensor) -> int:
+    """Bits of a stored value."""
+    stated = tensor.storage.value_bits if tensor.storage is not None else 0
+    return stated or ceil(tensor.final.bits)
+
+
+def _with_words(tensor: Tensor, home: bool) -> tuple[int, int]:
+    """Bits that go with every word of a result, coordinates and what its values are wider, and those that are written once at its home."""
+    storage, shape = tensor.storage, tensor.shape
+    if storage is None or storage.all_elements:
+        return 0, 0
+    extra, once = _value_bits(tensor) - ceil(tensor.final.bits), 0
+    for place, (kind, size) in enumerate(zip(storage.kinds, shape, strict=True)):
+        if kind == "compressed":
+            extra += storage.coordinate_bits or max(1, (size - 1).bit_length())
+        elif kind == "bitmask" and home:
+            once += prod(shape[: place + 1])
+        elif kind == "uncompressed" and place < len(shape) - 1 and home:
+            once += prod(shape[: place + 1]) * storage.pointer_bits
+    return extra, once
+
+
+def _less(words: IntArray, others: IntArray) -> IntArray:
+    """Words by copy less others; they may be counted over fewer copies, of which each stands for as many."""
+    return words - others if words.size == others.size else words
+
+
+def _most(parts: list[tuple[int, IntArray]]) -> int:
+    """Of amounts and the words by copy that share each out, what falls on the copy with most, rounded up."""
+    totals = [(bits, by_copy, int(by_copy.sum())) for bits, by_copy in parts]
+    if not totals:
+        return 0
+    size = max(by_copy.size for _, by_copy, _ in totals)
+    estimate = np.zeros(size)
+    for bits, by_copy, words in totals:
+        if words:
+            estimate[: by_copy.size] += bits * (by_copy / words)
+        else:
+            estimate[0] += bits
+    busiest = int(estimate.argmax())
+    exact = Fraction(0)
+    for bits, by_copy, words in totals:
+        if words:
+            exact += Fraction(bits * int(by_copy[busiest]), words)
+        elif busiest == 0:
+            exact += bits
+    return ceil(exact)

@@ -1,0 +1,69 @@
+"""What an Einsum does over stored elements: operations, coordinates that meet, tiles and caches. Source: docs/sparse.md, "Nests"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """How a loop finds the coordinates that it visits: the node that does, how, its steps in all, and how many coordinates matched."""
+
+    rank: str
+    node: str
+    by: str
+    steps: int
+    visits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """The fullest tile of a tensor that a memory holds, in bits, and how many visits bring one that is larger than the memory."""
+
+    tensor: str
+    memory: str
+    bits: int
+    beyond: int
+
+
+@dataclass(slots=True)
+class Work:
+    """What an Einsum does: `dense` operations, those `issued`, those on stored elements alone (`effectual`).
+
+    `busiest`, `ideal`: issues of the copy that has most, and if all had as many. `merging`: cycles of all mergers. `cached`: accesses and
+    misses by memory and tensor.
+    """
+
+    dense: int
+    issued: int
+    effectual: int
+    busiest: int
+    ideal: int
+    merging: int
+    meetings: list[Meeting]
+    tiles: list[Tile] = field(default_factory=list)
+    cached: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def skipped(self) -> int:
+        """Operations that are never issued."""
+        return self.dense - self.issued
+
+    @property
+    def idle(self) -> int:
+        """Operations that are issued on elements that are not stored."""
+        return self.issued - self.effectual
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "dense": self.dense, "issued": self.issued, "effectual": self.effectual, "skipped": self.skipped, "idle": self.idle,
+            "busiest": self.busiest, "ideal": self.ideal, "merging_cycles": self.merging,
+            "meetings": [{"rank": m.rank, "node": m.node, "by": m.by, "steps": m.steps, "visits": m.visits} for m in self.meetings],
+            "tiles": [{"tensor": t.tensor, "memory": t.memory, "bits": t.bits, "beyond": t.beyond} for t in self.tiles],
+            "caches": [
+                {"memory": memory, "tensor": tensor, "accesses": accesses, "misses": misses}
+                for (memory, tensor), (accesses, misses) in self.cached.items()
+            ],
+        }  # fmt: skip
