@@ -242,11 +242,11 @@ class _Reader:
         return Sparsity(kind, step_pj, self.one_of(keys, "replacement", REPLACEMENTS), radix, merge_pj, gates)
 
     @staticmethod
-    def one_of(keys: Mapping[str, Item], key: str, known: tuple[str, ...]) -> str:
-        """A word of a key, one of those known; "" if it is not stated."""
+    def one_of(keys: Mapping[str, Item], key: str, known: tuple[str, ...], of: str = "") -> str:
+        """A word of a key, one of those known; "" if it is not stated. of: what the key says it of."""
         found = words(keys[key], key) if key in keys else ""
         if key in keys and found not in known:
-            raise keys[key].error(f"'{key}' is '{found}'", f"write {' or '.join(known)}")
+            raise keys[key].error(f"'{key}'{of} is '{found}'", f"write {' or '.join(known)}")
         return found
 
     def power(self, keys: Mapping[str, Item], action: str, context: prices.Context) -> Quantity | None:
@@ -289,12 +289,8 @@ class _Reader:
         keys = item.only(_SYSTOLIC_KEYS, "systolic")
         if len(axes) != _PLANE:
             raise item.error(f"systolic array {name} has {len(axes)} axes", "write two: that down which sums move, then that across")
-        chosen = {}
-        for key, known in (("exit", EXITS), ("folds", FOLDS)):
-            chosen[key] = words(keys[key], key) if key in keys else known[0]
-            if chosen[key] not in known:
-                raise keys[key].error(f"'{key}' of a systolic array is '{chosen[key]}'", f"write {' or '.join(known)}")
-        return Systolic(keys["shadow"].boolean("shadow") if "shadow" in keys else True, chosen["exit"], chosen["folds"])
+        chosen = (self.one_of(keys, key, known, " of a systolic array") or known[0] for key, known in (("exit", EXITS), ("folds", FOLDS)))
+        return Systolic(keys["shadow"].boolean("shadow") if "shadow" in keys else True, *chosen)
 
     def axis(self, name: str, item: Item, axes: Item) -> Axis:
         keys = item.only(_AXIS_KEYS, "an axis")
