@@ -16,6 +16,16 @@ class NumberType:
     lowest: float
 
 
+def largest_whole(number_type: NumberType) -> int:
+    """A whole number up to which a type has all of them: for floats 2^digits, with the digits of the largest finite value."""
+    if number_type.kind == "integer":
+        return int(-number_type.lowest) - 1
+    odd, _ = Fraction(-number_type.lowest).limit_denominator(1).as_integer_ratio()
+    while odd % 2 == 0:
+        odd //= 2
+    return odd + 1
+
+
 def _type(name: str, bits: Fraction | int, kind: str, lowest: float) -> NumberType:
     return NumberType(name, Fraction(bits), kind, lowest)
 

@@ -168,15 +168,21 @@ def _number_type(item: Item) -> NumberType:
 def _tensors(item: Item | None) -> dict[str, TensorDeclaration]:
     found = {}
     for name, child in (item.mapping("tensors") if item is not None else {}).items():
-        stated = child.only({"shape", "fill", "output"}, f"tensor '{name}'")
+        stated = child.only({"shape", "fill", "output", "below"}, f"tensor '{name}'")
         shape: tuple[int | str, ...] | None = None
         if "shape" in stated:
             sizes = stated["shape"].items(f"the shape of '{name}'")
-            shape = tuple(size.integer("a size", 1) if isinstance(size.value, int) else size.text("a size") for size in sizes)
+            shape = tuple(_size(size, "a size") for size in sizes)
         fill = _number(stated["fill"], f"the fill of '{name}'") if "fill" in stated else None
         output = stated["output"].boolean(f"'output' of '{name}'") if "output" in stated else False
-        found[name] = TensorDeclaration(shape, fill, output)
+        below = _size(stated["below"], f"'below' of '{name}'") if "below" in stated else None
+        found[name] = TensorDeclaration(shape, fill, output, below)
     return found
+
+
+def _size(item: Item, what: str) -> int | str:
+    """A number of coordinates, or a formula."""
+    return item.integer(what, 1) if isinstance(item.value, int) else item.text(what)
 
 
 def _number(item: Item, what: str) -> float:

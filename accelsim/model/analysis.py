@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from accelsim.errors import InputError
 from accelsim.model import plan as p
 from accelsim.workload.cascade import Cascade, Einsum, Tensor
-from accelsim.workload.expression import Access, IndexMap
+from accelsim.workload.expression import Access, IndexMap, inner_accesses, names
+from accelsim.workload.ranges import index_range
 
 FAR = 1 << 62
 
@@ -35,7 +36,9 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """One access of an Einsum. `roles`: (kind, low, high) per rank; `weight` 0 if no word of it ever moves."""
+    """One access of an Einsum. `roles`: (kind, low, high) per rank; `weight` 0 if no word of it ever moves, and more than 1 where values
+    choose among so many words, all of which move.
+    """
 
     tensor: str
     maps: tuple[IndexMap, ...]
@@ -48,13 +51,16 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """An Einsum ready for lowering; ranks are known by position. `coupled`: ranks that its condition couples."""
+    """An Einsum ready for lowering; ranks are known by position. `coupled`: ranks that its condition couples. `chosen`: by place in
+    `streams`, those of which values choose, as the unit sees them: a word at every point, its own for all ranks that choose it.
+    """
 
     einsum: Einsum
     ranks: tuple[str, ...]
     extents: tuple[int, ...]
     streams: tuple[Stream, ...]
     coupled: frozenset[int]
+    chosen: dict[int, Stream]
 
 
 def analyse(cascade: Cascade, einsum: Einsum, box: bool) -> Facts:
@@ -70,12 +76,63 @@ def analyse(cascade: Cascade, einsum: Einsum, box: bool) -> Facts:
                 "`accelsim run` executes it; a mapping needs a condition on ranks only",
                 einsum.place,
             )
-        from accelsim.workload.expression import names
-
         coupled = frozenset(position[name] for name in names(einsum.condition) if name in position)
-    streams = [_stream(cascade, einsum, access, False, position, extents, coupled, box) for access in _distinct(cascade, einsum)]
+    reads = _distinct(cascade, einsum)
+    streams = [
+        _chosen_stream(cascade, einsum, access, position, extents, coupled, box)
+        if inner_accesses(access)
+        else _stream(cascade, einsum, access, False, position, extents, coupled, box)
+        for access in reads
+    ]
     streams.append(_stream(cascade, einsum, einsum.output, True, position, extents, coupled, box))
-    return Facts(einsum, ranks, extents, tuple(streams), coupled)
+    chosen = {at: _at_unit(streams[at], access, position) for at, access in enumerate(reads) if inner_accesses(access)}
+    return Facts(einsum, ranks, extents, tuple(streams), coupled, chosen)
+
+
+def _chosen_stream(
+    cascade: Cascade,
+    einsum: Einsum,
+    access: Access,
+    position: dict[str, int],
+    extents: tuple[int, ...],
+    coupled: frozenset[int],
+    box: bool,
+) -> Stream:
+    """An access of which values choose, as memories see it: whole windows, which have to lie apart, each as a word of as many words."""
+    tensor, chosen, weight, dims = cascade.tensors[access.tensor], einsum.chosen, 1, []
+    if sum(read.tensor == access.tensor for read in einsum.reads) > 1:
+        what = f"{einsum.name} chooses from {access.tensor} and reads it in another way, which is not counted"
+        raise InputError(what, "split it into two Einsums", einsum.place)
+    if coupled & {position[name] for name in names(access) if name in position}:
+        what = f"{einsum.name} has a condition on ranks by which values choose from {access.tensor}, which is not counted"
+        raise InputError(what, "drop the condition", einsum.place)
+    maps = []
+    for number, index in enumerate(_maps(cascade, einsum, access)):
+        inner = [(factor, cascade.extents[rank]) for rank, factor in index.terms if rank in chosen]
+        outer = tuple((rank, factor) for rank, factor in index.terms if rank not in chosen)
+        maps.append(index)
+        if not inner:
+            dims.append(_dim(tensor, number, index, position, extents, False))
+            continue
+        reach = sum(abs(factor) * (extent - 1) for factor, extent in inner)
+        low, high = index_range(index, cascade.extents)
+        steps = [abs(factor) for rank, factor in outer if cascade.extents[rank] > 1]
+        apart = all(step > reach for step in steps) and len(inner) == 1 and len(steps) <= 1 and index.divisor == 1 and not index.modulus
+        if not apart or low < 0 or high >= tensor.shape[number] or (box and any(step != reach + 1 for step in steps)):
+            what = f"{einsum.name} chooses from {access.tensor} in windows that overlap or reach outside, which is not counted"
+            raise InputError(what, "index it by FACTOR*rank + A[...], with values of A below FACTOR", einsum.place)
+        weight *= inner[0][1]
+        terms = tuple((position[rank], 1) for rank, _ in outer if cascade.extents[rank] > 1)
+        dims.append(Dim(terms, 0, 1, 0, 0, max([1, *(extents[rank] for rank, _ in terms)])))
+    made = classify(access.tensor, tuple(maps), False, tuple(dims), extents, coupled, box)
+    return replace(made, weight=made.weight * weight)
+
+
+def _at_unit(stream: Stream, access: Access, position: dict[str, int]) -> Stream:
+    """The same access as the unit sees it."""
+    own = {position[name] for name in names(access) if name in position}
+    roles = tuple((p.PLAIN, -FAR, FAR) if rank in own else (p.ABSENT, -FAR, FAR) for rank in range(len(stream.roles)))
+    return replace(stream, weight=min(1, stream.weight), roles=roles, groups=())
 
 
 def _distinct(cascade: Cascade, einsum: Einsum) -> list[Access]:
@@ -95,18 +152,20 @@ def _stream(
     coupled: frozenset[int],
     box: bool,
 ) -> Stream:
-    tensor = cascade.tensors[access.tensor]
+    tensor, maps = cascade.tensors[access.tensor], _maps(cascade, einsum, access)
+    dims = tuple(_dim(tensor, number, index, position, extents, output) for number, index in enumerate(maps))
+    return classify(access.tensor, maps, output, dims, extents, coupled, box)
+
+
+def _maps(cascade: Cascade, einsum: Einsum, access: Access) -> tuple[IndexMap, ...]:
+    """How an access indexes its tensor; refused where an index has no normal form."""
     maps = []
     for index in cascade.index_maps(access):
         if index is None:
-            raise InputError(
-                f"{einsum.name}: the model cannot count an index of {access.tensor} in '{einsum.text}'",
-                "write an affine index, // or %",
-                einsum.place,
-            )
+            what = f"{einsum.name}: the model cannot count an index of {access.tensor} in '{einsum.text}'"
+            raise InputError(what, "write an affine index, // or %", einsum.place)
         maps.append(index)
-    dims = tuple(_dim(tensor, number, index, position, extents, output) for number, index in enumerate(maps))
-    return classify(access.tensor, tuple(maps), output, dims, extents, coupled, box)
+    return tuple(maps)
 
 
 def _dim(tensor: Tensor, number: int, index: IndexMap, position: dict[str, int], extents: tuple[int, ...], output: bool) -> Dim:

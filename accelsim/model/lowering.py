@@ -227,6 +227,9 @@ class Lowering:
     ) -> Facts:
         """Copies of the tables in which this leaf has derived ranks and one more rank per repeated loop."""
         program = self.program
+        if facts.chosen:
+            what = f"{name} chooses what it reads, and loops over ranks of others decide which part of it is made, which is not counted"
+            raise InputError(what, "put it outside of the loops of its consumers", facts.einsum.place)
         if self.ranks is None:
             self.ranks = list(program.ranks)
             self.streams = list(program.streams)
@@ -291,7 +294,7 @@ class Lowering:
                 crosses = key not in self.paid
                 self.paid.add(key)
             rows.append(self._row(index, parent, child, max(home, child.afresh), start, carried) if crosses else -1)
-        rows.append(self._row(index, keepers[-1], None, 0, start))
+        rows.append(self._row(self.program.at_unit.get(index, index), keepers[-1], None, 0, start))
         held = []
         for keeper in keepers:
             tile = kept = 0

@@ -157,12 +157,18 @@ class Program:
         self.ranks: list[tuple[int, int, int, int, int, int]] = []
         self.streams: list[Stream] = []
         self.leaf_of_stream: list[int] = []
+        self.at_unit: dict[int, int] = {}  # of streams of which values choose, those that stand for them at the unit
         for leaf, (name, facts) in enumerate(self.facts.items()):
             self.first_rank[name] = len(self.ranks)
             self.first_stream[name] = len(self.streams)
             self.ranks.extend((extent, p.NAMED, 0, 0, 0, 0) for extent in facts.extents)
             self.streams.extend(facts.streams)
             self.leaf_of_stream.extend([leaf] * len(facts.streams))
+        for leaf, (name, facts) in enumerate(self.facts.items()):
+            for place, stream in facts.chosen.items():
+                self.at_unit[self.first_stream[name] + place] = len(self.streams)
+                self.streams.append(stream)
+                self.leaf_of_stream.append(leaf)
         self.static = stream_tables(self.streams, self.leaf_of_stream)
         self.rank_array = np.array(self.ranks, np.int64).reshape(-1, 6)
         for name, facts in self.facts.items():

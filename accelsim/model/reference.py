@@ -55,7 +55,7 @@ def count(cascade: Cascade, architecture: Architecture, mapping: Mapping, counti
             for flow in flows:
                 for crossing in (*flow.crossings, *(link.crossing for link in flow.links)):
                     if crossing.child == level:
-                        crossing.arrive(time, tiles, flow.footprint)
+                        crossing.arrive(time, tiles, flow.footprint if level < len(nest.steps) else flow.at_point)
         einsums[name] = {"operations": operations, "masked": points - operations, "issues": issues}
         for flow in flows:
             for memory, total, first in flow.account():
@@ -177,6 +177,7 @@ class Flow:
     is_output: bool
     counting: Counting
     footprint: Footprint
+    at_point: Footprint
     keepers: list[tuple[int, str, Fraction]]
     crossings: list[Crossing]
     links: list[Link] = field(default_factory=list)
@@ -305,7 +306,8 @@ def _flow(
             link.idle = False
             if not is_output and child < nest.residual:
                 _carried(link.crossing, access, nest, nests, counting)
-    return Flow(nest, tensor, is_output, counting, Footprint(cascade, access, counting.footprint == "box"), keepers, crossings, links)
+    footprints = [Footprint(cascade, access, counting.footprint == "box", at_point) for at_point in (False, True)]
+    return Flow(nest, tensor, is_output, counting, footprints[0], footprints[1], keepers, crossings, links)
 
 
 def _links(

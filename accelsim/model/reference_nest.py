@@ -12,7 +12,7 @@ from typing import Any
 from accelsim.errors import IllegalMapping, InputError, did_you_mean
 from accelsim.mapping.tree import Address, For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode, addressed
 from accelsim.workload.cascade import Cascade, Einsum
-from accelsim.workload.expression import Access, Expression, IndexMap, Name, Number, names
+from accelsim.workload.expression import Access, Expression, IndexMap, Name, Number, accesses, inner_accesses, names, own_names
 
 MAX_POINTS = 4_000_000
 
@@ -34,12 +34,14 @@ MEANINGS: dict[str, Callable[..., Any]] = {
 }  # fmt: skip
 
 
-def value(expression: Expression, names_known: dict[str, Any]) -> Any:
-    """The value of an index expression or a condition where every name has a value."""
+def value(expression: Expression, names_known: dict[Any, Any]) -> Any:
+    """The value of an index expression or a condition where every name, and every access in an index, has a value."""
     if isinstance(expression, Number):
         return int(expression.value) if float(expression.value).is_integer() else expression.value
     if isinstance(expression, Name):
         return names_known[expression.name]
+    if expression in names_known:
+        return names_known[expression]
     if isinstance(expression, Access):
         raise InputError(f"a condition reads {expression.tensor}", "words of data-dependent conditions cannot be counted without the data")
     if expression.function not in MEANINGS:
@@ -49,20 +51,26 @@ def value(expression: Expression, names_known: dict[str, Any]) -> Any:
 
 @dataclass(slots=True)
 class Footprint:
-    """The words of a tensor that an access touches, tile by tile."""
+    """The words of a tensor that an access touches, tile by tile. Where values choose, all words that they may choose; `at_point`: the one
+    word of a point, whichever it is, named by the values that choose it.
+    """
 
     cascade: Cascade
     access: Access
     as_box: bool
+    at_point: bool = False
     ranks: tuple[str, ...] = ()
     known: dict[object, Box] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ranks = _ranks(self.cascade, *self.access.indices)
+        self.at_point = self.at_point and bool(inner_accesses(self.access))
 
     def box(self, tile: Tile) -> Box:
         """The product over the dimensions of the coordinates touched, without those outside and those that are constants."""
         key = tuple(tile[rank] for rank in self.ranks)
+        if self.at_point:
+            return frozenset((tuple(low for low, _ in key),))
         if key not in self.known:
             self.known[key] = frozenset(product(*(self.coordinates(place, tile) for place in range(len(self.access.indices)))))
         return self.known[key]
@@ -82,12 +90,13 @@ def _ranks(cascade: Cascade, *expressions: Expression) -> tuple[str, ...]:
 
 
 def _touched(cascade: Cascade, index: Expression, tile: Tile) -> set[int]:
-    """The coordinates that an index takes over a tile, valid or not."""
-    ranks = _ranks(cascade, index)
+    """The coordinates that an index takes over a tile, valid or not; values in it may be any that their tensor allows."""
+    inner = accesses(index)
+    ranks = [name for name in own_names(Access("", (index,))) if name in cascade.extents]
+    every = [range(*tile[rank]) for rank in ranks] + [range(cascade.tensors[access.tensor].below) for access in inner]
     return {
-        int(value(index, {**cascade.sizes, **dict(zip(ranks, point, strict=True))}))
-        for point in product(*(range(*tile[rank]) for rank in ranks))
-    }
+        int(value(index, {**cascade.sizes, **dict(zip([*ranks, *inner], point, strict=True))})) for point in product(*every)
+    }  # fmt: skip
 
 
 def streams(cascade: Cascade, einsum: Einsum) -> list[Access]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from accelsim.workload.cascade import Cascade, Einsum, Tensor
 from accelsim.workload.conditions import affine, surviving_points
-from accelsim.workload.expression import Access, IndexMap, names
+from accelsim.workload.expression import Access, IndexMap, chosen_rank, inner_accesses, own_names
 from accelsim.workload.operators import needed_primitives
 from accelsim.workload.points import check_magnitude, count_points
 from accelsim.workload.ranges import Inequality
@@ -113,8 +113,10 @@ def _touched_by(cascade: Cascade, tensor: Tensor, einsum: Einsum, access: Access
     forms = [form for form in cascade.index_maps(access) if form is not None]
     if len(forms) < len(tensor.shape):
         return 1
-    ranks = [rank for rank in einsum.ranks if rank in names(access)]
+    ranks = [rank for rank in einsum.ranks if rank in own_names(access)]
     box = math.prod(cascade.extents[rank] for rank in ranks)
+    if inner_accesses(access):
+        return _touched_at_least(cascade, tensor, einsum, access, forms)
     dense = math.prod(distinct_values(form, cascade.extents, size) for form, size in zip(forms, tensor.shape, strict=True))
     if einsum.condition is None:
         return min(dense, box)
@@ -124,6 +126,21 @@ def _touched_by(cascade: Cascade, tensor: Tensor, einsum: Einsum, access: Access
         return 1  # different points may share an element, and the condition may leave one of them
     outside = max(0, box - dense) if tensor.fill is not None else 0  # without a fill, only masked points lie outside
     return max(0, _surviving_values(cascade, einsum, ranks) - outside)
+
+
+def _touched_at_least(cascade: Cascade, tensor: Tensor, einsum: Einsum, access: Access, forms: Sequence[IndexMap]) -> int:
+    """A lower bound where values choose: one element of every window that they choose in, if windows do not overlap, or one in all."""
+    chosen = {chosen_rank(inner) for inner in inner_accesses(access)}
+    if einsum.condition is not None or tensor.fill is not None:
+        return 1
+    count = 1
+    for form, size in zip(forms, tensor.shape, strict=True):
+        reach = sum(abs(factor) * (cascade.extents[rank] - 1) for rank, factor in form.terms if rank in chosen)
+        steps = [abs(factor) for rank, factor in form.terms if rank not in chosen]
+        if reach and (form.divisor != 1 or form.modulus or any(step <= reach for step in steps)):
+            return 1
+        count *= distinct_values(form, {**cascade.extents, **dict.fromkeys(chosen, 1)}, size)
+    return count
 
 
 def _surviving_values(cascade: Cascade, einsum: Einsum, ranks: list[str]) -> int:

@@ -10,9 +10,21 @@ from accelsim.hardware.types import TYPES, NumberType
 from accelsim.workload.cascade import Cascade, Einsum
 from accelsim.workload.declaration import Declaration, TensorDeclaration, TypePair
 from accelsim.workload.dependence import dependences, order
-from accelsim.workload.expression import Access, Call, Expression, Name, Number, accesses, index_map, names, walk
+from accelsim.workload.expression import (
+    Access,
+    Call,
+    Expression,
+    Name,
+    Number,
+    accesses,
+    chosen_rank,
+    index_map,
+    inner_accesses,
+    names,
+    walk,
+)
 from accelsim.workload.grammar import Parsed, Statement, parse_statement, split_statements
-from accelsim.workload.sizes import Sizes, sizes, unknown
+from accelsim.workload.sizes import Sizes, below, sizes, unknown
 from accelsim.workload.storage import Storage
 from accelsim.workload.tensors import check_dimensions, tensors
 
@@ -29,6 +41,7 @@ def build(declaration: Declaration) -> Cascade:
     used = {access.tensor for _, parsed in statements for part in _parts(parsed) for access in accesses(part)}
     for statement, parsed in statements:
         _check_names(statement, parsed, known, used)
+    known = _with_chosen(declaration, statements, known)
     einsums = _einsums(statements, known)
     _check_used(declaration, einsums, known)
     check_dimensions(einsums)
@@ -134,10 +147,23 @@ def _check_names(statement: Statement, parsed: Parsed, known: Sizes, tensors_use
             for inner in walk(part):
                 if isinstance(inner, Access):
                     raise statement.error_at(inner.tensor, "an output index cannot read a tensor", "write to a rank")
-    for tree in parts:
-        for access in accesses(tree):
-            if any(isinstance(inner, Access) for index in access.indices for inner in walk(index)):
-                raise statement.error_at(access.tensor, f"an index of '{access.tensor}' reads a tensor", "use a mask: where M[...] > 0")
+    for access in accesses(parsed.condition) if parsed.condition is not None else ():
+        if inner_accesses(access):
+            raise statement.error_at(access.tensor, f"an index of '{access.tensor}' in a condition reads a tensor", "index it by ranks")
+
+
+def _with_chosen(declaration: Declaration, statements: Sequence[Written], known: Sizes) -> Sizes:
+    """The same sizes with those of what stands for values in indices, each of which says how far its values go."""
+    found: dict[str, int] = {}
+    for statement, parsed in statements:
+        for access in accesses(parsed.expression):
+            for inner in inner_accesses(access):
+                most = below(declaration, inner.tensor, known)
+                if not most:
+                    mend = f"say how far its values go: tensors: {{{inner.tensor}: {{below: 4}}}}"
+                    raise statement.error_at(inner.tensor, f"'{inner.tensor}' stands in an index of '{access.tensor}'", mend)
+                found[chosen_rank(inner)] = most
+    return dataclasses.replace(known, extents={**known.extents, **found})
 
 
 def _ranks(parts: Sequence[Expression], known: Sizes) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from accelsim.errors import Place
 from accelsim.hardware.types import NumberType
-from accelsim.workload.expression import Access, Expression, IndexMap, accesses, index_map
+from accelsim.workload.expression import Access, Expression, IndexMap, accesses, chosen_rank, index_map, inner_accesses
 
 if TYPE_CHECKING:
     import networkx
@@ -28,6 +28,7 @@ class Tensor:
     `iterative`: dimension along which the tensor reads its own earlier slice (`RM[m1+1,p]` from `RM[m1,p]`), else None.
     `constant_slices`: slices 0..k-1 of that dimension are set to constants and cost nothing.
     `density`: declared share of elements that are not zero. `storage`: how it is stored, None: every element.
+    `below`: its values are whole numbers from 0 to before this, and may stand in indices; 0: they are any numbers.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Tensor:
     constant_slices: int = 0
     density: float = 1.0
     storage: Storage | None = None
+    below: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +71,13 @@ class Einsum:
 
     @property
     def reads(self) -> tuple[Access, ...]:
-        """The different accesses of the map expression (those of the condition are `condition_reads`)."""
+        """The different accesses of the map expression, those inside indices too (those of the condition are `condition_reads`)."""
         return accesses(self.expression)
+
+    @property
+    def chosen(self) -> tuple[str, ...]:
+        """What stands for values that choose coordinates of what it reads (`expression.chosen_rank`)."""
+        return tuple(dict.fromkeys(chosen_rank(inner) for access in self.reads for inner in inner_accesses(access)))
 
     @property
     def condition_reads(self) -> tuple[Access, ...]:
@@ -95,7 +102,8 @@ class Split:
 class Cascade:
     """Einsums in order over ranks of known size.
 
-    `extents`: size of every rank variable. `constants`: further named numbers. `tensors`: every tensor by name.
+    `extents`: size of every rank variable, and of what stands for values in indices (`expression.chosen_rank`). `constants`: further named
+    numbers. `tensors`: every tensor by name.
     `splits`: ranks that are cut into parts. `declaration`: what it was built from, so that `build.resized` can change sizes.
     """
 
@@ -111,7 +119,7 @@ class Cascade:
     @cached_property
     def sizes(self) -> dict[str, float]:
         """Names usable in index expressions: the upper-case size of every rank, and the constants."""
-        return {rank.upper(): extent for rank, extent in self.extents.items()} | dict(self.constants)
+        return {rank.upper(): extent for rank, extent in self.extents.items() if rank.isidentifier()} | dict(self.constants)
 
     @cached_property
     def work(self) -> tuple[Einsum, ...]:

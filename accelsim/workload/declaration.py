@@ -13,11 +13,14 @@ from accelsim.workload.storage import Storage
 
 @dataclass(frozen=True, slots=True)
 class TensorDeclaration:
-    """What is stated about a tensor: `shape` items are numbers, ranks or formulas over sizes; `fill` is what a read outside reads."""
+    """What is stated about a tensor: `shape` items are numbers, ranks or formulas over sizes, and so is `below`, which its values are less
+    than; `fill` is what a read outside reads.
+    """
 
     shape: tuple[int | str, ...] | None = None
     fill: float | None = None
     output: bool = False
+    below: int | str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,11 +55,11 @@ def _finite(np: Any, value: Any, arguments: list[Any], lowest: float) -> Any:
     return np.where(overflowed, np.copysign(-lowest, value), value) if np.any(overflowed) else value
 
 
-def index_values(index: Expression, names: Mapping[str, Any]) -> Any:
-    """The value of an index expression as whole numbers; an InputError if it is not whole."""
+def index_values(index: Expression, names: Mapping[str, Any], read: Callable[[Access], Any] | None = None) -> Any:
+    """The value of an index expression as whole numbers; an InputError if it is not whole. `read` gives the value of an access in it."""
     import numpy as np
 
-    value = np.asarray(evaluate(index, names))
+    value = np.asarray(evaluate(index, names, read))
     if value.dtype.kind in "iu":
         return value
     if value.dtype.kind == "f" and np.all(value == np.floor(value)) and np.all(np.abs(value) < 2**53):

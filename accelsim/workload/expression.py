@@ -65,6 +65,13 @@ class IndexMap:
         return None
 
 
+def chosen_rank(access: Access) -> str:
+    """What stands for the value of an access that is an index: as a rank, of as many coordinates as the tensor has values, that no loop
+    names. No name in a statement is like it.
+    """
+    return f"{access.tensor}[]"
+
+
 def walk(expression: Expression) -> Iterator[Expression]:
     """The expression and everything inside it, outermost first."""
     yield expression
@@ -86,11 +93,32 @@ def names(expression: Expression) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part.name for part in walk(expression) if isinstance(part, Name)))
 
 
+def inner_accesses(access: Access) -> tuple[Access, ...]:
+    """The different accesses inside the indices of an access, whose values choose what it reads."""
+    return accesses(Access("", access.indices))[1:]
+
+
+def own_names(access: Access) -> tuple[str, ...]:
+    """The different names in the indices of an access that do not stand inside an access there."""
+    return tuple(dict.fromkeys(part.name for index in access.indices for part in _outside_accesses(index) if isinstance(part, Name)))
+
+
+def _outside_accesses(expression: Expression) -> Iterator[Expression]:
+    """As `walk`, without accesses and what is inside them."""
+    if isinstance(expression, Access):
+        return
+    yield expression
+    for argument in expression.arguments if isinstance(expression, Call) else ():
+        yield from _outside_accesses(argument)
+
+
 def index_map(expression: Expression, sizes: Mapping[str, float]) -> IndexMap | None:
     """The normal form of an integer index expression, or None if it has none.
 
-    `sizes` gives rank sizes and constants by name; every other name is a rank variable.
+    `sizes` gives rank sizes and constants by name; every other name is a rank variable, and an access one of its own (`chosen_rank`).
     """
+    if isinstance(expression, Access):
+        return IndexMap(((chosen_rank(expression), 1),))
     if isinstance(expression, Number):
         return IndexMap((), int(expression.value)) if float(expression.value).is_integer() else None
     if isinstance(expression, Name):

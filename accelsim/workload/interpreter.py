@@ -75,7 +75,9 @@ def run_model(model: Model, inputs: Mapping[str, Any], dtype: Any = None) -> dic
 
 
 def random_inputs(cascade: Cascade, rng: Any, dtype: Any = None) -> dict[str, Any]:
-    """Inputs to try a cascade on: normal values of deviation 1/2 (small integers for integer types), masks of 0 and 1, densities kept."""
+    """Inputs to try a cascade on: normal values of deviation 1/2 (small integers for integer types), masks of 0 and 1, values that stand in
+    indices as far as they go; densities kept.
+    """
     import numpy as np
 
     kind = np.dtype(np.float64 if dtype is None else dtype)
@@ -83,6 +85,9 @@ def random_inputs(cascade: Cascade, rng: Any, dtype: Any = None) -> dict[str, An
     made: dict[str, Any] = {}
     for name, tensor in cascade.tensors.items():
         if not tensor.is_input:
+            continue
+        if tensor.below:
+            made[name] = rng.integers(0, tensor.below, tensor.shape).astype(kind)
             continue
         if name in masks and tensor.density == 1.0:
             made[name] = rng.integers(0, 2, tensor.shape).astype(kind)
@@ -141,7 +146,7 @@ def _advance(cascade: Cascade, store: Store, items: tuple[Any, ...], block: Bloc
 def _execute(cascade: Cascade, store: Store, einsum: Einsum, block: Block) -> tuple[int, int]:
     """One statement over a block of the iteration space; points executed and masked."""
     executed = masked = 0
-    product = _factors(einsum) if einsum.reduced and einsum.reduce == "add" else None
+    product = _factors(einsum) if einsum.reduced and einsum.reduce == "add" and not einsum.chosen else None
     for part in _blocks(einsum, {rank: block[rank] for rank in einsum.ranks}, product is not None):
         one, other = _compute(cascade, store, einsum, part, product)
         executed, masked = executed + one, masked + other

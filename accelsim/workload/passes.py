@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from accelsim.errors import InputError, did_you_mean
 from accelsim.workload.cascade import Cascade, Einsum
-from accelsim.workload.expression import Access, names
+from accelsim.workload.expression import Access, names, own_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,4 +170,4 @@ def _streams(access: Access, fiber: _Fiber) -> bool:
 
 
 def _ranks(access: Access) -> tuple[str, ...]:
-    return names(access)
+    return own_names(access)  # where values choose, any element of the whole may be read

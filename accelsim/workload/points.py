@@ -68,14 +68,14 @@ def index_extremes(
 ) -> tuple[int, int] | None:
     """The least and greatest value of any index expression where a condition holds, by enumeration.
 
-    None if the condition reads a tensor, or beyond 2**22 points. (0, 0) if the condition never holds.
+    None if the condition or the index reads a tensor, or beyond 2**22 points. (0, 0) if the condition never holds.
     """
     import numpy as np
 
     from accelsim.workload.evaluate import evaluate, index_values
 
     parts = conjuncts(condition)
-    if any(isinstance(inner, Access) for part in parts for inner in walk(part)):
+    if any(isinstance(inner, Access) for part in (index, *parts) for inner in walk(part)):
         return None
     ranks = list(dict.fromkeys(word for part in (index, *parts) for word in names(part) if word in extents))
     if math.prod(extents[rank] for rank in ranks) > MOST_ENUMERATED:

@@ -26,7 +26,7 @@ class Sizes:
     @property
     def names(self) -> dict[str, float]:
         """Rank sizes by upper-case name, and constants."""
-        return {rank.upper(): extent for rank, extent in self.extents.items()} | dict(self.constants)
+        return {rank.upper(): extent for rank, extent in self.extents.items() if rank.isidentifier()} | dict(self.constants)
 
 
 def sizes(declaration: Declaration) -> Sizes:
@@ -125,11 +125,26 @@ def tensor_shape(declaration: Declaration, name: str, known: Sizes) -> tuple[int
     if declared is None or declared.shape is None:
         return None
     place = declaration.place("tensors", name)
-    names = {key: int(value) for key, value in known.names.items() if float(value).is_integer()} | dict(known.extents)
+    names = _whole_names(known)
     shape = tuple(whole(item, f"a size of tensor '{name}'", names, place, least=1) for item in declared.shape)
     if math.prod(shape) > MOST_ELEMENTS:
         raise InputError(f"tensor '{name}' has more than 2**62 elements", "shrink the shape", place)
     return shape
+
+
+def below(declaration: Declaration, name: str, known: Sizes) -> int:
+    """What the values of a tensor are declared to be less than, 0 if nothing is."""
+    from accelsim.formula import whole
+
+    stated = declaration.tensors.get(name)
+    if stated is None or stated.below is None:
+        return 0
+    return whole(stated.below, f"'below' of tensor '{name}'", _whole_names(known), declaration.place("tensors", name), least=1)
+
+
+def _whole_names(known: Sizes) -> dict[str, int]:
+    """What formulas of shapes may name."""
+    return {key: int(value) for key, value in known.names.items() if float(value).is_integer()} | dict(known.extents)
 
 
 def unknown(name: str, known: Sizes) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.workload.cascade import Cascade, Einsum
+from accelsim.workload.cascade import Cascade, Einsum, Tensor
 from accelsim.workload.evaluate import index_values
 from accelsim.workload.expression import Access
 
@@ -60,7 +60,7 @@ class Store:
             known = self.names(einsum.ranks, block)
             places, present = [], np.True_
             for part, size in zip(access.indices, tensor.shape, strict=True):
-                at = index_values(part, known)
+                at = index_values(part, known, lambda inner: self._choosing(einsum, inner, block, mask))
                 if at.size and (at.min() < 0 or at.max() >= size):
                     present = present & (at >= 0) & (at < size)
                     at = np.clip(at, 0, size - 1)
@@ -77,6 +77,10 @@ class Store:
             what = f"{einsum.name} reads elements of {name} that are outside it or were never written"
             raise InputError(what, f"add a condition, or declare tensors: {{{name}: {{fill: 0}}}}", einsum.place)
         return np.where(present, value, np.zeros((), value.dtype))
+
+    def _choosing(self, einsum: Einsum, access: Access, block: Block, mask: Any) -> Any:
+        """Values of a tensor that stand in an index; those at points that do not count are 0."""
+        return chosen_values(self.read(einsum, access, block, mask), self.cascade.tensors[access.tensor], mask)
 
     def write(self, einsum: Einsum, block: Block, value: Any, mask: Any) -> None:
         """Write a block's values (over the ranks that are not reduced) where `mask` holds; None is everywhere."""
@@ -173,7 +177,7 @@ class Store:
                 index.append(form.offset)
                 continue
             rank = form.single_rank
-            if rank is None or frame.index(rank) in axes:
+            if rank is None or rank not in frame or frame.index(rank) in axes:
                 return None
             start, stop = block[rank][0] + form.offset, block[rank][1] + form.offset
             if start < 0 or stop > size:
@@ -181,6 +185,20 @@ class Store:
             index.append(slice(start, stop))
             axes.append(frame.index(rank))
         return tuple(index), axes
+
+
+def chosen_values(values: Any, tensor: Tensor, mask: Any) -> Any:
+    """Values of a tensor as coordinates; an InputError where one that counts is none below what the tensor declares."""
+    import numpy as np
+
+    values = np.asarray(values)
+    outside = ~((values >= 0) & (values < tensor.below) & (values == np.floor(values)))
+    counts = outside if mask is None else outside & mask
+    if np.any(counts):
+        wrong = float(np.broadcast_to(values, counts.shape)[counts][0])
+        what = f"a value of {tensor.name} is {wrong:g}, and chooses among {tensor.below}"
+        raise InputError(what, f"give it whole numbers from 0 to {tensor.below - 1}")
+    return np.where(outside, 0, values).astype(np.int64)
 
 
 def _framed(array: Any, axes: list[int], dimensions: int) -> Any:

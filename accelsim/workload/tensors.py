@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 
 from accelsim.errors import InputError, did_you_mean
-from accelsim.hardware.types import NumberType
+from accelsim.hardware.types import NumberType, largest_whole
 from accelsim.workload.cascade import Einsum, Tensor
 from accelsim.workload.declaration import Declaration
 from accelsim.workload.dependence import Dependence, components
-from accelsim.workload.expression import Access, Expression, index_map
+from accelsim.workload.expression import Access, Expression, index_map, walk
 from accelsim.workload.points import count_points, index_extremes
 from accelsim.workload.ranges import Inequality, conjuncts, index_range, inequalities, known_inequalities
-from accelsim.workload.sizes import MOST_ELEMENTS, Sizes, tensor_shape
+from accelsim.workload.sizes import MOST_ELEMENTS, Sizes, below, tensor_shape
 from accelsim.workload.storage import Storage
 
 
@@ -27,6 +27,7 @@ def tensors(declaration: Declaration, einsums: Sequence[Einsum], known: Sizes, f
             raise InputError(f"tensor '{name}' has more than 2**62 elements", "shrink the shape", declaration.place("shape"))
         _check_reads(declaration, name, reads, shapes[name], known)
     iterative = _iterative(einsums, known, found)
+    _check_chosen(order, iterative)
     _check_partial_tiles(einsums, iterative, known)
     outputs = _outputs(declaration, einsums, found)
     made = {}
@@ -47,6 +48,7 @@ def tensors(declaration: Declaration, einsums: Sequence[Einsum], known: Sizes, f
             constant,
             declaration.density.get(name, 1.0),
             _storage(declaration, name, shapes[name], types.final),
+            _below(declaration, name, types.final, known),
         )
     return made
 
@@ -60,6 +62,16 @@ def _storage(declaration: Declaration, name: str, shape: tuple[int, ...], number
         what = f"a value of '{name}' is stored in {found.value_bits} bits, and {number_type.name} has {float(number_type.bits):g}"
         raise InputError(what, "write more bits, or another type", declaration.place("format", name))
     return found
+
+
+def _below(declaration: Declaration, name: str, number_type: NumberType, known: Sizes) -> int:
+    """What its values are less than; all of them are numbers of its type."""
+    most = below(declaration, name, known)
+    last = largest_whole(number_type)
+    if most > 1 + last:
+        what = f"values of '{name}' go up to {most - 1:,}, and {number_type.name} has all whole numbers up to {last:,}"
+        raise InputError(what, f"write another type: type: {{{name}: int32}}", declaration.place("tensors", name))
+    return most
 
 
 Uses = dict[str, list[tuple[Einsum, Access]]]
@@ -196,6 +208,15 @@ def _iterative(einsums: Sequence[Einsum], known: Sizes, found: Sequence[Dependen
             if form is not None and form.single_rank is not None and form.offset >= 1:
                 made.setdefault(einsum.output.tensor, dimension)
     return made
+
+
+def _check_chosen(reads: Uses, iterative: dict[str, int]) -> None:
+    """Slices of a recurrence are named by ranks alone, so that it is known when they are there."""
+    for name, uses in reads.items():
+        for einsum, access in uses:
+            if name in iterative and any(isinstance(part, Access) for part in walk(access.indices[iterative[name]])):
+                what = f"{einsum.name} reads slices of the recurrence '{name}' that values of a tensor choose"
+                raise InputError(what, "name them by ranks", einsum.place)
 
 
 def _check_partial_tiles(einsums: Sequence[Einsum], iterative: dict[str, int], known: Sizes) -> None:
