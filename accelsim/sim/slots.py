@@ -24,7 +24,8 @@ def slots_of(cascade: Cascade, path: Path, loops: list[Row], until: int, spread:
     Spatial loops from the row `spread` on are not cut: all their copies count (None: the first copy counts everywhere). Where copies then
     loop over a rank that they share out, each has an interval of its own; refused where these are of more than two sizes.
     """
-    return {rank: _slot(cascade.extents[rank], path, rank, loops, until, spread)[0] for rank in path.einsum.ranks}
+    found = {rank: _slot(cascade.extents[rank], path, rank, loops, until, spread)[0] for rank in path.einsum.ranks}
+    return found | {rank: Slot(cascade.extents[rank], ()) for rank in path.einsum.chosen}  # whatever values choose is there
 
 
 def _slot(extent: int, path: Path, rank: str, loops: list[Row], until: int, spread: int | None) -> tuple[Slot, int]:

@@ -7,6 +7,7 @@ loop is nothing to it; it runs in one turn, and in the first copy. Source: docs/
 
 from __future__ import annotations
 
+from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,7 @@ from accelsim.errors import IllegalMapping, did_you_mean
 from accelsim.mapping.tree import Address, For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode, addressed
 from accelsim.sim.arithmetic import plain
 from accelsim.workload.cascade import Cascade, Einsum
-from accelsim.workload.expression import Access, names
+from accelsim.workload.expression import Access, Expression, accesses, own_names
 
 if TYPE_CHECKING:
     import numpy as np
@@ -201,11 +202,9 @@ class Demands:
             left = self._read(reader, rank, interval, inside, (*seen, branch.number)) if reads else {}
             for read in reads:
                 for dimension, index in enumerate(read.indices):
-                    ranks = [name for name in names(index) if name in self.cascade.extents]
-                    bounds = [left.get(name, (0, self.cascade.extents[name])) for name in ranks]
-                    known: dict[str, Any] = dict(self.cascade.sizes)
-                    known.update(zip(ranks, np.ix_(*(np.arange(*each) for each in bounds)), strict=True))
-                    touched.setdefault(dimension, []).append(np.ravel(np.asarray(plain(index, known))))
+                    ranks = ranks_of(self.cascade, index)
+                    at = {name: np.arange(*left.get(name, (0, self.cascade.extents[name]))) for name in ranks}
+                    touched.setdefault(dimension, []).append(touched_at(self.cascade, index, at))
                     if any(name in left for name in ranks):
                         restricted.add(dimension)
         found: dict[str, Interval] = {}
@@ -217,6 +216,22 @@ class Demands:
             low, high = (max(0, int(places.min())), int(places.max()) + 1) if places.size else (0, 0)
             found[made.single_rank] = (low, max(low, min(self.cascade.extents[made.single_rank], high)))
         return found
+
+
+def ranks_of(cascade: Cascade, index: Expression) -> list[str]:
+    """The ranks of an index, without those that only choose what is read."""
+    return [name for name in own_names(Access("", (index,))) if name in cascade.extents]
+
+
+def touched_at(cascade: Cascade, index: Expression, at: Dict[str, IntArray]) -> IntArray:
+    """Coordinates that an index takes where each of its ranks takes those of `at`; values in it may be any that their tensor allows."""
+    import numpy as np
+
+    inner = accesses(index)
+    every = np.ix_(*at.values(), *(np.arange(cascade.tensors[access.tensor].below) for access in inner))
+    known = {**cascade.sizes, **dict(zip(at, every, strict=False))}
+    chosen = dict(zip(inner, every[len(at) :], strict=True))
+    return np.ravel(np.asarray(plain(index, known, read=chosen.__getitem__)))
 
 
 def accesses_of(einsum: Einsum) -> tuple[Access, ...]:

@@ -17,7 +17,7 @@ from accelsim.sim.paths import Path, Paths, memory_of, rank_of
 from accelsim.sim.places import placed
 from accelsim.sim.slots import Dims, again_of, apart_of, boxes_of, first_of, old_slices, slots_of
 from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Laid, Need, Shares, Slot, Task, Use, words
-from accelsim.workload.expression import Access, IndexMap, names
+from accelsim.workload.expression import Access, IndexMap, inner_accesses, names
 
 READ, WRITE = "read", "write"
 _WAYS = {READ: "down", WRITE: "up"}  # of what a memory reads and is written, on its way through a network
@@ -185,9 +185,12 @@ class Uses:
         self._holds.reach(task, path, read.tensor, ranks, place, path.loops)
 
         laid = self._laid(path, read.tensor, maps, place)
+        if laid is not None and inner_accesses(read):
+            raise _with_banks(f"values choose what is read of {read.tensor}", path)
+        named = ranks | (set(names(read)) & set(path.einsum.ranks))  # copies for which others choose read words of their own
 
         def reads(memory: str, at: int) -> list[Use]:
-            return self._every_point(path, memory, READ, bits, ranks, at, "", read, laid)
+            return self._every_point(path, memory, READ, bits, named, at, "", read, laid)
 
         ports, crossed = self._shared(path, read.tensor, maps, place, len(path.rows), reads)
         task.uses += ports + crossed
@@ -279,7 +282,7 @@ class Uses:
         slots = {rank: outer[rank] if rank in alone else inner[rank] for rank in path.einsum.ranks}
         inside = {rank: (0, extents[rank]) for rank in path.einsum.ranks}
         windows: list[tuple[IndexMap, int, int]] = []  # indices of several ranks that reach outside the tensor
-        for index, low, high in self._dims(read.tensor, self.cascade.index_maps(read)) if read else ():
+        for index, low, high in self._dims(read.tensor, self.cascade.index_maps(read)) if read and not inner_accesses(read) else ():
             if index.single_rank is not None:
                 inside[index.single_rank] = low - index.offset, high - index.offset
             elif index.divisor == 1 and not index.modulus and not any(set(index.ranks) & set(other.ranks) for other, _, _ in windows):

@@ -18,12 +18,10 @@ from accelsim.errors import InputError, did_you_mean
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.tree import Address, For, Fuse, Leaf, Spatial, TreeNode
 from accelsim.mapping.tree import Mapping as LoopTree
-from accelsim.sim.arithmetic import plain
 from accelsim.sim.formats import OVERFLOWS, SATURATE
-from accelsim.sim.turns import ONCE, OWN, RECOMPUTED, RETAINED, Demands, accesses_of
+from accelsim.sim.turns import ONCE, OWN, RECOMPUTED, RETAINED, Demands, accesses_of, ranks_of, touched_at
 from accelsim.sim.work import Tile, Work, whole_span
 from accelsim.workload.cascade import Cascade
-from accelsim.workload.expression import names
 
 DECLARED, EXACT = "declared", "exact"
 TYPINGS = (DECLARED, EXACT)
@@ -188,8 +186,7 @@ class _Walk:
     def _touched(self, index: Any, size: int, tile: Tile) -> Any:
         import numpy as np
 
-        ranks = tuple(rank for rank in names(index) if rank in self.cascade.extents)
-        at = np.asarray(plain(index, self.words.frame(tile.spans, ranks))).reshape(-1)
+        at = touched_at(self.cascade, index, {rank: tile.spans[rank].at for rank in ranks_of(self.cascade, index)})
         found = np.zeros(size, dtype=bool)
         found[at[(at >= 0) & (at < size)].astype(np.int64)] = True
         return found

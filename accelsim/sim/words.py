@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import IllegalMapping, InputError
@@ -10,7 +10,8 @@ from accelsim.mapping.tree import Spatial
 from accelsim.sim.arithmetic import LARGEST, Noted, plain
 from accelsim.sim.turns import OWN, REPEATED, Branch, Span
 from accelsim.workload.cascade import Cascade
-from accelsim.workload.expression import Access
+from accelsim.workload.expression import Access, inner_accesses
+from accelsim.workload.store import chosen_values
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,14 +118,14 @@ class Words:
                     number = number + weight * framed(copy, ranks.index(rank), len(ranks))
         return number
 
-    def places(self, access: Access, known: Mapping[str, Any]) -> tuple[Any, Any]:
-        """Flat places of an access, and which lie inside the tensor (None: all)."""
+    def places(self, access: Access, known: Mapping[str, Any], choose: Callable[[Access], Any] | None = None) -> tuple[Any, Any]:
+        """Flat places of an access, and which lie inside the tensor (None: all). choose: values of accesses in its indices."""
         import numpy as np
 
         flat: Any = 0
         inside: Any = None
         for index, size in zip(access.indices, self.cascade.tensors[access.tensor].shape, strict=True):
-            at = np.asarray(plain(index, known))
+            at = np.asarray(plain(index, known, read=choose))
             if at.dtype.kind == "f":
                 if not np.all(at == np.floor(at)):
                     raise InputError(f"an index of {access.tensor} is not a whole number", "use // for division")
@@ -144,7 +145,11 @@ class Words:
 
         name, ranks = access.tensor, branch.einsum.ranks
         tensor = self.cascade.tensors[name]
-        flat, inside = self.places(access, known)
+        def choose(inner: Access) -> Any:
+            values = self.read(branch, inner, spans, known, mask, False, lowest).values
+            return chosen_values(values, self.cascade.tensors[inner.tensor], mask)
+
+        flat, inside = self.places(access, known, choose)
         state = self.state[name][flat] if self.state[name].size else np.full(flat.shape, ABSENT, dtype=np.uint8)
         there = state == COMPLETE
         filled = state == ABSENT
@@ -169,9 +174,12 @@ class Words:
         return Noted(values, np.where(there, error, 0.0) if bounds else None)
 
     def ready(self, branch: Branch, access: Access, known: Mapping[str, Any], mask: Any) -> bool:
-        """Whether all words of an access that count are there, or never will be."""
+        """Whether all words of an access that count are there, or never will be; of what values choose from, all of it."""
         import numpy as np
 
+        if inner_accesses(access):
+            state = self.state[access.tensor]
+            return not np.any((state != COMPLETE) & (state != ABSENT))
         flat, inside = self.places(access, known)
         if not self.state[access.tensor].size:
             return True
