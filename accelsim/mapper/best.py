@@ -109,7 +109,7 @@ class _Search:
         self.tried, self.covered = 0, 0  # mappings, by other than the exact search and climbing
         self.interrupted = False
         self.uneven = False  # whether sizes are hard to cut
-        self.crosses = ""  # why there is no exact search, if a network is the reason
+        self.no_exact = ""  # why there is no exact search, if a network or values that choose are the reason
 
     def run(self) -> Found:
         started, objective = cpu_seconds(), self.request.objective
@@ -166,7 +166,7 @@ class _Search:
             "mappings_covered": self.climbing.evaluated + self.covered + (0 if result is None else result.covered),
             "evaluated": self.climbing.evaluated + self.tried + (0 if result is None else result.evaluated),
             "seconds": cpu_seconds() - started,
-            **({"no_exact_search": self.crosses} if self.crosses else {}),
+            **({"no_exact_search": self.no_exact} if self.no_exact else {}),
         }
         return Found(best.mapping, best.with_search(record), self.interrupted)
 
@@ -205,7 +205,7 @@ class _Search:
                 floor = self.climbing.floor() if request.objective.name == "latency" else 0.0
                 exact = Exact(self.evaluator, aim, request.schedules, request.constraints, limits, self.tell, floor=floor)
             except Unsupported as why:
-                self.crosses = str(why) if self.evaluator.program.networks else ""
+                self.no_exact = str(why) if self.evaluator.program.networks or self.evaluator.program.at_unit else ""
                 if request.constraints:  # they need the exact search
                     try:
                         Exact(self.evaluator, aim, request.schedules)

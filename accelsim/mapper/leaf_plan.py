@@ -230,6 +230,8 @@ def lower(
         raise Unsupported(f"{einsum} has a condition")
     if not facts.ranks:
         raise Unsupported(f"{einsum} has no ranks")
+    if facts.chosen:
+        raise Unsupported(f"values choose what {einsum} reads")
     costly = costly_networks(evaluator, unit)
     if costly:
         raise Unsupported(f"words for {unit} cross the {costly[0]}, which takes time or energy")

@@ -140,7 +140,7 @@ class Scope:
         return most
 
     def _counted(self, tensor: str, left: Dict[str, int], users: frozenset[str], body: Dict[str, int]) -> int:
-        noun = self.cascade.tensors[tensor]
+        noun, whole = self.cascade.tensors[tensor], self.cascade.extents
         most = 1
         for use in self.facts.uses[tensor]:
             if use.einsum not in users:
@@ -150,11 +150,10 @@ class Scope:
                 if index is None:
                     extents.append(noun.shape[at])
                 elif index.single_rank is not None:
-                    extents.append(min(left[index.single_rank], noun.shape[at]))
-                else:
-                    sizes = tuple(left[rank] for rank in index.ranks)
-                    whole = tuple(self.cascade.extents[rank] for rank in index.ranks)
-                    extents.append(touched(index, sizes, whole, noun.shape[at]))
+                    extents.append(min(left.get(index.single_rank, whole[index.single_rank]), noun.shape[at]))
+                else:  # what values choose is whole
+                    sizes = tuple(left.get(rank, whole[rank]) for rank in index.ranks)
+                    extents.append(touched(index, sizes, tuple(whole[rank] for rank in index.ranks), noun.shape[at]))
             if noun.iterative is not None:
                 passing = body.get(self.rank_of[tensor], noun.shape[noun.iterative] - 1) + 1
                 extents[noun.iterative] = min(passing, noun.shape[noun.iterative])

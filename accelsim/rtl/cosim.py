@@ -55,11 +55,12 @@ class Cosimulation:
 
 
 def random_words(cascade: Cascade, seed: int) -> dict[str, Any]:
-    """Whole numbers from -128 to 127 for every input."""
+    """Whole numbers from -128 to 127 for every input; of those that choose, the ones that their tensor allows."""
     import numpy as np
 
     rng = np.random.default_rng(seed)
-    return {name: rng.integers(-128, 128, tensor.shape) for name, tensor in cascade.tensors.items() if tensor.is_input}
+    limits = {name: (0, tensor.below) if tensor.below else (-128, 128) for name, tensor in cascade.tensors.items() if tensor.is_input}
+    return {name: rng.integers(*each, cascade.tensors[name].shape) for name, each in limits.items()}
 
 
 def cosimulate(

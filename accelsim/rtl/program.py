@@ -19,7 +19,7 @@ from accelsim.model.evaluation import Evaluator
 from accelsim.rtl.layout import Layout, plain_maps, refuse
 from accelsim.rtl.nests import Loop, Nest, Range, nests, pieces, unrolled
 from accelsim.rtl.processor import COUNT_BITS, LOOPS, NEST, Shape, refuse_large
-from accelsim.rtl.steps import OPERANDS, Step, refuse_unmade, steps_of
+from accelsim.rtl.steps import OPERANDS, Step, operands, refuse_unmade, steps_of
 from accelsim.sim.lowering import lower
 from accelsim.sim.paths import Path, Paths
 from accelsim.sim.reference_events import Firing, Outcome, interval, run
@@ -232,13 +232,20 @@ class _Export:
 
     def _instructions(self, path: Path, nest: Nest, firing: Firing, engine: int, steps: tuple[int, int]) -> list[list[int]]:
         """A nest, as one instruction if it has no more loops than an engine."""
-        bases, strides = [], []
-        for access in (*dict.fromkeys(path.einsum.reads), path.einsum.output):
+        bases, strides, apart = list[int](), list[dict[str, int]](), 0
+        for access in (*operands(path.einsum), path.einsum.output):
+            if access is None:
+                bases.append(0)
+                strides.append({})
+                continue
             tile = self.layout.tile(path, access.tensor, firing.digits)
             base, by_rank = tile.base, dict[str, int]()
             for index, zero, stride in zip(plain_maps(self.cascade, path.einsum, access), tile.origin, tile.strides, strict=True):
                 base += (index.offset - zero) * stride
                 for rank, factor in index.terms:
+                    if rank in path.einsum.chosen:
+                        apart += factor * stride
+                        continue
                     by_rank[rank] = by_rank.get(rank, 0) + factor * stride
                     base += factor * stride * nest.ranges[rank].low
             bases.append(base)
@@ -253,7 +260,7 @@ class _Export:
         for shift, moved, inner in unrolled(loops, LOOPS, OPERANDS + 1):
             begins = opens and not moved & set(path.einsum.reduced)
             reduces = sum(1 << number for number, loop in enumerate(reversed(inner)) if loop.rank in path.einsum.reduced)
-            fields = [begins << BEGINS | reduces << REDUCES, *steps, in_use]
+            fields = [begins << BEGINS | reduces << REDUCES, *steps, in_use, apart]
             fields += [base + by for base, by in zip(bases, shift, strict=True)]
             found.append([0, 0, 0, 0, *fields, *offsets, *self._loop_fields(path.name, inner, LOOPS, OPERANDS + 1)])
         return found

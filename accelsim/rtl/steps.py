@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from accelsim.errors import IllegalMapping
 from accelsim.sim.arithmetic import plain
 from accelsim.workload.cascade import Cascade, Einsum
-from accelsim.workload.expression import Access, Call, Expression, accesses, names
+from accelsim.workload.expression import Access, Call, Expression, accesses, inner_accesses, names
 
 OPS = {"add": 0, "sub": 1, "mul": 2, "max": 3, "min": 4, "shift": 5, "copy": 6, "mac": 7, "abs": 8, "lt": 9, "qexp": 10, "floordiv": 11}
 TEMPORARIES, FIRST_OPERAND, SO_FAR, CONSTANT = 4, 4, 7, 8
@@ -67,9 +67,6 @@ def refuse(einsum: Einsum, what: str, mend: str = "") -> IllegalMapping:
 
 def refuse_unmade(cascade: Cascade, einsum: Einsum) -> None:
     """IllegalMapping for an Einsum without a microprogram, whatever the unit."""
-    operands = len(dict.fromkeys(einsum.reads))
-    if operands > OPERANDS:
-        raise refuse(einsum, f"has {operands} operands, more than the {OPERANDS} of hw/rtl/npu_lane.sv", "split it into several Einsums")
     _Steps(cascade, einsum).made()
 
 
@@ -86,6 +83,25 @@ def constant(cascade: Cascade, einsum: Einsum, expression: Expression) -> int:
     return int(number)
 
 
+def operands(einsum: Einsum) -> list[Access | None]:
+    """The operands a, b and c of a lane; None where there is none. The word b may choose the word c.
+
+    IllegalMapping where there are too many, or where a lane cannot choose.
+    """
+    reads = list(dict.fromkeys(einsum.reads))
+    if len(reads) > OPERANDS:
+        raise refuse(einsum, f"has {len(reads)} operands, more than the {OPERANDS} of hw/rtl/npu_lane.sv", "split it into several Einsums")
+    chosen = [read for read in reads if inner_accesses(read)]
+    if not chosen:
+        return [*reads]
+    by = [inner for read in chosen for inner in inner_accesses(read)]
+    if len(chosen) > 1 or len(by) > 1:
+        what = f"chooses by the words of {len(by)} accesses, and a lane of hw/rtl/npu_lane.sv by one"
+        raise refuse(einsum, what, "split it into several Einsums")
+    others: list[Access | None] = [read for read in reads if read not in (*chosen, *by)]
+    return [*(others or [None]), *by, *chosen]
+
+
 def _cycles(count: int) -> str:
     return f"{count} cycle{'s' * (count != 1)}"
 
@@ -93,7 +109,7 @@ def _cycles(count: int) -> str:
 class _Steps:
     def __init__(self, cascade: Cascade, einsum: Einsum) -> None:
         self.cascade, self.einsum = cascade, einsum
-        self.operands = list(dict.fromkeys(einsum.reads))
+        self.operands = operands(einsum)
         self.steps: list[Step] = []
         self.free = list(range(TEMPORARIES))
 

@@ -4,9 +4,10 @@
 //             through a loop nest. At each point every lane in use (a bit of `lanes` for each, row by row) runs the steps of a microprogram on up to three
 //             operands from the buffer and writes its last value to the buffer. An address is that of the nest plus an offset of the lane's own. `first` of `npu_lane` is high where all loops that `reduces` names are in their first trip and the
 //             instruction begins the sums.
+//             The word b may choose the word c: so many words further on for each that it counts.
 //             Fields, 32 bits each: 4 counts waited for; flags (0: begins sums, 1: counts as done when it is through, 8 and up: loops
-//             that reduce); first step, steps; lanes; bases of a, b, c and the result; for each lane its four
-//             offsets; LOOPS trips, innermost first; strides of each loop, of all loops for a, then b, c and the result.
+//             that reduce); first step, steps; lanes; how far on in c the word b counts; bases of a, b, c and the result; for each lane its
+//             four offsets; LOOPS trips, innermost first; strides of each loop, of all loops for a, then b, c and the result.
 //             A step: 32 bits of constant, 4 each of op, x, z, 2 of to, 1 of folds (see `npu_lane`), 8 of the cycles it takes, less one,
 //             4 of w.
 // Latency     the first step is taken in the cycle after the one in which the last count is reached; finished_o is high in the last cycle
@@ -23,7 +24,7 @@ module npu_engine #(
     parameter  int LOOPS   = 3,
     parameter  int STEPS   = 8,   // of all microprograms, a power of two
     localparam int SW      = $clog2(STEPS),
-    localparam int FIELDS  = 12 + 4 * LANES + 5 * LOOPS
+    localparam int FIELDS  = 13 + 4 * LANES + 5 * LOOPS
 ) (
     input  logic                  clk_i,
     input  logic                  rst_i,
@@ -34,14 +35,16 @@ module npu_engine #(
     output logic                  busy_o,
     output logic [SW-1:0]         step_o,
     input  logic [58:0]           step_i,
-    output logic [4*LANES*BW-1:0] address_o,   // of a, b, c and the result, lane by lane
-    input  logic [4*LANES*W-1:0]  word_i,
+    output logic [3*LANES*BW-1:0] address_o,   // of a, b and the result, lane by lane
+    input  logic [3*LANES*W-1:0]  word_i,
+    output logic [LANES*BW-1:0]   chosen_address_o,  // of c
+    input  logic [LANES*W-1:0]    chosen_word_i,
     output logic [LANES-1:0]      write_valid_o,
     output logic [LANES*W-1:0]    write_word_o,
     output logic                  finished_o
 );
-  localparam int FLAGS = 4, FIRST_STEP = 5, STEP_COUNT = 6, IN_USE = 7, BASES = 8, OFFSETS = 12;
-  localparam int TRIPS = 12 + 4 * LANES, STRIDES = 12 + 4 * LANES + LOOPS;
+  localparam int FLAGS = 4, FIRST_STEP = 5, STEP_COUNT = 6, IN_USE = 7, APART = 8, BASES = 9, OFFSETS = 13;
+  localparam int TRIPS = 13 + 4 * LANES, STRIDES = 13 + 4 * LANES + LOOPS;
 
   logic [3:0] reached, stream_ready, stream_valid, stream_last;
   logic unused_streams, unused_step, able, begins_q, counts_q, step_ends, point_ends, first;
@@ -51,6 +54,7 @@ module npu_engine #(
   logic [7:0] held_q;
   logic [LANES-1:0] in_use_q;
   logic [4*BW-1:0] from;
+  logic [BW-1:0] apart_q;
   logic [4*LANES*BW-1:0] offsets_q;
 
   genvar at, loop, lane;
@@ -107,6 +111,7 @@ module npu_engine #(
       first_step_q     <= '0;
       final_step_q     <= '0;
       in_use_q         <= '0;
+      apart_q          <= '0;
       offsets_q        <= '0;
     end else if (taken_o) begin
       begins_q     <= instruction_i[FLAGS*32];
@@ -115,6 +120,7 @@ module npu_engine #(
       first_step_q <= instruction_i[FIRST_STEP*32+:SW];
       final_step_q <= instruction_i[FIRST_STEP*32+:SW] + instruction_i[STEP_COUNT*32+:SW] - 1'b1;
       in_use_q     <= instruction_i[IN_USE*32+:LANES];
+      apart_q      <= instruction_i[APART*32+:BW];
       for (int each = 0; each < 4 * LANES; each++) offsets_q[each*BW+:BW] <= instruction_i[(OFFSETS+each)*32+:BW];
     end
   end
@@ -133,15 +139,17 @@ module npu_engine #(
 
   generate
     for (lane = 0; lane < LANES; lane++) begin : g_lane
-      for (at = 0; at < 4; at++) begin : g_address
-        assign address_o[(4*lane+at)*BW+:BW] = from[at*BW+:BW] + offsets_q[(4*lane+at)*BW+:BW];
+      for (at = 0; at < 3; at++) begin : g_address
+        localparam int OF = at == 2 ? 3 : at;
+        assign address_o[(3*lane+at)*BW+:BW] = from[OF*BW+:BW] + offsets_q[(4*lane+OF)*BW+:BW];
       end
+      assign chosen_address_o[lane*BW+:BW] = from[2*BW+:BW] + offsets_q[(4*lane+2)*BW+:BW] + BW'(word_i[(3*lane+1)*W+:W]) * apart_q;
       npu_lane #(.W(W)) u_lane (
           .clk_i, .rst_i,
           .op_i(step_i[35:32]), .x_i(step_i[39:36]), .z_i(step_i[43:40]), .w_i(step_i[58:55]), .to_i(step_i[45:44]),
           .keeps_i(step_ends), .folds_i(step_i[46]), .first_i(first), .constant_i(step_i[W-1:0]),
-          .a_i(word_i[(4*lane+0)*W+:W]), .b_i(word_i[(4*lane+1)*W+:W]), .c_i(word_i[(4*lane+2)*W+:W]),
-          .so_far_i(word_i[(4*lane+3)*W+:W]), .y_o(write_word_o[lane*W+:W])
+          .a_i(word_i[(3*lane+0)*W+:W]), .b_i(word_i[(3*lane+1)*W+:W]), .c_i(chosen_word_i[lane*W+:W]),
+          .so_far_i(word_i[(3*lane+2)*W+:W]), .y_o(write_word_o[lane*W+:W])
       );
       assign write_valid_o[lane] = point_ends && in_use_q[lane];
     end

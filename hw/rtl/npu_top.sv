@@ -43,7 +43,7 @@ module npu_top #(
     output logic [3:0]      done_o,              // the last cycle of a load, a drain, a firing of array, of vector
     output logic            busy_o
 );
-  localparam int MOVER = 7 + 3 * NEST, ENGINE = 12 + 5 * LOOPS, SW = $clog2(STEPS), ARRAY = ROWS * COLUMNS;
+  localparam int MOVER = 7 + 3 * NEST, ENGINE = 13 + 5 * LOOPS, SW = $clog2(STEPS), ARRAY = ROWS * COLUMNS;
   localparam int MW = $clog2(MOVER * ENTRIES), PW = $clog2((ENGINE + 4 * ARRAY) * ENTRIES), VW = $clog2((ENGINE + 4 * LANES) * ENTRIES), ALL = ARRAY + LANES;
 
   logic [4*CW-1:0] done, done_q;
@@ -52,8 +52,10 @@ module npu_top #(
   logic [(ENGINE+4*ARRAY)*32-1:0] array_instruction;
   logic [(ENGINE+4*LANES)*32-1:0] vector_instruction;
   logic [SW-1:0] array_step, vector_step;
-  logic [4*ALL*BW-1:0] address;
-  logic [4*ALL*W-1:0] word;
+  logic [3*ALL*BW-1:0] address;
+  logic [3*ALL*W-1:0] word;
+  logic [ALL*BW-1:0] chosen_address;
+  logic [ALL*W-1:0] chosen_word;
   logic [ALL-1:0] write_valid;
   logic [ALL*W-1:0] write_word;
   logic [BW-1:0] drain_address, load_address;
@@ -118,28 +120,33 @@ module npu_top #(
       .clk_i, .rst_i,
       .valid_i(run_i && valid[1]), .instruction_i(array_instruction), .done_i(done), .taken_o(taken[1]), .busy_o(busy[1]),
       .step_o(array_step), .step_i({array_high_q[array_step], array_low_q[array_step]}),
-      .address_o(address[0+:4*ARRAY*BW]), .word_i(word[0+:4*ARRAY*W]),
+      .address_o(address[0+:3*ARRAY*BW]), .word_i(word[0+:3*ARRAY*W]),
+      .chosen_address_o(chosen_address[0+:ARRAY*BW]), .chosen_word_i(chosen_word[0+:ARRAY*W]),
       .write_valid_o(write_valid[0+:ARRAY]), .write_word_o(write_word[0+:ARRAY*W]), .finished_o(done_o[2])
   );
   npu_engine #(.W(W), .BW(BW), .CW(CW), .LANES(LANES), .LOOPS(LOOPS), .STEPS(STEPS)) u_vector (
       .clk_i, .rst_i,
       .valid_i(run_i && valid[2]), .instruction_i(vector_instruction), .done_i(done), .taken_o(taken[2]), .busy_o(busy[2]),
       .step_o(vector_step), .step_i({vector_high_q[vector_step], vector_low_q[vector_step]}),
-      .address_o(address[4*ARRAY*BW+:4*LANES*BW]), .word_i(word[4*ARRAY*W+:4*LANES*W]),
+      .address_o(address[3*ARRAY*BW+:3*LANES*BW]), .word_i(word[3*ARRAY*W+:3*LANES*W]),
+      .chosen_address_o(chosen_address[ARRAY*BW+:LANES*BW]), .chosen_word_i(chosen_word[ARRAY*W+:LANES*W]),
       .write_valid_o(write_valid[ARRAY+:LANES]), .write_word_o(write_word[ARRAY*W+:LANES*W]), .finished_o(done_o[3])
   );
 
   // the buffer: a port for every operand and result of every lane, and two for the mover
   generate
-    for (at = 0; at < 4 * ALL; at++) begin : g_read
+    for (at = 0; at < 3 * ALL; at++) begin : g_read
       assign word[at*W+:W] = buffer_q[address[at*BW+:BW]];
+    end
+    for (at = 0; at < ALL; at++) begin : g_choose
+      assign chosen_word[at*W+:W] = buffer_q[chosen_address[at*BW+:BW]];
     end
   endgenerate
   always_ff @(posedge clk_i) begin
     if (host_valid_i && host_space_i == 3'd6) buffer_q[host_address_i[BW-1:0]] <= host_word_i[W-1:0];
     if (load_valid) buffer_q[load_address] <= load_word;
     for (int lane = 0; lane < ALL; lane++) begin
-      if (write_valid[lane]) buffer_q[address[(4*lane+3)*BW+:BW]] <= write_word[lane*W+:W];
+      if (write_valid[lane]) buffer_q[address[(3*lane+2)*BW+:BW]] <= write_word[lane*W+:W];
     end
   end
 endmodule

@@ -24,7 +24,9 @@ SYNTHESISED = [{"W": 8, "BW": 8, "CW": 8, "LANES": 2, "LOOPS": 3, "STEPS": 8}]
 
 @dataclass
 class Run:
-    """An instruction: its fields and, cycle by cycle, the step, whether it ends, and for each lane in use its addresses and `first`."""
+    """An instruction: its fields and, point by point, for each lane its addresses, of c that which the word b moves `apart` for each that
+    it counts, and `first`.
+    """
 
     waits: list[int]
     counts: bool
@@ -32,6 +34,14 @@ class Run:
     points: list[tuple[list[int], bool]]
     steps: list[Step]
     in_use: int
+    apart: int
+
+    def addresses(self, point: int, buffer: list[int], width: int) -> list[int]:
+        """Of a, b, c and the result, lane by lane, at a point."""
+        found = list(self.points[point][0])
+        for lane in range(0, len(found), 4):
+            found[lane + 2] = (found[lane + 2] + self.apart * (buffer[found[lane + 1]] & ((1 << width) - 1))) % len(buffer)
+        return found
 
 
 def some(rng: Random, sizes: dict[str, int], program: list[Step]) -> Run:
@@ -43,7 +53,7 @@ def some(rng: Random, sizes: dict[str, int], program: list[Step]) -> Run:
     begins, counts, reduces = rng.random() < 0.7, rng.random() < 0.8, rng.getrandbits(loops)
     first = rng.randrange(len(program))
     steps = program[first : first + rng.randint(1, len(program) - first)]
-    in_use = rng.getrandbits(sizes["LANES"])
+    in_use, apart = rng.getrandbits(sizes["LANES"]), rng.choice((0, 1, rng.randrange(words)))
     waits = [rng.randint(0, 2) if rng.random() < 0.3 else 0 for _ in range(4)]
     points = []
     for index in product(*(range(count) for count in reversed(trips))):
@@ -53,8 +63,8 @@ def some(rng: Random, sizes: dict[str, int], program: list[Step]) -> Run:
         lanes = [(bases[place % 4] + offset + inside[place % 4]) % words for place, offset in enumerate(offsets)]
         points.append((lanes, opens))
     flags = begins | counts << 1 | reduces << 8
-    fields = [*waits, flags, first, len(steps), in_use, *bases, *offsets, *trips, *(each for row in strides for each in row)]
-    return Run(waits, counts, fields, points, steps, in_use)
+    fields = [*waits, flags, first, len(steps), in_use, apart, *bases, *offsets, *trips, *(each for row in strides for each in row)]
+    return Run(waits, counts, fields, points, steps, in_use, apart)
 
 
 @cocotb.test()
@@ -95,11 +105,13 @@ async def runs(dut: Any) -> None:
             taken = able and (now is None or ends)
             dut.valid_i.value, dut.done_i.value = int(head is not None), pack(counts, sizes["CW"])
             dut.instruction_i.value = pack(
-                head.fields if head else [rng.getrandbits(32) for _ in range(12 + 4 * sizes["LANES"] + 5 * sizes["LOOPS"])], 32
+                head.fields if head else [rng.getrandbits(32) for _ in range(13 + 4 * sizes["LANES"] + 5 * sizes["LOOPS"])], 32
             )
             dut.step_i.value = current.word()
-            addresses = now.points[point][0] if now else []
-            dut.word_i.value = pack([buffer[at] for at in addresses] or [rng.getrandbits(width)], width)
+            addresses = now.addresses(point, buffer, width) if now else []
+            chosen, others = addresses[2::4], [at for place, at in enumerate(addresses) if place % 4 != 2]
+            dut.word_i.value = pack([buffer[at] for at in others] or [rng.getrandbits(width)], width)
+            dut.chosen_word_i.value = pack([buffer[at] for at in chosen] or [rng.getrandbits(width)], width)
             await settled(dut)
             assert int(dut.taken_o.value) == taken and int(dut.busy_o.value) == (now is not None)
             assert int(dut.finished_o.value) == (ends and now is not None and now.counts)
@@ -108,7 +120,8 @@ async def runs(dut: Any) -> None:
             met["behind another"] += taken and ends
             if now is not None:
                 assert int(dut.step_o.value) == now.fields[5] + step
-                assert int(dut.address_o.value) == pack(addresses, bits)
+                assert int(dut.address_o.value) == pack(others, bits) and int(dut.chosen_address_o.value) == pack(chosen, bits)
+                met["chooses"] += now.apart > 1
                 met["holds"] += not step_ends
                 if step_ends:
                     found = [
@@ -135,7 +148,7 @@ async def runs(dut: Any) -> None:
                 step += 1
             await next_cycle(dut)
         assert not queue and now is None, "the program is not through"
-    assert all(met[name] for name in ("waits", "behind another", "holds", "writes", "idle lanes")), met
+    assert all(met[name] for name in ("waits", "behind another", "holds", "writes", "idle lanes", "chooses")), met
 
 
 def _compute(step: Step, addresses: list[int], buffer: list[int], kept: list[int], first: bool, width: int) -> int:
