@@ -524,7 +524,7 @@ def passes_(arguments: Arguments) -> int:
         return passes_document(cascade, [passes(cascade, arguments.rank)] if arguments.rank else all_passes(cascade).values())
 
     def has_rank(cascade: Cascade) -> bool:
-        ranks = {*cascade.extents, *(split.rank for split in cascade.splits)}
+        ranks = {*filter(str.isidentifier, cascade.extents), *(split.rank for split in cascade.splits)}
         return not arguments.rank or arguments.rank in ranks
 
     return _analyse(arguments, "accelsim/passes/1", document, passes_blocks, has_rank)

@@ -61,7 +61,7 @@ def _workload(path: Path, settings: Overrides) -> Checked:
 
 
 def _cascade(cascade: Cascade) -> str:
-    sizes = ", ".join(f"{rank} {extent}" for rank, extent in cascade.extents.items())
+    sizes = ", ".join(f"{rank} {extent}" for rank, extent in cascade.extents.items() if rank.isidentifier())
     inputs = ", ".join(tensor.name for tensor in cascade.tensors.values() if tensor.is_input)
     outputs = ", ".join(tensor.name for tensor in cascade.tensors.values() if tensor.is_output)
     count = cascade.graph.number_of_nodes()

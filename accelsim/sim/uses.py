@@ -141,6 +141,9 @@ class Uses:
         array = array_of(self.machine, path.leaf.unit)
         if array is None:
             return None
+        if path.einsum.chosen:
+            what = f"systolic array {array.name} hands words on from element to element, and {path.name} chooses among them"
+            raise IllegalMapping(what, "run it on another unit", path.leaf.place)
         stays, held = stays_of(self.machine, path), held_place(self.machine, path)
         for row in path.loops:
             if path.rows.index(row) > held:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from accelsim.workload.expression import Access, Call, Expression, Number, accesses
+from accelsim.workload.expression import Access, Call, Expression, Number, accesses, inner_accesses
 
 if TYPE_CHECKING:
     from accelsim.workload.cascade import Einsum
@@ -128,7 +128,9 @@ OPERATORS: dict[str, Operator] = {row.name: row for row in _ROWS}
 
 REDUCTIONS: tuple[str, ...] = tuple(row.name for row in _ROWS if row.reduction)
 
-PRIMITIVES: frozenset[str] = frozenset({"mac", "subexp"} | {name for row in _ROWS for cover in row.coverings for name, _ in cover})
+PRIMITIVES: frozenset[str] = frozenset(
+    {"mac", "subexp", "select"} | {name for row in _ROWS for cover in row.coverings for name, _ in cover}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +199,7 @@ def _coverings(expression: Expression, reduce: str, initial: bool) -> tuple[Need
 
 
 _MAC: tuple[Cover, ...] = ((("mac", 1),),)
+_SELECT: tuple[Cover, ...] = ((("select", 1),),)
 _SUBEXP: tuple[Cover, ...] = ((("subexp", 1),),)
 
 
@@ -219,6 +222,9 @@ def _operands(call: Call, needs: list[Need]) -> None:
 
 
 def _visit(expression: Expression, needs: list[Need]) -> None:
+    if isinstance(expression, Access):
+        _choose(expression, needs)
+        return
     if not isinstance(expression, Call) or not accesses(expression):
         return
     function, arguments = expression.function, expression.arguments
@@ -248,6 +254,11 @@ def _visit(expression: Expression, needs: list[Need]) -> None:
         needs.append(Need(function, options))
 
 
+def _choose(access: Access, needs: list[Need]) -> None:
+    """What it takes that values in an index choose what is read."""
+    needs.extend(Need(f"{access.tensor} at values of {inner.tensor}", _SELECT) for inner in inner_accesses(access))
+
+
 def is_view(einsum: Einsum) -> bool:
     """Whether an Einsum only renames, splits or re-indexes one tensor: no operation, no data moved."""
-    return isinstance(einsum.expression, Access) and not einsum.reduced
+    return isinstance(einsum.expression, Access) and not einsum.reduced and not einsum.chosen

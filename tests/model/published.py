@@ -123,7 +123,7 @@ def cascade(
 
 def unit(name: str, lanes: int = 1) -> Unit:
     """A unit that executes the primitives of these cases, one cycle each."""
-    primitives = ("mac", "mul", "add", "sub", "max", "min", "div", "exp", "move")
+    primitives = ("mac", "mul", "add", "sub", "max", "min", "div", "exp", "move", "select")
     return Unit(name, {primitive: Operation(primitive) for primitive in primitives}, lanes)
 
 

@@ -137,7 +137,6 @@ ERRORS: list[tuple[str, dict[str, int], dict[str, Any], str]] = [
         {},
         "w:1:19: the condition names rank 'n', which the statement does not index; index a tensor by it",
     ),
-    ("Z[m] = A[B[m]]", S, {}, "w:1:8: an index of 'A' reads a tensor; use a mask: where M[...] > 0"),
     ("Z[A[m]] = B[m]", S, {}, "w:1:3: an output index cannot read a tensor; write to a rank"),
     (MATMUL, {**SIZES, "q": 3}, {}, "w:1:1: no statement uses rank 'q'; known: k, m, n"),
     (MATMUL, SIZES, {"constants": {"R": 3}}, "w:1:1: no statement uses constant 'R'; remove it"),
@@ -196,6 +195,25 @@ ERRORS: list[tuple[str, dict[str, int], dict[str, Any], str]] = [
         {"t": 3},
         {},
         "w:1:36: every tensor is read again, so nothing is an output; declare one: tensors: {Y: {output: true}}",
+    ),
+    (
+        "Z[m] = X[I[m]]",
+        {"m": 4},
+        {},
+        "w:1:10: 'I' stands in an index of 'X'; say how far its values go: tensors: {I: {below: 4}}",
+    ),
+    ("Z[m] = X[m] where W[I[m]] > 0", {"m": 4}, {}, "w:1:19: an index of 'W' in a condition reads a tensor; index it by ranks"),
+    (
+        "Z[m] = X[I[m]]",
+        {"m": 4},
+        {"tensors": {"I": TensorDeclaration(below=1000)}},
+        "w:1:1: values of 'I' go up to 999, and bf16 has all whole numbers up to 256; write another type: type: {I: int32}",
+    ),
+    (
+        "H[0] = 1 ; H[t+1] = H[t] + X[t] ; Y[t] = H[I[t]]",
+        {"t": 4},
+        {"tensors": {"I": TensorDeclaration(below=4)}},
+        "w:1:36: Y reads slices of the recurrence 'H' that values of a tensor choose; name them by ranks",
     ),
     ("Z[m,n] = A[m,n]", {"m": 2**40, "n": 2**40}, {}, "w:1:1: tensor 'A' has more than 2**62 elements; shrink the shape"),
 ]  # fmt: skip

@@ -34,6 +34,8 @@ STATEMENTS: list[tuple[str, dict[str, Any]]] = [
     ("Z[a] = I[a+b-1] * F[b]", {"tensors": PADDED}),
     ("Z[a,b] = X[a,a] * Y[b]", {}),
     ("Z[a] = X[a,c] + 1", {}),
+    ("Z[a,c] = X[3*b + P[a,b], c] * Y[a,b]", {"tensors": {"P": TensorDeclaration(below=3)}}),
+    ("Z[a] = max[b](X[P[a,b], Q[P[a,b]]] - b) where a <= b", {"tensors": {"P": TensorDeclaration(below=3), "Q": TensorDeclaration(below=2)}}),
     ("Z[a] = 2", {}),
 ]
 
@@ -48,7 +50,7 @@ def by_points(made: Cascade, inputs: dict[str, Any]) -> tuple[dict[tuple[int, ..
         known: dict[str, Any] = {**made.sizes, **dict(zip(einsum.ranks, point, strict=True))}
 
         def read(access: Any, known: dict[str, Any] = known) -> Any:
-            place = tuple(int(evaluate(index, known)) for index in access.indices)
+            place = tuple(int(evaluate(index, known, read)) for index in access.indices)
             shape = made.tensors[access.tensor].shape
             inside = all(0 <= at < size for at, size in zip(place, shape, strict=True))
             return int(inputs[access.tensor][place]) if inside else int(made.tensors[access.tensor].fill or 0)

@@ -7,6 +7,7 @@ import pytest
 
 from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Einsum
+from accelsim.workload.declaration import TensorDeclaration
 from accelsim.workload.interpreter import run
 from accelsim.workload.operators import OPERATORS, PRIMITIVES, cover, is_view, missing_primitive, needed_primitives
 
@@ -17,11 +18,14 @@ SYSTOLIC = {"mac", "max", "add", "div"}
 def einsum(text: str) -> Einsum:
     ranks = {"m": 4, "n": 5, "k": 6, "i": 3}
     used = {rank: size for rank, size in ranks.items() if re.search(rf"\b({rank}|{rank.upper()})\b", text)}
-    return cascade("w", text, used).work[-1]
+    chosen = {"C": TensorDeclaration(below=4)} if "[C[" in text else {}
+    return cascade("w", text, used, types={"default": "int32"}, tensors=chosen).work[-1]
 
 
 CASES = [
     ("Z[m,n] = A[m,k] * B[k,n]", {"mac": 1}, {"mac": 1}),
+    ("Z[m,n] = A[m,k] * B[C[m,k],n]", {"select": 1, "mac": 1}, None),
+    ("Z[m] = A[C[m]]", {"select": 1}, None),
     ("Z[m,n] = A[m,k] * B[k,n] * C[k]", {"mul": 1, "mac": 1}, {"mac": 2}),
     ("Z[m] = A[m,k]", {"add": 1}, {"add": 1}),
     ("Z[m] = max[k](A[m,k])", {"max": 1}, {"max": 1}),

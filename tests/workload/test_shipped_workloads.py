@@ -37,6 +37,13 @@ def grouped(i: Arrays) -> Arrays:
     return {"AV": attention({"Q": i["Q"][None], "K": keys, "V": values})["AV"][0]}
 
 
+def structured(i: Arrays) -> Arrays:
+    rows, groups, _ = i["V"].shape
+    weights = np.zeros((rows, groups, 4))
+    np.add.at(weights, (*np.indices(i["I"].shape)[:2], i["I"].astype(int)), i["V"])
+    return {"Z": weights.reshape(rows, -1) @ i["B"]}
+
+
 def softmax(i: Arrays) -> Arrays:
     powers = np.exp(i["X"])
     return {"Y": powers / powers.sum(-1, keepdims=True)}
@@ -183,6 +190,7 @@ CASES: dict[str, tuple[dict[str, int], Callable[[Arrays], Arrays]]] = {
     "attention-2pass": ({**HEADS, "m0": 4}, attention),
     "attention-gqa": ({"h": 6, "g": 2, "p": 7, "m": 9, "e": 5, "f": 4}, grouped),
     "matmul": ({"m": 5, "n": 6, "k": 7}, lambda i: {"Z": i["A"] @ i["B"]}),
+    "matmul-structured": ({"m": 5, "n": 6, "g": 3}, structured),
     "conv2d": ({"k": 3, "c": 2, "p": 5, "q": 6, "r": 3, "s": 2}, lambda i: {"O": convolution(i["I"], i["F"])}),
     "conv2d-pair": ({"c": 2, "k": 3, "o": 2, "p": 7, "q": 8, "x": 5, "y": 6, "r": 3, "s": 3}, pair),
     "gpt3-layer": ({"b": 2, "p": 5, "m": 5, "d": 8, "h": 3, "e": 4, "f": 4, "s": 10}, decoder),
