@@ -196,9 +196,9 @@ class _Export:
         since = firing.part * each + (rest if firing.part else 0)
         until = since + each + (rest if not firing.part else 0)
         if (until - since) * self.per_cycle != ticks:
-            ranks = ", ".join(dict.fromkeys(rank for index in task.maps for rank in index.ranks))
+            ranks = ", ".join(dict.fromkeys(rank for index in task.maps for rank in index.ranks if rank in path.einsum.ranks))
             mend = f"keep {task.tensor} outside of loops over {ranks} in a mapping of your own, --mapping FILE"
-            raise refuse(f"{task.name} moves only what is new of tiles that overlap", mend)
+            raise refuse(f"{task.name} moves only some words of a box, as tiles overlap or have gaps", mend)
         outer = [math.prod(tensor.shape[dimension + 1 :]) for dimension in range(len(tensor.shape))]
         found = []
         for start, lengths in pieces(sizes, since, until):

@@ -188,10 +188,10 @@ def _plain(cascade: Cascade, einsum: Einsum, access: Access) -> tuple[str, ...]:
     """The rank along every dimension of an access; refuses any other index."""
     found = []
     for index in cascade.index_maps(access):
-        if index is None or index.single_rank not in einsum.ranks or index.offset or index.terms[0][1] != 1 or index.divisor != 1 or index.modulus:
+        if index is None or index.single_rank not in einsum.ranks or index.offset:
             what = f"{einsum.name}: an index of {access.tensor} is not a rank alone, which is not counted over stored elements"
             raise InputError(what, "index it by single ranks", einsum.place)
-        found.append(index.single_rank)
+        found.append(str(index.single_rank))
     if len(set(found)) != len(found):
         raise InputError(f"{einsum.name}: {access.tensor} is indexed by a rank twice", "index it by different ranks", einsum.place)
     return tuple(found)

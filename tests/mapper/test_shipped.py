@@ -107,3 +107,15 @@ def test_every_other_cascade_is_mapped_on_every_machine_that_can_execute_it_and_
         return
     found = search(cascade, target)
     assert is_legal(cascade, target, found.mapping)
+
+
+@pytest.mark.parametrize("name", shipped(MACHINE))
+def test_structured_weights_go_where_a_unit_selects(name: str) -> None:
+    cascade, target = workload("matmul-structured"), machine(name)
+    if not any("select" in unit.operations for unit in target.units.values()):
+        with pytest.raises(IllegalMapping, match=rf"no unit of {name} can execute Z: .* has no 'select'; give a unit the primitive$"):
+            search(cascade, target)
+        return
+    found = search(cascade, target).evaluation
+    assert found.search is not None and found.search["no_exact_search"] == "values choose what Z reads"
+    assert found.search["lower_bound"] <= found.search["value"]

@@ -25,6 +25,7 @@ from accelsim.rtl.processor import Shape, with_words
 from accelsim.rtl.program import export, refuse_beyond
 from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Cascade
+from accelsim.workload.declaration import TensorDeclaration
 from tests.rtl.npu import STATEMENTS, machine, work
 from tests.rtl.runner import RTL
 from tests.share import share
@@ -49,6 +50,20 @@ def test_products_of_all_remainders_agree(mini: Architecture, size: int) -> None
     for _ in range(max(1, CASES // 8)):
         shape = {"m": size, "n": rng.randint(1, 17), "k": rng.randint(1, 17)}
         found = both(cascade("product", ["Z[m,n] = A[m,k] * B[k,n]"], shape, types={"default": "int32"}), mini, size)
+        assert found.agrees, (shape, found.rows, found.wrong)
+
+
+@pytest.mark.usefixtures("rtl_tools")
+@pytest.mark.parametrize(("kept", "of"), [(1, 2), (2, 4), (1, 4), (3, 4), (2, 8), (4, 8)])
+def test_products_with_structured_weights_agree(mini: Architecture, kept: int, of: int) -> None:
+    rng = Random(8 * of + kept)
+    for number in range(max(2, CASES // 6)):
+        shape = {"m": rng.randint(1, 9), "n": rng.randint(1, 9), "g": rng.randint(1, 5), "j": kept}
+        chosen = cascade(
+            "structured", [f"Z[m,n] = V[m,g,j] * B[{of}*g + I[m,g,j], n]"], shape, types={"default": "int32"},
+            tensors={"I": TensorDeclaration(below=of)},
+        )  # fmt: skip
+        found = both(chosen, mini, number)
         assert found.agrees, (shape, found.rows, found.wrong)
 
 
@@ -143,6 +158,12 @@ AGREEING = {
         "X[m] = A[m] + A[m+5] * B[m]",
         "V[k] = X[k] * 1",
     ],
+    "choices": [
+        "Z[m] = A[I[m]] + 0",
+        "Y[m,n] = B[3 - I[m], n] + W[m,n]",
+        "X[m] = max[k](V[I[k], m] * U[k])",
+        "Q[k] = P[I[k], 3 - I[k]] - 1",
+    ],
     "more loops than an engine": ["Z[a,b,c,d,e,f,g] = A[a,b,c,d,e,f,g] + B[g,f,e,d,c,b,a]"],
 }
 
@@ -155,10 +176,12 @@ def test_words_of_all_sizes_agree(mini: Architecture, kind: str, size: int) -> N
     ranks = {rank: size for rank in re.findall(r"\b[a-z]\b", " ".join(AGREEING[kind]))}
     if len(ranks) > 4:
         ranks = {rank: min(extent, 2 + place % 2) for place, (rank, extent) in enumerate(sorted(ranks.items()))}
-    chosen = cascade(kind, AGREEING[kind], ranks, types={"default": "int32"})
+    declared = {"I": TensorDeclaration(below=4)} if kind == "choices" else {}
+    chosen = cascade(kind, AGREEING[kind], ranks, types={"default": "int32"}, tensors=declared)
     for most in (2, 2**31 - 1):
         rng = np.random.default_rng(size)
-        inputs = {name: rng.integers(-most - 1, most + 1, tensor.shape) for name, tensor in chosen.tensors.items() if tensor.is_input}
+        limits = {name: (0, tensor.below) if tensor.below else (-most - 1, most + 1) for name, tensor in chosen.tensors.items()}
+        inputs = {name: rng.integers(*limits[name], tensor.shape) for name, tensor in chosen.tensors.items() if tensor.is_input}
         found = cosimulate(chosen, mini, search(chosen, mini).mapping, inputs, RTL)
         assert found.agrees, (found.rows, found.wrong)
 
@@ -176,8 +199,8 @@ REFUSED = {
     ),
     "Z[m] = A[m//2] + 1": "Z indexes A by more than sums of ranks, which hw/rtl/npu_top.sv cannot do; index it by sums of ranks",
     "Z[m] = A[m+k] * B[k]": (
-        "A to Buffer moves only what is new of tiles that overlap, which hw/rtl/npu_top.sv cannot do; keep A outside of loops over k, m "
-        "in a mapping of your own, --mapping FILE"
+        "A to Buffer moves only some words of a box, as tiles overlap or have gaps, which hw/rtl/npu_top.sv cannot do; "
+        "keep A outside of loops over k, m in a mapping of your own, --mapping FILE"
     ),
     "Z[m,k] = A[m] * A[k+2]": (
         "Z reads several tiles of A, fetched at different times, which hw/rtl/npu_top.sv cannot do; keep A outside of loops over k in a "

@@ -13,7 +13,7 @@ from accelsim.sim.values import EXACT, execute, run
 from accelsim.workload.interpreter import random_inputs
 from tests.model.choosing import choosing_triples
 from tests.share import share
-from tests.sim.test_events import agrees, busy, slow_machine, totals
+from tests.sim.test_events import agrees, slow_machine
 from tests.sim.test_values import reference
 
 CASES = share(3_000, 300, 80)

@@ -213,7 +213,7 @@ ERRORS: list[tuple[str, dict[str, int], dict[str, Any], str]] = [
         "H[0] = 1 ; H[t+1] = H[t] + X[t] ; Y[t] = H[I[t]]",
         {"t": 4},
         {"tensors": {"I": TensorDeclaration(below=4)}},
-        "w:1:36: Y reads slices of the recurrence 'H' that values of a tensor choose; name them by ranks",
+        "w:1:35: Y reads slices of the recurrence 'H' that values of a tensor choose; name them by ranks",
     ),
     ("Z[m,n] = A[m,n]", {"m": 2**40, "n": 2**40}, {}, "w:1:1: tensor 'A' has more than 2**62 elements; shrink the shape"),
 ]  # fmt: skip

@@ -15,6 +15,7 @@ from accelsim.workload.declaration import TensorDeclaration
 from accelsim.workload.evaluate import evaluate
 from accelsim.workload.interpreter import BLOCK_POINTS, random_inputs, run
 
+CHOOSING = {"P": TensorDeclaration(below=3), "Q": TensorDeclaration(below=2)}
 PADDED = {"I": TensorDeclaration(("A",), 2.0)}
 STATEMENTS: list[tuple[str, dict[str, Any]]] = [
     ("Z[a,b] = X[a,c] * Y[c,b]", {}),
@@ -34,8 +35,8 @@ STATEMENTS: list[tuple[str, dict[str, Any]]] = [
     ("Z[a] = I[a+b-1] * F[b]", {"tensors": PADDED}),
     ("Z[a,b] = X[a,a] * Y[b]", {}),
     ("Z[a] = X[a,c] + 1", {}),
-    ("Z[a,c] = X[3*b + P[a,b], c] * Y[a,b]", {"tensors": {"P": TensorDeclaration(below=3)}}),
-    ("Z[a] = max[b](X[P[a,b], Q[P[a,b]]] - b) where a <= b", {"tensors": {"P": TensorDeclaration(below=3), "Q": TensorDeclaration(below=2)}}),
+    ("Z[a,c] = X[3*b + P[a,b], c] * Y[a,b]", {"tensors": {"P": CHOOSING["P"]}}),
+    ("Z[a] = max[b](X[P[a,b], Q[P[a,b]]] - b) where a <= b", {"tensors": CHOOSING}),
     ("Z[a] = 2", {}),
 ]
 
