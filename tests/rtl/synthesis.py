@@ -111,7 +111,7 @@ def toggles(module: str, parameters: Mapping[str, int], found: Row) -> dict[str,
     """Changes in a cycle on each kind of operands."""
     net = netlist(found)
     widths = {name: len(bits) for name, bits in net.ports.items()}
-    return {kind: round(net.run(operands(module, parameters, kind, widths), WARM)[0], 1) for kind in KINDS}
+    return {kind: round(float(net.run(operands(module, parameters, kind, widths), WARM)[0][net.driven].sum()), 1) for kind in KINDS}
 
 
 def measure(module: str, parameters: Mapping[str, int]) -> Row:
