@@ -12,9 +12,9 @@ import pytest
 from accelsim.workload.fixed import Fixed, exp
 from tests.rtl.bench import signed
 from tests.rtl.netlist import FLOP, LANES, SIMPLE, netlist
-from tests.rtl.operands import CYCLES, DRIVERS, RESET, operands
+from tests.rtl.operands import CYCLES, RESET, operands
 from tests.rtl.runner import ROOT
-from tests.rtl.synthesis import GATES, configurations, key, measure, stored, synthesise, table, version
+from tests.rtl.synthesis import GATES, configurations, key, measure, moves, processor, processor_table, stored, synthesise, table, version
 from tests.share import share
 
 pytestmark = pytest.mark.usefixtures("rtl_tools")
@@ -30,7 +30,7 @@ def sample() -> list[dict[str, Any]]:
 
 def test_every_configuration_of_every_module_has_a_row() -> None:
     assert [key(row["module"], row["parameters"]) for row in stored()["rows"]] == [key(*each) for each in configurations()]
-    assert all(("toggles" in row) == (row["module"] in DRIVERS) for row in stored()["rows"])
+    assert all(("toggles" in row) == moves(row) for row in stored()["rows"])
 
 
 @pytest.mark.parametrize("row", sample(), ids=lambda row: "-".join([row["module"], *map(str, row["parameters"].values())]))
@@ -40,8 +40,21 @@ def test_row_is_what_yosys_makes(row: dict[str, Any]) -> None:
     assert measure(row["module"], row["parameters"]) == row
 
 
-def test_page_has_the_table() -> None:
-    assert table() in (ROOT / "docs" / "rtl.md").read_text(encoding="utf-8")
+def test_processor_has_the_lanes_of_its_machine() -> None:
+    """A lane keeps four words of 32 bits. All of it is made again where all evidence is asked for."""
+    lane, rest = stored()["processor"]
+    sizes = rest["parameters"]
+    assert lane["flops"] == 4 * sizes["W"] == 128
+    assert lane["copies"] == sizes["ROWS"] * sizes["COLUMNS"] + sizes["LANES"] == 20
+    buffer, flight = (1 << sizes["BW"]) * sizes["W"], sizes["FLIGHT"]
+    assert rest["memory_bits"] > buffer + flight
+    if share(1, 0, 0):
+        assert processor() == [lane, rest]
+
+
+def test_page_has_the_tables() -> None:
+    page = (ROOT / "docs" / "rtl.md").read_text(encoding="utf-8")
+    assert table() in page and processor_table() in page
 
 
 def test_netlist_multiplies_and_adds() -> None:
