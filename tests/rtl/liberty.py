@@ -283,9 +283,10 @@ def write(rows: list[Row]) -> None:
 def main(path: str) -> None:
     """All rows anew, of the library that is named above and no other."""
     raw = Path(path).read_bytes()
-    text = (gzip.decompress(raw) if path.endswith(".gz") else raw).decode()
-    if hashlib.sha256(text.encode()).hexdigest() != LIBRARY["sha256"]:
+    raw = gzip.decompress(raw) if path.endswith(".gz") else raw
+    if hashlib.sha256(raw).hexdigest() != LIBRARY["sha256"]:
         sys.exit(f"{path}: this is not {LIBRARY['source']} of commit {LIBRARY['commit']}; fetch that file")
+    text = raw.decode()
     cells, rows = library(text), []
     for block, parameters in BLOCKS:
         rows.append(measure(block, parameters, text, cells))

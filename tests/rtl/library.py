@@ -197,7 +197,7 @@ class Library:
         if not fanout or "default_wire_load" not in self.group.values:
             return 0.0
         (wire,) = (each for each in self.group.of("wire_load") if each.names == (self.group.values["default_wire_load"],))
-        points = [(int(names[0]), float(names[1])) for names in wire.lists["fanout_length"]]
-        counts, lengths = zip(*points, strict=True)
+        counts = [int(names[0]) for names in wire.lists["fanout_length"]]
+        lengths = [float(names[1]) for names in wire.lists["fanout_length"]]
         beyond = max(0, fanout - counts[-1]) * float(wire.values["slope"])
         return float(wire.values["capacitance"]) * (float(np.interp(fanout, counts, lengths)) + beyond)

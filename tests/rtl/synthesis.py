@@ -109,9 +109,10 @@ def synthesise(module: str, parameters: Mapping[str, int], rtl: Path = RTL, apar
         )  # fmt: skip
         done = subprocess.run(["yosys", "-q", "-p", script], capture_output=True, text=True, cwd=rtl)
         assert done.returncode == 0, f"{module} {dict(parameters)}: {done.stderr[-2000:]}"
-        (found,) = json.loads(out.read_text(encoding="utf-8"))["modules"].values()
+        written = json.loads(out.read_text(encoding="utf-8"))["modules"].values()
+        (found,) = (each for each in written if "top" in each["attributes"])
     for cell in found["cells"].values():
-        if apart and apart in cell["type"]:
+        if apart and apart in cell["type"]:  # the name says its parameters too
             cell["type"] = apart
     kinds = {cell["type"] for cell in found["cells"].values()} - {apart}
     assert kinds <= {*GATES, FLOP, MEMORY}, f"{module} {dict(parameters)}: {kinds - {*GATES, FLOP, MEMORY}}"

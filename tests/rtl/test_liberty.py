@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from tests.rtl.liberty import BLOCKS, HELD, LIBRARY, LIBRARY_VOLTS, Mapped, held, held_table, library, mapped, stored, table
+from tests.rtl.liberty import BLOCKS, HELD, LIBRARY, LIBRARY_VOLTS, Mapped, held, held_table, library, main, mapped, stored, table
 from tests.rtl.library import Flop, Library, energy_fj, parsed
 from tests.rtl.netlist import LANES, netlist
 from tests.rtl.operands import KINDS, operands
@@ -134,6 +136,22 @@ def test_multiply_add_of_cells_is_that_of_integers() -> None:
         assert row == [
             (z + (x - 16 * (x > 7)) * (y - 16 * (y > 7))) % 1024 for x, y, z in zip(a, b, c, strict=True)
         ]  # fmt: skip
+
+
+def test_another_library_is_refused(tmp_path: Path) -> None:
+    other = tmp_path / "other.lib"
+    other.write_text(SMALL, encoding="utf-8")
+    with pytest.raises(SystemExit) as refusal:
+        main(str(other))
+    assert refusal.value.code == (
+        f"{other}: this is not github.com/The-OpenROAD-Project/OpenSTA, test/nangate45/nangate45_typ.lib.gz of commit"
+        " d1b2b3962cd47539c748bb163da5de2bd5d2f85f; fetch that file"
+    )
+
+
+def test_library_of_other_units_is_refused() -> None:
+    with pytest.raises(AssertionError):
+        library(SMALL.replace("(1,ff)", "(1,pf)"))
 
 
 def test_file_has_every_block_of_the_library_that_it_names() -> None:
