@@ -50,6 +50,7 @@ ABOUT = (
 )
 OPERATORS = {
     "add": "assign y_o = a_i + b_i",
+    "less": "assign y_o = a_i < b_i",
     "max": "assign y_o = a_i > b_i ? a_i : b_i",
     "multiply": "assign y_o = a_i * b_i",
     # the sign of the product is written out, or yosys merges both into partial products of C bits, twice as large
@@ -65,7 +66,7 @@ OPERATOR = """module operator #(parameter int W = 8, parameter int C = 8) (
 endmodule
 """
 BLOCKS: list[tuple[str, dict[str, int]]] = [
-    ("add", {"W": 32, "C": 32}), ("max", {"W": 16, "C": 16}), ("max", {"W": 32, "C": 32}),
+    ("add", {"W": 32, "C": 32}), ("less", {"W": 32, "C": 1}), ("max", {"W": 16, "C": 16}), ("max", {"W": 32, "C": 32}),
     ("multiply", {"W": 8, "C": 16}), ("multiply", {"W": 16, "C": 32}), ("multiply", {"W": 32, "C": 64}),
     ("multiply_add", {"W": 8, "C": 32}), ("multiply_add", {"W": 16, "C": 48}), ("multiply_add", {"W": 32, "C": 80}),
     ("parity", {"W": 64, "C": 1}), ("register", {"W": 16, "C": 16}),
