@@ -1,10 +1,11 @@
-"""A flat netlist of simple gates and flip-flops, as yosys writes it, and what it does: 64 runs at once, one in each bit of a word.
+"""A flat netlist of gates and flip-flops, as yosys writes it, and what it does: 64 runs at once, one in each bit of a word.
 
 Delays are zero: a net settles once a cycle, so that glitches are not seen.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
@@ -16,34 +17,68 @@ import numpy.typing as npt
 from accelsim.kernel_cache import njit
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
+FloatArray: TypeAlias = npt.NDArray[np.float64]
 WordArray: TypeAlias = npt.NDArray[np.uint64]
 
 LANES = 64
 FLOP = "$_DFF_P_"
-CODES = (
-    "$_NOT_", "$_NAND_", "$_NOR_", "$_XOR_", "$_XNOR_", "$_MUX_", "$_NMUX_", "$_AOI3_", "$_OAI3_", "$_AOI4_", "$_OAI4_",
-)  # fmt: skip
-PINS = "ABCDS"  # inputs, in the order of the columns of `Netlist.inputs`
+MOST_PINS = 6  # inputs of a gate
 ZERO, ONE = 0, 1  # the nets of the constants
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a cell computes: bit m of `table` is its output where input p, in the order of `pins`, is bit p of m."""
+
+    pins: tuple[str, ...]
+    output: str
+    table: int
+
+    @classmethod
+    def of(cls, output: str, function: str) -> Gate:
+        """From an expression of names with ! & ^ | and parentheses, as Liberty has it; mixed operators have to be in parentheses."""
+        assert re.fullmatch(r"[\w!&|^() ]+", function), function
+        pins = tuple(sorted({*re.findall(r"[A-Za-z_]\w*", function)}))
+        assert len(pins) <= MOST_PINS, function
+        rows = 1 << len(pins)
+        columns = {pin: sum(1 << row for row in range(rows) if row >> place & 1) for place, pin in enumerate(pins)}
+        return cls(pins, output, eval(function.replace("!", "~"), {"__builtins__": {}}, columns) & ((1 << rows) - 1))
+
+
+SIMPLE = {
+    name: Gate.of("Y", function)
+    for name, function in {
+        "$_NOT_": "!A", "$_NAND_": "!(A & B)", "$_NOR_": "!(A | B)", "$_XOR_": "A ^ B", "$_XNOR_": "!(A ^ B)",
+        "$_MUX_": "(A & !S) | (B & S)", "$_NMUX_": "!((A & !S) | (B & S))", "$_AOI3_": "!((A & B) | C)", "$_OAI3_": "!((A | B) & C)",
+        "$_AOI4_": "!((A & B) | (C & D))", "$_OAI4_": "!((A | B) & (C | D))",
+    }.items()
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Netlist:
     """Gates in an order in which each comes after those that drive it; a net is a place among values.
 
-    codes: int64[gates], places in CODES; inputs: int64[gates, 5], nets of PINS; outputs: int64[gates]; flops: int64[flops, 2], nets of D
-    and Q; ports: nets of each input and output, low bit first.
+    kinds: type of each gate; tables: uint64[gates] and sizes: int64[gates], as in `Gate`; inputs: int64[gates, MOST_PINS], nets;
+    outputs: int64[gates]; flops: int64[flops, 2], nets of D and Q; ports: nets of each input and output, low bit first.
     """
 
     nets: int
-    codes: IntArray
+    kinds: tuple[str, ...]
+    tables: WordArray
+    sizes: IntArray
     inputs: IntArray
     outputs: IntArray
     flops: IntArray
     ports: Mapping[str, tuple[int, ...]]
 
-    def run(self, words: Mapping[str, Sequence[Sequence[int]]], warm: int) -> tuple[float, dict[str, list[list[int]]]]:
-        """Changes of gates and flip-flops in a cycle, and the words of each output, by cycle and lane, before its clock edge.
+    @property
+    def driven(self) -> IntArray:
+        """The nets of gates and flip-flops."""
+        return np.concatenate([self.outputs, self.flops[:, 1]])
+
+    def run(self, words: Mapping[str, Sequence[Sequence[int]]], warm: int) -> tuple[FloatArray, dict[str, list[list[int]]]]:
+        """Changes of each net in a cycle, and the words of each output, by cycle and lane, before its clock edge.
 
         words: of each input by cycle and lane; inputs that are not there are 0. Flip-flops are 0 at first. Changes are those from the
         cycle before, a mean over all lanes and the cycles from `warm` on.
@@ -54,7 +89,7 @@ class Netlist:
         given = np.stack([rows for _, rows in driven], axis=1)
         outputs = [name for name in self.ports if name.endswith("_o")]
         seen = np.array([net for name in outputs for net in self.ports[name]], np.int64)
-        changes, found = _run(self.nets, self.codes, self.inputs, self.outputs, self.flops, places, given, seen, warm)
+        changes, found = _run(self.nets, self.tables, self.sizes, self.inputs, self.outputs, self.flops, places, given, seen, warm)
         bits = np.unpackbits(found.view(np.uint8).reshape(cycles, len(seen), 8), axis=2, bitorder="little")
         said, start = {}, 0
         for name in outputs:
@@ -74,28 +109,34 @@ class Netlist:
         return [(place, net, rows) for place, net in enumerate(nets)]
 
 
-def netlist(module: Mapping[str, Any]) -> Netlist:
-    """From a module of `write_json`."""
+def netlist(module: Mapping[str, Any], gates: Mapping[str, Gate] = SIMPLE, flop: str = FLOP) -> Netlist:
+    """From a module of `write_json`, whose cells are `gates` and a flip-flop with pins D and Q."""
     numbers: dict[int | str, int] = {"0": ZERO, "x": ZERO, "1": ONE}
 
     def net(bit: int | str) -> int:
         return numbers.setdefault(bit, len(numbers) - 1)  # 0 and x are one
 
     cells = list(module["cells"].values())
-    driver = {each["connections"]["Y"][0]: place for place, each in enumerate(cells) if each["type"] != FLOP}
+    driver = {each["connections"][gates[each["type"]].output][0]: place for place, each in enumerate(cells) if each["type"] != flop}
     order = TopologicalSorter(
         {
-            place: [driver[bit] for pin in PINS for bit in cells[place]["connections"].get(pin, ()) if bit in driver]
+            place: [driver[bit] for pin in gates[cells[place]["type"]].pins for bit in cells[place]["connections"][pin] if bit in driver]
             for place in driver.values()
         }
     )
-    gates = [cells[place] for place in order.static_order()]
+    found = [cells[place] for place in order.static_order()]
+    kinds = [gates[each["type"]] for each in found]
+    inputs = np.zeros((len(found), MOST_PINS), np.int64)
+    for row, each, kind in zip(inputs, found, kinds, strict=True):
+        row[: len(kind.pins)] = [net(each["connections"][pin][0]) for pin in kind.pins]
     return Netlist(
-        codes=np.array([CODES.index(each["type"]) for each in gates], np.int64),
-        inputs=np.array([[net(each["connections"].get(pin, "0")[0]) for pin in PINS] for each in gates], np.int64).reshape(-1, len(PINS)),
-        outputs=np.array([net(each["connections"]["Y"][0]) for each in gates], np.int64),
+        kinds=tuple(each["type"] for each in found),
+        tables=np.array([kind.table for kind in kinds], np.uint64),
+        sizes=np.array([len(kind.pins) for kind in kinds], np.int64),
+        inputs=inputs,
+        outputs=np.array([net(each["connections"][kind.output][0]) for each, kind in zip(found, kinds, strict=True)], np.int64),
         flops=np.array(
-            [[net(each["connections"][pin][0]) for pin in "DQ"] for each in cells if each["type"] == FLOP], np.int64
+            [[net(each["connections"][pin][0]) for pin in "DQ"] for each in cells if each["type"] == flop], np.int64
         ).reshape(-1, 2),
         ports={name: tuple(net(bit) for bit in port["bits"]) for name, port in module["ports"].items()},
         nets=len(numbers) - 1,
@@ -112,57 +153,43 @@ def _ones(word: Any) -> Any:
 
 
 @njit()
-def _gate(code: int, a: Any, b: Any, c: Any, d: Any, s: Any) -> Any:
-    """What the gate of a place in CODES says."""
-    if code == 0:
-        return ~a
-    if code == 1:
-        return ~(a & b)
-    if code == 2:
-        return ~(a | b)
-    if code == 3:
-        return a ^ b
-    if code == 4:
-        return ~(a ^ b)
-    if code == 5:
-        return (a & ~s) | (b & s)
-    if code == 6:
-        return ~((a & ~s) | (b & s))
-    if code == 7:
-        return ~((a & b) | c)
-    if code == 8:
-        return ~((a | b) & c)
-    if code == 9:
-        return ~((a & b) | (c & d))
-    return ~((a | b) & (c | d))
-
-
-@njit()
 def _run(
-    nets: int, codes: IntArray, inputs: IntArray, outputs: IntArray, flops: IntArray, places: IntArray, given: WordArray, seen: IntArray,
-    warm: int,
-) -> tuple[int, WordArray]:  # fmt: skip
-    """Changes from cycle `warm` on, and uint64[cycles, seen]."""
+    nets: int, tables: WordArray, sizes: IntArray, inputs: IntArray, outputs: IntArray, flops: IntArray, places: IntArray,
+    given: WordArray, seen: IntArray, warm: int,
+) -> tuple[IntArray, WordArray]:  # fmt: skip
+    """Changes of each net from cycle `warm` on, int64[nets], and uint64[cycles, seen]."""
     now = np.zeros(nets, np.uint64)
     now[ONE] = ~np.uint64(0)
     after = np.zeros(len(flops), np.uint64)
     found = np.zeros((len(given), len(seen)), np.uint64)
-    changes = 0
+    changes = np.zeros(nets, np.int64)
+    fold = np.zeros(1 << MOST_PINS, np.uint64)
     for cycle in range(len(given)):
         counts = cycle >= warm
         for flop in range(len(flops)):
             net = flops[flop, 1]
             if counts:
-                changes += int(_ones(now[net] ^ after[flop]))
+                changes[net] += int(_ones(now[net] ^ after[flop]))
             now[net] = after[flop]
-        now[places] = given[cycle]
-        for gate in range(len(codes)):
-            pins = inputs[gate]
-            said = _gate(codes[gate], now[pins[0]], now[pins[1]], now[pins[2]], now[pins[3]], now[pins[4]])
+        for place in range(len(places)):
+            net = places[place]
+            if counts:
+                changes[net] += int(_ones(now[net] ^ given[cycle, place]))
+            now[net] = given[cycle, place]
+        for gate in range(len(tables)):
+            size = sizes[gate]
+            rows = 1 << size
+            for row in range(rows):
+                fold[row] = np.uint64(0) - ((tables[gate] >> np.uint64(row)) & np.uint64(1))
+            for pin in range(size):
+                rows //= 2
+                word = now[inputs[gate, pin]]
+                for row in range(rows):
+                    fold[row] = (fold[2 * row] & ~word) | (fold[2 * row + 1] & word)
             net = outputs[gate]
             if counts:
-                changes += int(_ones(now[net] ^ said))
-            now[net] = said
+                changes[net] += int(_ones(now[net] ^ fold[0]))
+            now[net] = fold[0]
         for flop in range(len(flops)):
             after[flop] = now[flops[flop, 0]]
         found[cycle] = now[seen]

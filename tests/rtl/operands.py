@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import TypeAlias
 
+from tests.rtl.hamming import encoded
 from tests.rtl.netlist import LANES
 
 Words: TypeAlias = dict[str, list[list[int]]]
@@ -84,8 +85,31 @@ def scan_unit(rng: Random, kind: str, p: Mapping[str, int], cycle: int) -> dict[
     return {"a_i": a, "b_i": b, "valid_i": 1, "ready_i": 1}
 
 
+def fifo(rng: Random, kind: str, p: Mapping[str, int], cycle: int) -> dict[str, int]:
+    """A word in and a word out."""
+    return {"word_i": activation(rng, kind, p["W"]), "valid_i": 1, "ready_i": 1}
+
+
+def secded_encode(rng: Random, kind: str, p: Mapping[str, int], cycle: int) -> dict[str, int]:
+    """Words of as many of 16 bits as there is room for, or one."""
+    part = min(16, p["W"])
+    return {"data_i": fields(rng, kind, part, p["W"] // part)}
+
+
+def secded_decode(rng: Random, kind: str, p: Mapping[str, int], cycle: int) -> dict[str, int]:
+    """Code words without errors."""
+    return {"code_i": encoded(secded_encode(rng, kind, p, cycle)["data_i"], p["W"])}
+
+
+def operator(rng: Random, kind: str, p: Mapping[str, int], cycle: int) -> dict[str, int]:
+    """Two words, and a sum of 8 products of such words."""
+    so_far = sum(activation(rng, kind, p["W"]) * weight(rng, kind, p["W"]) for _ in range(8))
+    return {"a_i": activation(rng, kind, p["W"]), "b_i": weight(rng, kind, p["W"]), "c_i": so_far}
+
+
 DRIVERS: dict[str, Callable[[Random, str, Mapping[str, int], int], dict[str, int]]] = {
-    each.__name__: each for each in (pe_os, pe_ws, exp_pe, max_pe, reduction_tree, scan_unit)
+    each.__name__: each
+    for each in (pe_os, pe_ws, exp_pe, max_pe, reduction_tree, scan_unit, fifo, secded_encode, secded_decode, operator)
 }
 
 
@@ -94,7 +118,7 @@ def operands(module: str, parameters: Mapping[str, int], kind: str, widths: Mapp
     rng, words = Random(f"{module} {sorted(parameters.items())} {kind}"), Words()
     for cycle in range(CYCLES):
         for _ in range(LANES):
-            now = DRIVERS[module](rng, kind, parameters, cycle) | {"rst_i": int(cycle < RESET)}
+            now = DRIVERS[module](rng, kind, parameters, cycle) | ({"rst_i": int(cycle < RESET)} if "rst_i" in widths else {})
             for name, word in now.items():
                 column = words.setdefault(name, [])
                 if len(column) <= cycle:

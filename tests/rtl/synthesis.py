@@ -1,7 +1,7 @@
 """What the modules of hw/rtl are made of: synthesis into simple gates by yosys, and how often those gates change.
 
 python -m tests.rtl.synthesis [MODULE ...]    writes the rows of some modules, or of all, into hw/synthesis.yaml, and prints the
-                                              table of docs/rtl.md; all take eight minutes
+                                              tables of docs/rtl.md; all take a quarter of an hour
 
 Memories stay whole: their bits are counted, and neither their address decoders nor their read multiplexers. Enables and resets of
 flip-flops are gates.
@@ -25,12 +25,16 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from accelsim.io.catalogue import MACHINE, shipped
+from accelsim.io.hardware import load_architecture
+from accelsim.rtl.processor import Shape
 from tests.rtl.netlist import FLOP, LANES, netlist
 from tests.rtl.operands import COUNTED, DRIVERS, KINDS, WARM, operands
 from tests.rtl.runner import ROOT, RTL, modules
 
 Row: TypeAlias = dict[str, Any]
 
+PROCESSOR, LANE = "mini", "npu_lane"
 FILE = ROOT / "hw" / "synthesis.yaml"
 MEMORY = "$mem_v2"
 # Transistors of a static CMOS gate over the 4 of a two-input NAND: two for each input of an inverter, NAND, NOR or complex gate; 10 for an
@@ -41,12 +45,13 @@ GATES = {
     "$_XOR_": 2.5, "$_XNOR_": 2.5, "$_NMUX_": 2.5, "$_MUX_": 3.0,
 }  # fmt: skip
 FLIP_FLOP = 6.0
-SCRIPT = (
-    "read_verilog -sv {sources}; chparam {parameters} {top}; hierarchy -check -top {top}; proc; flatten; opt_expr; opt_clean;"
-    " check -assert; opt -nodffe -nosdff; fsm; opt; wreduce; peepopt; opt_clean; alumacc; share; opt; memory -nordff -nomap;"
-    " opt_clean; opt -fast -full; opt -undriven -fine; techmap; dfflegalize -cell $_DFF_P_ x; opt_expr; opt_merge; opt_clean;"
-    " abc -g cmos; opt_clean -purge; check -assert; write_json {out}"
+COARSE = (
+    "chparam {parameters} {top}; hierarchy -check -top {top}; proc; {apart}flatten; opt_expr; opt_clean;"
+    " check -assert; opt -nodffe -nosdff; fsm; opt; wreduce; peepopt; opt_clean; alumacc; share; opt; {memory};"
+    " opt_clean; opt -fast -full; opt -undriven -fine; techmap; dfflegalize -cell $_DFF_P_ x; opt_expr; opt_merge; opt_clean; "
 )
+SCRIPT = "read_verilog -sv {sources}; " + COARSE + "abc {effort}-g cmos; opt_clean -purge; check -assert; write_json {out}"
+WHOLE = "memory -nordff -nomap"  # memories are cells
 WIDTHS = (8, 16, 32)
 WIDER: dict[str, list[dict[str, int]]] = {
     "pe_os": [{"AW": width, "BW": width, "CW": 2 * width + 16} for width in WIDTHS],
@@ -69,7 +74,7 @@ def version() -> str:
 
 def configurations() -> list[tuple[str, dict[str, int]]]:
     """All modules with the parameters of their benches, and some wider ones; with those that a bench calls SYNTHESISED, if it has some:
-    mapped gate by gate, a lane of 32 bits takes a quarter of an hour.
+    a lane of 32 bits is in `processor`.
     """
     found = []
     for module in modules():
@@ -90,18 +95,26 @@ def sources(module: str, rtl: Path = RTL) -> list[str]:
     return [f"{name}.sv" for name in sorted(found)]
 
 
-def synthesise(module: str, parameters: Mapping[str, int], rtl: Path = RTL) -> Row:
-    """The flat module of `write_json`; refuses latches and whatever else is no gate."""
+def synthesise(module: str, parameters: Mapping[str, int], rtl: Path = RTL, apart: str = "", effort: str = "") -> Row:
+    """The flat module of `write_json`; refuses latches and whatever else is no gate.
+
+    apart: a module whose copies stay cells; effort: `-fast `, without a search for gates that compute the same.
+    """
     with tempfile.TemporaryDirectory() as work:
         out = Path(work) / "out.json"
         script = SCRIPT.format(
-            sources=" ".join(sources(module, rtl)), top=module, out=out,
+            sources=" ".join(sources(module, rtl)), top=module, out=out, memory=WHOLE,
+            apart=f"blackbox *{apart}*; " if apart else "", effort=effort,
             parameters=" ".join(f"-set {name} {value}" for name, value in parameters.items()),
         )  # fmt: skip
         done = subprocess.run(["yosys", "-q", "-p", script], capture_output=True, text=True, cwd=rtl)
         assert done.returncode == 0, f"{module} {dict(parameters)}: {done.stderr[-2000:]}"
-        (found,) = json.loads(out.read_text(encoding="utf-8"))["modules"].values()
-    kinds = {cell["type"] for cell in found["cells"].values()}
+        written = json.loads(out.read_text(encoding="utf-8"))["modules"].values()
+        (found,) = (each for each in written if "top" in each["attributes"])
+    for cell in found["cells"].values():
+        if apart and apart in cell["type"]:  # the name says its parameters too
+            cell["type"] = apart
+    kinds = {cell["type"] for cell in found["cells"].values()} - {apart}
     assert kinds <= {*GATES, FLOP, MEMORY}, f"{module} {dict(parameters)}: {kinds - {*GATES, FLOP, MEMORY}}"
     flat: Row = found
     return flat
@@ -111,22 +124,49 @@ def toggles(module: str, parameters: Mapping[str, int], found: Row) -> dict[str,
     """Changes in a cycle on each kind of operands."""
     net = netlist(found)
     widths = {name: len(bits) for name, bits in net.ports.items()}
-    return {kind: round(net.run(operands(module, parameters, kind, widths), WARM)[0], 1) for kind in KINDS}
+    return {kind: round(float(net.run(operands(module, parameters, kind, widths), WARM)[0][net.driven].sum()), 1) for kind in KINDS}
 
 
-def measure(module: str, parameters: Mapping[str, int]) -> Row:
-    """A row of the file."""
-    found = synthesise(module, parameters)
+def sizes(module: str, parameters: Mapping[str, int], found: Row) -> Row:
+    """What a row says of size."""
     cells = list(found["cells"].values())
     count = Counter(cell["type"] for cell in cells)
     memories = [cell["parameters"] for cell in cells if cell["type"] == MEMORY]
-    row: Row = {
+    return {
         "module": module, "parameters": dict(parameters), "flops": count[FLOP],
         "memory_bits": sum(int(each["SIZE"], 2) * int(each["WIDTH"], 2) for each in memories),
         "gates": sum(count[kind] for kind in GATES),
         "gate_equivalents": {"gates": sum(area * count[kind] for kind, area in GATES.items()), "flops": FLIP_FLOP * count[FLOP]},
     }  # fmt: skip
-    return row | ({"toggles": toggles(module, parameters, found)} if module in DRIVERS else {})
+
+
+def measure(module: str, parameters: Mapping[str, int]) -> Row:
+    """A row of the file."""
+    found = synthesise(module, parameters)
+    row = sizes(module, parameters, found)
+    return row | ({"toggles": toggles(module, parameters, found)} if moves(row) else {})
+
+
+def moves(row: Row) -> bool:
+    """Whether there are operands for a module; a memory that is whole is no gate."""
+    return row["module"] in DRIVERS and not row["memory_bits"]
+
+
+def processor() -> list[Row]:
+    """The processor of a machine file at its full width: a lane, and all but the lanes.
+
+    Mapped once and not with each copy, a lane of 32 bits takes some minutes, most of them for its divider.
+    """
+    shape = Shape.of(load_architecture(shipped(MACHINE)[PROCESSOR])).parameters(1, 1, 1)
+    lane = {"W": shape["W"]}
+    latency = shape.pop("LATENCY")
+    top = shape | {"FLIGHT": latency + 1}
+    found = synthesise("npu_top", top, apart=LANE)
+    lanes = sum(cell["type"] == LANE for cell in found["cells"].values())
+    return [
+        sizes(LANE, lane, synthesise(LANE, lane, effort="-fast ")) | {"copies": lanes, "effort": "fast"},
+        sizes("npu_top", top, found) | {"copies": 1, "apart": LANE},
+    ]
 
 
 def key(module: str, parameters: Mapping[str, int]) -> tuple[str, tuple[tuple[str, int], ...]]:
@@ -140,11 +180,14 @@ def stored() -> Row:
     return found
 
 
-def write(rows: list[Row]) -> None:
-    """All rows, one a line."""
+def write(rows: list[Row], whole: list[Row]) -> None:
+    """All rows, one a line, and those of the processor."""
     head = yaml.safe_dump({"about": ABOUT, "yosys": version(), "made_by": "python -m tests.rtl.synthesis"}, sort_keys=False, width=130)
-    lines = (yaml.safe_dump(row, default_flow_style=True, sort_keys=False, width=10_000).strip() for row in rows)
-    FILE.write_text(head + "rows:\n" + "".join(f"  - {line}\n" for line in lines), encoding="utf-8")
+    parts = []
+    for name, some in (("rows", rows), ("processor", whole)):
+        lines = (yaml.safe_dump(row, default_flow_style=True, sort_keys=False, width=10_000).strip() for row in some)
+        parts.append(f"{name}:\n" + "".join(f"  - {line}\n" for line in lines))
+    FILE.write_text(head + "".join(parts), encoding="utf-8")
 
 
 def table() -> str:
@@ -165,6 +208,20 @@ def table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def processor_table() -> str:
+    """What the processor is made of, for docs/rtl.md."""
+    lane, rest = stored()["processor"]
+    lines = ["| part | copies | flip-flops | memory bits | gates | GE of gates | GE of flip-flops |", "|---|---:|---:|---:|---:|---:|---:|"]
+    total = Counter[str]()
+    for name, row in ((f"`{LANE}`, each", lane), ("all else", rest)):
+        figures = {each: row[each] for each in ("flops", "memory_bits", "gates")}
+        figures |= {f"{kind} GE": size for kind, size in row["gate_equivalents"].items()}
+        lines.append(f"| {name} | {row['copies']} | " + " | ".join(f"{each:,}" for each in figures.values()) + " |")
+        total.update({each: row["copies"] * figure for each, figure in figures.items()})
+    lines.append("| `npu_top` | | " + " | ".join(f"{each:,}" for each in total.values()) + " |")
+    return "\n".join(lines) + "\n"
+
+
 def timed(module: str, parameters: Mapping[str, int]) -> Row:
     """`measure`, which says how long it took."""
     start = time.perf_counter()
@@ -175,13 +232,13 @@ def timed(module: str, parameters: Mapping[str, int]) -> Row:
 
 def main(names: list[str]) -> None:
     """Rows of some modules anew, or all; the others stay."""
-    every = configurations()
-    known = {key(row["module"], row["parameters"]): row for row in stored()["rows"]} if names and FILE.exists() else {}
+    every, old = configurations(), stored() if names and FILE.exists() else {}
+    known = {key(row["module"], row["parameters"]): row for row in old.get("rows", [])}
     asked = [each for each in every if each[0] in names or key(*each) not in known]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         known |= {key(row["module"], row["parameters"]): row for row in pool.map(lambda each: timed(*each), asked)}
-    write([known[key(*each)] for each in every])
-    print(table())
+    write([known[key(*each)] for each in every], processor() if not old.get("processor") or "npu_top" in names else old["processor"])
+    print(table(), processor_table(), sep="\n")
 
 
 if __name__ == "__main__":
