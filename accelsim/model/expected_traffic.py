@@ -25,6 +25,8 @@ from accelsim.workload.storage import Storage
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from accelsim.sparse.boxes import Bounds
+
     Shares = NDArray[np.float64]
 
 Key = tuple[str, str]
@@ -227,7 +229,7 @@ class ExpectedTraffic:
             return Fit(operand.tensor, crossing.child, visits, mean, None, None)
         fixed, each = inner[0], sum(inner[-1].child)
 
-        def beyond(boxes: Boxes, box: tuple[list[Shares], list[Shares]]) -> Shares:
+        def beyond(boxes: Boxes, box: tuple[Bounds, Bounds]) -> Shares:
             shape = np.broadcast_shapes(*(np.shape(side) for side in box[0]))
             low, high = (np.stack([np.broadcast_to(side, shape).ravel() for side in sides]).astype(np.int64) for sides in box)
             if int(np.prod(high - low, axis=0).sum()) > MOST:
@@ -299,7 +301,9 @@ class ExpectedTraffic:
         self._move(name, parent, READS, back)
         updated = moved * partial - new * (partial - final)
         self._carry(name, parent, UPDATED, updated + (moved * extra + once) * pieces, grouped)
-        self._carry(name, parent, READ, back * (partial + extra * pieces), grouped - different if grouped.size == different.size else grouped)
+        self._carry(
+            name, parent, READ, back * (partial + extra * pieces), grouped - different if grouped.size == different.size else grouped
+        )
         if not child:
             return
         complete = min(new, drained) if np.isclose(drained, moved, rtol=1e-9) else 0.0  # a word that several copies send is a part

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ExpectedWork:
-    """What an Einsum is expected to do, operations and steps; `busiest`: issues expected of the copy that has most, no expected most is below.
+    """What an Einsum is expected to do, operations and steps. `busiest`: the most issues expected of a copy.
 
     `meetings`: rank, node, how, steps and visits.
     """
@@ -55,15 +55,14 @@ class ExpectedWork:
             "idle": self.issued - self.effectual, "busiest": self.busiest, "mean": self.mean,
             "meetings": [dict(zip(("rank", "node", "by", "steps", "visits"), each, strict=True)) for each in self.meetings],
             "tiles": [
-                {"tensor": f.tensor, "memory": f.memory, "visits": f.visits, "mean_bits": f.mean_bits, "chance": f.chance, "beyond": f.beyond}
-                for f in self.fits
+                {key: getattr(fit, key) for key in ("tensor", "memory", "visits", "mean_bits", "chance", "beyond")} for fit in self.fits
             ],
         }  # fmt: skip
 
 
 @dataclass(frozen=True)
 class ExpectedEvaluation:
-    """An evaluation of expected counts, rounded; what every Einsum is expected to do, and of inputs and outputs the bits of all of each."""
+    """An evaluation of expected counts, rounded; what every Einsum is expected to do, and bits of all of each input and output."""
 
     evaluation: Evaluation
     works: dict[str, ExpectedWork]
@@ -169,8 +168,8 @@ def _check(evaluator: Evaluator, nest: Nest) -> None:
 def _work(found: Expected, traffic: ExpectedTraffic) -> ExpectedWork:
     issues = found.issues
     return ExpectedWork(
-        prod(found.nest.extents.values()), float(found.points.sum()), float(found.effectual.sum()), float(issues.max()), float(issues.mean()),
-        list(_meetings(found)), traffic.fits,
+        prod(found.nest.extents.values()), float(found.points.sum()), float(found.effectual.sum()), float(issues.max()),
+        float(issues.mean()), list(_meetings(found)), traffic.fits,
     )  # fmt: skip
 
 

@@ -44,12 +44,16 @@ class Factor:
 
 @dataclass(frozen=True)
 class Axis:
-    """Turns of a rank's loops that are alike: how many, the first and last place of every cut, and the turn of each loop over copies."""
+    """Turns of a rank's loops that are alike: how many, the first place and the end of every cut, and the turn of each loop over copies.
+
+    `apart`: cuts of which sets do not stand in one place; of these there are 0 and the size.
+    """
 
     many: Shares
     low: dict[Loops, IntArray]
     high: dict[Loops, IntArray]
     turns: dict[int, IntArray]
+    apart: frozenset[Loops]
 
 
 class Axes:
@@ -100,15 +104,15 @@ class Axes:
         labels, *_ = self.sets(rank, counted)
         first_way = np.unique(labels, return_index=True)[1]
         keys = [turns[self.loops[rank].index(loop)][first_way] for loop in mine]
-        low, high = {}, {}
+        low, high, apart = {}, {}, set()
         for cut in cuts:
-            of, first, end, size = self.sets(rank, cut)
-            here = of[first_way]
-            apart = bool((end - first != size).any())
-            low[cut] = np.zeros(here.size, np.int64) if apart else first[here]
-            high[cut] = size[here] if apart else end[here]
+            first, end, size = self.united(rank, counted, cut)
+            scattered = bool((end - first != size).any())
+            low[cut] = np.zeros_like(first) if scattered else first
+            high[cut] = size if scattered else end
+            apart |= {cut} if scattered else set()
             keys.append(high[cut] - low[cut])
-            if period != 1 and not apart:
+            if period != 1 and not scattered:
                 keys.append(low[cut] % period if period else low[cut])
         if keys:
             _, chosen, many = np.unique(np.stack(keys), axis=1, return_index=True, return_counts=True)
@@ -116,13 +120,21 @@ class Axes:
             chosen, many = np.zeros(1, np.int64), np.array([first_way.size])
         return Axis(
             many.astype(np.float64), {cut: each[chosen] for cut, each in low.items()}, {cut: each[chosen] for cut, each in high.items()},
-            {loop: turns[self.loops[rank].index(loop)][first_way][chosen] for loop in mine},
+            {loop: turns[self.loops[rank].index(loop)][first_way][chosen] for loop in mine}, frozenset(apart),
         )  # fmt: skip
 
-    def together(self, rank: str, cut: Loops) -> bool:
-        """Whether each set that some loops leave of a rank stands in one place."""
-        _, first, end, size = self.sets(rank, cut)
-        return bool((end - first == size).all())
+    def united(self, rank: str, counted: Loops, cut: Loops) -> tuple[IntArray, IntArray, IntArray]:
+        """Of each turn of the counted loops what the loops of a cut leave of a rank there, at all their turns that are not counted.
+
+        Returns the first place, the end and the size of each set.
+        """
+        (labels, *_), (inner, first, end, size) = self.sets(rank, counted), self.sets(rank, cut)
+        of, part = np.unique(np.stack([labels, inner]), axis=1)
+        many = int(labels.max()) + 1
+        low, high = np.full(many, self.nest.extents[rank]), np.zeros(many, np.int64)
+        np.minimum.at(low, of, first[part])
+        np.maximum.at(high, of, end[part])
+        return low, high, np.bincount(of, size[part], many).astype(np.int64)
 
     def ways(self, rank: str, cut: Loops, finer: Loops) -> tuple[IntArray, IntArray]:
         """Of every way the number of sets of finer loops that its set is cut into, and the label of its set."""
@@ -134,22 +146,21 @@ class Axes:
     def total(self, counted: Loops, factors: Sequence[Factor], copies: Loops = frozenset(), met: int = 0) -> Shares:
         """The sum over all turns of the counted loops of the product of factors, by copy: float64[copies of the given loops over copies].
 
-        Every loop that a factor is cut by has to be counted. The values of the first `met` factors have one more axis, the same for
-        all of them, which is summed over too. Refuses sums over too many tiles that differ.
+        A loop that a factor is cut by and that is not counted unites what it cuts. The values of the first `met` factors have one more
+        axis, the same for all of them, which is summed over too. Refuses sums over too many tiles that differ.
         """
         chosen = frozenset(loop for loop in copies if self.turns[loop].axis)
         axes: dict[str, Axis] = {}
         for rank, loops in self.loops.items():
             cuts = list(dict.fromkeys(cut for factor in factors for cut in factor.cuts.get(rank, ())))
-            assert all(cut <= counted for cut in cuts)
             periods = [factor.periods.get(rank, 1) for factor in factors if rank in factor.cuts]
             period = 0 if 0 in periods else int(np.lcm.reduce(periods)) if periods else 1
+            axes[rank] = self.axis(rank, counted & frozenset(loops), cuts, period, chosen)
             for factor in factors:
-                if rank in factor.cuts and not factor.sizes_alone and not all(self.together(rank, cut) for cut in factor.cuts[rank]):
+                if not factor.sizes_alone and axes[rank].apart & set(factor.cuts.get(rank, ())):
                     what = f"{self.nest.einsum.name}: loops over {rank} leave places of {factor.what} that do not stand together"
                     mend = "put copies outside the loops in time, or state its density as a share"
                     raise InputError(what, mend, self.nest.einsum.place)
-            axes[rank] = self.axis(rank, counted & frozenset(loops), cuts, period, chosen)
         letters = dict(zip(axes, string.ascii_letters, strict=False))
         terms, arrays = [], []
         for number, factor in enumerate(factors):
@@ -186,4 +197,4 @@ class Axes:
             shape[kept.index(rank)] = -1
             index = index * self.turns[loop].trips + axes[rank].turns[loop].reshape(shape)
             many *= self.turns[loop].trips
-        return np.bincount(np.broadcast_to(index, out.shape).ravel(), out.ravel(), many)
+        return np.bincount(np.broadcast_to(index, out.shape).ravel(), out.ravel(), many).astype(np.float64)

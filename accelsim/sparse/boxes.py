@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -26,16 +27,21 @@ if TYPE_CHECKING:
     Bounds = Sequence[IntArray]
 
 MOST_CELLS = 1 << 24
+MOST_LISTED = 1 << 22
 
 
 class Boxes(Protocol):
-    """A density of a tensor, asked for boxes.
+    """A density of a tensor, asked for boxes."""
 
-    `exchangeable`: all places are alike, so that only the size of a set of them matters.
-    """
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the tensor."""
+        ...
 
-    shape: tuple[int, ...]
-    exchangeable: bool
+    @property
+    def exchangeable(self) -> bool:
+        """Whether all places are alike, so that only the size of a set of them matters."""
+        ...
 
     def period(self, dimension: int) -> int:
         """After how many places along a dimension boxes are alike again: 1, all are; 0, none."""
@@ -73,10 +79,20 @@ class UniformBoxes:
     def period(self, dimension: int) -> int:
         return 1
 
+    @cached_property
+    def _logs(self) -> Shares:
+        """Logarithms of the chances that 0, 1, … places hold nothing, one place after the other."""
+        whole = math.prod(self.shape)
+        steps = np.log1p(-self.count / (whole - np.arange(max(0, whole - self.count), dtype=np.float64)))
+        return np.concatenate([np.zeros(1), np.cumsum(steps)])
+
     def empty_set(self, places: Shares) -> Shares:
         """Chances that sets of so many places hold nothing."""
         from scipy.special import gammaln
 
+        if math.prod(self.shape) <= MOST_LISTED:
+            at = np.minimum(places, self._logs.size - 1).astype(np.int64)
+            return np.asarray(np.where(places < self._logs.size, np.exp(self._logs[at]), 0.0))
         whole = float(math.prod(self.shape))
         left = whole - places
         fits = left >= self.count

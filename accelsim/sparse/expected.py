@@ -1,7 +1,8 @@
 """What a nest is expected to do, before there are elements: the mean of `kernels.walk` over what densities draw.
 
-Operands are independent, each of its own density. A turn is visited where every operand that its loop and the loops outside go through has
-something in the tile that these leave; that is a chance for each operand, and a visit has their product. Source: docs/sparse.md, "Statistics".
+Operands are independent, each of its own density. A turn is visited where every operand that its loop and the loops outside go
+through has something in the tile that these leave; that is a chance for each operand, and a visit has their product.
+Source: docs/sparse.md, "Statistics".
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from accelsim.sparse.boxes import Bounds
-    from accelsim.sparse.nest import Crossing, Nest, Operand
+    from accelsim.sparse.nest import Nest, Operand
 
     Shares = NDArray[np.float64]
     Box = tuple[Bounds, Bounds]
@@ -75,10 +76,12 @@ class Expected:
         if operand.tensor in self.densities:
             return self.factor(operand, cut, lambda boxes, box: boxes.mean(*box))
         cuts = {rank: (cut & self.loops([rank]),) for rank in operand.ranks}
-        return Factor(cuts, lambda *boxes: volume(*boxes[0]) if boxes else np.ones(()), dict.fromkeys(operand.ranks, 1), True, operand.tensor)
+        return Factor(
+            cuts, lambda *boxes: volume(*boxes[0]) if boxes else np.ones(()), dict.fromkeys(operand.ranks, 1), True, operand.tensor
+        )
 
     def asked(self, operand: Operand, depth: int) -> Loops:
-        """Loops that leave the tile of an operand which has to hold something if what is below the first loops is visited: none if all do."""
+        """Loops that leave the tile of an operand that has to hold something where what is below the first loops is visited."""
         mine = [n for n in range(depth) if self.nest.turns[n].rank in operand.ranks]
         meets = [n for n in mine if self.nest.turns[n].meets and operand.tensor in self.densities]
         cut = frozenset(n for n in mine if meets and n <= meets[-1])
@@ -101,7 +104,7 @@ class Expected:
                 what = f"whether any turn of {rank} is visited depends on two operands at once"
                 self.refuse(what, f"put the loop over {rank} outside, or let it not 'intersect'")
             touched |= mine
-            found.append(self.something(operand, asked - without))
+            found.append(self.something(operand, asked))
         return found
 
     def big(self, loops: Iterable[int]) -> Loops:
@@ -156,7 +159,9 @@ class Expected:
         for one, other, paired, sign in parts:
             if self.nest.turns[level].trips ** (1 + paired) > MOST:
                 what = f"{turn.trips} turns of {turn.rank} are too many to pair"
-                raise InputError(f"{self.nest.einsum.name}: {what}", "make the shape smaller, or meet by two_finger", self.nest.einsum.place)
+                raise InputError(
+                    f"{self.nest.einsum.name}: {what}", "make the shape smaller, or meet by two_finger", self.nest.einsum.place
+                )
             factors = [
                 self.factor(operand, self.loops(operand.ranks, level), Part(part, operand.ranks.index(turn.rank), turn, paired))
                 for operand, part in ((met[0], one), (met[1], other))
@@ -167,10 +172,10 @@ class Expected:
     # Operands
 
     def arrivals(self, number: int, quantity: Callable[[Loops | None], list[Factor]], deeper: Loops, shared: bool = False) -> Shares:
-        """The sum of a quantity of the tiles that come to a crossing's child, by its copy; `shared`: that leave its parent, by that one's copy.
+        """The sum of a quantity of the tiles that come to a crossing's child, by its copy; `shared`: that leave its parent, by its copy.
 
-        `quantity(None)`: factors of the operand's tile (cut by `deeper`, or more); `quantity(group)`: the same if nothing else is in the set
-        that the loops `group` leave. A copy that has its tile already is sent nothing.
+        `quantity(None)`: factors of the operand's tile (cut by `deeper`, or more); `quantity(group)`: the same if nothing else is in
+        the set that the loops `group` leave. A copy that has its tile already is sent nothing.
         """
         nest, crossing = self.nest, self.nest.crossings[number]
         operand = next(each for each in nest.operands if each.tensor == crossing.tensor)
@@ -218,7 +223,9 @@ class Expected:
         for one in asked:
             if any((one & closing) and (other & joined) for other in asked):
                 axis = self.nest.turns[min(joined)].axis
-                self.refuse(f"copies along {axis} may ask for a tile at different times", "put copies further inside, or write multicast: false")
+                self.refuse(
+                    f"copies along {axis} may ask for a tile at different times", "put copies further inside, or write multicast: false"
+                )
 
     def _stays(self, operand: Operand, depth: int, inside: Loops, mine: Loops, loops: Loops, joined: Loops) -> str:
         """Whether a copy may have its tile still when loops go on outside others over the operand: "never", "always" or "alone"."""

@@ -1,7 +1,7 @@
 """Steps in which two fibers are expected to meet, from the chances of their stretches. Source: docs/sparse.md, "Statistics".
 
-A step is an event of each fiber; expectations are sums of products of a chance of the first fiber and one of the second, over turns, or over
-pairs of turns of which the first comes before the second.
+A step is an event of each fiber; expectations are sums of products of a chance of the first fiber and one of the second, over turns,
+or over pairs of turns of which the first comes before the second.
 """
 
 from __future__ import annotations
