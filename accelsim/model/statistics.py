@@ -51,13 +51,18 @@ class ExpectedWork:
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         return {
-            "dense": self.dense, "issued": self.issued, "effectual": self.effectual, "skipped": self.dense - self.issued,
-            "idle": self.issued - self.effectual, "busiest": self.busiest, "mean": self.mean,
+            "dense": self.dense, "issued": self.issued, "effectual": self.effectual, "skipped": _less(self.dense, self.issued),
+            "idle": _less(self.issued, self.effectual), "busiest": self.busiest, "mean": self.mean,
             "meetings": [dict(zip(("rank", "node", "by", "steps", "visits"), each, strict=True)) for each in self.meetings],
             "tiles": [
                 {key: getattr(fit, key) for key in ("tensor", "memory", "visits", "mean_bits", "chance", "beyond")} for fit in self.fits
             ],
         }  # fmt: skip
+
+
+def _less(all_of: float, some: float) -> float:
+    """What is left, but for what arithmetic leaves behind."""
+    return all_of - some if all_of - some > 1e-9 * all_of else 0.0
 
 
 @dataclass(frozen=True)
