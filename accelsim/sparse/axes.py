@@ -63,6 +63,7 @@ class Axes:
         self.nest, self.turns = nest, nest.turns
         self.loops = {rank: tuple(n for n, turn in enumerate(nest.turns) if turn.rank == rank) for rank in nest.extents}
         self._paths: dict[str, tuple[IntArray, IntArray, IntArray]] = {}
+        self._axes: dict[tuple[str, Loops, tuple[Loops, ...], int, Loops], Axis] = {}
         self._sets: dict[tuple[str, Loops], tuple[IntArray, IntArray, IntArray, IntArray]] = {}
 
     def paths(self, rank: str) -> tuple[IntArray, IntArray, IntArray]:
@@ -99,6 +100,12 @@ class Axes:
 
     def axis(self, rank: str, counted: Loops, cuts: Sequence[Loops], period: int, copies: Loops) -> Axis:
         """Turns of `counted` loops, alike if sizes, and places up to a period, are those of all cuts, and turns of copies."""
+        asked = rank, counted, tuple(cuts), period, copies & frozenset(self.loops[rank])
+        if asked not in self._axes:
+            self._axes[asked] = self._axis(*asked)
+        return self._axes[asked]
+
+    def _axis(self, rank: str, counted: Loops, cuts: Sequence[Loops], period: int, copies: Loops) -> Axis:
         turns, _, _ = self.paths(rank)
         mine = [loop for loop in self.loops[rank] if loop in copies]
         labels, *_ = self.sets(rank, counted)
@@ -115,7 +122,10 @@ class Axes:
             if period != 1 and not scattered:
                 keys.append(low[cut] % period if period else low[cut])
         if keys:
-            _, chosen, many = np.unique(np.stack(keys), axis=1, return_index=True, return_counts=True)
+            alike = np.zeros(first_way.size, np.int64)
+            for key in keys:
+                alike = np.unique(alike * (int(key.max()) + 1) + key, return_inverse=True)[1].reshape(-1)
+            _, chosen, many = np.unique(alike, return_index=True, return_counts=True)
         else:
             chosen, many = np.zeros(1, np.int64), np.array([first_way.size])
         return Axis(
@@ -129,7 +139,7 @@ class Axes:
         Returns the first place, the end and the size of each set.
         """
         (labels, *_), (inner, first, end, size) = self.sets(rank, counted), self.sets(rank, cut)
-        of, part = np.unique(np.stack([labels, inner]), axis=1)
+        of, part = np.divmod(np.unique(labels * first.size + inner), first.size)
         many = int(labels.max()) + 1
         low, high = np.full(many, self.nest.extents[rank]), np.zeros(many, np.int64)
         np.minimum.at(low, of, first[part])
@@ -139,9 +149,9 @@ class Axes:
     def ways(self, rank: str, cut: Loops, finer: Loops) -> tuple[IntArray, IntArray]:
         """Of every way the number of sets of finer loops that its set is cut into, and the label of its set."""
         outer, *_ = self.sets(rank, cut)
-        inner, *_ = self.sets(rank, cut | finer)
-        pairs = np.unique(np.stack([outer, inner]), axis=1)
-        return np.bincount(pairs[0])[outer], outer
+        inner, size, *_ = self.sets(rank, cut | finer)
+        pairs = np.unique(outer * size.size + inner) // size.size
+        return np.bincount(pairs)[outer], outer
 
     def total(self, counted: Loops, factors: Sequence[Factor], copies: Loops = frozenset(), met: int = 0) -> Shares:
         """The sum over all turns of the counted loops of the product of factors, by copy: float64[copies of the given loops over copies].

@@ -59,6 +59,12 @@ class Boxes(Protocol):
         """Chances that one box holds 0, 1, … elements."""
         ...
 
+    def blank(self, dimensions: frozenset[int], places: int) -> Shares | None:
+        """Chances that 0, 1, …, `places` places along some dimensions, at one coordinate of the others, hold nothing; None: it depends on
+        which places.
+        """
+        ...
+
 
 def volume(low: Bounds, high: Bounds) -> Shares:
     """Places in boxes."""
@@ -103,6 +109,9 @@ class UniformBoxes:
     def empty(self, low: Bounds, high: Bounds) -> Shares:
         return self.empty_set(volume(low, high))
 
+    def blank(self, dimensions: frozenset[int], places: int) -> Shares | None:
+        return self.empty_set(np.arange(places + 1.0))
+
     def mean(self, low: Bounds, high: Bounds) -> Shares:
         return np.asarray(volume(low, high) * (self.count / math.prod(self.shape)))
 
@@ -136,6 +145,10 @@ class StructuredBoxes:
         row = one[first] * one[last] * np.where(blocks > 0, 0.0, 1.0)
         return np.asarray(row ** volume(low[:-1], high[:-1]))
 
+    def blank(self, dimensions: frozenset[int], places: int) -> Shares | None:
+        """Places of different rows are independent."""
+        return None if len(self.shape) - 1 in dimensions else np.asarray((1 - self.kept / self.of) ** np.arange(places + 1.0))
+
     def mean(self, low: Bounds, high: Bounds) -> Shares:
         return np.asarray(volume(low, high) * (self.kept / self.of))
 
@@ -165,6 +178,18 @@ class FiberBoxes:
         for length, share in enumerate(self.histogram):
             one += share * UniformBoxes((width,), length).empty_set(np.arange(width + 1.0))
         return np.asarray(one[high[-1] - low[-1]] ** volume(low[:-1], high[:-1]))
+
+    def blank(self, dimensions: frozenset[int], places: int) -> Shares | None:
+        """Places of one row are alike, and those of different rows independent."""
+        last, some = len(self.shape) - 1, np.arange(places + 1.0)
+        if last not in dimensions:
+            mean = sum(length * share for length, share in enumerate(self.histogram))
+            return np.asarray((1 - mean / self.shape[-1]) ** some)
+        if dimensions != {last}:
+            return None
+        return np.asarray(
+            sum(share * UniformBoxes((self.shape[-1],), length).empty_set(some) for length, share in enumerate(self.histogram))
+        )
 
     def mean(self, low: Bounds, high: Bounds) -> Shares:
         mean = sum(length * share for length, share in enumerate(self.histogram))
@@ -196,6 +221,9 @@ class BlockBoxes:
         for first, end in zip(low, high, strict=True):
             touched = touched * np.where(end > first, -(-end // self.side) - first // self.side, 0)
         return UniformBoxes((math.prod(self.shape) // self.side**2,), self.full).empty_set(touched)
+
+    def blank(self, dimensions: frozenset[int], places: int) -> Shares | None:
+        return None
 
     def mean(self, low: Bounds, high: Bounds) -> Shares:
         return np.asarray(volume(low, high) * (self.full * self.side**2 / math.prod(self.shape)))
@@ -230,6 +258,9 @@ class CellBoxes:
 
     def empty(self, low: Bounds, high: Bounds) -> Shares:
         return np.asarray(np.where(_inside(self._sure, low, high) > 0.5, 0.0, np.exp(np.minimum(0.0, _inside(self._log, low, high)))))
+
+    def blank(self, dimensions: frozenset[int], places: int) -> Shares | None:
+        return None
 
     def mean(self, low: Bounds, high: Bounds) -> Shares:
         return _inside(self._mean, low, high)

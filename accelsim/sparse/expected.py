@@ -327,14 +327,15 @@ class Expected:
             return self.axes.total(counted, [*plain, *counted_by], copies & counted)
         if len(with_reduced) != 2 or used[0] != used[1]:
             self.refuse("elements of the result are made of operands that share some summed ranks", "split it into two Einsums")
+        most = int(np.prod([self.nest.extents[rank] for rank in used[0]]))
         for one, other in (with_reduced, with_reduced[::-1]):
-            boxes = self.densities[other.tensor]
-            if isinstance(boxes, UniformBoxes):
-                return self.axes.total(counted, [*plain, self._matched(one, boxes, counted, used[0])], copies & counted)
+            blank = self.densities[other.tensor].blank(frozenset(other.ranks.index(rank) for rank in used[0]), most)
+            if blank is not None:
+                return self.axes.total(counted, [*plain, self._matched(one, blank, counted, used[0])], copies & counted)
         self.refuse("which elements the result has", "state the density of one operand as a share")
 
-    def _matched(self, one: Operand, other: UniformBoxes, counted: Loops, reduced: frozenset[str]) -> Factor:
-        """Chances that a fiber of one operand and one of another, of which all places are alike, have a place in common."""
+    def _matched(self, one: Operand, blank: Shares, counted: Loops, reduced: frozenset[str]) -> Factor:
+        """Chances that a fiber of one operand and one of another, of which `blank` says when places are empty, have one in common."""
 
         def values(boxes: Boxes, box: Box) -> Shares:
             low, high = ([np.asarray(each) for each in side] for side in box)
@@ -345,7 +346,7 @@ class Expected:
             missed = []
             for row in zip(*flat, strict=True):
                 chances = boxes.occupancy([int(x) for x in row[: len(low)]], [int(x) for x in row[len(low) :]])
-                missed.append(float(chances @ other.empty_set(np.arange(float(chances.size)))))
+                missed.append(float(chances @ blank[: chances.size]))
             return 1 - np.array(missed).reshape(shape)
 
         cut = counted & self.loops(one.ranks)
