@@ -259,7 +259,8 @@ def _evaluate_stored(arguments: Arguments, cascade: Cascade, machine: Architectu
         document = found.to_json()
         if arguments.data:
             tell("comparing with a uniform density")
-            document["uniform_misleads"] = [each.to_json() for each in misled(found, stored)]
+            given = {text.partition("=")[0] for text in arguments.data}
+            document["uniform_misleads"] = [each.to_json() for each in misled(found, stored, given)]
     _draw(arguments, lambda path: picture(mapping, path))
     return _give_blocks(arguments, document, lambda whole: stored_report(whole, nest(mapping, cascade)))
 

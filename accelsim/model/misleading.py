@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import InputError
 from accelsim.model.stored import StoredEvaluation
-from accelsim.sparse.boxes import UniformBoxes
+from accelsim.sparse.boxes import Boxes, UniformBoxes
 from accelsim.sparse.expected import Expected
 from accelsim.sparse.nest import nest_of
+from accelsim.sparse.stated import boxes_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from accelsim.sparse.pattern import IntArray
+    from accelsim.workload.cascade import Tensor
 
 FACTOR = 1.25  # a count is flagged if it is off by more than this,
 DEVIATIONS = 5  # and by more than so many square roots of the larger of the two
@@ -43,10 +45,10 @@ class Misled:
         return {"einsum": self.einsum, "what": self.what, "expected": self.expected, "counted": self.counted}
 
 
-def misled(found: StoredEvaluation, stored: Dict[str, IntArray]) -> list[Misled]:
+def misled(found: StoredEvaluation, stored: Dict[str, IntArray], given: Collection[str]) -> list[Misled]:
     """Counts that are flagged: operations, words that memories send, and words of the result that they are sent.
 
-    What has no closed form is not compared.
+    `given`: tensors whose elements were not drawn; the others have the density that is stated. What has no closed form is not compared.
     """
     evaluation = found.evaluation
     cascade, machine = evaluation.evaluator.cascade, evaluation.evaluator.architecture
@@ -55,7 +57,7 @@ def misled(found: StoredEvaluation, stored: Dict[str, IntArray]) -> list[Misled]
     for path, leaf in evaluation.mapping.paths():
         nest = nest_of(cascade, machine, path, leaf, stored)
         uniform = {
-            each.tensor: UniformBoxes(cascade.tensors[each.tensor].shape, stored[each.tensor].shape[1])
+            each.tensor: _as_uniform(cascade.tensors[each.tensor], stored[each.tensor].shape[1], each.tensor in given)
             for each in nest.operands
             if each.tensor in stored
         }
@@ -80,6 +82,11 @@ def misled(found: StoredEvaluation, stored: Dict[str, IntArray]) -> list[Misled]
             ))  # fmt: skip
         made += [Misled(name, what, *both) for what, both in _compared(pairs)]
     return [each for each in made if each.flagged]
+
+
+def _as_uniform(tensor: Tensor, count: int, given: bool) -> Boxes:
+    """A tensor as one whose places are alike, if its elements were given."""
+    return UniformBoxes(tensor.shape, count) if given else boxes_of(tensor)
 
 
 def _compared(pairs: list[tuple[str, Callable[[], float], float]]) -> Iterator[tuple[str, tuple[float, float]]]:
