@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -57,3 +57,24 @@ def every(shape: tuple[int, ...], count: int) -> list[Any]:
     """All ways of so many elements in a tensor, int64[dimensions, elements] each."""
     ways = combinations(range(math.prod(shape)), count)
     return [np.array(np.unravel_index(np.array(way, np.int64), shape), np.int64).reshape(len(shape), -1) for way in ways]
+
+
+def every_of(kind: str, shape: tuple[int, ...], chances: np.random.Generator, most: int) -> tuple[list[Any], Boxes]:
+    """All equally likely draws of a density that has at most so many, and its boxes."""
+    size, width = math.prod(shape), shape[-1]
+    if kind == "structured":
+        of = int(chances.choice([each for each in range(1, width + 1) if width % each == 0]))
+        kept = int(chances.choice([each for each in range(1, of + 1) if math.comb(of, each) ** (size // of) <= most]))
+        blocks = product(*(combinations(range(block * of, (block + 1) * of), kept) for block in range(size // of)))
+        return [_placed(sum(way, ()), shape) for way in blocks], boxes(Structured(size // width, width, kept, of), shape)
+    if kind == "blocks" and len(shape) == 2 and shape[0] % 2 == shape[1] % 2 == 0:
+        across, count = width // 2, size // 4
+        full = int(chances.choice([each for each in range(count + 1) if math.comb(count, each) <= most]))
+        corners = [tuple((2 * (b // across) + i) * width + 2 * (b % across) + j for i in (0, 1) for j in (0, 1)) for b in range(count)]
+        return [_placed(sum(way, ()), shape) for way in combinations(corners, full)], boxes(Blocks(shape[0], width, 2, full), shape)
+    count = int(chances.choice([each for each in range(size + 1) if math.comb(size, each) <= most]))
+    return every(shape, count), boxes(Uniform(size // width, width, count), shape)
+
+
+def _placed(flat: tuple[int, ...], shape: tuple[int, ...]) -> Any:
+    return np.array(np.unravel_index(np.sort(np.array(flat, np.int64)), shape), np.int64).reshape(len(shape), -1)

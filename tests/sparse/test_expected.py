@@ -18,7 +18,7 @@ from accelsim.sparse.boxes import UniformBoxes
 from accelsim.sparse.expected import Expected
 from accelsim.sparse.nest import Nest, known, nest_of, walked
 from tests.share import share
-from tests.sparse.densities import KINDS, boxes_for, elements, every
+from tests.sparse.densities import KINDS, boxes_for, elements, every_of
 from tests.sparse.nests import problem
 
 STEPS = {"two_finger": k.TWO_FINGER, "skip_ahead": k.SKIP_AHEAD, "leading": k.LEADER}
@@ -65,18 +65,16 @@ def cut(counts: Any, like: Any) -> Any:
     return counts[: like.size]
 
 
-def test_expectations_are_means_over_all_that_may_be_drawn() -> None:
-    """Every set of so many elements of each operand, walked: the expectation to the last digit, copy by copy."""
+@pytest.mark.parametrize("kind", ["uniform", "structured", "blocks"])
+def test_expectations_are_means_over_all_that_may_be_drawn(kind: str) -> None:
+    """Every equally likely draw of each operand, walked: the expectation to the last digit, copy by copy."""
     asked = answered = 0
-    for seed in range(share(1500, 150, 30)):
+    for seed in range(share(1000, 80, 15)):
         cascade, machine, mapping, stored = problem(seed)
         chances = np.random.default_rng(seed)
         ways, densities = {}, {}
         for tensor in sorted(stored):
-            shape = cascade.tensors[tensor].shape
-            size = math.prod(shape)
-            count = int(chances.choice([each for each in range(size + 1) if math.comb(size, each) <= 25]))
-            ways[tensor], densities[tensor] = every(shape, count), UniformBoxes(shape, count)
+            ways[tensor], densities[tensor] = every_of(kind, cascade.tensors[tensor].shape, chances, 25)
         if math.prod(len(each) for each in ways.values()) > 700:
             continue
         ((path, leaf),) = mapping.paths()
@@ -87,7 +85,7 @@ def test_expectations_are_means_over_all_that_may_be_drawn() -> None:
         for key, row in found.items():
             mean = np.mean([each[key] for each in counts], axis=0)
             assert row == pytest.approx(cut(mean, row), rel=1e-9, abs=1e-9), (seed, key)
-    assert answered > 0.9 * asked
+    assert answered > 0.8 * asked
 
 
 @pytest.mark.parametrize("kind", KINDS)
