@@ -101,6 +101,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     evaluate.add_argument("--data", action="append", default=[], metavar="TENSOR=FILE", help=about_data)
     about_seed = "seed of stored elements that are drawn, of inputs with a format and without --data (default 0)"
     evaluate.add_argument("--seed", default="0", metavar="N", help=about_seed)
+    about = "price what densities lead to expect of stored elements, and draw none"
+    evaluate.add_argument("--statistics", action="store_true", help=about)
     simulate = command("simulate", commands.simulate_, "run a mapping event by event, and say where every cycle goes")
     workload(simulate)
     pricing(simulate, "draw the first events as a timeline (png, svg or pdf)")

@@ -194,12 +194,17 @@ def evaluate_(arguments: Arguments) -> int:
         _refuse_stored(workload)
         if arguments.data:
             raise InputError(f"--data {arguments.data[0]}: {workload.name} is a model of several layers", "name a workload of one cascade")
+        if arguments.statistics:
+            raise InputError(f"--statistics: {workload.name} is a model of several layers", "name a workload of one cascade")
         mappings = load_layers(workload, arguments.mapping, settings.mapping)
         machine = machine_of(required(arguments, "arch", "a machine"), settings)
         return _show_model(arguments, evaluate_model(workload, machine, mappings, counting))
     mapping, machine, workload = _mapped(arguments, workload, settings)
     if arguments.data or any(tensor.storage is not None for tensor in workload.tensors.values()):
-        return _evaluate_stored(arguments, workload, machine, mapping, counting)
+        evaluated = _evaluate_expected if arguments.statistics else _evaluate_stored
+        return evaluated(arguments, workload, machine, mapping, counting)
+    if arguments.statistics:
+        raise InputError(f"--statistics: {workload.name} stores all elements", "state a 'format', or give --data")
     from accelsim.model.evaluation import evaluate
     from accelsim.report.progress import progress
 
@@ -219,11 +224,28 @@ def _refuse_stored(workload: Cascade | Model) -> None:
                 raise InputError(what, "leave 'format' out, and all elements count", place)
 
 
+def _evaluate_expected(arguments: Arguments, cascade: Cascade, machine: Architecture, mapping: Mapping, counting: Counting) -> int:
+    from accelsim.io.elements import densities_of
+    from accelsim.mapping.picture import picture
+    from accelsim.mapping.text import nest
+    from accelsim.model.evaluation import Evaluator
+    from accelsim.model.statistics import evaluate_expected
+    from accelsim.report.expected import expected_report
+    from accelsim.report.progress import progress
+
+    with progress(not arguments.quiet) as tell:
+        tell("taking expectations")
+        found = evaluate_expected(Evaluator(cascade, machine, counting), mapping, densities_of(cascade, arguments.data))
+    _draw(arguments, lambda path: picture(mapping, path))
+    return _give_blocks(arguments, found.to_json(), lambda whole: expected_report(whole, nest(mapping, cascade)))
+
+
 def _evaluate_stored(arguments: Arguments, cascade: Cascade, machine: Architecture, mapping: Mapping, counting: Counting) -> int:
     from accelsim.io.elements import elements_of
     from accelsim.mapping.picture import picture
     from accelsim.mapping.text import nest
     from accelsim.model.evaluation import Evaluator
+    from accelsim.model.misleading import misled
     from accelsim.model.stored import evaluate_stored
     from accelsim.report.progress import progress
     from accelsim.report.stored import stored_report
@@ -234,8 +256,13 @@ def _evaluate_stored(arguments: Arguments, cascade: Cascade, machine: Architectu
         stored = elements_of(cascade, arguments.data, seed)
         tell("walking the nests")
         found = evaluate_stored(Evaluator(cascade, machine, counting), mapping, stored)
+        document = found.to_json()
+        if arguments.data:
+            tell("comparing with a uniform density")
+            given = {text.partition("=")[0] for text in arguments.data}
+            document["uniform_misleads"] = [each.to_json() for each in misled(found, stored, given)]
     _draw(arguments, lambda path: picture(mapping, path))
-    return _give_blocks(arguments, found.to_json(), lambda whole: stored_report(whole, nest(mapping, cascade)))
+    return _give_blocks(arguments, document, lambda whole: stored_report(whole, nest(mapping, cascade)))
 
 
 def _mapped(arguments: Arguments, cascade: Cascade, settings: Overrides) -> tuple[Mapping, Architecture, Cascade]:

@@ -16,13 +16,15 @@ from accelsim.workload.cascade import Cascade
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from accelsim.sparse.boxes import Boxes
+
     IntArray = NDArray[np.int64]
 
 _MATRIX = 2
 _MOST = 1 << 31
 
 
-def elements_of(cascade: Cascade, texts: Sequence[str], seed: int) -> dict[str, IntArray]:
+def elements_of(cascade: Cascade, texts: Sequence[str], seed: int, draw: bool = True) -> dict[str, IntArray]:
     """Coordinates of the stored elements of inputs, int64[dimensions, elements]: of `A=FILE`; of inputs with a format, drawn with a seed.
 
     A vector is the one row or the one column of its file. Refuses names of no input, tensors of more than two dimensions and other shapes.
@@ -39,7 +41,12 @@ def elements_of(cascade: Cascade, texts: Sequence[str], seed: int) -> dict[str, 
             raise InputError(f"--data {text}: {name} is given twice", "leave one out")
         found[name] = _loaded(name, inputs[name].shape, path)
     for name, tensor in inputs.items():
-        if tensor.storage is None or tensor.storage.all_elements or name in found:
+        if tensor.storage is None or tensor.storage.all_elements or name in found or not draw:
+            continue
+        if tensor.spread is not None:
+            from accelsim.sparse.stated import drawn
+
+            found[name] = drawn(tensor, int(np.random.default_rng([seed, *name.encode()]).integers(1 << 62)))
             continue
         size = math.prod(tensor.shape)
         if size >= _MOST:
@@ -47,6 +54,19 @@ def elements_of(cascade: Cascade, texts: Sequence[str], seed: int) -> dict[str, 
         chances = np.random.default_rng([seed, sum(name.encode())])
         places = np.sort(chances.choice(size, round(tensor.density * size), replace=False))
         found[name] = np.stack(np.unravel_index(places, tensor.shape)).astype(np.int64)
+    return found
+
+
+def densities_of(cascade: Cascade, texts: Sequence[str]) -> dict[str, Boxes]:
+    """What boxes of inputs hold: of `A=FILE` as they are there, of other inputs with a format by their density."""
+    from accelsim.sparse.stated import boxes_of
+
+    given = elements_of(cascade, texts, 0, draw=False)
+    found: dict[str, Boxes] = {}
+    for name, tensor in cascade.tensors.items():
+        kept = tensor.storage is not None and not tensor.storage.all_elements
+        if tensor.is_input and (name in given or kept) and (tensor.storage is None or kept):
+            found[name] = boxes_of(tensor, given.get(name))
     return found
 
 

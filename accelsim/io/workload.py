@@ -10,6 +10,7 @@ from pathlib import Path
 from accelsim.errors import InputError, Place, did_you_mean
 from accelsim.hardware.types import TYPES, NumberType
 from accelsim.io.catalogue import WORKLOAD, refuse_other
+from accelsim.io.density import densities
 from accelsim.io.source import Item, Setting, parse, parse_setting, read_text
 from accelsim.workload.build import build
 from accelsim.workload.cascade import Cascade, Model
@@ -74,7 +75,7 @@ def declaration(item: Item, text: str, name: str) -> Declaration:
         types,
         _tensors(top.get("tensors")),
         _constants(top.get("constants")),
-        _density(top.get("density")),
+        densities(top.get("density")),
         _storage(top.get("format")),
         top["source"].text("source") if "source" in top else "",
         places,
@@ -215,15 +216,6 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _density(item: Item | None) -> dict[str, float]:
-    found = {}
-    for name, child in (item.mapping("density") if item is not None else {}).items():
-        found[name] = _number(child, f"the density of '{name}'")
-        if not 0 < found[name] <= 1:
-            raise child.error(f"the density of '{name}' is {found[name]:g}", "a density is a share above 0, at most 1")
-    return found
 
 
 _STORAGE_KEYS = ("ranks", "coordinate", "pointer", "line", "value")

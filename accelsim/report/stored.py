@@ -20,7 +20,18 @@ def stored_report(evaluation: Document, nest: str = "") -> Iterator[RenderableTy
     after = len(blocks) - (2 if nest else 1)
     yield from blocks[:after]
     yield from _tables(evaluation["stored"])
+    if evaluation.get("uniform_misleads"):
+        yield _misled(evaluation["uniform_misleads"])
     yield from blocks[after:]
+
+
+def _misled(counts: list[Document]) -> RenderableType:
+    """Counts that a uniform density of as many elements would have got wrong."""
+    rows = table("warning: a uniform density of as many elements misleads", "expects", "counted", "of it")
+    for each in counts:
+        over = times(each["counted"] / each["expected"]) if each["expected"] else ""
+        rows.add_row(f"{each['einsum']}, {each['what']}", whole(round(each["expected"])), whole(round(each["counted"])), over)
+    return rows
 
 
 def _tables(stored: Document) -> Iterator[RenderableType]:

@@ -50,8 +50,15 @@ class Occupancy:
 class Density(Protocol):
     """A matrix as far as it is known: its size, what it holds, what a tile of it holds, and an example of it."""
 
-    rows: int
-    width: int
+    @property
+    def rows(self) -> int:
+        """Of the matrix."""
+        ...
+
+    @property
+    def width(self) -> int:
+        """Columns of the matrix."""
+        ...
 
     @property
     def nonzeros(self) -> float:

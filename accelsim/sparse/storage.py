@@ -44,11 +44,11 @@ def sizes(storage: Storage, fibers: Fibers, levels: Sequence[Level], shape: Sequ
         # a fiber that several loops go through: its empty places count with the first of them, what it holds with the last
         begins = number == 0 or levels[number - 1].dimension != level.dimension
         ends = number + 1 == len(levels) or levels[number + 1].dimension != level.dimension
-        payload = value_bits if _last(levels, number) else storage.pointer_bits
-        width = storage.coordinate_bits or _width(levels, number)
+        payload = value_bits if last(levels, number) else storage.pointer_bits
+        width = storage.coordinate_bits or width_of(levels, number)
         where, held = children * width * (kind == "compressed") * ends, children * payload * (kind != "uncompressed") * ends
         if kind != "compressed":
-            places = -(-here // _least(levels, number))
+            places = -(-here // least(levels, number))
             where, held = where + places * (kind == "bitmask") * begins, held + places * payload * (kind == "uncompressed") * begins
         coordinates.append(_lines(where, storage))
         payloads.append(_lines(held, storage))
@@ -69,18 +69,18 @@ def sizes(storage: Storage, fibers: Fibers, levels: Sequence[Level], shape: Sequ
     return Sizes(tuple(coordinates), tuple(payloads), tuple(below))
 
 
-def _least(levels: Sequence[Level], number: int) -> int:
+def least(levels: Sequence[Level], number: int) -> int:
     """The tile that the loops of a fiber leave in the end."""
     after = (place for place in range(number, len(levels)) if levels[place].dimension != levels[number].dimension)
     return levels[next(after, len(levels)) - 1].tile
 
 
-def _last(levels: Sequence[Level], number: int) -> bool:
+def last(levels: Sequence[Level], number: int) -> bool:
     """Whether no loop over another dimension comes after: the fiber holds values."""
     return all(level.dimension == levels[number].dimension for level in levels[number:])
 
 
-def _width(levels: Sequence[Level], number: int) -> int:
+def width_of(levels: Sequence[Level], number: int) -> int:
     """Bits that tell the coordinates of a fiber apart, of loops that follow one another over one dimension together."""
     extent = 1
     for level in reversed(levels[: number + 1]):

@@ -9,6 +9,7 @@ from accelsim.errors import InputError, did_you_mean
 from accelsim.hardware.types import TYPES, NumberType
 from accelsim.workload.cascade import Cascade, Einsum
 from accelsim.workload.declaration import Declaration, TensorDeclaration, TypePair
+from accelsim.workload.density import Stated
 from accelsim.workload.dependence import dependences, order
 from accelsim.workload.expression import (
     Access,
@@ -60,7 +61,7 @@ def cascade(
     types: Mapping[str, str | Mapping[str, str]] | None = None,
     tensors: Mapping[str, TensorDeclaration] | None = None,
     constants: Mapping[str, float | str] | None = None,
-    density: Mapping[str, float] | None = None,
+    density: Mapping[str, float | Stated] | None = None,
     storage: Mapping[str, Storage] | None = None,
 ) -> Cascade:
     """A cascade from Python: statements separated by `;` or lines, or a list of them; `types` as in a workload file."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from accelsim.workload.bounds import Bounds
     from accelsim.workload.declaration import Declaration
+    from accelsim.workload.density import Stated
     from accelsim.workload.storage import Storage
 
 
@@ -27,7 +28,8 @@ class Tensor:
     `partial`: type of a result whose reduction is not complete; `final`: type once it is.
     `iterative`: dimension along which the tensor reads its own earlier slice (`RM[m1+1,p]` from `RM[m1,p]`), else None.
     `constant_slices`: slices 0..k-1 of that dimension are set to constants and cost nothing.
-    `density`: declared share of elements that are not zero. `storage`: how it is stored, None: every element.
+    `density`: declared share of elements that are not zero; `spread`: how these lie, None: all places are alike. `storage`: how it is
+    stored, None: every element.
     `below`: its values are whole numbers from 0 to before this, and may stand in indices; 0: they are any numbers.
     """
 
@@ -42,6 +44,7 @@ class Tensor:
     constant_slices: int = 0
     density: float = 1.0
     storage: Storage | None = None
+    spread: Stated | None = None
     below: int = 0
 
 

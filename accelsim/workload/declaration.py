@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from accelsim.errors import Place
 from accelsim.hardware.types import TYPES, NumberType
+from accelsim.workload.density import Stated
 from accelsim.workload.grammar import Statement
 from accelsim.workload.storage import Storage
 
@@ -50,7 +51,7 @@ class Declaration:
     types: Mapping[str, TypePair] = field(default_factory=dict)
     tensors: Mapping[str, TensorDeclaration] = field(default_factory=dict)
     constants: Mapping[str, float | str] = field(default_factory=dict)
-    density: Mapping[str, float] = field(default_factory=dict)
+    density: Mapping[str, float | Stated] = field(default_factory=dict)
     storage: Mapping[str, Storage] = field(default_factory=dict)
     source: str = ""
     places: Mapping[str, Place] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from accelsim.errors import InputError, did_you_mean
 from accelsim.hardware.types import NumberType, largest_whole
 from accelsim.workload.cascade import Einsum, Tensor
 from accelsim.workload.declaration import Declaration
+from accelsim.workload.density import Stated
 from accelsim.workload.dependence import Dependence, components
 from accelsim.workload.expression import Access, Expression, index_map, walk
 from accelsim.workload.points import count_points, index_extremes
@@ -46,11 +47,23 @@ def tensors(declaration: Declaration, einsums: Sequence[Einsum], known: Sizes, f
             name in outputs,
             iterative.get(name),
             constant,
-            declaration.density.get(name, 1.0),
+            _share(declaration, name, shapes[name]),
             _storage(declaration, name, shapes[name], types.final),
+            spread if isinstance(spread := declaration.density.get(name), Stated) else None,
             _below(declaration, name, types.final, known),
         )
     return made
+
+
+def _share(declaration: Declaration, name: str, shape: tuple[int, ...]) -> float:
+    """The share of a tensor's elements that are not zero."""
+    stated = declaration.density.get(name, 1.0)
+    if not isinstance(stated, Stated):
+        return stated
+    try:
+        return stated.share_of(shape)
+    except InputError as error:
+        raise InputError(f"the density of '{name}': {error.what}", error.mend, declaration.place("density", name)) from None
 
 
 def _storage(declaration: Declaration, name: str, shape: tuple[int, ...], number_type: NumberType) -> Storage | None:

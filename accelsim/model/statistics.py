@@ -1,0 +1,198 @@
+"""Evaluation from densities: what a mapping is expected to cost before there are elements. Source: docs/sparse.md, "Statistics".
+
+Energy and traffic are linear in counts, and theirs are expectations. A time is that of expected counts: no expected time is below it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from accelsim.errors import InputError
+from accelsim.mapping.legality import check
+from accelsim.mapping.tree import Mapping
+from accelsim.model.counts import Counts
+from accelsim.model.evaluation import Evaluation, Evaluator
+from accelsim.model.expected_traffic import ExpectedTraffic, Fit, upward
+from accelsim.model.lowering import lower
+from accelsim.model.options import Counting
+from accelsim.model.pricing import Range
+from accelsim.model.schedule import Load, schedule
+from accelsim.model.stored import StoredEvaluation
+from accelsim.model.stored_work import Meeting, Work
+from accelsim.sparse.boxes import Boxes
+from accelsim.sparse.expected import Expected
+from accelsim.sparse.nest import Nest, nest_of
+
+if TYPE_CHECKING:
+    from accelsim.hardware.architecture import Quantity
+
+
+@dataclass(frozen=True)
+class ExpectedWork:
+    """What an Einsum is expected to do, operations and steps. `busiest`: the most issues expected of a copy.
+
+    `meetings`: rank, node, how, steps and visits.
+    """
+
+    dense: int
+    issued: float
+    effectual: float
+    busiest: float
+    mean: float
+    meetings: list[tuple[str, str, str, float, float]]
+    fits: list[Fit]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "dense": self.dense, "issued": self.issued, "effectual": self.effectual, "skipped": _less(self.dense, self.issued),
+            "idle": _less(self.issued, self.effectual), "busiest": self.busiest, "mean": self.mean,
+            "meetings": [dict(zip(("rank", "node", "by", "steps", "visits"), each, strict=True)) for each in self.meetings],
+            "tiles": [
+                {key: getattr(fit, key) for key in ("tensor", "memory", "visits", "mean_bits", "chance", "beyond")} for fit in self.fits
+            ],
+        }  # fmt: skip
+
+
+def _less(all_of: float, some: float) -> float:
+    """What is left, but for what arithmetic leaves behind."""
+    return all_of - some if all_of - some > 1e-9 * all_of else 0.0
+
+
+@dataclass(frozen=True)
+class ExpectedEvaluation:
+    """An evaluation of expected counts, rounded; what every Einsum is expected to do, and bits of all of each input and output."""
+
+    evaluation: Evaluation
+    works: dict[str, ExpectedWork]
+    whole: dict[str, tuple[float, float]]
+
+    def to_json(self) -> dict[str, Any]:
+        """The evaluation as its contract says, with `expected` by Einsum; how full memories are is a chance, so no peak is given."""
+        works = {
+            name: Work(work.dense, round(work.issued), round(work.effectual), 0, 0, 0, [Meeting(*each[:3], 0, 0) for each in work.meetings])
+            for name, work in self.works.items()
+        }
+        bounds = StoredEvaluation(self.evaluation, works, {name: (int(a), int(b)) for name, (a, b) in self.whole.items()})
+        document = bounds.to_json()
+        document.pop("stored")
+        for row in document["components"].values():
+            if row["peak_occupancy_bits"] is not None:
+                row["peak_occupancy_bits"] = None
+        return document | {"expected": {name: work.to_json() for name, work in self.works.items()}}
+
+
+def evaluate_expected(evaluator: Evaluator, mapping: Mapping, densities: Dict[str, Boxes]) -> ExpectedEvaluation:
+    """What a mapping is expected to cost over inputs of some densities, which are independent; nothing is drawn.
+
+    Refuses what `sparse.nest` does, and what has no closed form.
+    """
+    cascade, machine = evaluator.cascade, evaluator.architecture
+    check(cascade, machine, mapping, room=False)
+    if machine.networks:
+        raise InputError(f"{machine.name} has networks, which are not counted over stored elements", "remove 'network'")
+    if evaluator.counting != Counting():
+        raise InputError("counting conventions other than the defaults are not known over stored elements", "leave --counting out")
+    for name, tensor in cascade.tensors.items():
+        if tensor.storage is not None and not (tensor.is_input or tensor.is_output):
+            place = cascade.declaration.place("format", name) if cascade.declaration is not None else None
+            what = f"{name} is neither an input nor an output, and how it is stored is not counted yet"
+            raise InputError(what, f"leave the format of {name} out", place)
+    lowered = lower(evaluator.program, mapping)
+    counts, loads, works = Counts({}, {}, {}, {}, {}, {}, {}, lowered), dict[str, Load](), dict[str, ExpectedWork]()
+    bits: dict[tuple[str, str, str], tuple[int, int, int]] = {}
+    whole: dict[str, tuple[float, float]] = {}
+    extra: list[tuple[str, str, Range]] = []
+    missing: list[str] = []
+    for path, leaf in mapping.paths():
+        storage = cascade.tensors[cascade.by_name[leaf.einsum].output.tensor].storage
+        listed = storage is not None and storage.kinds[-1:] == ("compressed",)
+        none = {name: np.zeros((len(boxes.shape), 0), np.int64) for name, boxes in densities.items()}
+        nest = nest_of(cascade, machine, path, leaf, none, listed)
+        _check(evaluator, nest)
+        name, unit = nest.einsum.name, machine.units[nest.unit]
+        found = Expected(nest, {each.tensor: densities[each.tensor] for each in nest.operands if each.tensor in densities})
+        traffic = ExpectedTraffic(evaluator, found)
+        works[name] = work = _work(found, traffic)
+        whole = traffic.whole | whole
+        for target, rows in ((counts.words, traffic.words), (counts.final, traffic.final)):
+            target.update({(name, *key): [round(each) for each in row] for key, row in rows.items()})
+        bits |= {(name, *key): (round(row[0]), round(row[1]), round(row[2])) for key, row in traffic.bits.items()}
+        counts.operations[name], counts.masked[name] = round(work.effectual if unit.sparse.gates else work.issued), 0
+        counts.issues[name] = upward(work.busiest)
+        per_cycle = evaluator.clock.per_cycle
+        latency = (unit.pipeline_depth + lowered.latencies[name]) * per_cycle
+        loads[name] = Load(nest.unit, counts.issues[name] * evaluator.issue_ticks(name, nest.unit), traffic.ports(), latency)
+        for node, cycles in _met(evaluator, found).items():
+            if cycles:
+                loads[name].ports[f"{node} intersection"] = (cycles * per_cycle, 0)
+        for _, node, _, steps, _ in work.meetings:
+            price: Quantity | None = machine.sparsity(node).intersect_pj
+            if steps and price is None:
+                missing.append(f"{node} intersection")
+            elif price is not None:
+                extra.append((node, name, Range(price.value * steps, price.low * steps, price.high * steps)))
+    timing = schedule(evaluator.program, mapping, loads)
+    dynamic, by_component, by_einsum, unpriced = evaluator.prices.dynamic(evaluator.program, counts, bits, {})
+    for component, einsum, amount in extra:
+        dynamic, by_component[component] = dynamic + amount, by_component.get(component, 0.0) + amount.value
+        by_einsum[einsum] += amount.value
+    unpriced = tuple(dict.fromkeys((*unpriced, *missing)))
+    evaluation = Evaluation(evaluator, mapping, counts, timing, loads, bits, dynamic, by_component, by_einsum, unpriced)
+    return ExpectedEvaluation(evaluation, works, whole)
+
+
+def _check(evaluator: Evaluator, nest: Nest) -> None:
+    """Refuse what takes more than chances of tiles: caches, mergers, and copies that take work as they are free."""
+    machine, place = evaluator.architecture, nest.einsum.place
+    for crossing in nest.crossings:
+        for memory in (crossing.parent, crossing.child):
+            if memory and machine.memories[memory].sparse.replacement:
+                what = f"{memory} is a cache, and what it holds depends on the order of the elements"
+                raise InputError(what, "leave --statistics out, or 'replacement'", place)
+    for turn in nest.turns:
+        if turn.axis and turn.trips > 1 and machine.axes[turn.axis][1].assign == "dynamic":
+            what = f"{turn.axis} hands out tiles to the copy that is free first, which depends on the elements"
+            raise InputError(what, "leave --statistics out, or write assign: static", place)
+    inner = [level for level, turn in enumerate(nest.turns) if turn.rank in nest.result and turn.trips > 1]
+    reduced = [level for level, turn in enumerate(nest.turns) if turn.rank not in nest.result and turn.trips > 1]
+    listing = max((level for level in reduced if inner and level < inner[-1]), default=-1)
+    held = {operand.tensor for operand in nest.operands}
+    holder = max(crossing.above_parent for crossing in nest.crossings if crossing.child == "" and crossing.tensor not in held)
+    if nest.radix > 1 and listing >= holder:
+        what = f"{nest.unit} merges parts of {nest.einsum.output.tensor}, and passes over lists have no closed form"
+        raise InputError(what, "leave --statistics out, or 'merge'", place)
+
+
+def _work(found: Expected, traffic: ExpectedTraffic) -> ExpectedWork:
+    issues = found.issues
+    return ExpectedWork(
+        prod(found.nest.extents.values()), float(found.points.sum()), float(found.effectual.sum()), float(issues.max()),
+        float(issues.mean()), list(_meetings(found)), traffic.fits,
+    )  # fmt: skip
+
+
+def _meetings(found: Expected) -> Iterator[tuple[str, str, str, float, float]]:
+    for level in found.nest.meeting:
+        turn = found.nest.turns[level]
+        yield turn.rank, turn.node, turn.meets, float(found.steps(level).sum()), float(found.visits(level).sum())
+
+
+def _met(evaluator: Evaluator, found: Expected) -> dict[str, int]:
+    """Busy cycles expected of the busiest copy of every node that intersects."""
+    nest, by_node = found.nest, dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]()
+    for level in nest.meeting:
+        turn, here = nest.turns[level], found.steps(level)
+        above = nest.copies[-1]
+        if turn.node in evaluator.architecture.memories:
+            above = max((nest.copies[each.above_child] for each in nest.crossings if each.child == turn.node), default=1)
+        cycles = here.reshape(min(above, here.size), -1).sum(axis=1)
+        before = by_node.get(turn.node)
+        by_node[turn.node] = cycles if before is None or before.size != cycles.size else before + cycles
+    return {node: upward(float(cycles.max())) for node, cycles in by_node.items()}
