@@ -228,6 +228,10 @@ class Traffic:
         tensor, bits = self.cascade.tensors[name], self.widths.bits
         grouped, entering, different = self.counts.grouped[number], self.counts.entering[number], known(self.nest, self.counts, number)
         moved, drained, new = int(grouped.sum()), int(entering.sum()), int(different.sum())
+        brought = entering
+        if number == self.nest.whole:  # every tile comes with the words that it has, and goes with these and new ones
+            brought, entering = self.counts.whole[k.BROUGHT], self.counts.whole.sum(axis=0)
+            moved = drained = int(entering.sum())
         back = moved - new
         extra, once = _with_words(tensor, crossing.above_parent == 0 and child != "")
         if crossing.above_parent == 0 and tensor.is_output:
@@ -243,7 +247,7 @@ class Traffic:
         self._move(name, child, FILLS, back)
         self._move(name, child, DRAINS, drained, complete)
         read, filled, _ = bits((self.name, name, child), [0, back, 0, drained], [0, 0, 0, complete])
-        self._carry(name, child, FILLED, filled + back * extra * self.pieces, entering)
+        self._carry(name, child, FILLED, filled + back * extra * self.pieces, brought)
         self._carry(name, child, READ, read + drained * extra * self.pieces, entering)
         size = self.machine.memories[child].size_bits
         if size is not None:

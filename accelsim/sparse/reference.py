@@ -51,6 +51,8 @@ class _Leaf:
         self.output = self.einsum.output.tensor
         self.indices_out = tuple(self._rank(index) for index in self.einsum.output.indices)
         self.stored = {name: stored[name] for name in self.indices if name in stored}
+        kept = cascade.tensors[self.output].storage
+        self.whole_at = self.keepers[self.output][1][1] if kept is not None and kept.whole_tiles else -1
         # what each tile of a stored tensor holds, by the interval of every rank
         self.known: dict[tuple[str, tuple[range, ...]], Elements] = {}
 
@@ -85,6 +87,9 @@ class _Leaf:
         self.runs: dict[Any, set[Any]] = {}
         self.lists: dict[Any, list[tuple[Any, tuple[int, ...]]]] = {}
         self.listed: dict[Any, tuple[Any, int]] = {}
+        self.by_copy |= {"brought": Counter(), "added": Counter()}
+        self.made: dict[Any, set[Any]] = {}  # words so far of every tile that comes whole
+        self.has: dict[Any, Any] = {}  # the tile that came to each copy last
         self._visit(0, {rank: range(extent) for rank, extent in self.extents.items()}, ())
         radix = self.machine.units[self.leaf.unit].sparse.merge_radix
         for (copy, _), products in self.lists.items():
@@ -115,6 +120,7 @@ class _Leaf:
             elif request[4] == level and not request[5]:
                 self._arrive(request, tile, turns)
         if level == len(self.loops):
+            self._bring(level, tile, turns)
             self._point(tile, turns)
             if self.own == level:
                 self.by_copy["issues"][self._copy(turns, level)] += 1
@@ -122,6 +128,7 @@ class _Leaf:
         points = 0
         for turn, inner in self._turns(level, tile):
             self.found["visits"][level] += 1
+            self._bring(level, tile, turns)
             points += self._visit(level + 1, inner, (*turns, turn))
         if level == self.own:
             self.by_copy["issues"][self._copy(turns, level)] += -(-points // self.machine.units[self.leaf.unit].lanes)
@@ -201,6 +208,13 @@ class _Leaf:
         if self.last.get((request, copy), (None, None))[0] != box:
             self.last[request, copy] = (box, self._time(turns, request[4]))
 
+    def _bring(self, level: int, tile: Tile, turns: tuple[int, ...]) -> None:
+        """A turn: where tiles of the result come whole, another than the last comes with all words that it has."""
+        box, copy = tuple(tile[rank] for rank in self.indices_out), self._copy(turns, level)
+        if level == self.whole_at and self.has.get(copy) != box:
+            self.has[copy] = box
+            self.by_copy["brought"][copy] += len(self.made.get(box, ()))
+
     def _point(self, tile: Tile, turns: tuple[int, ...]) -> None:
         depth = len(self.loops)
         copy = self._copy(turns, depth)
@@ -209,6 +223,10 @@ class _Leaf:
             return
         self.by_copy["effectual"][copy] += 1
         word = tuple(tile[rank].start for rank in self.indices_out)
+        if self.whole_at >= 0:
+            words = self.made.setdefault(self._box(self.whole_at, turns), set())
+            self.by_copy["added"][self._copy(turns, self.whole_at)] += word not in words
+            words.add(word)
         for request in self.requests:
             if not request[5]:
                 continue

@@ -228,6 +228,75 @@ def test_inputs_with_a_format_are_drawn_if_no_elements_are_given(tmp_path: Path,
     assert usual == again != other
 
 
+AGAIN = """
+mapping: again
+tree:
+  - keep DRAM: [A, B, Z]
+  - for k: 8
+  - for m: 8
+  - for n: 8
+  - keep KEEPER: [Z]
+  - for k: 1
+  - {einsum: Z, unit: MAC}
+"""
+
+
+def rewriting(folder: Path, keeper: str = "Shared", spatial: str = "") -> list[object]:
+    """Files of a product of which tiles of Z come back and leave whole."""
+    write(folder)
+    text = (folder / "product.yaml").read_text().replace("Z: {ranks: csr, coordinate", "Z: {ranks: dcsr, tiles: whole, coordinate")
+    (folder / "product.yaml").write_text(text)
+    mapping = AGAIN.lstrip().replace("KEEPER", keeper).replace("  - for m: 8\n", f"  - for m: 8\n{spatial}")
+    (folder / "tiles.yaml").write_text(mapping)
+    files: list[object] = ["evaluate", folder / "product.yaml", "--arch", folder / "tiled.yaml", "--mapping", folder / "tiles.yaml"]
+    return [*files, "--set", "density.A=0.05", "--set", "density.B=0.05"]
+
+
+def test_results_whose_tiles_go_whole_are_read_and_written_as_the_matrices_say(tmp_path: Path) -> None:
+    """Of every 8 k, what is so far in tiles of 8 x 8 that some k of both operands' tiles reaches comes back, and goes again."""
+    rewriting(tmp_path)
+    pair, _ = products("c01_uniform64")
+    found = evaluated(tmp_path, "tiled", "tiles", pair).evaluation
+    a, b = (np.zeros((64, 64), np.int64) for _ in range(2))
+    for matrix, pattern in ((a, pair.a), (b, pair.b)):
+        matrix[pattern.row_of, pattern.columns] = 1
+    made, back = np.zeros((64, 64), np.int64), 0
+    for first in range(0, 64, 8):
+        inside = slice(first, first + 8)
+        met = (a[:, inside].reshape(8, 8, 8).any(1)[:, None, :] & b[inside].reshape(8, 8, 8).any(2).T[None, :, :]).any(2)
+        back += int(made.reshape(8, 8, 8, 8).sum((1, 3))[met].sum())
+        made |= a[:, inside] @ b[inside] > 0
+    pieces = found.evaluator.clock.pieces
+    read, _, updated = (bits // pieces for bits in found.bits["Z", "Z", "DRAM"])
+    assert back > 0
+    assert (read, updated) == (128 * back, 128 * (back + int(made.sum())))
+
+
+@pytest.mark.parametrize(
+    ("keeper", "spatial", "message"),
+    [
+        ("DRAM", "", "tiles of Z come and go whole, and no memory inside its home keeps one"),
+        ("Local", "  - spatial pe k: 1\n", "tiles of Z come and go whole, and copies that add up parts of one keep it"),
+    ],
+)
+def test_tiles_that_go_whole_are_refused_where_it_is_not_said_which_copy_has_them(
+    keeper: str, spatial: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = rewriting(tmp_path, keeper, spatial)
+    if keeper == "DRAM":
+        (tmp_path / "tiles.yaml").write_text((tmp_path / "tiles.yaml").read_text().replace("  - keep DRAM: [Z]\n", ""))
+    code, text = run(capsys, *files)
+    assert code == 2 and message in text and len(text.splitlines()) == 1
+
+
+def test_tiles_are_whole_or_nothing_is_said_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = rewriting(tmp_path)
+    path = tmp_path / "product.yaml"
+    path.write_text(path.read_text().replace("tiles: whole", "tiles: half"))
+    code, text = run(capsys, *files)
+    assert code == 2 and "the tiles of 'Z' are 'half'; write tiles: whole, or leave it out" in text
+
+
 TWO_CACHES = """
 mapping: two caches
 tree:
