@@ -22,9 +22,16 @@ def count(cascade: Cascade, machine: Architecture, mapping: Mapping, stored: dic
     """What every Einsum does, by walking the mapping. `stored`: elements of the tensors of which only some are kept.
 
     Returns by Einsum `visits`, `two_finger`, `skip_ahead`, `leading`, `matches` (lists by loop), `points`, `effectual`, `issues`, `merging`
-    (by copy), `entering`, `grouped` and `known` ({(tensor, parent, child): {copy: words}}; the child of the innermost keeper is "").
+    (by copy), `entering`, `grouped` and `known` ({(tensor, parent, child): {copy: words}}; the child of the innermost keeper is ""),
+    `elements` of its result; of tiles that come whole, `brought` and `added` words (by copy).
     """
-    return {leaf.einsum: _Leaf(cascade, machine, path, leaf, stored).run() for path, leaf in mapping.paths()}
+    found, stored = {}, dict(stored)
+    for path, leaf in mapping.paths():
+        found[leaf.einsum] = counts = _Leaf(cascade, machine, path, leaf, stored).run()
+        tensor = cascade.tensors[cascade.by_name[leaf.einsum].output.tensor]
+        if tensor.storage is not None and not tensor.is_output:
+            stored[tensor.name] = frozenset(counts["elements"])
+    return found
 
 
 class _Leaf:
@@ -88,6 +95,7 @@ class _Leaf:
         self.lists: dict[Any, list[tuple[Any, tuple[int, ...]]]] = {}
         self.listed: dict[Any, tuple[Any, int]] = {}
         self.by_copy |= {"brought": Counter(), "added": Counter()}
+        self.elements: set[tuple[int, ...]] = set()  # of the result
         self.made: dict[Any, set[Any]] = {}  # words so far of every tile that comes whole
         self.has: dict[Any, Any] = {}  # the tile that came to each copy last
         self._visit(0, {rank: range(extent) for rank, extent in self.extents.items()}, ())
@@ -109,7 +117,7 @@ class _Leaf:
         known = {request[:3]: dict(Counter(copy for copy, _ in told)) for request, told in self.told.items()}
         return {
             **self.found, **{key: dict(value) for key, value in self.by_copy.items()},
-            "entering": crossings, "grouped": grouped, "known": known,
+            "entering": crossings, "grouped": grouped, "known": known, "elements": self.elements,
         }  # fmt: skip
 
     def _visit(self, level: int, tile: Tile, turns: tuple[int, ...]) -> int:
@@ -223,6 +231,7 @@ class _Leaf:
             return
         self.by_copy["effectual"][copy] += 1
         word = tuple(tile[rank].start for rank in self.indices_out)
+        self.elements.add(word)
         if self.whole_at >= 0:
             words = self.made.setdefault(self._box(self.whole_at, turns), set())
             self.by_copy["added"][self._copy(turns, self.whole_at)] += word not in words

@@ -117,8 +117,77 @@ tree:
 """
 
 
+# OuterSPACE (S. Pal et al., HPCA 2018), likewise: products go out as lists, which the second phase reads and adds up row by row.
+OUTER = """
+workload: outer-product
+shape: {m: 64, k: 64, n: 64}
+type: {default: fp32}
+format:
+  A: {ranks: [compressed, uncompressed], coordinate: 32 bit, pointer: 32 bit, line: 64 bit, value: 64 bit}
+  B: {ranks: csr, coordinate: 32 bit, pointer: 32 bit, line: 64 bit, value: 64 bit}
+  T: {ranks: [compressed, compressed, compressed], coordinate: 32 bit, pointer: 32 bit, value: 64 bit}
+  Z: {ranks: csr, coordinate: 32 bit, pointer: 32 bit, value: 64 bit}
+einsums:
+  - T[k,m,n] = A[m,k] * B[k,n]
+  - Z[m,n] = T[k,m,n]
+"""
+
+PHASES = """
+machine: phases
+source: "OuterSPACE, HPCA 2018, as in the artifact of TeAAL, MICRO 2023"
+clock: 1.5 GHz
+tree:
+  memory: DRAM
+  size: unlimited
+  bandwidth: 128 GiB/s
+  energy: unpriced
+  interface_energy: unpriced
+  intersect: {by: leading, energy: unpriced}
+  feeds:
+    memory: Shared
+    size: 256 KB
+    bandwidth: unlimited
+    energy: unpriced
+    intersect: {by: leading, energy: unpriced}
+    feeds:
+      array: elements
+      axes: {pe: {size: 256, multicast: true}}
+      feeds:
+        memory: Registers
+        size: unlimited
+        bandwidth: unlimited
+        energy: unpriced
+        intersect: {by: leading, energy: unpriced}
+        feeds:
+          unit: MAC
+          executes: {mul: unpriced, add: unpriced}
+          intersect: {by: leading, energy: unpriced}
+"""
+
+OUTERMOST = """
+mapping: phases
+tree:
+  - keep DRAM: [A, B, T, Z]
+  - fuse sequential:
+    - - for k: 1
+      - keep Shared: [B]
+      - for m: min(256, M)
+      - spatial pe m: 1
+      - keep Registers: [A]
+      - for n: 1
+      - {einsum: T, unit: MAC}
+    - - for m: min(256, M)
+      - spatial pe m: 1
+      - keep Registers: [T, Z]
+      - for k: 1
+      - for n: 1
+      - {einsum: Z, unit: MAC}
+"""
+
+
 def write(folder: Path, assign: str = "static") -> None:
     """All files, in a folder."""
     texts = {"product": PRODUCT, "by-rows": BY_ROWS.replace("ASSIGN", assign), "rows": ROWS, "tiled": TILED, "tiles": TILES}
+    texts |= {"outer-product": OUTER, "phases": PHASES, "outermost": OUTERMOST}
     for name, text in texts.items():
         (folder / f"{name}.yaml").write_text(text.lstrip())

@@ -10,7 +10,7 @@ import pytest
 from accelsim.errors import AccelsimError, InputError
 from accelsim.model.counts import count
 from accelsim.model.evaluation import Evaluator
-from accelsim.sparse import kernels, reference
+from accelsim.sparse import kernels, reference, results
 from accelsim.sparse import nest as nest_module
 from accelsim.sparse.fibers import Fibers, Level
 from accelsim.sparse.nest import Nest, known, nest_of, walked
@@ -87,6 +87,18 @@ def test_words_are_told_apart_alike_where_tiles_have_no_places(places: int, monk
     monkeypatch.setattr(nest_module, "MOST_PLACES", places)
     differing = {seed: found for seed in range(share(2000, 200, 30)) if not refused(seed) and (found := compared(seed))}
     assert not differing
+
+
+def test_elements_of_results_are_those_that_the_twin_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(CASES):
+        if refused(seed):
+            continue
+        nest, _, (cascade, machine, mapping, stored) = counted(seed)
+        sets = {tensor: frozenset(map(tuple, elements.T.tolist())) for tensor, elements in stored.items()}
+        assert results.made(nest).T.tolist() == sorted(map(list, reference.count(cascade, machine, mapping, sets)["Z"]["elements"])), seed
+    monkeypatch.setattr(results, "MOST_ELEMENTS", 0)
+    with pytest.raises(InputError, match=r"Z makes [0-9]+ products, and its result is stored as it is made"):
+        results.made(next(nest for nest, counts, _ in map(counted, range(1, 60)) if counts.effectual.sum()))
 
 
 def rewritten(seed: int) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from accelsim.model.evaluation import Evaluator
 from accelsim.model.stored import StoredEvaluation, evaluate_stored
 from accelsim.sparse.pattern import Pattern
 from accelsim.sparse.products import Products, makespan
+from accelsim.sparse.reference import count
 from accelsim.workload.cascade import Cascade
 from tests.share import share
 from tests.sparse.designs import write
@@ -226,6 +228,46 @@ def test_inputs_with_a_format_are_drawn_if_no_elements_are_given(tmp_path: Path,
         run(capsys, "evaluate", files[0], "--arch", files[1], "--mapping", files[2], "--seed", seed)[1] for seed in (1, 1, 2)
     )
     assert usual == again != other
+
+
+def phases(folder: Path, pair: Products) -> tuple[StoredEvaluation, dict[str, Any]]:
+    """An outer product whose products go out as stored elements and are added up by a second Einsum, and the twin's counts of both."""
+    write(folder)
+    sizes = {"shape.m": pair.a.rows, "shape.k": pair.a.width, "shape.n": pair.b.width}
+    cascade = load_workload(folder / "outer-product.yaml", {name: str(size) for name, size in sizes.items()})
+    assert isinstance(cascade, Cascade)
+    evaluator = Evaluator(cascade, load_architecture(folder / "phases.yaml"))
+    mapping, stored = load_mapping(folder / "outermost.yaml", cascade.extents), {"A": elements(pair.a), "B": elements(pair.b)}
+    sets = {name: frozenset(map(tuple, each.T.tolist())) for name, each in stored.items()}
+    return evaluate_stored(evaluator, mapping, stored), count(cascade, evaluator.architecture, mapping, sets)
+
+
+def test_a_stored_intermediate_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """T: a coordinate and a pointer for every k and every list (m, k), or for every m and list; 12 bytes for a product.
+
+    Every word is moved as the twin does.
+    """
+    rng = np.random.default_rng(7)
+    for _ in range(share(40, 12, 6)):
+        a, b = (Pattern.of((rng.random(shape) < rng.choice([0.1, 0.3, 0.7])).astype(int)) for shape in ((7, 5), (5, 6)))
+        pair = Products(a, b)
+        found, twin = phases(tmp_path, pair)
+        evaluation, pieces = found.evaluation, found.evaluation.evaluator.clock.pieces
+        lists = int(pair.fan_in.sum())
+        written, read = evaluation.bits["T", "T", "DRAM"][2] // pieces, evaluation.bits["Z", "T", "DRAM"][0] // pieces
+        assert written == 96 * pair.multiplications + 64 * (lists + pair.active.size)
+        assert read == 96 * pair.multiplications + 64 * (lists + int((pair.fan_in > 0).sum()))
+        assert {name: work.effectual for name, work in found.works.items()} == dict.fromkeys("TZ", pair.multiplications)
+        moved = Counter[tuple[str, str, str]]()
+        for name, counts in twin.items():
+            for (tensor, parent, child), row in counts["grouped"].items():
+                sent = sum(row.values())
+                back = sent - sum(counts["known"][tensor, parent, child].values()) if tensor == name else 0
+                moved[name, tensor, parent] += sent + back
+                moved[name, tensor, child] += (sum(counts["entering"][tensor, parent, child].values()) + back) * (child != "")
+        words = {key: sum(row) for key, row in evaluation.counts.words.items() if any(row)}
+        assert words == {key: total for key, total in moved.items() if total}
+        assert found.compulsory_bits <= sum(evaluation.traffic_bits("DRAM"))
 
 
 AGAIN = """
