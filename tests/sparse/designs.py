@@ -1,4 +1,6 @@
-"""Two published organisations as files: a product by rows with a fiber cache, and one in tiles that are intersected at three levels."""
+"""Published organisations as files: a product by rows with a fiber cache, one in tiles that are intersected at three levels, and an outer
+product in two phases.
+"""
 
 from __future__ import annotations
 
@@ -117,6 +119,29 @@ tree:
 """
 
 
+# Tiles as large as the published ones: results are lists of coordinates, of which tiles of 128 x 128 come back and leave whole.
+IN_TILES = PRODUCT.replace("csr", "dcsr").replace("Z: {ranks", "Z: {tiles: whole, ranks")
+
+LARGE_TILES = """
+mapping: large tiles
+let: {height: 1536}
+tree:
+  - keep DRAM: [A, B, Z]
+  - for n: min(16384, N)
+  - for k: min(8192, K)
+  - for m: min(height, M)
+  - keep Shared: [A, B]
+  - for m: min(128, M)
+  - for n: min(128, N)
+  - keep Shared: [Z]
+  - spatial pe k: min(128, K)
+  - keep Local: [A, B]
+  - for m: 1
+  - for n: 1
+  - for k: 1
+  - {einsum: Z, unit: MAC}
+"""
+
 # OuterSPACE (S. Pal et al., HPCA 2018), likewise: products go out as lists, which the second phase reads and adds up row by row.
 OUTER = """
 workload: outer-product
@@ -188,6 +213,7 @@ tree:
 def write(folder: Path, assign: str = "static") -> None:
     """All files, in a folder."""
     texts = {"product": PRODUCT, "by-rows": BY_ROWS.replace("ASSIGN", assign), "rows": ROWS, "tiled": TILED, "tiles": TILES}
+    texts |= {"product-in-tiles": IN_TILES, "large-tiles": LARGE_TILES}
     texts |= {"outer-product": OUTER, "phases": PHASES, "outermost": OUTERMOST}
     for name, text in texts.items():
         (folder / f"{name}.yaml").write_text(text.lstrip())
