@@ -160,12 +160,30 @@ class Traffic:
             elif memory.size_bits is not None:
                 beyond = int(loads[below > memory.size_bits].sum())
                 self.tiles.append(Tile(name, child, int(below[loads > 0].max(initial=0)), beyond))
+            if number in self.nest.demanded:
+                inner = self.nest.demanded.index(number)
+                grouped = entering = counts.asked_words[inner]
+                moved = arrived = int(grouped.sum())
+                less = self._not_asked(inner, layout, own, loads)
+                read, filled = read - less, filled - less
             self._move(name, child, FILLS, arrived)
             self._carry(name, child, FILLED, filled * self.pieces, entering)
         else:
             read += moved * layout.value
         self._move(name, crossing.parent, READS, moved)
         self._carry(name, crossing.parent, READ, read * self.pieces, grouped)
+
+    def _not_asked(self, inner: int, layout: Layout, own: int, loads: IntArray) -> int:
+        """Bits of the tiles of the next keep inside that come with tiles of a level and are not asked for."""
+        last, tree = layout.own(self.nest, self.nest.crossings[inner].above_child), self.fibers[self.nest.crossings[inner].tensor]
+        if last < 0:
+            return int((loads - self.counts.asked[inner, -1:]) @ np.array([layout.sizes.whole]))
+        asked = self.counts.asked[inner, layout.nodes[last] : layout.nodes[last + 1]]
+        below = layout.tiles(last, asked.size)
+        times = loads
+        for level in range(own + 1, last + 1):
+            times = np.repeat(times, np.diff(tree.starts[level]))
+        return int((times - asked) @ below)
 
     def _laid(self, tensor: Tensor) -> int:
         """Bits of a result that is stored in the order in which loops make it."""

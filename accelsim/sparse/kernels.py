@@ -21,8 +21,9 @@ GONE_THROUGH, PROBED = 1, 2  # of MEETS (0: every turn is visited): both operand
 # Columns of Tables.crossings: how many levels stand above the child and above the parent, which operand (-1: the result), whether the child
 # is the unit, whether copies share, whether requests are logged; how many first levels are in time, of those above the child (of a
 # result that a keep holds, those before any that leads to a tile again); whether words that ever reach a copy of the parent are told
-# apart; of a result that a keep holds, how many words its tile has at most, and where the places of these begin in State.seen (-1: none).
-CHILD, PARENT, OPERAND, UNIT, SHARED, LOGGED, LEADING, TOLD, WIDTH, PLACES = range(10)
+# apart; of a result that a keep holds, how many words its tile has at most, and where the places of these begin in State.seen (-1: none);
+# the crossing that brings the parent what this one asks for, when it does so first (-1: the parent has it).
+CHILD, PARENT, OPERAND, UNIT, SHARED, LOGGED, LEADING, TOLD, WIDTH, PLACES, DEMAND = range(11)
 
 # Places of Tables.facts: operations side by side; levels above the unit's own; lists that are merged at a time; the innermost reduced level
 # with levels of the result inside it; levels above the innermost keep of the result; whether it is merged; the outermost level over copies
@@ -78,6 +79,7 @@ class Walked(NamedTuple):
     last: the whole tensor). `opened`: how often the fiber at each place of `starts` is gone through. `points`, `effectual`, `issues`,
     `merging` [copies]. `fullest[crossings]`: the most words of a result that a copy of the child makes of one tile. `shares[visits, 2]`:
     effectual points and merging cycles of every visit of the outermost level over copies. `log`: nodes that the logged crossing asks for.
+    `asked`: as `served`, of tiles that are first asked for, and `asked_words[crossings, copies]` their words by copy of the parent.
     `whole[2, copies]`: of the crossing at which tiles come whole, words that come back to each copy of the child, and that it adds to them.
     """
 
@@ -95,6 +97,8 @@ class Walked(NamedTuple):
     fullest: IntArray
     shares: IntArray
     log: IntArray
+    asked: IntArray
+    asked_words: IntArray
     whole: IntArray
 
 
@@ -127,11 +131,11 @@ def walk(t: Tables, places: int) -> Walked:
     w = Walked(
         zeros(5, depth, copies), zeros(crossings, copies), zeros(crossings, copies), zeros(crossings, copies), zeros(crossings, nodes),
         zeros(crossings, nodes), zeros(t.starts.size + 1), zeros(copies), zeros(copies), zeros(copies), zeros(copies), zeros(crossings),
-        zeros(64), zeros(64), zeros(2, copies),
+        zeros(64), zeros(64), zeros(crossings, nodes), zeros(crossings, copies), zeros(2, copies),
     )  # fmt: skip
     s = State(
         zeros(11, depth + 1), zeros(depth + 1, operands), zeros(depth + 1, t.extents.size), zeros(4, copies),
-        zeros(4, crossings, copies), zeros(3 * crossings) - 1, zeros(3 * crossings) + 1, zeros(places) - 1, zeros(5), zeros(t.facts[TILES]),
+        zeros(4, crossings, copies), zeros(4 * crossings) - 1, zeros(4 * crossings) + 1, zeros(places) - 1, zeros(5), zeros(t.facts[TILES]),
     )  # fmt: skip
     s.size[0] = t.extents
     s.copy[LIST_TILE:LISTS] = -1
@@ -193,7 +197,7 @@ def _arrive(t: Tables, s: State, w: Walked, pool: list[IntArray], logs: list[Int
             continue
         if unit == 0 and s.child[LAST, c, here] == tile:
             continue
-        s.child[LAST, c, here] = tile
+        s.child[LAST, c, here], s.child[SINCE, c, here] = tile, s.level[TIME, d]
         if tile < 0:
             continue
         place, words = _tile(t, s, o, d)
@@ -203,8 +207,12 @@ def _arrive(t: Tables, s: State, w: Walked, pool: list[IntArray], logs: list[Int
             _since(s, c, s.level[TIME, min(t.crossings[c, LEADING], d)])
             if not _claim(s, pool, c, s.level[TIME, d] * copies + _group(t, s, c, d), tile):
                 continue
-        w.grouped[c, s.level[COPY, t.crossings[c, PARENT]]] += words
+        parent, bringing = s.level[COPY, t.crossings[c, PARENT]], t.crossings[c, DEMAND]
+        w.grouped[c, parent] += words
         w.served[c, place] += 1 - unit
+        if bringing >= 0 and _claim(s, pool, 3 * t.crossings.shape[0] + c, s.child[SINCE, bringing, parent] * copies + parent, tile):
+            w.asked[c, place] += 1
+            w.asked_words[c, parent] += words
         if t.crossings[c, LOGGED]:
             logs[1] = _pushed(logs[1], s.now[LOGS], place)
             s.now[LOGS] += 1

@@ -80,6 +80,7 @@ class Nest:
     lanes: int
     radix: int
     logged: tuple[bool, ...]
+    demanded: tuple[int, ...] = ()  # by crossing, that which brings its parent what it asks for first, -1: none
     whole: int = -1  # the crossing at which tiles of the result come and go with all words that they have so far, -1: none
 
     @property
@@ -148,6 +149,7 @@ def nest_of(
     return Nest(
         einsum, leaf.unit, {rank: cascade.extents[rank] for rank in ranks}, tuple(turns), inside, tuple(operands), result,
         tuple(crossings), shared, tuple(copies), unit.lanes, unit.sparse.merge_radix * merged, logged,
+        _demanded(machine, einsum, crossings, shared, {operand.tensor for operand in operands if operand.coordinates is not None}),
         _whole(cascade, einsum, turns, crossings),
     )  # fmt: skip
 
@@ -222,6 +224,22 @@ def _check_caches(machine: Architecture, einsum: Einsum, crossings: list[Crossin
         if len(held) > 1 or tensor not in stored:
             what = f"{memory} is a cache that keeps {tensor}, and only one stored operand of {einsum.name} in one cache is counted"
             raise InputError(what, f"keep {tensor} elsewhere, or leave 'replacement' out", einsum.place)
+
+
+def _demanded(
+    machine: Architecture, einsum: Einsum, crossings: list[Crossing], shared: tuple[tuple[bool, ...], ...], stored: set[str]
+) -> tuple[int, ...]:
+    """By crossing, that which brings its parent what it asks for, -1 if the parent has it. Refuses what does not come tile by tile."""
+    found = [-1] * len(crossings)
+    for number, each in enumerate(crossings):
+        if not each.child or each.tensor not in stored or not machine.memories[each.child].sparse.fetch:
+            continue
+        inner = next(place for place, other in enumerate(crossings) if other.tensor == each.tensor and other.parent == each.child)
+        if not crossings[inner].child or any(shared[number]) or machine.memories[each.child].sparse.replacement:
+            what = f"{each.child} fetches {each.tensor} on demand, and is no cache, serves a memory and shares with no other copy"
+            raise InputError(what, f"keep {each.tensor} once more further in, or leave 'fetch' out", einsum.place)
+        found[inner] = number
+    return tuple(found)
 
 
 def _whole(cascade: Cascade, einsum: Einsum, turns: list[Turn], crossings: list[Crossing]) -> int:
@@ -311,9 +329,9 @@ def _crossings(nest: Nest) -> tuple[IntArray, int]:
                 begins, places = places, places + width * nest.copies[crossing.above_child]
         rows.append((
             crossing.above_child, crossing.above_parent, which, crossing.child == "", any(nest.shared[number]), nest.logged[number],
-            leading, which < 0 and told(nest, crossing), width, begins,
+            leading, which < 0 and told(nest, crossing), width, begins, nest.demanded[number],
         ))  # fmt: skip
-    return np.array(rows, np.int64).reshape(-1, 10), places
+    return np.array(rows, np.int64).reshape(-1, 11), places
 
 
 def _facts(nest: Nest, levels: list[tuple[int, ...]], crossings: IntArray) -> IntArray:

@@ -5,7 +5,7 @@ It starts from Cascade, Architecture and Mapping and is written to be believed a
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -23,7 +23,8 @@ def count(cascade: Cascade, machine: Architecture, mapping: Mapping, stored: dic
 
     Returns by Einsum `visits`, `two_finger`, `skip_ahead`, `leading`, `matches` (lists by loop), `points`, `effectual`, `issues`, `merging`
     (by copy), `entering`, `grouped` and `known` ({(tensor, parent, child): {copy: words}}; the child of the innermost keeper is ""),
-    `elements` of its result; of tiles that come whole, `brought` and `added` words (by copy).
+    `elements` of its result; of tiles that come whole, `brought` and `added` words (by copy); `asked` words
+    of memories that fetch on demand ({(tensor, memory): words}).
     """
     found, stored = {}, dict(stored)
     for path, leaf in mapping.paths():
@@ -97,6 +98,8 @@ class _Leaf:
         self.by_copy |= {"brought": Counter(), "added": Counter()}
         self.elements: set[tuple[int, ...]] = set()  # of the result
         self.made: dict[Any, set[Any]] = {}  # words so far of every tile that comes whole
+        self.began: dict[Any, Any] = {}  # when every copy was sent its tile
+        self.asked: dict[Any, set[Any]] = defaultdict(set)  # of memories that fetch on demand: tiles, by copy and since when it has its own
         self.has: dict[Any, Any] = {}  # the tile that came to each copy last
         self._visit(0, {rank: range(extent) for rank, extent in self.extents.items()}, ())
         radix = self.machine.units[self.leaf.unit].sparse.merge_radix
@@ -118,6 +121,7 @@ class _Leaf:
         return {
             **self.found, **{key: dict(value) for key, value in self.by_copy.items()},
             "entering": crossings, "grouped": grouped, "known": known, "elements": self.elements,
+            "asked": {key: sum(each[-1] for each in tiles) for key, tiles in self.asked.items()},
         }  # fmt: skip
 
     def _visit(self, level: int, tile: Tile, turns: tuple[int, ...]) -> int:
@@ -206,6 +210,10 @@ class _Leaf:
         if child and self.last.get((request, copy)) == (box if words else None):
             return
         self.last[request, copy] = box if words else None
+        self.began[tensor, child, copy] = self._time(turns, below)
+        parent = self._copy(turns, above)
+        if words and child and request[1] in self.machine.memories and self.machine.memories[request[1]].sparse.fetch:
+            self.asked[tensor, request[1]].add((parent, self.began.get((tensor, request[1], parent)), box, len(words)))
         if words:
             self.entering[request][copy] += len(words)
             self.moved[request].add((self._copy(turns, above), self._time(turns, below), self._apart(request, turns), box, len(words)))

@@ -83,6 +83,7 @@ tree:
     size: 30 MB
     bandwidth: unlimited
     energy: unpriced
+    fetch: on_demand
     intersect: {by: skip_ahead, energy: unpriced}
     feeds:
       array: elements

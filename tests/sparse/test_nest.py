@@ -101,6 +101,38 @@ def test_elements_of_results_are_those_that_the_twin_makes(monkeypatch: pytest.M
         results.made(next(nest for nest, counts, _ in map(counted, range(1, 60)) if counts.effectual.sum()))
 
 
+def test_what_is_fetched_on_demand_is_what_the_twin_asks_for() -> None:
+    """Never more words than whole tiles bring, and of a buffer that serves copies apart each tile once for all of them."""
+    from dataclasses import replace
+
+    from accelsim.hardware.architecture import Memory
+
+    less = 0
+    for seed in range(CASES):
+        cascade, machine, mapping, stored = problem(seed)
+        buffer = machine.root.feeds[0]
+        assert isinstance(buffer, Memory)
+        lazy = replace(buffer, sparse=replace(buffer.sparse, fetch="on_demand"))
+        machine = replace(machine, root=replace(machine.root, feeds=(lazy,)))
+        ((path, leaf),) = mapping.paths()
+        try:
+            nest = nest_of(cascade, machine, path, leaf, stored)
+            counts = walked(nest).counts
+        except InputError as error:
+            assert "fetches" in str(error) or "more than two" in str(error)
+            continue
+        sets = {tensor: frozenset(map(tuple, elements.T.tolist())) for tensor, elements in stored.items()}
+        twin = reference.count(cascade, machine, mapping, sets)["Z"]["asked"]
+        inner = [number for number, outer in enumerate(nest.demanded) if outer >= 0]
+        for number in inner:
+            tensor = nest.crossings[number].tensor
+            assert int(counts.asked_words[number].sum()) == twin.get((tensor, "Buffer"), 0), (seed, tensor)
+            whole = int(counts.entering[nest.demanded[number]].sum())
+            assert int(counts.asked_words[number].sum()) <= whole
+            less += int(counts.asked_words[number].sum()) < whole
+    assert less > CASES // 100
+
+
 def rewritten(seed: int) -> Any:
     """A nest of which tiles of the result come and go whole, and its problem, or None where that is refused.
 

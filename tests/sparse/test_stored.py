@@ -201,6 +201,7 @@ def test_formats_that_are_none_are_refused(written: str, instead: str, message: 
         ("radix: 64", "radix: 1", "radix"),
         ("replacement: least_recent", "replacement: newest", "'replacement' is 'newest'"),
         ("assign: static", "assign: free", "'assign' is 'free'"),
+        ("replacement: least_recent", "fetch: later", "'fetch' is 'later'; write on_demand"),
     ],
 )
 def test_what_a_machine_says_about_stored_elements_is_checked(written: str, instead: str, message: str, tmp_path: Path) -> None:
@@ -337,6 +338,58 @@ def test_tiles_are_whole_or_nothing_is_said_of_them(tmp_path: Path, capsys: pyte
     path.write_text(path.read_text().replace("tiles: whole", "tiles: half"))
     code, text = run(capsys, *files)
     assert code == 2 and "the tiles of 'Z' are 'half'; write tiles: whole, or leave it out" in text
+
+
+def test_tiles_that_are_fetched_on_demand_are_those_that_meet_another(tmp_path: Path) -> None:
+    """Of tiles of 16 x 16 of A those of 8 x 8 stay away of which no tile of B within 16 columns has the rows."""
+    write(tmp_path)
+    for name in ("c01_uniform64", "c04_banded_AA", "c15_karate_AA"):
+        pair, _ = products(name)
+        (tmp_path / "product.yaml").write_text((tmp_path / "product-in-tiles.yaml").read_text().replace("tiles: whole, ", ""))
+        bits = []
+        for fetch in ("    fetch: on_demand\n", ""):
+            write_machine = (tmp_path / "tiled.yaml").read_text().replace("    fetch: on_demand\n", fetch)
+            (tmp_path / "tiled.yaml").write_text(write_machine)
+            found = evaluated(tmp_path, "tiled", "tiles", pair).evaluation
+            bits.append(found.bits["Z", "A", "DRAM"][0] // found.evaluator.clock.pieces)
+        write(tmp_path)
+        assert bits[1] - bits[0] == unasked(*(matrix(pattern) for pattern in (pair.a, pair.b))), name
+
+
+def matrix(pattern: Pattern) -> Any:
+    found = np.zeros((-(-pattern.rows // 16) * 16, -(-pattern.width // 16) * 16), np.int64)
+    found[pattern.row_of, pattern.columns] = 1
+    return found
+
+
+def unasked(a: Any, b: Any) -> int:
+    """Bits of tiles of 8 x 8 of A that come with tiles of 16 x 16 for nothing."""
+
+    def lines(bits: int) -> int:
+        return -(-bits // 64) * 64
+
+    bits, last = 0, None
+    for n in range(0, b.shape[1], 16):
+        for k in range(0, a.shape[1], 16):
+            for m in range(0, a.shape[0], 16):
+                if not (a[m : m + 16, k : k + 16].any() and b[k : k + 16, n : n + 16].any()) or last == (m, k):
+                    continue
+                last = (m, k)
+                for row in (m, m + 8):
+                    for column in (k, k + 8):
+                        lengths = [int(each) for each in a[row : row + 8, column : column + 8].sum(1) if each]
+                        if lengths and not b[column : column + 8, n : n + 16].any():
+                            bits += 2 * lines(32 * len(lengths)) + sum(lines(32 * each) + 64 * each for each in lengths)
+    return bits
+
+
+def test_a_memory_that_fetches_on_demand_serves_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path)
+    path = tmp_path / "tiles.yaml"
+    path.write_text(path.read_text().replace("  - keep Local: [A, B]\n", ""))
+    files = [tmp_path / "product.yaml", "--arch", tmp_path / "tiled.yaml", "--mapping", path, "--set", "density.A=0.1"]
+    code, text = run(capsys, "evaluate", *files)
+    assert code == 2 and "Shared fetches A on demand, and is no cache, serves a memory" in text and len(text.splitlines()) == 1
 
 
 TWO_CACHES = """
