@@ -11,6 +11,7 @@ from accelsim.formula import evaluate
 from accelsim.hardware.architecture import (
     ASSIGNMENTS,
     EXITS,
+    FETCHES,
     FOLDS,
     INTERSECTIONS,
     REPLACEMENTS,
@@ -40,7 +41,7 @@ MOST_COPIES = 2**40
 _MACHINE_KEYS = {"machine", "about", "source", "clock", "technology", "word", "let", "tree"}
 _POWER_KEYS = {"static_power", "clock_power", "area"}
 _MEMORY_KEYS = {"memory", "size", "bandwidth", "read_bandwidth", "write_bandwidth", "access", "energy", "interface_energy", "feeds"}
-_MEMORY_KEYS |= {"background_power", "banks", "latency", "direct", "dram", "intersect", "replacement"} | _POWER_KEYS
+_MEMORY_KEYS |= {"background_power", "banks", "latency", "direct", "dram", "intersect", "replacement", "fetch"} | _POWER_KEYS
 _ARRAY_KEYS = {"array", "axes", "feeds", "systolic", "network"} | _POWER_KEYS
 _NETWORK_KEYS = {"bandwidth", "down", "up", "energy"}
 _SYSTOLIC_KEYS = {"shadow", "exit", "folds"}
@@ -239,7 +240,8 @@ class _Reader:
                     raise keys["intersect"].error(f"an intersection has no '{key}'", "write intersect: {by: skip_ahead, energy: unpriced}")
             kind, step_pj = self.one_of(stated, "by", INTERSECTIONS), prices.operation_energy(stated["energy"], context)
         gates = keys["gates"].boolean("gates") if "gates" in keys else False
-        return Sparsity(kind, step_pj, self.one_of(keys, "replacement", REPLACEMENTS), radix, merge_pj, gates)
+        replacement, fetch = self.one_of(keys, "replacement", REPLACEMENTS), self.one_of(keys, "fetch", FETCHES)
+        return Sparsity(kind, step_pj, replacement, radix, merge_pj, gates, fetch)
 
     @staticmethod
     def one_of(keys: Mapping[str, Item], key: str, known: tuple[str, ...], of: str = "") -> str:

@@ -227,7 +227,7 @@ def _storage(item: Item | None) -> dict[str, Storage]:
     for name, child in (item.mapping("format") if item is not None else {}).items():
         keys = child.mapping("a format") if isinstance(child.value, dict) else {"ranks": child}
         if isinstance(child.value, dict):
-            child.only(set(_STORAGE_KEYS), "a format")
+            child.only({*_STORAGE_KEYS, "tiles"}, "a format")
         if "ranks" not in keys:
             raise child.error(f"the format of '{name}' does not say how its ranks are stored", "write ranks: [uncompressed, compressed]")
         ranks = keys["ranks"]
@@ -241,10 +241,17 @@ def _storage(item: Item | None) -> dict[str, Storage]:
         widths = {key: _bits(keys[key], f"the {key} of '{name}'") for key in _STORAGE_KEYS[1:] if key in keys}
         try:
             defaults = {"coordinate": 0, "pointer": 32, "line": 1, "value": 0} | widths
-            found[name] = Storage(kinds, *defaults.values())
+            coordinate, pointer, line, value = (defaults[key] for key in _STORAGE_KEYS[1:])
+            found[name] = Storage(kinds, coordinate, pointer, line, value, _whole_tiles(keys.get("tiles"), name))
         except InputError as error:
             raise ranks.error(error.what, error.mend) from None
     return found
+
+
+def _whole_tiles(item: Item | None, tensor: str) -> bool:
+    if item is not None and item.text(f"the tiles of '{tensor}'") != "whole":
+        raise item.error(f"the tiles of '{tensor}' are '{item.value}'", "write tiles: whole, or leave it out")
+    return item is not None
 
 
 def _bits(item: Item, what: str) -> int:

@@ -28,9 +28,11 @@ from accelsim.model.stored_work import Meeting, Work
 from accelsim.sparse import kernels as k
 from accelsim.sparse.nest import Nest, nest_of, walked
 from accelsim.sparse.products import makespan
+from accelsim.sparse.results import made
 
 if TYPE_CHECKING:
     from accelsim.sparse.pattern import IntArray
+    from accelsim.workload.cascade import Cascade
 
 
 @dataclass(frozen=True)
@@ -102,17 +104,16 @@ def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
             raise InputError(f"{name} is made by the cascade, and its elements are not given", "give elements of inputs")
         if elements.size and any(int(row.max()) >= size for row, size in zip(elements, tensor.shape, strict=True)):
             raise InputError(f"elements of {name} lie outside {list(tensor.shape)}", "make the shape larger")
-    for name, tensor in cascade.tensors.items():
-        if tensor.storage is not None and not (tensor.is_input or tensor.is_output):
-            place = cascade.declaration.place("format", name) if cascade.declaration is not None else None
-            what = f"{name} is neither an input nor an output, and how it is stored is not counted yet"
-            raise InputError(what, f"leave the format of {name} out", place)
     lowered = lower(evaluator.program, mapping)
     found = _Found(evaluator, Counts({}, {}, {}, {}, {}, {}, {}, lowered))
     for path, leaf in mapping.paths():
         storage = cascade.tensors[cascade.by_name[leaf.einsum].output.tensor].storage
         listed = storage is not None and storage.kinds[-1:] == ("compressed",)
-        found.add(nest_of(cascade, machine, path, leaf, stored, listed))
+        nest = nest_of(cascade, machine, path, leaf, stored, listed)
+        result = _elements(cascade, nest)
+        if result is not None:
+            stored[nest.einsum.output.tensor] = result
+        found.add(nest, result)
     timing = schedule(evaluator.program, mapping, found.loads)
     counts = found.counts
     dynamic, by_component, by_einsum, unpriced = evaluator.prices.dynamic(evaluator.program, counts, found.bits, {})
@@ -124,6 +125,15 @@ def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
         evaluator, mapping, counts, timing, found.loads, found.bits, dynamic, by_component, by_einsum, unpriced
     )
     return StoredEvaluation(evaluation, found.works, found.whole)
+
+
+def _elements(cascade: Cascade, nest: Nest) -> IntArray | None:
+    """Elements of a result that is stored for other Einsums to read, None if it is not."""
+    name = nest.einsum.output.tensor
+    tensor = cascade.tensors[name]
+    if tensor.is_output or tensor.storage is None or tensor.storage.all_elements:
+        return None
+    return made(nest)
 
 
 class _Found:
@@ -138,12 +148,12 @@ class _Found:
         self.unpriced: list[str] = []
         self.whole: dict[str, tuple[int, int]] = {}
 
-    def add(self, nest: Nest) -> None:
-        """Count one Einsum."""
+    def add(self, nest: Nest, elements: IntArray | None) -> None:
+        """Count one Einsum; `elements` of its result, if that is stored for others."""
         walk = walked(nest)
         counts, name, unit, issues = walk.counts, nest.einsum.name, self.machine.units[nest.unit], walk.counts.issues
         issued, effectual, merging = (int(each.sum()) for each in (counts.points, counts.effectual, counts.merging))
-        traffic, meetings = Traffic(self.evaluator, nest, walk), list(_meetings(nest, counts))
+        traffic, meetings = Traffic(self.evaluator, nest, walk, elements), list(_meetings(nest, counts))
         mean = -(-int(issues.sum()) // issues.size)
         dense = prod(nest.extents.values())
         self.works[name] = Work(dense, issued, effectual, int(issues.max()), mean, merging, meetings, traffic.tiles, traffic.cached)

@@ -16,7 +16,7 @@ from accelsim.model.evaluation import Evaluator
 from accelsim.model.stored_work import Tile
 from accelsim.sparse import kernels as k
 from accelsim.sparse.caches import missed_elements
-from accelsim.sparse.fibers import Level
+from accelsim.sparse.fibers import Fibers, Level
 from accelsim.sparse.nest import Crossing, Nest, Operand, Walk, known
 from accelsim.sparse.storage import Sizes, sizes
 from accelsim.workload.storage import Storage
@@ -57,14 +57,14 @@ class Traffic:
     """Words and bits of one Einsum's crossings.
 
     `words`, `final`: (tensor, memory) -> [reads, fills, updates, drains], and those of complete results among them; `bits`: pieces of bits
-    read, filled and updated. `whole`: by tensor of the cascade's inputs and outputs, bits of all of it, and of what has to be moved.
+    read, filled and updated. `whole`: by tensor that is stored at home, bits of all of it, and of what has to be moved.
     `tiles`, `cached`: as of `Work`.
     """
 
-    def __init__(self, evaluator: Evaluator, nest: Nest, walk: Walk) -> None:
+    def __init__(self, evaluator: Evaluator, nest: Nest, walk: Walk, elements: IntArray | None = None) -> None:
         self.nest, self.counts, self.fibers, self.name = nest, walk.counts, walk.fibers, nest.einsum.name
         self.cascade, self.machine, self.widths = evaluator.cascade, evaluator.architecture, evaluator.widths
-        self.clock, self.pieces = evaluator.clock, evaluator.clock.pieces
+        self.clock, self.pieces, self.elements = evaluator.clock, evaluator.clock.pieces, elements
         self.words: Rows = {}
         self.final: Rows = {}
         self.bits: dict[Key, tuple[int, int, int]] = {}
@@ -101,7 +101,8 @@ class Traffic:
         storage = tensor.storage or Storage(("compressed",) * len(tensor.shape))
         value, tables = _value_bits(tensor), walk.tables
         found = sizes(storage, self.fibers[operand.tensor], levels, tensor.shape, value)
-        self.whole[operand.tensor] = found.whole, self._needed(operand) * value
+        if tensor.is_input:
+            self.whole[operand.tensor] = found.whole, self._needed(operand) * value
         return Layout(which, levels, storage, value, found, tables.at[which].tolist(), tables.start_at[which].tolist())
 
     def _move(self, tensor: str, memory: str, column: int, words: int, final: int = 0) -> None:
@@ -159,12 +160,37 @@ class Traffic:
             elif memory.size_bits is not None:
                 beyond = int(loads[below > memory.size_bits].sum())
                 self.tiles.append(Tile(name, child, int(below[loads > 0].max(initial=0)), beyond))
+            if number in self.nest.demanded:
+                inner = self.nest.demanded.index(number)
+                grouped = entering = counts.asked_words[inner]
+                moved = arrived = int(grouped.sum())
+                less = self._not_asked(inner, layout, own, loads)
+                read, filled = read - less, filled - less
             self._move(name, child, FILLS, arrived)
             self._carry(name, child, FILLED, filled * self.pieces, entering)
         else:
             read += moved * layout.value
         self._move(name, crossing.parent, READS, moved)
         self._carry(name, crossing.parent, READ, read * self.pieces, grouped)
+
+    def _not_asked(self, inner: int, layout: Layout, own: int, loads: IntArray) -> int:
+        """Bits of the tiles of the next keep inside that come with tiles of a level and are not asked for."""
+        last, tree = layout.own(self.nest, self.nest.crossings[inner].above_child), self.fibers[self.nest.crossings[inner].tensor]
+        if last < 0:
+            return int((loads - self.counts.asked[inner, -1:]) @ np.array([layout.sizes.whole]))
+        asked = self.counts.asked[inner, layout.nodes[last] : layout.nodes[last + 1]]
+        below = layout.tiles(last, asked.size)
+        times = loads
+        for level in range(own + 1, last + 1):
+            times = np.repeat(times, np.diff(tree.starts[level]))
+        return int((times - asked) @ below)
+
+    def _laid(self, tensor: Tensor) -> int:
+        """Bits of a result that is stored in the order in which loops make it."""
+        assert self.elements is not None and tensor.storage is not None
+        place = self.nest.result.index
+        levels = [Level(place(turn.rank), turn.tile, turn.trips) for turn in self.nest.turns if turn.rank in self.nest.result]
+        return sizes(tensor.storage, Fibers.of(self.elements, levels), levels, tensor.shape, _value_bits(tensor)).whole
 
     def _needed(self, operand: Operand) -> int:
         """Stored elements whose coordinates, rank by rank, some element of every other operand has too."""
@@ -228,8 +254,15 @@ class Traffic:
         tensor, bits = self.cascade.tensors[name], self.widths.bits
         grouped, entering, different = self.counts.grouped[number], self.counts.entering[number], known(self.nest, self.counts, number)
         moved, drained, new = int(grouped.sum()), int(entering.sum()), int(different.sum())
+        brought = entering
+        if number == self.nest.whole:  # every tile comes with the words that it has, and goes with these and new ones
+            brought, entering = self.counts.whole[k.BROUGHT], self.counts.whole.sum(axis=0)
+            moved = drained = int(entering.sum())
         back = moved - new
         extra, once = _with_words(tensor, crossing.above_parent == 0 and child != "")
+        if self.elements is not None and crossing.above_parent == 0 and moved == new:  # each word once: as fibers, in order of the loops
+            extra, laid = 0, self._laid(tensor)
+            once, self.whole[name] = laid - ceil(new * tensor.final.bits), (laid, 0)
         if crossing.above_parent == 0 and tensor.is_output:
             self.whole.setdefault(name, (ceil(new * (tensor.final.bits + extra)) + once, ceil(new * tensor.final.bits)))
         self._move(name, parent, UPDATES, moved, new)
@@ -243,7 +276,7 @@ class Traffic:
         self._move(name, child, FILLS, back)
         self._move(name, child, DRAINS, drained, complete)
         read, filled, _ = bits((self.name, name, child), [0, back, 0, drained], [0, 0, 0, complete])
-        self._carry(name, child, FILLED, filled + back * extra * self.pieces, entering)
+        self._carry(name, child, FILLED, filled + back * extra * self.pieces, brought)
         self._carry(name, child, READ, read + drained * extra * self.pieces, entering)
         size = self.machine.memories[child].size_bits
         if size is not None:

@@ -21,13 +21,15 @@ GONE_THROUGH, PROBED = 1, 2  # of MEETS (0: every turn is visited): both operand
 # Columns of Tables.crossings: how many levels stand above the child and above the parent, which operand (-1: the result), whether the child
 # is the unit, whether copies share, whether requests are logged; how many first levels are in time, of those above the child (of a
 # result that a keep holds, those before any that leads to a tile again); whether words that ever reach a copy of the parent are told
-# apart; of a result that a keep holds, how many words its tile has at most, and where the places of these begin in State.seen (-1: none).
-CHILD, PARENT, OPERAND, UNIT, SHARED, LOGGED, LEADING, TOLD, WIDTH, PLACES = range(10)
+# apart; of a result that a keep holds, how many words its tile has at most, and where the places of these begin in State.seen (-1: none);
+# the crossing that brings the parent what this one asks for, when it does so first (-1: the parent has it).
+CHILD, PARENT, OPERAND, UNIT, SHARED, LOGGED, LEADING, TOLD, WIDTH, PLACES, DEMAND = range(11)
 
 # Places of Tables.facts: operations side by side; levels above the unit's own; lists that are merged at a time; the innermost reduced level
 # with levels of the result inside it; levels above the innermost keep of the result; whether it is merged; the outermost level over copies
-# (-1: none); whether lists end with its visits; whether all points of the innermost level are taken at once.
-LANES, LEAF, RADIX, LISTING, HOLDER, MERGES, SPREAD, ENDS, PLAIN = range(9)
+# (-1: none); whether lists end with its visits; whether all points of the innermost level are taken at once; of the crossing at which
+# tiles of the result come and go whole, its number and how many levels stand above its child (-1: none), and how many tiles there are.
+LANES, LEAF, RADIX, LISTING, HOLDER, MERGES, SPREAD, ENDS, PLAIN, WHOLE, WHOLE_AT, TILES = range(12)
 
 # Rows of Walked.steps.
 VISITS, TWO_FINGER, SKIP_AHEAD, LEADER, MATCHES = range(5)
@@ -37,8 +39,10 @@ VISITS, TWO_FINGER, SKIP_AHEAD, LEADER, MATCHES = range(5)
 TURN, MANY, SIDE, FIRST, FIRST_END, OTHER, OTHER_END, COPY, TIME, TILE_OF_RESULT, VISIT = range(11)
 # Rows of State.copy: of which tile lists are, the visit of the last one, how many, and their elements.
 LIST_TILE, LIST_VISIT, LISTS, LISTED = range(4)
-# Rows of State.child: the tile that a copy was sent last, since when, and how many words it made of it.
-LAST, SINCE, FILLED = range(3)
+# Rows of State.child: the tile that a copy was sent last, since when, how many words it made of it; the tile that came to it whole.
+LAST, SINCE, FILLED, HELD = range(4)
+# Rows of Walked.whole.
+BROUGHT, NEW = range(2)
 # Places of State.now: points of the unit's tile, visits of the outermost level over copies, its effectual points and copy; logged entries.
 IN_LEAF, APART, WORK, LATELY, LOGS = range(5)
 
@@ -75,6 +79,8 @@ class Walked(NamedTuple):
     last: the whole tensor). `opened`: how often the fiber at each place of `starts` is gone through. `points`, `effectual`, `issues`,
     `merging` [copies]. `fullest[crossings]`: the most words of a result that a copy of the child makes of one tile. `shares[visits, 2]`:
     effectual points and merging cycles of every visit of the outermost level over copies. `log`: nodes that the logged crossing asks for.
+    `asked`: as `served`, of tiles that are first asked for, and `asked_words[crossings, copies]` their words by copy of the parent.
+    `whole[2, copies]`: of the crossing at which tiles come whole, words that come back to each copy of the child, and that it adds to them.
     """
 
     steps: IntArray
@@ -91,11 +97,15 @@ class Walked(NamedTuple):
     fullest: IntArray
     shares: IntArray
     log: IntArray
+    asked: IntArray
+    asked_words: IntArray
+    whole: IntArray
 
 
 class State(NamedTuple):
     """Where the walk is, int64. `node[level, operand]`, `size[level, rank]`: what the levels above leave. `begun`, `generation`: of what is
-    told apart by hashing, since when, and which entries count. `seen`: in which run each word of a tile was made last.
+    told apart by hashing, since when, and which entries count. `seen`: in which run each word of a tile was made last. `tiles`: words so
+    far of every tile that comes whole.
     """
 
     level: IntArray
@@ -107,6 +117,7 @@ class State(NamedTuple):
     generation: IntArray
     seen: IntArray
     now: IntArray
+    tiles: IntArray
 
 
 def walk(t: Tables, places: int) -> Walked:
@@ -120,15 +131,15 @@ def walk(t: Tables, places: int) -> Walked:
     w = Walked(
         zeros(5, depth, copies), zeros(crossings, copies), zeros(crossings, copies), zeros(crossings, copies), zeros(crossings, nodes),
         zeros(crossings, nodes), zeros(t.starts.size + 1), zeros(copies), zeros(copies), zeros(copies), zeros(copies), zeros(crossings),
-        zeros(64), zeros(64),
+        zeros(64), zeros(64), zeros(crossings, nodes), zeros(crossings, copies), zeros(2, copies),
     )  # fmt: skip
     s = State(
         zeros(11, depth + 1), zeros(depth + 1, operands), zeros(depth + 1, t.extents.size), zeros(4, copies),
-        zeros(3, crossings, copies), zeros(3 * crossings) - 1, zeros(3 * crossings) + 1, zeros(places) - 1, zeros(5),
+        zeros(4, crossings, copies), zeros(4 * crossings) - 1, zeros(4 * crossings) + 1, zeros(places) - 1, zeros(5), zeros(t.facts[TILES]),
     )  # fmt: skip
     s.size[0] = t.extents
     s.copy[LIST_TILE:LISTS] = -1
-    s.child[LAST] = -2
+    s.child[LAST] = s.child[HELD] = -2
     shares, log = _walk(t, s, w, 0)
     return w._replace(shares=shares[: 2 * s.now[APART]].reshape(-1, 2), log=log[: s.now[LOGS]])
 
@@ -173,6 +184,8 @@ def _walk(t: Tables, s: State, w: Walked, d: int) -> tuple[IntArray, IntArray]:
 def _arrive(t: Tables, s: State, w: Walked, pool: list[IntArray], logs: list[IntArray], d: int) -> None:
     """What a visit below d levels brings to the children that stand there; a copy that has its tile already is sent nothing."""
     here, copies = s.level[COPY, d], t.copies_at[t.levels.shape[0]]
+    if d == t.levels.shape[0]:
+        _bring(t, s, w, d)
     for c in range(t.crossings.shape[0]):
         if t.crossings[c, CHILD] != d:
             continue
@@ -184,7 +197,7 @@ def _arrive(t: Tables, s: State, w: Walked, pool: list[IntArray], logs: list[Int
             continue
         if unit == 0 and s.child[LAST, c, here] == tile:
             continue
-        s.child[LAST, c, here] = tile
+        s.child[LAST, c, here], s.child[SINCE, c, here] = tile, s.level[TIME, d]
         if tile < 0:
             continue
         place, words = _tile(t, s, o, d)
@@ -194,11 +207,26 @@ def _arrive(t: Tables, s: State, w: Walked, pool: list[IntArray], logs: list[Int
             _since(s, c, s.level[TIME, min(t.crossings[c, LEADING], d)])
             if not _claim(s, pool, c, s.level[TIME, d] * copies + _group(t, s, c, d), tile):
                 continue
-        w.grouped[c, s.level[COPY, t.crossings[c, PARENT]]] += words
+        parent, bringing = s.level[COPY, t.crossings[c, PARENT]], t.crossings[c, DEMAND]
+        w.grouped[c, parent] += words
         w.served[c, place] += 1 - unit
+        if bringing >= 0 and _claim(s, pool, 3 * t.crossings.shape[0] + c, s.child[SINCE, bringing, parent] * copies + parent, tile):
+            w.asked[c, place] += 1
+            w.asked_words[c, parent] += words
         if t.crossings[c, LOGGED]:
             logs[1] = _pushed(logs[1], s.now[LOGS], place)
             s.now[LOGS] += 1
+
+
+@njit(error_model="numpy")
+def _bring(t: Tables, s: State, w: Walked, d: int) -> None:
+    """A turn below d levels: if a tile of the result comes whole there, it comes with the words that it has so far."""
+    if d != t.facts[WHOLE_AT]:
+        return
+    c, here, tile = t.facts[WHOLE], s.level[COPY, d], s.level[TILE_OF_RESULT, d]
+    if s.child[HELD, c, here] != tile:
+        s.child[HELD, c, here] = tile
+        w.whole[BROUGHT, here] += s.tiles[tile]
 
 
 @njit(error_model="numpy")
@@ -292,6 +320,7 @@ def _enter(t: Tables, s: State, w: Walked, d: int) -> int:
     """Go inside the turn of level d; returns the level below."""
     inner, rank, turn, many, space = d + 1, t.levels[d, RANK], s.level[TURN, d], t.levels[d, TRIPS], t.levels[d, SPACE]
     w.steps[VISITS, d, s.level[COPY, d]] += 1
+    _bring(t, s, w, d)
     s.size[inner] = s.size[d]
     s.size[inner, rank] = min(t.levels[d, TILE], s.size[d, rank] - turn * t.levels[d, TILE])
     s.level[COPY, inner] = s.level[COPY, d] * many + turn if space else s.level[COPY, d]
@@ -358,8 +387,15 @@ def _made(t: Tables, s: State, w: Walked, pool: list[IntArray], c: int, d: int, 
         if not _claim(s, pool, crossings + c, when * copies + _group(t, s, c, child), word):
             return
     w.grouped[c, parent] += 1
-    if t.crossings[c, TOLD]:
-        w.known[c, parent] += _claim(s, pool, 2 * crossings + c, parent, word)
+    if not t.crossings[c, TOLD]:
+        return
+    new = _claim(s, pool, 2 * crossings + c, parent, word)
+    w.known[c, parent] += new
+    if c == t.facts[WHOLE]:
+        tile = s.level[TILE_OF_RESULT, child]
+        s.tiles[tile] += new
+        w.whole[NEW, mine] += new
+        w.fullest[c] = max(w.fullest[c], s.tiles[tile])
 
 
 @njit(error_model="numpy")
@@ -370,6 +406,8 @@ def _points_together(t: Tables, s: State, w: Walked, pool: list[IntArray], d: in
     w.steps[VISITS, d, here] += many
     s.level[VISIT, d + 1] += many
     w.points[here] += many
+    if many > 0:
+        _bring(t, s, w, d)
     s.now[IN_LEAF] += many
     if d + 1 == t.facts[LEAF]:
         w.issues[here] += many

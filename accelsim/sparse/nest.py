@@ -80,6 +80,8 @@ class Nest:
     lanes: int
     radix: int
     logged: tuple[bool, ...]
+    demanded: tuple[int, ...] = ()  # by crossing, that which brings its parent what it asks for first, -1: none
+    whole: int = -1  # the crossing at which tiles of the result come and go with all words that they have so far, -1: none
 
     @property
     def meeting(self) -> list[int]:
@@ -147,6 +149,8 @@ def nest_of(
     return Nest(
         einsum, leaf.unit, {rank: cascade.extents[rank] for rank in ranks}, tuple(turns), inside, tuple(operands), result,
         tuple(crossings), shared, tuple(copies), unit.lanes, unit.sparse.merge_radix * merged, logged,
+        _demanded(machine, einsum, crossings, shared, {operand.tensor for operand in operands if operand.coordinates is not None}),
+        _whole(cascade, einsum, turns, crossings),
     )  # fmt: skip
 
 
@@ -222,6 +226,45 @@ def _check_caches(machine: Architecture, einsum: Einsum, crossings: list[Crossin
             raise InputError(what, f"keep {tensor} elsewhere, or leave 'replacement' out", einsum.place)
 
 
+def _demanded(
+    machine: Architecture, einsum: Einsum, crossings: list[Crossing], shared: tuple[tuple[bool, ...], ...], stored: set[str]
+) -> tuple[int, ...]:
+    """By crossing, that which brings its parent what it asks for, -1 if the parent has it. Refuses what does not come tile by tile."""
+    found = [-1] * len(crossings)
+    for number, each in enumerate(crossings):
+        if not each.child or each.tensor not in stored or not machine.memories[each.child].sparse.fetch:
+            continue
+        inner = next(place for place, other in enumerate(crossings) if other.tensor == each.tensor and other.parent == each.child)
+        if not crossings[inner].child or any(shared[number]) or machine.memories[each.child].sparse.replacement:
+            what = f"{each.child} fetches {each.tensor} on demand, and is no cache, serves a memory and shares with no other copy"
+            raise InputError(what, f"keep {each.tensor} once more further in, or leave 'fetch' out", einsum.place)
+        found[inner] = number
+    return tuple(found)
+
+
+def _whole(cascade: Cascade, einsum: Einsum, turns: list[Turn], crossings: list[Crossing]) -> int:
+    """The crossing at which tiles of the result come and go whole, -1 if they do not.
+
+    Refuses what does not say which copy a tile comes to, and tiles that are too many to be told apart.
+    """
+    name = einsum.output.tensor
+    storage, ranks = cascade.tensors[name].storage, {index.single_rank for index in cascade.index_maps(einsum.output) if index is not None}
+    if storage is None or not storage.whole_tiles:
+        return -1
+    number = next(number for number, each in enumerate(crossings) if each.tensor == name)
+    above = turns[: crossings[number].above_child]
+    what = f"tiles of {name} come and go whole"
+    if not crossings[number].child or crossings[number].above_parent:
+        mend = f"keep {name} above all loops and once further in"
+        raise InputError(f"{what}, and no memory inside its home keeps one", mend, einsum.place)
+    if any(turn.axis and turn.trips > 1 and turn.rank not in ranks for turn in above):
+        what += ", and copies that add up parts of one keep it"
+        raise InputError(what, f"keep {name} above the spatial loops over what is summed", einsum.place)
+    if math.prod(turn.trips for turn in above if turn.rank in ranks) > MOST_PLACES:
+        raise InputError(f"{what}, and there are more than {MOST_PLACES:,} of them", "make them larger", einsum.place)
+    return number
+
+
 def _logged(machine: Architecture, crossings: list[Crossing], number: int) -> bool:
     """Whether what a crossing's child asks for is a request to a cache."""
     crossing = crossings[number]
@@ -286,13 +329,13 @@ def _crossings(nest: Nest) -> tuple[IntArray, int]:
                 begins, places = places, places + width * nest.copies[crossing.above_child]
         rows.append((
             crossing.above_child, crossing.above_parent, which, crossing.child == "", any(nest.shared[number]), nest.logged[number],
-            leading, which < 0 and told(nest, crossing), width, begins,
+            leading, which < 0 and told(nest, crossing), width, begins, nest.demanded[number],
         ))  # fmt: skip
-    return np.array(rows, np.int64).reshape(-1, 10), places
+    return np.array(rows, np.int64).reshape(-1, 11), places
 
 
 def _facts(nest: Nest, levels: list[tuple[int, ...]], crossings: IntArray) -> IntArray:
-    """What holds for the whole nest, int64[9]: see `kernels`."""
+    """What holds for the whole nest, int64[12]: see `kernels`."""
     turns = nest.turns
     inner = [level for level, turn in enumerate(turns) if turn.rank in nest.result and turn.trips > 1]
     reduced = [level for level, turn in enumerate(turns) if turn.rank not in nest.result and turn.trips > 1]
@@ -309,7 +352,9 @@ def _facts(nest: Nest, levels: list[tuple[int, ...]], crossings: IntArray) -> In
     for number, operand in enumerate(nest.operands):
         if turns and operand.coordinates is not None and turns[-1].rank in operand.ranks and levels[-1][k.LEADS] != number:
             plain = False
-    return np.array([nest.lanes, nest.leaf, nest.radix, listing, holder, merges, spread, ends, plain], np.int64)
+    at = nest.crossings[nest.whole].above_child if nest.whole >= 0 else -1
+    tiles = math.prod(turn.trips for turn in turns[: max(0, at)] if turn.rank in nest.result)
+    return np.array([nest.lanes, nest.leaf, nest.radix, listing, holder, merges, spread, ends, plain, nest.whole, at, tiles], np.int64)
 
 
 def _of_result(nest: Nest, crossing: Crossing) -> bool:
@@ -318,6 +363,8 @@ def _of_result(nest: Nest, crossing: Crossing) -> bool:
 
 def told(nest: Nest, crossing: Crossing) -> bool:
     """Whether different words that reach the parent of a result have to be told apart: if not, every word comes in one run only."""
+    if nest.whole >= 0 and crossing == nest.crossings[nest.whole]:
+        return True
     alone = crossing.above_parent > 0 and not _again(nest, crossing.above_parent)
     return not alone and (crossing.child == "" or _again(nest, crossing.above_child))
 

@@ -5,7 +5,7 @@ It starts from Cascade, Architecture and Mapping and is written to be believed a
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -22,9 +22,17 @@ def count(cascade: Cascade, machine: Architecture, mapping: Mapping, stored: dic
     """What every Einsum does, by walking the mapping. `stored`: elements of the tensors of which only some are kept.
 
     Returns by Einsum `visits`, `two_finger`, `skip_ahead`, `leading`, `matches` (lists by loop), `points`, `effectual`, `issues`, `merging`
-    (by copy), `entering`, `grouped` and `known` ({(tensor, parent, child): {copy: words}}; the child of the innermost keeper is "").
+    (by copy), `entering`, `grouped` and `known` ({(tensor, parent, child): {copy: words}}; the child of the innermost keeper is ""),
+    `elements` of its result; of tiles that come whole, `brought` and `added` words (by copy); `asked` words
+    of memories that fetch on demand ({(tensor, memory): words}).
     """
-    return {leaf.einsum: _Leaf(cascade, machine, path, leaf, stored).run() for path, leaf in mapping.paths()}
+    found, stored = {}, dict(stored)
+    for path, leaf in mapping.paths():
+        found[leaf.einsum] = counts = _Leaf(cascade, machine, path, leaf, stored).run()
+        tensor = cascade.tensors[cascade.by_name[leaf.einsum].output.tensor]
+        if tensor.storage is not None and not tensor.is_output:
+            stored[tensor.name] = frozenset(counts["elements"])
+    return found
 
 
 class _Leaf:
@@ -51,6 +59,8 @@ class _Leaf:
         self.output = self.einsum.output.tensor
         self.indices_out = tuple(self._rank(index) for index in self.einsum.output.indices)
         self.stored = {name: stored[name] for name in self.indices if name in stored}
+        kept = cascade.tensors[self.output].storage
+        self.whole_at = self.keepers[self.output][1][1] if kept is not None and kept.whole_tiles else -1
         # what each tile of a stored tensor holds, by the interval of every rank
         self.known: dict[tuple[str, tuple[range, ...]], Elements] = {}
 
@@ -85,6 +95,12 @@ class _Leaf:
         self.runs: dict[Any, set[Any]] = {}
         self.lists: dict[Any, list[tuple[Any, tuple[int, ...]]]] = {}
         self.listed: dict[Any, tuple[Any, int]] = {}
+        self.by_copy |= {"brought": Counter(), "added": Counter()}
+        self.elements: set[tuple[int, ...]] = set()  # of the result
+        self.made: dict[Any, set[Any]] = {}  # words so far of every tile that comes whole
+        self.began: dict[Any, Any] = {}  # when every copy was sent its tile
+        self.asked: dict[Any, set[Any]] = defaultdict(set)  # of memories that fetch on demand: tiles, by copy and since when it has its own
+        self.has: dict[Any, Any] = {}  # the tile that came to each copy last
         self._visit(0, {rank: range(extent) for rank, extent in self.extents.items()}, ())
         radix = self.machine.units[self.leaf.unit].sparse.merge_radix
         for (copy, _), products in self.lists.items():
@@ -104,7 +120,8 @@ class _Leaf:
         known = {request[:3]: dict(Counter(copy for copy, _ in told)) for request, told in self.told.items()}
         return {
             **self.found, **{key: dict(value) for key, value in self.by_copy.items()},
-            "entering": crossings, "grouped": grouped, "known": known,
+            "entering": crossings, "grouped": grouped, "known": known, "elements": self.elements,
+            "asked": {key: sum(each[-1] for each in tiles) for key, tiles in self.asked.items()},
         }  # fmt: skip
 
     def _visit(self, level: int, tile: Tile, turns: tuple[int, ...]) -> int:
@@ -115,6 +132,7 @@ class _Leaf:
             elif request[4] == level and not request[5]:
                 self._arrive(request, tile, turns)
         if level == len(self.loops):
+            self._bring(level, tile, turns)
             self._point(tile, turns)
             if self.own == level:
                 self.by_copy["issues"][self._copy(turns, level)] += 1
@@ -122,6 +140,7 @@ class _Leaf:
         points = 0
         for turn, inner in self._turns(level, tile):
             self.found["visits"][level] += 1
+            self._bring(level, tile, turns)
             points += self._visit(level + 1, inner, (*turns, turn))
         if level == self.own:
             self.by_copy["issues"][self._copy(turns, level)] += -(-points // self.machine.units[self.leaf.unit].lanes)
@@ -191,6 +210,10 @@ class _Leaf:
         if child and self.last.get((request, copy)) == (box if words else None):
             return
         self.last[request, copy] = box if words else None
+        self.began[tensor, child, copy] = self._time(turns, below)
+        parent = self._copy(turns, above)
+        if words and child and request[1] in self.machine.memories and self.machine.memories[request[1]].sparse.fetch:
+            self.asked[tensor, request[1]].add((parent, self.began.get((tensor, request[1], parent)), box, len(words)))
         if words:
             self.entering[request][copy] += len(words)
             self.moved[request].add((self._copy(turns, above), self._time(turns, below), self._apart(request, turns), box, len(words)))
@@ -201,6 +224,13 @@ class _Leaf:
         if self.last.get((request, copy), (None, None))[0] != box:
             self.last[request, copy] = (box, self._time(turns, request[4]))
 
+    def _bring(self, level: int, tile: Tile, turns: tuple[int, ...]) -> None:
+        """A turn: where tiles of the result come whole, another than the last comes with all words that it has."""
+        box, copy = tuple(tile[rank] for rank in self.indices_out), self._copy(turns, level)
+        if level == self.whole_at and self.has.get(copy) != box:
+            self.has[copy] = box
+            self.by_copy["brought"][copy] += len(self.made.get(box, ()))
+
     def _point(self, tile: Tile, turns: tuple[int, ...]) -> None:
         depth = len(self.loops)
         copy = self._copy(turns, depth)
@@ -209,6 +239,11 @@ class _Leaf:
             return
         self.by_copy["effectual"][copy] += 1
         word = tuple(tile[rank].start for rank in self.indices_out)
+        self.elements.add(word)
+        if self.whole_at >= 0:
+            words = self.made.setdefault(self._box(self.whole_at, turns), set())
+            self.by_copy["added"][self._copy(turns, self.whole_at)] += word not in words
+            words.add(word)
         for request in self.requests:
             if not request[5]:
                 continue

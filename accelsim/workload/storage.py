@@ -20,7 +20,8 @@ class Storage:
     """The kind of every dimension, one of KINDS; bits of a coordinate (0: as many as tell those of a fiber apart) and of a pointer.
 
     `line_bits`: the coordinates of a fiber and its payloads each begin on a line of their own; 1: they do not. `value_bits`: that a
-    value takes, 0: as many as its type has.
+    value takes, 0: as many as its type has. `whole_tiles`: of a result, that its tiles come back and leave with all words that they have,
+    as lists of coordinates do that cannot grow in place.
     """
 
     kinds: tuple[str, ...]
@@ -28,6 +29,7 @@ class Storage:
     pointer_bits: int = 32
     line_bits: int = 1
     value_bits: int = 0
+    whole_tiles: bool = False
 
     def __post_init__(self) -> None:
         for kind in self.kinds:

@@ -10,12 +10,13 @@ import pytest
 from accelsim.errors import AccelsimError, InputError
 from accelsim.model.counts import count
 from accelsim.model.evaluation import Evaluator
-from accelsim.sparse import kernels, reference
+from accelsim.sparse import kernels, reference, results
 from accelsim.sparse import nest as nest_module
 from accelsim.sparse.fibers import Fibers, Level
 from accelsim.sparse.nest import Nest, known, nest_of, walked
 from accelsim.sparse.pattern import Pattern
 from accelsim.sparse.products import Products, merge
+from accelsim.workload.storage import Storage
 from tests.share import share
 from tests.sparse.nests import problem
 
@@ -86,6 +87,123 @@ def test_words_are_told_apart_alike_where_tiles_have_no_places(places: int, monk
     monkeypatch.setattr(nest_module, "MOST_PLACES", places)
     differing = {seed: found for seed in range(share(2000, 200, 30)) if not refused(seed) and (found := compared(seed))}
     assert not differing
+
+
+def test_elements_of_results_are_those_that_the_twin_makes(monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(CASES):
+        if refused(seed):
+            continue
+        nest, _, (cascade, machine, mapping, stored) = counted(seed)
+        sets = {tensor: frozenset(map(tuple, elements.T.tolist())) for tensor, elements in stored.items()}
+        assert results.made(nest).T.tolist() == sorted(map(list, reference.count(cascade, machine, mapping, sets)["Z"]["elements"])), seed
+    monkeypatch.setattr(results, "MOST_ELEMENTS", 0)
+    with pytest.raises(InputError, match=r"Z makes [0-9]+ products, and its result is stored as it is made"):
+        results.made(next(nest for nest, counts, _ in map(counted, range(1, 60)) if counts.effectual.sum()))
+
+
+def test_what_is_fetched_on_demand_is_what_the_twin_asks_for() -> None:
+    """Never more words than whole tiles bring, and of a buffer that serves copies apart each tile once for all of them."""
+    from dataclasses import replace
+
+    from accelsim.hardware.architecture import Memory
+
+    less = 0
+    for seed in range(CASES):
+        cascade, machine, mapping, stored = problem(seed)
+        buffer = machine.root.feeds[0]
+        assert isinstance(buffer, Memory)
+        lazy = replace(buffer, sparse=replace(buffer.sparse, fetch="on_demand"))
+        machine = replace(machine, root=replace(machine.root, feeds=(lazy,)))
+        ((path, leaf),) = mapping.paths()
+        try:
+            nest = nest_of(cascade, machine, path, leaf, stored)
+            counts = walked(nest).counts
+        except InputError as error:
+            assert "fetches" in str(error) or "more than two" in str(error)
+            continue
+        sets = {tensor: frozenset(map(tuple, elements.T.tolist())) for tensor, elements in stored.items()}
+        twin = reference.count(cascade, machine, mapping, sets)["Z"]["asked"]
+        inner = [number for number, outer in enumerate(nest.demanded) if outer >= 0]
+        for number in inner:
+            tensor = nest.crossings[number].tensor
+            assert int(counts.asked_words[number].sum()) == twin.get((tensor, "Buffer"), 0), (seed, tensor)
+            whole = int(counts.entering[nest.demanded[number]].sum())
+            assert int(counts.asked_words[number].sum()) <= whole
+            less += int(counts.asked_words[number].sum()) < whole
+    assert less > CASES // 100
+
+
+def rewritten(seed: int) -> Any:
+    """A nest of which tiles of the result come and go whole, and its problem, or None where that is refused.
+
+    Every other one has a mapping in which reduced loops lead to tiles again.
+    """
+    import random
+    from dataclasses import replace
+
+    from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping, Spatial
+
+    cascade, machine, mapping, stored = problem(seed)
+    tensors = {**cascade.tensors, "Z": replace(cascade.tensors["Z"], storage=Storage(("compressed",) * 2, whole_tiles=True))}
+    cascade, rng = replace(cascade, tensors=tensors), random.Random(seed)
+    if seed % 2:
+        left, loops = dict(cascade.extents), list[Any]()
+        for number, rank in enumerate(("k", rng.choice("mk"), "m", rng.choice("mk"), rng.choice("mk"))):
+            left[rank] = rng.randint(max(1, -(-left[rank] // 4)), -(-left[rank] // (1 + (number == 0))))
+            loops.append(Spatial("x", rank, left[rank]) if number == 2 and rng.random() < 0.4 else For(rank, left[rank]))
+        held = tuple(Held(tensor) for tensor in (*stored, "Z"))
+        home = Keep("DRAM", (*(Held(read.tensor) for read in cascade.by_name["Z"].reads), Held("Z")))
+        keep = Keep("Registers", held[rng.randrange(len(held)) :])
+        mapping = Mapping("again", (home, *loops[:3], keep, *loops[3:], Leaf("Z", "U")))
+    ((path, leaf),) = mapping.paths()
+    try:
+        return nest_of(cascade, machine, path, leaf, stored), (cascade, machine, mapping, stored)
+    except InputError as error:
+        assert "come and go whole" in str(error) or "more than two tensors" in str(error)
+        return None
+
+
+def test_tiles_that_come_and_go_whole_bring_what_the_twin_says_and_at_least_what_is_changed() -> None:
+    """Every word is added once; and a word that is made again was there before."""
+    told = 0
+    for seed in range(CASES):
+        try:
+            made = rewritten(seed)
+            if made is None:
+                continue
+            walked(made[0])
+        except InputError:  # three operands in one loop
+            continue
+        nest, (cascade, machine, mapping, stored) = made
+        counts = walked(nest).counts
+        sets = {tensor: frozenset(map(tuple, elements.T.tolist())) for tensor, elements in stored.items()}
+        twin = reference.count(cascade, machine, mapping, sets)["Z"]
+        brought, added = (figures(row) for row in counts.whole)
+        assert (brought, added) == (figures(twin["brought"]), figures(twin["added"])), seed
+        grouped, new = int(counts.grouped[nest.whole].sum()), int(known(nest, counts, nest.whole).sum())
+        assert sum(added) == new and sum(brought) >= grouped - new
+        told += sum(brought) > grouped - new
+    assert told > CASES // 100
+
+
+def test_a_tile_that_comes_again_brings_the_words_that_it_has() -> None:
+    """Two rows of Z over two of k: k 0 makes three words of each, k 1 meets row 0 alone and adds nothing."""
+    from dataclasses import replace
+
+    from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping
+    from accelsim.workload.build import cascade
+
+    made = cascade("product", ["Z[m,n] = A[m,k] * B[k,n]"], {"m": 2, "k": 2, "n": 4})
+    tensors = {**made.tensors, "Z": replace(made.tensors["Z"], storage=Storage(("compressed",) * 2, whole_tiles=True))}
+    held = tuple(Held(tensor) for tensor in "ABZ")
+    loops = Keep("DRAM", held), For("k", 1), For("m", 1), Keep("Registers", (Held("Z"),)), For("n", 1), Leaf("Z", "U")
+    mapping = Mapping("by k", loops)
+    ((path, leaf),) = mapping.paths()
+    stored = {"A": np.array([[0, 1, 0], [0, 0, 1]]), "B": np.array([[0, 0, 0, 1], [0, 1, 2, 2]])}
+    nest = nest_of(replace(made, tensors=tensors), _by_rows(2), path, leaf, stored)
+    counts = walked(nest).counts
+    assert [int(row.sum()) for row in counts.whole] == [3, 6]
+    assert int(counts.fullest[nest.whole]) == 3
 
 
 def test_with_every_element_stored_counts_are_those_of_the_dense_model() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from accelsim.model.evaluation import Evaluator
 from accelsim.model.stored import StoredEvaluation, evaluate_stored
 from accelsim.sparse.pattern import Pattern
 from accelsim.sparse.products import Products, makespan
+from accelsim.sparse.reference import count
 from accelsim.workload.cascade import Cascade
 from tests.share import share
 from tests.sparse.designs import write
@@ -199,6 +201,7 @@ def test_formats_that_are_none_are_refused(written: str, instead: str, message: 
         ("radix: 64", "radix: 1", "radix"),
         ("replacement: least_recent", "replacement: newest", "'replacement' is 'newest'"),
         ("assign: static", "assign: free", "'assign' is 'free'"),
+        ("replacement: least_recent", "fetch: later", "'fetch' is 'later'; write on_demand"),
     ],
 )
 def test_what_a_machine_says_about_stored_elements_is_checked(written: str, instead: str, message: str, tmp_path: Path) -> None:
@@ -226,6 +229,167 @@ def test_inputs_with_a_format_are_drawn_if_no_elements_are_given(tmp_path: Path,
         run(capsys, "evaluate", files[0], "--arch", files[1], "--mapping", files[2], "--seed", seed)[1] for seed in (1, 1, 2)
     )
     assert usual == again != other
+
+
+def phases(folder: Path, pair: Products) -> tuple[StoredEvaluation, dict[str, Any]]:
+    """An outer product whose products go out as stored elements and are added up by a second Einsum, and the twin's counts of both."""
+    write(folder)
+    sizes = {"shape.m": pair.a.rows, "shape.k": pair.a.width, "shape.n": pair.b.width}
+    cascade = load_workload(folder / "outer-product.yaml", {name: str(size) for name, size in sizes.items()})
+    assert isinstance(cascade, Cascade)
+    evaluator = Evaluator(cascade, load_architecture(folder / "phases.yaml"))
+    mapping, stored = load_mapping(folder / "outermost.yaml", cascade.extents), {"A": elements(pair.a), "B": elements(pair.b)}
+    sets = {name: frozenset(map(tuple, each.T.tolist())) for name, each in stored.items()}
+    return evaluate_stored(evaluator, mapping, stored), count(cascade, evaluator.architecture, mapping, sets)
+
+
+def test_a_stored_intermediate_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """T: a coordinate and a pointer for every k and every list (m, k), or for every m and list; 12 bytes for a product.
+
+    Every word is moved as the twin does.
+    """
+    rng = np.random.default_rng(7)
+    for _ in range(share(40, 12, 6)):
+        a, b = (Pattern.of((rng.random(shape) < rng.choice([0.1, 0.3, 0.7])).astype(int)) for shape in ((7, 5), (5, 6)))
+        pair = Products(a, b)
+        found, twin = phases(tmp_path, pair)
+        evaluation, pieces = found.evaluation, found.evaluation.evaluator.clock.pieces
+        lists = int(pair.fan_in.sum())
+        written, read = evaluation.bits["T", "T", "DRAM"][2] // pieces, evaluation.bits["Z", "T", "DRAM"][0] // pieces
+        assert written == 96 * pair.multiplications + 64 * (lists + pair.active.size)
+        assert read == 96 * pair.multiplications + 64 * (lists + int((pair.fan_in > 0).sum()))
+        assert {name: work.effectual for name, work in found.works.items()} == dict.fromkeys("TZ", pair.multiplications)
+        moved = Counter[tuple[str, str, str]]()
+        for name, counts in twin.items():
+            for (tensor, parent, child), row in counts["grouped"].items():
+                sent = sum(row.values())
+                back = sent - sum(counts["known"][tensor, parent, child].values()) if tensor == name else 0
+                moved[name, tensor, parent] += sent + back
+                moved[name, tensor, child] += (sum(counts["entering"][tensor, parent, child].values()) + back) * (child != "")
+        words = {key: sum(row) for key, row in evaluation.counts.words.items() if any(row)}
+        assert words == {key: total for key, total in moved.items() if total}
+        assert found.compulsory_bits <= sum(evaluation.traffic_bits("DRAM"))
+
+
+AGAIN = """
+mapping: again
+tree:
+  - keep DRAM: [A, B, Z]
+  - for k: 8
+  - for m: 8
+  - for n: 8
+  - keep KEEPER: [Z]
+  - for k: 1
+  - {einsum: Z, unit: MAC}
+"""
+
+
+def rewriting(folder: Path, keeper: str = "Shared", spatial: str = "") -> list[object]:
+    """Files of a product of which tiles of Z come back and leave whole."""
+    write(folder)
+    text = (folder / "product.yaml").read_text().replace("Z: {ranks: csr, coordinate", "Z: {ranks: dcsr, tiles: whole, coordinate")
+    (folder / "product.yaml").write_text(text)
+    mapping = AGAIN.lstrip().replace("KEEPER", keeper).replace("  - for m: 8\n", f"  - for m: 8\n{spatial}")
+    (folder / "tiles.yaml").write_text(mapping)
+    files: list[object] = ["evaluate", folder / "product.yaml", "--arch", folder / "tiled.yaml", "--mapping", folder / "tiles.yaml"]
+    return [*files, "--set", "density.A=0.05", "--set", "density.B=0.05"]
+
+
+def test_results_whose_tiles_go_whole_are_read_and_written_as_the_matrices_say(tmp_path: Path) -> None:
+    """Of every 8 k, what is so far in tiles of 8 x 8 that some k of both operands' tiles reaches comes back, and goes again."""
+    rewriting(tmp_path)
+    pair, _ = products("c01_uniform64")
+    found = evaluated(tmp_path, "tiled", "tiles", pair).evaluation
+    a, b = (np.zeros((64, 64), np.int64) for _ in range(2))
+    for matrix, pattern in ((a, pair.a), (b, pair.b)):
+        matrix[pattern.row_of, pattern.columns] = 1
+    made, back = np.zeros((64, 64), np.int64), 0
+    for first in range(0, 64, 8):
+        inside = slice(first, first + 8)
+        met = (a[:, inside].reshape(8, 8, 8).any(1)[:, None, :] & b[inside].reshape(8, 8, 8).any(2).T[None, :, :]).any(2)
+        back += int(made.reshape(8, 8, 8, 8).sum((1, 3))[met].sum())
+        made |= a[:, inside] @ b[inside] > 0
+    pieces = found.evaluator.clock.pieces
+    read, _, updated = (bits // pieces for bits in found.bits["Z", "Z", "DRAM"])
+    assert back > 0
+    assert (read, updated) == (128 * back, 128 * (back + int(made.sum())))
+
+
+@pytest.mark.parametrize(
+    ("keeper", "spatial", "message"),
+    [
+        ("DRAM", "", "tiles of Z come and go whole, and no memory inside its home keeps one"),
+        ("Local", "  - spatial pe k: 1\n", "tiles of Z come and go whole, and copies that add up parts of one keep it"),
+    ],
+)
+def test_tiles_that_go_whole_are_refused_where_it_is_not_said_which_copy_has_them(
+    keeper: str, spatial: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = rewriting(tmp_path, keeper, spatial)
+    if keeper == "DRAM":
+        (tmp_path / "tiles.yaml").write_text((tmp_path / "tiles.yaml").read_text().replace("  - keep DRAM: [Z]\n", ""))
+    code, text = run(capsys, *files)
+    assert code == 2 and message in text and len(text.splitlines()) == 1
+
+
+def test_tiles_are_whole_or_nothing_is_said_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    files = rewriting(tmp_path)
+    path = tmp_path / "product.yaml"
+    path.write_text(path.read_text().replace("tiles: whole", "tiles: half"))
+    code, text = run(capsys, *files)
+    assert code == 2 and "the tiles of 'Z' are 'half'; write tiles: whole, or leave it out" in text
+
+
+def test_tiles_that_are_fetched_on_demand_are_those_that_meet_another(tmp_path: Path) -> None:
+    """Of tiles of 16 x 16 of A those of 8 x 8 stay away of which no tile of B within 16 columns has the rows."""
+    write(tmp_path)
+    for name in ("c01_uniform64", "c04_banded_AA", "c15_karate_AA"):
+        pair, _ = products(name)
+        (tmp_path / "product.yaml").write_text((tmp_path / "product-in-tiles.yaml").read_text().replace("tiles: whole, ", ""))
+        bits = []
+        for fetch in ("    fetch: on_demand\n", ""):
+            write_machine = (tmp_path / "tiled.yaml").read_text().replace("    fetch: on_demand\n", fetch)
+            (tmp_path / "tiled.yaml").write_text(write_machine)
+            found = evaluated(tmp_path, "tiled", "tiles", pair).evaluation
+            bits.append(found.bits["Z", "A", "DRAM"][0] // found.evaluator.clock.pieces)
+        write(tmp_path)
+        assert bits[1] - bits[0] == unasked(*(matrix(pattern) for pattern in (pair.a, pair.b))), name
+
+
+def matrix(pattern: Pattern) -> Any:
+    found = np.zeros((-(-pattern.rows // 16) * 16, -(-pattern.width // 16) * 16), np.int64)
+    found[pattern.row_of, pattern.columns] = 1
+    return found
+
+
+def unasked(a: Any, b: Any) -> int:
+    """Bits of tiles of 8 x 8 of A that come with tiles of 16 x 16 for nothing."""
+
+    def lines(bits: int) -> int:
+        return -(-bits // 64) * 64
+
+    bits, last = 0, None
+    for n in range(0, b.shape[1], 16):
+        for k in range(0, a.shape[1], 16):
+            for m in range(0, a.shape[0], 16):
+                if not (a[m : m + 16, k : k + 16].any() and b[k : k + 16, n : n + 16].any()) or last == (m, k):
+                    continue
+                last = (m, k)
+                for row in (m, m + 8):
+                    for column in (k, k + 8):
+                        lengths = [int(each) for each in a[row : row + 8, column : column + 8].sum(1) if each]
+                        if lengths and not b[column : column + 8, n : n + 16].any():
+                            bits += 2 * lines(32 * len(lengths)) + sum(lines(32 * each) + 64 * each for each in lengths)
+    return bits
+
+
+def test_a_memory_that_fetches_on_demand_serves_another(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path)
+    path = tmp_path / "tiles.yaml"
+    path.write_text(path.read_text().replace("  - keep Local: [A, B]\n", ""))
+    files = [tmp_path / "product.yaml", "--arch", tmp_path / "tiled.yaml", "--mapping", path, "--set", "density.A=0.1"]
+    code, text = run(capsys, "evaluate", *files)
+    assert code == 2 and "Shared fetches A on demand, and is no cache, serves a memory" in text and len(text.splitlines()) == 1
 
 
 TWO_CACHES = """
