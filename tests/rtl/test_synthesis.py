@@ -49,7 +49,7 @@ def test_processor_has_the_lanes_of_its_machine() -> None:
     array, vector = p["ROWS"] * p["COLUMNS"], p["LANES"]
     assert lane["flops"] == 4 * p["W"] == 128
     assert lane["copies"] == array + vector == 20
-    fields = (7 + 3 * p["NEST"]) + (12 + 5 * p["LOOPS"] + 4 * array) + (12 + 5 * p["LOOPS"] + 4 * vector)
+    fields = (7 + 3 * p["NEST"]) + (13 + 5 * p["LOOPS"] + 4 * array) + (13 + 5 * p["LOOPS"] + 4 * vector)
     programs, steps = 32 * fields * p["ENTRIES"], 2 * (32 + 27) * p["STEPS"]
     assert rest["memory_bits"] == p["W"] * 2 ** p["BW"] + programs + steps + p["FLIGHT"] * (p["BW"] + 1)
     if share(1, 0, 0):
