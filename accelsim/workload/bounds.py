@@ -12,7 +12,7 @@ from accelsim.workload.conditions import affine, surviving_points
 from accelsim.workload.expression import Access, IndexMap, chosen_rank, inner_accesses, own_names
 from accelsim.workload.operators import needed_primitives
 from accelsim.workload.points import check_magnitude, count_points
-from accelsim.workload.ranges import Inequality
+from accelsim.workload.ranges import Inequality, index_range
 
 MOST_PROJECTED = 2**22
 MOST_ENUMERATED = 2**16
@@ -116,31 +116,32 @@ def _touched_by(cascade: Cascade, tensor: Tensor, einsum: Einsum, access: Access
     ranks = [rank for rank in einsum.ranks if rank in own_names(access)]
     box = math.prod(cascade.extents[rank] for rank in ranks)
     if inner_accesses(access):
-        return _touched_at_least(cascade, tensor, einsum, access, forms)
-    dense = math.prod(distinct_values(form, cascade.extents, size) for form, size in zip(forms, tensor.shape, strict=True))
+        return min(box, _touched_at_least(cascade, tensor, einsum, access, forms))
+    dense = distinct_places(forms, cascade.extents, tensor.shape)
     if einsum.condition is None:
         return min(dense, box)
     if einsum.condition_reads:
         return min(dense, box) if access in einsum.condition_reads or not tensor.is_input else 0
-    if math.prod(distinct_values(form, cascade.extents, MOST_ELEMENTS) for form in forms) < box:
+    if distinct_places(forms, cascade.extents, [MOST_ELEMENTS] * len(forms)) < box:
         return 1  # different points may share an element, and the condition may leave one of them
     outside = max(0, box - dense) if tensor.fill is not None else 0  # without a fill, only masked points lie outside
     return max(0, _surviving_values(cascade, einsum, ranks) - outside)
 
 
 def _touched_at_least(cascade: Cascade, tensor: Tensor, einsum: Einsum, access: Access, forms: Sequence[IndexMap]) -> int:
-    """A lower bound where values choose: one element of every window that they choose in, if windows do not overlap, or one in all."""
+    """A lower bound where values choose: one element of every window that they choose in, along dimensions where none overlap."""
     chosen = {chosen_rank(inner) for inner in inner_accesses(access)}
-    if einsum.condition is not None or tensor.fill is not None:
-        return 1
-    count = 1
+    if einsum.condition_reads or tensor.fill is not None:
+        return 0  # all may lie outside
+    if einsum.condition is not None:
+        return min(1, least_points(cascade, einsum))
+    apart: list[tuple[IndexMap, int]] = []
     for form, size in zip(forms, tensor.shape, strict=True):
         reach = sum(abs(factor) * (cascade.extents[rank] - 1) for rank, factor in form.terms if rank in chosen)
         steps = [abs(factor) for rank, factor in form.terms if rank not in chosen]
-        if reach and (form.divisor != 1 or form.modulus or any(step <= reach for step in steps)):
-            return 1
-        count *= distinct_values(form, {**cascade.extents, **dict.fromkeys(chosen, 1)}, size)
-    return count
+        if not reach or not (form.divisor != 1 or form.modulus or (bool(steps) and math.gcd(*steps) <= reach)):
+            apart.append((form, size))
+    return distinct_places([form for form, _ in apart], {**cascade.extents, **dict.fromkeys(chosen, 1)}, [size for _, size in apart])
 
 
 def _surviving_values(cascade: Cascade, einsum: Einsum, ranks: list[str]) -> int:
@@ -192,6 +193,47 @@ def _projected(box: Mapping[str, int], others: Mapping[str, int], known: tuple[I
         else:
             high = np.where(left >= 0, high, -1)
     return int(np.any(low <= high, axis=tuple(range(len(box), len(axes)))).sum())
+
+
+def distinct_places(forms: Sequence[IndexMap], extents: Mapping[str, int], shape: Sequence[int]) -> int:
+    """How many different places in a shape indices take over the box of their ranks; a lower bound where indices share ranks and more than
+    2**16 points.
+    """
+    count, left = 1, list(range(len(forms)))
+    while left:
+        together, ranks = [left.pop(0)], set[str]()
+        while ranks != (ranks := {rank for at in together for rank in forms[at].ranks}):
+            together += [at for at in left if ranks & set(forms[at].ranks)]
+            left = [at for at in left if at not in together]
+        if len(together) == 1:
+            count *= distinct_values(forms[together[0]], extents, shape[together[0]])
+        else:
+            box = {rank: extents[rank] for rank in sorted(ranks)}
+            count *= _distinct_together([forms[at] for at in together], box, [shape[at] for at in together])
+    return count
+
+
+def _distinct_together(forms: Sequence[IndexMap], box: Mapping[str, int], shape: Sequence[int]) -> int:
+    """The same of indices that share ranks."""
+    import numpy as np
+
+    points = math.prod(box.values())
+    if points > MOST_ENUMERATED:
+        inside = all(index_range(form, box)[0] >= 0 and index_range(form, box)[1] < size for form, size in zip(forms, shape, strict=True))
+        if inside and {form.single_rank for form in forms} >= set(box):
+            return points
+        return max(distinct_values(form, box, size) for form, size in zip(forms, shape, strict=True)) if inside else 0
+    at = dict(zip(box, np.indices(tuple(box.values())).reshape(len(box), -1), strict=True))
+    found = np.zeros((len(forms), points), np.int64)
+    for row, form in zip(found, forms, strict=True):
+        row += form.offset
+        for rank, factor in form.terms:
+            row += factor * at[rank]
+        row //= form.divisor
+        if form.modulus:
+            row %= form.modulus
+    within = np.all((found >= 0) & (found < np.array(shape).reshape(-1, 1)), axis=0)
+    return int(np.unique(found[:, within], axis=1).shape[1])
 
 
 def distinct_values(form: IndexMap, extents: Mapping[str, int], size: int) -> int:

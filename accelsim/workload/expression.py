@@ -67,9 +67,20 @@ class IndexMap:
 
 def chosen_rank(access: Access) -> str:
     """What stands for the value of an access that is an index: as a rank, of as many coordinates as the tensor has values, that no loop
-    names. No name in a statement is like it.
+    names. No name in a statement is like it, and other indices have another.
     """
-    return f"{access.tensor}[]"
+    return f"{access.tensor}[{', '.join(_written(index) for index in access.indices)}]"
+
+
+def _written(expression: Expression) -> str:
+    """An expression in one line, different for different ones."""
+    if isinstance(expression, Number):
+        return repr(expression.value)
+    if isinstance(expression, Name):
+        return expression.name
+    if isinstance(expression, Access):
+        return chosen_rank(expression)
+    return f"{expression.function}({', '.join(_written(argument) for argument in expression.arguments)})"
 
 
 def walk(expression: Expression) -> Iterator[Expression]:

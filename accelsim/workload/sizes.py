@@ -144,9 +144,10 @@ def below(declaration: Declaration, name: str, known: Sizes) -> int:
 
 def _whole_names(known: Sizes) -> dict[str, int]:
     """What formulas of shapes may name."""
-    return {key: int(value) for key, value in known.names.items() if float(value).is_integer()} | dict(known.extents)
+    ranks = {rank: extent for rank, extent in known.extents.items() if rank.isidentifier()}
+    return {key: int(value) for key, value in known.names.items() if float(value).is_integer()} | ranks
 
 
 def unknown(name: str, known: Sizes) -> str:
     """How to mend a name that is neither a rank, a size nor a constant."""
-    return did_you_mean(name, [*known.extents, *known.names])
+    return did_you_mean(name, [*filter(str.isidentifier, known.extents), *known.names])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from accelsim.errors import InputError
 from accelsim.io.workload import load_workload
 from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Cascade
@@ -69,6 +70,8 @@ CASES: list[tuple[str, dict[str, int], dict[str, Any]]] = [
     ("Z[p,r] = I[3*p+r] * F[r]", {"p": 5, "r": 2}, {}),
     ("Z[m] = A[m,m] * B[m]", {"m": 5}, {}),
     ("Z[h] = A[h//2,h%3] * 1", {"h": 12}, {}),
+    ("Z[h] = A[h//2,h//2] * 1", {"h": 12}, {}),
+    ("Z[m,n] = A[m+n,m+n,n%2] * 1", {"m": 4, "n": 3}, {}),
     ("Z[m,p] = A[m] * B[p] where m <= p", {"m": 7, "p": 4}, {}),
     ("Z[m,p] = A[m] * B[p] where m > p + 2", {"m": 7, "p": 6}, {}),
     ("Z[m,p] = A[m] * B[p] where m <= p and m > p - 2", {"m": 9, "p": 5}, {}),
@@ -87,6 +90,52 @@ def test_words_of_inputs_are_never_above_what_is_read(text: str, shape: dict[str
     assert all(found[name] <= expected[name] for name in expected)
     if "2*m" not in text:  # several accesses to one input: the largest of them is the bound
         assert found == expected
+
+
+CHOSEN = [
+    ("Z[m] = A[m,4*m+I[m]]", {"m": 5}, 5),  # a dimension besides the windows
+    ("Z[m] = A[m//2,m//2,I[m]]", {"m": 6}, 3),
+    ("Z[g,h] = A[4*g+6*h+I[g,h]]", {"g": 2, "h": 2}, 1),  # windows 4 to 7 and 6 to 9 overlap
+    ("Z[g,h] = A[8*g+4*h+I[g,h]]", {"g": 2, "h": 2}, 4),
+    ("Z[g,h] = A[h,2*g+I[g]]", {"g": 3, "h": 2}, 2),
+]
+
+
+@pytest.mark.parametrize(("text", "shape", "least"), CHOSEN)
+def test_words_that_values_choose_are_at_least_those_of_the_best_choice(text: str, shape: dict[str, int], least: int) -> None:
+    """By executing random choices."""
+    made = cascade("w", text, shape, tensors={"I": TensorDeclaration(below=4)})
+    maps = [(access, made.index_maps(access)) for access in made.einsums[0].reads if access.tensor == "A"]
+    assert made.bounds.words["A"] == least
+    rng, fewest = np.random.default_rng(3), 10**9
+    for _ in range(2_000):
+        chosen = random_inputs(made, rng)["I"]
+        places = set()
+        for point in np.ndindex(*(made.extents[rank] for rank in made.einsums[0].ranks)):
+            at = dict(zip(made.einsums[0].ranks, point, strict=True))
+            value = int(chosen[tuple(at[rank] for rank in ("m", "g", "h") if rank in at)[: chosen.ndim]])
+            places.add(
+                tuple(
+                    (sum(factor * at.get(rank, value) for rank, factor in index.terms) + index.offset) // index.divisor
+                    for _, indices in maps
+                    for index in indices
+                    if index is not None
+                )
+            )
+        fewest = min(fewest, len(places))
+    assert fewest >= least
+
+
+def test_values_may_choose_nothing_but_what_lies_outside() -> None:
+    tensors = {"I": TensorDeclaration(below=4), "A": TensorDeclaration((3,), 0.0)}
+    assert cascade("w", "Z[m] = A[I[m]-1]", {"m": 3}, tensors=tensors).bounds.words["A"] == 0
+
+
+def test_indices_that_differ_choose_apart() -> None:
+    made = cascade("w", "Z[m,n] = A[I[m]+4*I[n]]", {"m": 3, "n": 3}, tensors={"I": TensorDeclaration(below=4)})
+    assert made.tensors["A"].shape == (16,)
+    with pytest.raises(InputError, match="index -3"):
+        cascade("w", "Z[m,n] = A[I[m]-I[n]]", {"m": 3, "n": 3}, tensors={"I": TensorDeclaration(below=4)})
 
 
 def test_points_are_those_that_the_interpreter_computes() -> None:

@@ -202,6 +202,12 @@ ERRORS: list[tuple[str, dict[str, int], dict[str, Any], str]] = [
         {},
         "w:1:10: 'I' stands in an index of 'X'; say how far its values go: tensors: {I: {below: 4}}",
     ),
+    (
+        "Z[m] = X[I[m]]",
+        {"m": 4},
+        {"tensors": {"I": TensorDeclaration(below=4), "X": TensorDeclaration(("Q",))}},
+        "w:1:1: formula 'Q' names an unknown 'Q'; known: M, m",
+    ),
     ("Z[m] = X[m] where W[I[m]] > 0", {"m": 4}, {}, "w:1:19: an index of 'W' in a condition reads a tensor; index it by ranks"),
     (
         "Z[m] = X[I[m]]",
