@@ -26,8 +26,7 @@ from accelsim.model.schedule import Load, schedule
 from accelsim.model.stored_traffic import Traffic
 from accelsim.model.stored_work import Meeting, Work
 from accelsim.sparse import kernels as k
-from accelsim.sparse.nest import Nest, nest_of, walked
-from accelsim.sparse.products import makespan
+from accelsim.sparse.nest import STEPS, Nest, nest_of, walked
 
 if TYPE_CHECKING:
     from accelsim.sparse.pattern import IntArray
@@ -140,7 +139,8 @@ class _Found:
 
     def add(self, nest: Nest) -> None:
         """Count one Einsum."""
-        walk = walked(nest)
+        per_cycle, issue = self.evaluator.clock.per_cycle, self.evaluator.issue_ticks(nest.einsum.name, nest.unit)
+        walk = walked(nest, (issue, per_cycle))
         counts, name, unit, issues = walk.counts, nest.einsum.name, self.machine.units[nest.unit], walk.counts.issues
         issued, effectual, merging = (int(each.sum()) for each in (counts.points, counts.effectual, counts.merging))
         traffic, meetings = Traffic(self.evaluator, nest, walk), list(_meetings(nest, counts))
@@ -152,11 +152,10 @@ class _Found:
             target.update({(name, *key): row for key, row in rows.items()})
         self.bits |= {(name, *key): row for key, row in traffic.bits.items()}
         self.counts.operations[name], self.counts.masked[name] = effectual if unit.sparse.gates else issued, 0
-        busy, merged = self._busy(nest, counts)
+        busy, merged = int(issues.max()), int(counts.merging.max())
         self.counts.issues[name] = busy
-        per_cycle = self.evaluator.clock.per_cycle
         latency = (unit.pipeline_depth + self.counts.lowered.latencies[name]) * per_cycle
-        load = Load(nest.unit, busy * self.evaluator.issue_ticks(name, nest.unit), traffic.ports(), latency)
+        load = Load(nest.unit, busy * issue, traffic.ports(), latency)
         for resource, cycles in (*self._met(nest, counts), (f"{nest.unit} merging", merged)):
             if cycles:
                 load.ports[resource] = (cycles * per_cycle, 0)
@@ -175,39 +174,16 @@ class _Found:
         """Busy cycles of the busiest copy of every node that intersects."""
         by_node: dict[str, IntArray] = {}
         for level in nest.meeting:
-            turn, here = nest.turns[level], counts.steps[_STEPS[nest.turns[level].meets], level, : nest.copies[level]]
-            above = nest.copies[-1]
-            if turn.node in self.machine.memories:
-                above = max((nest.copies[c.above_child] for c in nest.crossings if c.child == turn.node), default=1)
-            cycles = here.reshape(min(above, here.size), -1).sum(axis=1)
+            turn, here = nest.turns[level], counts.steps[STEPS[nest.turns[level].meets], level, : nest.copies[level]]
+            cycles = here.reshape(min(nest.node_copies(turn.node), here.size), -1).sum(axis=1)
             before = by_node.get(turn.node)
             by_node[turn.node] = cycles if before is None or before.size != cycles.size else before + cycles
         return [(f"{node} intersection", int(cycles.max())) for node, cycles in by_node.items()]
-
-    def _busy(self, nest: Nest, counts: k.Walked) -> tuple[int, int]:
-        """Issues of the unit, and cycles of the merger, of the copy that has most."""
-        spread = [turn for turn in nest.turns if turn.axis and turn.trips > 1]
-        dynamic = [turn for turn in spread if self.machine.axes[turn.axis][1].assign == "dynamic"]
-        if not dynamic:
-            return int(counts.issues.max()), int(counts.merging.max())
-        outside = nest.turns[: nest.turns.index(dynamic[0]) + 1]
-        if len(spread) > 1 or nest.lanes > 1 or any(turn.rank not in nest.result and turn.trips > 1 for turn in outside):
-            what = f"{nest.einsum.name} is spread along {dynamic[0].axis}, which hands out tiles to the copy that is free first"
-            mend = "spread one rank of the result along it and no other, on units of one lane, with sums inside"
-            raise InputError(what, mend, nest.einsum.place)
-        if counts.points.sum() != counts.effectual.sum():
-            what = f"{nest.einsum.name} has idle operations, and {dynamic[0].axis} hands out tiles by what is stored"
-            raise InputError(what, "let every loop 'intersect', or write assign: static", nest.einsum.place)
-        size = min(self.machine.axes[dynamic[0].axis][1].size, dynamic[0].trips)
-        return makespan(counts.shares[:, 0], size).dynamic, makespan(counts.shares[:, 1], size).dynamic
-
-
-_STEPS = {"two_finger": k.TWO_FINGER, "skip_ahead": k.SKIP_AHEAD, "leading": k.LEADER}
 
 
 def _meetings(nest: Nest, counts: k.Walked) -> Iterator[Meeting]:
     """How every loop over a rank of two stored operands finds its turns."""
     for level in nest.meeting:
         turn = nest.turns[level]
-        steps, visits = (int(counts.steps[row, level].sum()) for row in (_STEPS[turn.meets], k.VISITS))
+        steps, visits = (int(counts.steps[row, level].sum()) for row in (STEPS[turn.meets], k.VISITS))
         yield Meeting(turn.rank, turn.node, turn.meets, steps, visits)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _MOST = 2**62
 _PRODUCTS = ("mul", "div", "neg")  # zero where their first operand is, and `mul` where its second is
 MOST_PLACES = 1 << 24  # of words of tiles of results, which say in which run each was made last; other words are hashed
+STEPS = {"two_finger": k.TWO_FINGER, "skip_ahead": k.SKIP_AHEAD, "leading": k.LEADER}  # the row of steps that a way of meeting takes
 _MEETS = {"": 0, "two_finger": k.GONE_THROUGH, "skip_ahead": k.GONE_THROUGH, "leading": k.PROBED}
 
 
@@ -80,12 +81,19 @@ class Nest:
     lanes: int
     radix: int
     logged: tuple[bool, ...]
+    dealt: int = -1  # the loop of which turns go in order to the copy that is free first
 
     @property
     def meeting(self) -> list[int]:
         """Loops that find their turns among the coordinates of two stored operands."""
         stored = [each for each in self.operands if each.coordinates is not None]
         return [n for n, turn in enumerate(self.turns) if turn.meets and sum(turn.rank in each.ranks for each in stored) > 1]
+
+    def node_copies(self, node: str) -> int:
+        """Copies of a memory that the nest uses, or of the unit."""
+        if node == self.unit:
+            return self.copies[-1]
+        return max((self.copies[each.above_child] for each in self.crossings if each.child == node), default=1)
 
     def levels(self, operand: Operand) -> list[Level]:
         """The loops that cut an operand."""
@@ -147,6 +155,7 @@ def nest_of(
     return Nest(
         einsum, leaf.unit, {rank: cascade.extents[rank] for rank in ranks}, tuple(turns), inside, tuple(operands), result,
         tuple(crossings), shared, tuple(copies), unit.lanes, unit.sparse.merge_radix * merged, logged,
+        _dealt(machine, einsum, turns, operands, crossings, result),
     )  # fmt: skip
 
 
@@ -213,6 +222,29 @@ def _shared(
     return tuple(found)
 
 
+def _dealt(
+    machine: Architecture, einsum: Einsum, turns: list[Turn], operands: list[Operand], crossings: list[Crossing], result: tuple[str, ...]
+) -> int:
+    """The loop of which turns go in order to the copy that is free first, -1 if there is none.
+
+    Refuses sums and other copies about it, and what copies would be sent together: they are not at the same turn at once.
+    """
+    spread = [level for level, turn in enumerate(turns) if turn.axis and turn.trips > 1]
+    level = next((level for level in spread if machine.axes[turns[level].axis][1].assign == "dynamic"), -1)
+    if level < 0:
+        return level
+    axis = machine.axes[turns[level].axis][1]
+    what = f"{einsum.name} is spread along {axis.name}, which hands out tiles to the copy that is free first"
+    if len(spread) > 1 or any(turn.rank not in result and turn.trips > 1 for turn in turns[: level + 1]):
+        raise InputError(what, "spread one rank of the result along it and no other, with sums inside", einsum.place)
+    for each in operands:
+        sent = any(c.tensor == each.tensor and c.above_parent <= level < c.above_child for c in crossings)
+        if axis.multicast and sent and turns[level].rank not in each.ranks:
+            what += f", and copies that are not at one turn at once cannot be sent {each.tensor} together"
+            raise InputError(what, f"write multicast: false, or keep a part of {each.tensor} for each", einsum.place)
+    return level
+
+
 def _check_caches(machine: Architecture, einsum: Einsum, crossings: list[Crossing], stored: set[str]) -> None:
     """Refuse caches of which the requests are not told apart: more than one, and of what has all its elements or is a result."""
     held = sorted({(each.child, each.tensor) for each in crossings if each.child and machine.memories[each.child].sparse.replacement})
@@ -228,8 +260,11 @@ def _logged(machine: Architecture, crossings: list[Crossing], number: int) -> bo
     return bool(machine.memories[crossing.parent].sparse.replacement)
 
 
-def tables(nest: Nest, fibers: Dict[str, Fibers]) -> tuple[k.Tables, int]:
-    """The nest as integers, and how many places words of results have. Refuses what would pass 64 bits."""
+def tables(nest: Nest, fibers: Dict[str, Fibers], ticks: tuple[int, int] = (1, 1)) -> tuple[k.Tables, int]:
+    """The nest as integers, and how many places words of results have. Refuses what would pass 64 bits.
+
+    `ticks`: of an issue and of a cycle.
+    """
     turns, operands = nest.turns, nest.operands
     if math.prod(turn.trips for turn in turns) * max(nest.copies) * (len(turns) + 1) >= _MOST:
         raise InputError(f"{nest.einsum.name} has more points than 64-bit counters hold", "make the shape smaller", nest.einsum.place)
@@ -245,7 +280,7 @@ def tables(nest: Nest, fibers: Dict[str, Fibers]) -> tuple[k.Tables, int]:
             raise InputError(f"{nest.einsum.name} intersects more than two tensors over {turn.rank}", "split it into several Einsums")
         levels.append((
             ranks.index(turn.rank), turn.tile, turn.trips, bool(turn.axis), _MEETS[turn.meets], turn.rank in nest.result,
-            *met, *[-1] * (2 - len(met)),
+            *met, *[-1] * (2 - len(met)), *_keeps_busy(nest, level),
         ))  # fmt: skip
     at, start_at = np.zeros((len(operands), len(turns) + 2), np.int64), np.zeros((len(operands), len(turns) + 1), np.int64)
     flat: dict[str, list[IntArray]] = {"coordinates": [], "starts": [], "elements": []}
@@ -263,11 +298,20 @@ def tables(nest: Nest, fibers: Dict[str, Fibers]) -> tuple[k.Tables, int]:
     crossings, places = _crossings(nest)
     apart = [[bool(turn.axis) and not shares for turn, shares in zip(turns, row, strict=True)] for row in nest.shared]
     made = k.Tables(
-        np.array(levels, np.int64).reshape(-1, 8), crossings, part, np.array(stored, np.int64), whole["coordinates"], whole["starts"],
+        np.array(levels, np.int64).reshape(-1, 10), crossings, part, np.array(stored, np.int64), whole["coordinates"], whole["starts"],
         whole["elements"], at, start_at, np.array(list(nest.extents.values()), np.int64),
-        np.array(apart, np.int64).reshape(-1, len(turns)), np.array(nest.copies, np.int64), _facts(nest, levels, crossings),
+        np.array(apart, np.int64).reshape(-1, len(turns)), np.array(nest.copies, np.int64), _facts(nest, levels, crossings, ticks),
     )  # fmt: skip
     return made, places
+
+
+def _keeps_busy(nest: Nest, level: int) -> tuple[int, int]:
+    """The first loop that the same node of a copy goes through, -1 if a loop is gone through outside, and the row that counts its steps."""
+    meeting, turn = nest.meeting, nest.turns[level]
+    if not 0 <= nest.dealt < level or level not in meeting or nest.node_copies(turn.node) == 1:
+        return -1, 0
+    first = next(other for other in meeting if other > nest.dealt and nest.turns[other].node == turn.node)
+    return first, STEPS[turn.meets]
 
 
 def _crossings(nest: Nest) -> tuple[IntArray, int]:
@@ -291,17 +335,18 @@ def _crossings(nest: Nest) -> tuple[IntArray, int]:
     return np.array(rows, np.int64).reshape(-1, 10), places
 
 
-def _facts(nest: Nest, levels: list[tuple[int, ...]], crossings: IntArray) -> IntArray:
-    """What holds for the whole nest, int64[9]: see `kernels`."""
+def _facts(nest: Nest, levels: list[tuple[int, ...]], crossings: IntArray, ticks: tuple[int, int]) -> IntArray:
+    """What holds for the whole nest, int64[10]: see `kernels`. Refuses merging over several turns that are dealt out."""
     turns = nest.turns
     inner = [level for level, turn in enumerate(turns) if turn.rank in nest.result and turn.trips > 1]
     reduced = [level for level, turn in enumerate(turns) if turn.rank not in nest.result and turn.trips > 1]
     listing = max((level for level in reduced if inner and level < inner[-1]), default=-1)
     holder = max(crossing.above_parent for crossing in nest.crossings if crossing.child == "" and _of_result(nest, crossing))
     merges = nest.radix > 1 and listing >= holder
-    spread = next((level for level, turn in enumerate(turns) if turn.axis), -1)
-    alone = nest.copies[-1] == turns[spread].trips and all(level > spread for level in reduced)
-    ends = merges and 0 <= spread < holder and turns[spread].rank in nest.result and alone
+    if merges and holder <= nest.dealt:
+        what = f"parts of {nest.einsum.output.tensor} that turns along {turns[nest.dealt].axis} make are merged outside its copies"
+        mend = f"keep {nest.einsum.output.tensor} inside, or write assign: static"
+        raise InputError(what, mend, nest.einsum.place)
     plain = bool(turns) and levels[-1][k.FOLLOWS] < 0 and not turns[-1].axis
     for row in crossings:
         plain = plain and not (row[k.SHARED] and (row[k.UNIT] or row[k.OPERAND] < 0)) and not (row[k.UNIT] and row[k.LOGGED])
@@ -309,7 +354,7 @@ def _facts(nest: Nest, levels: list[tuple[int, ...]], crossings: IntArray) -> In
     for number, operand in enumerate(nest.operands):
         if turns and operand.coordinates is not None and turns[-1].rank in operand.ranks and levels[-1][k.LEADS] != number:
             plain = False
-    return np.array([nest.lanes, nest.leaf, nest.radix, listing, holder, merges, spread, ends, plain], np.int64)
+    return np.array([nest.lanes, nest.leaf, nest.radix, listing, holder, merges, nest.dealt, plain, *ticks], np.int64)
 
 
 def _of_result(nest: Nest, crossing: Crossing) -> bool:
@@ -346,8 +391,8 @@ class Walk(NamedTuple):
     tables: k.Tables
 
 
-def walked(nest: Nest) -> Walk:
-    """Walk a nest."""
+def walked(nest: Nest, ticks: tuple[int, int] = (1, 1)) -> Walk:
+    """Walk a nest. `ticks`: of an issue and of a cycle, by which a copy is free first."""
     fibers = {each.tensor: Fibers.of(each.coordinates, nest.levels(each)) for each in nest.operands if each.coordinates is not None}
-    made, places = tables(nest, fibers)
+    made, places = tables(nest, fibers, ticks)
     return Walk(k.walk(made, places), fibers, made)

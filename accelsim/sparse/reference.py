@@ -18,20 +18,26 @@ Tile = dict[str, range]
 Elements = frozenset[tuple[int, ...]]
 
 
-def count(cascade: Cascade, machine: Architecture, mapping: Mapping, stored: dict[str, Elements]) -> dict[str, Any]:
+def count(
+    cascade: Cascade, machine: Architecture, mapping: Mapping, stored: dict[str, Elements], ticks: tuple[int, int] = (1, 1)
+) -> dict[str, Any]:
     """What every Einsum does, by walking the mapping. `stored`: elements of the tensors of which only some are kept.
+    `ticks`: how long an issue and a cycle last.
 
     Returns by Einsum `visits`, `two_finger`, `skip_ahead`, `leading`, `matches` (lists by loop), `points`, `effectual`, `issues`, `merging`
     (by copy), `entering`, `grouped` and `known` ({(tensor, parent, child): {copy: words}}; the child of the innermost keeper is "").
     """
-    return {leaf.einsum: _Leaf(cascade, machine, path, leaf, stored).run() for path, leaf in mapping.paths()}
+    return {leaf.einsum: _Leaf(cascade, machine, path, leaf, stored, ticks).run() for path, leaf in mapping.paths()}
 
 
 class _Leaf:
-    def __init__(self, cascade: Cascade, machine: Architecture, path: Any, leaf: Leaf, stored: dict[str, Elements]) -> None:
-        self.einsum, self.machine, self.leaf = cascade.by_name[leaf.einsum], machine, leaf
+    def __init__(
+        self, cascade: Cascade, machine: Architecture, path: Any, leaf: Leaf, stored: dict[str, Elements], ticks: tuple[int, int]
+    ) -> None:
+        self.einsum, self.machine, self.leaf, self.ticks = cascade.by_name[leaf.einsum], machine, leaf, ticks
         self.extents = {rank: cascade.extents[rank] for rank in self.einsum.ranks}
         self.loops: list[tuple[str, int, str, bool]] = []  # rank, tile, axis, whether stored coordinates only
+        self.nodes: list[str] = []  # what goes through each loop
         self.keepers: dict[str, list[tuple[str, int]]] = {}
         self.indices = {access.tensor: tuple(self._rank(index) for index in access.indices) for access in self.einsum.reads}
         for node in path:
@@ -43,11 +49,13 @@ class _Leaf:
                 inner = [name for name in machine.memories if any(self.keepers[tensor][-1][0] == name for tensor in mine)]
                 meets = bool(inner) and machine.memories[inner[-1]].sparse.intersect != ""
                 self.loops.append((node.rank, node.tile, node.axis if isinstance(node, Spatial) else "", meets))
+                self.nodes.append(inner[-1] if inner else machine.root.name)
         self.own = len(self.loops)
         smallest = {rank: min([self.extents[rank], *(tile for other, tile, _, _ in self.loops if other == rank)]) for rank in self.extents}
         for rank in self.extents:
             if smallest[rank] > 1 or not any(rank == other for other, _, _, _ in self.loops):
                 self.loops.append((rank, 1, "", machine.units[leaf.unit].sparse.intersect != ""))
+                self.nodes.append(leaf.unit)
         self.output = self.einsum.output.tensor
         self.indices_out = tuple(self._rank(index) for index in self.einsum.output.indices)
         self.stored = {name: stored[name] for name in self.indices if name in stored}
@@ -85,15 +93,18 @@ class _Leaf:
         self.runs: dict[Any, set[Any]] = {}
         self.lists: dict[Any, list[tuple[Any, tuple[int, ...]]]] = {}
         self.listed: dict[Any, tuple[Any, int]] = {}
+        self.steps = Counter[tuple[str, tuple[int, ...]]]()  # by node and copy
+        dealt = [
+            level for level, (_, _, axis, _) in enumerate(self.loops)
+            if axis and self.machine.axes[axis][1].assign == "dynamic" and self._most(level) > 1
+        ]  # fmt: skip
+        self.dealt = dealt[0] if dealt else -1
+        self.chosen, self.free = 0, dict.fromkeys(range(self._most(self.dealt) if dealt else 0), 0)
         self._visit(0, {rank: range(extent) for rank, extent in self.extents.items()}, ())
         radix = self.machine.units[self.leaf.unit].sparse.merge_radix
         for (copy, _), products in self.lists.items():
             if radix > 1:
-                sizes = list(Counter(which for which, _ in products).values())
-                while len(sizes) > 1:
-                    groups = [sizes[at : at + radix] for at in range(0, len(sizes), radix)]
-                    self.by_copy["merging"][copy] += len(sizes) + sum(sizes)
-                    sizes = [sum(group) for group in groups]
+                self.by_copy["merging"][copy] += _merged(products, radix)
         crossings = {request[:3]: {copy: n for copy, n in self.entering[request].items() if n} for request in self.requests}
         grouped = {}
         for request in self.requests:
@@ -120,14 +131,35 @@ class _Leaf:
                 self.by_copy["issues"][self._copy(turns, level)] += 1
             return 1
         points = 0
-        for turn, inner in self._turns(level, tile):
+        for turn, inner in self._turns(level, tile, turns):
             self.found["visits"][level] += 1
+            if level == self.dealt:
+                self.chosen = min(self.free, key=lambda copy: (self.free[copy], copy))
             points += self._visit(level + 1, inner, (*turns, turn))
+            if level == self.dealt:
+                self.free[self.chosen] = self._done((*(0,) * self._copies(level), self.chosen))
         if level == self.own:
             self.by_copy["issues"][self._copy(turns, level)] += -(-points // self.machine.units[self.leaf.unit].lanes)
         return points
 
-    def _turns(self, level: int, tile: Tile) -> Iterator[tuple[int, Tile]]:
+    def _copies(self, depth: int) -> int:
+        """How many of the first loops are over copies."""
+        return sum(1 for _, _, axis, _ in self.loops[:depth] if axis)
+
+    def _done(self, copy: tuple[int, ...]) -> int:
+        """When a copy is through with all that it was given so far: its operations, its merging, and what its nodes intersect."""
+        issue, cycle = self.ticks
+        mine = [key for key in (*self.by_copy["issues"], *(key for _, key in self.steps), *(key for key, _ in self.lists)) if key]
+        same = {key for key in mine if key[: len(copy)] == copy}
+        inside = {self.leaf.unit, *(child for _, _, child, _, below, _ in self.requests if child and below > self.dealt)}
+        times = [issue * sum(self.by_copy["issues"][key] for key in same)]
+        times += [cycle * sum(self.steps[node, key] for key in same) for node in inside]
+        radix = self.machine.units[self.leaf.unit].sparse.merge_radix
+        if radix > 1:
+            times.append(cycle * sum(_merged(products, radix) for (key, _), products in self.lists.items() if key in same))
+        return max(times)
+
+    def _turns(self, level: int, tile: Tile, turns: tuple[int, ...]) -> Iterator[tuple[int, Tile]]:
         rank, size, _, meets = self.loops[level]
         whole = tile[rank]
         inner = [{**tile, rank: range(start, min(start + size, whole.stop))} for start in range(whole.start, whole.stop, size)]
@@ -139,7 +171,12 @@ class _Leaf:
         if fibers:
             self.found["leading"][level] += len(fibers[0])
         if len(fibers) > 1:
+            before = {name: self.found[name][level] for name in ("two_finger", "skip_ahead")}
             self._meet(level, fibers[0], fibers[1])
+            node = self.nodes[level]
+            how = (self.machine.memories.get(node) or self.machine.units[node]).sparse.intersect
+            steps = len(fibers[0]) if how == "leading" else self.found[how][level] - before[how]
+            self.steps[node, self._copy(turns, level)] += steps
         for turn, part in enumerate(inner):
             if all(turn in fiber for fiber in fibers):
                 yield turn, part
@@ -166,7 +203,7 @@ class _Leaf:
         self.found["skip_ahead"][level] += matches + runs
 
     def _copy(self, turns: tuple[int, ...], depth: int) -> tuple[int, ...]:
-        return tuple(turn for level, turn in enumerate(turns[:depth]) if self.loops[level][2])
+        return tuple(self.chosen if level == self.dealt else turn for level, turn in enumerate(turns[:depth]) if self.loops[level][2])
 
     def _time(self, turns: tuple[int, ...], depth: int) -> tuple[int, ...]:
         return tuple(turn for level, turn in enumerate(turns[:depth]) if not self.loops[level][2])
@@ -251,6 +288,16 @@ class _Leaf:
         rank, size, _, _ = self.loops[level]
         outside = min([self.extents[rank], *(tile for other, tile, _, _ in self.loops[:level] if other == rank)])
         return -(-outside // size)
+
+
+def _merged(products: list[tuple[Any, tuple[int, ...]]], radix: int) -> int:
+    """Cycles of a merger over lists of words, each word with the list that it is in."""
+    sizes, cycles = list(Counter(which for which, _ in products).values()), 0
+    while len(sizes) > 1:
+        groups = [sizes[at : at + radix] for at in range(0, len(sizes), radix)]
+        cycles += len(sizes) + sum(sizes)
+        sizes = [sum(group) for group in groups]
+    return cycles
 
 
 def _product(box: tuple[range, ...]) -> Iterator[tuple[int, ...]]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from accelsim.errors import AccelsimError, InputError
+from accelsim.hardware.architecture import Array
 from accelsim.model.counts import count
 from accelsim.model.evaluation import Evaluator
 from accelsim.sparse import kernels, reference
@@ -17,7 +19,7 @@ from accelsim.sparse.nest import Nest, known, nest_of, walked
 from accelsim.sparse.pattern import Pattern
 from accelsim.sparse.products import Products, merge
 from tests.share import share
-from tests.sparse.nests import problem
+from tests.sparse.nests import dealt, problem
 
 CASES = share(6000, 500, 60)
 STEPS = ("visits", "two_finger", "skip_ahead", "leading", "matches")
@@ -25,11 +27,15 @@ STEPS = ("visits", "two_finger", "skip_ahead", "leading", "matches")
 
 def counted(seed: int, full: bool = False) -> tuple[Nest, kernels.Walked, Any]:
     """A nest, what the kernel counts, and the problem."""
-    made = problem(seed, full)
+    return of_problem(problem(seed, full))
+
+
+def of_problem(made: Any, ticks: tuple[int, int] = (1, 1)) -> tuple[Nest, kernels.Walked, Any]:
+    """The same of a problem that is there."""
     cascade, machine, mapping, stored = made
     ((path, leaf),) = mapping.paths()
     nest = nest_of(cascade, machine, path, leaf, stored)
-    return nest, walked(nest).counts, made
+    return nest, walked(nest, ticks).counts, made
 
 
 def figures(found: Any) -> list[int]:
@@ -39,9 +45,14 @@ def figures(found: Any) -> list[int]:
 
 def compared(seed: int) -> str:
     """The first count in which kernel and twin differ, or nothing."""
-    nest, counts, (cascade, machine, mapping, stored) = counted(seed)
+    return difference(*counted(seed))
+
+
+def difference(nest: Nest, counts: kernels.Walked, made: Any, ticks: tuple[int, int] = (1, 1)) -> str:
+    """The same of a problem and its counts."""
+    cascade, machine, mapping, stored = made
     sets = {tensor: frozenset(map(tuple, elements.T.tolist())) for tensor, elements in stored.items()}
-    twin = reference.count(cascade, machine, mapping, sets)["Z"]
+    twin = reference.count(cascade, machine, mapping, sets, ticks)["Z"]
     for row, name in enumerate(STEPS):
         mine, theirs = counts.steps[row].sum(axis=1).tolist(), list(twin[name])
         for level, turn in enumerate(nest.turns):
@@ -79,6 +90,39 @@ def test_kernel_and_twin_count_the_same() -> None:
         if not refused(seed) and (found := compared(seed)):
             differing[seed] = found
     assert not differing
+
+
+def test_turns_that_are_dealt_out_go_to_the_same_copies_in_kernel_and_twin() -> None:
+    """Everything that is counted by copy, words and steps among it, follows the copy that is free first."""
+    differing = {}
+    for seed in range(share(3000, 300, 60)):
+        ticks = ((1, 1), (3, 2), (1, 5))[seed % 3]
+        nest, counts, made = of_problem(dealt(seed), ticks)
+        assert nest.dealt >= 0
+        if found := difference(nest, counts, made, ticks):
+            differing[seed] = found
+    assert not differing
+
+
+def test_dealing_out_turns_moves_words_and_changes_no_sum_of_operations() -> None:
+    """Against the same nest with a static assignment: sums of operations and steps stay, and in some nests the words of copies do not."""
+    moved = False
+    for seed in range(60):
+        cascade, machine, mapping, stored = dealt(seed)
+        static = replace(machine, root=statically(machine.root))
+        (_, one, _), (_, other, _) = of_problem((cascade, machine, mapping, stored)), of_problem((cascade, static, mapping, stored))
+        for name in ("points", "effectual", "issues", "merging"):
+            assert int(getattr(one, name).sum()) == int(getattr(other, name).sum()), name
+        assert (one.steps.sum(axis=2) == other.steps.sum(axis=2)).all()
+        moved = moved or figures(one.entering[0]) != figures(other.entering[0])
+    assert moved
+
+
+def statically(node: Any) -> Any:
+    """A machine in which copies have turns of their own."""
+    if isinstance(node, Array):
+        return replace(node, axes=tuple(replace(axis, assign="static") for axis in node.axes))
+    return replace(node, feeds=tuple(statically(each) for each in node.feeds))
 
 
 @pytest.mark.parametrize("places", [0, 40])
