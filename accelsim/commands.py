@@ -220,7 +220,7 @@ def _refuse_stored(workload: Cascade | Model) -> None:
 
 
 def _evaluate_stored(arguments: Arguments, cascade: Cascade, machine: Architecture, mapping: Mapping, counting: Counting) -> int:
-    from accelsim.io.elements import elements_of
+    from accelsim.io.elements import elements_of, origins
     from accelsim.mapping.picture import picture
     from accelsim.mapping.text import nest
     from accelsim.model.evaluation import Evaluator
@@ -235,7 +235,8 @@ def _evaluate_stored(arguments: Arguments, cascade: Cascade, machine: Architectu
         tell("walking the nests")
         found = evaluate_stored(Evaluator(cascade, machine, counting), mapping, stored)
     _draw(arguments, lambda path: picture(mapping, path))
-    return _give_blocks(arguments, found.to_json(), lambda whole: stored_report(whole, nest(mapping, cascade)))
+    document = found.to_json() | {"elements": origins(cascade, arguments.data, seed, stored)}
+    return _give_blocks(arguments, document, lambda whole: stored_report(whole, nest(mapping, cascade)))
 
 
 def _mapped(arguments: Arguments, cascade: Cascade, settings: Overrides) -> tuple[Mapping, Architecture, Cascade]:
@@ -607,8 +608,10 @@ def report_(arguments: Arguments) -> int:
     from accelsim.io.evaluation import read_evaluation
     from accelsim.report.model import model_blocks
     from accelsim.report.schema import MODEL_EVALUATION
+    from accelsim.report.stored import stored_report
     from accelsim.report.terminal import report
 
     settings_of(arguments).refuse("workload", "arch", "mapping")
     document = read_evaluation(arguments.file)
-    return _give_blocks(arguments, document, model_blocks if document["schema"] == MODEL_EVALUATION else report)
+    one = stored_report if "stored" in document else report
+    return _give_blocks(arguments, document, model_blocks if document["schema"] == MODEL_EVALUATION else one)

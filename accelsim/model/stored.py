@@ -57,6 +57,7 @@ class StoredEvaluation:
         for name, row in document["components"].items():
             if row["peak_occupancy_bits"] is not None:
                 row["peak_occupancy_bits"] = held.get(name)
+        document.pop("without_effect", None)
         return document | {"stored": {name: work.to_json() for name, work in self.works.items()}}
 
     @property

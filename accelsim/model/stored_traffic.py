@@ -18,7 +18,7 @@ from accelsim.sparse import kernels as k
 from accelsim.sparse.caches import missed_elements
 from accelsim.sparse.fibers import Level
 from accelsim.sparse.nest import Crossing, Nest, Operand, Walk, known
-from accelsim.sparse.storage import Sizes, sizes
+from accelsim.sparse.storage import Sizes, coordinate_bits, sizes
 from accelsim.workload.storage import Storage
 
 if TYPE_CHECKING:
@@ -100,9 +100,18 @@ class Traffic:
         tensor, levels = self.cascade.tensors[operand.tensor], self.nest.levels(operand)
         storage = tensor.storage or Storage(("compressed",) * len(tensor.shape))
         value, tables = _value_bits(tensor), walk.tables
+        self._check_coordinates(tensor, storage, operand.ranks, coordinate_bits(storage, levels))
         found = sizes(storage, self.fibers[operand.tensor], levels, tensor.shape, value)
         self.whole[operand.tensor] = found.whole, self._needed(operand) * value
         return Layout(which, levels, storage, value, found, tables.at[which].tolist(), tables.start_at[which].tolist())
+
+    def _check_coordinates(self, tensor: Tensor, storage: Storage, ranks: tuple[str, ...], needed: dict[int, int]) -> None:
+        """Refuse coordinates that do not tell the elements of a fiber apart."""
+        for dimension, bits in needed.items():
+            if 0 < storage.coordinate_bits < bits:
+                what = f"a coordinate of {tensor.name} has {storage.coordinate_bits} bits, and those along {ranks[dimension]} take {bits}"
+                place = self.cascade.declaration.place("format", tensor.name) if self.cascade.declaration is not None else None
+                raise InputError(what, f"write coordinate: {max(needed.values())} bit", place)
 
     def _move(self, tensor: str, memory: str, column: int, words: int, final: int = 0) -> None:
         """Note words of a direction."""
@@ -226,6 +235,10 @@ class Traffic:
         """Words of the result, and those that come back."""
         name, parent, child = crossing.tensor, crossing.parent, crossing.child
         tensor, bits = self.cascade.tensors[name], self.widths.bits
+        if tensor.storage is not None:
+            kinds = enumerate(zip(tensor.storage.kinds, tensor.shape, strict=True))
+            needed = {place: max(1, (size - 1).bit_length()) for place, (kind, size) in kinds if kind == "compressed"}
+            self._check_coordinates(tensor, tensor.storage, self.nest.result, needed)
         grouped, entering, different = self.counts.grouped[number], self.counts.entering[number], known(self.nest, self.counts, number)
         moved, drained, new = int(grouped.sum()), int(entering.sum()), int(different.sum())
         back = moved - new

@@ -19,8 +19,18 @@ def stored_report(evaluation: Document, nest: str = "") -> Iterator[RenderableTy
     blocks = list(report(evaluation, nest))
     after = len(blocks) - (2 if nest else 1)
     yield from blocks[:after]
+    yield from _elements(evaluation.get("elements", {}))
     yield from _tables(evaluation["stored"])
     yield from blocks[after:]
+
+
+def _elements(origins: Document) -> Iterator[RenderableType]:
+    rows = table("elements of", "from", "stored", "of all", left=2)
+    for name, each in origins.items():
+        source = each["file"] if "file" in each else f"drawn at a density of {each['density']:g}, seed {each['seed']}"
+        rows.add_row(name, source, f"{whole(each['stored'])} of {whole(each['of'])}", percent(each["stored"] / each["of"]))
+    if rows.row_count:
+        yield rows
 
 
 def _tables(stored: Document) -> Iterator[RenderableType]:

@@ -69,6 +69,15 @@ def sizes(storage: Storage, fibers: Fibers, levels: Sequence[Level], shape: Sequ
     return Sizes(tuple(coordinates), tuple(payloads), tuple(below))
 
 
+def coordinate_bits(storage: Storage, levels: Sequence[Level]) -> dict[int, int]:
+    """Of every compressed dimension that some loops cut, the bits that tell the coordinates of its longest fiber apart."""
+    found: dict[int, int] = {}
+    for number, level in enumerate(levels):
+        if storage.kinds[level.dimension] == "compressed":
+            found[level.dimension] = max(found.get(level.dimension, 0), _width(levels, number))
+    return found
+
+
 def _least(levels: Sequence[Level], number: int) -> int:
     """The tile that the loops of a fiber leave in the end."""
     after = (place for place in range(number, len(levels)) if levels[place].dimension != levels[number].dimension)

@@ -245,6 +245,96 @@ def test_inputs_with_a_format_are_drawn_if_no_elements_are_given(tmp_path: Path,
     assert usual == again != other
 
 
+def test_inputs_whose_names_have_the_same_letters_are_drawn_apart(tmp_path: Path) -> None:
+    from accelsim.io.elements import elements_of, origins
+
+    (tmp_path / "anagrams.yaml").write_text(ANAGRAMS)
+    made = load_workload(tmp_path / "anagrams.yaml")
+    assert isinstance(made, Cascade)
+    found = elements_of(made, [], 3)
+    assert found["AB"].shape == found["BA"].shape == (2, 32)
+    assert (found["AB"] != found["BA"]).any()
+    assert origins(made, [], 3, found)["AB"] == {"density": 0.5, "seed": 3, "stored": 32, "of": 64}
+
+
+ANAGRAMS = """
+workload: anagrams
+shape: {m: 8, k: 8, n: 8}
+format: {AB: csr, BA: csr}
+density: {AB: 0.5, BA: 0.5}
+einsums:
+  - Z[m,n] = AB[m,k] * BA[k,n]
+"""
+
+
+def test_a_report_says_where_elements_came_from_and_a_saved_one_says_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path)
+    Path("b.mtx").write_text("%%MatrixMarket matrix coordinate pattern general\n64 64 2\n1 1\n2 5\n")
+    files = [tmp_path / f"{name}.yaml" for name in ("product", "by-rows", "rows")]
+    arguments = ["--arch", files[1], "--mapping", files[2], "--data", "B=b.mtx", "--set", "density.A=0.125", "--seed", 7]
+    _, text = run(capsys, "evaluate", files[0], *arguments)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "A drawn at a density of 0.125, seed 7 512 of 4,096 12.5 %" in lines
+    assert "B b.mtx 2 of 4,096 0.0 %" in lines
+    run(capsys, "evaluate", files[0], *arguments, "--json", tmp_path / "saved.json")
+    _, again = run(capsys, "report", tmp_path / "saved.json")
+    assert "effectual" in again and all(line in text for line in again.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("tensor", "bits", "message"),
+    [
+        ("A", 5, "product.yaml:5:3: a coordinate of A has 5 bits, and those along k take 6; write coordinate: 6 bit"),
+        ("Z", 3, "product.yaml:7:3: a coordinate of Z has 3 bits, and those along n take 6; write coordinate: 6 bit"),
+        ("A", 6, ""),
+    ],
+)
+def test_coordinates_that_do_not_tell_elements_apart_are_refused(
+    tensor: str, bits: int, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path)
+    path = tmp_path / "product.yaml"
+    written = f"  {tensor}: {{ranks: csr, coordinate: 32 bit"
+    path.write_text(path.read_text().replace(written, written.replace("32", str(bits))))
+    code, text = run(capsys, "evaluate", path, "--arch", tmp_path / "by-rows.yaml", "--mapping", tmp_path / "rows.yaml")
+    assert (code == 2 and text.strip().endswith(message) and len(text.splitlines()) == 1) if message else code == 0
+
+
+def test_coordinates_inside_tiles_take_fewer_bits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tiles of 8 of n have coordinates of 3 bits, and 8 of them in a tile of 64: in a mapping by tiles, not by rows."""
+    write(tmp_path)
+    path = tmp_path / "product.yaml"
+    path.write_text(path.read_text().replace("B: {ranks: csr, coordinate: 32 bit", "B: {ranks: csr, coordinate: 3 bit"))
+    by_rows = run(capsys, "evaluate", path, "--arch", tmp_path / "by-rows.yaml", "--mapping", tmp_path / "rows.yaml")
+    tiled = run(capsys, "evaluate", path, "--arch", tmp_path / "tiled.yaml", "--mapping", tmp_path / "tiles.yaml")
+    assert (by_rows[0], tiled[0]) == (2, 0)
+
+
+DENSE_PRODUCT = """
+workload: dense-product
+shape: {m: 64, k: 64, n: 64}
+type: {default: fp32}
+einsums:
+  - Z[m,n] = A[m,k] * B[k,n]
+"""
+
+
+@pytest.mark.parametrize("command", ["evaluate", "simulate", "map"])
+def test_what_has_no_effect_where_all_elements_count_is_said(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "Without effect, as all elements count here: replacement of Cache, assign of pe."
+    write(tmp_path, "dynamic")
+    (tmp_path / "dense.yaml").write_text(DENSE_PRODUCT)
+    for arch, said in (("by-rows", True), ("tiled", False)):
+        mapping = ["--mapping", tmp_path / f"{'rows' if said else 'tiles'}.yaml"] if command != "map" else ["--time-limit", 5]
+        code, text = run(capsys, command, tmp_path / "dense.yaml", "--arch", tmp_path / f"{arch}.yaml", *mapping)
+        assert code == 0 and (line in text.splitlines()) == said, text
+    _, text = run(capsys, "evaluate", *(f"{tmp_path}/product.yaml --arch {tmp_path}/by-rows.yaml --mapping {tmp_path}/rows.yaml".split()))
+    assert "Without effect" not in text
+
+
 TWO_CACHES = """
 mapping: two caches
 tree:
