@@ -23,10 +23,10 @@ from accelsim.model.lowering import lower
 from accelsim.model.options import Counting
 from accelsim.model.pricing import Range
 from accelsim.model.schedule import Load, schedule
-from accelsim.model.stored_traffic import Traffic
+from accelsim.model.stored_traffic import Traffic, room_of, together
 from accelsim.model.stored_work import Meeting, Work
 from accelsim.sparse import kernels as k
-from accelsim.sparse.nest import STEPS, Nest, nest_of, walked
+from accelsim.sparse.nest import STEPS, Nest, fibers_of, nest_of, walked
 
 if TYPE_CHECKING:
     from accelsim.sparse.pattern import IntArray
@@ -50,10 +50,7 @@ class StoredEvaluation:
         root = self.evaluation.evaluator.architecture.root.name
         held = {root: sum(bits for bits, _ in self.whole.values())}
         for work in self.works.values():
-            filled: dict[str, int] = defaultdict(int)
-            for tile in work.tiles:
-                filled[tile.memory] += tile.bits
-            held |= {memory: max(bits, held.get(memory, 0)) for memory, bits in filled.items()}
+            held |= {each.memory: max(each.bits, held.get(each.memory, 0)) for each in work.together}
         for name, row in document["components"].items():
             if row["peak_occupancy_bits"] is not None:
                 row["peak_occupancy_bits"] = held.get(name)
@@ -85,7 +82,7 @@ class StoredEvaluation:
 def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, IntArray]) -> StoredEvaluation:
     """Count, schedule and price a mapping over the stored elements of some inputs, int64[dimensions, elements].
 
-    A tile that does not fit is counted in `Work.tiles`, not refused. Refuses what `sparse.nest` does, and elements of results.
+    What does not fit is counted in `Work.tiles` and `Work.together`, not refused. Refuses what `sparse.nest` does, and elements of results.
     """
     cascade, machine = evaluator.cascade, evaluator.architecture
     check(cascade, machine, mapping, room=False)
@@ -141,13 +138,16 @@ class _Found:
     def add(self, nest: Nest) -> None:
         """Count one Einsum."""
         per_cycle, issue = self.evaluator.clock.per_cycle, self.evaluator.issue_ticks(nest.einsum.name, nest.unit)
-        walk = walked(nest, (issue, per_cycle))
+        fibers = fibers_of(nest)
+        room = room_of(self.evaluator, nest, fibers)
+        walk = walked(nest, (issue, per_cycle), fibers, room)
         counts, name, unit, issues = walk.counts, nest.einsum.name, self.machine.units[nest.unit], walk.counts.issues
         issued, effectual, merging = (int(each.sum()) for each in (counts.points, counts.effectual, counts.merging))
         traffic, meetings = Traffic(self.evaluator, nest, walk), list(_meetings(nest, counts))
         mean = -(-int(issues.sum()) // issues.size)
         dense = prod(nest.extents.values())
         self.works[name] = Work(dense, issued, effectual, int(issues.max()), mean, merging, meetings, traffic.tiles, traffic.cached)
+        self.works[name].together = together(nest, counts, room, self.evaluator.clock.pieces)
         self.whole = traffic.whole | self.whole
         for target, rows in ((self.counts.words, traffic.words), (self.counts.final, traffic.final)):
             target.update({(name, *key): row for key, row in rows.items()})

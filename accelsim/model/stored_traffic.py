@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, prod
@@ -13,15 +14,16 @@ import numpy as np
 from accelsim.errors import InputError
 from accelsim.model.counts import DRAINS, FILLS, READS, UPDATES
 from accelsim.model.evaluation import Evaluator
-from accelsim.model.stored_work import Tile
+from accelsim.model.stored_work import Tile, Together
 from accelsim.sparse import kernels as k
 from accelsim.sparse.caches import missed_elements
-from accelsim.sparse.fibers import Level
-from accelsim.sparse.nest import Crossing, Nest, Operand, Walk, known
+from accelsim.sparse.fibers import Fibers, Level
+from accelsim.sparse.nest import NO_ROOM, Crossing, Nest, Operand, Room, Walk, known
 from accelsim.sparse.storage import Sizes, coordinate_bits, sizes
 from accelsim.workload.storage import Storage
 
 if TYPE_CHECKING:
+    from accelsim.hardware.architecture import Architecture
     from accelsim.sparse.pattern import IntArray
     from accelsim.workload.cascade import Tensor
 
@@ -51,6 +53,49 @@ class Layout:
     def tiles(self, own: int, count: int) -> IntArray:
         """Bits below each of the nodes of a level, int64[count]."""
         return self.sizes.below[own] if own < len(self.levels) - 1 else np.full(count, self.value)
+
+
+def room_of(evaluator: Evaluator, nest: Nest, fibers: Dict[str, Fibers]) -> Room:
+    """What the memories of a nest that have a size, and are no caches, can hold, and what tiles take, in pieces of a bit."""
+    tensors, pieces, machine = evaluator.cascade.tensors, evaluator.clock.pieces, evaluator.architecture
+    limited = {name: size for name in dict.fromkeys(each.child for each in nest.crossings) if (size := _limit(machine, name)) is not None}
+    if not limited:
+        return NO_ROOM
+    tiles: dict[str, list[IntArray]] = {}
+    result = tensors[nest.einsum.output.tensor]
+    words = {result.name: (ceil(result.partial.bits) + _with_words(result, home=False)[0]) * pieces}
+    for operand in nest.operands:
+        tensor = tensors[operand.tensor]
+        if operand.coordinates is None:
+            words[tensor.name] = evaluator.widths.read[nest.einsum.name, tensor.name]
+            continue
+        storage, levels, tree = _stored_as(tensor), nest.levels(operand), fibers[operand.tensor]
+        found = sizes(storage, tree, levels, tensor.shape, _value_bits(tensor))
+        last = len(levels) - 1
+        values = np.full(tree.coordinates[last].size, _value_bits(tensor)) if levels else np.zeros(0, np.int64)
+        tiles[tensor.name] = [below * pieces for below in (*found.below[:last], values)]
+        words[tensor.name] = found.whole * pieces
+    return Room(tiles, words, {name: size * pieces for name, size in limited.items()})
+
+
+def together(nest: Nest, counts: k.Walked, room: Room, pieces: int) -> list[Together]:
+    """What a copy of every memory that has a size holds at the same time."""
+    found = []
+    for memory, (most, visits, beyond) in zip(room.memories, counts.held.tolist(), strict=True):
+        tensors = tuple(each.tensor for each in nest.crossings if each.child == memory)
+        found.append(Together(memory, tensors, -(-most // pieces), visits, beyond))
+    return found
+
+
+def _limit(machine: Architecture, name: str) -> int | None:
+    """Bits of a memory that holds what the mapping says; None if it has no limit, or is a cache."""
+    memory = machine.memories.get(name)
+    return None if memory is None or memory.sparse.replacement else memory.size_bits
+
+
+def _stored_as(tensor: Tensor) -> Storage:
+    """How a tensor is stored of which elements are given."""
+    return tensor.storage or Storage(("compressed",) * len(tensor.shape))
 
 
 class Traffic:
@@ -98,7 +143,7 @@ class Traffic:
     def _layout(self, which: int, operand: Operand, walk: Walk) -> Layout:
         """How a stored operand lies in memories; notes what it takes as a whole."""
         tensor, levels = self.cascade.tensors[operand.tensor], self.nest.levels(operand)
-        storage = tensor.storage or Storage(("compressed",) * len(tensor.shape))
+        storage = _stored_as(tensor)
         value, tables = _value_bits(tensor), walk.tables
         self._check_coordinates(tensor, storage, operand.ranks, coordinate_bits(storage, levels))
         found = sizes(storage, self.fibers[operand.tensor], levels, tensor.shape, value)

@@ -58,5 +58,11 @@ def _tables(stored: Document) -> Iterator[RenderableType]:
         for tile in work["tiles"]:
             spills = f"{whole(tile['beyond'])} visits bring more than it holds" if tile["beyond"] else "fits alone"
             rows.add_row(f"{tile['memory']}, {tile['tensor']}", f"{byte_size(tile['bits'] / 8)} at most", spills)
+        for each in work.get("together", []):
+            alone = max((tile["bits"] for tile in work["tiles"] if tile["memory"] == each["memory"]), default=0)
+            if len(each["tensors"]) == 1 and each["bits"] <= alone:
+                continue
+            spills = f"{whole(each['beyond'])} of {whole(each['visits'])} visits hold too much" if each["beyond"] else "they fit"
+            rows.add_row(f"{each['memory']}, {', '.join(each['tensors'])} at once", f"{byte_size(each['bits'] / 8)} at most", spills)
     if rows.row_count:
         yield rows

@@ -22,8 +22,13 @@ GONE_THROUGH, PROBED = 1, 2  # of MEETS (0: every turn is visited): both operand
 # Columns of Tables.crossings: how many levels stand above the child and above the parent, which operand (-1: the result), whether the child
 # is the unit, whether copies share, whether requests are logged; how many first levels are in time, of those above the child (of a
 # result that a keep holds, those before any that leads to a tile again); whether words that ever reach a copy of the parent are told
-# apart; of a result that a keep holds, how many words its tile has at most, and where the places of these begin in State.seen (-1: none).
-CHILD, PARENT, OPERAND, UNIT, SHARED, LOGGED, LEADING, TOLD, WIDTH, PLACES = range(10)
+# apart; of a result that a keep holds, how many words its tile has at most, and where the places of these begin in State.seen (-1: none);
+# which row of Tables.rooms the child is (-1: none); pieces of a bit that a word takes (of a stored operand: all of it); tiles held at once.
+CHILD, PARENT, OPERAND, UNIT, SHARED, LOGGED, LEADING, TOLD, WIDTH, PLACES, ROOM, EACH, BUFFERS = range(13)
+# Columns of Tables.rooms: pieces of a bit that a memory holds, and how many levels stand above its innermost keep.
+SIZE, ABOVE = range(2)
+# Columns of Walked.held: the most pieces that a copy of a memory holds at once, visits below its keeps, those in which it holds too much.
+MOST, VISITED, BEYOND = range(3)
 
 # Places of Tables.facts: operations side by side; levels above the unit's own; lists that are merged at a time; the innermost reduced level
 # with levels of the result inside it; levels above the innermost keep of the result; whether it is merged; the level of which turns go to
@@ -50,6 +55,7 @@ class Tables(NamedTuple):
     `part[level, operand]`: which level of the operand's own a level is, -1: none. `stored[operand]`: whether it is in fibers, and then
     `coordinates`, `starts` and `elements` hold its levels one after the other, from `at[operand, own level]` and `start_at`. `extents`: of
     ranks. `apart[crossing, level]`: whether copies of a level are served apart. `copies_at`: how many copies stand below so many levels.
+    `rooms[memories, 2]`: of those whose tiles are to fit together; `tiles`: pieces of a bit of the tile of each of `coordinates`.
     """
 
     levels: IntArray
@@ -65,6 +71,8 @@ class Tables(NamedTuple):
     apart: IntArray
     copies_at: IntArray
     facts: IntArray
+    rooms: IntArray
+    tiles: IntArray
 
 
 class Walked(NamedTuple):
@@ -75,7 +83,7 @@ class Walked(NamedTuple):
     apart. `loads`, `served` [crossings, nodes of operands, and 1]: how often the tile of each comes to a child, and leaves the parent (the
     last: the whole tensor). `opened`: how often the fiber at each place of `starts` is gone through. `points`, `effectual`, `issues`,
     `merging` [copies]. `fullest[crossings]`: the most words of a result that a copy of the child makes of one tile. `log`: nodes that the
-    logged crossing asks for.
+    logged crossing asks for. `held[memories, 3]`: of the rooms.
     """
 
     steps: IntArray
@@ -91,11 +99,13 @@ class Walked(NamedTuple):
     merging: IntArray
     fullest: IntArray
     log: IntArray
+    held: IntArray
 
 
 class State(NamedTuple):
     """Where the walk is, int64. `node[level, operand]`, `size[level, rank]`: what the levels above leave. `begun`, `generation`: of what is
     told apart by hashing, since when, and which entries count. `seen`: in which run each word of a tile was made last.
+    `room[crossing, copy, buffers]`: pieces of a bit of the last tiles of each copy, the tile of now first.
     """
 
     level: IntArray
@@ -107,6 +117,7 @@ class State(NamedTuple):
     generation: IntArray
     seen: IntArray
     now: IntArray
+    room: IntArray
 
 
 def walk(t: Tables, places: int) -> Walked:
@@ -120,11 +131,12 @@ def walk(t: Tables, places: int) -> Walked:
     w = Walked(
         zeros(5, depth, copies), zeros(crossings, copies), zeros(crossings, copies), zeros(crossings, copies), zeros(crossings, nodes),
         zeros(crossings, nodes), zeros(t.starts.size + 1), zeros(copies), zeros(copies), zeros(copies), zeros(copies), zeros(crossings),
-        zeros(64),
+        zeros(64), zeros(t.rooms.shape[0], 3),
     )  # fmt: skip
     s = State(
         zeros(11, depth + 1), zeros(depth + 1, operands), zeros(depth + 1, t.extents.size), zeros(5, copies),
         zeros(3, crossings, copies), zeros(3 * crossings) - 1, zeros(3 * crossings) + 1, zeros(places) - 1, zeros(3),
+        zeros(crossings, copies if t.rooms.shape[0] else 1, int(t.crossings[:, BUFFERS].max(initial=1))),
     )  # fmt: skip
     s.size[0] = t.extents
     s.copy[LIST_TILE:LISTS] = -1
@@ -161,6 +173,9 @@ def _walk(t: Tables, s: State, w: Walked, d: int) -> IntArray:
             _finish(t, s, w)
         if d == leaf:
             w.issues[s.level[COPY, d]] += -(-s.now[IN_LEAF] // t.facts[LANES])
+        for memory in range(t.rooms.shape[0]):
+            if t.rooms[memory, ABOVE] == d:
+                _hold(t, s, w, memory)
         d, down = d - 1, False
     for c in range(t.copies_at[depth]):
         w.merging[c] += _merged(s.copy[LISTS, c], s.copy[LISTED, c], t.facts[RADIX])
@@ -178,14 +193,21 @@ def _arrive(t: Tables, s: State, w: Walked, pool: list[IntArray], logs: list[Int
         tile = s.level[TILE_OF_RESULT, d] if o < 0 else s.node[d, o]
         if o < 0:
             if s.child[LAST, c, here] != tile:
+                if t.crossings[c, ROOM] >= 0:
+                    _replace(s, c, here, 0)
                 s.child[LAST, c, here], s.child[SINCE, c, here], s.child[FILLED, c, here] = tile, s.level[TIME, d], 0
             continue
         if unit == 0 and s.child[LAST, c, here] == tile:
             continue
         s.child[LAST, c, here] = tile
         if tile < 0:
+            if t.crossings[c, ROOM] >= 0:
+                _replace(s, c, here, 0)
             continue
         place, words = _tile(t, s, o, d)
+        if t.crossings[c, ROOM] >= 0:
+            whole = place == t.coordinates.size
+            _replace(s, c, here, t.tiles[place] if not whole else t.crossings[c, EACH] * (1 if t.stored[o] else words))
         w.entering[c, here] += words
         w.loads[c, place] += 1 - unit
         if t.crossings[c, SHARED]:
@@ -197,6 +219,31 @@ def _arrive(t: Tables, s: State, w: Walked, pool: list[IntArray], logs: list[Int
         if t.crossings[c, LOGGED]:
             logs[0] = _pushed(logs[0], s.now[LOGS], place)
             s.now[LOGS] += 1
+
+
+@njit(error_model="numpy")
+def _replace(s: State, c: int, here: int, pieces: int) -> None:
+    """A copy has a tile of its own now: those before it move on, and the one that is longest there leaves."""
+    for buffer in range(s.room.shape[2] - 1, 0, -1):
+        s.room[c, here, buffer] = s.room[c, here, buffer - 1]
+    s.room[c, here, 0] = pieces
+
+
+@njit(error_model="numpy")
+def _hold(t: Tables, s: State, w: Walked, memory: int) -> None:
+    """A visit below the keeps of a memory is over: what its copy holds."""
+    held = 0
+    for c in range(t.crossings.shape[0]):
+        if t.crossings[c, ROOM] != memory:
+            continue
+        here = s.level[COPY, t.crossings[c, CHILD]]
+        if t.crossings[c, OPERAND] < 0:
+            s.room[c, here, 0] = s.child[FILLED, c, here] * t.crossings[c, EACH]
+        for buffer in range(t.crossings[c, BUFFERS]):
+            held += s.room[c, here, buffer]
+    w.held[memory, MOST] = max(w.held[memory, MOST], held)
+    w.held[memory, VISITED] += 1
+    w.held[memory, BEYOND] += held > t.rooms[memory, SIZE]
 
 
 @njit(error_model="numpy")

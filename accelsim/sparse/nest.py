@@ -46,13 +46,17 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """A boundary of a tensor: keepers by memory ("": the unit), and how many loops stand above each."""
+    """A boundary of a tensor: keepers by memory ("": the unit), and how many loops stand above each.
+
+    `buffers`: how many of the last tiles the child holds at once.
+    """
 
     tensor: str
     parent: str
     child: str
     above_parent: int
     above_child: int
+    buffers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ def nest_of(
     turns: list[Turn] = []
     copies = [1]
     keepers: dict[str, list[tuple[str, int]]] = {}
+    buffers = {(held.tensor, node.memory): held.copies for node in path if isinstance(node, Keep) for held in node.held}
     reads = {access.tensor: _plain(cascade, einsum, access) for access in einsum.reads}
     for each in path:
         if isinstance(each, Fuse):
@@ -146,7 +151,7 @@ def nest_of(
         if not chain:
             raise InputError(f"{einsum.name}: no memory above keeps {tensor}", f"add {tensor} to a keep", leaf.place)
         for (parent, above), (child, below) in zip(chain, [*chain[1:], ("", len(turns))], strict=True):
-            crossings.append(Crossing(tensor, parent, child, above, below))
+            crossings.append(Crossing(tensor, parent, child, above, below, buffers.get((tensor, child), 1)))
     result = _plain(cascade, einsum, einsum.output)
     shared = tuple(_shared(machine, einsum, turns, crossing, {o.tensor: o.ranks for o in operands}) for crossing in crossings)
     unit = machine.units[leaf.unit]
@@ -260,7 +265,22 @@ def _logged(machine: Architecture, crossings: list[Crossing], number: int) -> bo
     return bool(machine.memories[crossing.parent].sparse.replacement)
 
 
-def tables(nest: Nest, fibers: Dict[str, Fibers], ticks: tuple[int, int] = (1, 1)) -> tuple[k.Tables, int]:
+class Room(NamedTuple):
+    """What tiles take and memories hold, in pieces of a bit, where it is asked whether all that a memory keeps fits at the same time.
+
+    `tiles`: of stored operands by own loop and node; `words`: of a word of other operands and results, and of a stored operand the whole;
+    `memories`: the room of each.
+    """
+
+    tiles: dict[str, list[IntArray]]
+    words: dict[str, int]
+    memories: dict[str, int]
+
+
+NO_ROOM = Room({}, {}, {})
+
+
+def tables(nest: Nest, fibers: Dict[str, Fibers], ticks: tuple[int, int] = (1, 1), room: Room = NO_ROOM) -> tuple[k.Tables, int]:
     """The nest as integers, and how many places words of results have. Refuses what would pass 64 bits.
 
     `ticks`: of an issue and of a cycle.
@@ -283,24 +303,27 @@ def tables(nest: Nest, fibers: Dict[str, Fibers], ticks: tuple[int, int] = (1, 1
             *met, *[-1] * (2 - len(met)), *_keeps_busy(nest, level),
         ))  # fmt: skip
     at, start_at = np.zeros((len(operands), len(turns) + 2), np.int64), np.zeros((len(operands), len(turns) + 1), np.int64)
-    flat: dict[str, list[IntArray]] = {"coordinates": [], "starts": [], "elements": []}
+    flat: dict[str, list[IntArray]] = {"coordinates": [], "starts": [], "elements": [], "tiles": []}
     used = begun = 0
     for number, operand in enumerate(operands):
         tree = fibers.get(operand.tensor)
         for level in range(len(tree.coordinates) if tree is not None else 0):
             assert tree is not None
             at[number, level], start_at[number, level] = used, begun
-            for name, parts in flat.items():
-                parts.append(getattr(tree, name)[level])
+            for name in ("coordinates", "starts", "elements"):
+                flat[name].append(getattr(tree, name)[level])
+            flat["tiles"] += [room.tiles[operand.tensor][level]] if room.tiles else []
             used, begun = used + tree.coordinates[level].size, begun + tree.starts[level].size
             at[number, level + 1 :] = used
     whole = {name: np.concatenate(parts) if parts else np.zeros(1, np.int64) for name, parts in flat.items()}
-    crossings, places = _crossings(nest)
+    crossings, places = _crossings(nest, room)
+    kept = [max(c.above_child for c in nest.crossings if c.child == memory) for memory in room.memories]
     apart = [[bool(turn.axis) and not shares for turn, shares in zip(turns, row, strict=True)] for row in nest.shared]
     made = k.Tables(
         np.array(levels, np.int64).reshape(-1, 10), crossings, part, np.array(stored, np.int64), whole["coordinates"], whole["starts"],
         whole["elements"], at, start_at, np.array(list(nest.extents.values()), np.int64),
         np.array(apart, np.int64).reshape(-1, len(turns)), np.array(nest.copies, np.int64), _facts(nest, levels, crossings, ticks),
+        np.array([*zip(room.memories.values(), kept, strict=True)], np.int64).reshape(-1, 2), whole["tiles"],
     )  # fmt: skip
     return made, places
 
@@ -314,7 +337,7 @@ def _keeps_busy(nest: Nest, level: int) -> tuple[int, int]:
     return first, STEPS[turn.meets]
 
 
-def _crossings(nest: Nest) -> tuple[IntArray, int]:
+def _crossings(nest: Nest, room: Room) -> tuple[IntArray, int]:
     """Rows of crossings, and the places that words of results have in all."""
     turns, rows, places = nest.turns, [], 0
     names = [operand.tensor for operand in nest.operands]
@@ -331,8 +354,10 @@ def _crossings(nest: Nest) -> tuple[IntArray, int]:
         rows.append((
             crossing.above_child, crossing.above_parent, which, crossing.child == "", any(nest.shared[number]), nest.logged[number],
             leading, which < 0 and told(nest, crossing), width, begins,
+            list(room.memories).index(crossing.child) if crossing.child in room.memories else -1, room.words.get(crossing.tensor, 0),
+            crossing.buffers,
         ))  # fmt: skip
-    return np.array(rows, np.int64).reshape(-1, 10), places
+    return np.array(rows, np.int64).reshape(-1, 13), places
 
 
 def _facts(nest: Nest, levels: list[tuple[int, ...]], crossings: IntArray, ticks: tuple[int, int]) -> IntArray:
@@ -391,8 +416,13 @@ class Walk(NamedTuple):
     tables: k.Tables
 
 
-def walked(nest: Nest, ticks: tuple[int, int] = (1, 1)) -> Walk:
-    """Walk a nest. `ticks`: of an issue and of a cycle, by which a copy is free first."""
-    fibers = {each.tensor: Fibers.of(each.coordinates, nest.levels(each)) for each in nest.operands if each.coordinates is not None}
-    made, places = tables(nest, fibers, ticks)
+def fibers_of(nest: Nest) -> dict[str, Fibers]:
+    """The stored operands of a nest as its loops cut them."""
+    return {each.tensor: Fibers.of(each.coordinates, nest.levels(each)) for each in nest.operands if each.coordinates is not None}
+
+
+def walked(nest: Nest, ticks: tuple[int, int] = (1, 1), fibers: dict[str, Fibers] | None = None, room: Room = NO_ROOM) -> Walk:
+    """Walk a nest. `ticks`: of an issue and of a cycle, by which a copy is free first; `fibers`: of the nest, where they are known."""
+    fibers = fibers_of(nest) if fibers is None else fibers
+    made, places = tables(nest, fibers, ticks, room)
     return Walk(k.walk(made, places), fibers, made)

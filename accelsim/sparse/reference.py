@@ -19,21 +19,39 @@ Elements = frozenset[tuple[int, ...]]
 
 
 def count(
-    cascade: Cascade, machine: Architecture, mapping: Mapping, stored: dict[str, Elements], ticks: tuple[int, int] = (1, 1)
+    cascade: Cascade,
+    machine: Architecture,
+    mapping: Mapping,
+    stored: dict[str, Elements],
+    ticks: tuple[int, int] = (1, 1),
+    words: dict[str, int] | None = None,
+    rooms: dict[str, int] | None = None,
 ) -> dict[str, Any]:
     """What every Einsum does, by walking the mapping. `stored`: elements of the tensors of which only some are kept.
-    `ticks`: how long an issue and a cycle last.
+    `ticks`: how long an issue and a cycle last. `words`: what a word of each tensor takes; `rooms`: what memories can hold of that.
 
     Returns by Einsum `visits`, `two_finger`, `skip_ahead`, `leading`, `matches` (lists by loop), `points`, `effectual`, `issues`, `merging`
-    (by copy), `entering`, `grouped` and `known` ({(tensor, parent, child): {copy: words}}; the child of the innermost keeper is "").
+    (by copy), `held` (by memory of `rooms`: the most at once, visits below its keeps, those that are beyond its room),
+    `entering`, `grouped` and `known` ({(tensor, parent, child): {copy: words}}; the child of the innermost keeper is "").
     """
-    return {leaf.einsum: _Leaf(cascade, machine, path, leaf, stored, ticks).run() for path, leaf in mapping.paths()}
+    size = (words or {}, rooms or {})
+    return {leaf.einsum: _Leaf(cascade, machine, path, leaf, stored, ticks, *size).run() for path, leaf in mapping.paths()}
 
 
 class _Leaf:
     def __init__(
-        self, cascade: Cascade, machine: Architecture, path: Any, leaf: Leaf, stored: dict[str, Elements], ticks: tuple[int, int]
+        self,
+        cascade: Cascade,
+        machine: Architecture,
+        path: Any,
+        leaf: Leaf,
+        stored: dict[str, Elements],
+        ticks: tuple[int, int],
+        words: dict[str, int],
+        rooms: dict[str, int],
     ) -> None:
+        self.words, self.rooms = words, rooms
+        self.buffers = {(held.tensor, node.memory): held.copies for node in path if isinstance(node, Keep) for held in node.held}
         self.einsum, self.machine, self.leaf, self.ticks = cascade.by_name[leaf.einsum], machine, leaf, ticks
         self.extents = {rank: cascade.extents[rank] for rank in self.einsum.ranks}
         self.loops: list[tuple[str, int, str, bool]] = []  # rank, tile, axis, whether stored coordinates only
@@ -93,6 +111,8 @@ class _Leaf:
         self.runs: dict[Any, set[Any]] = {}
         self.lists: dict[Any, list[tuple[Any, tuple[int, ...]]]] = {}
         self.listed: dict[Any, tuple[Any, int]] = {}
+        self.tiles: dict[Any, list[Any]] = {}  # by request and copy, its tiles one after the other
+        self.most = {memory: [0, 0, 0] for memory in self.rooms}
         self.steps = Counter[tuple[str, tuple[int, ...]]]()  # by node and copy
         dealt = [
             level for level, (_, _, axis, _) in enumerate(self.loops)
@@ -115,7 +135,7 @@ class _Leaf:
         known = {request[:3]: dict(Counter(copy for copy, _ in told)) for request, told in self.told.items()}
         return {
             **self.found, **{key: dict(value) for key, value in self.by_copy.items()},
-            "entering": crossings, "grouped": grouped, "known": known,
+            "held": self.most, "entering": crossings, "grouped": grouped, "known": known,
         }  # fmt: skip
 
     def _visit(self, level: int, tile: Tile, turns: tuple[int, ...]) -> int:
@@ -129,6 +149,7 @@ class _Leaf:
             self._point(tile, turns)
             if self.own == level:
                 self.by_copy["issues"][self._copy(turns, level)] += 1
+            self._hold(level, turns)
             return 1
         points = 0
         for turn, inner in self._turns(level, tile, turns):
@@ -140,7 +161,27 @@ class _Leaf:
                 self.free[self.chosen] = self._done((*(0,) * self._copies(level), self.chosen))
         if level == self.own:
             self.by_copy["issues"][self._copy(turns, level)] += -(-points // self.machine.units[self.leaf.unit].lanes)
+        self._hold(level, turns)
         return points
+
+    def _hold(self, level: int, turns: tuple[int, ...]) -> None:
+        """A visit is over: what memories hold of which the innermost keep stands there."""
+        for memory, room in self.rooms.items():
+            mine = [request for request in self.requests if request[2] == memory]
+            if max(request[4] for request in mine) != level:
+                continue
+            total = 0
+            for request in mine:
+                copy = self._copy(turns, request[4])
+                for tile in self.tiles.get((request, copy), [])[-self.buffers[request[0], memory] :]:
+                    total += self.words[request[0]] * (len(self._made(request, copy, *tile)) if request[5] else tile)
+            row = self.most[memory]
+            self.most[memory] = [max(row[0], total), row[1] + 1, row[2] + (total > room)]
+
+    def _made(self, request: Any, copy: tuple[int, ...], box: tuple[range, ...], when: Any) -> list[tuple[int, ...]]:
+        """Words of a tile of the result that a copy made in a run."""
+        run = self.runs.get((request, copy, when), set())
+        return [word for word in run if all(at in side for at, side in zip(word, box, strict=True))]
 
     def _copies(self, depth: int) -> int:
         """How many of the first loops are over copies."""
@@ -228,6 +269,7 @@ class _Leaf:
         if child and self.last.get((request, copy)) == (box if words else None):
             return
         self.last[request, copy] = box if words else None
+        self.tiles.setdefault((request, copy), []).append(len(words))
         if words:
             self.entering[request][copy] += len(words)
             self.moved[request].add((self._copy(turns, above), self._time(turns, below), self._apart(request, turns), box, len(words)))
@@ -237,6 +279,7 @@ class _Leaf:
         box, copy = tuple(tile[rank] for rank in self.indices_out), self._copy(turns, request[4])
         if self.last.get((request, copy), (None, None))[0] != box:
             self.last[request, copy] = (box, self._time(turns, request[4]))
+            self.tiles.setdefault((request, copy), []).append(self.last[request, copy])
 
     def _point(self, tile: Tile, turns: tuple[int, ...]) -> None:
         depth = len(self.loops)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from typing import Any
 
@@ -10,12 +11,13 @@ import pytest
 
 from accelsim.errors import AccelsimError, InputError
 from accelsim.hardware.architecture import Array
+from accelsim.mapping.tree import Keep
 from accelsim.model.counts import count
 from accelsim.model.evaluation import Evaluator
 from accelsim.sparse import kernels, reference
 from accelsim.sparse import nest as nest_module
 from accelsim.sparse.fibers import Fibers, Level
-from accelsim.sparse.nest import Nest, known, nest_of, walked
+from accelsim.sparse.nest import Nest, Room, fibers_of, known, nest_of, walked
 from accelsim.sparse.pattern import Pattern
 from accelsim.sparse.products import Products, merge
 from tests.share import share
@@ -116,6 +118,40 @@ def test_dealing_out_turns_moves_words_and_changes_no_sum_of_operations() -> Non
         assert (one.steps.sum(axis=2) == other.steps.sum(axis=2)).all()
         moved = moved or figures(one.entering[0]) != figures(other.entering[0])
     assert moved
+
+
+def test_what_memories_hold_at_once_is_the_same_in_kernel_and_twin() -> None:
+    """Tiles of several tensors, the last two of some, of which every word takes something else."""
+    differing, beyond, most = {}, 0, 0
+    for seed in range(share(3000, 300, 60)):
+        rng = random.Random(seed)
+        cascade, machine, mapping, stored = dealt(seed) if seed % 3 == 0 else problem(seed)
+        nodes = [twice(node, rng) if isinstance(node, Keep) else node for node in mapping.nodes]
+        mapping = replace(mapping, nodes=tuple(nodes))
+        ((path, leaf),) = mapping.paths()
+        try:
+            nest, words = nest_of(cascade, machine, path, leaf, stored), {name: rng.randint(1, 9) for name in cascade.tensors}
+            fibers = fibers_of(nest)
+            tiles = {name: [words[name] * level for level in tree.elements] for name, tree in fibers.items()}
+            whole = words | {name: words[name] * tree.count for name, tree in fibers.items()}
+            rooms = {each.child: rng.choice([10, 30, 90]) for each in nest.crossings if each.child}
+            counts = walked(nest, fibers=fibers, room=Room(tiles, whole, rooms)).counts
+        except InputError:
+            continue
+        sets = {tensor: frozenset(map(tuple, elements.T.tolist())) for tensor, elements in stored.items()}
+        twin = reference.count(cascade, machine, mapping, sets, words=words, rooms=rooms)["Z"]["held"]
+        found = dict(zip(rooms, counts.held.tolist(), strict=True))
+        if found != twin:
+            differing[seed] = found, twin
+        beyond += sum(row[2] > 0 for row in found.values())
+        most += sum(row[2] < row[1] for row in found.values())
+    assert not differing
+    assert beyond > 10 and most > 10
+
+
+def twice(keep: Keep, rng: random.Random) -> Keep:
+    """A keep that holds the last two tiles of some tensors."""
+    return replace(keep, held=tuple(replace(held, copies=rng.choice([1, 2])) for held in keep.held))
 
 
 def statically(node: Any) -> Any:

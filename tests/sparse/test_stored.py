@@ -335,6 +335,47 @@ def test_what_has_no_effect_where_all_elements_count_is_said(command: str, tmp_p
     assert "Without effect" not in text
 
 
+TOGETHER = """
+workload: together
+shape: {m: 4, k: 4, n: 4}
+type: {default: int8}
+format: {A: {ranks: csr, coordinate: 8 bit, pointer: 16 bit}, B: {ranks: csr, coordinate: 8 bit, pointer: 16 bit}}
+einsums:
+  - Z[m,n] = A[m,k] * B[k,n]
+"""
+TOGETHER_MAPPING = """
+mapping: rows of A two at a time
+tree:
+  - keep DRAM: [A, B, Z]
+  - for m: 1
+  - keep Shared: [{A: {copies: 2}}, B]
+  - for k: 1
+  - for n: 1
+  - keep Local: [A, B]
+  - {einsum: Z, unit: MAC}
+"""
+
+
+def test_tiles_that_fit_alone_are_said_not_to_fit_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows of A take 32, 16, 32 and 16 bits (two are held), B takes 4 pointers of 16 bits and 6 elements of 16: 192, 208, 208, 208 bits."""
+    import json
+
+    write(tmp_path)
+    (tmp_path / "together.yaml").write_text(TOGETHER)
+    (tmp_path / "two.yaml").write_text(TOGETHER_MAPPING)
+    body = "\n".join(("1 1", "1 4", "2 2", "3 1", "3 2", "4 3"))
+    (tmp_path / "s.mtx").write_text(f"%%MatrixMarket matrix coordinate pattern general\n4 4 6\n{body}\n")
+    data = [f"--data={name}={tmp_path}/s.mtx" for name in "AB"]
+    files = [tmp_path / "together.yaml", "--arch", tmp_path / "tiled.yaml", "--mapping", tmp_path / "two.yaml", *data]
+    _, text = run(capsys, "evaluate", *files, "--set", "arch.Shared.size=24 B")
+    assert "3 of 4 visits hold too much" in text and "Shared, A" in text and "fits alone" in text
+    _, text = run(capsys, "evaluate", *files, "--set", "arch.Shared.size=26 B", "--json", "-")
+    found = json.loads(text)
+    shared = {"memory": "Shared", "tensors": ["A", "B"], "bits": 208, "visits": 4, "beyond": 0}
+    assert found["stored"]["Z"]["together"][0] == shared
+    assert found["components"]["Shared"]["peak_occupancy_bits"] == 208
+
+
 TWO_CACHES = """
 mapping: two caches
 tree:
