@@ -107,7 +107,7 @@ class Traffic:
     """
 
     def __init__(self, evaluator: Evaluator, nest: Nest, walk: Walk) -> None:
-        self.nest, self.counts, self.fibers, self.name = nest, walk.counts, walk.fibers, nest.einsum.name
+        self.nest, self.counts, self.fibers, self.tables, self.name = nest, walk.counts, walk.fibers, walk.tables, nest.einsum.name
         self.cascade, self.machine, self.widths = evaluator.cascade, evaluator.architecture, evaluator.widths
         self.clock, self.pieces = evaluator.clock, evaluator.clock.pieces
         self.words: Rows = {}
@@ -246,9 +246,10 @@ class Traffic:
                 continue
             later = [each.rank for each in nest.turns[depth + 1 :] if each.rank in operand.ranks]
             leads = next(each for each in nest.operands if each.coordinates is not None and turn.rank in each.ranks) is operand
-            if storage.kinds[operand.ranks.index(turn.rank)] == "uncompressed" and not (turn.meets and leads):
-                if later and later[0] != turn.rank:  # looked up, where the fiber's last loop is visited
-                    bits += int(self.counts.steps[k.VISITS, depth].sum()) * storage.pointer_bits
+            looked_up = not turn.meets or (turn.meets == "leading" and not leads)
+            if storage.kinds[operand.ranks.index(turn.rank)] == "uncompressed" and looked_up:
+                if later and later[0] != turn.rank:  # where the fiber's last loop is visited
+                    bits += int(self.counts.looked[depth, layout.which]) * storage.pointer_bits
                 continue
             begins = layout.fibers[own]
             opened = self.counts.opened[begins : begins + found.coordinates[own].size]
@@ -272,9 +273,32 @@ class Traffic:
         room = self.machine.memories[crossing.child].size_bits
         missed = missed_elements(asked, bits, int(bits.sum()) if room is None else room)
         self.cached[crossing.child, name] = (asked.size, int(missed.sum()))
-        # of every tile that is touched, where it is
-        pointers = int(np.unique(asked).size) * layout.storage.pointer_bits * (layout.storage.kinds[0] == "uncompressed")
+        pointers = self._places(inner, layout) * layout.storage.pointer_bits
         return int(words[asked][missed].sum()), int(bits[asked][missed].sum()) + pointers
+
+    def _places(self, inner: Crossing, layout: Layout) -> int:
+        """Places of the outermost fiber of a cached operand of which pointers are fetched, once each: those looked up, or else all."""
+        nest, operand = self.nest, self.nest.operands[layout.which]
+        own = [depth for depth, turn in enumerate(nest.turns) if turn.rank in operand.ranks]
+        rank = nest.turns[own[0]].rank
+        fiber = [depth for place, depth in enumerate(own) if all(nest.turns[each].rank == rank for each in own[: place + 1])]
+        if layout.storage.kinds[operand.ranks.index(rank)] != "uncompressed" or fiber[-1] >= inner.above_child or len(fiber) == len(own):
+            return 0
+        turn, tile = nest.turns[fiber[-1]], nest.turns[fiber[-1]].tile
+        lead = next(each for each in nest.operands if each.coordinates is not None and rank in each.ranks)
+        if turn.meets != "leading" or lead is operand:
+            return -(-nest.extents[rank] // tile)
+        tree, begins = self.fibers[lead.tensor], self.tables.start_at[nest.operands.index(lead)]
+        at = np.zeros(1, np.int64)  # where along the rank each node begins
+        level = -1
+        for each in nest.turns[: fiber[-1] + 1]:
+            if each.rank not in lead.ranks:
+                continue
+            level += 1
+            parents = np.repeat(np.arange(at.size), np.diff(tree.starts[level]))
+            at = at[parents] + (tree.coordinates[level] * each.tile if each.rank == rank else 0)
+        opened = self.counts.opened[begins[level] :][: tree.starts[level].size - 1]
+        return int(np.unique(at[opened[parents] > 0]).size)
 
     def _result(self, number: int, crossing: Crossing) -> None:
         """Words of the result, and those that come back."""
@@ -287,7 +311,8 @@ class Traffic:
         grouped, entering, different = self.counts.grouped[number], self.counts.entering[number], known(self.nest, self.counts, number)
         moved, drained, new = int(grouped.sum()), int(entering.sum()), int(different.sum())
         back = moved - new
-        extra, once = _with_words(tensor, crossing.above_parent == 0 and child != "")
+        outermost = next(each for each in self.nest.crossings if each.tensor == name)
+        extra, once = _with_words(tensor, crossing is outermost)
         if crossing.above_parent == 0 and tensor.is_output:
             self.whole.setdefault(name, (ceil(new * (tensor.final.bits + extra)) + once, ceil(new * tensor.final.bits)))
         self._move(name, parent, UPDATES, moved, new)

@@ -55,6 +55,7 @@ class Tables(NamedTuple):
     `part[level, operand]`: which level of the operand's own a level is, -1: none. `stored[operand]`: whether it is in fibers, and then
     `coordinates`, `starts` and `elements` hold its levels one after the other, from `at[operand, own level]` and `start_at`. `extents`: of
     ranks. `apart[crossing, level]`: whether copies of a level are served apart. `copies_at`: how many copies stand below so many levels.
+    `begins[level, operand]`: the level at which the fiber begins that a level of the operand goes through, with others of its rank.
     `rooms[memories, 2]`: of those whose tiles are to fit together; `tiles`: pieces of a bit of the tile of each of `coordinates`.
     """
 
@@ -71,6 +72,7 @@ class Tables(NamedTuple):
     apart: IntArray
     copies_at: IntArray
     facts: IntArray
+    begins: IntArray
     rooms: IntArray
     tiles: IntArray
 
@@ -83,7 +85,8 @@ class Walked(NamedTuple):
     apart. `loads`, `served` [crossings, nodes of operands, and 1]: how often the tile of each comes to a child, and leaves the parent (the
     last: the whole tensor). `opened`: how often the fiber at each place of `starts` is gone through. `points`, `effectual`, `issues`,
     `merging` [copies]. `fullest[crossings]`: the most words of a result that a copy of the child makes of one tile. `log`: nodes that the
-    logged crossing asks for. `held[memories, 3]`: of the rooms.
+    logged crossing asks for. `held[memories, 3]`: of the rooms. `looked[levels, operands]`: places of fibers that are
+    looked up, in vain or not, where they are not gone through.
     """
 
     steps: IntArray
@@ -100,6 +103,7 @@ class Walked(NamedTuple):
     fullest: IntArray
     log: IntArray
     held: IntArray
+    looked: IntArray
 
 
 class State(NamedTuple):
@@ -131,7 +135,7 @@ def walk(t: Tables, places: int) -> Walked:
     w = Walked(
         zeros(5, depth, copies), zeros(crossings, copies), zeros(crossings, copies), zeros(crossings, copies), zeros(crossings, nodes),
         zeros(crossings, nodes), zeros(t.starts.size + 1), zeros(copies), zeros(copies), zeros(copies), zeros(copies), zeros(crossings),
-        zeros(64), zeros(t.rooms.shape[0], 3),
+        zeros(64), zeros(t.rooms.shape[0], 3), zeros(depth, operands),
     )  # fmt: skip
     s = State(
         zeros(11, depth + 1), zeros(depth + 1, operands), zeros(depth + 1, t.extents.size), zeros(5, copies),
@@ -287,6 +291,11 @@ def _open(t: Tables, s: State, w: Walked, d: int) -> None:
             w.steps[LEADER, d, s.level[COPY, d]] += high - low
         elif o == t.levels[d, FOLLOWS]:
             s.level[OTHER, d], s.level[OTHER_END, d] = low, high
+        if o != t.levels[d, LEADS] and s.node[t.begins[d, o], o] >= 0:
+            if o != t.levels[d, FOLLOWS]:
+                w.looked[d, o] += s.level[MANY, d]
+            elif t.levels[d, MEETS] == PROBED:
+                w.looked[d, o] += s.level[FIRST_END, d] - s.level[FIRST, d]
 
 
 @njit(error_model="numpy")

@@ -322,7 +322,8 @@ def tables(nest: Nest, fibers: Dict[str, Fibers], ticks: tuple[int, int] = (1, 1
     made = k.Tables(
         np.array(levels, np.int64).reshape(-1, 10), crossings, part, np.array(stored, np.int64), whole["coordinates"], whole["starts"],
         whole["elements"], at, start_at, np.array(list(nest.extents.values()), np.int64),
-        np.array(apart, np.int64).reshape(-1, len(turns)), np.array(nest.copies, np.int64), _facts(nest, levels, crossings, ticks),
+        np.array(apart, np.int64).reshape(-1, len(turns)), np.array(nest.copies, np.int64),
+        _facts(nest, levels, crossings, ticks), _begins(nest),
         np.array([*zip(room.memories.values(), kept, strict=True)], np.int64).reshape(-1, 2), whole["tiles"],
     )  # fmt: skip
     return made, places
@@ -335,6 +336,17 @@ def _keeps_busy(nest: Nest, level: int) -> tuple[int, int]:
         return -1, 0
     first = next(other for other in meeting if other > nest.dealt and nest.turns[other].node == turn.node)
     return first, STEPS[turn.meets]
+
+
+def _begins(nest: Nest) -> IntArray:
+    """Of every loop and operand the loop at which the fiber begins, int64[loops, operands]: loops over one rank follow one another."""
+    found = np.zeros((len(nest.turns), len(nest.operands)), np.int64)
+    for number, operand in enumerate(nest.operands):
+        own = [level for level, turn in enumerate(nest.turns) if turn.rank in operand.ranks]
+        for before, level in zip([-1, *own], own, strict=False):
+            follows = before >= 0 and nest.turns[before].rank == nest.turns[level].rank
+            found[level, number] = found[before, number] if follows else level
+    return found
 
 
 def _crossings(nest: Nest, room: Room) -> tuple[IntArray, int]:

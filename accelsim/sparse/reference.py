@@ -32,6 +32,7 @@ def count(
 
     Returns by Einsum `visits`, `two_finger`, `skip_ahead`, `leading`, `matches` (lists by loop), `points`, `effectual`, `issues`, `merging`
     (by copy), `held` (by memory of `rooms`: the most at once, visits below its keeps, those that are beyond its room),
+    `looked` ({(loop, tensor): places of fibers that are looked up and not gone through}),
     `entering`, `grouped` and `known` ({(tensor, parent, child): {copy: words}}; the child of the innermost keeper is "").
     """
     size = (words or {}, rooms or {})
@@ -111,6 +112,7 @@ class _Leaf:
         self.runs: dict[Any, set[Any]] = {}
         self.lists: dict[Any, list[tuple[Any, tuple[int, ...]]]] = {}
         self.listed: dict[Any, tuple[Any, int]] = {}
+        self.looked = Counter[tuple[int, str]]()  # by loop and tensor, places that are looked up
         self.tiles: dict[Any, list[Any]] = {}  # by request and copy, its tiles one after the other
         self.most = {memory: [0, 0, 0] for memory in self.rooms}
         self.steps = Counter[tuple[str, tuple[int, ...]]]()  # by node and copy
@@ -135,7 +137,7 @@ class _Leaf:
         known = {request[:3]: dict(Counter(copy for copy, _ in told)) for request, told in self.told.items()}
         return {
             **self.found, **{key: dict(value) for key, value in self.by_copy.items()},
-            "held": self.most, "entering": crossings, "grouped": grouped, "known": known,
+            "held": self.most, "looked": dict(self.looked), "entering": crossings, "grouped": grouped, "known": known,
         }  # fmt: skip
 
     def _visit(self, level: int, tile: Tile, turns: tuple[int, ...]) -> int:
@@ -209,6 +211,15 @@ class _Leaf:
             for name in self.stored
             if meets and rank in self.indices[name]
         ]
+        mine = [name for name in self.stored if rank in self.indices[name]]
+        for name in mine[1:] if meets else mine:
+            if not self._fiber(name, level, tile, turns):
+                continue
+            node = self.nodes[level]
+            if not meets:
+                self.looked[level, name] += len(inner)
+            elif (self.machine.memories.get(node) or self.machine.units[node]).sparse.intersect == "leading":
+                self.looked[level, name] += len(fibers[0])
         if fibers:
             self.found["leading"][level] += len(fibers[0])
         if len(fibers) > 1:
@@ -221,6 +232,22 @@ class _Leaf:
         for turn, part in enumerate(inner):
             if all(turn in fiber for fiber in fibers):
                 yield turn, part
+
+    def _fiber(self, tensor: str, level: int, tile: Tile, turns: tuple[int, ...]) -> bool:
+        """Whether there is a fiber that a loop and those of its rank before it go through: the outermost, or one that holds something."""
+        begin = level
+        for before in range(level - 1, -1, -1):
+            if self.loops[before][0] == self.loops[level][0]:
+                begin = before
+            elif self.loops[before][0] in self.indices[tensor]:
+                break
+        if not any(rank in self.indices[tensor] for rank, _, _, _ in self.loops[:begin]):
+            return True
+        rank, whole = self.loops[level][0], range(self.extents[self.loops[level][0]])
+        for (other, size, _, _), turn in zip(self.loops[:begin], turns, strict=False):
+            if other == rank:
+                whole = whole[turn * size : (turn + 1) * size]
+        return bool(self.held(tensor, {**tile, rank: whole}))
 
     def _meet(self, level: int, one: list[int], other: list[int]) -> None:
         """Both advance on a match, else the smaller one, until either is over."""

@@ -65,6 +65,10 @@ def difference(nest: Nest, counts: kernels.Walked, made: Any, ticks: tuple[int, 
     for name in ("points", "effectual", "issues", "merging"):
         if figures(getattr(counts, name)) != figures(twin[name]):
             return f"{name}: {figures(getattr(counts, name))} {figures(twin[name])}"
+    for level, row in enumerate(counts.looked.tolist()):
+        for operand, places in zip(nest.operands, row, strict=True):
+            if places != twin["looked"].get((level, operand.tensor), 0):
+                return f"looked up {level} {operand.tensor}: {places} {twin['looked']}"
     for number, crossing in enumerate(nest.crossings):
         key = (crossing.tensor, crossing.parent, crossing.child)
         rows = {"entering": counts.entering[number], "grouped": counts.grouped[number]}

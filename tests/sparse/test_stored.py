@@ -86,7 +86,7 @@ TEAAL = {
     "c01_uniform64": ((42816, 45248, 2826, 415, 3227), (16, 512, 15146)),
     "c02_rect": ((80256, 15488, 1325, 811, 1964), (10, 273, 6254)),
     "c04_banded_AA": ((53760, 53760, 2450, 494, 2944), (24, 141, 3776)),
-    "c06_empty_fibres": ((29504, None, 925, 281, 1139), (16, 483, 5264)),  # of B it reads 384 bits more, of rows that are empty
+    "c06_empty_fibres": ((29504, None, 925, 281, 1139), (16, 483, 5264)),  # of B it reads 384 bits more than its rows take
     "c10_spmspv": ((47488, None, 92, 447, None), (4, 95, 408)),  # it merges the one column, which has no order
     "c15_karate_AA": ((16448, 16448, 1212, 156, 1351), (9, 105, 2304)),
 }
@@ -99,6 +99,7 @@ def test_counts_of_published_organisations_are_those_of_another_tool(name: str, 
     found, (wanted, steps) = evaluated(tmp_path, "by-rows", "rows", pair), TEAAL[name]
     pieces, work = found.evaluation.evaluator.clock.pieces, found.works["Z"]
     bits = [found.evaluation.bits["Z", tensor, "DRAM"][0] / pieces for tensor in "AB"]
+    bits[1] -= 32 * int((pair.b.lengths[np.unique(pair.a.columns)] == 0).sum())  # pointers of empty rows, which it does not look up
     mine = (*bits, work.effectual, work.meetings[0].steps, work.merging)
     assert [(one, other) for one, other in zip(mine, wanted, strict=True) if other is not None and one != other] == []
     tiled = evaluated(tmp_path, "tiled", "tiles", pair).works["Z"]
@@ -333,6 +334,62 @@ def test_what_has_no_effect_where_all_elements_count_is_said(command: str, tmp_p
         assert code == 0 and (line in text.splitlines()) == said, text
     _, text = run(capsys, "evaluate", *(f"{tmp_path}/product.yaml --arch {tmp_path}/by-rows.yaml --mapping {tmp_path}/rows.yaml".split()))
     assert "Without effect" not in text
+
+
+def moved(folder: Path, machine: str, mapping: str, a: Any, b: Any) -> Any:
+    """Bits that an evaluation reads, fills and updates, by tensor and memory; of elements as pairs of coordinates."""
+    cascade = load_workload(folder / "product.yaml")
+    assert isinstance(cascade, Cascade)
+    evaluator = Evaluator(cascade, load_architecture(folder / f"{machine}.yaml"))
+    stored = {"A": np.array(a, np.int64).T, "B": np.array(b, np.int64).T}
+    found = evaluate_stored(evaluator, load_mapping(folder / f"{mapping}.yaml", cascade.extents), stored).evaluation
+    return {key[1:]: tuple(each // evaluator.clock.pieces for each in row) for key, row in found.bits.items()}
+
+
+def test_pointers_that_are_looked_up_in_vain_are_read(tmp_path: Path) -> None:
+    """Two rows of A ask for rows 0, 1 and 2 of B, of which row 0 holds one element: a line of 64 bits for its coordinate and one for it."""
+    write(tmp_path)
+    a, b = [(row, k) for row in (0, 1) for k in (0, 1, 2)], [(0, 5)]
+    assert moved(tmp_path, "by-rows", "rows", a, b)["B", "DRAM"][0] == 3 * 32 + 128  # a cache fetches each once
+    assert moved(tmp_path, "by-rows", "rows", a, b)["B", "Cache"][0] == 2 * (3 * 32 + 128)
+    path = tmp_path / "rows.yaml"
+    path.write_text(path.read_text().replace("  - keep Cache: [B]\n", ""))
+    assert moved(tmp_path, "by-rows", "rows", a, b)["B", "DRAM"][0] == 2 * (3 * 32 + 128)
+    machine = tmp_path / "by-rows.yaml"
+    machine.write_text(machine.read_text().replace("by: leading", "by: two_finger"))  # goes through all 64 places
+    assert moved(tmp_path, "by-rows", "rows", a, b)["B", "DRAM"][0] == 2 * (64 * 32 + 128)
+
+
+@pytest.mark.parametrize("keeps", ["", "  - keep Shared: [Z]\n", "  - keep Shared: [Z]\n  - for m: 8\n  - keep Local: [Z]\n"])
+def test_pointers_of_a_result_are_written_once_at_its_home(keeps: str, tmp_path: Path) -> None:
+    """64 pointers of 32 bits at DRAM, however Z is kept below; with every word 96 bits. Two products make two elements of Z."""
+    write(tmp_path)
+    (tmp_path / "kept.yaml").write_text(
+        f"mapping: kept\ntree:\n  - keep DRAM: [A, B, Z]\n{keeps}  - keep Local: [A, B]\n  - {{einsum: Z, unit: MAC}}\n"
+    )
+    found = moved(tmp_path, "tiled", "kept", [(0, 0), (9, 1)], [(0, 5), (1, 7)])
+    assert found["Z", "DRAM"][2] == 64 * 32 + 2 * 96
+    assert all(row[1] <= 2 * 96 for (tensor, memory), row in found.items() if tensor == "Z" and memory != "DRAM")
+
+
+def test_formats_of_nests_have_a_pointer_less_than_those_of_matrices() -> None:
+    """A fiber ends where the next begins, and the end of all needs no pointer; an empty row has no mask."""
+    from accelsim.sparse import formats
+    from accelsim.sparse.fibers import Fibers, Level
+    from accelsim.sparse.storage import sizes
+    from accelsim.workload.storage import NAMED, Storage
+    from tests.sparse.test_random import pair
+
+    widths = formats.Widths(8, 16, 32)
+    for seed in range(share(1000, 100, 20)):
+        for pattern in (Pattern.of(each) for each in pair(seed)):
+            levels = [Level(0, 1, pattern.rows), Level(1, 1, pattern.width)]
+            tree = Fibers.of(elements(pattern), levels)
+            for name, other in (("csr", formats.csr), ("dcsr", formats.dcsr), ("bitmask", formats.bitmask_by_rows)):
+                storage = Storage(NAMED[name], coordinate_bits=16, pointer_bits=32)
+                whole = sizes(storage, tree, levels, (pattern.rows, pattern.width), 8).whole
+                no_mask = pattern.width * int((pattern.lengths == 0).sum()) if name == "bitmask" else 0
+                assert whole == other(pattern, widths) - 32 - no_mask, (seed, name)
 
 
 TOGETHER = """
