@@ -241,7 +241,7 @@ def _evaluate_expected(arguments: Arguments, cascade: Cascade, machine: Architec
 
 
 def _evaluate_stored(arguments: Arguments, cascade: Cascade, machine: Architecture, mapping: Mapping, counting: Counting) -> int:
-    from accelsim.io.elements import elements_of
+    from accelsim.io.elements import elements_of, origins
     from accelsim.mapping.picture import picture
     from accelsim.mapping.text import nest
     from accelsim.model.evaluation import Evaluator
@@ -256,7 +256,7 @@ def _evaluate_stored(arguments: Arguments, cascade: Cascade, machine: Architectu
         stored = elements_of(cascade, arguments.data, seed)
         tell("walking the nests")
         found = evaluate_stored(Evaluator(cascade, machine, counting), mapping, stored)
-        document = found.to_json()
+        document = found.to_json() | {"elements": origins(cascade, arguments.data, seed, stored)}
         if arguments.data:
             tell("comparing with a uniform density")
             given = {text.partition("=")[0] for text in arguments.data}
@@ -634,8 +634,10 @@ def report_(arguments: Arguments) -> int:
     from accelsim.io.evaluation import read_evaluation
     from accelsim.report.model import model_blocks
     from accelsim.report.schema import MODEL_EVALUATION
+    from accelsim.report.stored import stored_report
     from accelsim.report.terminal import report
 
     settings_of(arguments).refuse("workload", "arch", "mapping")
     document = read_evaluation(arguments.file)
-    return _give_blocks(arguments, document, model_blocks if document["schema"] == MODEL_EVALUATION else report)
+    one = stored_report if "stored" in document else report
+    return _give_blocks(arguments, document, model_blocks if document["schema"] == MODEL_EVALUATION else one)

@@ -258,6 +258,12 @@ class Architecture:
         arrays = (node for node in self.nodes() if isinstance(node, Array))
         return {network_name(node.name): (node, node.network) for node in arrays if node.network is not None}
 
+    @property
+    def without_effect(self) -> list[str]:
+        """What the machine says that only matters where some elements are not stored, and changes nothing where all count."""
+        caches = [f"replacement of {name}" for name, memory in self.memories.items() if memory.sparse.replacement]
+        return caches + [f"assign of {name}" for name, (_, axis) in self.axes.items() if axis.assign != ASSIGNMENTS[0]]
+
     def sparsity(self, name: str) -> Sparsity:
         """What a memory or a unit does with stored elements."""
         node = self.paths[name][-1]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import zlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -51,7 +52,7 @@ def elements_of(cascade: Cascade, texts: Sequence[str], seed: int, draw: bool = 
         size = math.prod(tensor.shape)
         if size >= _MOST:
             raise InputError(f"{name} has {size:.3g} elements, too many to draw some of them", f"give its elements: --data {name}=FILE")
-        chances = np.random.default_rng([seed, sum(name.encode())])
+        chances = np.random.default_rng([seed, zlib.crc32(name.encode())])
         places = np.sort(chances.choice(size, round(tensor.density * size), replace=False))
         found[name] = np.stack(np.unravel_index(places, tensor.shape)).astype(np.int64)
     return found
@@ -67,6 +68,16 @@ def densities_of(cascade: Cascade, texts: Sequence[str]) -> dict[str, Boxes]:
         kept = tensor.storage is not None and not tensor.storage.all_elements
         if tensor.is_input and (name in given or kept) and (tensor.storage is None or kept):
             found[name] = boxes_of(tensor, given.get(name))
+    return found
+
+
+def origins(cascade: Cascade, texts: Sequence[str], seed: int, stored: Mapping[str, IntArray]) -> dict[str, dict[str, Any]]:
+    """By input where its elements came from: the `file`, or the `density` at which they were drawn and the `seed`; how many of how many."""
+    files, found = dict(text.split("=", 1) for text in texts), {}
+    for name, elements in stored.items():
+        tensor = cascade.tensors[name]
+        source: dict[str, Any] = {"file": files[name]} if name in files else {"density": tensor.density, "seed": seed}
+        found[name] = source | {"stored": int(elements.shape[1]), "of": math.prod(tensor.shape)}
     return found
 
 

@@ -225,7 +225,7 @@ def _numpy(path: Path) -> Any:
     indices, starts, shape = (arrays[name].ravel() for name in ("indices", "indptr", "shape"))
     data = arrays.get("data", np.ones(indices.size)).ravel()
     for name, array in (("indices", indices), ("indptr", starts), ("shape", shape)):
-        if array.dtype.kind not in "iu":
+        if array.size and array.dtype.kind not in "iu":
             raise InputError(f"{path}: '{name}' holds {array.dtype}, not whole numbers", "write it as integers")
     if shape.size != 2 or starts.size != shape[0] + 1 or data.size != indices.size:
         what = f"a matrix of shape {tuple(shape.tolist())} has no {starts.size} row pointers, {indices.size} indices and {data.size} values"

@@ -50,6 +50,7 @@ def document(evaluation: Evaluation) -> dict[str, Any]:
         "einsums": _einsums(evaluation),
         "bounds": evaluation.bounds(),
         "search": evaluation.search,
+        **({"without_effect": evaluator.architecture.without_effect} if evaluator.architecture.without_effect else {}),
     }
 
 

@@ -269,10 +269,11 @@ class ExpectedTraffic:
             if depth < crossing.above_parent:
                 continue
             later = [each.rank for each in nest.turns[depth + 1 :] if each.rank in operand.ranks]
-            leads = next(each for each in found.stored if turn.rank in each.ranks) is operand
-            if storage.kinds[operand.ranks.index(turn.rank)] == "uncompressed" and not (turn.meets and leads):
-                if later and later[0] != turn.rank:  # looked up, where the fiber's last loop is visited
-                    bits += float(found.visits(depth).sum()) * storage.pointer_bits
+            leader = next(each for each in found.stored if turn.rank in each.ranks)
+            looked_up = not turn.meets or (turn.meets == "leading" and leader is not operand)
+            if storage.kinds[operand.ranks.index(turn.rank)] == "uncompressed" and looked_up:
+                if later and later[0] != turn.rank:  # where the fiber's last loop is visited
+                    bits += self._looked_up(depth, operand, own, leader if turn.meets else None) * storage.pointer_bits
                 continue
             rank, below, counted = self.ranks[operand.tensor][own], frozenset(loops[: own + 1]), frozenset(range(depth))
             child, fixed = (sum(each) if later else each[0] for each in (rank.child, rank.fixed))
@@ -284,6 +285,17 @@ class ExpectedTraffic:
                 bits += fixed * float(found.axes.total(counted, [self._places(operand, rank), *nodes, *conditions]).sum())
         return bits
 
+    def _looked_up(self, depth: int, operand: Operand, own: int, leader: Operand | None) -> float:
+        """Places of fibers of an operand that a loop looks up, in vain or not: those that the leader has, or all. own: its level."""
+        found, ranks, first = self.found, self.ranks[operand.tensor], own
+        while first and ranks[first - 1].level.dimension == ranks[own].level.dimension:
+            first -= 1
+        cuts = {operand.tensor: found.asked(operand, depth) | ranks[first].loops}
+        if leader is not None:
+            cuts[leader.tensor] = found.loops(leader.ranks, depth + 1)
+        others = [(each, cuts.get(each.tensor, found.asked(each, depth))) for each in found.stored]
+        return float(found.axes.total(frozenset(range(depth + 1)), [found.something(each, cut) for each, cut in others if cut]).sum())
+
     # The result
 
     def _result(self, number: int, crossing: Crossing) -> None:
@@ -293,7 +305,8 @@ class ExpectedTraffic:
         grouped, entering, different = self.found.made(number, shared=True), self.found.made(number), self.found.different(number)
         moved, drained, new = float(grouped.sum()), float(entering.sum()), float(different.sum())
         back = max(0.0, moved - new)
-        extra, once = _with_words(tensor, crossing.above_parent == 0 and child != "")
+        outermost = next(each for each in self.nest.crossings if each.tensor == name)
+        extra, once = _with_words(tensor, crossing is outermost)
         if crossing.above_parent == 0 and tensor.is_output:
             self.whole.setdefault(name, (new * float(tensor.final.bits + extra) + once, new * float(tensor.final.bits)))
         partial, final = self.widths.partial[name], self.widths.final[name]

@@ -23,11 +23,10 @@ from accelsim.model.lowering import lower
 from accelsim.model.options import Counting
 from accelsim.model.pricing import Range
 from accelsim.model.schedule import Load, schedule
-from accelsim.model.stored_traffic import Traffic
+from accelsim.model.stored_traffic import Traffic, room_of, together
 from accelsim.model.stored_work import Meeting, Work
 from accelsim.sparse import kernels as k
-from accelsim.sparse.nest import Nest, nest_of, walked
-from accelsim.sparse.products import makespan
+from accelsim.sparse.nest import STEPS, Nest, fibers_of, nest_of, walked
 from accelsim.sparse.results import made
 
 if TYPE_CHECKING:
@@ -53,13 +52,11 @@ class StoredEvaluation:
         root = self.evaluation.evaluator.architecture.root.name
         held = {root: sum(bits for bits, _ in self.whole.values())}
         for work in self.works.values():
-            filled: dict[str, int] = defaultdict(int)
-            for tile in work.tiles:
-                filled[tile.memory] += tile.bits
-            held |= {memory: max(bits, held.get(memory, 0)) for memory, bits in filled.items()}
+            held |= {each.memory: max(each.bits, held.get(each.memory, 0)) for each in work.together}
         for name, row in document["components"].items():
             if row["peak_occupancy_bits"] is not None:
                 row["peak_occupancy_bits"] = held.get(name)
+        document.pop("without_effect", None)
         return document | {"stored": {name: work.to_json() for name, work in self.works.items()}}
 
     @property
@@ -87,7 +84,7 @@ class StoredEvaluation:
 def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, IntArray]) -> StoredEvaluation:
     """Count, schedule and price a mapping over the stored elements of some inputs, int64[dimensions, elements].
 
-    A tile that does not fit is counted in `Work.tiles`, not refused. Refuses what `sparse.nest` does, and elements of results.
+    What does not fit is counted in `Work.tiles` and `Work.together`, not refused. Refuses what `sparse.nest` does, and elements of results.
     """
     cascade, machine = evaluator.cascade, evaluator.architecture
     check(cascade, machine, mapping, room=False)
@@ -150,23 +147,26 @@ class _Found:
 
     def add(self, nest: Nest, elements: IntArray | None) -> None:
         """Count one Einsum; `elements` of its result, if that is stored for others."""
-        walk = walked(nest)
+        per_cycle, issue = self.evaluator.clock.per_cycle, self.evaluator.issue_ticks(nest.einsum.name, nest.unit)
+        fibers = fibers_of(nest)
+        room = room_of(self.evaluator, nest, fibers)
+        walk = walked(nest, (issue, per_cycle), fibers, room)
         counts, name, unit, issues = walk.counts, nest.einsum.name, self.machine.units[nest.unit], walk.counts.issues
         issued, effectual, merging = (int(each.sum()) for each in (counts.points, counts.effectual, counts.merging))
         traffic, meetings = Traffic(self.evaluator, nest, walk, elements), list(_meetings(nest, counts))
         mean = -(-int(issues.sum()) // issues.size)
         dense = prod(nest.extents.values())
         self.works[name] = Work(dense, issued, effectual, int(issues.max()), mean, merging, meetings, traffic.tiles, traffic.cached)
+        self.works[name].together = together(nest, counts, room, self.evaluator.clock.pieces)
         self.whole = traffic.whole | self.whole
         for target, rows in ((self.counts.words, traffic.words), (self.counts.final, traffic.final)):
             target.update({(name, *key): row for key, row in rows.items()})
         self.bits |= {(name, *key): row for key, row in traffic.bits.items()}
         self.counts.operations[name], self.counts.masked[name] = effectual if unit.sparse.gates else issued, 0
-        busy, merged = self._busy(nest, counts)
+        busy, merged = int(issues.max()), int(counts.merging.max())
         self.counts.issues[name] = busy
-        per_cycle = self.evaluator.clock.per_cycle
         latency = (unit.pipeline_depth + self.counts.lowered.latencies[name]) * per_cycle
-        load = Load(nest.unit, busy * self.evaluator.issue_ticks(name, nest.unit), traffic.ports(), latency)
+        load = Load(nest.unit, busy * issue, traffic.ports(), latency)
         for resource, cycles in (*self._met(nest, counts), (f"{nest.unit} merging", merged)):
             if cycles:
                 load.ports[resource] = (cycles * per_cycle, 0)
@@ -185,39 +185,16 @@ class _Found:
         """Busy cycles of the busiest copy of every node that intersects."""
         by_node: dict[str, IntArray] = {}
         for level in nest.meeting:
-            turn, here = nest.turns[level], counts.steps[_STEPS[nest.turns[level].meets], level, : nest.copies[level]]
-            above = nest.copies[-1]
-            if turn.node in self.machine.memories:
-                above = max((nest.copies[c.above_child] for c in nest.crossings if c.child == turn.node), default=1)
-            cycles = here.reshape(min(above, here.size), -1).sum(axis=1)
+            turn, here = nest.turns[level], counts.steps[STEPS[nest.turns[level].meets], level, : nest.copies[level]]
+            cycles = here.reshape(min(nest.node_copies(turn.node), here.size), -1).sum(axis=1)
             before = by_node.get(turn.node)
             by_node[turn.node] = cycles if before is None or before.size != cycles.size else before + cycles
         return [(f"{node} intersection", int(cycles.max())) for node, cycles in by_node.items()]
-
-    def _busy(self, nest: Nest, counts: k.Walked) -> tuple[int, int]:
-        """Issues of the unit, and cycles of the merger, of the copy that has most."""
-        spread = [turn for turn in nest.turns if turn.axis and turn.trips > 1]
-        dynamic = [turn for turn in spread if self.machine.axes[turn.axis][1].assign == "dynamic"]
-        if not dynamic:
-            return int(counts.issues.max()), int(counts.merging.max())
-        outside = nest.turns[: nest.turns.index(dynamic[0]) + 1]
-        if len(spread) > 1 or nest.lanes > 1 or any(turn.rank not in nest.result and turn.trips > 1 for turn in outside):
-            what = f"{nest.einsum.name} is spread along {dynamic[0].axis}, which hands out tiles to the copy that is free first"
-            mend = "spread one rank of the result along it and no other, on units of one lane, with sums inside"
-            raise InputError(what, mend, nest.einsum.place)
-        if counts.points.sum() != counts.effectual.sum():
-            what = f"{nest.einsum.name} has idle operations, and {dynamic[0].axis} hands out tiles by what is stored"
-            raise InputError(what, "let every loop 'intersect', or write assign: static", nest.einsum.place)
-        size = min(self.machine.axes[dynamic[0].axis][1].size, dynamic[0].trips)
-        return makespan(counts.shares[:, 0], size).dynamic, makespan(counts.shares[:, 1], size).dynamic
-
-
-_STEPS = {"two_finger": k.TWO_FINGER, "skip_ahead": k.SKIP_AHEAD, "leading": k.LEADER}
 
 
 def _meetings(nest: Nest, counts: k.Walked) -> Iterator[Meeting]:
     """How every loop over a rank of two stored operands finds its turns."""
     for level in nest.meeting:
         turn = nest.turns[level]
-        steps, visits = (int(counts.steps[row, level].sum()) for row in (_STEPS[turn.meets], k.VISITS))
+        steps, visits = (int(counts.steps[row, level].sum()) for row in (STEPS[turn.meets], k.VISITS))
         yield Meeting(turn.rank, turn.node, turn.meets, steps, visits)

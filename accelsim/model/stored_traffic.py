@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, prod
@@ -13,15 +14,16 @@ import numpy as np
 from accelsim.errors import InputError
 from accelsim.model.counts import DRAINS, FILLS, READS, UPDATES
 from accelsim.model.evaluation import Evaluator
-from accelsim.model.stored_work import Tile
+from accelsim.model.stored_work import Tile, Together
 from accelsim.sparse import kernels as k
 from accelsim.sparse.caches import missed_elements
 from accelsim.sparse.fibers import Fibers, Level
-from accelsim.sparse.nest import Crossing, Nest, Operand, Walk, known
-from accelsim.sparse.storage import Sizes, sizes
+from accelsim.sparse.nest import NO_ROOM, Crossing, Nest, Operand, Room, Walk, known
+from accelsim.sparse.storage import Sizes, coordinate_bits, sizes
 from accelsim.workload.storage import Storage
 
 if TYPE_CHECKING:
+    from accelsim.hardware.architecture import Architecture
     from accelsim.sparse.pattern import IntArray
     from accelsim.workload.cascade import Tensor
 
@@ -53,6 +55,49 @@ class Layout:
         return self.sizes.below[own] if own < len(self.levels) - 1 else np.full(count, self.value)
 
 
+def room_of(evaluator: Evaluator, nest: Nest, fibers: Dict[str, Fibers]) -> Room:
+    """What the memories of a nest that have a size, and are no caches, can hold, and what tiles take, in pieces of a bit."""
+    tensors, pieces, machine = evaluator.cascade.tensors, evaluator.clock.pieces, evaluator.architecture
+    limited = {name: size for name in dict.fromkeys(each.child for each in nest.crossings) if (size := _limit(machine, name)) is not None}
+    if not limited:
+        return NO_ROOM
+    tiles: dict[str, list[IntArray]] = {}
+    result = tensors[nest.einsum.output.tensor]
+    words = {result.name: (ceil(result.partial.bits) + _with_words(result, home=False)[0]) * pieces}
+    for operand in nest.operands:
+        tensor = tensors[operand.tensor]
+        if operand.coordinates is None:
+            words[tensor.name] = evaluator.widths.read[nest.einsum.name, tensor.name]
+            continue
+        storage, levels, tree = _stored_as(tensor), nest.levels(operand), fibers[operand.tensor]
+        found = sizes(storage, tree, levels, tensor.shape, _value_bits(tensor))
+        last = len(levels) - 1
+        values = np.full(tree.coordinates[last].size, _value_bits(tensor)) if levels else np.zeros(0, np.int64)
+        tiles[tensor.name] = [below * pieces for below in (*found.below[:last], values)]
+        words[tensor.name] = found.whole * pieces
+    return Room(tiles, words, {name: size * pieces for name, size in limited.items()})
+
+
+def together(nest: Nest, counts: k.Walked, room: Room, pieces: int) -> list[Together]:
+    """What a copy of every memory that has a size holds at the same time."""
+    found = []
+    for memory, (most, visits, beyond) in zip(room.memories, counts.held.tolist(), strict=True):
+        tensors = tuple(each.tensor for each in nest.crossings if each.child == memory)
+        found.append(Together(memory, tensors, -(-most // pieces), visits, beyond))
+    return found
+
+
+def _limit(machine: Architecture, name: str) -> int | None:
+    """Bits of a memory that holds what the mapping says; None if it has no limit, or is a cache."""
+    memory = machine.memories.get(name)
+    return None if memory is None or memory.sparse.replacement else memory.size_bits
+
+
+def _stored_as(tensor: Tensor) -> Storage:
+    """How a tensor is stored of which elements are given."""
+    return tensor.storage or Storage(("compressed",) * len(tensor.shape))
+
+
 class Traffic:
     """Words and bits of one Einsum's crossings.
 
@@ -62,7 +107,7 @@ class Traffic:
     """
 
     def __init__(self, evaluator: Evaluator, nest: Nest, walk: Walk, elements: IntArray | None = None) -> None:
-        self.nest, self.counts, self.fibers, self.name = nest, walk.counts, walk.fibers, nest.einsum.name
+        self.nest, self.counts, self.fibers, self.tables, self.name = nest, walk.counts, walk.fibers, walk.tables, nest.einsum.name
         self.cascade, self.machine, self.widths = evaluator.cascade, evaluator.architecture, evaluator.widths
         self.clock, self.pieces, self.elements = evaluator.clock, evaluator.clock.pieces, elements
         self.words: Rows = {}
@@ -98,12 +143,21 @@ class Traffic:
     def _layout(self, which: int, operand: Operand, walk: Walk) -> Layout:
         """How a stored operand lies in memories; notes what it takes as a whole."""
         tensor, levels = self.cascade.tensors[operand.tensor], self.nest.levels(operand)
-        storage = tensor.storage or Storage(("compressed",) * len(tensor.shape))
+        storage = _stored_as(tensor)
         value, tables = _value_bits(tensor), walk.tables
+        self._check_coordinates(tensor, storage, operand.ranks, coordinate_bits(storage, levels))
         found = sizes(storage, self.fibers[operand.tensor], levels, tensor.shape, value)
         if tensor.is_input:
             self.whole[operand.tensor] = found.whole, self._needed(operand) * value
         return Layout(which, levels, storage, value, found, tables.at[which].tolist(), tables.start_at[which].tolist())
+
+    def _check_coordinates(self, tensor: Tensor, storage: Storage, ranks: tuple[str, ...], needed: dict[int, int]) -> None:
+        """Refuse coordinates that do not tell the elements of a fiber apart."""
+        for dimension, bits in needed.items():
+            if 0 < storage.coordinate_bits < bits:
+                what = f"a coordinate of {tensor.name} has {storage.coordinate_bits} bits, and those along {ranks[dimension]} take {bits}"
+                place = self.cascade.declaration.place("format", tensor.name) if self.cascade.declaration is not None else None
+                raise InputError(what, f"write coordinate: {max(needed.values())} bit", place)
 
     def _move(self, tensor: str, memory: str, column: int, words: int, final: int = 0) -> None:
         """Note words of a direction."""
@@ -218,9 +272,10 @@ class Traffic:
                 continue
             later = [each.rank for each in nest.turns[depth + 1 :] if each.rank in operand.ranks]
             leads = next(each for each in nest.operands if each.coordinates is not None and turn.rank in each.ranks) is operand
-            if storage.kinds[operand.ranks.index(turn.rank)] == "uncompressed" and not (turn.meets and leads):
-                if later and later[0] != turn.rank:  # looked up, where the fiber's last loop is visited
-                    bits += int(self.counts.steps[k.VISITS, depth].sum()) * storage.pointer_bits
+            looked_up = not turn.meets or (turn.meets == "leading" and not leads)
+            if storage.kinds[operand.ranks.index(turn.rank)] == "uncompressed" and looked_up:
+                if later and later[0] != turn.rank:  # where the fiber's last loop is visited
+                    bits += int(self.counts.looked[depth, layout.which]) * storage.pointer_bits
                 continue
             begins = layout.fibers[own]
             opened = self.counts.opened[begins : begins + found.coordinates[own].size]
@@ -244,14 +299,41 @@ class Traffic:
         room = self.machine.memories[crossing.child].size_bits
         missed = missed_elements(asked, bits, int(bits.sum()) if room is None else room)
         self.cached[crossing.child, name] = (asked.size, int(missed.sum()))
-        # of every tile that is touched, where it is
-        pointers = int(np.unique(asked).size) * layout.storage.pointer_bits * (layout.storage.kinds[0] == "uncompressed")
+        pointers = self._places(inner, layout) * layout.storage.pointer_bits
         return int(words[asked][missed].sum()), int(bits[asked][missed].sum()) + pointers
+
+    def _places(self, inner: Crossing, layout: Layout) -> int:
+        """Places of the outermost fiber of a cached operand of which pointers are fetched, once each: those looked up, or else all."""
+        nest, operand = self.nest, self.nest.operands[layout.which]
+        own = [depth for depth, turn in enumerate(nest.turns) if turn.rank in operand.ranks]
+        rank = nest.turns[own[0]].rank
+        fiber = [depth for place, depth in enumerate(own) if all(nest.turns[each].rank == rank for each in own[: place + 1])]
+        if layout.storage.kinds[operand.ranks.index(rank)] != "uncompressed" or fiber[-1] >= inner.above_child or len(fiber) == len(own):
+            return 0
+        turn, tile = nest.turns[fiber[-1]], nest.turns[fiber[-1]].tile
+        lead = next(each for each in nest.operands if each.coordinates is not None and rank in each.ranks)
+        if turn.meets != "leading" or lead is operand:
+            return -(-nest.extents[rank] // tile)
+        tree, begins = self.fibers[lead.tensor], self.tables.start_at[nest.operands.index(lead)]
+        at = np.zeros(1, np.int64)  # where along the rank each node begins
+        level = -1
+        for each in nest.turns[: fiber[-1] + 1]:
+            if each.rank not in lead.ranks:
+                continue
+            level += 1
+            parents = np.repeat(np.arange(at.size), np.diff(tree.starts[level]))
+            at = at[parents] + (tree.coordinates[level] * each.tile if each.rank == rank else 0)
+        opened = self.counts.opened[begins[level] :][: tree.starts[level].size - 1]
+        return int(np.unique(at[opened[parents] > 0]).size)
 
     def _result(self, number: int, crossing: Crossing) -> None:
         """Words of the result, and those that come back."""
         name, parent, child = crossing.tensor, crossing.parent, crossing.child
         tensor, bits = self.cascade.tensors[name], self.widths.bits
+        if tensor.storage is not None:
+            kinds = enumerate(zip(tensor.storage.kinds, tensor.shape, strict=True))
+            needed = {place: max(1, (size - 1).bit_length()) for place, (kind, size) in kinds if kind == "compressed"}
+            self._check_coordinates(tensor, tensor.storage, self.nest.result, needed)
         grouped, entering, different = self.counts.grouped[number], self.counts.entering[number], known(self.nest, self.counts, number)
         moved, drained, new = int(grouped.sum()), int(entering.sum()), int(different.sum())
         brought = entering
@@ -259,8 +341,9 @@ class Traffic:
             brought, entering = self.counts.whole[k.BROUGHT], self.counts.whole.sum(axis=0)
             moved = drained = int(entering.sum())
         back = moved - new
-        extra, once = _with_words(tensor, crossing.above_parent == 0 and child != "")
-        if self.elements is not None and crossing.above_parent == 0 and moved == new:  # each word once: as fibers, in order of the loops
+        outermost = next(each for each in self.nest.crossings if each.tensor == name)
+        extra, once = _with_words(tensor, crossing is outermost)
+        if self.elements is not None and crossing is outermost and moved == new:  # each word once: as fibers, in order of the loops
             extra, laid = 0, self._laid(tensor)
             once, self.whole[name] = laid - ceil(new * tensor.final.bits), (laid, 0)
         if crossing.above_parent == 0 and tensor.is_output:

@@ -27,6 +27,19 @@ class Tile:
     beyond: int
 
 
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What a copy of a memory holds at the same time: of which tensors, the most bits, visits below its keeps, and those in which it holds
+    more than it has room for.
+    """
+
+    memory: str
+    tensors: tuple[str, ...]
+    bits: int
+    visits: int
+    beyond: int
+
+
 @dataclass(slots=True)
 class Work:
     """What an Einsum does: `dense` operations, those `issued`, those on stored elements alone (`effectual`).
@@ -44,6 +57,7 @@ class Work:
     meetings: list[Meeting]
     tiles: list[Tile] = field(default_factory=list)
     cached: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    together: list[Together] = field(default_factory=list)
 
     @property
     def skipped(self) -> int:
@@ -62,6 +76,10 @@ class Work:
             "busiest": self.busiest, "ideal": self.ideal, "merging_cycles": self.merging,
             "meetings": [{"rank": m.rank, "node": m.node, "by": m.by, "steps": m.steps, "visits": m.visits} for m in self.meetings],
             "tiles": [{"tensor": t.tensor, "memory": t.memory, "bits": t.bits, "beyond": t.beyond} for t in self.tiles],
+            "together": [
+                {"memory": each.memory, "tensors": list(each.tensors), "bits": each.bits, "visits": each.visits, "beyond": each.beyond}
+                for each in self.together
+            ],
             "caches": [
                 {"memory": memory, "tensor": tensor, "accesses": accesses, "misses": misses}
                 for (memory, tensor), (accesses, misses) in self.cached.items()

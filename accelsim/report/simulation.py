@@ -25,8 +25,8 @@ _MEANING = {
 
 def document(simulation: Simulation) -> Document:
     """The simulation as plain data: cycles (fractions of one as floats), seconds, and where the cycles of every unit went."""
-    evaluation = simulation.evaluation
-    units = {}
+    evaluation, units = simulation.evaluation, {}
+    machine = evaluation.evaluator.architecture
     for name, unit in simulation.units.items():
         waits = [{"einsum": wait.einsum, "cause": wait.cause, "for": wait.what, "cycles": float(wait.cycles)} for wait in unit.waits]
         busy = {einsum: float(cycles) for einsum, cycles in unit.busy.items()}
@@ -34,7 +34,7 @@ def document(simulation: Simulation) -> Document:
     return {
         "schema": SCHEMA,
         "workload": evaluation.evaluator.cascade.name,
-        "architecture": evaluation.evaluator.architecture.name,
+        "architecture": machine.name,
         "mapping": evaluation.mapping.name,
         "counting": evaluation.evaluator.counting.to_json(),
         "latency": {"cycles": simulation.cycles, "seconds": simulation.seconds},
@@ -43,6 +43,7 @@ def document(simulation: Simulation) -> Document:
         "units": units,
         "ports": {name: _port(simulation, name) for name in simulation.ports},
         "firings": simulation.firings,
+        **({"without_effect": machine.without_effect} if machine.without_effect else {}),
         **({"occupancy": _occupancy(simulation)} if simulation.held else {}),
         **({"dram": _dram(simulation)} if simulation.offchip else {}),
     }
@@ -89,7 +90,7 @@ def blocks(found: Document, nest: str) -> Iterator[RenderableType]:
     """The report: how long it takes beside what the model says, then what every unit does in that time."""
     from rich.text import Text
 
-    from accelsim.report.terminal import table
+    from accelsim.report.terminal import table, without_effect
 
     cycles, model = found["latency"]["cycles"], found["model"]["cycles"]
     head = Text.assemble((found["workload"], "bold"), " on ", (found["architecture"], "bold"), f", mapping '{found['mapping']}'")
@@ -127,6 +128,7 @@ def blocks(found: Document, nest: str) -> Iterator[RenderableType]:
         values = found["values"]
         yield Text.assemble(("values", "bold"), f"  {values['says']} ({whole(values['words'])} words, inputs of seed {values['seed']})")
     yield Text(nest.rstrip())
+    yield from without_effect(found)
     yield Text("Each row of the first table sums to the whole run; ports: bits moved at their bandwidth.", "dim")
 
 

@@ -19,6 +19,7 @@ def stored_report(evaluation: Document, nest: str = "") -> Iterator[RenderableTy
     blocks = list(report(evaluation, nest))
     after = len(blocks) - (2 if nest else 1)
     yield from blocks[:after]
+    yield from _elements(evaluation.get("elements", {}))
     yield from _tables(evaluation["stored"])
     if evaluation.get("uniform_misleads"):
         yield _misled(evaluation["uniform_misleads"])
@@ -32,6 +33,15 @@ def _misled(counts: list[Document]) -> RenderableType:
         over = times(each["counted"] / each["expected"]) if each["expected"] else ""
         rows.add_row(f"{each['einsum']}, {each['what']}", whole(round(each["expected"])), whole(round(each["counted"])), over)
     return rows
+
+
+def _elements(origins: Document) -> Iterator[RenderableType]:
+    rows = table("elements of", "from", "stored", "of all", left=2)
+    for name, each in origins.items():
+        source = each["file"] if "file" in each else f"drawn at a density of {each['density']:g}, seed {each['seed']}"
+        rows.add_row(name, source, f"{whole(each['stored'])} of {whole(each['of'])}", percent(each["stored"] / each["of"]))
+    if rows.row_count:
+        yield rows
 
 
 def _tables(stored: Document) -> Iterator[RenderableType]:
@@ -59,5 +69,11 @@ def _tables(stored: Document) -> Iterator[RenderableType]:
         for tile in work["tiles"]:
             spills = f"{whole(tile['beyond'])} visits bring more than it holds" if tile["beyond"] else "fits alone"
             rows.add_row(f"{tile['memory']}, {tile['tensor']}", f"{byte_size(tile['bits'] / 8)} at most", spills)
+        for each in work.get("together", []):
+            alone = max((tile["bits"] for tile in work["tiles"] if tile["memory"] == each["memory"]), default=0)
+            if len(each["tensors"]) == 1 and each["bits"] <= alone:
+                continue
+            spills = f"{whole(each['beyond'])} of {whole(each['visits'])} visits hold too much" if each["beyond"] else "they fit"
+            rows.add_row(f"{each['memory']}, {', '.join(each['tensors'])} at once", f"{byte_size(each['bits'] / 8)} at most", spills)
     if rows.row_count:
         yield rows

@@ -189,12 +189,21 @@ def _last(evaluation: Document) -> Text:
             lines.append(Text(f"No exact search: {search['no_exact_search']}."))
     if evaluation["unpriced"]:
         lines.append(Text.assemble(("Not priced, and not in the energy: ", "yellow"), ", ".join(evaluation["unpriced"]) + "."))
+    lines += without_effect(evaluation)
     if "stored" not in evaluation:  # elements that the simulator does not know
         lines.append(Text(IDEAL, "dim"))
     options = ", ".join(f"{key}={value}" for key, value in evaluation["counting"].items())
     if options:
         lines.append(Text(f"Counting: {options}.", "dim"))
     return Text("\n").join(lines)
+
+
+def without_effect(found: Document) -> list[Text]:
+    """A line about what the machine says that changes nothing, if there is any."""
+    from rich.text import Text
+
+    said = found.get("without_effect", [])
+    return [Text(f"Without effect, as all elements count here: {', '.join(said)}.", "yellow")] if said else []
 
 
 def _further(ratio: float) -> str:

@@ -14,22 +14,29 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
 
 # Columns of Tables.levels: the rank and how it is cut; whether turns are copies, how stored coordinates are met, whether the level cuts a
-# rank of the result; which operands are met, the one that leads and the other (-1: none).
-RANK, TILE, TRIPS, SPACE, MEETS, RESULT, LEADS, FOLLOWS = range(8)
+# rank of the result; which operands are met, the one that leads and the other (-1: none); if its steps keep a copy of the level that is
+# dealt out busy, the first level that the same node goes through (-1: they do not), and which row of Walked.steps counts them.
+RANK, TILE, TRIPS, SPACE, MEETS, RESULT, LEADS, FOLLOWS, NODE, COUNTED = range(10)
 GONE_THROUGH, PROBED = 1, 2  # of MEETS (0: every turn is visited): both operands go through theirs, or one is looked up for the other
 
 # Columns of Tables.crossings: how many levels stand above the child and above the parent, which operand (-1: the result), whether the child
 # is the unit, whether copies share, whether requests are logged; how many first levels are in time, of those above the child (of a
 # result that a keep holds, those before any that leads to a tile again); whether words that ever reach a copy of the parent are told
 # apart; of a result that a keep holds, how many words its tile has at most, and where the places of these begin in State.seen (-1: none);
-# the crossing that brings the parent what this one asks for, when it does so first (-1: the parent has it).
-CHILD, PARENT, OPERAND, UNIT, SHARED, LOGGED, LEADING, TOLD, WIDTH, PLACES, DEMAND = range(11)
+# the crossing that brings the parent what this one asks for, when it does so first (-1: the parent has it); which row of Tables.rooms the
+# child is (-1: none); pieces of a bit that a word takes (of a stored operand: all of it); how many tiles are held at once.
+CHILD, PARENT, OPERAND, UNIT, SHARED, LOGGED, LEADING, TOLD, WIDTH, PLACES, DEMAND, ROOM, EACH, BUFFERS = range(14)
+# Columns of Tables.rooms: pieces of a bit that a memory holds, and how many levels stand above its innermost keep.
+SIZE, ABOVE = range(2)
+# Columns of Walked.held: the most pieces that a copy of a memory holds at once, visits below its keeps, those in which it holds too much.
+MOST, VISITED, BEYOND = range(3)
 
 # Places of Tables.facts: operations side by side; levels above the unit's own; lists that are merged at a time; the innermost reduced level
-# with levels of the result inside it; levels above the innermost keep of the result; whether it is merged; the outermost level over copies
-# (-1: none); whether lists end with its visits; whether all points of the innermost level are taken at once; of the crossing at which
-# tiles of the result come and go whole, its number and how many levels stand above its child (-1: none), and how many tiles there are.
-LANES, LEAF, RADIX, LISTING, HOLDER, MERGES, SPREAD, ENDS, PLAIN, WHOLE, WHOLE_AT, TILES = range(12)
+# with levels of the result inside it; levels above the innermost keep of the result; whether it is merged; the level of which turns go to
+# the copy that is free first (-1: none); whether all points of the innermost level are taken at once; ticks of an issue and of a cycle; of
+# the crossing at which tiles of the result come and go whole, its number and how many levels stand above its child (-1: none), and how many
+# tiles there are.
+LANES, LEAF, RADIX, LISTING, HOLDER, MERGES, DEALT, PLAIN, ISSUE, CYCLE, WHOLE, WHOLE_AT, TILES = range(13)
 
 # Rows of Walked.steps.
 VISITS, TWO_FINGER, SKIP_AHEAD, LEADER, MATCHES = range(5)
@@ -37,14 +44,14 @@ VISITS, TWO_FINGER, SKIP_AHEAD, LEADER, MATCHES = range(5)
 # Rows of State.level: the turn, how many there are, which side advanced last, the places of the two fibers and their ends; above the level:
 # the copy, the time, the tile of the result, and how many visits there were.
 TURN, MANY, SIDE, FIRST, FIRST_END, OTHER, OTHER_END, COPY, TIME, TILE_OF_RESULT, VISIT = range(11)
-# Rows of State.copy: of which tile lists are, the visit of the last one, how many, and their elements.
-LIST_TILE, LIST_VISIT, LISTS, LISTED = range(4)
+# Rows of State.copy: of which tile lists are, the visit of the last one, how many, and their elements; from which tick on it is free.
+LIST_TILE, LIST_VISIT, LISTS, LISTED, FREE = range(5)
 # Rows of State.child: the tile that a copy was sent last, since when, how many words it made of it; the tile that came to it whole.
 LAST, SINCE, FILLED, HELD = range(4)
 # Rows of Walked.whole.
 BROUGHT, NEW = range(2)
-# Places of State.now: points of the unit's tile, visits of the outermost level over copies, its effectual points and copy; logged entries.
-IN_LEAF, APART, WORK, LATELY, LOGS = range(5)
+# Places of State.now: points of the unit's tile, the copy that has the turn that was dealt out last (-1: it is over), logged entries.
+IN_LEAF, CHOSEN, LOGS = range(3)
 
 
 class Tables(NamedTuple):
@@ -53,6 +60,8 @@ class Tables(NamedTuple):
     `part[level, operand]`: which level of the operand's own a level is, -1: none. `stored[operand]`: whether it is in fibers, and then
     `coordinates`, `starts` and `elements` hold its levels one after the other, from `at[operand, own level]` and `start_at`. `extents`: of
     ranks. `apart[crossing, level]`: whether copies of a level are served apart. `copies_at`: how many copies stand below so many levels.
+    `begins[level, operand]`: the level at which the fiber begins that a level of the operand goes through, with others of its rank.
+    `rooms[memories, 2]`: of those whose tiles are to fit together; `tiles`: pieces of a bit of the tile of each of `coordinates`.
     """
 
     levels: IntArray
@@ -68,6 +77,9 @@ class Tables(NamedTuple):
     apart: IntArray
     copies_at: IntArray
     facts: IntArray
+    begins: IntArray
+    rooms: IntArray
+    tiles: IntArray
 
 
 class Walked(NamedTuple):
@@ -77,8 +89,9 @@ class Walked(NamedTuple):
     copies of the parent send or are sent. `known`: of a result, different words that copies of the parent are sent, where they are told
     apart. `loads`, `served` [crossings, nodes of operands, and 1]: how often the tile of each comes to a child, and leaves the parent (the
     last: the whole tensor). `opened`: how often the fiber at each place of `starts` is gone through. `points`, `effectual`, `issues`,
-    `merging` [copies]. `fullest[crossings]`: the most words of a result that a copy of the child makes of one tile. `shares[visits, 2]`:
-    effectual points and merging cycles of every visit of the outermost level over copies. `log`: nodes that the logged crossing asks for.
+    `merging` [copies]. `fullest[crossings]`: the most words of a result that a copy of the child makes of one tile. `log`: nodes that the
+    logged crossing asks for. `held[memories, 3]`: of the rooms. `looked[levels, operands]`: places of fibers that are
+    looked up, in vain or not, where they are not gone through.
     `asked`: as `served`, of tiles that are first asked for, and `asked_words[crossings, copies]` their words by copy of the parent.
     `whole[2, copies]`: of the crossing at which tiles come whole, words that come back to each copy of the child, and that it adds to them.
     """
@@ -95,17 +108,18 @@ class Walked(NamedTuple):
     issues: IntArray
     merging: IntArray
     fullest: IntArray
-    shares: IntArray
     log: IntArray
     asked: IntArray
     asked_words: IntArray
     whole: IntArray
+    held: IntArray
+    looked: IntArray
 
 
 class State(NamedTuple):
     """Where the walk is, int64. `node[level, operand]`, `size[level, rank]`: what the levels above leave. `begun`, `generation`: of what is
     told apart by hashing, since when, and which entries count. `seen`: in which run each word of a tile was made last. `tiles`: words so
-    far of every tile that comes whole.
+    far of every tile that comes whole. `room[crossing, copy, buffers]`: pieces of a bit of the last tiles of each copy, that of now first.
     """
 
     level: IntArray
@@ -118,6 +132,7 @@ class State(NamedTuple):
     seen: IntArray
     now: IntArray
     tiles: IntArray
+    room: IntArray
 
 
 def walk(t: Tables, places: int) -> Walked:
@@ -131,32 +146,32 @@ def walk(t: Tables, places: int) -> Walked:
     w = Walked(
         zeros(5, depth, copies), zeros(crossings, copies), zeros(crossings, copies), zeros(crossings, copies), zeros(crossings, nodes),
         zeros(crossings, nodes), zeros(t.starts.size + 1), zeros(copies), zeros(copies), zeros(copies), zeros(copies), zeros(crossings),
-        zeros(64), zeros(64), zeros(crossings, nodes), zeros(crossings, copies), zeros(2, copies),
+        zeros(64), zeros(crossings, nodes), zeros(crossings, copies), zeros(2, copies), zeros(t.rooms.shape[0], 3), zeros(depth, operands),
     )  # fmt: skip
     s = State(
-        zeros(11, depth + 1), zeros(depth + 1, operands), zeros(depth + 1, t.extents.size), zeros(4, copies),
-        zeros(4, crossings, copies), zeros(4 * crossings) - 1, zeros(4 * crossings) + 1, zeros(places) - 1, zeros(5), zeros(t.facts[TILES]),
+        zeros(11, depth + 1), zeros(depth + 1, operands), zeros(depth + 1, t.extents.size), zeros(5, copies),
+        zeros(4, crossings, copies), zeros(4 * crossings) - 1, zeros(4 * crossings) + 1, zeros(places) - 1, zeros(3), zeros(t.facts[TILES]),
+        zeros(crossings, copies if t.rooms.shape[0] else 1, int(t.crossings[:, BUFFERS].max(initial=1))),
     )  # fmt: skip
     s.size[0] = t.extents
     s.copy[LIST_TILE:LISTS] = -1
     s.child[LAST] = s.child[HELD] = -2
-    shares, log = _walk(t, s, w, 0)
-    return w._replace(shares=shares[: 2 * s.now[APART]].reshape(-1, 2), log=log[: s.now[LOGS]])
+    s.now[CHOSEN] = -1
+    log = _walk(t, s, w, 0)
+    return w._replace(log=log[: s.now[LOGS]])
 
 
 @njit(error_model="numpy")
-def _walk(t: Tables, s: State, w: Walked, d: int) -> tuple[IntArray, IntArray]:
-    """Walk from the top of level d, 0; returns the shares and the log, longer than they are filled."""
+def _walk(t: Tables, s: State, w: Walked, d: int) -> IntArray:
+    """Walk from the top of level d, 0; returns the log, longer than it is filled."""
     depth, leaf = t.levels.shape[0], t.facts[LEAF]
-    pool, logs = [np.zeros((1024, 4), np.int64)], [w.shares, w.log]
+    pool, logs = [np.zeros((1024, 4), np.int64)], [w.log]
     down = True
     while d >= 0:
         if down:  # at the top of level d, or at a point
             _arrive(t, s, w, pool, logs, d)
             if d == leaf:
                 s.now[IN_LEAF] = 0
-            if d == t.facts[SPREAD] + 1 and t.facts[SPREAD] >= 0:
-                s.now[APART], s.now[WORK], s.now[LATELY] = s.now[APART] + 1, 0, s.level[COPY, d]
             if d < depth:
                 _open(t, s, w, d)
                 down = False
@@ -166,18 +181,21 @@ def _walk(t: Tables, s: State, w: Walked, d: int) -> tuple[IntArray, IntArray]:
         elif t.facts[PLAIN] and d == depth - 1:
             _points_together(t, s, w, pool, d)
         elif _turn(t, s, w, d):
-            if d == t.facts[SPREAD] and s.now[APART] > 0:
-                _share(t, s, w, logs)
+            if d == t.facts[DEALT]:
+                _finish(t, s, w)
             d, down = _enter(t, s, w, d), True
             continue
+        if d == t.facts[DEALT]:
+            _finish(t, s, w)
         if d == leaf:
             w.issues[s.level[COPY, d]] += -(-s.now[IN_LEAF] // t.facts[LANES])
+        for memory in range(t.rooms.shape[0]):
+            if t.rooms[memory, ABOVE] == d:
+                _hold(t, s, w, memory)
         d, down = d - 1, False
-    if s.now[APART] > 0:
-        _share(t, s, w, logs)
     for c in range(t.copies_at[depth]):
         w.merging[c] += _merged(s.copy[LISTS, c], s.copy[LISTED, c], t.facts[RADIX])
-    return logs[0], logs[1]
+    return logs[0]
 
 
 @njit(error_model="numpy")
@@ -193,14 +211,21 @@ def _arrive(t: Tables, s: State, w: Walked, pool: list[IntArray], logs: list[Int
         tile = s.level[TILE_OF_RESULT, d] if o < 0 else s.node[d, o]
         if o < 0:
             if s.child[LAST, c, here] != tile:
+                if t.crossings[c, ROOM] >= 0 and c != t.facts[WHOLE]:  # which come at a turn
+                    _replace(s, c, here, 0)
                 s.child[LAST, c, here], s.child[SINCE, c, here], s.child[FILLED, c, here] = tile, s.level[TIME, d], 0
             continue
         if unit == 0 and s.child[LAST, c, here] == tile:
             continue
         s.child[LAST, c, here], s.child[SINCE, c, here] = tile, s.level[TIME, d]
         if tile < 0:
+            if t.crossings[c, ROOM] >= 0:
+                _replace(s, c, here, 0)
             continue
         place, words = _tile(t, s, o, d)
+        if t.crossings[c, ROOM] >= 0:
+            whole = place == t.coordinates.size
+            _replace(s, c, here, t.tiles[place] if not whole else t.crossings[c, EACH] * (1 if t.stored[o] else words))
         w.entering[c, here] += words
         w.loads[c, place] += 1 - unit
         if t.crossings[c, SHARED]:
@@ -214,7 +239,7 @@ def _arrive(t: Tables, s: State, w: Walked, pool: list[IntArray], logs: list[Int
             w.asked[c, place] += 1
             w.asked_words[c, parent] += words
         if t.crossings[c, LOGGED]:
-            logs[1] = _pushed(logs[1], s.now[LOGS], place)
+            logs[0] = _pushed(logs[0], s.now[LOGS], place)
             s.now[LOGS] += 1
 
 
@@ -225,8 +250,38 @@ def _bring(t: Tables, s: State, w: Walked, d: int) -> None:
         return
     c, here, tile = t.facts[WHOLE], s.level[COPY, d], s.level[TILE_OF_RESULT, d]
     if s.child[HELD, c, here] != tile:
+        if t.crossings[c, ROOM] >= 0:
+            _replace(s, c, here, 0)
         s.child[HELD, c, here] = tile
         w.whole[BROUGHT, here] += s.tiles[tile]
+
+
+@njit(error_model="numpy")
+def _replace(s: State, c: int, here: int, pieces: int) -> None:
+    """A copy has a tile of its own now: those before it move on, and the one that is longest there leaves."""
+    for buffer in range(s.room.shape[2] - 1, 0, -1):
+        s.room[c, here, buffer] = s.room[c, here, buffer - 1]
+    s.room[c, here, 0] = pieces
+
+
+@njit(error_model="numpy")
+def _hold(t: Tables, s: State, w: Walked, memory: int) -> None:
+    """A visit below the keeps of a memory is over: what its copy holds."""
+    held = 0
+    for c in range(t.crossings.shape[0]):
+        if t.crossings[c, ROOM] != memory:
+            continue
+        here = s.level[COPY, t.crossings[c, CHILD]]
+        if c == t.facts[WHOLE]:
+            tile = s.child[HELD, c, here]
+            s.room[c, here, 0] = s.tiles[tile] * t.crossings[c, EACH] if tile >= 0 else 0
+        elif t.crossings[c, OPERAND] < 0:
+            s.room[c, here, 0] = s.child[FILLED, c, here] * t.crossings[c, EACH]
+        for buffer in range(t.crossings[c, BUFFERS]):
+            held += s.room[c, here, buffer]
+    w.held[memory, MOST] = max(w.held[memory, MOST], held)
+    w.held[memory, VISITED] += 1
+    w.held[memory, BEYOND] += held > t.rooms[memory, SIZE]
 
 
 @njit(error_model="numpy")
@@ -270,6 +325,11 @@ def _open(t: Tables, s: State, w: Walked, d: int) -> None:
             w.steps[LEADER, d, s.level[COPY, d]] += high - low
         elif o == t.levels[d, FOLLOWS]:
             s.level[OTHER, d], s.level[OTHER_END, d] = low, high
+        if o != t.levels[d, LEADS] and s.node[t.begins[d, o], o] >= 0:
+            if o != t.levels[d, FOLLOWS]:
+                w.looked[d, o] += s.level[MANY, d]
+            elif t.levels[d, MEETS] == PROBED:
+                w.looked[d, o] += s.level[FIRST_END, d] - s.level[FIRST, d]
 
 
 @njit(error_model="numpy")
@@ -318,13 +378,18 @@ def _turn(t: Tables, s: State, w: Walked, d: int) -> bool:
 @njit(error_model="numpy")
 def _enter(t: Tables, s: State, w: Walked, d: int) -> int:
     """Go inside the turn of level d; returns the level below."""
-    inner, rank, turn, many, space = d + 1, t.levels[d, RANK], s.level[TURN, d], t.levels[d, TRIPS], t.levels[d, SPACE]
+    inner, rank, turn, many, copy = d + 1, t.levels[d, RANK], s.level[TURN, d], t.levels[d, TRIPS], s.level[COPY, d]
     w.steps[VISITS, d, s.level[COPY, d]] += 1
     _bring(t, s, w, d)
     s.size[inner] = s.size[d]
     s.size[inner, rank] = min(t.levels[d, TILE], s.size[d, rank] - turn * t.levels[d, TILE])
-    s.level[COPY, inner] = s.level[COPY, d] * many + turn if space else s.level[COPY, d]
-    s.level[TIME, inner] = s.level[TIME, d] if space else s.level[TIME, d] * many + turn
+    if d == t.facts[DEALT]:
+        s.now[CHOSEN] = np.argmin(s.copy[FREE])
+        s.level[COPY, inner] = s.now[CHOSEN]
+    else:
+        s.level[COPY, inner] = copy * many + turn if t.levels[d, SPACE] else copy
+    apart = t.levels[d, SPACE] and d != t.facts[DEALT]  # turns that are dealt out come one after the other
+    s.level[TIME, inner] = s.level[TIME, d] if apart else s.level[TIME, d] * many + turn
     tile = s.level[TILE_OF_RESULT, d]
     s.level[TILE_OF_RESULT, inner] = tile * many + turn if t.levels[d, RESULT] else tile
     s.level[VISIT, inner] += 1
@@ -354,7 +419,6 @@ def _point(t: Tables, s: State, w: Walked, pool: list[IntArray], d: int) -> None
         if s.node[d, o] < 0:
             return
     w.effectual[here] += 1
-    s.now[WORK] += 1
     _list(t, s, w, here, 1)
     for c in range(t.crossings.shape[0]):
         if t.crossings[c, OPERAND] < 0:
@@ -422,7 +486,6 @@ def _points_together(t: Tables, s: State, w: Walked, pool: list[IntArray], d: in
     if not full:
         return
     w.effectual[here] += many
-    s.now[WORK] += many
     _list(t, s, w, here, many)
     base, width = s.level[TILE_OF_RESULT, d], t.levels[d, TRIPS] if t.levels[d, RESULT] else 0
     place = t.at[a, t.part[d, a]] + s.level[FIRST, d] if a >= 0 else 0
@@ -483,14 +546,21 @@ def _list(t: Tables, s: State, w: Walked, here: int, elements: int) -> None:
 
 
 @njit(error_model="numpy")
-def _share(t: Tables, s: State, w: Walked, logs: list[IntArray]) -> None:
-    """Note what the last visit of the outermost level over copies did."""
-    cycles, lately = 0, s.now[LATELY]
-    if t.facts[ENDS]:
-        cycles = _merged(s.copy[LISTS, lately], s.copy[LISTED, lately], t.facts[RADIX])
-        w.merging[lately] += cycles
-        s.copy[LIST_TILE, lately], s.copy[LIST_VISIT, lately], s.copy[LISTS, lately], s.copy[LISTED, lately] = -1, -1, 0, 0
-    logs[0] = _pushed(_pushed(logs[0], 2 * s.now[APART] - 2, s.now[WORK]), 2 * s.now[APART] - 1, cycles)
+def _finish(t: Tables, s: State, w: Walked) -> None:
+    """The turn that was dealt out last is over: what it made is merged, and its copy is free when the slowest of what it has is done."""
+    here = s.now[CHOSEN]
+    if here < 0:
+        return
+    w.merging[here] += _merged(s.copy[LISTS, here], s.copy[LISTED, here], t.facts[RADIX])
+    s.copy[LIST_TILE, here], s.copy[LIST_VISIT, here], s.copy[LISTS, here], s.copy[LISTED, here] = -1, -1, 0, 0
+    busy = max(w.issues[here] * t.facts[ISSUE], w.merging[here] * t.facts[CYCLE])
+    for node in range(t.levels.shape[0]):
+        steps = 0
+        for level in range(t.levels.shape[0]):
+            if t.levels[level, NODE] == node:
+                steps += w.steps[t.levels[level, COUNTED], level, here]
+        busy = max(busy, steps * t.facts[CYCLE])
+    s.copy[FREE, here], s.now[CHOSEN] = busy, -1
 
 
 @njit(error_model="numpy")

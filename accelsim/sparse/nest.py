@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _MOST = 2**62
 _PRODUCTS = ("mul", "div", "neg")  # zero where their first operand is, and `mul` where its second is
 MOST_PLACES = 1 << 24  # of words of tiles of results, which say in which run each was made last; other words are hashed
+STEPS = {"two_finger": k.TWO_FINGER, "skip_ahead": k.SKIP_AHEAD, "leading": k.LEADER}  # the row of steps that a way of meeting takes
 _MEETS = {"": 0, "two_finger": k.GONE_THROUGH, "skip_ahead": k.GONE_THROUGH, "leading": k.PROBED}
 
 
@@ -45,13 +46,17 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Crossing:
-    """A boundary of a tensor: keepers by memory ("": the unit), and how many loops stand above each."""
+    """A boundary of a tensor: keepers by memory ("": the unit), and how many loops stand above each.
+
+    `buffers`: how many of the last tiles the child holds at once.
+    """
 
     tensor: str
     parent: str
     child: str
     above_parent: int
     above_child: int
+    buffers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +87,19 @@ class Nest:
     logged: tuple[bool, ...]
     demanded: tuple[int, ...] = ()  # by crossing, that which brings its parent what it asks for first, -1: none
     whole: int = -1  # the crossing at which tiles of the result come and go with all words that they have so far, -1: none
+    dealt: int = -1  # the loop of which turns go in order to the copy that is free first
 
     @property
     def meeting(self) -> list[int]:
         """Loops that find their turns among the coordinates of two stored operands."""
         stored = [each for each in self.operands if each.coordinates is not None]
         return [n for n, turn in enumerate(self.turns) if turn.meets and sum(turn.rank in each.ranks for each in stored) > 1]
+
+    def node_copies(self, node: str) -> int:
+        """Copies of a memory that the nest uses, or of the unit."""
+        if node == self.unit:
+            return self.copies[-1]
+        return max((self.copies[each.above_child] for each in self.crossings if each.child == node), default=1)
 
     def levels(self, operand: Operand) -> list[Level]:
         """The loops that cut an operand."""
@@ -111,6 +123,7 @@ def nest_of(
     turns: list[Turn] = []
     copies = [1]
     keepers: dict[str, list[tuple[str, int]]] = {}
+    buffers = {(held.tensor, node.memory): held.copies for node in path if isinstance(node, Keep) for held in node.held}
     reads = {access.tensor: _plain(cascade, einsum, access) for access in einsum.reads}
     for each in path:
         if isinstance(each, Fuse):
@@ -140,7 +153,7 @@ def nest_of(
         if not chain:
             raise InputError(f"{einsum.name}: no memory above keeps {tensor}", f"add {tensor} to a keep", leaf.place)
         for (parent, above), (child, below) in zip(chain, [*chain[1:], ("", len(turns))], strict=True):
-            crossings.append(Crossing(tensor, parent, child, above, below))
+            crossings.append(Crossing(tensor, parent, child, above, below, buffers.get((tensor, child), 1)))
     result = _plain(cascade, einsum, einsum.output)
     shared = tuple(_shared(machine, einsum, turns, crossing, {o.tensor: o.ranks for o in operands}) for crossing in crossings)
     unit = machine.units[leaf.unit]
@@ -151,6 +164,7 @@ def nest_of(
         tuple(crossings), shared, tuple(copies), unit.lanes, unit.sparse.merge_radix * merged, logged,
         _demanded(machine, einsum, crossings, shared, {operand.tensor for operand in operands if operand.coordinates is not None}),
         _whole(cascade, einsum, turns, crossings),
+        _dealt(machine, einsum, turns, operands, crossings, result),
     )  # fmt: skip
 
 
@@ -217,6 +231,29 @@ def _shared(
     return tuple(found)
 
 
+def _dealt(
+    machine: Architecture, einsum: Einsum, turns: list[Turn], operands: list[Operand], crossings: list[Crossing], result: tuple[str, ...]
+) -> int:
+    """The loop of which turns go in order to the copy that is free first, -1 if there is none.
+
+    Refuses sums and other copies about it, and what copies would be sent together: they are not at the same turn at once.
+    """
+    spread = [level for level, turn in enumerate(turns) if turn.axis and turn.trips > 1]
+    level = next((level for level in spread if machine.axes[turns[level].axis][1].assign == "dynamic"), -1)
+    if level < 0:
+        return level
+    axis = machine.axes[turns[level].axis][1]
+    what = f"{einsum.name} is spread along {axis.name}, which hands out tiles to the copy that is free first"
+    if len(spread) > 1 or any(turn.rank not in result and turn.trips > 1 for turn in turns[: level + 1]):
+        raise InputError(what, "spread one rank of the result along it and no other, with sums inside", einsum.place)
+    for each in operands:
+        sent = any(c.tensor == each.tensor and c.above_parent <= level < c.above_child for c in crossings)
+        if axis.multicast and sent and turns[level].rank not in each.ranks:
+            what += f", and copies that are not at one turn at once cannot be sent {each.tensor} together"
+            raise InputError(what, f"write multicast: false, or keep a part of {each.tensor} for each", einsum.place)
+    return level
+
+
 def _check_caches(machine: Architecture, einsum: Einsum, crossings: list[Crossing], stored: set[str]) -> None:
     """Refuse caches of which the requests are not told apart: more than one, and of what has all its elements or is a result."""
     held = sorted({(each.child, each.tensor) for each in crossings if each.child and machine.memories[each.child].sparse.replacement})
@@ -271,8 +308,26 @@ def _logged(machine: Architecture, crossings: list[Crossing], number: int) -> bo
     return bool(machine.memories[crossing.parent].sparse.replacement)
 
 
-def tables(nest: Nest, fibers: Dict[str, Fibers]) -> tuple[k.Tables, int]:
-    """The nest as integers, and how many places words of results have. Refuses what would pass 64 bits."""
+class Room(NamedTuple):
+    """What tiles take and memories hold, in pieces of a bit, where it is asked whether all that a memory keeps fits at the same time.
+
+    `tiles`: of stored operands by own loop and node; `words`: of a word of other operands and results, and of a stored operand the whole;
+    `memories`: the room of each.
+    """
+
+    tiles: dict[str, list[IntArray]]
+    words: dict[str, int]
+    memories: dict[str, int]
+
+
+NO_ROOM = Room({}, {}, {})
+
+
+def tables(nest: Nest, fibers: Dict[str, Fibers], ticks: tuple[int, int] = (1, 1), room: Room = NO_ROOM) -> tuple[k.Tables, int]:
+    """The nest as integers, and how many places words of results have. Refuses what would pass 64 bits.
+
+    `ticks`: of an issue and of a cycle.
+    """
     turns, operands = nest.turns, nest.operands
     if math.prod(turn.trips for turn in turns) * max(nest.copies) * (len(turns) + 1) >= _MOST:
         raise InputError(f"{nest.einsum.name} has more points than 64-bit counters hold", "make the shape smaller", nest.einsum.place)
@@ -288,32 +343,56 @@ def tables(nest: Nest, fibers: Dict[str, Fibers]) -> tuple[k.Tables, int]:
             raise InputError(f"{nest.einsum.name} intersects more than two tensors over {turn.rank}", "split it into several Einsums")
         levels.append((
             ranks.index(turn.rank), turn.tile, turn.trips, bool(turn.axis), _MEETS[turn.meets], turn.rank in nest.result,
-            *met, *[-1] * (2 - len(met)),
+            *met, *[-1] * (2 - len(met)), *_keeps_busy(nest, level),
         ))  # fmt: skip
     at, start_at = np.zeros((len(operands), len(turns) + 2), np.int64), np.zeros((len(operands), len(turns) + 1), np.int64)
-    flat: dict[str, list[IntArray]] = {"coordinates": [], "starts": [], "elements": []}
+    flat: dict[str, list[IntArray]] = {"coordinates": [], "starts": [], "elements": [], "tiles": []}
     used = begun = 0
     for number, operand in enumerate(operands):
         tree = fibers.get(operand.tensor)
         for level in range(len(tree.coordinates) if tree is not None else 0):
             assert tree is not None
             at[number, level], start_at[number, level] = used, begun
-            for name, parts in flat.items():
-                parts.append(getattr(tree, name)[level])
+            for name in ("coordinates", "starts", "elements"):
+                flat[name].append(getattr(tree, name)[level])
+            flat["tiles"] += [room.tiles[operand.tensor][level]] if room.tiles else []
             used, begun = used + tree.coordinates[level].size, begun + tree.starts[level].size
             at[number, level + 1 :] = used
     whole = {name: np.concatenate(parts) if parts else np.zeros(1, np.int64) for name, parts in flat.items()}
-    crossings, places = _crossings(nest)
+    crossings, places = _crossings(nest, room)
+    kept = [max(c.above_child for c in nest.crossings if c.child == memory) for memory in room.memories]
     apart = [[bool(turn.axis) and not shares for turn, shares in zip(turns, row, strict=True)] for row in nest.shared]
     made = k.Tables(
-        np.array(levels, np.int64).reshape(-1, 8), crossings, part, np.array(stored, np.int64), whole["coordinates"], whole["starts"],
+        np.array(levels, np.int64).reshape(-1, 10), crossings, part, np.array(stored, np.int64), whole["coordinates"], whole["starts"],
         whole["elements"], at, start_at, np.array(list(nest.extents.values()), np.int64),
-        np.array(apart, np.int64).reshape(-1, len(turns)), np.array(nest.copies, np.int64), _facts(nest, levels, crossings),
+        np.array(apart, np.int64).reshape(-1, len(turns)), np.array(nest.copies, np.int64),
+        _facts(nest, levels, crossings, ticks), _begins(nest),
+        np.array([*zip(room.memories.values(), kept, strict=True)], np.int64).reshape(-1, 2), whole["tiles"],
     )  # fmt: skip
     return made, places
 
 
-def _crossings(nest: Nest) -> tuple[IntArray, int]:
+def _keeps_busy(nest: Nest, level: int) -> tuple[int, int]:
+    """The first loop that the same node of a copy goes through, -1 if a loop is gone through outside, and the row that counts its steps."""
+    meeting, turn = nest.meeting, nest.turns[level]
+    if not 0 <= nest.dealt < level or level not in meeting or nest.node_copies(turn.node) == 1:
+        return -1, 0
+    first = next(other for other in meeting if other > nest.dealt and nest.turns[other].node == turn.node)
+    return first, STEPS[turn.meets]
+
+
+def _begins(nest: Nest) -> IntArray:
+    """Of every loop and operand the loop at which the fiber begins, int64[loops, operands]: loops over one rank follow one another."""
+    found = np.zeros((len(nest.turns), len(nest.operands)), np.int64)
+    for number, operand in enumerate(nest.operands):
+        own = [level for level, turn in enumerate(nest.turns) if turn.rank in operand.ranks]
+        for before, level in zip([-1, *own], own, strict=False):
+            follows = before >= 0 and nest.turns[before].rank == nest.turns[level].rank
+            found[level, number] = found[before, number] if follows else level
+    return found
+
+
+def _crossings(nest: Nest, room: Room) -> tuple[IntArray, int]:
     """Rows of crossings, and the places that words of results have in all."""
     turns, rows, places = nest.turns, [], 0
     names = [operand.tensor for operand in nest.operands]
@@ -330,21 +409,24 @@ def _crossings(nest: Nest) -> tuple[IntArray, int]:
         rows.append((
             crossing.above_child, crossing.above_parent, which, crossing.child == "", any(nest.shared[number]), nest.logged[number],
             leading, which < 0 and told(nest, crossing), width, begins, nest.demanded[number],
+            list(room.memories).index(crossing.child) if crossing.child in room.memories else -1, room.words.get(crossing.tensor, 0),
+            crossing.buffers,
         ))  # fmt: skip
-    return np.array(rows, np.int64).reshape(-1, 11), places
+    return np.array(rows, np.int64).reshape(-1, 14), places
 
 
-def _facts(nest: Nest, levels: list[tuple[int, ...]], crossings: IntArray) -> IntArray:
-    """What holds for the whole nest, int64[12]: see `kernels`."""
+def _facts(nest: Nest, levels: list[tuple[int, ...]], crossings: IntArray, ticks: tuple[int, int]) -> IntArray:
+    """What holds for the whole nest, int64[13]: see `kernels`. Refuses merging over several turns that are dealt out."""
     turns = nest.turns
     inner = [level for level, turn in enumerate(turns) if turn.rank in nest.result and turn.trips > 1]
     reduced = [level for level, turn in enumerate(turns) if turn.rank not in nest.result and turn.trips > 1]
     listing = max((level for level in reduced if inner and level < inner[-1]), default=-1)
     holder = max(crossing.above_parent for crossing in nest.crossings if crossing.child == "" and _of_result(nest, crossing))
     merges = nest.radix > 1 and listing >= holder
-    spread = next((level for level, turn in enumerate(turns) if turn.axis), -1)
-    alone = nest.copies[-1] == turns[spread].trips and all(level > spread for level in reduced)
-    ends = merges and 0 <= spread < holder and turns[spread].rank in nest.result and alone
+    if merges and holder <= nest.dealt:
+        what = f"parts of {nest.einsum.output.tensor} that turns along {turns[nest.dealt].axis} make are merged outside its copies"
+        mend = f"keep {nest.einsum.output.tensor} inside, or write assign: static"
+        raise InputError(what, mend, nest.einsum.place)
     plain = bool(turns) and levels[-1][k.FOLLOWS] < 0 and not turns[-1].axis
     for row in crossings:
         plain = plain and not (row[k.SHARED] and (row[k.UNIT] or row[k.OPERAND] < 0)) and not (row[k.UNIT] and row[k.LOGGED])
@@ -354,7 +436,9 @@ def _facts(nest: Nest, levels: list[tuple[int, ...]], crossings: IntArray) -> In
             plain = False
     at = nest.crossings[nest.whole].above_child if nest.whole >= 0 else -1
     tiles = math.prod(turn.trips for turn in turns[: max(0, at)] if turn.rank in nest.result)
-    return np.array([nest.lanes, nest.leaf, nest.radix, listing, holder, merges, spread, ends, plain, nest.whole, at, tiles], np.int64)
+    return np.array(
+        [nest.lanes, nest.leaf, nest.radix, listing, holder, merges, nest.dealt, plain, *ticks, nest.whole, at, tiles], np.int64
+    )
 
 
 def _of_result(nest: Nest, crossing: Crossing) -> bool:
@@ -393,8 +477,13 @@ class Walk(NamedTuple):
     tables: k.Tables
 
 
-def walked(nest: Nest) -> Walk:
-    """Walk a nest."""
-    fibers = {each.tensor: Fibers.of(each.coordinates, nest.levels(each)) for each in nest.operands if each.coordinates is not None}
-    made, places = tables(nest, fibers)
+def fibers_of(nest: Nest) -> dict[str, Fibers]:
+    """The stored operands of a nest as its loops cut them."""
+    return {each.tensor: Fibers.of(each.coordinates, nest.levels(each)) for each in nest.operands if each.coordinates is not None}
+
+
+def walked(nest: Nest, ticks: tuple[int, int] = (1, 1), fibers: dict[str, Fibers] | None = None, room: Room = NO_ROOM) -> Walk:
+    """Walk a nest. `ticks`: of an issue and of a cycle, by which a copy is free first; `fibers`: of the nest, where they are known."""
+    fibers = fibers_of(nest) if fibers is None else fibers
+    made, places = tables(nest, fibers, ticks, room)
     return Walk(k.walk(made, places), fibers, made)

@@ -18,17 +18,29 @@ Tile = dict[str, range]
 Elements = frozenset[tuple[int, ...]]
 
 
-def count(cascade: Cascade, machine: Architecture, mapping: Mapping, stored: dict[str, Elements]) -> dict[str, Any]:
+def count(
+    cascade: Cascade,
+    machine: Architecture,
+    mapping: Mapping,
+    stored: dict[str, Elements],
+    ticks: tuple[int, int] = (1, 1),
+    words: dict[str, int] | None = None,
+    rooms: dict[str, int] | None = None,
+) -> dict[str, Any]:
     """What every Einsum does, by walking the mapping. `stored`: elements of the tensors of which only some are kept.
+    `ticks`: how long an issue and a cycle last. `words`: what a word of each tensor takes; `rooms`: what memories can hold of that.
 
     Returns by Einsum `visits`, `two_finger`, `skip_ahead`, `leading`, `matches` (lists by loop), `points`, `effectual`, `issues`, `merging`
-    (by copy), `entering`, `grouped` and `known` ({(tensor, parent, child): {copy: words}}; the child of the innermost keeper is ""),
+    (by copy), `held` (by memory of `rooms`: the most at once, visits below its keeps, those that are beyond its room),
+    `looked` ({(loop, tensor): places of fibers that are looked up and not gone through}),
+    `entering`, `grouped` and `known` ({(tensor, parent, child): {copy: words}}; the child of the innermost keeper is ""),
     `elements` of its result; of tiles that come whole, `brought` and `added` words (by copy); `asked` words
     of memories that fetch on demand ({(tensor, memory): words}).
     """
+    size = (words or {}, rooms or {})
     found, stored = {}, dict(stored)
     for path, leaf in mapping.paths():
-        found[leaf.einsum] = counts = _Leaf(cascade, machine, path, leaf, stored).run()
+        found[leaf.einsum] = counts = _Leaf(cascade, machine, path, leaf, stored, ticks, *size).run()
         tensor = cascade.tensors[cascade.by_name[leaf.einsum].output.tensor]
         if tensor.storage is not None and not tensor.is_output:
             stored[tensor.name] = frozenset(counts["elements"])
@@ -36,10 +48,23 @@ def count(cascade: Cascade, machine: Architecture, mapping: Mapping, stored: dic
 
 
 class _Leaf:
-    def __init__(self, cascade: Cascade, machine: Architecture, path: Any, leaf: Leaf, stored: dict[str, Elements]) -> None:
-        self.einsum, self.machine, self.leaf = cascade.by_name[leaf.einsum], machine, leaf
+    def __init__(
+        self,
+        cascade: Cascade,
+        machine: Architecture,
+        path: Any,
+        leaf: Leaf,
+        stored: dict[str, Elements],
+        ticks: tuple[int, int],
+        words: dict[str, int],
+        rooms: dict[str, int],
+    ) -> None:
+        self.words, self.rooms = words, rooms
+        self.buffers = {(held.tensor, node.memory): held.copies for node in path if isinstance(node, Keep) for held in node.held}
+        self.einsum, self.machine, self.leaf, self.ticks = cascade.by_name[leaf.einsum], machine, leaf, ticks
         self.extents = {rank: cascade.extents[rank] for rank in self.einsum.ranks}
         self.loops: list[tuple[str, int, str, bool]] = []  # rank, tile, axis, whether stored coordinates only
+        self.nodes: list[str] = []  # what goes through each loop
         self.keepers: dict[str, list[tuple[str, int]]] = {}
         self.indices = {access.tensor: tuple(self._rank(index) for index in access.indices) for access in self.einsum.reads}
         for node in path:
@@ -51,11 +76,13 @@ class _Leaf:
                 inner = [name for name in machine.memories if any(self.keepers[tensor][-1][0] == name for tensor in mine)]
                 meets = bool(inner) and machine.memories[inner[-1]].sparse.intersect != ""
                 self.loops.append((node.rank, node.tile, node.axis if isinstance(node, Spatial) else "", meets))
+                self.nodes.append(inner[-1] if inner else machine.root.name)
         self.own = len(self.loops)
         smallest = {rank: min([self.extents[rank], *(tile for other, tile, _, _ in self.loops if other == rank)]) for rank in self.extents}
         for rank in self.extents:
             if smallest[rank] > 1 or not any(rank == other for other, _, _, _ in self.loops):
                 self.loops.append((rank, 1, "", machine.units[leaf.unit].sparse.intersect != ""))
+                self.nodes.append(leaf.unit)
         self.output = self.einsum.output.tensor
         self.indices_out = tuple(self._rank(index) for index in self.einsum.output.indices)
         self.stored = {name: stored[name] for name in self.indices if name in stored}
@@ -101,15 +128,22 @@ class _Leaf:
         self.began: dict[Any, Any] = {}  # when every copy was sent its tile
         self.asked: dict[Any, set[Any]] = defaultdict(set)  # of memories that fetch on demand: tiles, by copy and since when it has its own
         self.has: dict[Any, Any] = {}  # the tile that came to each copy last
+        self.looked = Counter[tuple[int, str]]()  # by loop and tensor, places that are looked up
+        self.tiles: dict[Any, list[Any]] = {}  # by request and copy, its tiles one after the other
+        self.came: dict[Any, list[tuple[Any, int]]] = {}  # by copy, the tiles that came whole, each with the words that it had in the end
+        self.most = {memory: [0, 0, 0] for memory in self.rooms}
+        self.steps = Counter[tuple[str, tuple[int, ...]]]()  # by node and copy
+        dealt = [
+            level for level, (_, _, axis, _) in enumerate(self.loops)
+            if axis and self.machine.axes[axis][1].assign == "dynamic" and self._most(level) > 1
+        ]  # fmt: skip
+        self.dealt = dealt[0] if dealt else -1
+        self.chosen, self.free = 0, dict.fromkeys(range(self._most(self.dealt) if dealt else 0), 0)
         self._visit(0, {rank: range(extent) for rank, extent in self.extents.items()}, ())
         radix = self.machine.units[self.leaf.unit].sparse.merge_radix
         for (copy, _), products in self.lists.items():
             if radix > 1:
-                sizes = list(Counter(which for which, _ in products).values())
-                while len(sizes) > 1:
-                    groups = [sizes[at : at + radix] for at in range(0, len(sizes), radix)]
-                    self.by_copy["merging"][copy] += len(sizes) + sum(sizes)
-                    sizes = [sum(group) for group in groups]
+                self.by_copy["merging"][copy] += _merged(products, radix)
         crossings = {request[:3]: {copy: n for copy, n in self.entering[request].items() if n} for request in self.requests}
         grouped = {}
         for request in self.requests:
@@ -120,8 +154,8 @@ class _Leaf:
         known = {request[:3]: dict(Counter(copy for copy, _ in told)) for request, told in self.told.items()}
         return {
             **self.found, **{key: dict(value) for key, value in self.by_copy.items()},
-            "entering": crossings, "grouped": grouped, "known": known, "elements": self.elements,
-            "asked": {key: sum(each[-1] for each in tiles) for key, tiles in self.asked.items()},
+            "held": self.most, "looked": dict(self.looked), "entering": crossings, "grouped": grouped, "known": known,
+            "elements": self.elements, "asked": {key: sum(each[-1] for each in tiles) for key, tiles in self.asked.items()},
         }  # fmt: skip
 
     def _visit(self, level: int, tile: Tile, turns: tuple[int, ...]) -> int:
@@ -136,17 +170,69 @@ class _Leaf:
             self._point(tile, turns)
             if self.own == level:
                 self.by_copy["issues"][self._copy(turns, level)] += 1
+            self._hold(level, turns)
             return 1
         points = 0
-        for turn, inner in self._turns(level, tile):
+        for turn, inner in self._turns(level, tile, turns):
             self.found["visits"][level] += 1
+            if level == self.dealt:
+                self.chosen = min(self.free, key=lambda copy: (self.free[copy], copy))
             self._bring(level, tile, turns)
             points += self._visit(level + 1, inner, (*turns, turn))
+            if level == self.dealt:
+                self.free[self.chosen] = self._done((*(0,) * self._copies(level), self.chosen))
         if level == self.own:
             self.by_copy["issues"][self._copy(turns, level)] += -(-points // self.machine.units[self.leaf.unit].lanes)
+        self._hold(level, turns)
         return points
 
-    def _turns(self, level: int, tile: Tile) -> Iterator[tuple[int, Tile]]:
+    def _hold(self, level: int, turns: tuple[int, ...]) -> None:
+        """A visit is over: what memories hold of which the innermost keep stands there."""
+        for memory, room in self.rooms.items():
+            mine = [request for request in self.requests if request[2] == memory]
+            if max(request[4] for request in mine) != level:
+                continue
+            total = 0
+            for request in mine:
+                copy = self._copy(turns, request[4])
+                if self.whole_at >= 0 and request[5] and request[1] == self.keepers[self.output][0][0]:
+                    total += self.words[request[0]] * sum(words for _, words in self._came(copy)[-self.buffers[request[0], memory] :])
+                    continue
+                for tile in self.tiles.get((request, copy), [])[-self.buffers[request[0], memory] :]:
+                    total += self.words[request[0]] * (len(self._made(request, copy, *tile)) if request[5] else tile)
+            row = self.most[memory]
+            self.most[memory] = [max(row[0], total), row[1] + 1, row[2] + (total > room)]
+
+    def _came(self, copy: tuple[int, ...]) -> list[tuple[Any, int]]:
+        """Tiles that came whole to a copy, the last one with the words that it has now."""
+        tiles = self.came.get(copy, [])
+        if tiles:
+            tiles[-1] = tiles[-1][0], len(self.made.get(tiles[-1][0], ()))
+        return tiles
+
+    def _made(self, request: Any, copy: tuple[int, ...], box: tuple[range, ...], when: Any) -> list[tuple[int, ...]]:
+        """Words of a tile of the result that a copy made in a run."""
+        run = self.runs.get((request, copy, when), set())
+        return [word for word in run if all(at in side for at, side in zip(word, box, strict=True))]
+
+    def _copies(self, depth: int) -> int:
+        """How many of the first loops are over copies."""
+        return sum(1 for _, _, axis, _ in self.loops[:depth] if axis)
+
+    def _done(self, copy: tuple[int, ...]) -> int:
+        """When a copy is through with all that it was given so far: its operations, its merging, and what its nodes intersect."""
+        issue, cycle = self.ticks
+        mine = [key for key in (*self.by_copy["issues"], *(key for _, key in self.steps), *(key for key, _ in self.lists)) if key]
+        same = {key for key in mine if key[: len(copy)] == copy}
+        inside = {self.leaf.unit, *(child for _, _, child, _, below, _ in self.requests if child and below > self.dealt)}
+        times = [issue * sum(self.by_copy["issues"][key] for key in same)]
+        times += [cycle * sum(self.steps[node, key] for key in same) for node in inside]
+        radix = self.machine.units[self.leaf.unit].sparse.merge_radix
+        if radix > 1:
+            times.append(cycle * sum(_merged(products, radix) for (key, _), products in self.lists.items() if key in same))
+        return max(times)
+
+    def _turns(self, level: int, tile: Tile, turns: tuple[int, ...]) -> Iterator[tuple[int, Tile]]:
         rank, size, _, meets = self.loops[level]
         whole = tile[rank]
         inner = [{**tile, rank: range(start, min(start + size, whole.stop))} for start in range(whole.start, whole.stop, size)]
@@ -155,13 +241,43 @@ class _Leaf:
             for name in self.stored
             if meets and rank in self.indices[name]
         ]
+        mine = [name for name in self.stored if rank in self.indices[name]]
+        for name in mine[1:] if meets else mine:
+            if not self._fiber(name, level, tile, turns):
+                continue
+            node = self.nodes[level]
+            if not meets:
+                self.looked[level, name] += len(inner)
+            elif (self.machine.memories.get(node) or self.machine.units[node]).sparse.intersect == "leading":
+                self.looked[level, name] += len(fibers[0])
         if fibers:
             self.found["leading"][level] += len(fibers[0])
         if len(fibers) > 1:
+            before = {name: self.found[name][level] for name in ("two_finger", "skip_ahead")}
             self._meet(level, fibers[0], fibers[1])
+            node = self.nodes[level]
+            how = (self.machine.memories.get(node) or self.machine.units[node]).sparse.intersect
+            steps = len(fibers[0]) if how == "leading" else self.found[how][level] - before[how]
+            self.steps[node, self._copy(turns, level)] += steps
         for turn, part in enumerate(inner):
             if all(turn in fiber for fiber in fibers):
                 yield turn, part
+
+    def _fiber(self, tensor: str, level: int, tile: Tile, turns: tuple[int, ...]) -> bool:
+        """Whether there is a fiber that a loop and those of its rank before it go through: the outermost, or one that holds something."""
+        begin = level
+        for before in range(level - 1, -1, -1):
+            if self.loops[before][0] == self.loops[level][0]:
+                begin = before
+            elif self.loops[before][0] in self.indices[tensor]:
+                break
+        if not any(rank in self.indices[tensor] for rank, _, _, _ in self.loops[:begin]):
+            return True
+        rank, whole = self.loops[level][0], range(self.extents[self.loops[level][0]])
+        for (other, size, _, _), turn in zip(self.loops[:begin], turns, strict=False):
+            if other == rank:
+                whole = whole[turn * size : (turn + 1) * size]
+        return bool(self.held(tensor, {**tile, rank: whole}))
 
     def _meet(self, level: int, one: list[int], other: list[int]) -> None:
         """Both advance on a match, else the smaller one, until either is over."""
@@ -185,7 +301,7 @@ class _Leaf:
         self.found["skip_ahead"][level] += matches + runs
 
     def _copy(self, turns: tuple[int, ...], depth: int) -> tuple[int, ...]:
-        return tuple(turn for level, turn in enumerate(turns[:depth]) if self.loops[level][2])
+        return tuple(self.chosen if level == self.dealt else turn for level, turn in enumerate(turns[:depth]) if self.loops[level][2])
 
     def _time(self, turns: tuple[int, ...], depth: int) -> tuple[int, ...]:
         return tuple(turn for level, turn in enumerate(turns[:depth]) if not self.loops[level][2])
@@ -210,7 +326,8 @@ class _Leaf:
         if child and self.last.get((request, copy)) == (box if words else None):
             return
         self.last[request, copy] = box if words else None
-        self.began[tensor, child, copy] = self._time(turns, below)
+        self.tiles.setdefault((request, copy), []).append(len(words))
+        self.began[tensor, child, copy] = turns[:below]
         parent = self._copy(turns, above)
         if words and child and request[1] in self.machine.memories and self.machine.memories[request[1]].sparse.fetch:
             self.asked[tensor, request[1]].add((parent, self.began.get((tensor, request[1], parent)), box, len(words)))
@@ -223,12 +340,14 @@ class _Leaf:
         box, copy = tuple(tile[rank] for rank in self.indices_out), self._copy(turns, request[4])
         if self.last.get((request, copy), (None, None))[0] != box:
             self.last[request, copy] = (box, self._time(turns, request[4]))
+            self.tiles.setdefault((request, copy), []).append(self.last[request, copy])
 
     def _bring(self, level: int, tile: Tile, turns: tuple[int, ...]) -> None:
         """A turn: where tiles of the result come whole, another than the last comes with all words that it has."""
         box, copy = tuple(tile[rank] for rank in self.indices_out), self._copy(turns, level)
         if level == self.whole_at and self.has.get(copy) != box:
             self.has[copy] = box
+            self.came[copy] = [*self._came(copy), (box, 0)]
             self.by_copy["brought"][copy] += len(self.made.get(box, ()))
 
     def _point(self, tile: Tile, turns: tuple[int, ...]) -> None:
@@ -286,6 +405,16 @@ class _Leaf:
         rank, size, _, _ = self.loops[level]
         outside = min([self.extents[rank], *(tile for other, tile, _, _ in self.loops[:level] if other == rank)])
         return -(-outside // size)
+
+
+def _merged(products: list[tuple[Any, tuple[int, ...]]], radix: int) -> int:
+    """Cycles of a merger over lists of words, each word with the list that it is in."""
+    sizes, cycles = list(Counter(which for which, _ in products).values()), 0
+    while len(sizes) > 1:
+        groups = [sizes[at : at + radix] for at in range(0, len(sizes), radix)]
+        cycles += len(sizes) + sum(sizes)
+        sizes = [sum(group) for group in groups]
+    return cycles
 
 
 def _product(box: tuple[range, ...]) -> Iterator[tuple[int, ...]]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from accelsim.sparse.pattern import IntArray
     from accelsim.workload.storage import Storage
 
+
 @dataclass(frozen=True, slots=True)
 class Sizes:
     """Bits of what is stored, by level and node, int64.
@@ -67,6 +68,15 @@ def sizes(storage: Storage, fibers: Fibers, levels: Sequence[Level], shape: Sequ
         np.cumsum(below[number + 1], out=inside[1:])
         below[number] = fiber + inside[starts[1:]] - inside[starts[:-1]]
     return Sizes(tuple(coordinates), tuple(payloads), tuple(below))
+
+
+def coordinate_bits(storage: Storage, levels: Sequence[Level]) -> dict[int, int]:
+    """Of every compressed dimension that some loops cut, the bits that tell the coordinates of its longest fiber apart."""
+    found: dict[int, int] = {}
+    for number, level in enumerate(levels):
+        if storage.kinds[level.dimension] == "compressed":
+            found[level.dimension] = max(found.get(level.dimension, 0), width_of(levels, number))
+    return found
 
 
 def least(levels: Sequence[Level], number: int) -> int:

@@ -107,6 +107,15 @@ def test_wrong_arrays_are_refused(arrays: dict[str, Any], said: str, tmp_path: P
     assert str(error.value).startswith(f"{tmp_path / 'a.npz'}: {said}")
 
 
+def test_an_empty_list_of_indices_is_one_of_whole_numbers(tmp_path: Path) -> None:
+    """`np.savez` writes an empty list as floats."""
+    np.savez(tmp_path / "a.npz", indices=[], indptr=[0, 0, 0], shape=[2, 3])
+    found = load_matrix(tmp_path / "a.npz")
+    assert (found.shape, found.nnz) == ((2, 3), 0)
+    np.savez(tmp_path / "b.npz", format="csr", data=[], indices=[], indptr=[0, 0, 0], shape=[2, 3])
+    assert load_matrix(tmp_path / "b.npz").nnz == 0
+
+
 def test_another_shape_than_declared_and_no_file_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.mtx").write_text(f"{HEAD}2 3 0\n")
     with pytest.raises(InputError, match="the matrix is 2 x 3, where one of 3 x 2 is declared; change the sizes of the ranks"):

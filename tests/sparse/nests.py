@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -66,6 +67,51 @@ def mapping(rng: random.Random, extents: dict[str, int], tensors: str) -> Mappin
             left[rank] = rng.randint(max(1, -(-left[rank] // size)), left[rank])
             nodes.append(Spatial(axis, rank, left[rank]))
     return Mapping("random", (*nodes, *keep("Registers", some()), *loops(3), Leaf("Z", "U")))
+
+
+def dealt(seed: int) -> tuple[Cascade, Architecture, Mapping, dict[str, Any]]:
+    """A nest with turns over a rank of the result that go to the copy that is free first, sums inside, and its stored operands."""
+    rng, chances = random.Random(seed), np.random.default_rng(seed)
+    extents = {rank: rng.randint(2, 7) for rank in "mkn"}
+    made = machine(rng)
+    registers = replace(array_of(made).feeds[0], feeds=(replace(unit_of(made), lanes=rng.choice([1, 1, 3])),))
+    axis = Axis("x", 4, multicast=False, assign="dynamic")
+    buffer = replace(made.root.feeds[0], feeds=(Array("array", (axis,), feeds=(registers,)),))
+    made = replace(made, root=replace(made.root, feeds=(buffer,)))
+    rank, left = rng.choice("mn"), dict(extents)
+    nodes: list[Any] = [Keep("DRAM", tuple(Held(tensor) for tensor in "ABZ"))]
+    for outer in rng.choice(["", "m", "n", "mn"]):
+        left[outer] = rng.randint(max(2, -(-left[outer] // 2)), left[outer])
+        nodes.append(For(outer, left[outer]))
+    if held := [tensor for tensor in "ABZ" if rng.random() < 0.5]:
+        nodes.append(Keep("Buffer", tuple(Held(tensor) for tensor in held)))
+    if left[rank] > 4:
+        left[rank] = rng.randint(2, 4)
+        nodes.append(For(rank, left[rank]))
+    left[rank] = rng.randint(-(-left[rank] // 4), max(1, left[rank] // 2))
+    inside = tuple(Held(tensor) for tensor in "ABZ" if tensor == "Z" or rng.random() < 0.6)
+    nodes += [Spatial("x", rank, left[rank]), Keep("Registers", inside)]
+    for _ in range(rng.randrange(4)):
+        inner = rng.choice("mkn")
+        left[inner] = rng.randint(1, left[inner])
+        nodes.append(For(inner, left[inner]))
+    stored = {}
+    for tensor, ranks in (("A", "mk"), ("B", "kn")):
+        if rng.random() < 0.9:
+            shape = [extents[each] for each in ranks]
+            stored[tensor] = np.array(np.nonzero(chances.random(shape) < rng.choice([0.2, 0.5, 0.8])), np.int64).reshape(2, -1)
+    mapped = Mapping("dealt", (*nodes, Leaf("Z", "U")))
+    return cascade("dealt", ["Z[m,n] = A[m,k] * B[k,n]"], extents), made, mapped, stored
+
+
+def array_of(machine: Architecture) -> Any:
+    """The array of a random machine."""
+    return next(node for node in machine.nodes() if isinstance(node, Array))
+
+
+def unit_of(machine: Architecture) -> Unit:
+    """Its unit."""
+    return machine.units["U"]
 
 
 def problem(seed: int, full: bool = False, limited: bool = False) -> tuple[Cascade, Architecture, Mapping, dict[str, Any]]:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import random
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from accelsim.errors import AccelsimError, InputError
+from accelsim.hardware.architecture import Architecture, Array, Memory
+from accelsim.mapping.tree import For, Keep, Mapping, Spatial
 from accelsim.model.counts import count
 from accelsim.model.evaluation import Evaluator
 from accelsim.sparse import kernels, reference, results
 from accelsim.sparse import nest as nest_module
 from accelsim.sparse.fibers import Fibers, Level
-from accelsim.sparse.nest import Nest, known, nest_of, walked
+from accelsim.sparse.nest import Nest, Room, fibers_of, known, nest_of, walked
 from accelsim.sparse.pattern import Pattern
 from accelsim.sparse.products import Products, merge
 from accelsim.workload.storage import Storage
 from tests.share import share
-from tests.sparse.nests import problem
+from tests.sparse.nests import dealt, problem
 
 CASES = share(6000, 500, 60)
 STEPS = ("visits", "two_finger", "skip_ahead", "leading", "matches")
@@ -26,11 +30,15 @@ STEPS = ("visits", "two_finger", "skip_ahead", "leading", "matches")
 
 def counted(seed: int, full: bool = False) -> tuple[Nest, kernels.Walked, Any]:
     """A nest, what the kernel counts, and the problem."""
-    made = problem(seed, full)
+    return of_problem(problem(seed, full))
+
+
+def of_problem(made: Any, ticks: tuple[int, int] = (1, 1)) -> tuple[Nest, kernels.Walked, Any]:
+    """The same of a problem that is there."""
     cascade, machine, mapping, stored = made
     ((path, leaf),) = mapping.paths()
     nest = nest_of(cascade, machine, path, leaf, stored)
-    return nest, walked(nest).counts, made
+    return nest, walked(nest, ticks).counts, made
 
 
 def figures(found: Any) -> list[int]:
@@ -40,9 +48,14 @@ def figures(found: Any) -> list[int]:
 
 def compared(seed: int) -> str:
     """The first count in which kernel and twin differ, or nothing."""
-    nest, counts, (cascade, machine, mapping, stored) = counted(seed)
+    return difference(*counted(seed))
+
+
+def difference(nest: Nest, counts: kernels.Walked, made: Any, ticks: tuple[int, int] = (1, 1)) -> str:
+    """The same of a problem and its counts."""
+    cascade, machine, mapping, stored = made
     sets = {tensor: frozenset(map(tuple, elements.T.tolist())) for tensor, elements in stored.items()}
-    twin = reference.count(cascade, machine, mapping, sets)["Z"]
+    twin = reference.count(cascade, machine, mapping, sets, ticks)["Z"]
     for row, name in enumerate(STEPS):
         mine, theirs = counts.steps[row].sum(axis=1).tolist(), list(twin[name])
         for level, turn in enumerate(nest.turns):
@@ -53,6 +66,10 @@ def compared(seed: int) -> str:
     for name in ("points", "effectual", "issues", "merging"):
         if figures(getattr(counts, name)) != figures(twin[name]):
             return f"{name}: {figures(getattr(counts, name))} {figures(twin[name])}"
+    for level, row in enumerate(counts.looked.tolist()):
+        for operand, places in zip(nest.operands, row, strict=True):
+            if places != twin["looked"].get((level, operand.tensor), 0):
+                return f"looked up {level} {operand.tensor}: {places} {twin['looked']}"
     for number, crossing in enumerate(nest.crossings):
         key = (crossing.tensor, crossing.parent, crossing.child)
         rows = {"entering": counts.entering[number], "grouped": counts.grouped[number]}
@@ -61,6 +78,13 @@ def compared(seed: int) -> str:
         for name, row in rows.items():
             if figures(row) != figures(twin[name][key]):
                 return f"{name} {key}: {figures(row)} {figures(twin[name][key])}"
+    for row, name in ((kernels.BROUGHT, "brought"), (kernels.NEW, "added")):
+        if figures(counts.whole[row]) != figures(twin[name]):
+            return f"{name}: {figures(counts.whole[row])} {figures(twin[name])}"
+    for number, outer in enumerate(nest.demanded):
+        key = nest.crossings[number].tensor, nest.crossings[number].parent
+        if outer >= 0 and int(counts.asked_words[number].sum()) != twin["asked"].get(key, 0):
+            return f"asked {key}: {counts.asked_words[number]} {twin['asked']}"
     return ""
 
 
@@ -80,6 +104,116 @@ def test_kernel_and_twin_count_the_same() -> None:
         if not refused(seed) and (found := compared(seed)):
             differing[seed] = found
     assert not differing
+
+
+def test_turns_that_are_dealt_out_go_to_the_same_copies_in_kernel_and_twin() -> None:
+    """Everything that is counted by copy, words and steps among it, follows the copy that is free first."""
+    differing = {}
+    for seed in range(share(3000, 300, 60)):
+        ticks = ((1, 1), (3, 2), (1, 5))[seed % 3]
+        nest, counts, made = of_problem(dealt(seed), ticks)
+        assert nest.dealt >= 0
+        if found := difference(nest, counts, made, ticks):
+            differing[seed] = found
+    assert not differing
+
+
+def test_turns_that_are_dealt_out_bring_whole_tiles_and_what_is_asked_for_to_the_same_copies() -> None:
+    """The same of nests of which tiles of Z come and go whole, half of them again for the second half of k, and of a buffer on demand."""
+    differing, brought, asked = {}, 0, 0
+    for seed in range(share(3000, 300, 60)):
+        cascade, machine, mapping, stored = dealt(seed)
+        tensors = {**cascade.tensors, "Z": replace(cascade.tensors["Z"], storage=Storage(("compressed",) * 2, whole_tiles=seed % 2 == 0))}
+        mapping = again_for_k(mapping, cascade.extents) if seed % 4 == 0 else mapping
+        made = replace(cascade, tensors=tensors), lazily(machine), mapping, stored
+        try:
+            nest, counts, made = of_problem(made)
+        except InputError as error:
+            assert "fetches" in str(error) or "and no memory inside its home keeps one" in str(error)
+            continue
+        assert nest.dealt >= 0
+        brought, asked = brought + int(counts.whole[kernels.BROUGHT].sum() > 0), asked + int(counts.asked_words.sum() > 0)
+        if found := difference(nest, counts, made):
+            differing[seed] = found
+    assert not differing
+    assert brought > 3 and asked > 3
+
+
+def again_for_k(mapping: Mapping, extents: dict[str, int]) -> Mapping:
+    """A mapping of `dealt` that keeps Z in no buffer, and leads to tiles of it once for each half of k."""
+    nodes: list[Any] = []
+    for node in mapping.nodes:
+        if isinstance(node, Keep) and node.memory == "Buffer":
+            node = replace(node, held=tuple(held for held in node.held if held.tensor != "Z"))
+        nodes += [node] if not isinstance(node, Keep) or node.held else []
+        if isinstance(node, Spatial):
+            nodes += [For("k", -(-extents["k"] // 2)), For("n" if node.rank == "m" else "m", 1)]
+    return replace(mapping, nodes=tuple(nodes))
+
+
+def lazily(machine: Architecture) -> Architecture:
+    """A machine of which the buffer fetches on demand."""
+    buffer = machine.root.feeds[0]
+    assert isinstance(buffer, Memory)
+    lazy = replace(buffer, sparse=replace(buffer.sparse, fetch="on_demand"))
+    return replace(machine, root=replace(machine.root, feeds=(lazy,)))
+
+
+def test_dealing_out_turns_moves_words_and_changes_no_sum_of_operations() -> None:
+    """Against the same nest with a static assignment: sums of operations and steps stay, and in some nests the words of copies do not."""
+    moved = False
+    for seed in range(60):
+        cascade, machine, mapping, stored = dealt(seed)
+        static = replace(machine, root=statically(machine.root))
+        (_, one, _), (_, other, _) = of_problem((cascade, machine, mapping, stored)), of_problem((cascade, static, mapping, stored))
+        for name in ("points", "effectual", "issues", "merging"):
+            assert int(getattr(one, name).sum()) == int(getattr(other, name).sum()), name
+        assert (one.steps.sum(axis=2) == other.steps.sum(axis=2)).all()
+        moved = moved or figures(one.entering[0]) != figures(other.entering[0])
+    assert moved
+
+
+def test_what_memories_hold_at_once_is_the_same_in_kernel_and_twin() -> None:
+    """Tiles of several tensors, the last two of some, of which every word takes something else; of some nests they come and go whole."""
+    differing, beyond, most, whole_tiles = {}, 0, 0, 0
+    for seed in range(share(3000, 300, 60)):
+        rng = random.Random(seed)
+        again = rewritten(seed) if seed % 3 == 1 else None
+        cascade, machine, mapping, stored = again[1] if again else dealt(seed) if seed % 3 == 0 else problem(seed)
+        nodes = [twice(node, rng) if isinstance(node, Keep) else node for node in mapping.nodes]
+        mapping = replace(mapping, nodes=tuple(nodes))
+        ((path, leaf),) = mapping.paths()
+        try:
+            nest, words = nest_of(cascade, machine, path, leaf, stored), {name: rng.randint(1, 9) for name in cascade.tensors}
+            fibers = fibers_of(nest)
+            tiles = {name: [words[name] * level for level in tree.elements] for name, tree in fibers.items()}
+            whole = words | {name: words[name] * tree.count for name, tree in fibers.items()}
+            rooms = {each.child: rng.choice([10, 30, 90]) for each in nest.crossings if each.child}
+            counts = walked(nest, fibers=fibers, room=Room(tiles, whole, rooms)).counts
+        except InputError:
+            continue
+        sets = {tensor: frozenset(map(tuple, elements.T.tolist())) for tensor, elements in stored.items()}
+        twin = reference.count(cascade, machine, mapping, sets, words=words, rooms=rooms)["Z"]["held"]
+        found = dict(zip(rooms, counts.held.tolist(), strict=True))
+        if found != twin:
+            differing[seed] = found, twin
+        whole_tiles += nest.whole >= 0
+        beyond += sum(row[2] > 0 for row in found.values())
+        most += sum(row[2] < row[1] for row in found.values())
+    assert not differing
+    assert beyond > 10 and most > 10 and whole_tiles > 3
+
+
+def twice(keep: Keep, rng: random.Random) -> Keep:
+    """A keep that holds the last two tiles of some tensors."""
+    return replace(keep, held=tuple(replace(held, copies=rng.choice([1, 2])) for held in keep.held))
+
+
+def statically(node: Any) -> Any:
+    """A machine in which copies have turns of their own."""
+    if isinstance(node, Array):
+        return replace(node, axes=tuple(replace(axis, assign="static") for axis in node.axes))
+    return replace(node, feeds=tuple(statically(each) for each in node.feeds))
 
 
 @pytest.mark.parametrize("places", [0, 40])
@@ -103,17 +237,10 @@ def test_elements_of_results_are_those_that_the_twin_makes(monkeypatch: pytest.M
 
 def test_what_is_fetched_on_demand_is_what_the_twin_asks_for() -> None:
     """Never more words than whole tiles bring, and of a buffer that serves copies apart each tile once for all of them."""
-    from dataclasses import replace
-
-    from accelsim.hardware.architecture import Memory
-
     less = 0
     for seed in range(CASES):
         cascade, machine, mapping, stored = problem(seed)
-        buffer = machine.root.feeds[0]
-        assert isinstance(buffer, Memory)
-        lazy = replace(buffer, sparse=replace(buffer.sparse, fetch="on_demand"))
-        machine = replace(machine, root=replace(machine.root, feeds=(lazy,)))
+        machine = lazily(machine)
         ((path, leaf),) = mapping.paths()
         try:
             nest = nest_of(cascade, machine, path, leaf, stored)
@@ -138,10 +265,7 @@ def rewritten(seed: int) -> Any:
 
     Every other one has a mapping in which reduced loops lead to tiles again.
     """
-    import random
-    from dataclasses import replace
-
-    from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping, Spatial
+    from accelsim.mapping.tree import Held, Leaf
 
     cascade, machine, mapping, stored = problem(seed)
     tensors = {**cascade.tensors, "Z": replace(cascade.tensors["Z"], storage=Storage(("compressed",) * 2, whole_tiles=True))}
@@ -188,9 +312,7 @@ def test_tiles_that_come_and_go_whole_bring_what_the_twin_says_and_at_least_what
 
 def test_a_tile_that_comes_again_brings_the_words_that_it_has() -> None:
     """Two rows of Z over two of k: k 0 makes three words of each, k 1 meets row 0 alone and adds nothing."""
-    from dataclasses import replace
-
-    from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping
+    from accelsim.mapping.tree import Held, Leaf
     from accelsim.workload.build import cascade
 
     made = cascade("product", ["Z[m,n] = A[m,k] * B[k,n]"], {"m": 2, "k": 2, "n": 4})
@@ -234,7 +356,7 @@ def test_with_every_element_stored_counts_are_those_of_the_dense_model() -> None
 
 def test_products_and_merging_are_those_of_the_matrices() -> None:
     """By rows: multiplications and merge cycles have closed forms that share nothing with the walk."""
-    from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping
+    from accelsim.mapping.tree import Held, Leaf
     from accelsim.workload.build import cascade
     from tests.sparse.test_random import pair
 
@@ -289,7 +411,7 @@ def test_fibers_hold_every_element_once_in_the_order_of_the_loops() -> None:
     ],
 )
 def test_what_is_not_counted_over_stored_elements_is_refused(statements: list[str], message: str) -> None:
-    from accelsim.mapping.tree import Held, Keep, Leaf, Mapping
+    from accelsim.mapping.tree import Held, Leaf
     from accelsim.workload.build import cascade
 
     made = cascade("refused", statements, {"m": 4, "k": 4, "n": 4})

@@ -88,7 +88,7 @@ TEAAL = {
     "c01_uniform64": ((42816, 45248, 2826, 415, 3227), (16, 512, 15146)),
     "c02_rect": ((80256, 15488, 1325, 811, 1964), (10, 273, 6254)),
     "c04_banded_AA": ((53760, 53760, 2450, 494, 2944), (24, 141, 3776)),
-    "c06_empty_fibres": ((29504, None, 925, 281, 1139), (16, 483, 5264)),  # of B it reads 384 bits more, of rows that are empty
+    "c06_empty_fibres": ((29504, None, 925, 281, 1139), (16, 483, 5264)),  # of B it reads 384 bits more than its rows take
     "c10_spmspv": ((47488, None, 92, 447, None), (4, 95, 408)),  # it merges the one column, which has no order
     "c15_karate_AA": ((16448, 16448, 1212, 156, 1351), (9, 105, 2304)),
 }
@@ -101,6 +101,7 @@ def test_counts_of_published_organisations_are_those_of_another_tool(name: str, 
     found, (wanted, steps) = evaluated(tmp_path, "by-rows", "rows", pair), TEAAL[name]
     pieces, work = found.evaluation.evaluator.clock.pieces, found.works["Z"]
     bits = [found.evaluation.bits["Z", tensor, "DRAM"][0] / pieces for tensor in "AB"]
+    bits[1] -= 32 * int((pair.b.lengths[np.unique(pair.a.columns)] == 0).sum())  # pointers of empty rows, which it does not look up
     mine = (*bits, work.effectual, work.meetings[0].steps, work.merging)
     assert [(one, other) for one, other in zip(mine, wanted, strict=True) if other is not None and one != other] == []
     tiled = evaluated(tmp_path, "tiled", "tiles", pair).works["Z"]
@@ -108,13 +109,30 @@ def test_counts_of_published_organisations_are_those_of_another_tool(name: str, 
     assert tiled.effectual == work.effectual
 
 
-@pytest.mark.parametrize("assign", ["static", "dynamic"])
-def test_the_busiest_copy_is_that_of_the_assignment(assign: str, tmp_path: Path) -> None:
-    write(tmp_path, assign)
+def test_the_busiest_copy_is_that_of_rows_in_turn(tmp_path: Path) -> None:
+    write(tmp_path)
     pair, _ = products("c01_uniform64")
-    spans = makespan(pair.by_row, 32)
     found = evaluated(tmp_path, "by-rows", "rows", pair)
-    assert found.evaluation.counts.issues["Z"] == (spans.dynamic if assign == "dynamic" else spans.cyclic)
+    assert found.evaluation.counts.issues["Z"] == makespan(pair.by_row, 32).cyclic
+
+
+def test_rows_go_to_the_copy_that_is_through_with_products_merging_and_probes(tmp_path: Path) -> None:
+    """Of each row its products, cycles of merging and non-zeros of A are known without a walk; a copy is free when the slowest is done."""
+    write(tmp_path, "dynamic")
+    for name in ("c01_uniform64", "c04_banded_AA", "c15_karate_AA"):
+        pair, _ = products(name)
+        done = np.zeros((3, 32), np.int64)
+        for row in range(pair.a.rows):
+            lists = int(pair.fan_in[row])
+            alone = lists + int(pair.by_row[row]) if lists > 1 else 0  # of 64 lists at most, which one pass merges
+            if not pair.a.lengths[row]:
+                continue
+            copy = int(done.max(axis=0).argmin())
+            done[:, copy] += int(pair.by_row[row]), alone, int(pair.a.lengths[row])
+        found = evaluated(tmp_path, "by-rows", "rows", pair)
+        ports, per_cycle = found.evaluation.loads["Z"].ports, found.evaluation.evaluator.clock.per_cycle
+        merging, probes = (ports[name][0] // per_cycle for name in ("MAC merging", "Registers intersection"))
+        assert [found.works["Z"].busiest, merging, probes] == done.max(axis=1).tolist()
 
 
 def test_no_traffic_is_below_the_elements_that_are_needed(tmp_path: Path) -> None:
@@ -284,6 +302,173 @@ tree:
 """
 
 
+def test_inputs_whose_names_have_the_same_letters_are_drawn_apart(tmp_path: Path) -> None:
+    from accelsim.io.elements import elements_of, origins
+
+    (tmp_path / "anagrams.yaml").write_text(ANAGRAMS)
+    made = load_workload(tmp_path / "anagrams.yaml")
+    assert isinstance(made, Cascade)
+    found = elements_of(made, [], 3)
+    assert found["AB"].shape == found["BA"].shape == (2, 32)
+    assert (found["AB"] != found["BA"]).any()
+    assert origins(made, [], 3, found)["AB"] == {"density": 0.5, "seed": 3, "stored": 32, "of": 64}
+
+
+ANAGRAMS = """
+workload: anagrams
+shape: {m: 8, k: 8, n: 8}
+format: {AB: csr, BA: csr}
+density: {AB: 0.5, BA: 0.5}
+einsums:
+  - Z[m,n] = AB[m,k] * BA[k,n]
+"""
+
+
+def test_a_report_says_where_elements_came_from_and_a_saved_one_says_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path)
+    Path("b.mtx").write_text("%%MatrixMarket matrix coordinate pattern general\n64 64 2\n1 1\n2 5\n")
+    files = [tmp_path / f"{name}.yaml" for name in ("product", "by-rows", "rows")]
+    arguments = ["--arch", files[1], "--mapping", files[2], "--data", "B=b.mtx", "--set", "density.A=0.125", "--seed", 7]
+    _, text = run(capsys, "evaluate", files[0], *arguments)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "A drawn at a density of 0.125, seed 7 512 of 4,096 12.5 %" in lines
+    assert "B b.mtx 2 of 4,096 0.0 %" in lines
+    run(capsys, "evaluate", files[0], *arguments, "--json", tmp_path / "saved.json")
+    _, again = run(capsys, "report", tmp_path / "saved.json")
+    assert "effectual" in again and all(line in text for line in again.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("tensor", "bits", "message"),
+    [
+        ("A", 5, "product.yaml:5:3: a coordinate of A has 5 bits, and those along k take 6; write coordinate: 6 bit"),
+        ("Z", 3, "product.yaml:7:3: a coordinate of Z has 3 bits, and those along n take 6; write coordinate: 6 bit"),
+        ("A", 6, ""),
+    ],
+)
+def test_coordinates_that_do_not_tell_elements_apart_are_refused(
+    tensor: str, bits: int, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path)
+    path = tmp_path / "product.yaml"
+    written = f"  {tensor}: {{ranks: csr, coordinate: 32 bit"
+    path.write_text(path.read_text().replace(written, written.replace("32", str(bits))))
+    code, text = run(capsys, "evaluate", path, "--arch", tmp_path / "by-rows.yaml", "--mapping", tmp_path / "rows.yaml")
+    assert (code == 2 and text.strip().endswith(message) and len(text.splitlines()) == 1) if message else code == 0
+
+
+def test_coordinates_inside_tiles_take_fewer_bits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Tiles of 8 of n have coordinates of 3 bits, and 8 of them in a tile of 64: in a mapping by tiles, not by rows."""
+    write(tmp_path)
+    path = tmp_path / "product.yaml"
+    path.write_text(path.read_text().replace("B: {ranks: csr, coordinate: 32 bit", "B: {ranks: csr, coordinate: 3 bit"))
+    by_rows = run(capsys, "evaluate", path, "--arch", tmp_path / "by-rows.yaml", "--mapping", tmp_path / "rows.yaml")
+    tiled = run(capsys, "evaluate", path, "--arch", tmp_path / "tiled.yaml", "--mapping", tmp_path / "tiles.yaml")
+    assert (by_rows[0], tiled[0]) == (2, 0)
+
+
+DENSE_PRODUCT = """
+workload: dense-product
+shape: {m: 64, k: 64, n: 64}
+type: {default: fp32}
+einsums:
+  - Z[m,n] = A[m,k] * B[k,n]
+"""
+
+
+@pytest.mark.parametrize("command", ["evaluate", "simulate", "map"])
+def test_what_has_no_effect_where_all_elements_count_is_said(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = "Without effect, as all elements count here: replacement of Cache, assign of pe."
+    write(tmp_path, "dynamic")
+    (tmp_path / "dense.yaml").write_text(DENSE_PRODUCT)
+    for arch, said in (("by-rows", True), ("tiled", False)):
+        mapping = ["--mapping", tmp_path / f"{'rows' if said else 'tiles'}.yaml"] if command != "map" else ["--time-limit", 5]
+        code, text = run(capsys, command, tmp_path / "dense.yaml", "--arch", tmp_path / f"{arch}.yaml", *mapping)
+        assert code == 0 and (line in text.splitlines()) == said, text
+    _, text = run(capsys, "evaluate", *(f"{tmp_path}/product.yaml --arch {tmp_path}/by-rows.yaml --mapping {tmp_path}/rows.yaml".split()))
+    assert "Without effect" not in text
+
+
+def moved(folder: Path, machine: str, mapping: str, a: Any, b: Any) -> Any:
+    """Bits that an evaluation reads, fills and updates, by tensor and memory; of elements as pairs of coordinates."""
+    cascade = load_workload(folder / "product.yaml")
+    assert isinstance(cascade, Cascade)
+    evaluator = Evaluator(cascade, load_architecture(folder / f"{machine}.yaml"))
+    stored = {"A": np.array(a, np.int64).T, "B": np.array(b, np.int64).T}
+    found = evaluate_stored(evaluator, load_mapping(folder / f"{mapping}.yaml", cascade.extents), stored).evaluation
+    return {key[1:]: tuple(each // evaluator.clock.pieces for each in row) for key, row in found.bits.items()}
+
+
+def test_pointers_that_are_looked_up_in_vain_are_read(tmp_path: Path) -> None:
+    """Two rows of A ask for rows 0, 1 and 2 of B, of which row 0 holds one element: a line of 64 bits for its coordinate and one for it."""
+    write(tmp_path)
+    a, b = [(row, k) for row in (0, 1) for k in (0, 1, 2)], [(0, 5)]
+    assert moved(tmp_path, "by-rows", "rows", a, b)["B", "DRAM"][0] == 3 * 32 + 128  # a cache fetches each once
+    assert moved(tmp_path, "by-rows", "rows", a, b)["B", "Cache"][0] == 2 * (3 * 32 + 128)
+    path = tmp_path / "rows.yaml"
+    path.write_text(path.read_text().replace("  - keep Cache: [B]\n", ""))
+    assert moved(tmp_path, "by-rows", "rows", a, b)["B", "DRAM"][0] == 2 * (3 * 32 + 128)
+    machine = tmp_path / "by-rows.yaml"
+    machine.write_text(machine.read_text().replace("by: leading", "by: two_finger"))  # goes through all 64 places
+    assert moved(tmp_path, "by-rows", "rows", a, b)["B", "DRAM"][0] == 2 * (64 * 32 + 128)
+
+
+@pytest.mark.parametrize("keeps", ["", "  - keep Shared: [Z]\n", "  - keep Shared: [Z]\n  - for m: 8\n  - keep Local: [Z]\n"])
+def test_pointers_of_a_result_are_written_once_at_its_home(keeps: str, tmp_path: Path) -> None:
+    """64 pointers of 32 bits at DRAM, however Z is kept below; with every word 96 bits. Two products make two elements of Z."""
+    write(tmp_path)
+    (tmp_path / "kept.yaml").write_text(
+        f"mapping: kept\ntree:\n  - keep DRAM: [A, B, Z]\n{keeps}  - keep Local: [A, B]\n  - {{einsum: Z, unit: MAC}}\n"
+    )
+    found = moved(tmp_path, "tiled", "kept", [(0, 0), (9, 1)], [(0, 5), (1, 7)])
+    assert found["Z", "DRAM"][2] == 64 * 32 + 2 * 96
+    assert all(row[1] <= 2 * 96 for (tensor, memory), row in found.items() if tensor == "Z" and memory != "DRAM")
+
+
+def test_formats_of_nests_have_a_pointer_less_than_those_of_matrices() -> None:
+    """A fiber ends where the next begins, and the end of all needs no pointer; an empty row has no mask."""
+    from accelsim.sparse import formats
+    from accelsim.sparse.fibers import Fibers, Level
+    from accelsim.sparse.storage import sizes
+    from accelsim.workload.storage import NAMED, Storage
+    from tests.sparse.test_random import pair
+
+    widths = formats.Widths(8, 16, 32)
+    for seed in range(share(1000, 100, 20)):
+        for pattern in (Pattern.of(each) for each in pair(seed)):
+            levels = [Level(0, 1, pattern.rows), Level(1, 1, pattern.width)]
+            tree = Fibers.of(elements(pattern), levels)
+            for name, other in (("csr", formats.csr), ("dcsr", formats.dcsr), ("bitmask", formats.bitmask_by_rows)):
+                storage = Storage(NAMED[name], coordinate_bits=16, pointer_bits=32)
+                whole = sizes(storage, tree, levels, (pattern.rows, pattern.width), 8).whole
+                no_mask = pattern.width * int((pattern.lengths == 0).sum()) if name == "bitmask" else 0
+                assert whole == other(pattern, widths) - 32 - no_mask, (seed, name)
+
+
+TOGETHER = """
+workload: together
+shape: {m: 4, k: 4, n: 4}
+type: {default: int8}
+format: {A: {ranks: csr, coordinate: 8 bit, pointer: 16 bit}, B: {ranks: csr, coordinate: 8 bit, pointer: 16 bit}}
+einsums:
+  - Z[m,n] = A[m,k] * B[k,n]
+"""
+TOGETHER_MAPPING = """
+mapping: rows of A two at a time
+tree:
+  - keep DRAM: [A, B, Z]
+  - for m: 1
+  - keep Shared: [{A: {copies: 2}}, B]
+  - for k: 1
+  - for n: 1
+  - keep Local: [A, B]
+  - {einsum: Z, unit: MAC}
+"""
+
+
 def rewriting(folder: Path, keeper: str = "Shared", spatial: str = "") -> list[object]:
     """Files of a product of which tiles of Z come back and leave whole."""
     write(folder)
@@ -392,6 +577,26 @@ def test_a_memory_that_fetches_on_demand_serves_another(tmp_path: Path, capsys: 
     assert code == 2 and "Shared fetches A on demand, and is no cache, serves a memory" in text and len(text.splitlines()) == 1
 
 
+def test_tiles_that_fit_alone_are_said_not_to_fit_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Rows of A take 32, 16, 32 and 16 bits (two are held), B takes 4 pointers of 16 bits and 6 elements of 16: 192, 208, 208, 208 bits."""
+    import json
+
+    write(tmp_path)
+    (tmp_path / "together.yaml").write_text(TOGETHER)
+    (tmp_path / "two.yaml").write_text(TOGETHER_MAPPING)
+    body = "\n".join(("1 1", "1 4", "2 2", "3 1", "3 2", "4 3"))
+    (tmp_path / "s.mtx").write_text(f"%%MatrixMarket matrix coordinate pattern general\n4 4 6\n{body}\n")
+    data = [f"--data={name}={tmp_path}/s.mtx" for name in "AB"]
+    files = [tmp_path / "together.yaml", "--arch", tmp_path / "tiled.yaml", "--mapping", tmp_path / "two.yaml", *data]
+    _, text = run(capsys, "evaluate", *files, "--set", "arch.Shared.size=24 B")
+    assert "3 of 4 visits hold too much" in text and "Shared, A" in text and "fits alone" in text
+    _, text = run(capsys, "evaluate", *files, "--set", "arch.Shared.size=26 B", "--json", "-")
+    found = json.loads(text)
+    shared = {"memory": "Shared", "tensors": ["A", "B"], "bits": 208, "visits": 4, "beyond": 0}
+    assert found["stored"]["Z"]["together"][0] == shared
+    assert found["components"]["Shared"]["peak_occupancy_bits"] == 208
+
+
 TWO_CACHES = """
 mapping: two caches
 tree:
@@ -412,16 +617,30 @@ def test_caches_of_more_than_a_stored_operand_are_refused(tmp_path: Path, capsys
         assert code == 2 and "only one stored operand of Z in one cache" in text
 
 
-def test_counting_conventions_and_dynamic_idle_operations_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write(tmp_path, "dynamic")
+def test_counting_conventions_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path)
     files = [tmp_path / "product.yaml", "--arch", tmp_path / "by-rows.yaml", "--mapping", tmp_path / "rows.yaml"]
     code, text = run(capsys, "evaluate", *files, "--counting", "drains=free")
     assert code == 2 and "counting conventions" in text
-    machine = tmp_path / "by-rows.yaml"
-    lines = [line for line in machine.read_text().splitlines() if "intersect" not in line]
-    machine.write_text("\n".join(lines))
-    code, text = run(capsys, "evaluate", *files, "--set", "density.A=0.1", *(f"--set=shape.{rank}=8" for rank in "mkn"))
-    assert code == 2 and "idle operations" in text
+
+
+@pytest.mark.parametrize(
+    ("file", "written", "instead", "message"),
+    [
+        ("by-rows", "multicast: false, ", "", "not at one turn at once cannot be sent B together; write multicast: false"),
+        ("rows", "  - spatial", "  - for k: 32\n  - spatial", "spread one rank of the result along it and no other"),
+        ("rows", "[A, Z]", "[A]", "parts of Z that turns along pe make are merged outside its copies; keep Z inside"),
+    ],
+)
+def test_what_cannot_follow_the_copy_that_is_free_first_is_refused(
+    file: str, written: str, instead: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, "dynamic")
+    path = tmp_path / f"{file}.yaml"
+    path.write_text(path.read_text().replace(written, instead))
+    files = [tmp_path / "product.yaml", "--arch", tmp_path / "by-rows.yaml", "--mapping", tmp_path / "rows.yaml"]
+    code, text = run(capsys, "evaluate", *files, "--set", "density.A=0.1")
+    assert code == 2 and message in text and len(text.splitlines()) == 1
 
 
 def test_a_dense_tile_that_is_too_large_is_said_to_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
