@@ -134,9 +134,19 @@ def _loops_above_both(homes: Homes, edge: Edge) -> Iterator[IllegalMapping]:
         elif relation == "ahead" and (isinstance(loop, For) or home > position):
             what = f"{word} {loop.rank} stands above {edge.producer} and {edge.consumer}, which reads {tensor} beyond the tile just made"
             yield IllegalMapping(what, f"move the loop into the branches, or loop over a rank of {edge.consumer}", loop.place)
-        elif relation == "behind" and home > position:
+        elif relation in ("across", "summed") and isinstance(loop, For) and row.left.get(_slices(known, tensor), 1) > edge.distance:
+            slices = _slices(known, tensor)
+            state = "before they are whole" if relation == "summed" else "beyond the tile just made"
+            what = f"{edge.consumer} reads earlier slices of {tensor} {state}: {slices} turns inside {word} {loop.rank}"
+            yield IllegalMapping(what, f"write 'for {slices}: {edge.distance}' above it", loop.place)
+        elif relation in ("behind", "across") and home > position:
             what = f"{edge.consumer} reads {tensor} of earlier iterations of {word} {loop.rank}, but {tensor} is kept inside that loop"
             yield IllegalMapping(what, f"keep {tensor} above the loop", loop.place)
+
+
+def _slices(known: Facts, tensor: str) -> str:
+    """The rank along which an iterative tensor advances."""
+    return known.recurrence(known.cascade.tensors[tensor]) or ""
 
 
 def _made_elsewhere(homes: Homes) -> Iterator[IllegalMapping]:
@@ -207,7 +217,8 @@ def _derived(known: Facts, einsum: str, loop: For | Spatial, below: list[str]) -
 def _relation(known: Facts, edge: Edge, rank: str) -> str:
     """How a consumer's reads lie to what its producer makes in one iteration over `rank` (a rank of the producer).
 
-    `reduced`: not yet whole; `ahead`: beyond it; `behind`: before it; `same`: within it.
+    `reduced`: not yet whole; `summed`: so are earlier slices; `ahead`: beyond it; `across`: beyond it, in an earlier slice;
+    `behind`: before it; `same`: within it.
     """
     key = (id(edge), rank)
     found = known.relations.get(key)
@@ -219,7 +230,7 @@ def _relation(known: Facts, edge: Edge, rank: str) -> str:
 def _worked_out(known: Facts, edge: Edge, rank: str) -> str:
     """The relation, before it is remembered."""
     if rank in known.reduced[edge.producer]:
-        return "same" if edge.producer == edge.consumer else "reduced"
+        return "reduced" if edge.producer != edge.consumer else "summed" if edge.distance > 0 else "same"
     worst = "same"
     consumer = known.einsums[edge.consumer]
     for dimension, (write, read) in enumerate(zip(edge.write, edge.read, strict=True)):
@@ -228,8 +239,7 @@ def _worked_out(known: Facts, edge: Edge, rank: str) -> str:
         lies = _lies(known, edge, rank, write, read, consumer, dimension)
         if lies == "ahead":
             return "ahead"
-        if lies == "behind":
-            worst = "behind"
+        worst = max(worst, lies, key=("same", "behind", "across").index)
     return worst
 
 
@@ -239,18 +249,20 @@ def _lies(known: Facts, edge: Edge, rank: str, write: IndexMap, read: IndexMap, 
         if dimension == tensor.iterative and read.offset < tensor.constant_slices:
             return "same"
         return "ahead" if rank in known.ranks[edge.consumer] else "same"
+    beyond = "across" if edge.distance > 0 and dimension != known.cascade.tensors[edge.tensor].iterative else "ahead"
     if edge.distance > 0 and (rank not in read.ranks or consumer.condition is not None):
-        return "behind"
+        return "across" if beyond == "across" else "behind"
     coefficient = dict(read.terms).get(rank, 0)
     if write.single_rank is None or coefficient != 1:
         return "ahead"
-    if read.divisor > 1 or read.modulus:
-        return "behind"
-    low = high = read.offset - write.offset
+    low = high = read.offset
     for other, factor in read.terms:
         if other != rank:
             reach = factor * (known.cascade.extents[other] - 1)
             low, high = low + min(0, reach), high + max(0, reach)
-    if high > 0 and edge.distance == 0:
-        return "ahead"
+    if read.divisor > 1 or read.modulus:
+        return beyond if high // read.divisor > write.offset or (read.modulus and low < 0) else "behind"
+    low, high = low - write.offset, high - write.offset
+    if high > 0 and (edge.distance == 0 or beyond == "across"):
+        return beyond
     return "behind" if low < 0 or high > 0 else "same"

@@ -22,6 +22,7 @@ from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Mapping, Spatial, TreeN
 from accelsim.mapping.tree import Held as H
 from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Cascade, Einsum
+from accelsim.workload.declaration import TensorDeclaration
 from accelsim.workload.expression import Access, IndexMap
 from tests.mapping.machines import machine, softmax, unit
 from tests.mapping.machines import mapping as machine_mapping
@@ -37,6 +38,11 @@ CASCADES = {
     "running": "R[i+1,p] = max(R[i,p], X[i,p]); R[0,p] = -inf; P[i,p] = exp(R[i,p] - R[i+1,p]); "
     "S[i,p] = D[i,p] * P[i,p]; D[0,p] = 0; D[i+1,p] = X[i,p] + S[i,p]; O[p] = D[I,p] / R[I,p]; E[i,p] = X[i,p] * P[i,p]",
     "two passes": "R[0,p] = -inf; R[i+1,p] = max(R[i,p], X[i,p]); N[i,p] = exp(X[i,p] - R[I,p]); Z[p] = N[i,p]",
+    "neural": "H[0,n] = 0; H[t+1,n] = W[n,k] * H[t,k]; Y[t,n] = H[t,n] * C[n]",
+    "rotated slices": "H[0,n] = 0; H[t+1,n] = H[t,(n+1)%3] + X[t,n]; Y[t,n] = H[t,n] * C[n]",
+    "shifted slices": "H[0,n] = 0; H[1,n] = 0; H[t+2,n] = H[t,n+k-1] * X[t,k]; Y[t,n] = H[t,n] * C[n]",
+    "rotated": "T[m,n] = A[m,n] + B[m,n]; Z[m,n] = T[(m+1)%4,n] * C[m]",
+    "halved": "T[m,n] = A[m,n] + B[m,n]; Z[m,n] = T[(m+1)//2,n] * C[m]",
     "scan": "H[0] = 0; H[t+1] = A[t] * H[t] + X[t]; Y[t] = H[t+1] * C[t]; Z[t] = Y[t] + H[t]",
 }
 
@@ -127,7 +133,7 @@ def _mapping(made: Cascade, rng: random.Random) -> Mapping:
 def test_legal_mappings_read_only_what_is_there_and_illegal_ones_do_not(name: str) -> None:
     used = set(re.findall(r"[a-z]+", CASCADES[name]))
     shape = {rank: size for rank, size in SHAPES.items() if rank in used}
-    made = cascade(name, CASCADES[name], shape)
+    made = cascade(name, CASCADES[name], shape, tensors={"H": TensorDeclaration(fill=0)} if name == "shifted slices" else None)
     rng, legal, illegal = random.Random(7), 0, 0
     for _ in range(400):
         mapping = _mapping(made, rng)
