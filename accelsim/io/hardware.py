@@ -358,8 +358,8 @@ class _Reader:
         cycles = Fraction(1)
         if "cycles" in keys:
             cycles = Fraction(evaluate(words(keys["cycles"], "cycles"), self.values.names, keys["cycles"].place))
-            if cycles < 0 or cycles > 2**32:
-                what = "cycles of an operation are 0, if another hides them, or more, and fit 32 bits"
+            if cycles < 0 or (cycles == 0 and primitive != "select") or cycles > 2**32:
+                what = "cycles of an operation must be positive (of 'select' 0 where another hides them) and fit 32 bits"
                 raise keys["cycles"].error(what, "write it as in 'cycles: 6'")
         types = tuple(self.type(child) for child in keys["types"].items("types")) if "types" in keys else ()
         return Operation(primitive, cycles, prices.operation_energy(keys["energy"], context), types)

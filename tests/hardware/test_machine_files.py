@@ -108,8 +108,9 @@ FAULTS = {
     ("mac: 1 pJ", "mack: 1 pJ"): "m.yaml:16:9: no primitive is called 'mack'; did you mean 'mac'?",
     ("mac: 1 pJ", "mac mac: 1 pJ"): "m.yaml:16:9: 'mac' is given twice; remove one of the two",
     ("mac: 1 pJ", "mac: {cycles: 1}"): "m.yaml:16:14: operation mac has no energy; add 'energy:', a component, a figure, or 'unpriced'",
-    ("mac: 1 pJ", "mac: {cycles: -1, energy: 1 pJ}"): (
-        "m.yaml:16:23: cycles of an operation are 0, if another hides them, or more, and fit 32 bits; write it as in 'cycles: 6'"
+    ("mac: 1 pJ", "mac: {cycles: 0, energy: 1 pJ}"): (
+        "m.yaml:16:23: cycles of an operation must be positive (of 'select' 0 where another hides them) and fit 32 bits; "
+        "write it as in 'cycles: 6'"
     ),
     ("mac: 1 pJ", "mac: {energy: 1 pJ, types: [fp23]}"): "m.yaml:16:37: no number type is called 'fp23'; did you mean 'fp32'?",
     ("mac: 1 pJ", "mac: 1 pJ/bit"): "m.yaml:16:14: operation '1 pJ/bit' is an energy per bit, not an energy; write it as in '17.2 pJ'",
