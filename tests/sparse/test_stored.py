@@ -341,6 +341,55 @@ def test_a_report_says_where_elements_came_from_and_a_saved_one_says_the_same(
     assert "effectual" in again and all(line in text for line in again.splitlines())
 
 
+def test_reports_name_the_model_that_elements_are_drawn_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path)
+    path = tmp_path / "product.yaml"
+    path.write_text(path.read_text() + "density: {A: {model: structured, kept: 2, of: 16}}\n")
+    files = [tmp_path / f"{name}.yaml" for name in ("product", "by-rows", "rows")]
+    _, text = run(capsys, "evaluate", files[0], "--arch", files[1], "--mapping", files[2], "--seed", 7)
+    assert "A drawn at a density of 0.125 (structured), seed 7 512 of 4,096 12.5 %" in [" ".join(line.split()) for line in text.splitlines()]
+
+
+ELEMENTWISE = """
+workload: elementwise
+shape: {m: 8, n: 8}
+type: {default: int8}
+format: {A: csr}
+einsums:
+  - Z[m,n] = A[m,n] * B[m,n]
+"""
+IN_PLACE = """
+mapping: in place
+tree:
+  - keep DRAM: [A, B, Z]
+  - for m: 1
+  - keep Registers: [KEPT]
+  - {einsum: Z, unit: MAC}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kept", "message"),
+    [
+        ("{A: {fraction: 1/2}}, B, Z", "Registers keeps 1/2 of A, and parts of tiles are not counted over stored elements; keep A whole"),
+        ("A = Z, B", "Registers keeps A and Z in one place, which is not counted over stored elements; keep each in a place of its own"),
+    ],
+)
+@pytest.mark.parametrize("statistics", [False, True])
+def test_parts_of_tiles_and_places_that_tensors_share_are_refused(
+    kept: str, message: str, statistics: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path)
+    (tmp_path / "elementwise.yaml").write_text(ELEMENTWISE)
+    path = tmp_path / "in-place.yaml"
+    path.write_text(IN_PLACE.lstrip().replace("KEPT", kept))
+    files = [tmp_path / "elementwise.yaml", "--arch", tmp_path / "phases.yaml", "--mapping", path]
+    code, text = run(capsys, "evaluate", *files, *(["--statistics"] if statistics else []))
+    assert (code, text.strip()) == (2, f"{path}:5:5: {message}")
+    path.write_text(IN_PLACE.lstrip().replace("KEPT", "A, B, Z"))
+    assert run(capsys, "evaluate", *files)[0] == 0
+
+
 @pytest.mark.parametrize(
     ("tensor", "bits", "message"),
     [
