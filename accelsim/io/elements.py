@@ -72,7 +72,10 @@ def densities_of(cascade: Cascade, texts: Sequence[str]) -> dict[str, Boxes]:
 
 
 def origins(cascade: Cascade, texts: Sequence[str], seed: int, stored: Mapping[str, IntArray]) -> dict[str, dict[str, Any]]:
-    """By input where its elements came from: the `file`, or the `density` at which they were drawn, its `model` and the `seed`; how many of how many."""
+    """By input where its elements came from: the `file`, or the `density` at which they were drawn, its `model` and the `seed`.
+
+    And how many there are, of how many.
+    """
     files, found = dict(text.split("=", 1) for text in texts), {}
     for name, elements in stored.items():
         tensor = cascade.tensors[name]

@@ -48,8 +48,9 @@ class Misled:
 def misled(found: StoredEvaluation, stored: Dict[str, IntArray], given: Collection[str]) -> list[Misled]:
     """Counts that are flagged: operations, words that memories send, and words of the result that they are sent.
 
-    `given`: tensors whose elements were not drawn; the others have the density that is stated. What has no closed form is not compared: words
-    of caches, of tiles that come whole or on demand, and of copies that take work as they are free, and Einsums that read stored results.
+    `given`: tensors whose elements were not drawn; the others have the density that is stated. What has no closed form is not compared:
+    words of caches, of tiles that come whole or on demand, and of copies that take work as they are free, and Einsums that read stored
+    results.
     """
     evaluation = found.evaluation
     cascade, machine = evaluation.evaluator.cascade, evaluation.evaluator.architecture

@@ -149,8 +149,8 @@ def evaluate_expected(evaluator: Evaluator, mapping: Mapping, densities: Dict[st
 
 
 def _check(evaluator: Evaluator, nest: Nest) -> None:
-    """Refuse what takes more than chances of tiles: caches, mergers, tiles that come whole or on demand, and copies that take work as they are
-    free.
+    """Refuse what takes more than chances of tiles: caches, mergers, tiles that come whole or on demand, and copies that take work
+    as they are free.
     """
     machine, place = evaluator.architecture, nest.einsum.place
     for crossing in nest.crossings:
@@ -163,7 +163,8 @@ def _check(evaluator: Evaluator, nest: Nest) -> None:
         raise InputError(what, "leave --statistics out, or 'tiles'", place)
     for outer in nest.demanded:
         if outer >= 0:
-            what = f"{nest.crossings[outer].child} fetches {nest.crossings[outer].tensor} on demand, and which of its tiles has no closed form"
+            crossing = nest.crossings[outer]
+            what = f"{crossing.child} fetches {crossing.tensor} on demand, and which of its tiles has no closed form"
             raise InputError(what, "leave --statistics out, or 'fetch'", place)
     for turn in nest.turns:
         if turn.axis and turn.trips > 1 and machine.axes[turn.axis][1].assign == "dynamic":

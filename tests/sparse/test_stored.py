@@ -289,6 +289,27 @@ def test_a_stored_intermediate_is_read_as_it_was_written(tmp_path: Path) -> None
         assert found.compulsory_bits <= sum(evaluation.traffic_bits("DRAM"))
 
 
+def test_words_of_a_stored_intermediate_have_their_coordinates_while_a_memory_holds_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The longest list of T is row 1 of B, three elements: 64 bits of a value and 32 of each of three coordinates."""
+    import json
+
+    write(tmp_path)
+    path = tmp_path / "outermost.yaml"
+    path.write_text(path.read_text().replace("keep Registers: [A]", "keep Registers: [T]"))
+    for name, body in {"A": ("1 1", "5 1", "1 2"), "B": ("1 1", "1 2", "2 1", "2 9", "2 11")}.items():
+        lines = ("%%MatrixMarket matrix coordinate pattern general", f"64 64 {len(body)}", *body)
+        (tmp_path / f"{name}.mtx").write_text("\n".join(lines) + "\n")
+    files = [tmp_path / "outer-product.yaml", "--arch", tmp_path / "phases.yaml", "--mapping", path, "--set", "arch.Registers.size=1 KiB"]
+    code, text = run(capsys, "evaluate", *files, *(f"--data={name}={tmp_path}/{name}.mtx" for name in "AB"), "--json", "-")
+    assert code == 0, text
+    work = json.loads(text)["stored"]["T"]
+    held = [(each["memory"], each["bits"]) for each in work["tiles"] if each["tensor"] == "T"]
+    assert held == [("Registers", 3 * 160)]
+    assert [(each["tensors"], each["bits"]) for each in work["together"] if each["memory"] == "Registers"] == [(["T"], 3 * 160)]
+
+
 AGAIN = """
 mapping: again
 tree:
@@ -347,7 +368,8 @@ def test_reports_name_the_model_that_elements_are_drawn_of(tmp_path: Path, capsy
     path.write_text(path.read_text() + "density: {A: {model: structured, kept: 2, of: 16}}\n")
     files = [tmp_path / f"{name}.yaml" for name in ("product", "by-rows", "rows")]
     _, text = run(capsys, "evaluate", files[0], "--arch", files[1], "--mapping", files[2], "--seed", 7)
-    assert "A drawn at a density of 0.125 (structured), seed 7 512 of 4,096 12.5 %" in [" ".join(line.split()) for line in text.splitlines()]
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "A drawn at a density of 0.125 (structured), seed 7 512 of 4,096 12.5 %" in lines
 
 
 ELEMENTWISE = """
