@@ -72,11 +72,16 @@ def densities_of(cascade: Cascade, texts: Sequence[str]) -> dict[str, Boxes]:
 
 
 def origins(cascade: Cascade, texts: Sequence[str], seed: int, stored: Mapping[str, IntArray]) -> dict[str, dict[str, Any]]:
-    """By input where its elements came from: the `file`, or the `density` at which they were drawn and the `seed`; how many of how many."""
+    """By input where its elements came from: the `file`, or the `density` at which they were drawn, its `model` and the `seed`.
+
+    And how many there are, of how many.
+    """
     files, found = dict(text.split("=", 1) for text in texts), {}
     for name, elements in stored.items():
         tensor = cascade.tensors[name]
         source: dict[str, Any] = {"file": files[name]} if name in files else {"density": tensor.density, "seed": seed}
+        if name not in files and tensor.spread is not None:
+            source["model"] = tensor.spread.model
         found[name] = source | {"stored": int(elements.shape[1]), "of": math.prod(tensor.shape)}
     return found
 

@@ -48,13 +48,18 @@ class Misled:
 def misled(found: StoredEvaluation, stored: Dict[str, IntArray], given: Collection[str]) -> list[Misled]:
     """Counts that are flagged: operations, words that memories send, and words of the result that they are sent.
 
-    `given`: tensors whose elements were not drawn; the others have the density that is stated. What has no closed form is not compared.
+    `given`: tensors whose elements were not drawn; the others have the density that is stated. What has no closed form is not compared:
+    words of caches, of tiles that come whole or on demand, and of copies that take work as they are free, and Einsums that read stored
+    results.
     """
     evaluation = found.evaluation
     cascade, machine = evaluation.evaluator.cascade, evaluation.evaluator.architecture
     made: list[Misled] = []
     stored = {name: each for name, each in stored.items() if (kept := cascade.tensors[name].storage) is None or not kept.all_elements}
     for path, leaf in evaluation.mapping.paths():
+        reads = (cascade.tensors[access.tensor] for access in cascade.by_name[leaf.einsum].reads)
+        if any(not each.is_input and each.storage is not None and not each.storage.all_elements for each in reads):
+            continue
         nest = nest_of(cascade, machine, path, leaf, stored)
         uniform = {
             each.tensor: _as_uniform(cascade.tensors[each.tensor], stored[each.tensor].shape[1], each.tensor in given)
@@ -71,6 +76,8 @@ def misled(found: StoredEvaluation, stored: Dict[str, IntArray], given: Collecti
         for number, crossing in enumerate(nest.crossings):
             tensor, memory = crossing.tensor, crossing.parent
             if machine.memories[memory].sparse.replacement or (crossing.child and machine.memories[crossing.child].sparse.replacement):
+                continue
+            if number == nest.whole or number in nest.demanded or 0 <= nest.dealt < crossing.above_child:
                 continue
             if tensor in read:
                 said, ask, column = "sent by", expected.words, 0

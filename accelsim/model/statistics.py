@@ -149,13 +149,23 @@ def evaluate_expected(evaluator: Evaluator, mapping: Mapping, densities: Dict[st
 
 
 def _check(evaluator: Evaluator, nest: Nest) -> None:
-    """Refuse what takes more than chances of tiles: caches, mergers, and copies that take work as they are free."""
+    """Refuse what takes more than chances of tiles: caches, mergers, tiles that come whole or on demand, and copies that take work
+    as they are free.
+    """
     machine, place = evaluator.architecture, nest.einsum.place
     for crossing in nest.crossings:
         for memory in (crossing.parent, crossing.child):
             if memory and machine.memories[memory].sparse.replacement:
                 what = f"{memory} is a cache, and what it holds depends on the order of the elements"
                 raise InputError(what, "leave --statistics out, or 'replacement'", place)
+    if nest.whole >= 0:
+        what = f"tiles of {nest.einsum.output.tensor} come and go whole, and what they hold by then has no closed form"
+        raise InputError(what, "leave --statistics out, or 'tiles'", place)
+    for outer in nest.demanded:
+        if outer >= 0:
+            crossing = nest.crossings[outer]
+            what = f"{crossing.child} fetches {crossing.tensor} on demand, and which of its tiles has no closed form"
+            raise InputError(what, "leave --statistics out, or 'fetch'", place)
     for turn in nest.turns:
         if turn.axis and turn.trips > 1 and machine.axes[turn.axis][1].assign == "dynamic":
             what = f"{turn.axis} hands out tiles to the copy that is free first, which depends on the elements"

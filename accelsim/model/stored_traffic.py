@@ -363,7 +363,7 @@ class Traffic:
         self._carry(name, child, READ, read + drained * extra * self.pieces, entering)
         size = self.machine.memories[child].size_bits
         if size is not None:
-            most = int(self.counts.fullest[number]) * (ceil(tensor.partial.bits) + extra)
+            most = int(self.counts.fullest[number]) * (ceil(tensor.partial.bits) + _with_words(tensor, home=False)[0])
             self.tiles.append(Tile(name, child, most, int(most > size)))
 
 

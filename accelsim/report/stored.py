@@ -38,10 +38,16 @@ def _misled(counts: list[Document]) -> RenderableType:
 def _elements(origins: Document) -> Iterator[RenderableType]:
     rows = table("elements of", "from", "stored", "of all", left=2)
     for name, each in origins.items():
-        source = each["file"] if "file" in each else f"drawn at a density of {each['density']:g}, seed {each['seed']}"
-        rows.add_row(name, source, f"{whole(each['stored'])} of {whole(each['of'])}", percent(each["stored"] / each["of"]))
+        rows.add_row(name, _source(each), f"{whole(each['stored'])} of {whole(each['of'])}", percent(each["stored"] / each["of"]))
     if rows.row_count:
         yield rows
+
+
+def _source(origin: Document) -> str:
+    if "file" in origin:
+        return str(origin["file"])
+    model = f" ({origin['model'].replace('_', ' ')})" if "model" in origin else ""
+    return f"drawn at a density of {origin['density']:g}{model}, seed {origin['seed']}"
 
 
 def _tables(stored: Document) -> Iterator[RenderableType]:

@@ -178,6 +178,9 @@ def _check(cascade: Cascade, einsum: Einsum, path: tuple[Loop | Fuse, ...], stor
         if isinstance(node, Fuse) and any(isinstance(each, Keep) and each.memory != root for each in path[: path.index(node)]):
             what = f"{einsum.name} stands below a fuse that shares a keep, which is not counted over stored elements"
             raise InputError(what, "keep tensors inside the branches", node.place)
+    for node in path:
+        if isinstance(node, Keep):
+            _check_keep(einsum, node)
     if einsum.condition is not None:
         raise InputError(f"{einsum.name} has a condition, which is not counted over stored elements", mend, einsum.place)
     if cascade.tensors[einsum.output.tensor].iterative is not None:
@@ -191,6 +194,21 @@ def _check(cascade: Cascade, einsum: Einsum, path: tuple[Loop | Fuse, ...], stor
     for tensor in sorted(kept - factors) or (sorted(kept) if einsum.reduced and einsum.reduce != "add" else []):
         what = f"{einsum.name} is not zero wherever {tensor} is: elements of {tensor} that are not stored are work too"
         raise InputError(what, "multiply by it, and add up", einsum.place)
+
+
+def _check_keep(einsum: Einsum, keep: Keep) -> None:
+    """Refuse what keeps say of tiles that stored elements do not follow."""
+    mine = {einsum.output.tensor, *(read.tensor for read in einsum.reads)}
+    for held in keep.held:
+        if mine.isdisjoint((held.tensor, *held.in_place)):
+            continue
+        if held.fraction != 1:
+            what = f"{keep.memory} keeps {held.fraction} of {held.tensor}, and parts of tiles are not counted over stored elements"
+            raise InputError(what, f"keep {held.tensor} whole", keep.place)
+        if held.in_place:
+            shared = " and ".join((held.tensor, *held.in_place))
+            what = f"{keep.memory} keeps {shared} in one place, which is not counted over stored elements"
+            raise InputError(what, "keep each in a place of its own", keep.place)
 
 
 def _factors(expression: Expression) -> set[str]:

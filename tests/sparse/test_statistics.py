@@ -26,6 +26,7 @@ from accelsim.sparse.stated import boxes_of, density_of
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.storage import Storage
 from tests.share import share
+from tests.sparse import designs
 from tests.sparse.densities import every
 from tests.sparse.nests import problem
 
@@ -250,6 +251,20 @@ def test_what_takes_more_than_chances_of_tiles_is_refused(
     assert code == 2 and message in text and len(text.splitlines()) == 1
 
 
+def test_statistics_of_tiles_that_come_whole_or_on_demand_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = write(tmp_path)
+    workload = tmp_path / "product.yaml"
+    workload.write_text(workload.read_text().replace("Z: csr}", "Z: {ranks: dcsr, tiles: whole}}"))
+    code, text = run(capsys, *command, "--statistics")
+    what = "tiles of Z come and go whole, and what they hold by then has no closed form; leave --statistics out, or 'tiles'"
+    assert (code, text.strip()) == (2, f"{workload}:7:5: {what}")
+    designs.write(tmp_path)
+    files = [str(tmp_path / each) for each in ("product.yaml", "tiled.yaml", "tiles.yaml")]
+    code, text = run(capsys, "evaluate", files[0], "--arch", files[1], "--mapping", files[2], "--statistics")
+    what = "Shared fetches A on demand, and which of its tiles has no closed form; leave --statistics out, or 'fetch'"
+    assert (code, text.strip()) == (2, f"{workload}:9:5: {what}")
+
+
 def test_statistics_of_what_stores_all_elements_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = write(tmp_path)
     path = tmp_path / "product.yaml"
@@ -262,6 +277,19 @@ def save(pattern: Pattern, path: Path) -> str:
     shape = (pattern.rows, pattern.width)
     sparse.save_npz(path, sparse.csr_array((np.ones(pattern.nonzeros), pattern.columns, pattern.starts), shape))
     return str(path)
+
+
+def test_a_uniform_matrix_is_not_flagged_by_words_that_are_not_expected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Products that are stored between two Einsums, tiles that come whole or on demand, and rows that are dealt out."""
+    designs.write(tmp_path, "dynamic")
+    data = [f"--data={name}={save(Uniform(64, 64, 400).draw(seed), tmp_path / f'{name}.npz')}" for seed, name in enumerate("AB")]
+    for workload, machine, mapping in (
+        ("outer-product", "phases", "outermost"), ("product-in-tiles", "tiled", "tiles"), ("product", "by-rows", "rows")
+    ):  # fmt: skip
+        files = [tmp_path / f"{workload}.yaml", "--arch", tmp_path / f"{machine}.yaml", "--mapping", tmp_path / f"{mapping}.yaml"]
+        code, text = run(capsys, "evaluate", *map(str, files), *data, "--json", "-")
+        assert code == 0, text
+        assert json.loads(text)["uniform_misleads"] == [], workload
 
 
 def test_a_power_law_is_flagged_where_a_uniform_density_misleads_and_a_uniform_matrix_is_not(

@@ -289,6 +289,27 @@ def test_a_stored_intermediate_is_read_as_it_was_written(tmp_path: Path) -> None
         assert found.compulsory_bits <= sum(evaluation.traffic_bits("DRAM"))
 
 
+def test_words_of_a_stored_intermediate_have_their_coordinates_while_a_memory_holds_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The longest list of T is row 1 of B, three elements: 64 bits of a value and 32 of each of three coordinates."""
+    import json
+
+    write(tmp_path)
+    path = tmp_path / "outermost.yaml"
+    path.write_text(path.read_text().replace("keep Registers: [A]", "keep Registers: [T]"))
+    for name, body in {"A": ("1 1", "5 1", "1 2"), "B": ("1 1", "1 2", "2 1", "2 9", "2 11")}.items():
+        lines = ("%%MatrixMarket matrix coordinate pattern general", f"64 64 {len(body)}", *body)
+        (tmp_path / f"{name}.mtx").write_text("\n".join(lines) + "\n")
+    files = [tmp_path / "outer-product.yaml", "--arch", tmp_path / "phases.yaml", "--mapping", path, "--set", "arch.Registers.size=1 KiB"]
+    code, text = run(capsys, "evaluate", *files, *(f"--data={name}={tmp_path}/{name}.mtx" for name in "AB"), "--json", "-")
+    assert code == 0, text
+    work = json.loads(text)["stored"]["T"]
+    held = [(each["memory"], each["bits"]) for each in work["tiles"] if each["tensor"] == "T"]
+    assert held == [("Registers", 3 * 160)]
+    assert [(each["tensors"], each["bits"]) for each in work["together"] if each["memory"] == "Registers"] == [(["T"], 3 * 160)]
+
+
 AGAIN = """
 mapping: again
 tree:
@@ -339,6 +360,56 @@ def test_a_report_says_where_elements_came_from_and_a_saved_one_says_the_same(
     run(capsys, "evaluate", files[0], *arguments, "--json", tmp_path / "saved.json")
     _, again = run(capsys, "report", tmp_path / "saved.json")
     assert "effectual" in again and all(line in text for line in again.splitlines())
+
+
+def test_reports_name_the_model_that_elements_are_drawn_of(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path)
+    path = tmp_path / "product.yaml"
+    path.write_text(path.read_text() + "density: {A: {model: structured, kept: 2, of: 16}}\n")
+    files = [tmp_path / f"{name}.yaml" for name in ("product", "by-rows", "rows")]
+    _, text = run(capsys, "evaluate", files[0], "--arch", files[1], "--mapping", files[2], "--seed", 7)
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert "A drawn at a density of 0.125 (structured), seed 7 512 of 4,096 12.5 %" in lines
+
+
+ELEMENTWISE = """
+workload: elementwise
+shape: {m: 8, n: 8}
+type: {default: int8}
+format: {A: csr}
+einsums:
+  - Z[m,n] = A[m,n] * B[m,n]
+"""
+IN_PLACE = """
+mapping: in place
+tree:
+  - keep DRAM: [A, B, Z]
+  - for m: 1
+  - keep Registers: [KEPT]
+  - {einsum: Z, unit: MAC}
+"""
+
+
+@pytest.mark.parametrize(
+    ("kept", "message"),
+    [
+        ("{A: {fraction: 1/2}}, B, Z", "Registers keeps 1/2 of A, and parts of tiles are not counted over stored elements; keep A whole"),
+        ("A = Z, B", "Registers keeps A and Z in one place, which is not counted over stored elements; keep each in a place of its own"),
+    ],
+)
+@pytest.mark.parametrize("statistics", [False, True])
+def test_parts_of_tiles_and_places_that_tensors_share_are_refused(
+    kept: str, message: str, statistics: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path)
+    (tmp_path / "elementwise.yaml").write_text(ELEMENTWISE)
+    path = tmp_path / "in-place.yaml"
+    path.write_text(IN_PLACE.lstrip().replace("KEPT", kept))
+    files = [tmp_path / "elementwise.yaml", "--arch", tmp_path / "phases.yaml", "--mapping", path]
+    code, text = run(capsys, "evaluate", *files, *(["--statistics"] if statistics else []))
+    assert (code, text.strip()) == (2, f"{path}:5:5: {message}")
+    path.write_text(IN_PLACE.lstrip().replace("KEPT", "A, B, Z"))
+    assert run(capsys, "evaluate", *files)[0] == 0
 
 
 @pytest.mark.parametrize(
