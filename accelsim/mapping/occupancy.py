@@ -15,6 +15,7 @@ from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping
 from accelsim.mapping.walk import Row, walk
 from accelsim.units import show_size
 from accelsim.workload.cascade import Cascade
+from accelsim.workload.expression import chooser
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,7 +94,7 @@ def _ranks_to_shrink(homes: Homes, part: Kept) -> str:
             for index in use.maps:
                 for rank in index.ranks if index is not None else ():
                     if homes.walked.sizes(part.row, use.einsum)[rank] > 1:
-                        ranks[rank] = None
+                        ranks[rank if rank.isidentifier() else f"'below' of {chooser(rank)}"] = None
     return " or ".join(ranks) or f"what else {part.memory} keeps"
 
 

@@ -121,17 +121,31 @@ def _chosen_stream(
         if not apart or low < 0 or high >= tensor.shape[number] or (box and any(step != reach + 1 for step in steps)):
             what = f"{einsum.name} chooses from {access.tensor} in windows that overlap or reach outside, which is not counted"
             raise InputError(what, "index it by FACTOR*rank + A[...], with values of A below FACTOR", einsum.place)
-        weight *= inner[0][1]
+        weight *= reach + 1 if box else inner[0][1]
         terms = tuple((position[rank], 1) for rank, _ in outer if cascade.extents[rank] > 1)
         dims.append(Dim(terms, 0, 1, 0, 0, max([1, *(extents[rank] for rank, _ in terms)])))
     made = classify(access.tensor, tuple(maps), False, tuple(dims), extents, coupled, box)
+    if any(_reaches_outside(dim, extents) for group in made.groups for dim in group.dims):
+        what = f"{einsum.name} chooses from {access.tensor}, and an index of several ranks reaches outside, which is not counted"
+        raise InputError(what, "index it by single ranks, or pad it", einsum.place)
     return replace(made, weight=made.weight * weight)
 
 
+def _reaches_outside(dim: Dim, extents: tuple[int, ...]) -> bool:
+    """Whether a dimension has coordinates that are no words."""
+    low = dim.offset + sum(min(0, factor * (extents[rank] - 1)) for rank, factor in dim.terms)
+    high = dim.offset + sum(max(0, factor * (extents[rank] - 1)) for rank, factor in dim.terms)
+    low, high = (0, dim.modulus - 1) if dim.modulus else (low // dim.divisor, high // dim.divisor)
+    return low < dim.low or high >= dim.high
+
+
 def _at_unit(stream: Stream, access: Access, position: dict[str, int]) -> Stream:
-    """The same access as the unit sees it."""
+    """The same access as the unit sees it; where a rank leads to constants or outside, it reads no word."""
     own = {position[name] for name in names(access) if name in position}
-    roles = tuple((p.PLAIN, -FAR, FAR) if rank in own else (p.ABSENT, -FAR, FAR) for rank in range(len(stream.roles)))
+    roles = tuple(
+        role if role[0] == p.CLIPPED else (p.PLAIN, -FAR, FAR) if rank in own else (p.ABSENT, -FAR, FAR)
+        for rank, role in enumerate(stream.roles)
+    )
     return replace(stream, weight=min(1, stream.weight), roles=roles, groups=())
 
 
@@ -219,13 +233,13 @@ def classify(
         for other_ranks, other_dims in merged:
             if other_ranks & ranks_now:
                 ranks_now |= other_ranks
-                dims_now = other_dims + [dim for dim in dims_now if dim not in other_dims]
+                dims_now = other_dims + dims_now
             else:
                 rest.append((other_ranks, other_dims))
         merged = [*rest, (ranks_now, dims_now)]
     grouped = {rank for group_ranks, _ in merged for rank in group_ranks}
     groups = tuple(
-        Group(frozenset(group_ranks), tuple(dict.fromkeys(group_dims)), bool(coupled & group_ranks)) for group_ranks, group_dims in merged
+        Group(frozenset(group_ranks), tuple(group_dims), bool(coupled & group_ranks)) for group_ranks, group_dims in merged
     )
     all_roles = tuple(
         (p.GROUPED, 0, 0)

@@ -70,7 +70,9 @@ class Footprint:
         """The product over the dimensions of the coordinates touched, without those outside and those that are constants."""
         key = tuple(tile[rank] for rank in self.ranks)
         if self.at_point:
-            return frozenset((tuple(low for low, _ in key),))
+            plain = [place for place, index in enumerate(self.access.indices) if not accesses(index)]
+            there = all(self.coordinates(place, tile) for place in plain)
+            return frozenset((tuple(low for low, _ in key),)) if there else frozenset()
         if key not in self.known:
             self.known[key] = frozenset(product(*(self.coordinates(place, tile) for place in range(len(self.access.indices)))))
         return self.known[key]
@@ -306,7 +308,7 @@ def _demand(nest: Nest, rank: str, interval: Interval, inside: list[Nest], below
     for dimension, index in enumerate(cascade.index_maps(output)):
         if index is None or index.single_rank is None:
             continue
-        if any(name in left for read, left, _ in reads for name in names(read.indices[dimension])):
+        if any(name in left for read, left, _ in reads for name in own_names(Access("", (read.indices[dimension],)))):
             touched = {place - index.offset for read, _, tile in reads for place in _touched(cascade, read.indices[dimension], tile)}
             start, end = (max(0, min(touched)), max(touched) + 1) if touched else (0, 0)
             restricted[index.single_rank] = (start, max(start, min(cascade.extents[index.single_rank], end)))

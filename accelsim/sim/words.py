@@ -147,7 +147,7 @@ class Words:
         tensor = self.cascade.tensors[name]
         def choose(inner: Access) -> Any:
             values = self.read(branch, inner, spans, known, mask, False, lowest).values
-            return chosen_values(values, self.cascade.tensors[inner.tensor], mask)
+            return chosen_values(values, self.cascade.tensors[inner.tensor], branch.einsum, mask)
 
         flat, inside = self.places(access, known, choose)
         state = self.state[name][flat] if self.state[name].size else np.full(flat.shape, ABSENT, dtype=np.uint8)

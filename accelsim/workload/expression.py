@@ -72,6 +72,11 @@ def chosen_rank(access: Access) -> str:
     return f"{access.tensor}[{', '.join(_written(index) for index in access.indices)}]"
 
 
+def chooser(rank: str) -> str:
+    """The tensor of a `chosen_rank`."""
+    return rank.partition("[")[0]
+
+
 def _written(expression: Expression) -> str:
     """An expression in one line, different for different ones."""
     if isinstance(expression, Number):

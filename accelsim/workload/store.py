@@ -80,7 +80,7 @@ class Store:
 
     def _choosing(self, einsum: Einsum, access: Access, block: Block, mask: Any) -> Any:
         """Values of a tensor that stand in an index; those at points that do not count are 0."""
-        return chosen_values(self.read(einsum, access, block, mask), self.cascade.tensors[access.tensor], mask)
+        return chosen_values(self.read(einsum, access, block, mask), self.cascade.tensors[access.tensor], einsum, mask)
 
     def write(self, einsum: Einsum, block: Block, value: Any, mask: Any) -> None:
         """Write a block's values (over the ranks that are not reduced) where `mask` holds; None is everywhere."""
@@ -187,7 +187,7 @@ class Store:
         return tuple(index), axes
 
 
-def chosen_values(values: Any, tensor: Tensor, mask: Any) -> Any:
+def chosen_values(values: Any, tensor: Tensor, einsum: Einsum, mask: Any) -> Any:
     """Values of a tensor as coordinates; an InputError where one that counts is none below what the tensor declares."""
     import numpy as np
 
@@ -197,7 +197,7 @@ def chosen_values(values: Any, tensor: Tensor, mask: Any) -> Any:
     if np.any(counts):
         wrong = float(np.broadcast_to(values, counts.shape)[counts][0])
         what = f"a value of {tensor.name} is {wrong:g}, and chooses among {tensor.below}"
-        raise InputError(what, f"give it whole numbers from 0 to {tensor.below - 1}")
+        raise InputError(what, f"give it whole numbers from 0 to {tensor.below - 1}", einsum.place)
     return np.where(outside, 0, values).astype(np.int64)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 
 from accelsim.errors import IllegalMapping
-from accelsim.hardware.architecture import Architecture
+from accelsim.hardware.architecture import Architecture, Memory
 from accelsim.mapping.legality import check, problems
 from accelsim.mapping.occupancy import occupancy
+from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Cascade
-from tests.mapping.machines import convolutions, machine, mapping, matmul, running, softmax
+from accelsim.workload.declaration import TensorDeclaration
+from tests.mapping.machines import convolutions, machine, mapping, matmul, running, softmax, unit
 
 
 def _buffer(made: Cascade, tree: str, memory: str = "Buffer") -> int:
@@ -196,6 +200,14 @@ def test_what_does_not_fit_is_named_with_the_ranks_to_shrink(bits: int, message:
     assert [str(problem) for problem in found] == ([message] if message else [])
     if message:
         assert isinstance(found[0], IllegalMapping)
+
+
+def test_words_that_values_choose_are_fewer_if_values_do_not_go_as_far() -> None:
+    made = cascade("table", "Z[m] = A[I[m]] * B[m]", {"m": 4}, tensors={"I": TensorDeclaration(below=16)})
+    tree = mapping("- keep DRAM: [A, B, I, Z]\n- keep Buffer: [A]\n- {einsum: Z, unit: PE}\n", made)
+    buffer = Memory("Buffer", 15 * 16, feeds=(unit("PE", "mul", "select"),))
+    found = problems(made, Architecture("toy", Memory("DRAM", feeds=(buffer,)), Fraction(10**9)), tree)
+    assert [str(problem) for problem in found] == ["m.yaml:4:3: tile A[16] needs 32 B, Buffer holds 30 B; shrink 'below' of I"]
 
 
 def test_a_memory_of_unlimited_size_holds_anything() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from random import Random
 
+from accelsim.mapping.legality import is_legal
 from accelsim.workload.build import cascade
 from accelsim.workload.declaration import TensorDeclaration
 from tests.model.problems import Choices, Group, Problem
@@ -16,14 +17,19 @@ def choosing(c: Choices) -> Problem:
     Einsum.
     """
     sizes = {"m": c.number(1, 6), "g": c.number(1, 4), "j": c.number(1, 3), "t": c.number(1, 5), "k": c.number(1, 5)}
-    window, further = c.number(1, 4), c.number(0, 1)
+    window, further, some = c.number(1, 4), c.number(0, 1), c.number(1, sizes["k"])
     texts, names, most = c.pick(
         [
             ([f"Z[m,t] = V[m,g,j] * X[{window + further}*g + I[m,g,j], t]"], ("Z",), window),
             (["Z[m,t] = max[j](V[m,j] * X[I[m,j], t])"], ("Z",), sizes["k"]),
             (["Z[m,t] = X[I[m], t]"], ("Z",), sizes["k"]),
             (["Z[m] = X[I[m], J[m,t]] * V[t]"], ("Z",), sizes["k"]),
-            (["X[k,t] = A[k,m] * B[m,t]", "Z[m,t] = V[m,j] * X[I[m,j], t]"], ("X", "Z"), sizes["k"]),
+            (["Z[m,t] = V[m] * X[2*I[m,t], t]"], ("Z",), sizes["k"]),
+            (["Z[m,t] = X[m, 2*m + I[m], t]"], ("Z",), 2),
+            (["Z[m,t] = X[m+t, I[J[m]]]"], ("Z",), 2),
+            (["X[k,t] = A[k,m] * B[m,t]", "Z[m,t] = V[m,j] * X[I[m,j], t]"], ("X", "Z"), some),
+            (["H[0,m] = 0", "H[t+1,m] = H[t,m] + X[t,I[m]]"], ("H",), sizes["k"]),
+            (["H[0,m] = 0", "H[t+1,m] = H[t,I[t,m]] + X[t,m]"], ("H",), sizes["m"]),
             (["S[m,t] = V[m,j] * X[I[m,j], t]", "Z[m,k] = S[m,t] * W[t,k]"], ("S", "Z"), sizes["k"]),
         ]
     )
@@ -38,4 +44,7 @@ def choosing_triples(seed: int, number: int) -> Iterator[Triple]:
     rng = Random(seed)
     for _ in range(number):
         c = Choices(rng.randrange)
-        yield triple(c, choosing(c))
+        drawn = triple(c, choosing(c))
+        while "H" in drawn[0].tensors and not is_legal(*drawn[:3]):  # what comes back is counted for slices that are there
+            drawn = triple(c, choosing(c))
+        yield drawn
