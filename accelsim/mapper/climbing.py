@@ -168,7 +168,7 @@ class Climbing:
 
     def _exhaustive(self) -> Iterator[Evaluation]:
         """Every mapping of a single small Einsum; nothing for larger ones."""
-        points = math.prod(self.cascade.extents.values())
+        points = math.prod(self.cascade.extents[rank] for rank in self.cascade.work[0].ranks)
         if len(self.cascade.work) > 1 or points > _SMALL or self.scope.share:
             return
         limits = Limits(dividing=False, most=_MOST_LISTED)

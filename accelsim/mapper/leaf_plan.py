@@ -230,7 +230,7 @@ def lower(
         raise Unsupported(f"{einsum} has a condition")
     if not facts.ranks:
         raise Unsupported(f"{einsum} has no ranks")
-    if facts.chosen:
+    if facts.at_unit:
         raise Unsupported(f"values choose what {einsum} reads")
     costly = costly_networks(evaluator, unit)
     if costly:

@@ -66,7 +66,8 @@ def _loop(node: For | Spatial, row: Row, target: Machine) -> Iterator[IllegalMap
         yield IllegalMapping(f"no axis '{node.axis}' in {target.architecture.name}", did_you_mean(node.axis, target.axis_sizes), node.place)
     size = row.left.get(node.rank)
     if size is None:
-        yield IllegalMapping(f"no rank '{node.rank}' in the cascade", did_you_mean(node.rank, row.left), node.place)
+        ranks = filter(str.isidentifier, row.left)  # without what values choose
+        yield IllegalMapping(f"no rank '{node.rank}' in the cascade", did_you_mean(node.rank, ranks), node.place)
     elif node.tile < 1:
         yield IllegalMapping(f"tile {node.tile} of {node.rank} is not a size", "write a whole number above 0", node.place)
     elif node.tile > size:

@@ -51,8 +51,8 @@ class Stream:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """An Einsum ready for lowering; ranks are known by position. `coupled`: ranks that its condition couples. `chosen`: by place in
-    `streams`, those of which values choose, as the unit sees them: a word at every point, its own for all ranks that choose it.
+    """An Einsum ready for lowering; ranks are known by position. `coupled`: ranks that its condition couples. `at_unit`: by place in
+    `streams`, those that values choose, as the unit sees them: a word at every point, its own for all ranks that choose it.
     """
 
     einsum: Einsum
@@ -60,7 +60,7 @@ class Facts:
     extents: tuple[int, ...]
     streams: tuple[Stream, ...]
     coupled: frozenset[int]
-    chosen: dict[int, Stream]
+    at_unit: dict[int, Stream]
 
 
 def analyse(cascade: Cascade, einsum: Einsum, box: bool) -> Facts:
@@ -85,8 +85,8 @@ def analyse(cascade: Cascade, einsum: Einsum, box: bool) -> Facts:
         for access in reads
     ]
     streams.append(_stream(cascade, einsum, einsum.output, True, position, extents, coupled, box))
-    chosen = {at: _at_unit(streams[at], access, position) for at, access in enumerate(reads) if inner_accesses(access)}
-    return Facts(einsum, ranks, extents, tuple(streams), coupled, chosen)
+    at_unit = {at: _at_unit(streams[at], access, position) for at, access in enumerate(reads) if inner_accesses(access)}
+    return Facts(einsum, ranks, extents, tuple(streams), coupled, at_unit)
 
 
 def _chosen_stream(

@@ -13,7 +13,7 @@ import numpy as np
 from accelsim.errors import InputError
 from accelsim.model.counts import DRAINS, FILLS, READS, UPDATES
 from accelsim.model.evaluation import Evaluator
-from accelsim.model.stored_traffic import FILLED, READ, UPDATED, _value_bits, _with_words
+from accelsim.model.stored_traffic import FILLED, READ, UPDATED, value_bits, with_words
 from accelsim.sparse.axes import MOST, Factor, Loops
 from accelsim.sparse.boxes import Boxes, volume
 from accelsim.sparse.expected import Expected
@@ -105,7 +105,7 @@ class ExpectedTraffic:
         """How a stored operand lies in memories; notes what it takes as a whole."""
         tensor, levels = self.cascade.tensors[operand.tensor], self.nest.levels(operand)
         storage = tensor.storage or Storage(("compressed",) * len(tensor.shape))
-        value, loops, made = _value_bits(tensor), sorted(self.found.loops(operand.ranks)), []
+        value, loops, made = value_bits(tensor), sorted(self.found.loops(operand.ranks)), []
         if storage.line_bits > 1:
             what = f"{operand.tensor} begins its fibers on lines, and how many these fill"
             self.found.refuse(what, "leave 'line' out")
@@ -159,9 +159,7 @@ class ExpectedTraffic:
             return
         self._move(name, crossing.child, FILLS, float(entering.sum()))
         self._carry(name, crossing.child, FILLED, float(entering.sum()) * width, entering)
-        left = dict(self.nest.extents)
-        for turn in self.nest.turns[: crossing.above_child]:
-            left[turn.rank] = min(left[turn.rank], turn.tile)
+        left = self.nest.left(crossing.above_child)
         size = self.machine.memories[crossing.child].size_bits
         if size is None:
             return
@@ -183,7 +181,7 @@ class ExpectedTraffic:
             if self.machine.memories[child].size_bits is not None:
                 self.fits.append(self._fit(number, crossing, operand, filled))
         else:
-            read += moved * _value_bits(self.cascade.tensors[name])
+            read += moved * value_bits(self.cascade.tensors[name])
         self._move(name, crossing.parent, READS, moved)
         self._carry(name, crossing.parent, READ, read * self.clock.pieces, grouped)
 
@@ -194,7 +192,7 @@ class ExpectedTraffic:
         tile = found.loops(operand.ranks, crossing.above_child)
         if len(tile) == len(ranks):
             values = found.arrivals(number, lambda group: [found.tile(operand, tile, group, "some", tile)], tile, shared)
-            return float(values.sum()) * _value_bits(self.cascade.tensors[operand.tensor])
+            return float(values.sum()) * value_bits(self.cascade.tensors[operand.tensor])
         bits = 0.0
         for place, rank in enumerate(ranks):
             if place < len(tile):
@@ -223,7 +221,7 @@ class ExpectedTraffic:
         mean = filled / visits if visits else 0.0
         inner = ranks[len(tile) :]
         if not inner:
-            bits = _value_bits(self.cascade.tensors[operand.tensor])
+            bits = value_bits(self.cascade.tensors[operand.tensor])
             return Fit(operand.tensor, crossing.child, visits, mean, float(bits > size), visits * (bits > size))
         if any(sum(rank.child) for rank in inner[:-1]) or any(sum(rank.fixed) for rank in inner[1:]):
             return Fit(operand.tensor, crossing.child, visits, mean, None, None)
@@ -306,7 +304,7 @@ class ExpectedTraffic:
         moved, drained, new = float(grouped.sum()), float(entering.sum()), float(different.sum())
         back = max(0.0, moved - new)
         outermost = next(each for each in self.nest.crossings if each.tensor == name)
-        extra, once = _with_words(tensor, crossing is outermost)
+        extra, once = with_words(tensor, crossing is outermost)
         if crossing.above_parent == 0 and tensor.is_output:
             self.whole.setdefault(name, (new * float(tensor.final.bits + extra) + once, new * float(tensor.final.bits)))
         partial, final = self.widths.partial[name], self.widths.final[name]
@@ -326,9 +324,7 @@ class ExpectedTraffic:
         self._carry(name, child, READ, drained * (partial + extra * pieces) - complete * (partial - final), entering)
         size = self.machine.memories[child].size_bits
         if size is not None:
-            left = dict(self.nest.extents)
-            for turn in self.nest.turns[: crossing.above_child]:
-                left[turn.rank] = min(left[turn.rank], turn.tile)
+            left = self.nest.left(crossing.above_child)
             most = prod(left[rank] for rank in self.nest.result) * (ceil(tensor.partial.bits) + extra)
             none = 0.0 if most <= size else None
             self.fits.append(Fit(name, child, 0.0, 0.0, none, none))

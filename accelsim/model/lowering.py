@@ -227,7 +227,7 @@ class Lowering:
     ) -> Facts:
         """Copies of the tables in which this leaf has derived ranks and one more rank per repeated loop."""
         program = self.program
-        if facts.chosen:
+        if facts.at_unit:
             what = f"{name} chooses what it reads, and loops over ranks of others decide which part of it is made, which is not counted"
             raise InputError(what, "put it outside of the loops of its consumers", facts.einsum.place)
         if self.ranks is None:

@@ -165,7 +165,7 @@ class Program:
             self.streams.extend(facts.streams)
             self.leaf_of_stream.extend([leaf] * len(facts.streams))
         for leaf, (name, facts) in enumerate(self.facts.items()):
-            for place, stream in facts.chosen.items():
+            for place, stream in facts.at_unit.items():
                 self.at_unit[self.first_stream[name] + place] = len(self.streams)
                 self.streams.append(stream)
                 self.leaf_of_stream.append(leaf)

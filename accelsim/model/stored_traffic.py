@@ -63,16 +63,16 @@ def room_of(evaluator: Evaluator, nest: Nest, fibers: Dict[str, Fibers]) -> Room
         return NO_ROOM
     tiles: dict[str, list[IntArray]] = {}
     result = tensors[nest.einsum.output.tensor]
-    words = {result.name: (ceil(result.partial.bits) + _with_words(result, home=False)[0]) * pieces}
+    words = {result.name: (ceil(result.partial.bits) + with_words(result, home=False)[0]) * pieces}
     for operand in nest.operands:
         tensor = tensors[operand.tensor]
         if operand.coordinates is None:
             words[tensor.name] = evaluator.widths.read[nest.einsum.name, tensor.name]
             continue
         storage, levels, tree = _stored_as(tensor), nest.levels(operand), fibers[operand.tensor]
-        found = sizes(storage, tree, levels, tensor.shape, _value_bits(tensor))
+        found = sizes(storage, tree, levels, tensor.shape, value_bits(tensor))
         last = len(levels) - 1
-        values = np.full(tree.coordinates[last].size, _value_bits(tensor)) if levels else np.zeros(0, np.int64)
+        values = np.full(tree.coordinates[last].size, value_bits(tensor)) if levels else np.zeros(0, np.int64)
         tiles[tensor.name] = [below * pieces for below in (*found.below[:last], values)]
         words[tensor.name] = found.whole * pieces
     return Room(tiles, words, {name: size * pieces for name, size in limited.items()})
@@ -144,7 +144,7 @@ class Traffic:
         """How a stored operand lies in memories; notes what it takes as a whole."""
         tensor, levels = self.cascade.tensors[operand.tensor], self.nest.levels(operand)
         storage = _stored_as(tensor)
-        value, tables = _value_bits(tensor), walk.tables
+        value, tables = value_bits(tensor), walk.tables
         self._check_coordinates(tensor, storage, operand.ranks, coordinate_bits(storage, levels))
         found = sizes(storage, self.fibers[operand.tensor], levels, tensor.shape, value)
         if tensor.is_input:
@@ -186,9 +186,7 @@ class Traffic:
             return
         self._move(name, crossing.child, FILLS, int(entering.sum()))
         self._carry(name, crossing.child, FILLED, int(entering.sum()) * width, entering)
-        left = dict(self.nest.extents)
-        for turn in self.nest.turns[: crossing.above_child]:
-            left[turn.rank] = min(left[turn.rank], turn.tile)
+        left = self.nest.left(crossing.above_child)
         bits, size = -(-prod(left[rank] for rank in operand.ranks) * width // self.pieces), self.machine.memories[crossing.child].size_bits
         if size is not None:
             self.tiles.append(Tile(name, crossing.child, bits, int(self.counts.loads[number].sum()) if bits > size else 0))
@@ -244,7 +242,7 @@ class Traffic:
         assert self.elements is not None and tensor.storage is not None
         place = self.nest.result.index
         levels = [Level(place(turn.rank), turn.tile, turn.trips) for turn in self.nest.turns if turn.rank in self.nest.result]
-        return sizes(tensor.storage, Fibers.of(self.elements, levels), levels, tensor.shape, _value_bits(tensor)).whole
+        return sizes(tensor.storage, Fibers.of(self.elements, levels), levels, tensor.shape, value_bits(tensor)).whole
 
     def _needed(self, operand: Operand) -> int:
         """Stored elements whose coordinates, rank by rank, some element of every other operand has too."""
@@ -342,7 +340,7 @@ class Traffic:
             moved = drained = int(entering.sum())
         back = moved - new
         outermost = next(each for each in self.nest.crossings if each.tensor == name)
-        extra, once = _with_words(tensor, crossing is outermost)
+        extra, once = with_words(tensor, crossing is outermost)
         if self.elements is not None and crossing is outermost and moved == new:  # each word once: as fibers, in order of the loops
             extra, laid = 0, self._laid(tensor)
             once, self.whole[name] = laid - ceil(new * tensor.final.bits), (laid, 0)
@@ -363,22 +361,22 @@ class Traffic:
         self._carry(name, child, READ, read + drained * extra * self.pieces, entering)
         size = self.machine.memories[child].size_bits
         if size is not None:
-            most = int(self.counts.fullest[number]) * (ceil(tensor.partial.bits) + _with_words(tensor, home=False)[0])
+            most = int(self.counts.fullest[number]) * (ceil(tensor.partial.bits) + with_words(tensor, home=False)[0])
             self.tiles.append(Tile(name, child, most, int(most > size)))
 
 
-def _value_bits(tensor: Tensor) -> int:
+def value_bits(tensor: Tensor) -> int:
     """Bits of a stored value."""
     stated = tensor.storage.value_bits if tensor.storage is not None else 0
     return stated or ceil(tensor.final.bits)
 
 
-def _with_words(tensor: Tensor, home: bool) -> tuple[int, int]:
+def with_words(tensor: Tensor, home: bool) -> tuple[int, int]:
     """Bits that go with every word of a result, coordinates and what its values are wider, and those that are written once at its home."""
     storage, shape = tensor.storage, tensor.shape
     if storage is None or storage.all_elements:
         return 0, 0
-    extra, once = _value_bits(tensor) - ceil(tensor.final.bits), 0
+    extra, once = value_bits(tensor) - ceil(tensor.final.bits), 0
     for place, (kind, size) in enumerate(zip(storage.kinds, shape, strict=True)):
         if kind == "compressed":
             extra += storage.coordinate_bits or max(1, (size - 1).bit_length())

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from accelsim.report.figures import byte_size
+from accelsim.report.stored import met
 from accelsim.report.terminal import report, table
 
 if TYPE_CHECKING:
@@ -35,13 +36,7 @@ def _tables(expected: Document) -> Iterator[RenderableType]:
     for name, work in expected.items():
         rows.add_row(name, *(figure(work[key]) for key in ("dense", "skipped", "idle", "effectual", "busiest")))
     yield rows
-    rows = table("coordinates", "by", "steps", "visits", left=2)
-    for name, work in expected.items():
-        for each in work["meetings"]:
-            where = f"{name} over {each['rank']} in {each['node']}"
-            rows.add_row(where, each["by"].replace("_", " "), figure(each["steps"]), figure(each["visits"]))
-    if rows.row_count:
-        yield rows
+    yield from met(expected, figure)
     rows = table("memory", "a tile that comes", "does not fit", "visits", left=1)
     for work in expected.values():
         for tile in work["tiles"]:

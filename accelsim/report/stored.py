@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from accelsim.report.figures import byte_size, percent, times, whole
@@ -43,6 +43,19 @@ def _elements(origins: Document) -> Iterator[RenderableType]:
         yield rows
 
 
+def met(works: Document, figure: Callable[[Any], str]) -> Iterator[RenderableType]:
+    """Steps and visits of loops that meet coordinates, and cycles of merging, where there are any."""
+    rows = table("coordinates", "by", "steps", "visits", left=2)
+    for name, work in works.items():
+        for each in work["meetings"]:
+            where = f"{name} over {each['rank']} in {each['node']}"
+            rows.add_row(where, each["by"].replace("_", " "), figure(each["steps"]), figure(each["visits"]))
+        if work.get("merging_cycles"):
+            rows.add_row(f"{name} merged", "", figure(work["merging_cycles"]), "")
+    if rows.row_count:
+        yield rows
+
+
 def _source(origin: Document) -> str:
     if "file" in origin:
         return str(origin["file"])
@@ -57,15 +70,7 @@ def _tables(stored: Document) -> Iterator[RenderableType]:
         counts = (whole(work[key]) for key in ("dense", "skipped", "idle", "effectual", "busiest"))
         rows.add_row(name, *counts, over)
     yield rows
-    rows = table("coordinates", "by", "steps", "visits", left=2)
-    for name, work in stored.items():
-        for each in work["meetings"]:
-            where = f"{name} over {each['rank']} in {each['node']}"
-            rows.add_row(where, each["by"].replace("_", " "), whole(each["steps"]), whole(each["visits"]))
-        if work["merging_cycles"]:
-            rows.add_row(f"{name} merged", "", whole(work["merging_cycles"]), "")
-    if rows.row_count:
-        yield rows
+    yield from met(stored, whole)
     rows = table("memory", "", "", left=1)
     for work in stored.values():
         for cache in work["caches"]:

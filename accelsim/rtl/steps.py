@@ -48,7 +48,7 @@ class _Value:
 def steps_of(cascade: Cascade, einsum: Einsum, cycles: int, unit: str) -> list[Step]:
     """The microprogram of an Einsum, which takes as many cycles as the machine says of a unit. IllegalMapping where there is none."""
     if not cycles:
-        raise refuse(einsum, f"only copies, which takes no cycle on {unit} and one on hw/rtl/npu_lane.sv", "add 0, which does")
+        raise refuse(einsum, f"only copies or selects, which takes no cycle on {unit} and one on hw/rtl/npu_lane.sv", "add 0, which does")
     steps = _Steps(cascade, einsum).made()
     last = 1 + cycles - len(steps)
     if last < 1:
@@ -95,8 +95,10 @@ def operands(einsum: Einsum) -> list[Access | None]:
     if not chosen:
         return [*reads]
     by = [inner for read in chosen for inner in inner_accesses(read)]
-    if len(chosen) > 1 or len(by) > 1:
-        what = f"chooses by the words of {len(by)} accesses, and a lane of hw/rtl/npu_lane.sv by one"
+    if len(chosen) > 1:
+        raise refuse(einsum, f"chooses {len(chosen)} operands, and a lane of hw/rtl/npu_lane.sv one", "split it into several Einsums")
+    if len(by) > 1:
+        what = f"chooses {chosen[0].tensor} by {len(by)} words, and a lane of hw/rtl/npu_lane.sv by one"
         raise refuse(einsum, what, "split it into several Einsums")
     others: list[Access | None] = [read for read in reads if read not in (*chosen, *by)]
     return [*(others or [None]), *by, *chosen]

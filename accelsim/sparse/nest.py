@@ -101,6 +101,13 @@ class Nest:
             return self.copies[-1]
         return max((self.copies[each.above_child] for each in self.crossings if each.child == node), default=1)
 
+    def left(self, above: int) -> dict[str, int]:
+        """The largest tile of every rank inside the first loops."""
+        found = dict(self.extents)
+        for turn in self.turns[:above]:
+            found[turn.rank] = min(found[turn.rank], turn.tile)
+        return found
+
     def levels(self, operand: Operand) -> list[Level]:
         """The loops that cut an operand."""
         return [Level(operand.ranks.index(turn.rank), turn.tile, turn.trips) for turn in self.turns if turn.rank in operand.ranks]

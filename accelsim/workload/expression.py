@@ -114,18 +114,21 @@ def inner_accesses(access: Access) -> tuple[Access, ...]:
     return accesses(Access("", access.indices))[1:]
 
 
+def outermost_accesses(access: Access) -> tuple[Access, ...]:
+    """Those of `inner_accesses` that stand in an index of the access itself."""
+    return tuple(dict.fromkeys(part for index in access.indices for part in _to_accesses(index) if isinstance(part, Access)))
+
+
 def own_names(access: Access) -> tuple[str, ...]:
     """The different names in the indices of an access that do not stand inside an access there."""
-    return tuple(dict.fromkeys(part.name for index in access.indices for part in _outside_accesses(index) if isinstance(part, Name)))
+    return tuple(dict.fromkeys(part.name for index in access.indices for part in _to_accesses(index) if isinstance(part, Name)))
 
 
-def _outside_accesses(expression: Expression) -> Iterator[Expression]:
-    """As `walk`, without accesses and what is inside them."""
-    if isinstance(expression, Access):
-        return
+def _to_accesses(expression: Expression) -> Iterator[Expression]:
+    """As `walk`, without what is inside accesses."""
     yield expression
     for argument in expression.arguments if isinstance(expression, Call) else ():
-        yield from _outside_accesses(argument)
+        yield from _to_accesses(argument)
 
 
 def index_map(expression: Expression, sizes: Mapping[str, float]) -> IndexMap | None:

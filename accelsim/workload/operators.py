@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from accelsim.workload.expression import Access, Call, Expression, Number, accesses, inner_accesses
+from accelsim.workload.expression import Access, Call, Expression, Number, accesses, outermost_accesses
 
 if TYPE_CHECKING:
     from accelsim.workload.cascade import Einsum
@@ -255,8 +255,10 @@ def _visit(expression: Expression, needs: list[Need]) -> None:
 
 
 def _choose(access: Access, needs: list[Need]) -> None:
-    """What it takes that values in an index choose what is read."""
-    needs.extend(Need(f"{access.tensor} at values of {inner.tensor}", _SELECT) for inner in inner_accesses(access))
+    """What it takes that values in its indices choose what is read: a selection for each, once what chooses is selected itself."""
+    for inner in outermost_accesses(access):
+        _choose(inner, needs)
+        needs.append(Need(f"{access.tensor} at values of {inner.tensor}", _SELECT))
 
 
 def is_view(einsum: Einsum) -> bool:

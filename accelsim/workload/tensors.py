@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from accelsim.errors import InputError, did_you_mean
-from accelsim.hardware.types import NumberType, largest_whole
+from accelsim.hardware.types import NumberType
 from accelsim.workload.cascade import Einsum, Tensor
 from accelsim.workload.declaration import Declaration
 from accelsim.workload.density import Stated
@@ -80,7 +80,7 @@ def _storage(declaration: Declaration, name: str, shape: tuple[int, ...], number
 def _below(declaration: Declaration, name: str, number_type: NumberType, known: Sizes) -> int:
     """What its values are less than; all of them are numbers of its type."""
     most = below(declaration, name, known)
-    last = largest_whole(number_type)
+    last = number_type.largest_whole
     if most > 1 + last:
         what = f"values of '{name}' go up to {most - 1:,}, and {number_type.name} has all whole numbers up to {last:,}"
         raise InputError(what, f"write another type: type: {{{name}: int32}}", declaration.place("tensors", name))

@@ -192,7 +192,7 @@ REFUSED = {
     "Z[m] = A[m] >= B[m]": "Z applies ge; hw/rtl/npu_lane.sv has + - * // < >, max, min, abs, relu and qexp",
     "Z[m] = A[m] * m": "Z computes with the coordinate m; read it from a tensor, which holds the numbers from 0 on",
     "Z[m] = A[m] * B[m] + C[m] * D[m]": "Z has 4 operands, more than the 3 of hw/rtl/npu_lane.sv; split it into several Einsums",
-    "Z[m] = A[m]": "Z only copies, which takes no cycle on MAC and one on hw/rtl/npu_lane.sv; add 0, which does",
+    "Z[m] = A[m]": "Z only copies or selects, which takes no cycle on MAC and one on hw/rtl/npu_lane.sv; add 0, which does",
     "Z[m] = A[m] * 3 + 5": (
         "Z takes 1 cycle on MAC and 2 cycles on hw/rtl/npu_lane.sv, where a step has room for one constant; run it on another unit, "
         "as with the constraint 'run: {einsums: [Z], units: [UNIT]}', or split it"

@@ -155,3 +155,12 @@ def test_a_block_with_a_nan_or_an_infinity_is_all_nan(name: str) -> None:
     values[3] = np.inf
     found = round_to(values, TYPES[name])
     assert np.isnan(found[:32]).all() and (found[32:] == 1.0).all()
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_whole_numbers_are_kept_as_far_as_a_type_says(name: str) -> None:
+    last = min(TYPES[name].largest_whole, 1 << 16)
+    numbers = np.arange(last + 1, dtype=np.float64)
+    assert np.array_equal(round_to(numbers, TYPES[name]), numbers)
+    if TYPES[name].kind == "float" and last < 1 << 16:
+        assert round_to(np.array([2.0 * last + 1]), TYPES[name])[0] != 2 * last + 1
