@@ -13,12 +13,13 @@ from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluator
 from accelsim.rtl.fast import QUICK, Library
+from accelsim.rtl.processor import COUNTS
 from accelsim.rtl.program import DRAINS, FIRST_UNIT, LOADS, Phase, Program, export
 from accelsim.sim.values import execute
 from accelsim.workload.cascade import Cascade
 
 MODULE = "processor_system"
-OUTER, PROGRAMS, STEPS, BUFFER = 0, (1, 2, 3), (4, 5), 6  # spaces of the host port
+OUTER, PROGRAMS, STEPS, BUFFER = 0, (1, 2, 3, 4), (5, 6, 7), 8  # spaces of the host port
 SLACK = 64  # cycles that the processor may take longer
 
 
@@ -114,8 +115,8 @@ def run(program: Program, inputs: dict[str, Any], rtl: Path, effort: str = QUICK
     with processor.recorded(waves) if waves is not None else nullcontext():
         found = processor.run(running)
     memory = processor.run({"host_address_i": np.arange(max(1, program.words), dtype=np.uint64)})["host_word_o"]
-    taken = tuple(np.flatnonzero(found["taken_o"] >> np.uint64(engine) & np.uint64(1)) for engine in range(3))
-    done = tuple(np.flatnonzero(found["done_o"] >> np.uint64(counter) & np.uint64(1)) for counter in range(4))
+    taken = tuple(np.flatnonzero(found["taken_o"] >> np.uint64(engine) & np.uint64(1)) for engine in range(len(program.engines)))
+    done = tuple(np.flatnonzero(found["done_o"] >> np.uint64(counter) & np.uint64(1)) for counter in range(COUNTS))
     if found["busy_o"][-1]:
         raise InputError(f"the RTL is not through after {program.cycles + SLACK} cycles", "please report this")
     return Ran(taken, done, max(int(each[-1]) for each in done if len(each)), memory.astype(np.uint32).view(np.int32))
@@ -139,10 +140,10 @@ def host_writes(program: Program, inputs: dict[str, Any]) -> list[tuple[int, Any
             words = np.asarray(inputs[name]).astype(np.int64).reshape(-1) & 0xFFFFFFFF
             found.append((OUTER, np.arange(place, place + len(words)), words))
     found.append((OUTER, *_pairs(program.initial)))
-    for space, engine in zip(PROGRAMS, program.engines, strict=True):
+    for space, engine in zip(PROGRAMS, program.engines, strict=False):
         words = np.array(engine, np.int64).reshape(-1) & 0xFFFFFFFF
         found.append((space, np.arange(len(words)), words))
-    for space, steps in zip(STEPS, program.steps, strict=True):
+    for space, steps in zip(STEPS, program.steps, strict=False):
         words = np.array([part for step in steps for part in (step.word() & 0xFFFFFFFF, step.word() >> 32)], np.int64)
         found.append((space, np.arange(len(words)), words))
     found.append((BUFFER, *_pairs(program.presets)))

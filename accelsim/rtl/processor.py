@@ -11,7 +11,9 @@ from accelsim.hardware.types import TYPES
 from accelsim.workload.cascade import Cascade
 
 WORD, COUNT_BITS = 32, 16
+COUNTS = 5  # what instructions wait for: loads, drains, firings of array, vector lanes and scan unit
 NEST, LOOPS = 4, 6  # loops of a tile that is moved, and of an engine
+ARRAY, VECTOR, SCAN, OTHER = range(4)  # engines, as places among the units
 _MOST_LANES, _MOST_LATENCY = 32, 256
 _MOST_POINTS, _MOST_WORDS = 1 << 20, 1 << 22
 _WORDS, _ENTRIES, _STEPS = 1 << 16, 1024, 64  # room of memory, programs and microprograms, so that few processors have to be compiled
@@ -19,16 +21,17 @@ _WORDS, _ENTRIES, _STEPS = 1 << 16, 1024, 64  # room of memory, programs and mic
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What the processor is made of. `buffer`, `outer`: memories; `units`: the array's and the lanes'; sizes in words, `latency` in
-    cycles.
+    """What the processor is made of. `buffer`, `outer`: memories; `units`: the array's, the lanes' and, if there is one, the scan
+    unit's; `scans`: lanes of the latter, 0 if there is none; sizes in words, `latency` in cycles.
     """
 
     outer: str
     buffer: str
-    units: tuple[str, str]
+    units: tuple[str, ...]
     rows: int
     columns: int
     lanes: int
+    scans: int
     outer_words: int
     buffer_words: int
     latency: int
@@ -45,12 +48,14 @@ class Shape:
         if len(root.feeds) != 1 or not buffers:
             raise refuse(f"{root.name} has to feed one memory")
         buffer = buffers[0]
-        arrays = sorted((node for node in buffer.feeds if isinstance(node, Array)), key=lambda node: -len(node.axes))
-        if len(buffer.feeds) != len(arrays) or [len(node.axes) for node in arrays] != [2, 1]:
-            raise refuse(f"{buffer.name} has to feed an array of two axes and one of one axis")
+        arrays = [node for node in buffer.feeds if isinstance(node, Array)]
+        if len(buffer.feeds) != len(arrays) or any([*map(type, node.feeds)] != [Unit] for node in arrays):
+            raise refuse(f"{buffer.name} has to feed arrays, and each array one unit")
+        arrays.sort(key=_kind)
+        if [_kind(node) for node in arrays] not in ([ARRAY, VECTOR], [ARRAY, VECTOR, SCAN]):
+            rest = "and at most one more, of one axis, whose unit executes scan only"
+            raise refuse(f"{buffer.name} has to feed an array of two axes, one of one axis, {rest}")
         units = [unit for node in arrays for unit in node.feeds if isinstance(unit, Unit)]
-        if len(units) != len(arrays) or any(len(node.feeds) != 1 for node in arrays):
-            raise refuse("each array has to feed one unit")
         for unit in units:
             if unit.lanes != 1 or unit.pipeline_depth:
                 raise refuse(f"{unit.name} has to have one lane and no pipeline")
@@ -69,20 +74,26 @@ class Shape:
         sizes = [0 if memory.size_bits is None else memory.size_bits // WORD for memory in (root, buffer)]
         if not all(sizes) or any(size & (size - 1) for size in sizes):
             raise refuse("its memories have to have a power of two of words")
-        (rows, columns), (lanes,) = ([axis.size for axis in node.axes] for node in arrays)
-        if max(rows * columns, lanes) > _MOST_LANES:
+        rows, columns, lanes, *scans = (axis.size for node in arrays for axis in node.axes)
+        if max(rows * columns, lanes, *scans) > _MOST_LANES:
             raise refuse(f"an array has more than {_MOST_LANES} copies")
-        names = units[0].name, units[1].name
-        return cls(root.name, buffer.name, names, rows, columns, lanes, sizes[0], sizes[1], root.latency_cycles)
+        names = tuple(unit.name for unit in units)
+        return cls(root.name, buffer.name, names, rows, columns, lanes, sum(scans), sizes[0], sizes[1], root.latency_cycles)
 
     def parameters(self, words: int, entries: int, steps: int) -> dict[str, int]:
         """Parameters of hw/rtl/processor_system.sv, with room for so many words in the outer memory, instructions
         and steps."""
         return {
             "W": WORD, "AW": _room(words, _WORDS).bit_length() - 1, "BW": self.buffer_words.bit_length() - 1, "CW": COUNT_BITS,
-            "ROWS": self.rows, "COLUMNS": self.columns, "LANES": self.lanes, "LOOPS": LOOPS, "NEST": NEST, "LATENCY": self.latency,
-            "STEPS": _room(steps, _STEPS), "ENTRIES": _room(entries, _ENTRIES),
+            "ROWS": self.rows, "COLUMNS": self.columns, "LANES": self.lanes, "SCANS": max(1, self.scans), "LOOPS": LOOPS, "NEST": NEST,
+            "LATENCY": self.latency, "STEPS": _room(steps, _STEPS), "ENTRIES": _room(entries, _ENTRIES),
         }  # fmt: skip
+
+
+def _kind(array: Array) -> int:
+    """Which engine an array is, as far as its axes and its unit say."""
+    scans = any(isinstance(unit, Unit) and {*unit.operations} == {"scan"} for unit in array.feeds)
+    return {1: SCAN if scans else VECTOR, 2: ARRAY}.get(len(array.axes), OTHER)
 
 
 def with_words(cascade: Cascade) -> Cascade:

@@ -1,8 +1,9 @@
 """A mapping as a program for hw/rtl/npu_top.sv: the firings of the simulator, each as one instruction or a few, and what they wait for.
 
-The processor's parameters are those of the machine: a memory, a buffer with ports for all lanes, an array over two axes and lanes over
-one. Words have 32 bits and saturate. What an instruction waits for are counts of what is done: of loads, drains, and firings
-of the array and of the lanes. Fields of instructions: see the headers of hw/rtl/npu_mover.sv and npu_engine.sv.
+The processor's parameters are those of the machine: a memory, a buffer with ports for all lanes, an array over two axes, lanes over
+one, and a scan unit over one. Words have 32 bits and saturate. What an instruction waits for are counts of what is done: of loads,
+drains, and firings of the array, of the lanes and of the scan unit.
+Fields of instructions: see the headers of hw/rtl/npu_mover.sv and npu_engine.sv.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluator
 from accelsim.rtl.layout import Layout, plain_maps, refuse
 from accelsim.rtl.nests import Loop, Nest, Range, nests, pieces, unrolled
-from accelsim.rtl.processor import COUNT_BITS, LOOPS, NEST, Shape, refuse_large
-from accelsim.rtl.steps import OPERANDS, Step, operands, refuse_unmade, steps_of
+from accelsim.rtl.processor import COUNT_BITS, COUNTS, LOOPS, NEST, SCAN, Shape, refuse_large
+from accelsim.rtl.steps import OPERANDS, Step, operands, refuse_unmade, scan_of, steps_of
 from accelsim.sim.lowering import lower
 from accelsim.sim.paths import Path, Paths
 from accelsim.sim.reference_events import Firing, Outcome, interval, run
@@ -28,7 +29,8 @@ from accelsim.sim.tasks import BARRIER, COMPUTE, LOAD, Task
 from accelsim.workload.cascade import Cascade
 
 LOADS, DRAINS, FIRST_UNIT = 0, 1, 2  # places among the counts
-BEGINS, COUNTS, TO_BUFFER, REDUCES = 0, 1, 0, 8  # bits of flags
+FLAGS = COUNTS  # the place of flags among the fields
+BEGINS, RAISES, TO_BUFFER, REDUCES = 0, 1, 0, 8  # bits of flags
 _MOST_INSTRUCTIONS = 1 << 16  # of a program
 
 
@@ -51,13 +53,13 @@ class Phase:
 
 @dataclass
 class Program:
-    """Instructions of the mover, the array and the lanes; steps of the latter two; where tensors lie in the outer memory, in
+    """Instructions of the mover and of every unit; steps of the units; where tensors lie in the outer memory, in
     words; what words of the buffer (`presets`) and of the outer memory (`initial`) are before the run."""
 
     shape: Shape
     cascade: Cascade
-    engines: tuple[list[list[int]], list[list[int]], list[list[int]]] = field(default_factory=lambda: ([], [], []))
-    steps: tuple[list[Step], list[Step]] = field(default_factory=lambda: ([], []))
+    engines: tuple[list[list[int]], ...]
+    steps: tuple[list[Step], ...]
     places: dict[str, int] = field(default_factory=dict)
     presets: dict[int, int] = field(default_factory=dict)
     initial: dict[int, int] = field(default_factory=dict)
@@ -115,9 +117,9 @@ class _Export:
         self.outcome = self._fastest(evaluator, mapping)
         self.per_cycle = evaluator.clock.per_cycle
         self.layout = Layout(evaluator, self.paths, self.shape, self.outcome.log)
-        self.program = Program(
-            self.shape, self.cascade, places=self.layout.places, presets=self.layout.buffer, initial=self.layout.outer
-        )  # fmt: skip
+        engines = tuple(list[list[int]]() for _ in ("mover", *self.shape.units))
+        steps = tuple(list[Step]() for _ in self.shape.units)
+        self.program = Program(self.shape, self.cascade, engines, steps, self.layout.places, self.layout.buffer, self.layout.outer)
         self._emit()
 
     def _fastest(self, evaluator: Evaluator, mapping: Mapping) -> Outcome:
@@ -125,18 +127,18 @@ class _Export:
         return min((run(tasks, evaluator.clock.per_cycle) for tasks in lower(evaluator, mapping, latencies)), key=lambda done: done.ticks)
 
     def _emit(self) -> None:
-        program, done = self.program, [0] * 4
+        program, done = self.program, [0] * COUNTS
         reached: dict[int, list[tuple[int, ...]]] = {}  # by task: what counts are at least when a firing has ended
         first: dict[str, tuple[int, int]] = {}
         for firing in self.outcome.log:
             task = firing.task
             ends = reached.setdefault(id(task), [])
-            before = ends[-1] if ends else (0,) * 4
+            before = ends[-1] if ends else (0,) * COUNTS
             if firing.is_idle:
                 ends.append(before)
                 continue
             waits = [reached[id(other)][number] for other, number in firing.after]
-            needed = tuple(max(column) for column in zip(*waits, (0,) * 4, strict=True))
+            needed = tuple(max(column) for column in zip(*waits, (0,) * COUNTS, strict=True))
             if task.kind == BARRIER:
                 ends.append(tuple(map(max, before, needed)))
                 continue
@@ -145,11 +147,11 @@ class _Export:
             queue = program.engines[engine]
             numbers = tuple(range(len(queue), len(queue) + len(made)))
             for number, instruction in enumerate(made):
-                instruction[:4] = needed
-                instruction[4] |= (number == len(made) - 1) << COUNTS
+                instruction[:COUNTS] = needed
+                instruction[FLAGS] |= (number == len(made) - 1) << RAISES
                 queue.append(instruction)
             done[counter] += 1
-            mine = [0] * 4
+            mine = [0] * COUNTS
             mine[counter] = done[counter]
             ends.append(tuple(mine))
             program.phases.append(self._phase(firing, counter, done[counter], numbers))
@@ -209,7 +211,7 @@ class _Export:
             loops = [Loop(trips, strides) for trips, *strides in zip(lengths, outer, tile.strides, strict=True) if trips > 1]
             for shift, _, inner in unrolled(loops, NEST, 2):
                 fields = self._loop_fields(task.name, inner, NEST, 2)
-                found.append([0, 0, 0, 0, (task.kind == LOAD) << TO_BUFFER, far + shift[0], near + shift[1], *fields])
+                found.append([*[0] * COUNTS, (task.kind == LOAD) << TO_BUFFER, far + shift[0], near + shift[1], *fields])
         return found
 
     def _compute(self, firing: Firing, engine: int, first: dict[str, tuple[int, int]]) -> list[list[int]]:
@@ -219,7 +221,8 @@ class _Export:
         if rest:
             raise refuse(f"{path.name} takes parts of cycles", f"give operators of {firing.task.unit} whole cycles")
         if path.name not in first:
-            steps = steps_of(self.cascade, path.einsum, cycles, firing.task.unit)
+            made_by = scan_of if engine == 1 + SCAN else steps_of
+            steps = made_by(self.cascade, path.einsum, cycles, firing.task.unit)
             known = self.program.steps[engine - 1]
             first[path.name] = len(known), len(steps)
             known.extend(steps)
@@ -262,7 +265,7 @@ class _Export:
             reduces = sum(1 << number for number, loop in enumerate(reversed(inner)) if loop.rank in path.einsum.reduced)
             fields = [begins << BEGINS | reduces << REDUCES, *steps, in_use, apart]
             fields += [base + by for base, by in zip(bases, shift, strict=True)]
-            found.append([0, 0, 0, 0, *fields, *offsets, *self._loop_fields(path.name, inner, LOOPS, OPERANDS + 1)])
+            found.append([*[0] * COUNTS, *fields, *offsets, *self._loop_fields(path.name, inner, LOOPS, OPERANDS + 1)])
         return found
 
     def _loop_fields(self, name: str, loops: Sequence[Loop], most: int, streams: int) -> list[int]:

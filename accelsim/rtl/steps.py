@@ -1,4 +1,4 @@
-"""Map expressions as microprograms of hw/rtl/npu_lane.sv: a step for each operation."""
+"""Map expressions as microprograms: of hw/rtl/npu_lane.sv, a step for each operation, and of hw/rtl/npu_scan.sv, one for all."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from accelsim.errors import IllegalMapping
 from accelsim.sim.arithmetic import plain
 from accelsim.workload.cascade import Cascade, Einsum
 from accelsim.workload.expression import Access, Call, Expression, accesses, inner_accesses, names
+from accelsim.workload.recurrence import linear_step
 
-OPS = {"add": 0, "sub": 1, "mul": 2, "max": 3, "min": 4, "shift": 5, "copy": 6, "mac": 7, "abs": 8, "lt": 9, "qexp": 10, "floordiv": 11}
+OPS = {
+    "add": 0, "sub": 1, "mul": 2, "max": 3, "min": 4, "shift": 5, "copy": 6, "mac": 7, "abs": 8, "lt": 9, "qexp": 10, "floordiv": 11,
+}  # fmt: skip
 TEMPORARIES, FIRST_OPERAND, SO_FAR, CONSTANT = 4, 4, 7, 8
 OPERANDS = 3
 _LONGEST = 256  # cycles of a step
@@ -58,6 +61,20 @@ def steps_of(cascade: Cascade, einsum: Einsum, cycles: int, unit: str) -> list[S
     if last > _LONGEST:
         raise refuse(einsum, f"takes {_cycles(cycles)} on {unit}, more than {_LONGEST}", f"give operators of {unit} fewer cycles")
     return [*steps[:-1], replace(steps[-1], cycles=last)]
+
+
+def scan_of(cascade: Cascade, einsum: Einsum, cycles: int, unit: str) -> list[Step]:
+    """The step of a linear recurrence on the scan unit. IllegalMapping where it has none."""
+    step, reads = linear_step(einsum), operands(einsum)
+    if step is None:
+        raise refuse(einsum, f"is no step of a linear recurrence, all that {unit} does", "run it on another unit")
+    if cycles > _LONGEST:
+        raise refuse(einsum, f"takes {_cycles(cycles)} on {unit}, more than {_LONGEST}", f"give 'scan' of {unit} fewer cycles")
+    by = 1 if step.scale is None else constant(cascade, einsum, step.scale)
+    if by <= 0 or by & (by - 1):
+        raise refuse(einsum, f"divides by {by}, and {unit} by powers of two only", "divide by a power of two, or run it on another unit")
+    x, z, w = (FIRST_OPERAND + reads.index(each) for each in (step.factor, step.state, step.addend))
+    return [Step("mac", x, z, constant=by.bit_length() - 1, cycles=cycles, w=w)]
 
 
 def refuse(einsum: Einsum, what: str, mend: str = "") -> IllegalMapping:

@@ -1,7 +1,8 @@
 """The one table of operators: identity, algebra, meaning and the primitives that cover each, in order of preference.
 
 Primitives are what compute units execute: `mac mul add sub max min div exp subexp log sqrt ...`, a word of the table or one of
-`mac` (a*b + c), `subexp` (exp(a - b)), `cmp` (a comparison), `move` (copies a value), `recip` (1 / a).
+`mac` (a*b + c), `subexp` (exp(a - b)), `cmp` (a comparison), `move` (copies a value), `recip` (1 / a), `scan` (a whole step of a
+linear recurrence, see `linear_step`; a unit that has it takes it for whatever the step consists of).
 To add an operator: one row. Index arithmetic, conditions and parts without a tensor (`1 / sqrt(E)`) cost nothing.
 """
 
@@ -13,6 +14,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from accelsim.workload.expression import Access, Call, Expression, Number, accesses, outermost_accesses
+from accelsim.workload.recurrence import linear_step
 
 if TYPE_CHECKING:
     from accelsim.workload.cascade import Einsum
@@ -129,7 +131,7 @@ OPERATORS: dict[str, Operator] = {row.name: row for row in _ROWS}
 REDUCTIONS: tuple[str, ...] = tuple(row.name for row in _ROWS if row.reduction)
 
 PRIMITIVES: frozenset[str] = frozenset(
-    {"mac", "subexp", "select"} | {name for row in _ROWS for cover in row.coverings for name, _ in cover}
+    {"mac", "subexp", "select", "scan"} | {name for row in _ROWS for cover in row.coverings for name, _ in cover}
 )
 
 
@@ -151,6 +153,8 @@ def coverings(einsum: Einsum) -> tuple[Need, ...]:
 
 def cover(einsum: Einsum, primitives: Collection[str]) -> dict[str, int] | None:
     """Primitives per point when a unit executes `primitives`: of every need the first covering that the unit has; None if one has none."""
+    if _scans(einsum, primitives):
+        return {"scan": 1}
     counts: dict[str, int] = {}
     for need in coverings(einsum):
         chosen = _first(need, primitives)
@@ -163,6 +167,8 @@ def cover(einsum: Einsum, primitives: Collection[str]) -> dict[str, int] | None:
 
 def missing_primitive(einsum: Einsum, primitives: Collection[str]) -> str | None:
     """The primitive that a unit lacks to execute an Einsum (of the preferred covering), None if it lacks nothing."""
+    if _scans(einsum, primitives):
+        return None
     for need in coverings(einsum):
         if _first(need, primitives) is None:
             return next(name for name, _ in need.coverings[0] if name not in primitives)
@@ -176,6 +182,11 @@ def needed_primitives(einsum: Einsum) -> dict[str, int]:
         for primitive, count in need.coverings[0]:
             counts[primitive] = counts.get(primitive, 0) + count
     return counts
+
+
+def _scans(einsum: Einsum, primitives: Collection[str]) -> bool:
+    """Whether a unit takes an Einsum as steps of a scan."""
+    return "scan" in primitives and linear_step(einsum) is not None
 
 
 def _first(need: Need, primitives: Collection[str]) -> Cover | None:

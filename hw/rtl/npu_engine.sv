@@ -5,7 +5,8 @@
 //             operands from the buffer and writes its last value to the buffer. An address is that of the nest plus an offset of the lane's own. `first` of `npu_lane` is high where all loops that `reduces` names are in their first trip and the
 //             instruction begins the sums.
 //             The word b may choose the word c: so many words further on for each that it counts.
-//             Fields, 32 bits each: 4 counts waited for; flags (0: begins sums, 1: counts as done when it is through, 8 and up: loops
+//             KIND 1 has lanes of `npu_scan` in place of `npu_lane`; constants of its steps are shifts.
+//             Fields, 32 bits each: 5 counts waited for; flags (0: begins sums, 1: counts as done when it is through, 8 and up: loops
 //             that reduce); first step, steps; lanes; how far on in c the word b counts; bases of a, b, c and the result; for each lane its
 //             four offsets; LOOPS trips, innermost first; strides of each loop, of all loops for a, then b, c and the result.
 //             A step: 32 bits of constant, 4 each of op, x, z, 2 of to, 1 of folds (see `npu_lane`), 8 of the cycles it takes, less one,
@@ -23,14 +24,16 @@ module npu_engine #(
     parameter  int LANES   = 2,
     parameter  int LOOPS   = 3,
     parameter  int STEPS   = 8,   // of all microprograms, a power of two
+    parameter  int KIND    = 0,   // 0: lanes that compute, 1: lanes that scan
+    localparam int COUNTS  = 5,
     localparam int SW      = $clog2(STEPS),
-    localparam int FIELDS  = 13 + 4 * LANES + 5 * LOOPS
+    localparam int FIELDS  = COUNTS + 9 + 4 * LANES + 5 * LOOPS
 ) (
     input  logic                  clk_i,
     input  logic                  rst_i,
     input  logic                  valid_i,
     input  logic [FIELDS*32-1:0]  instruction_i,
-    input  logic [4*CW-1:0]       done_i,
+    input  logic [COUNTS*CW-1:0]  done_i,
     output logic                  taken_o,
     output logic                  busy_o,
     output logic [SW-1:0]         step_o,
@@ -43,10 +46,11 @@ module npu_engine #(
     output logic [LANES*W-1:0]    write_word_o,
     output logic                  finished_o
 );
-  localparam int FLAGS = 4, FIRST_STEP = 5, STEP_COUNT = 6, IN_USE = 7, APART = 8, BASES = 9, OFFSETS = 13;
-  localparam int TRIPS = 13 + 4 * LANES, STRIDES = 13 + 4 * LANES + LOOPS;
+  localparam int FLAGS = COUNTS, FIRST_STEP = COUNTS + 1, STEP_COUNT = COUNTS + 2, IN_USE = COUNTS + 3, APART = COUNTS + 4;
+  localparam int BASES = COUNTS + 5, OFFSETS = COUNTS + 9, TRIPS = OFFSETS + 4 * LANES, STRIDES = TRIPS + LOOPS;
 
-  logic [3:0] reached, stream_ready, stream_valid, stream_last;
+  logic [COUNTS-1:0] reached;
+  logic [3:0] stream_ready, stream_valid, stream_last;
   logic unused_streams, unused_step, able, begins_q, counts_q, step_ends, point_ends, first;
   logic [LOOPS*CW-1:0] trips;
   logic [LOOPS-1:0] reduces_q, in_first;
@@ -59,7 +63,7 @@ module npu_engine #(
 
   genvar at, loop, lane;
   generate
-    for (at = 0; at < 4; at++) begin : g_wait
+    for (at = 0; at < COUNTS; at++) begin : g_wait
       assign reached[at] = done_i[at*CW+:CW] >= instruction_i[at*32+:CW];
     end
     for (at = 0; at < LOOPS; at++) begin : g_trips
@@ -92,7 +96,7 @@ module npu_engine #(
 
   assign unused_streams = ^{stream_ready[3:1], stream_valid[3:1], stream_last[3:1]};  // all are in step
 
-  assign unused_step    = ^step_i[31:0];  // of narrow words, the constant is cut
+  assign unused_step    = ^step_i;  // of narrow words, the constant is cut
 
   assign able       = valid_i && (&reached);
   assign taken_o    = able && stream_ready[0];
@@ -144,13 +148,22 @@ module npu_engine #(
         assign address_o[(3*lane+at)*BW+:BW] = from[OF*BW+:BW] + offsets_q[(4*lane+OF)*BW+:BW];
       end
       assign chosen_address_o[lane*BW+:BW] = from[2*BW+:BW] + offsets_q[(4*lane+2)*BW+:BW] + BW'(word_i[(3*lane+1)*W+:W]) * apart_q;
-      npu_lane #(.W(W)) u_lane (
-          .clk_i, .rst_i,
-          .op_i(step_i[35:32]), .x_i(step_i[39:36]), .z_i(step_i[43:40]), .w_i(step_i[58:55]), .to_i(step_i[45:44]),
-          .keeps_i(step_ends), .folds_i(step_i[46]), .first_i(first), .constant_i(step_i[W-1:0]),
-          .a_i(word_i[(3*lane+0)*W+:W]), .b_i(word_i[(3*lane+1)*W+:W]), .c_i(chosen_word_i[lane*W+:W]),
-          .so_far_i(word_i[(3*lane+2)*W+:W]), .y_o(write_word_o[lane*W+:W])
-      );
+      if (KIND == 0) begin : g_computes
+        npu_lane #(.W(W)) u_lane (
+            .clk_i, .rst_i,
+            .op_i(step_i[35:32]), .x_i(step_i[39:36]), .z_i(step_i[43:40]), .w_i(step_i[58:55]), .to_i(step_i[45:44]),
+            .keeps_i(step_ends), .folds_i(step_i[46]), .first_i(first), .constant_i(step_i[W-1:0]),
+            .a_i(word_i[(3*lane+0)*W+:W]), .b_i(word_i[(3*lane+1)*W+:W]), .c_i(chosen_word_i[lane*W+:W]),
+            .so_far_i(word_i[(3*lane+2)*W+:W]), .y_o(write_word_o[lane*W+:W])
+        );
+      end else begin : g_scans
+        logic unused;
+        assign unused = ^{word_i[(3*lane+2)*W+:W], first};  // no value is added to
+        npu_scan #(.W(W)) u_lane (
+            .x_i(step_i[37:36]), .z_i(step_i[41:40]), .w_i(step_i[56:55]), .shift_i(step_i[W-1:0]),
+            .a_i(word_i[(3*lane+0)*W+:W]), .b_i(word_i[(3*lane+1)*W+:W]), .c_i(chosen_word_i[lane*W+:W]), .y_o(write_word_o[lane*W+:W])
+        );
+      end
       assign write_valid_o[lane] = point_ends && in_use_q[lane];
     end
   endgenerate

@@ -3,7 +3,7 @@
 // Function    instructions are carried out in their order. One waits until `done` of the top has reached the counts that it names, then moves
 //             the words of a loop nest, one each cycle: to_buffer loads, else it drains. The nest has an address on either side.
 //             The outer memory answers requests in order, a fixed number of cycles later; it takes one request a cycle at any time.
-//             Fields, 32 bits each: 4 counts waited for; flags (0: to the buffer, 1: counts as done when it is through); base of the outer
+//             Fields, 32 bits each: 5 counts waited for; flags (0: to the buffer, 1: counts as done when it is through); base of the outer
 //             memory, of the buffer; LOOPS trips, innermost first; LOOPS strides of the outer memory; LOOPS strides of the buffer.
 // Latency     the first request is out in the cycle after the one in which the last count is reached. loaded_o and drained_o are high in the
 //             last cycle of an instruction: what it moved is there in the next.
@@ -18,13 +18,14 @@ module npu_mover #(
     parameter  int CW     = 8,   // bits of a count
     parameter  int LOOPS  = 2,
     parameter  int FLIGHT = 8,   // requests without an answer, more than the outer memory's latency
-    localparam int FIELDS = 7 + 3 * LOOPS
+    localparam int COUNTS = 5,
+    localparam int FIELDS = COUNTS + 3 + 3 * LOOPS
 ) (
     input  logic                 clk_i,
     input  logic                 rst_i,
     input  logic                 valid_i,    // there is an instruction
     input  logic [FIELDS*32-1:0] instruction_i,
-    input  logic [4*CW-1:0]      done_i,     // counts as they are after this cycle
+    input  logic [COUNTS*CW-1:0] done_i,     // counts as they are after this cycle
     output logic                 taken_o,
     output logic                 busy_o,
     output logic                 request_valid_o,
@@ -41,9 +42,10 @@ module npu_mover #(
     output logic                 loaded_o,
     output logic                 drained_o
 );
-  localparam int FLAGS = 4, OUTER = 5, INNER = 6, TRIPS = 7, OUTER_STRIDES = 7 + LOOPS, INNER_STRIDES = 7 + 2 * LOOPS;
+  localparam int FLAGS = COUNTS, OUTER = COUNTS + 1, INNER = COUNTS + 2, TRIPS = COUNTS + 3;
+  localparam int OUTER_STRIDES = TRIPS + LOOPS, INNER_STRIDES = OUTER_STRIDES + LOOPS;
 
-  logic [3:0] reached;
+  logic [COUNTS-1:0] reached;
   logic able, outer_ready, outer_valid, loads_q, counts_q, steps, ends, tag_valid, tag_ready, tag_ends;
   logic [LOOPS*CW-1:0] trips;
   logic [LOOPS*AW-1:0] outer_strides;
@@ -55,7 +57,7 @@ module npu_mover #(
 
   genvar at;
   generate
-    for (at = 0; at < 4; at++) begin : g_wait
+    for (at = 0; at < COUNTS; at++) begin : g_wait
       assign reached[at] = done_i[at*CW+:CW] >= instruction_i[at*32+:CW];
     end
     for (at = 0; at < LOOPS; at++) begin : g_loop

@@ -14,6 +14,7 @@ module processor_system #(
     parameter  int ROWS    = 1,
     parameter  int COLUMNS = 2,
     parameter  int LANES   = 1,
+    parameter  int SCANS   = 1,
     parameter  int LOOPS   = 2,
     parameter  int NEST    = 2,
     parameter  int LATENCY = 4,    // cycles
@@ -24,14 +25,14 @@ module processor_system #(
     input  logic            clk_i,
     input  logic            rst_i,
     input  logic            host_valid_i,
-    input  logic [2:0]      host_space_i,
+    input  logic [3:0]      host_space_i,
     input  logic [31:0]     host_address_i,
     input  logic [31:0]     host_word_i,
     input  logic            run_i,
-    input  logic [3*EW-1:0] count_i,
+    input  logic [4*EW-1:0] count_i,
     output logic [W-1:0]    host_word_o,
-    output logic [2:0]      taken_o,
-    output logic [3:0]      done_o,
+    output logic [3:0]      taken_o,
+    output logic [4:0]      done_o,
     output logic            busy_o
 );
   logic request_valid, request_write;
@@ -42,7 +43,7 @@ module processor_system #(
   logic [W-1:0] words_q[2**AW];
 
   npu_top #(
-      .W(W), .AW(AW), .BW(BW), .CW(CW), .ROWS(ROWS), .COLUMNS(COLUMNS), .LANES(LANES), .LOOPS(LOOPS), .NEST(NEST),
+      .W(W), .AW(AW), .BW(BW), .CW(CW), .ROWS(ROWS), .COLUMNS(COLUMNS), .LANES(LANES), .SCANS(SCANS), .LOOPS(LOOPS), .NEST(NEST),
       .FLIGHT(LATENCY + 1), .STEPS(STEPS), .ENTRIES(ENTRIES)
   ) u_top (
       .clk_i, .rst_i, .host_valid_i, .host_space_i, .host_address_i, .host_word_i, .run_i, .count_i,
@@ -52,7 +53,7 @@ module processor_system #(
   );
 
   always_ff @(posedge clk_i) begin
-    if (host_valid_i && host_space_i == 3'd0) words_q[host_address_i[AW-1:0]] <= host_word_i[W-1:0];
+    if (host_valid_i && host_space_i == 4'd0) words_q[host_address_i[AW-1:0]] <= host_word_i[W-1:0];
     else if (request_valid && request_write) words_q[request_address] <= request_word;
   end
   always_ff @(posedge clk_i) begin
