@@ -56,8 +56,7 @@ def steps_of(cascade: Cascade, einsum: Einsum, cycles: int, unit: str) -> list[S
     last = 1 + cycles - len(steps)
     if last < 1:
         what = f"takes {_cycles(cycles)} on {unit} and {_cycles(len(steps))} on hw/rtl/npu_lane.sv, where a step has room for one constant"
-        mend = f"run it on another unit, as with the constraint 'run: {{einsums: [{einsum.name}], units: [UNIT]}}', or split it"
-        raise refuse(einsum, what, mend)
+        raise refuse(einsum, what, f"{_elsewhere(einsum)}, or split it")
     if last > _LONGEST:
         raise refuse(einsum, f"takes {_cycles(cycles)} on {unit}, more than {_LONGEST}", f"give operators of {unit} fewer cycles")
     return [*steps[:-1], replace(steps[-1], cycles=last)]
@@ -67,12 +66,12 @@ def scan_of(cascade: Cascade, einsum: Einsum, cycles: int, unit: str) -> list[St
     """The step of a linear recurrence on the scan unit. IllegalMapping where it has none."""
     step, reads = linear_step(einsum), operands(einsum)
     if step is None:
-        raise refuse(einsum, f"is no step of a linear recurrence, all that {unit} does", "run it on another unit")
+        raise refuse(einsum, f"is no step of a linear recurrence, all that {unit} does", _elsewhere(einsum))
     if cycles > _LONGEST:
         raise refuse(einsum, f"takes {_cycles(cycles)} on {unit}, more than {_LONGEST}", f"give 'scan' of {unit} fewer cycles")
     by = 1 if step.scale is None else constant(cascade, einsum, step.scale)
     if by <= 0 or by & (by - 1):
-        raise refuse(einsum, f"divides by {by}, and {unit} by powers of two only", "divide by a power of two, or run it on another unit")
+        raise refuse(einsum, f"divides by {by}, and {unit} by powers of two only", f"divide by a power of two, or {_elsewhere(einsum)}")
     x, z, w = (FIRST_OPERAND + reads.index(each) for each in (step.factor, step.state, step.addend))
     return [Step("mac", x, z, constant=by.bit_length() - 1, cycles=cycles, w=w)]
 
@@ -119,6 +118,10 @@ def operands(einsum: Einsum) -> list[Access | None]:
         raise refuse(einsum, what, "split it into several Einsums")
     others: list[Access | None] = [read for read in reads if read not in (*chosen, *by)]
     return [*(others or [None]), *by, *chosen]
+
+
+def _elsewhere(einsum: Einsum) -> str:
+    return f"run it on another unit, as with the constraint 'run: {{einsums: [{einsum.name}], units: [UNIT]}}'"
 
 
 def _cycles(count: int) -> str:

@@ -10,15 +10,19 @@ from typing import Any
 
 import cocotb
 
-from accelsim.rtl.steps import OPS, Step
+from accelsim.rtl.processor import COUNTS
+from accelsim.rtl.steps import FIRST_OPERAND, OPS, Step
 from tests.rtl.bench import CASES, next_cycle, pack, parameter, settled, signed, start, stimuli
 from tests.rtl.bench_npu_lane import NAMES, kept_within, operation
+from tests.rtl.bench_npu_scan import scanned
 
 PARAMETERS = [
     {"W": 16, "BW": 6, "CW": 8, "LANES": 4, "LOOPS": 3, "STEPS": 8},
     {"W": 8, "BW": 5, "CW": 4, "LANES": 3, "LOOPS": 1, "STEPS": 4},
     {"W": 32, "BW": 7, "CW": 10, "LANES": 1, "LOOPS": 4, "STEPS": 16},
+    {"W": 16, "BW": 6, "CW": 8, "LANES": 2, "LOOPS": 3, "STEPS": 4, "KIND": 1},
 ]
+FIELDS = COUNTS + 9  # of an instruction, but for those of lanes and loops
 SYNTHESISED = [{"W": 8, "BW": 8, "CW": 8, "LANES": 2, "LOOPS": 3, "STEPS": 8}]
 
 
@@ -54,7 +58,7 @@ def some(rng: Random, sizes: dict[str, int], program: list[Step]) -> Run:
     first = rng.randrange(len(program))
     steps = program[first : first + rng.randint(1, len(program) - first)]
     in_use, apart = rng.getrandbits(sizes["LANES"]), rng.choice((0, 1, rng.randrange(words)))
-    waits = [rng.randint(0, 2) if rng.random() < 0.3 else 0 for _ in range(4)]
+    waits = [rng.randint(0, 2) if rng.random() < 0.3 else 0 for _ in range(COUNTS)]
     points = []
     for index in product(*(range(count) for count in reversed(trips))):
         at = index[::-1]
@@ -71,30 +75,23 @@ def some(rng: Random, sizes: dict[str, int], program: list[Step]) -> Run:
 async def runs(dut: Any) -> None:
     """Random instructions behind counts that rise at random; lanes compute on a buffer that all share."""
     rng, met = stimuli(), Counter[str]()
-    sizes = {name: parameter(dut, name) for name in ("W", "BW", "CW", "LANES", "LOOPS", "STEPS")}
-    width, bits, lanes = sizes["W"], sizes["BW"], sizes["LANES"]
+    sizes = {name: parameter(dut, name) for name in ("W", "BW", "CW", "LANES", "LOOPS", "STEPS", "KIND")}
+    width, bits, lanes, scans = sizes["W"], sizes["BW"], sizes["LANES"], bool(sizes["KIND"])
     await start(dut)
     for _ in range(max(2, CASES // 4)):
         buffer = [signed(rng.getrandbits(width), width) for _ in range(1 << bits)]
-        names = [name for name in OPS if name != "qexp"]
-        program = [
-            Step(
-                rng.choice(names), rng.randrange(9), rng.randrange(9), rng.randrange(4), rng.random() < 0.4,
-                signed(rng.getrandbits(width), width), rng.choice((1, 1, 2, 3)), rng.randrange(9),
-            )
-            for _ in range(sizes["STEPS"])
-        ]  # fmt: skip
+        program = [_step(rng, width, scans) for _ in range(sizes["STEPS"])]
         queue = deque(some(rng, sizes, program) for _ in range(8))
         dut.rst_i.value = 1
         await next_cycle(dut)
         dut.rst_i.value = 0
-        counts, kept = [0] * 4, [[0] * 4 for _ in range(lanes)]
+        counts, kept = [0] * COUNTS, [[0] * 4 for _ in range(lanes)]
         now: Run | None = None
         point = step = held = 0
         for _ in range(6000):
             if not queue and now is None:
                 break
-            for each in range(4):
+            for each in range(COUNTS):
                 counts[each] += rng.random() < 0.05 and counts[each] < (1 << sizes["CW"]) - 1
             head = queue[0] if queue else None
             able = head is not None and all(has >= wants for has, wants in zip(counts, head.waits, strict=True))
@@ -105,7 +102,7 @@ async def runs(dut: Any) -> None:
             taken = able and (now is None or ends)
             dut.valid_i.value, dut.done_i.value = int(head is not None), pack(counts, sizes["CW"])
             dut.instruction_i.value = pack(
-                head.fields if head else [rng.getrandbits(32) for _ in range(13 + 4 * sizes["LANES"] + 5 * sizes["LOOPS"])], 32
+                head.fields if head else [rng.getrandbits(32) for _ in range(FIELDS + 4 * lanes + 5 * sizes["LOOPS"])], 32
             )
             dut.step_i.value = current.word()
             addresses = now.addresses(point, buffer, width) if now else []
@@ -119,13 +116,13 @@ async def runs(dut: Any) -> None:
             met["waits"] += head is not None and not able and now is None
             met["behind another"] += taken and ends
             if now is not None:
-                assert int(dut.step_o.value) == now.fields[5] + step
+                assert int(dut.step_o.value) == now.fields[COUNTS + 1] + step
                 assert int(dut.address_o.value) == pack(others, bits) and int(dut.chosen_address_o.value) == pack(chosen, bits)
                 met["chooses"] += now.apart > 1
                 met["holds"] += not step_ends
                 if step_ends:
                     found = [
-                        _compute(current, addresses[4 * lane : 4 * lane + 4], buffer, kept[lane], now.points[point][1], width)
+                        _compute(current, addresses[4 * lane : 4 * lane + 4], buffer, kept[lane], now.points[point][1], width, scans)
                         for lane in range(lanes)
                     ]
                     for lane, value in enumerate(found):
@@ -151,8 +148,22 @@ async def runs(dut: Any) -> None:
     assert all(met[name] for name in ("waits", "behind another", "holds", "writes", "idle lanes", "chooses")), met
 
 
-def _compute(step: Step, addresses: list[int], buffer: list[int], kept: list[int], first: bool, width: int) -> int:
+def _step(rng: Random, width: int, scans: bool) -> Step:
+    """A random step of a lane that computes, or of one that scans."""
+    cycles = rng.choice((1, 1, 2, 3))
+    if scans:
+        x, z, w = (FIRST_OPERAND + rng.randrange(3) for _ in range(3))
+        return Step("mac", x, z, rng.randrange(4), rng.random() < 0.4, rng.choice((0, rng.randrange(width))), cycles, w)
+    op = rng.choice([name for name in OPS if name != "qexp"])
+    x, z, w = (rng.randrange(9) for _ in range(3))
+    return Step(op, x, z, rng.randrange(4), rng.random() < 0.4, signed(rng.getrandbits(width), width), cycles, w)
+
+
+def _compute(step: Step, addresses: list[int], buffer: list[int], kept: list[int], first: bool, width: int, scans: bool) -> int:
     """What a lane's step gives."""
+    if scans:
+        x, z, w = (buffer[addresses[source - FIRST_OPERAND]] for source in (step.x, step.z, step.w))
+        return scanned(x, z, w, step.constant, width)
     constant = signed(step.constant, width)
     sources = [*kept, *(buffer[at] for at in addresses), constant]
     x, z = sources[step.x], sources[step.z]

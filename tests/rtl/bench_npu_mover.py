@@ -10,6 +10,7 @@ from typing import Any
 
 import cocotb
 
+from accelsim.rtl.processor import COUNTS
 from tests.rtl.bench import CASES, next_cycle, pack, parameter, settled, start, stimuli
 
 PARAMETERS = [
@@ -57,9 +58,9 @@ async def moves(dut: Any) -> None:
         latency = rng.choice((1, flight, rng.randint(1, flight)))
         outer = [rng.getrandbits(width) for _ in range(1 << outer_bits)]
         inner = [rng.getrandbits(width) for _ in range(1 << inner_bits)]
-        program, other = deque[Move](), [0, 0]
+        program, other = deque[Move](), [0] * (COUNTS - 2)
         for _ in range(12):
-            others = [rng.randint(0, 3) if rng.random() < 0.5 else 0 for _ in range(2)]
+            others = [rng.randint(0, 3) if rng.random() < 0.5 else 0 for _ in other]
             program.append(move(rng, loops, outer_bits, inner_bits, [0, 0, *others], rng.random() < 0.6))
         dut.rst_i.value = 1
         await next_cycle(dut)
@@ -68,7 +69,7 @@ async def moves(dut: Any) -> None:
         answers: deque[tuple[int, int] | None] = deque([None] * latency)
         tags = deque[tuple[int, bool]]()
         for _ in range(400):
-            for each in range(2):
+            for each in range(len(other)):
                 other[each] += rng.random() < 0.05 and other[each] < (1 << count_bits) - 1
             answer = answers.popleft()
             dut.response_valid_i.value, dut.response_word_i.value = int(answer is not None), answer[1] if answer else rng.getrandbits(width)
@@ -80,7 +81,7 @@ async def moves(dut: Any) -> None:
             able = head is not None and all(has >= wants for has, wants in zip(counts, head.waits, strict=True))
             taken = able and len(left) <= 1
             dut.valid_i.value, dut.done_i.value = int(head is not None), pack(counts, count_bits)
-            fields = head.fields if head else [rng.getrandbits(32) for _ in range(7 + 3 * loops)]
+            fields = head.fields if head else [rng.getrandbits(32) for _ in range(COUNTS + 3 + 3 * loops)]
             dut.instruction_i.value = pack(fields, 32)
             read = inner[left[0][1]] if left else rng.getrandbits(width)
             dut.read_word_i.value = read

@@ -12,7 +12,7 @@ from tests.rtl.bench import CASES, next_cycle, parameter, settled, signed, start
 from tests.rtl.host import SIZES, SMALL, idle, programmed
 from tests.rtl.npu import STATEMENTS, case, machine
 
-PARAMETERS = [SIZES | {"ROWS": 2, "COLUMNS": 1, "LANES": 3, "FLIGHT": 6}]
+PARAMETERS = [SIZES | {"ROWS": 2, "COLUMNS": 1, "LANES": 3, "SCANS": 2, "FLIGHT": 6}]
 SYNTHESISED = [{"W": 8, "AW": 8} | SMALL | {"FLIGHT": 4}]
 
 
@@ -24,7 +24,8 @@ async def memories(dut: Any) -> None:
     for number, kind in enumerate([*STATEMENTS] * max(1, CASES // 16)):
         latency = (1, parameter(dut, "FLIGHT"), rng.randint(1, parameter(dut, "FLIGHT")))[number % 3]
         target = machine(
-            let__rows=2, let__columns=1, let__lanes=3, DRAM__latency=f"{latency} cycles", DRAM__size="4096 B", Buffer__size="2048 B"
+            let__rows=2, let__columns=1, let__lanes=3, let__scans=2,
+            DRAM__latency=f"{latency} cycles", DRAM__size="4096 B", Buffer__size="2048 B"
         )  # fmt: skip
         program, inputs, values = case(kind, rng, target)
         memory = [0] * 1024

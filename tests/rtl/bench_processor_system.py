@@ -8,13 +8,15 @@ from typing import Any
 import cocotb
 
 from accelsim.rtl.cosim import tensor_words
+from accelsim.rtl.processor import COUNTS
 from accelsim.rtl.program import FIRST_UNIT
 from tests.rtl.bench import CASES, next_cycle, parameter, settled, signed, start, stimuli
 from tests.rtl.host import SIZES, SMALL, idle, programmed
 from tests.rtl.npu import STATEMENTS, Case, case, machine
 
 PARAMETERS = [
-    SIZES | {"ROWS": 2, "COLUMNS": 2, "LANES": 2, "LATENCY": 4}, SIZES | {"ROWS": 1, "COLUMNS": 3, "LANES": 1, "LATENCY": 1},
+    SIZES | {"ROWS": 2, "COLUMNS": 2, "LANES": 2, "SCANS": 3, "LATENCY": 4},
+    SIZES | {"ROWS": 1, "COLUMNS": 3, "LANES": 1, "SCANS": 1, "LATENCY": 1},
 ]  # fmt: skip
 SYNTHESISED = [{"W": 8, "AW": 4} | SMALL | {"LATENCY": 4}]
 SLACK = 8
@@ -22,10 +24,10 @@ SLACK = 8
 
 def drawn(dut: Any, rng: Random) -> list[Case]:
     """A case of every kind, as many as there are to be, for a machine of the module's parameters."""
-    sizes = {name: parameter(dut, name) for name in ("AW", "BW", "ROWS", "COLUMNS", "LANES", "LATENCY")}
+    sizes = {name: parameter(dut, name) for name in ("AW", "BW", "ROWS", "COLUMNS", "LANES", "SCANS", "LATENCY")}
     target = machine(
-        let__rows=sizes["ROWS"], let__columns=sizes["COLUMNS"], let__lanes=sizes["LANES"], DRAM__latency=f"{sizes['LATENCY']} cycles",
-        DRAM__size=f"{4 << sizes['AW']} B", Buffer__size=f"{4 << sizes['BW']} B",
+        let__rows=sizes["ROWS"], let__columns=sizes["COLUMNS"], let__lanes=sizes["LANES"], let__scans=sizes["SCANS"],
+        DRAM__latency=f"{sizes['LATENCY']} cycles", DRAM__size=f"{4 << sizes['AW']} B", Buffer__size=f"{4 << sizes['BW']} B",
     )  # fmt: skip
     return [case(kind, rng, target) for kind in STATEMENTS for _ in range(max(1, CASES // 8))]
 
@@ -37,8 +39,8 @@ async def programs(dut: Any) -> None:
     await start(dut)
     for program, inputs, values in drawn(dut, rng):
         await programmed(dut, program, inputs)
-        taken: list[list[int]] = [[], [], []]
-        done: list[list[int]] = [[], [], [], []]
+        taken: list[list[int]] = [[] for _ in program.engines]
+        done: list[list[int]] = [[] for _ in range(COUNTS)]
         for cycle in range(program.cycles + SLACK):
             idle(dut, rng)
             await settled(dut)

@@ -10,12 +10,12 @@ from accelsim.rtl.program import Program
 from tests.rtl.bench import next_cycle, parameter
 
 SIZES = {"W": 32, "AW": 10, "BW": 9, "CW": 10, "LOOPS": 6, "NEST": 4, "STEPS": 16, "ENTRIES": 256}
-SMALL = {"W": 8, "BW": 3, "CW": 8, "ROWS": 1, "COLUMNS": 2, "LANES": 1, "LOOPS": 2, "NEST": 2, "STEPS": 2, "ENTRIES": 2}
+SMALL = {"W": 8, "BW": 3, "CW": 8, "ROWS": 1, "COLUMNS": 2, "LANES": 1, "SCANS": 1, "LOOPS": 2, "NEST": 2, "STEPS": 2, "ENTRIES": 2}
 
 
 def idle(dut: Any, rng: Random) -> None:
     """Lines of the host that say nothing while host_valid is low."""
-    dut.host_space_i.value, dut.host_address_i.value, dut.host_word_i.value = rng.getrandbits(3), rng.getrandbits(32), rng.getrandbits(32)
+    dut.host_space_i.value, dut.host_address_i.value, dut.host_word_i.value = rng.getrandbits(4), rng.getrandbits(32), rng.getrandbits(32)
 
 
 async def programmed(dut: Any, program: Program, inputs: dict[str, Any], *elsewhere: int) -> dict[tuple[int, int], int]:

@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
@@ -34,7 +34,7 @@ from tests.rtl.runner import ROOT, RTL, modules
 
 Row: TypeAlias = dict[str, Any]
 
-PROCESSOR, LANE = "mini", "npu_lane"
+PROCESSOR, APART = "mini", ("npu_lane", "npu_scan")
 FILE = ROOT / "hw" / "synthesis.yaml"
 MEMORY = "$mem_v2"
 # Transistors of a static CMOS gate over the 4 of a two-input NAND: two for each input of an inverter, NAND, NOR or complex gate; 10 for an
@@ -95,16 +95,16 @@ def sources(module: str, rtl: Path = RTL) -> list[str]:
     return [f"{name}.sv" for name in sorted(found)]
 
 
-def synthesise(module: str, parameters: Mapping[str, int], rtl: Path = RTL, apart: str = "", effort: str = "") -> Row:
+def synthesise(module: str, parameters: Mapping[str, int], rtl: Path = RTL, apart: Sequence[str] = (), effort: str = "") -> Row:
     """The flat module of `write_json`; refuses latches and whatever else is no gate.
 
-    apart: a module whose copies stay cells; effort: `-fast `, without a search for gates that compute the same.
+    apart: modules whose copies stay cells; effort: `-fast `, without a search for gates that compute the same.
     """
     with tempfile.TemporaryDirectory() as work:
         out = Path(work) / "out.json"
         script = SCRIPT.format(
             sources=" ".join(sources(module, rtl)), top=module, out=out, memory=WHOLE,
-            apart=f"blackbox *{apart}*; " if apart else "", effort=effort,
+            apart="".join(f"blackbox *{each}*; " for each in apart), effort=effort,
             parameters=" ".join(f"-set {name} {value}" for name, value in parameters.items()),
         )  # fmt: skip
         done = subprocess.run(["yosys", "-q", "-p", script], capture_output=True, text=True, cwd=rtl)
@@ -112,9 +112,8 @@ def synthesise(module: str, parameters: Mapping[str, int], rtl: Path = RTL, apar
         written = json.loads(out.read_text(encoding="utf-8"))["modules"].values()
         (found,) = (each for each in written if "top" in each["attributes"])
     for cell in found["cells"].values():
-        if apart and apart in cell["type"]:  # the name says its parameters too
-            cell["type"] = apart
-    kinds = {cell["type"] for cell in found["cells"].values()} - {apart}
+        cell["type"] = next((each for each in apart if each in cell["type"]), cell["type"])  # the name says its parameters too
+    kinds = {cell["type"] for cell in found["cells"].values()} - {*apart}
     assert kinds <= {*GATES, FLOP, MEMORY}, f"{module} {dict(parameters)}: {kinds - {*GATES, FLOP, MEMORY}}"
     flat: Row = found
     return flat
@@ -153,7 +152,7 @@ def moves(row: Row) -> bool:
 
 
 def processor() -> list[Row]:
-    """The processor of a machine file at its full width: a lane, and all but the lanes.
+    """The processor of a machine file at its full width: a lane of each kind, and all but the lanes.
 
     Mapped once and not with each copy, a lane of 32 bits takes some minutes, most of them for its divider.
     """
@@ -161,12 +160,12 @@ def processor() -> list[Row]:
     lane = {"W": shape["W"]}
     latency = shape.pop("LATENCY")
     top = shape | {"FLIGHT": latency + 1}
-    found = synthesise("npu_top", top, apart=LANE)
-    lanes = sum(cell["type"] == LANE for cell in found["cells"].values())
-    return [
-        sizes(LANE, lane, synthesise(LANE, lane, effort="-fast ")) | {"copies": lanes, "effort": "fast"},
-        sizes("npu_top", top, found) | {"copies": 1, "apart": LANE},
-    ]
+    found = synthesise("npu_top", top, apart=APART)
+    copies = Counter(cell["type"] for cell in found["cells"].values())
+    lanes = [
+        sizes(each, lane, synthesise(each, lane, effort="-fast ")) | {"copies": copies[each], "effort": "fast"} for each in APART
+    ]  # fmt: skip
+    return [*lanes, sizes("npu_top", top, found) | {"copies": 1, "apart": [*APART]}]
 
 
 def key(module: str, parameters: Mapping[str, int]) -> tuple[str, tuple[tuple[str, int], ...]]:
@@ -210,10 +209,10 @@ def table() -> str:
 
 def processor_table() -> str:
     """What the processor is made of, for docs/rtl.md."""
-    lane, rest = stored()["processor"]
+    *lanes, rest = stored()["processor"]
     lines = ["| part | copies | flip-flops | memory bits | gates | GE of gates | GE of flip-flops |", "|---|---:|---:|---:|---:|---:|---:|"]
     total = Counter[str]()
-    for name, row in ((f"`{LANE}`, each", lane), ("all else", rest)):
+    for name, row in [*((f"`{lane['module']}`, each", lane) for lane in lanes), ("all else", rest)]:
         figures = {each: row[each] for each in ("flops", "memory_bits", "gates")}
         figures |= {f"{kind} GE": size for kind, size in row["gate_equivalents"].items()}
         lines.append(f"| {name} | {row['copies']} | " + " | ".join(f"{each:,}" for each in figures.values()) + " |")

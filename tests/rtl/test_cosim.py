@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from random import Random
 
 import numpy as np
@@ -79,6 +80,20 @@ def test_shipped_cascades_agree(mini: Architecture, name: str) -> None:
 
 
 @pytest.mark.usefixtures("rtl_tools")
+@pytest.mark.parametrize("text", ["(A[t,i] * H[t,i]) // 32 + X[t,i]", "X[t,i] + H[t,i] * A[t,i]"])
+def test_scan_unit_and_lanes_make_the_same_words(mini: Architecture, tmp_path: Path, text: str) -> None:
+    """A step of a recurrence on the scan unit, and what it consists of on a machine that has none."""
+    file = tmp_path / "without.yaml"
+    file.write_text(resolve("mini", MACHINE).read_text("utf-8").split("      - array: scan")[0].replace(", scans: 4", ""), "utf-8")
+    chosen = cascade("it", ["H[0,i] = 3", f"H[t+1,i] = {text}", "Y[i] = H[T,i] + 1"], {"t": 7, "i": 5}, types={"default": "int32"})
+    ran = [both(chosen, target) for target in (mini, load_architecture(file))]
+    assert all(found.agrees for found in ran), [(found.rows, found.wrong) for found in ran]
+    units = [next(row.kind for row in found.rows if row.task == "H") for found in ran]
+    assert units[0] == "SCAN" and units[1] in {"MAC", "VEC"}
+    assert [len(found.program.engines) for found in ran] == [4, 3]
+
+
+@pytest.mark.usefixtures("rtl_tools")
 @pytest.mark.parametrize("kind", STATEMENTS)
 def test_small_buffers_agree(kind: str) -> None:
     target, rng, ran = machine(Buffer__size="1 KiB"), Random(3), 0
@@ -147,6 +162,15 @@ AGREEING = {
         "Q[m] = (A[m] // B[m]) // 8",
         "G[m] = (A[m] > B[m]) * 3 - (B[m] < 3) * 2",
     ],
+    "scans": [
+        "H[0,i] = 3",
+        "H[t+1,i] = X[t,i] + H[t,i] * A[t,i]",
+        "G[0] = -1",
+        "G[t+1] = (C[t] * G[t]) // 64 + D[t]",
+        "F[0] = 1",
+        "F[1] = 2",
+        "F[t+2] = C[t] * F[t] + D[t]",
+    ],
     "exponentials": ["Z[m] = qexp(A[m]) // -7"],
     "two steps back": ["F[0] = -7", "F[1] = 9", "F[t+2] = F[t+1] - F[t] + X[t]"],
     "a greatest": ["F[0] = -inf", "F[t+1] = max(F[t], X[t])"],
@@ -205,6 +229,10 @@ REFUSED = {
     "Z[m,k] = A[m] * A[k+2]": (
         "Z reads several tiles of A, fetched at different times, which hw/rtl/npu_top.sv cannot do; keep A outside of loops over k in a "
         "mapping of your own, --mapping FILE"
+    ),
+    "F[0] = 0; F[m+1] = (A[m] * F[m]) // 3 + B[m]": (
+        "F divides by 3, and SCAN by powers of two only; divide by a power of two, or run it on another unit, as with the constraint "
+        "'run: {einsums: [F], units: [UNIT]}'"
     ),
     "F[0] = 1.5; F[m+1] = F[m] + X[m]": "F.init has the constant 1.5, which is not whole; write whole numbers",
     "Z[m] = A[70000*m] + 1": (

@@ -41,19 +41,19 @@ def test_row_is_what_yosys_makes(row: dict[str, Any]) -> None:
 
 
 def test_processor_has_the_lanes_of_its_machine() -> None:
-    """A lane keeps four words of 32 bits. Memory bits: of the buffer, the three programs, two microprograms of 32 and 27 bits a step, and a
-    queue of as many loads as may be under way. All of it is made again where all evidence is asked for.
+    """A lane keeps four words of 32 bits, one that scans none. Memory bits: of the buffer, the four programs, three microprograms of 32 and
+    27 bits a step, and a queue of as many loads as may be under way. All of it is made again where all evidence is asked for.
     """
-    lane, rest = stored()["processor"]
+    lane, scan, rest = stored()["processor"]
     p = rest["parameters"]
-    array, vector = p["ROWS"] * p["COLUMNS"], p["LANES"]
-    assert lane["flops"] == 4 * p["W"] == 128
-    assert lane["copies"] == array + vector == 20
-    fields = (7 + 3 * p["NEST"]) + (13 + 5 * p["LOOPS"] + 4 * array) + (13 + 5 * p["LOOPS"] + 4 * vector)
-    programs, steps = 32 * fields * p["ENTRIES"], 2 * (32 + 27) * p["STEPS"]
+    units = p["ROWS"] * p["COLUMNS"], p["LANES"], p["SCANS"]
+    assert lane["flops"] == 4 * p["W"] == 128 and scan["flops"] == 0
+    assert (lane["copies"], scan["copies"]) == (units[0] + units[1], units[2]) == (20, 4)
+    fields = (8 + 3 * p["NEST"]) + sum(14 + 5 * p["LOOPS"] + 4 * lanes for lanes in units)
+    programs, steps = 32 * fields * p["ENTRIES"], 3 * (32 + 27) * p["STEPS"]
     assert rest["memory_bits"] == p["W"] * 2 ** p["BW"] + programs + steps + p["FLIGHT"] * (p["BW"] + 1)
     if share(1, 0, 0):
-        assert processor() == [lane, rest]
+        assert processor() == [lane, scan, rest]
 
 
 def test_page_has_the_tables() -> None:

@@ -37,12 +37,13 @@ def test_waves_hold_the_whole_run_and_every_port(tmp_path: Path, capsys: pytest.
     top = "TOP.processor_system.u_top"
     assert len(ports("npu_top")) > 15 and len(ports("npu_lane")) > 10
     assert {f"{top}.{name}" for name in ports("npu_top")} <= found.names
-    assert {f"{top}.u_vector.g_lane[3].u_lane.{name}" for name in ports("npu_lane")} <= found.names
+    for unit, lane, module in ((1, "g_computes", "npu_lane"), (2, "g_scans", "npu_scan")):
+        assert {f"{top}.g_unit[{unit}].u_engine.g_lane[3].{lane}.u_lane.{name}" for name in ports(module)} <= found.names
     assert not any("buffer_q" in name for name in found.names)
     if shutil.which("fst2vcd"):  # of GTKWave
         text = subprocess.run(["fst2vcd", str(file)], capture_output=True, text=True, check=True).stdout
-        sign = re.findall(r"\$var wire +4 (\S+) done_o", text)[0]
-        times = [int(each) for each in re.findall(rf"^#(\d+)$(?=(?:\n(?!#).*)*\nb(?!0000)[01]+ {re.escape(sign)}$)", text, re.MULTILINE)]
+        sign = re.findall(r"\$var wire +5 (\S+) done_o", text)[0]
+        times = [int(each) for each in re.findall(rf"^#(\d+)$(?=(?:\n(?!#).*)*\nb(?!00000)[01]+ {re.escape(sign)}$)", text, re.MULTILINE)]
         assert max(times) == cycles * PERIOD
 
 

@@ -52,6 +52,31 @@ CASES = [
 ]
 
 
+STEPS = {
+    "A[m] * H[m] + B[m]": True,
+    "B[m] + H[m] * A[m]": True,
+    "(A[m] * H[m]) // 8 + B[m]": True,
+    "A[m] * H[m] + H[m]": False,
+    "A[m] * B[m] + H[m]": False,
+    "H[m] * H[m] + B[m]": False,
+    "A[m] * H[m] - B[m]": False,
+    "A[m] * H[m]": False,
+    "max(A[m] * H[m], B[m])": False,
+    "A[m] * H[m] * C[m] + B[m]": False,
+    "(A[m] * H[m]) // C[m] + B[m]": False,
+    "2 * H[m] + B[m]": False,
+}
+
+
+@pytest.mark.parametrize("text", STEPS)
+def test_steps_of_linear_recurrences_are_scanned_where_a_unit_can(text: str) -> None:
+    made = cascade("w", ["H[0] = 1", f"H[m+1] = {text}"], {"m": 4}).work[-1]
+    parts = cover(made, PRIMITIVES - {"scan"})
+    assert cover(made, PRIMITIVES) == ({"scan": 1} if STEPS[text] else parts)
+    assert needed_primitives(made) == parts  # whatever the machine
+    assert missing_primitive(made, {"scan"}) == (None if STEPS[text] else next(iter(parts or {})))
+
+
 @pytest.mark.parametrize(("text", "preferred", "systolic"), CASES, ids=[text for text, _, _ in CASES])
 def test_first_covering_that_the_unit_has_is_used(text: str, preferred: dict[str, int], systolic: dict[str, int] | None) -> None:
     made = einsum(text)
