@@ -80,16 +80,15 @@ def test_shipped_cascades_agree(mini: Architecture, name: str) -> None:
 
 
 @pytest.mark.usefixtures("rtl_tools")
-@pytest.mark.parametrize("text", ["(A[t,i] * H[t,i]) // 32 + X[t,i]", "X[t,i] + H[t,i] * A[t,i]"])
-def test_scan_unit_and_lanes_make_the_same_words(mini: Architecture, tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(("text", "elsewhere"), [("(A[t,i] * H[t,i]) // 32 + X[t,i]", "VEC"), ("X[t,i] + (H[t,i] * A[t,i]) // 1", "VEC")])
+def test_scan_unit_and_lanes_make_the_same_words(mini: Architecture, tmp_path: Path, text: str, elsewhere: str) -> None:
     """A step of a recurrence on the scan unit, and what it consists of on a machine that has none."""
     file = tmp_path / "without.yaml"
     file.write_text(resolve("mini", MACHINE).read_text("utf-8").split("      - array: scan")[0].replace(", scans: 4", ""), "utf-8")
     chosen = cascade("it", ["H[0,i] = 3", f"H[t+1,i] = {text}", "Y[i] = H[T,i] + 1"], {"t": 7, "i": 5}, types={"default": "int32"})
     ran = [both(chosen, target) for target in (mini, load_architecture(file))]
     assert all(found.agrees for found in ran), [(found.rows, found.wrong) for found in ran]
-    units = [next(row.kind for row in found.rows if row.task == "H") for found in ran]
-    assert units[0] == "SCAN" and units[1] in {"MAC", "VEC"}
+    assert [next(row.kind for row in found.rows if row.task == "H") for found in ran] == ["SCAN", elsewhere]
     assert [len(found.program.engines) for found in ran] == [4, 3]
 
 
@@ -248,7 +247,7 @@ def test_what_is_refused_says_how_to_mend_it(mini: Architecture, text: str) -> N
     chosen = cascade("it", text.split("; "), ranks, types={"default": "int32"})
     with pytest.raises(IllegalMapping) as refusal:
         export(Evaluator(chosen, mini), search(chosen, mini).mapping)
-    assert str(refusal.value).removeprefix("it:1:1: ") == REFUSED[text]
+    assert re.sub(r"^it:\d:1: ", "", str(refusal.value)) == REFUSED[text]
 
 
 @pytest.mark.parametrize(
@@ -311,7 +310,7 @@ def test_program_is_data(capsys: pytest.CaptureFixture[str]) -> None:
         (
             "matmul",
             "simple",
-            "simple is no machine of hw/rtl/npu_top.sv: GlobalBuffer has to feed an array of two axes and one of one axis",
+            "simple is no machine of hw/rtl/npu_top.sv: GlobalBuffer has to feed arrays, and each array one unit",
         ),
         ("bert-base-nothing", "mini", "there is no workload"),
         ("llama3-8b", "mini", "is a model of several layers"),
