@@ -12,6 +12,7 @@ from tests.rtl.bench import CASES, parameter, signed, stimuli
 from tests.rtl.bench_npu_lane import kept_within
 
 PARAMETERS = [{"W": 16}, {"W": 4}, {"W": 32}]
+SYNTHESISED = [{"W": 16}, {"W": 8}]
 
 
 def scanned(x: int, z: int, w: int, shift: int, width: int) -> int:
