@@ -143,14 +143,18 @@ def outer(name: str, pattern: Pattern) -> Iterator[Row]:
 
 def folded() -> Iterator[Row]:
     """SIGMA: tiles of 128 along k, non-zeros of A 16,384 at a time; a closed form of what is stored, no evaluation."""
+    machine = load_architecture(resolve("sigma", MACHINE))
+    lanes, rate = machine.units["MAC"].lanes, machine.memories["SRAM"].read_bits_per_s
+    assert rate is not None
+    line = int(rate / machine.clock_hz / 8)
     for m, n, k, a_bytes, b_bytes, cycles, reported in FOLDED:
         drawn = Uniform(k, m, round(0.2 * m * k)).draw(1)
         loaded = streamed = lines = 0
         for first in range(0, k, 128):
             stored = int(drawn.lengths[first : first + 128].sum())
-            for begin in range(0, stored, 16384):
-                fold = 4 * min(16384, stored - begin)
-                loaded, streamed, lines = loaded + -(-fold // 512) * 512, streamed + 512 * n, lines + n + -(-fold // 512)
+            for begin in range(0, stored, lanes):
+                fold = 4 * min(lanes, stored - begin)
+                loaded, streamed, lines = loaded + -(-fold // line) * line, streamed + line * n, lines + n + -(-fold // line)
         yield Row(f"{m}, {n}, {k}: A, bytes", loaded, a_bytes)
         yield Row("  B, bytes", streamed, b_bytes)
         yield Row("  cycles", lines, cycles, reported)
@@ -169,11 +173,13 @@ def training() -> None:
 
 
 def step(channels: int, side: int) -> IntArray:
-    """Cycles of a training step on 32 x 32 elements, dense and with weights of 2:8 along what is summed in two of its three products.
+    """Cycles of a training step on the shipped machine, dense and with weights of 2:8 along what is summed in two of its three products.
 
     int64[3, 2]: operations, and cycles of arrays whose results or whose operands stay, fill and drain of every fold apart.
     """
-    ends, stays = (Grid(32, 32, shadow=False, exit=way, folds="full") for way in ("element", "edge"))
+    axes = load_architecture(resolve("sat", MACHINE)).axes
+    rows_of, columns_of = axes["row"][1].size, axes["column"][1].size
+    ends, stays = (Grid(rows_of, columns_of, shadow=False, exit=way, folds="full") for way in ("element", "edge"))
     taps, pixels, cycles = 9 * channels, side * side, np.zeros((3, 2), np.int64)
     for summed, rows, columns, structured in ((taps, channels, pixels, 1), (channels, taps, pixels, 1), (pixels, taps, channels, 0)):
         for which, long in enumerate((summed, -(-summed // 8) * 2 if structured else summed)):
