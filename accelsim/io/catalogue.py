@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,8 +56,10 @@ def named(text: str, kind: Kind) -> Path | None:
 
 
 def names(kind: Kind) -> list[str]:
-    """Names that are shipped, without their folders too."""
-    return list(dict.fromkeys(part for name in shipped(kind) for part in (name, name.rsplit("/", 1)[-1])))
+    """Names that are shipped, without their folders too where that is enough."""
+    known = shipped(kind)
+    ends = Counter(name.rsplit("/", 1)[-1] for name in known)
+    return [*known, *(end for end, many in ends.items() if many == 1 and end not in known)]
 
 
 def resolve(text: str, kind: Kind) -> Path:

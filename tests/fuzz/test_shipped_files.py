@@ -107,7 +107,7 @@ def companions(path: Path) -> Companions | None:
     """The workload and the machine that a shipped mapping names, in their own shape where it is legal, else in a smaller one."""
     named = re.match(r"(\S+) on (\S+): ", about(path))
     assert named, f"{path}: begin its about with 'WORKLOAD on MACHINE: '"
-    for most in (None, 512, 16):
+    for most in (None, 512):
         found = Companions(named[1], named[2], _smaller(named[1], most))
         if answer("check", str(path), "--workload", named[1], "--arch", named[2], "-q", *found.settings)[0] == 0:
             return found

@@ -249,6 +249,14 @@ def test_the_best_dataflow_depends_on_the_layer() -> None:
     assert best == ["rows", "inner", "outer"]
 
 
+def test_what_all_elements_do_not_fit_into_is_no_breach_where_some_are_stored(capsys: pytest.CaptureFixture[str]) -> None:
+    """64 x 64 x 64 products of 4 bytes are 1 MiB; a tenth of each operand makes a hundredth of them."""
+    files = ["--workload", "spmspm-outer", "--arch", "flexagon"]
+    assert main(["check", str(MAPPINGS["spmspm-flexagon-outer"]), *files]) == 0
+    said = capsys.readouterr().out
+    assert "at its fullest, if every element is stored" in said and "Partial holds 1.00 MiB of 256 KiB" in said
+
+
 def test_a_name_without_its_folder_is_enough() -> None:
     assert resolve("gamma", MACHINE) == resolve("sparse/gamma", MACHINE) == sparse(MACHINE)["gamma"]
 
