@@ -23,6 +23,7 @@ from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.stored import StoredEvaluation, evaluate_stored
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.expression import Name
+from accelsim.workload.interpreter import random_inputs, run
 from tests.catalogue import sparse
 
 Matrix = NDArray[np.bool_]
@@ -95,6 +96,34 @@ def test_a_machine_says_what_it_is_and_what_it_leaves_out_and_has_a_mapping(name
     assert machine.about.count("ot modelled: ") == 1 and machine.source
     assert len(describe(machine).splitlines()) == 1 + len(machine.paths)
     assert any(f" on {name}: " in about(mapping) for mapping in MAPPINGS.values())
+
+
+def spread_out(values: NDArray[np.float64], places: NDArray[np.int64], of: int) -> NDArray[np.float64]:
+    """Values [..., kept] put at their places in blocks [..., of]."""
+    found = np.zeros((*values.shape[:-1], of))
+    np.add.at(found, (*np.indices(values.shape)[:-1], places.astype(int)), values)
+    return found
+
+
+def test_workloads_in_which_values_choose_compute_products_of_the_spread_out_weights() -> None:
+    draw = np.random.default_rng(3)
+    work = load_workload(resolve("matmul-hierarchical", WORKLOAD), {"shape.m": "5", "shape.n": "6", "shape.g": "3"})
+    assert isinstance(work, Cascade)
+    given = random_inputs(work, draw)
+    blocks = spread_out(given["V"], given["I"], 4)  # [m, g, i, 4]
+    whole = np.zeros((5, 3, 8, 4))
+    for m, g, i in np.ndindex(5, 3, 4):
+        whole[m, g, int(given["O"][m, g, i])] += blocks[m, g, i]
+    assert np.allclose(run(work, given).values["Z"], whole.reshape(5, -1) @ given["B"].reshape(-1, 6))
+    shape = {"p": 7, "o": 16, "c": 24, "g": 3, "h": 2}
+    step = load_workload(resolve("training-structured", WORKLOAD), {f"shape.{rank}": str(size) for rank, size in shape.items()})
+    assert isinstance(step, Cascade)
+    given = random_inputs(step, draw)
+    found = run(step, given).values
+    forwards, backwards = (spread_out(given[v], given[at], 8).reshape(len(given[v]), -1) for v, at in (("V", "I"), ("U", "L")))
+    assert np.allclose(found["Y"], given["X"] @ forwards.T)
+    assert np.allclose(found["DX"], given["DY"] @ backwards.T)
+    assert np.allclose(found["DW"], given["DY"].T @ given["X"])
 
 
 @pytest.mark.parametrize("name", MAPPINGS)
