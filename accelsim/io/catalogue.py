@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,6 +48,20 @@ def shipped(kind: Kind) -> dict[str, Path]:
     return dict(sorted(found.items()))
 
 
+def named(text: str, kind: Kind) -> Path | None:
+    """The shipped file of a name, of which folders may be left out where only one file ends so; None if there is none."""
+    known = shipped(kind)
+    ends = [name for name in known if name.rsplit("/", 1)[-1] == text]
+    return known.get(text, known[ends[0]] if len(ends) == 1 else None)
+
+
+def names(kind: Kind) -> list[str]:
+    """Names that are shipped, without their folders too where that is enough."""
+    known = shipped(kind)
+    ends = Counter(name.rsplit("/", 1)[-1] for name in known)
+    return [*known, *(end for end, many in ends.items() if many == 1 and end not in known)]
+
+
 def resolve(text: str, kind: Kind) -> Path:
     """The file that `text` means; an InputError with the nearest shipped name if there is none."""
     path = Path(text)
@@ -57,11 +72,11 @@ def resolve(text: str, kind: Kind) -> Path:
             return path
     except (OSError, ValueError):
         pass  # not a name that the file system can hold
-    known = shipped(kind)
-    if text in known:
-        return known[text]
+    found, known = named(text, kind), names(kind)
+    if found is not None:
+        return found
     for other in KINDS:
-        if text in shipped(other):
+        if named(text, other) is not None:
             raise InputError(f"'{text}' is a {other.noun}, not a {kind.noun}", f"see `accelsim list {kind.plural}`")
     if path.suffix in {".yaml", ".yml"} or len(path.parts) > 1:
         raise InputError(f"there is no file '{_short(text)}'", did_you_mean(path.stem, known))
@@ -72,10 +87,10 @@ def identify(text: str) -> tuple[Path, Kind]:
     """The file of any kind that `text` means, and its kind by the key that names it inside."""
     path = Path(text)
     try:
-        found = path if text and path.is_file() else next(known[text] for kind in KINDS if text in (known := shipped(kind)))
+        found = path if text and path.is_file() else next(known for kind in KINDS if (known := named(text, kind)) is not None)
     except (OSError, ValueError, StopIteration):
-        names = {name for kind in KINDS for name in shipped(kind)}
-        raise InputError(f"there is no file '{_short(text)}'", did_you_mean(path.stem, names)) from None
+        every = {name for kind in KINDS for name in names(kind)}
+        raise InputError(f"there is no file '{_short(text)}'", did_you_mean(path.stem, every)) from None
     from accelsim.io.source import load
 
     _refuse_result(found, text)

@@ -122,9 +122,10 @@ def _mapping(path: Path, workload: Path, machine: Path, settings: Overrides) -> 
     cascade = layer_of(found, path) if isinstance(found, Model) else found
     architecture: Architecture = load_architecture(machine, settings.arch)
     mapping, cascade = load_fitting(path, cascade, settings.mapping)
-    legal(cascade, architecture, mapping)
+    some = any(each.storage is not None and not each.storage.all_elements for each in cascade.tensors.values())
+    legal(cascade, architecture, mapping, room=not some)  # what stored elements do not fit into is counted, not refused
     held = occupancy(cascade, architecture, mapping)
-    lines = [f"legal for {cascade.name} on {architecture.name}; at its fullest"]
+    lines = [f"legal for {cascade.name} on {architecture.name}; at its fullest" + (", if every element is stored" if some else "")]
     for name, bits in held.items():
         size = architecture.memories[name].size_bits
         lines.append(f"  {name} holds {_size(bits)}" + (f" of {_size(size)}" if size is not None else ""))

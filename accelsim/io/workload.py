@@ -238,7 +238,7 @@ def _storage(item: Item | None) -> dict[str, Storage]:
             if named not in NAMED:
                 raise ranks.error(f"there is no format '{named}'", f"write one of {', '.join(NAMED)}, or the kind of each rank in brackets")
             kinds = NAMED[named]
-        widths = {key: _bits(keys[key], f"the {key} of '{name}'") for key in _STORAGE_KEYS[1:] if key in keys}
+        widths = {key: _bits(keys[key], f"the {key} of '{name}'", key) for key in _STORAGE_KEYS[1:] if key in keys}
         try:
             defaults = {"coordinate": 0, "pointer": 32, "line": 1, "value": 0} | widths
             coordinate, pointer, line, value = (defaults[key] for key in _STORAGE_KEYS[1:])
@@ -254,9 +254,12 @@ def _whole_tiles(item: Item | None, tensor: str) -> bool:
     return item is not None
 
 
-def _bits(item: Item, what: str) -> int:
+def _bits(item: Item, what: str, key: str) -> int:
+    """Bits of a width; of a pointer `none` is 0, where fibers of one size need none."""
     from accelsim.units import size_bits
 
+    if key == "pointer" and item.value == "none":
+        return 0
     bits = size_bits(" ".join(item.text(what).split()), what, item.place)
     if not 0 < bits <= _MOST_BITS:
         raise item.error(f"{what} is {bits} bits wide", f"write 1 bit to {_MOST_BITS} bit")

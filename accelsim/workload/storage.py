@@ -17,7 +17,7 @@ NAMED = {
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The kind of every dimension, one of KINDS; bits of a coordinate (0: as many as tell those of a fiber apart) and of a pointer.
+    """The kind of every dimension, one of KINDS; bits of a coordinate (0: as many as tell those of a fiber apart), of a pointer (0: none).
 
     `line_bits`: the coordinates of a fiber and its payloads each begin on a line of their own; 1: they do not. `value_bits`: that a
     value takes, 0: as many as its type has. `whole_tiles`: of a result, that its tiles come back and leave with all words that they have,

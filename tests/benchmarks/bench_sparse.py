@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import resource
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 
+from accelsim.io.catalogue import MACHINE, MAPPING, WORKLOAD, resolve
 from accelsim.io.hardware import load_architecture
 from accelsim.io.mapping import load_mapping
 from accelsim.io.matrix import load_matrix
@@ -23,10 +23,6 @@ from accelsim.sparse.density import PowerLaw
 from accelsim.sparse.pattern import Pattern
 from accelsim.workload.cascade import Cascade
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from tests.sparse.designs import write
-
 
 def main(arguments: list[str]) -> None:
     """Evaluate twice, the first time to compile, and say how long the second one took."""
@@ -34,12 +30,10 @@ def main(arguments: list[str]) -> None:
         pattern = Pattern.of(load_matrix(Path(arguments[0])))
     else:
         pattern = PowerLaw(levels=14, edges=200_000, chances=(0.57, 0.19, 0.19, 0.05)).draw(1)
-    folder = Path(tempfile.mkdtemp())
-    write(folder)
-    cascade = load_workload(folder / "product.yaml", {f"shape.{rank}": str(pattern.rows) for rank in "mkn"})
+    cascade = load_workload(resolve("spmspm", WORKLOAD), {f"shape.{rank}": str(pattern.rows) for rank in "mkn"})
     assert isinstance(cascade, Cascade)
-    evaluator = Evaluator(cascade, load_architecture(folder / "by-rows.yaml"))
-    mapping = load_mapping(folder / "rows.yaml", cascade.extents)
+    evaluator = Evaluator(cascade, load_architecture(resolve("gamma", MACHINE)))
+    mapping = load_mapping(resolve("spmspm-gamma", MAPPING), cascade.extents)
     elements = np.stack([pattern.row_of, pattern.columns])
     for _ in range(2):
         begun = time.process_time()

@@ -10,13 +10,13 @@ holds its own results and those that the papers of the accelerators report.
 from __future__ import annotations
 
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from accelsim.io.catalogue import MACHINE, MAPPING, WORKLOAD, resolve
 from accelsim.io.hardware import load_architecture
 from accelsim.io.mapping import load_mapping
 from accelsim.io.matrix import load_matrix
@@ -27,10 +27,6 @@ from accelsim.sim.systolic import OPERAND, RESULT, Grid, folds_of, times
 from accelsim.sparse.density import Uniform
 from accelsim.sparse.pattern import Pattern
 from accelsim.workload.cascade import Cascade
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from tests.sparse.designs import write
 
 if TYPE_CHECKING:
     from accelsim.sparse.pattern import IntArray
@@ -104,15 +100,13 @@ def matrix(directory: Path, name: str) -> Pattern:
 
 
 def evaluated(pattern: Pattern, workload: str, machine: str, mapping: str, **values: object) -> StoredEvaluation:
-    """C = A A on one of the organisations of `tests/sparse/designs.py`; `values`: of the mapping."""
-    folder = Path(tempfile.mkdtemp())
-    write(folder)
-    cascade = load_workload(folder / f"{workload}.yaml", {f"shape.{rank}": str(pattern.rows) for rank in "mkn"})
+    """C = A A on a shipped machine; `values`: of the mapping."""
+    cascade = load_workload(resolve(workload, WORKLOAD), {f"shape.{rank}": str(pattern.rows) for rank in "mkn"})
     assert isinstance(cascade, Cascade)
     overrides = {f"let.{name}": str(value) for name, value in values.items()}
-    tree = load_mapping(folder / f"{mapping}.yaml", cascade.extents, overrides)
+    tree = load_mapping(resolve(mapping, MAPPING), cascade.extents, overrides)
     elements = np.stack([pattern.row_of, pattern.columns])
-    return evaluate_stored(Evaluator(cascade, load_architecture(folder / f"{machine}.yaml")), tree, {"A": elements, "B": elements})
+    return evaluate_stored(Evaluator(cascade, load_architecture(resolve(machine, MACHINE))), tree, {"A": elements, "B": elements})
 
 
 def moved(found: StoredEvaluation, einsum: str, tensor: str) -> tuple[int, int]:
@@ -125,7 +119,7 @@ def moved(found: StoredEvaluation, einsum: str, tensor: str) -> tuple[int, int]:
 def tiled(name: str, pattern: Pattern) -> Iterator[Row]:
     """ExTensor: three levels of tiles, results as lists of coordinates that are rewritten tile by tile."""
     height, teaal, reported = TILED[name]
-    found = evaluated(pattern, "product-in-tiles", "tiled", "large-tiles", height=height)
+    found = evaluated(pattern, "spmspm-tiled", "extensor", "spmspm-extensor", height=height)
     (a, _), (b, _), (again, written) = (moved(found, "Z", tensor) for tensor in "ABZ")
     steps = {each.node: each.steps for each in found.works["Z"].meetings}
     figures = (a, b, 2 * again, written - again, steps["Local"], (a + b + again + written) / (68.256 * GIB) * 1e9)
@@ -139,7 +133,7 @@ def tiled(name: str, pattern: Pattern) -> Iterator[Row]:
 def outer(name: str, pattern: Pattern) -> Iterator[Row]:
     """OuterSPACE: products go out as lists and come back to be added up."""
     teaal, reported, least = OUTER[name]
-    found = evaluated(pattern, "outer-product", "phases", "outermost")
+    found = evaluated(pattern, "spmspm-outer", "outerspace", "spmspm-outerspace")
     a, b, z = (sum(moved(found, einsum, tensor)) for einsum, tensor in (("T", "A"), ("T", "B"), ("Z", "Z")))
     t = sum(moved(found, "T", "T")) + sum(moved(found, "Z", "T"))
     names = ("A, bytes", "B, bytes", "T, bytes", "Z, bytes", "all over the least")
@@ -149,14 +143,18 @@ def outer(name: str, pattern: Pattern) -> Iterator[Row]:
 
 def folded() -> Iterator[Row]:
     """SIGMA: tiles of 128 along k, non-zeros of A 16,384 at a time; a closed form of what is stored, no evaluation."""
+    machine = load_architecture(resolve("sigma", MACHINE))
+    lanes, rate = machine.units["MAC"].lanes, machine.memories["SRAM"].read_bits_per_s
+    assert rate is not None
+    line = int(rate / machine.clock_hz / 8)
     for m, n, k, a_bytes, b_bytes, cycles, reported in FOLDED:
         drawn = Uniform(k, m, round(0.2 * m * k)).draw(1)
         loaded = streamed = lines = 0
         for first in range(0, k, 128):
             stored = int(drawn.lengths[first : first + 128].sum())
-            for begin in range(0, stored, 16384):
-                fold = 4 * min(16384, stored - begin)
-                loaded, streamed, lines = loaded + -(-fold // 512) * 512, streamed + 512 * n, lines + n + -(-fold // 512)
+            for begin in range(0, stored, lanes):
+                fold = 4 * min(lanes, stored - begin)
+                loaded, streamed, lines = loaded + -(-fold // line) * line, streamed + line * n, lines + n + -(-fold // line)
         yield Row(f"{m}, {n}, {k}: A, bytes", loaded, a_bytes)
         yield Row("  B, bytes", streamed, b_bytes)
         yield Row("  cycles", lines, cycles, reported)
@@ -175,11 +173,13 @@ def training() -> None:
 
 
 def step(channels: int, side: int) -> IntArray:
-    """Cycles of a training step on 32 x 32 elements, dense and with weights of 2:8 along what is summed in two of its three products.
+    """Cycles of a training step on the shipped machine, dense and with weights of 2:8 along what is summed in two of its three products.
 
     int64[3, 2]: operations, and cycles of arrays whose results or whose operands stay, fill and drain of every fold apart.
     """
-    ends, stays = (Grid(32, 32, shadow=False, exit=way, folds="full") for way in ("element", "edge"))
+    axes = load_architecture(resolve("sat", MACHINE)).axes
+    rows_of, columns_of = axes["row"][1].size, axes["column"][1].size
+    ends, stays = (Grid(rows_of, columns_of, shadow=False, exit=way, folds="full") for way in ("element", "edge"))
     taps, pixels, cycles = 9 * channels, side * side, np.zeros((3, 2), np.int64)
     for summed, rows, columns, structured in ((taps, channels, pixels, 1), (channels, taps, pixels, 1), (pixels, taps, channels, 0)):
         for which, long in enumerate((summed, -(-summed // 8) * 2 if structured else summed)):

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import io
 import random
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from types import FrameType
 import pytest
 
 from accelsim.cli import main
-from accelsim.io.catalogue import KINDS, MACHINE, MAPPING, WORKLOAD, Kind, shipped
+from accelsim.io.catalogue import KINDS, MACHINE, MAPPING, WORKLOAD, Kind, about, resolve, shipped
 from accelsim.io.source import load, plain
 from tests.fuzz.mutations import mutate
 from tests.share import share
@@ -104,20 +104,19 @@ class Companions:
 
 @functools.cache
 def companions(path: Path) -> Companions | None:
-    """What a shipped mapping is legal for: files of the most alike names first, their own shape before a smaller one."""
-    pairs = [(workload, machine) for workload in shipped(WORKLOAD) for machine in shipped(MACHINE)]
-    pairs.sort(key=lambda pair: -difflib.SequenceMatcher(None, "-".join(pair), path.stem).ratio())
+    """The workload and the machine that a shipped mapping names, in their own shape where it is legal, else in a smaller one."""
+    named = re.match(r"(\S+) on (\S+): ", about(path))
+    assert named, f"{path}: begin its about with 'WORKLOAD on MACHINE: '"
     for most in (None, 512):
-        for workload, machine in pairs:
-            found = Companions(workload, machine, _smaller(workload, most))
-            if answer("check", str(path), "--workload", workload, "--arch", machine, "-q", *found.settings)[0] == 0:
-                return found
+        found = Companions(named[1], named[2], _smaller(named[1], most))
+        if answer("check", str(path), "--workload", named[1], "--arch", named[2], "-q", *found.settings)[0] == 0:
+            return found
     return None
 
 
 def _smaller(workload: str, most: int | None) -> tuple[str, ...]:
     """Settings that cut every rank of a shipped workload to at most `most`."""
-    shape = plain(load(shipped(WORKLOAD)[workload])).get("shape", {})
+    shape = plain(load(resolve(workload, WORKLOAD))).get("shape", {})
     return tuple(f"shape.{rank}={most}" for rank, size in shape.items() if most is not None and size > most)
 
 
@@ -134,9 +133,9 @@ def _evaluations(kind: Kind, path: Path, damaged: Path) -> list[tuple[str, ...]]
     """An evaluation of a shipped mapping that uses the damaged file, where there is one."""
     for mapping in shipped(MAPPING).values():
         found = companions(mapping)
-        if found and kind is WORKLOAD and found.workload == path.stem:
+        if found and kind is WORKLOAD and resolve(found.workload, WORKLOAD) == path:
             return [found.evaluate(mapping, workload=damaged)]
-        if found and kind is MACHINE and found.machine == path.stem:
+        if found and kind is MACHINE and resolve(found.machine, MACHINE) == path:
             return [found.evaluate(mapping, machine=damaged)]
     return []
 

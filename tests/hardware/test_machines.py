@@ -16,8 +16,9 @@ from accelsim.io.hardware import load_architecture
 from accelsim.io.workload import load_workload
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.operators import cover
+from tests.catalogue import dense
 
-MACHINES = shipped(MACHINE)
+MACHINES = dense(MACHINE)
 ATTENTION = ("attention", "attention-naive", "attention-3pass", "attention-2pass", "attention-causal", "attention-gqa")
 
 

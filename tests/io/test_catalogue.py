@@ -145,3 +145,16 @@ def test_sums_that_may_have_been_meant_otherwise_are_noted(
     assert main(["check", str(path), "--json", "-", "-q"]) == 0
     said = json.loads(capsys.readouterr().out)["says"]
     assert said.splitlines()[1:] == ([noted] if noted else [])
+
+
+def test_folders_of_a_name_may_be_left_out_where_only_one_file_ends_so(root: Path) -> None:
+    assert resolve("stack", WORKLOAD) == root / "shipped" / "workloads" / "deep" / "stack.yaml"
+    assert identify("stack")[0] == root / "shipped" / "workloads" / "deep" / "stack.yaml"
+    assert message("stakc") == "there is no workload 'stakc'; did you mean 'stack'?"
+    other = root / "shipped" / "workloads" / "deeper" / "stack.yaml"
+    other.parent.mkdir()
+    other.write_text("workload: x\n")
+    assert message("stack") == "there is no workload 'stack'; did you mean 'deep/stack'?"
+    beside = root / "shipped" / "workloads" / "stack.yaml"
+    beside.write_text("workload: x\n")
+    assert resolve("stack", WORKLOAD) == beside

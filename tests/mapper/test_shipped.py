@@ -6,13 +6,14 @@ import pytest
 
 from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Architecture
-from accelsim.io.catalogue import MACHINE, WORKLOAD, resolve, shipped
+from accelsim.io.catalogue import MACHINE, WORKLOAD, resolve
 from accelsim.io.hardware import load_architecture
 from accelsim.io.workload import load_workload
 from accelsim.mapper import search
 from accelsim.mapping.legality import is_legal
 from accelsim.mapping.tree import Fuse, Mapping
 from accelsim.workload.cascade import Cascade
+from tests.catalogue import dense
 
 ATTENTION = ("attention", "attention-naive", "attention-3pass", "attention-2pass", "attention-causal", "attention-gqa")
 OTHERS = ("matmul", "conv2d", "conv2d-pair", "softmax", "layernorm", "scan-sequential", "scan-chunked")
@@ -74,7 +75,7 @@ def test_attention_with_128_wide_heads_is_at_least_as_fast_as_published(length: 
     assert float(found.evaluation.steady_cycles) <= XLM[length] * CLOCK_HZ * (1 + 1e-9)
 
 
-@pytest.mark.parametrize("name", shipped(MACHINE))
+@pytest.mark.parametrize("name", dense(MACHINE))
 @pytest.mark.slow
 def test_the_default_attention_is_fused_on_every_machine(name: str) -> None:
     cascade, target = workload("attention", sizes_on(name, {})), machine(name)
@@ -85,7 +86,7 @@ def test_the_default_attention_is_fused_on_every_machine(name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", shipped(MACHINE))
+@pytest.mark.parametrize("name", dense(MACHINE))
 @pytest.mark.parametrize("kind", ATTENTION[1:])
 def test_every_attention_is_mapped_on_every_machine(kind: str, name: str) -> None:
     usual = SMALL.get(kind, {"shape.h": "2", "shape.p": "256", "shape.m": "512"})
@@ -97,7 +98,7 @@ def test_every_attention_is_mapped_on_every_machine(kind: str, name: str) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", shipped(MACHINE))
+@pytest.mark.parametrize("name", dense(MACHINE))
 @pytest.mark.parametrize("kind", OTHERS)
 def test_every_other_cascade_is_mapped_on_every_machine_that_can_execute_it_and_refused_by_the_others(kind: str, name: str) -> None:
     cascade, target = workload(kind, SMALL.get(kind)), machine(name)
@@ -109,7 +110,7 @@ def test_every_other_cascade_is_mapped_on_every_machine_that_can_execute_it_and_
     assert is_legal(cascade, target, found.mapping)
 
 
-@pytest.mark.parametrize("name", shipped(MACHINE))
+@pytest.mark.parametrize("name", dense(MACHINE))
 def test_structured_weights_go_where_a_unit_selects(name: str) -> None:
     cascade, target = workload("matmul-structured"), machine(name)
     if not any("select" in unit.operations for unit in target.units.values()):

@@ -16,7 +16,7 @@ from hypothesis import given
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture, Array, Axis, Memory
 from accelsim.hardware.types import TYPES
-from accelsim.io.catalogue import MACHINE, MAPPING, WORKLOAD, about, resolve, shipped
+from accelsim.io.catalogue import MACHINE, MAPPING, WORKLOAD, about, resolve
 from accelsim.io.hardware import load_architecture
 from accelsim.io.mapping import load_mapping
 from accelsim.io.workload import load_workload
@@ -34,6 +34,7 @@ from accelsim.workload.build import sized
 from accelsim.workload.cascade import Cascade, Model
 from accelsim.workload.interpreter import random_inputs
 from accelsim.workload.interpreter import run as interpret
+from tests.catalogue import dense
 from tests.model.published import cascade, unit
 from tests.model.strategies import Triple, seeded_triples, triples
 from tests.share import share
@@ -102,8 +103,8 @@ def test_numbers_of_any_type_are_within_their_bounds_which_are_not_loose() -> No
 
 SIZES = {"b": 2, "h": 2, "g": 1, "p": 6, "m": 8, "e": 4, "f": 3, "n": 5, "k": 4, "c": 2, "q": 5, "r": 3, "s": 3, "o": 4, "x": 4, "y": 3}
 SIZES |= {"i": 3, "d": 6, "t": 9, "j": 2}
-CASCADES = [name for name, path in shipped(WORKLOAD).items() if not isinstance(load_workload(path, {}), Model)]
-PAIRS = [(name, machine) for name in CASCADES for machine in shipped(MACHINE)]
+CASCADES = [name for name, path in dense(WORKLOAD).items() if not isinstance(load_workload(path, {}), Model)]
+PAIRS = [(name, machine) for name in CASCADES for machine in dense(MACHINE)]
 FEW = [PAIRS[at] for at in np.random.default_rng(5).permutation(len(PAIRS))[:14]]
 
 
@@ -139,7 +140,7 @@ def test_shipped_cascades_compute_what_they_say_on_shipped_machines(name: str, m
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", shipped(MAPPING).values(), ids=shipped(MAPPING))
+@pytest.mark.parametrize("path", dense(MAPPING).values(), ids=dense(MAPPING))
 def test_shipped_mappings_compute_what_their_cascades_say(path: Path) -> None:
     named = re.match(r"(\S+) on (\S+): ", about(path))
     assert named
