@@ -174,8 +174,8 @@ def test_figures_lie_where_the_page_says() -> None:
     assert found == {
         ("mac_int8", "area"): "above", ("mac_int8", "operation"): "within", ("mul_int8", "operation"): "within",
         ("add_int32", "operation"): "above", ("max", "area"): "above", ("max", "operation"): "above",
-        ("exp_bf16", "area"): "within", ("exp_bf16", "operation"): "within", ("VEC mul", "operation"): "above",
-        ("MAC mac", "operation"): "above", ("register", "area"): "below", ("register", "write"): "below", ("logic", "static"): "within",
+        ("exp_bf16", "area"): "within", ("exp_bf16", "operation"): "within", ("mul_int32", "operation"): "above",
+        ("mac_int32", "operation"): "above", ("register", "area"): "below", ("register", "write"): "below", ("logic", "static"): "within",
     }  # fmt: skip
     assert len(found) == len(held()) and {component for component, _ in found} == {each.component for each in HELD} | {"logic"}
 
