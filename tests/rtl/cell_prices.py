@@ -18,8 +18,8 @@ FILLED = 0.7
 SQUARE, LINEAR = (TABLE_VOLTS / LIBRARY_VOLTS) ** 2, TABLE_VOLTS / LIBRARY_VOLTS
 ABOUT = (
     f"Operators and blocks of hw/rtl in cells of an open 45 nm library, energy at {TABLE_VOLTS} V, no memories. Those of pe_os, pe_ws,"
-    " max_pe, exp, sum8, scan and scan4 hold their flip-flops and the clock of a cycle in which they work, the others none; sum8 and scan4 take"
-    " a vector."
+    " max_pe, exp, sum8, scan and scan4 hold their flip-flops and the clock of a cycle in which they work, the others none; sum8 and scan4"
+    " take a vector."
 )
 LAYOUT = f"in a layout filled to {FILLED:.0%}, assumed"
 SOURCES = {
