@@ -203,13 +203,13 @@ def measure(block: str, parameters: Mapping[str, int], text: str, cells: Library
     changes = {kind: found.net.run(operands(driver, parameters, kind, widths), WARM)[0] for kind in KINDS}
     energies = {kind: found.energy_fj(each, cells) for kind, each in changes.items()}
     inside = found.gates_fj(cells)
-    shares = {kind: (each @ inside - (each @ inside)[1]) for kind, each in changes.items()}
+    ranges = {kind: (each @ inside).tolist() for kind, each in changes.items()}
     return {
         "block": block, "parameters": dict(parameters), "cells": sum(found.cells.values()), "flops": len(found.net.flops),
         "area_um2": round(sum(count * cells.cells[kind].area_um2 for kind, count in found.cells.items()), 1),
         "leakage_uw": round(sum(count * cells.cells[kind].leakage_nw for kind, count in found.cells.items()) / 1000, 2),
         "energy_fj": energies,
-        "gates_fj": {kind: {"less": round(float(-each[0]), 1), "more": round(float(each[2]), 1)} for kind, each in shares.items()},
+        "gates_fj": {kind: {"less": round(mean - least, 1), "more": round(most - mean, 1)} for kind, (least, mean, most) in ranges.items()},
     }  # fmt: skip
 
 
