@@ -18,6 +18,8 @@ from accelsim.io.catalogue import MACHINE, root, shipped
 from accelsim.io.hardware import architecture, load_architecture
 from accelsim.io.source import parse
 from accelsim.model.pricing import Prices
+from accelsim.report.figures import square
+from accelsim.report.terminal import area_detail
 
 TABLE = yaml.safe_load((root() / "hw" / "synthesis.yaml").read_text(encoding="utf-8"))
 CELLS = {
@@ -264,3 +266,26 @@ def test_table_that_no_node_reads_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_architecture(file)
     assert str(caught.value) == f"{file}:5:12: no node states its modules; add 'rtl:' to one, or remove 'synthesis'"
+
+
+def test_area_has_the_range_of_its_prices_and_says_whose_it_lacks() -> None:
+    """Fifteen elements; the unit beside them and the buffer state no area, and the outermost memory need not."""
+    buffer = "memory: Buffer\n    size: 1 KiB\n    bandwidth: 8 GB/s\n    energy: 1 pJ/bit\n    feeds:\n"
+    buffer += "    - {unit: V, executes: {exp: 1 pJ}}\n    - "
+    inner = SMALL.split("    array: grid\n")[1].replace("\n  ", "\n    ")
+    prices = Prices(made(SMALL.split("array: grid")[0] + buffer + "array: grid\n  " + inner), 1)
+    assert prices.without_area == ["Buffer", "V"]
+    low, value, high = (15 * 1717 * float(CELLS["gate", "area"][end].split()[0]) for end in ("low", "value", "high"))
+    assert prices.area is not None
+    assert (prices.area.low, prices.area.value, prices.area.high) == pytest.approx((low, value, high))
+    assert Prices(made(SMALL.replace("      area: gate\n", "")), 1).area is None
+
+
+def test_area_is_shown_with_its_range() -> None:
+    shown = {"area_um2": 123_456.0, "area_um2_low": 99_950.0, "area_um2_high": 2e9, "without_area": ["Buffer", "V"]}
+    assert area_detail(shown) == "prices 0.10 mm2 to 2,000.00 mm2; without Buffer, V"
+    assert area_detail({"area_um2": 5.0}) == "" and [square(area) for area in (5.4, 99_949.0, 123_456.0)] == [
+        "5 um2",
+        "99,949 um2",
+        "0.12 mm2",
+    ]
