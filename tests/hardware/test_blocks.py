@@ -175,6 +175,10 @@ def test_component_is_that_of_the_first_table_that_has_it() -> None:
     found = [made(text).units["PE"].operations["mac"].energy_pj.value for text in texts]
     assert found == [float(CELLS["add_int32", "operation"]["value"].split()[0]), 0.1]
     assert [made(text).technology for text in texts] == ["cells_45nm, class_45nm", "class_45nm, cells_45nm"]
+    said = "m.yaml:17:13: technology 'class_45nm, cells_45nm' has no area for 'add_int32'; it has operation;"
+    said += " write a figure with a unit, or 'unpriced'"
+    assert message(texts[1].replace("area: gate", "area: add_int32")) == said
+    assert made(texts[0].replace("area: gate", "area: add_int32")).units["PE"].area_um2.kind == "tool"
     more = texts[0].replace("energy: 8 pJ/bit", "energy: lpddr4")
     assert made(more).root.read_pj.value == 8.0
 
