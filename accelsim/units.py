@@ -18,7 +18,7 @@ _LARGEST = Fraction(10) ** 40
 class Amount:
     """A number of base units of a dimension.
 
-    Base units: `size` bit, `time` s, `frequency` Hz, `energy` pJ, `power` W, `area` um2, `cycles` cycle; `a/b` is a ratio of two.
+    Base units: `size` bit, `time` s, `frequency` Hz, `energy` pJ, `power` W, `area` um2, `gates` GE, `cycles` cycle; `a/b` a ratio.
     """
 
     value: Fraction
@@ -43,6 +43,7 @@ UNITS: dict[str, tuple[str, Fraction]] = {
     ),
     **_scaled("power", {"nW": _TEN**-9, "uW": _TEN**-6, "µW": _TEN**-6, "mW": _TEN**-3, "W": _TEN**0, "kW": _TEN**3}),
     **_scaled("area", {"um2": _TEN**0, "µm2": _TEN**0, "um²": _TEN**0, "µm²": _TEN**0, "mm2": _TEN**6, "mm²": _TEN**6}),
+    **_scaled("gates", {"GE": _TEN**0}),
     **_scaled("cycles", {"cycle": _TEN**0, "cycles": _TEN**0}),
 }
 EXAMPLES = {
@@ -59,8 +60,11 @@ EXAMPLES = {
     "power/area": "30 mW/mm2",
     "power/size": "15 mW/MiB",
     "area/size": "0.4 um2/bit",
+    "area/gates": "0.8 um2/GE",
+    "power/gates": "20 nW/GE",
 }
 _NOUNS = {"size/time": "bandwidth", "size/cycles": "number of bits per cycle", "energy/size": "energy per bit"}
+_NOUNS |= {"area/gates": "area per gate equivalent", "power/gates": "power per gate equivalent", "gates": "number of gate equivalents"}
 _NOUNS |= {"power/area": "power per area", "power/size": "power per bit", "area/size": "area per bit", "cycles": "number of cycles"}
 _WITH_UNIT = re.compile(r"(?P<number>.*?(?:(?<=[\s\d)])|^))(?P<unit>[A-Za-zµ][A-Za-z0-9µ²]*(?:/[A-Za-zµ][A-Za-z0-9µ²]*)?)$", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(\d{1,60}(\.\d{0,60})?|\.\d{1,60})([eE][+-]?\d{1,2})?(/\d{1,40})?", re.ASCII)

@@ -74,6 +74,12 @@ def test_installed_command_lists_the_same_as_the_checkout(site: Path, tmp_path: 
     assert list(tmp_path.iterdir()) == []
 
 
+def test_installed_command_finds_synthesis_and_prices(site: Path, tmp_path: Path) -> None:
+    installed, checkout = (run(each, tmp_path, "check", "mini") for each in (site, REPOSITORY))
+    assert (installed.returncode, installed.stderr) == (0, "")
+    assert installed.stdout == checkout.stdout and "in RTL npu_lane W=32" in installed.stdout
+
+
 @pytest.mark.slow
 def test_installed_command_maps_from_an_empty_folder_and_leaves_it_empty(site: Path, tmp_path: Path) -> None:
     empty = tmp_path / "empty"

@@ -11,6 +11,7 @@ from fractions import Fraction
 from functools import cached_property
 
 from accelsim.errors import Place
+from accelsim.hardware.block import Block, Content, content
 from accelsim.hardware.dram import ControlledDram
 
 
@@ -59,7 +60,7 @@ DENSE = Sparsity()
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """A memory and what it feeds.
+    """A memory and what it feeds. `blocks`: what one copy is made of in RTL, where the machine says so; as of arrays and units.
 
     `size_bits`, bandwidths (bits per second and copy): None is unlimited. `ports`: `shared` (reads and writes share
     `read_bits_per_s`) or `separate`. `access_bits`: bits moved per priced access, None if prices are per bit.
@@ -90,6 +91,7 @@ class Memory:
     direct: bool = True
     dram: ControlledDram | None = None
     sparse: Sparsity = DENSE
+    blocks: tuple[Block, ...] = ()
     feeds: tuple[Node, ...] = ()
     place: Place | None = field(default=None, compare=False)
 
@@ -164,6 +166,7 @@ class Array:
     feeds: tuple[Node, ...] = ()
     systolic: Systolic | None = None
     network: Network | None = None
+    blocks: tuple[Block, ...] = ()
     place: Place | None = field(default=None, compare=False)
 
 
@@ -195,6 +198,7 @@ class Unit:
     static_w: Quantity | None = None
     clock_w: Quantity | None = None
     area_um2: Quantity | None = None
+    blocks: tuple[Block, ...] = ()
     place: Place | None = field(default=None, compare=False)
 
 
@@ -268,6 +272,11 @@ class Architecture:
         """What a memory or a unit does with stored elements."""
         node = self.paths[name][-1]
         return DENSE if isinstance(node, Array) else node.sparse
+
+    @cached_property
+    def contents(self) -> dict[str, Content]:
+        """Flip-flops, memory bits and gates of all copies of each node that states its modules; what it feeds is not in it."""
+        return {node.name: content(node.blocks).times(self.copies(node.name)) for node in self.nodes() if node.blocks}
 
     def copies(self, name: str) -> int:
         """How many copies of a node the machine has."""

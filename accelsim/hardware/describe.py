@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from accelsim.hardware.architecture import Architecture, Array, Memory, Network, Node, Quantity, Systolic, Unit
+from accelsim.hardware.block import Content, content
 from accelsim.units import UNLIMITED, show_frequency, show_rate, show_scaled, show_size
 
 
@@ -14,13 +15,15 @@ def describe(architecture: Architecture) -> str:
     lines = [header]
 
     def visit(node: Node, lead: str, last: bool) -> None:
-        lines.append(f"{lead}{'└─ ' if last else '├─ '}{_line(node)}")
+        lines.append(f"{lead}{'└─ ' if last else '├─ '}{_line(node)}{_blocks(node, architecture.copies(node.name))}")
         children = () if isinstance(node, Unit) else node.feeds
         below = lead + ("   " if last else "│  ")
         for index, child in enumerate(children):
             visit(child, below, index == len(children) - 1)
 
     visit(architecture.root, "", True)
+    if architecture.contents:
+        lines.append(f"in RTL: {_content(sum(architecture.contents.values(), Content()))}")
     return "\n".join(lines)
 
 
@@ -32,6 +35,19 @@ def _line(node: Node) -> str:
         more = (_systolic(node.systolic) if node.systolic else "") + (_network(node.network) if node.network else "")
         return f"{node.name}: {' x '.join(axes)}{more}"
     return f"{node.name}: {_unit(node)}"
+
+
+def _blocks(node: Node, copies: int) -> str:
+    """What a copy is made of in RTL, and how many copies there are."""
+    if not node.blocks:
+        return ""
+    named = " + ".join((f"{block.count} x " if block.count > 1 else "") + str(block) for block in node.blocks)
+    return f"; {f'each of {copies:,} ' if copies > 1 else ''}in RTL {named}: {_content(content(node.blocks))}"
+
+
+def _content(found: Content) -> str:
+    parts = (found.flops, "flip-flops"), (found.memory_bits, "memory bits"), (found.gates, "gates"), (found.gate_equivalents, "GE")
+    return ", ".join(f"{count:,.10g} {noun}" for count, noun in parts if count) or "nothing"
 
 
 def _systolic(registers: Systolic) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -18,8 +19,9 @@ KINDS = ("published", "measured", "tool", "derived", "assumed")
 class Row:
     """One figure: an action of a component.
 
-    `per`: dimension of the figure in base units (`energy` per access or operation, `energy/size` per bit moved, `power`,
-    `power/area`, `power/size`, `area`, `area/size`). `size_bits`: capacity that the figure is for, None if it does not depend on one.
+    `per`: dimension of the figure in base units (`energy` per access or operation, `energy/size` per bit moved, `power`, `power/area`,
+    `power/size`, `power/gates` per gate equivalent, `area`, `area/size`, `area/gates`). `size_bits`: capacity that the figure is for, None
+    if it does not depend on one.
     """
 
     component: str
@@ -95,6 +97,15 @@ class Technology:
             "derived",
         )
         return Row(component, row.action, quantity, row.per, Fraction(size_bits))
+
+
+def combined(tables: Sequence[Technology]) -> Technology:
+    """Several tables as one: a component is that of the first which has it."""
+    rows: list[Row] = []
+    for table in tables:
+        known = {row.component for row in rows}
+        rows += [row for row in table.rows if row.component not in known]
+    return Technology(", ".join(table.name for table in tables), tuple(rows), tables[0].node, tables[0].about)
 
 
 def _between(low: float, high: float, share: float) -> float:

@@ -27,9 +27,10 @@ from accelsim.hardware.architecture import (
     Systolic,
     Unit,
 )
-from accelsim.hardware.technology import Technology
+from accelsim.hardware.block import Block, content
+from accelsim.hardware.technology import Technology, combined
 from accelsim.hardware.types import TYPES
-from accelsim.io import prices
+from accelsim.io import blocks, prices
 from accelsim.io.catalogue import MACHINE, refuse_other
 from accelsim.io.dram import controlled
 from accelsim.io.hardware_overrides import overridden, spelled_out
@@ -38,8 +39,8 @@ from accelsim.io.values import Values, checked_name, name_of, words
 from accelsim.units import is_unlimited
 
 MOST_COPIES = 2**40
-_MACHINE_KEYS = {"machine", "about", "source", "clock", "technology", "word", "let", "tree"}
-_POWER_KEYS = {"static_power", "clock_power", "area"}
+_MACHINE_KEYS = {"machine", "about", "source", "clock", "technology", "synthesis", "word", "let", "tree"}
+_POWER_KEYS = {"static_power", "clock_power", "area", "rtl"}
 _MEMORY_KEYS = {"memory", "size", "bandwidth", "read_bandwidth", "write_bandwidth", "access", "energy", "interface_energy", "feeds"}
 _MEMORY_KEYS |= {"background_power", "banks", "latency", "direct", "dram", "intersect", "replacement", "fetch"} | _POWER_KEYS
 _ARRAY_KEYS = {"array", "axes", "feeds", "systolic", "network"} | _POWER_KEYS
@@ -71,6 +72,8 @@ def architecture(document: Item, overrides: Mapping[str, str] | None = None) -> 
     if not isinstance(root, Memory):
         raise keys["tree"].error(f"the outermost node is {root.name}, not a memory", "start the tree with 'memory: DRAM'")
     reader.values.refuse_unused(keys)
+    if "synthesis" in keys and not reader.counted:
+        raise keys["synthesis"].error("no node states its modules", "add 'rtl:' to one, or remove 'synthesis'")
     made = Architecture(
         name=name_of(keys["machine"], "machine"),
         root=root,
@@ -100,9 +103,25 @@ class _Reader:
         self.source = words(keys["source"], "source") if "source" in keys else file
         self.values = Values(keys)
         self.technology = self.load_technology(keys["technology"], file) if "technology" in keys else None
+        self.synthesis = blocks.beside(keys["synthesis"], file) if "synthesis" in keys else blocks.shipped_table()
+        self.counted = False
         self.given: dict[str, Place] = {}
 
     def load_technology(self, item: Item, file: str) -> Technology:
+        """The table, or all tables of a list as one."""
+        if not isinstance(item.value, list):
+            return self.one_technology(item, file)
+        found: dict[str, Technology] = {}
+        for child in item.items("technology"):
+            table = self.one_technology(child, file)
+            if table.name in found:
+                raise child.error(f"technology '{table.name}' is named twice", "keep one")
+            found[table.name] = table
+        if not found:
+            raise item.error("technology is an empty list", "name a table, as in 'technology: class_45nm'")
+        return combined(list(found.values()))
+
+    def one_technology(self, item: Item, file: str) -> Technology:
         """The table beside the machine (`../tech/NAME.yaml` or `NAME.yaml`), else a shipped one."""
         from accelsim.io.catalogue import TECHNOLOGY, resolve
         from accelsim.io.technology import load_technology
@@ -146,7 +165,16 @@ class _Reader:
             raise item.error(f"{name} feeds nothing", "add 'feeds:' with a memory, an array or a unit")
         return tuple(self.node(child, copies) for child in children)
 
-    def context(self, **own: object) -> prices.Context:
+    def blocks(self, keys: Mapping[str, Item]) -> tuple[Block, ...]:
+        """What a node is made of in RTL."""
+        if "rtl" not in keys:
+            return ()
+        self.counted = True
+        return blocks.named(keys["rtl"], blocks.load_blocks(self.synthesis), self.values)
+
+    def context(self, made_of: tuple[Block, ...] = (), **own: object) -> prices.Context:
+        if made_of:
+            own["gate_equivalents"] = content(made_of).gate_equivalents
         return prices.Context(self.technology, self.values.names, self.source, **own)  # type: ignore[arg-type]
 
     def memory(self, item: Item, copies: int) -> Memory:
@@ -158,9 +186,10 @@ class _Reader:
         size = None if is_unlimited(words(keys["size"], "size")) else self.values.bits(keys["size"], "size")
         access = self.values.bits(keys["access"], "access") if "access" in keys else None
         ports, read, write = self.ports(item, keys, name)
-        context = self.context(size_bits=size, access_bits=access)
+        made_of = self.blocks(keys)
+        context = self.context(made_of, size_bits=size, access_bits=access)
         area = prices.area(keys["area"], context) if "area" in keys else None
-        context = self.context(size_bits=size, access_bits=access, area_um2=area)
+        context = self.context(made_of, size_bits=size, access_bits=access, area_um2=area)
         read_pj, write_pj, update_pj = self.access_energies(keys["energy"], context, name)
         dram = controlled(keys["dram"]) if "dram" in keys else None
         if dram is not None and ports != "shared":
@@ -191,6 +220,7 @@ class _Reader:
             direct=direct,
             dram=dram,
             sparse=self.sparsity(keys, context),
+            blocks=made_of,
             feeds=feeds,
             place=item.place,
         )
@@ -265,12 +295,13 @@ class _Reader:
             copies *= axis.size
         if copies > MOST_COPIES:
             raise item.error(f"array {name} makes more than 2**40 copies", "write smaller axes")
-        area = prices.area(keys["area"], self.context()) if "area" in keys else None
-        context = self.context(area_um2=area)
+        made_of = self.blocks(keys)
+        area = prices.area(keys["area"], self.context(made_of)) if "area" in keys else None
+        context = self.context(made_of, area_um2=area)
         static, clock = (self.power(keys, action, context) for action in ("static", "clock"))
         systolic = self.systolic(keys["systolic"], name, axes) if "systolic" in keys else None
         network = self.network(keys["network"], name) if "network" in keys else None
-        return Array(name, axes, static, clock, area, self.feeds(keys, name, item, copies), systolic, network, item.place)
+        return Array(name, axes, static, clock, area, self.feeds(keys, name, item, copies), systolic, network, made_of, item.place)
 
     def network(self, item: Item, name: str) -> Network:
         keys = item.only(_NETWORK_KEYS, "a network")
@@ -328,13 +359,14 @@ class _Reader:
         name = self.new_name(keys["unit"], "a unit")
         if "executes" not in keys or not keys["executes"].mapping("executes"):
             raise item.error(f"unit {name} executes nothing", "add 'executes: {mac: 0.6 pJ}'")
-        context = self.context()
+        made_of = self.blocks(keys)
+        context = self.context(made_of)
         operations = {
             primitive: self.operation(primitive, child, keys["executes"], context)
             for primitive, child in keys["executes"].mapping("executes").items()
         }
         area = prices.area(keys["area"], context) if "area" in keys else None
-        context = self.context(area_um2=area)
+        context = self.context(made_of, area_um2=area)
         return Unit(
             name=name,
             operations=operations,
@@ -344,6 +376,7 @@ class _Reader:
             static_w=self.power(keys, "static", context),
             clock_w=self.power(keys, "clock", context),
             area_um2=area,
+            blocks=made_of,
             place=item.place,
         )
 

@@ -16,13 +16,13 @@ from accelsim.io.values import name_of, words
 from accelsim.units import measure
 
 UNPRICED = "unpriced"
-_POWER = ("power", "power/area", "power/size")
+_POWER = ("power", "power/area", "power/size", "power/gates")
 _FIGURE_KEYS = {"value", "low", "high", "kind", "source"}
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a price may depend on: the technology, the names of the file, and the node's own size, access and area."""
+    """What a price may depend on: the technology, the names of the file, and the node's own size, access, area and gates."""
 
     technology: Technology | None
     names: Mapping[str, Value]
@@ -30,6 +30,7 @@ class Context:
     size_bits: int | None = None
     access_bits: int | None = None
     area_um2: Quantity | None = None
+    gate_equivalents: float | None = None
 
 
 def is_figure(item: Item) -> bool:
@@ -68,7 +69,7 @@ def operation_energy(item: Item, context: Context) -> Quantity | None:
 
 
 def power(item: Item, action: str, context: Context) -> Quantity | None:
-    """Power of one copy of a node in W; rows per area or per size are multiplied by the node's."""
+    """Power of one copy of a node in W; rows per area, per size or per gate equivalent are multiplied by the node's."""
     found = _figure(item, action, _POWER, context)
     if found is None:
         return None
@@ -81,7 +82,7 @@ def power(item: Item, action: str, context: Context) -> Quantity | None:
         if context.size_bits is None:
             raise item.error(f"{action} power is per size, and the node is unlimited or not a memory", "state its size, or write it in W")
         return times(quantity, context.size_bits)
-    return quantity
+    return _of_gates(item, f"{action} power", quantity, dimension, context)
 
 
 def area(item: Item, context: Context) -> Quantity | None:
@@ -92,7 +93,7 @@ def area(item: Item, context: Context) -> Quantity | None:
             raise item.error("area is an empty list", "name what the node is made of")
         known = [part for part in parts if part is not None]
         return total(known) if len(known) == len(parts) else None
-    found = _figure(item, "area", ("area", "area/size"), context)
+    found = _figure(item, "area", ("area", "area/size", "area/gates"), context)
     if found is None:
         return None
     quantity, dimension = found
@@ -100,7 +101,16 @@ def area(item: Item, context: Context) -> Quantity | None:
         if context.size_bits is None:
             raise item.error("area is per bit, and the node is unlimited or not a memory", "state its size, or write it in um2")
         return times(quantity, context.size_bits)
-    return quantity
+    return _of_gates(item, "area", quantity, dimension, context)
+
+
+def _of_gates(item: Item, what: str, quantity: Quantity, dimension: str, context: Context) -> Quantity:
+    """The figure of the node: itself, or times the gate equivalents if it is per one."""
+    if not dimension.endswith("/gates"):
+        return quantity
+    if context.gate_equivalents is None:
+        raise item.error(f"{what} is per gate equivalent, and the node states no modules", "add 'rtl:', or write another figure")
+    return times(quantity, context.gate_equivalents)
 
 
 def _component(item: Item) -> str | None:

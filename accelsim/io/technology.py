@@ -19,9 +19,9 @@ _DIMENSIONS = {
     "write": ("energy", "energy/size"),
     "update": ("energy", "energy/size"),
     "interface": ("energy/size", "energy"),
-    "area": ("area", "area/size"),
-    "static": ("power", "power/area", "power/size"),
-    "clock": ("power", "power/area", "power/size"),
+    "area": ("area", "area/size", "area/gates"),
+    "static": ("power", "power/area", "power/size", "power/gates"),
+    "clock": ("power", "power/area", "power/size", "power/gates"),
     "background": ("power", "power/area", "power/size"),
 }
 _ROW_KEYS = {"component", "action", "size", "width", "value", "low", "high", "kind", "source"}

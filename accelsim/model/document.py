@@ -13,6 +13,7 @@ from accelsim.model.plan import LEAF_RANKS
 
 if TYPE_CHECKING:
     from accelsim.model.evaluation import Evaluation
+    from accelsim.model.pricing import Prices
 
 SCHEMA = "accelsim/evaluation/1"
 
@@ -43,6 +44,7 @@ def document(evaluation: Evaluation) -> dict[str, Any]:
         "static_energy_pj": static.value,
         "unpriced": list(evaluation.unpriced),
         "area_um2": evaluator.prices.area_um2,
+        **_area(evaluator.prices),
         "edp_pj_s": evaluation.edp_pj_s,
         "traffic": _traffic(evaluation),
         **({"networks": _networks(evaluation)} if evaluator.architecture.networks else {}),
@@ -52,6 +54,13 @@ def document(evaluation: Evaluation) -> dict[str, Any]:
         "search": evaluation.search,
         **({"without_effect": evaluator.architecture.without_effect} if evaluator.architecture.without_effect else {}),
     }
+
+
+def _area(prices: Prices) -> dict[str, Any]:
+    """The range of the area, where some node states one, and which memories inside and units state none."""
+    if prices.area is None:
+        return {}
+    return {"area_um2_low": prices.area.low, "area_um2_high": prices.area.high, "without_area": prices.without_area}
 
 
 def number(value: Fraction) -> int | float:

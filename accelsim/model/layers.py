@@ -90,7 +90,7 @@ class ModelEvaluation:
             "energy_pj_high": energy.high,
             "static_energy_pj": self.static.value,
             "unpriced": list(dict.fromkeys(name for each in documents for name in each["unpriced"])),
-            "area_um2": documents[0]["area_um2"],
+            **{key: documents[0][key] for key in ("area_um2", "area_um2_low", "area_um2_high", "without_area") if key in documents[0]},
             "edp_pj_s": energy.value * seconds,
             "traffic": {memory: self._traffic_bytes(memory) for memory in self.architecture.memories},
             "bounds": {"compulsory_bytes": bound("compulsory_bytes"), "min_cycles": bound("min_cycles")},

@@ -47,7 +47,7 @@ class Prices:
         self.update: dict[str, Range | None] = {}
         self.operation: dict[tuple[str, str], Range | None] = {}
         self.cross: dict[str, Range | None] = {}
-        power, area, any_area = NOTHING, 0.0, False
+        power, area, self.without_area = NOTHING, NOTHING, list[str]()
         for node in architecture.nodes():
             copies = architecture.copies(node.name)
             if isinstance(node, Memory):
@@ -65,15 +65,16 @@ class Prices:
             else:
                 assert isinstance(node, Array)
                 power += _range([node.static_w, node.clock_w]).scaled(copies)
-            if node.area_um2 is not None:
-                area += node.area_um2.value * copies
-                any_area = True
+            area += _range([node.area_um2]).scaled(copies)
+            if node.area_um2 is None and node is not architecture.root and not isinstance(node, Array):
+                self.without_area.append(node.name)
         for name, (_, network) in architecture.networks.items():
             self.cross[name] = None if network.energy_pj is None else _range([network.energy_pj], pieces)
         self.power = power
         # the outermost memory's port is where an interface is paid: without a price it is said so
         self.interface_missing = architecture.root.name if architecture.root.interface_pj is None else None
-        self.area_um2 = area if any_area else None
+        self.area = area if any(node.area_um2 for node in architecture.nodes()) else None
+        self.area_um2 = self.area.value if self.area else None
 
     def dynamic(
         self,

@@ -39,6 +39,11 @@ def tally(count: int) -> str:
     return str(count) if abs(count) < 1000 else si(count, "")
 
 
+def square(area_um2: float) -> str:
+    """An area in square millimetres, or in square micrometres if it is small."""
+    return f"{area_um2 / 1e6:,.2f} mm2" if area_um2 >= 99_950 else f"{area_um2:,.0f} um2"
+
+
 def byte_size(count: float | None) -> str:
     """Bytes with a binary prefix and three significant digits."""
     if count is None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from accelsim.report.figures import byte_size, joules, percent, si, times, whole
-from accelsim.report.terminal import report, table
+from accelsim.report.figures import byte_size, joules, percent, si, square, times, whole
+from accelsim.report.terminal import area_detail, report, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -117,7 +117,7 @@ def _summary(document: Document) -> Table:
             detail += f"; {times(total / least)} the compulsory {byte_size(least)}"
         grid.add_row("traffic" if position == 0 else "", f"{memory} {byte_size(total)}", detail)
     if document["area_um2"]:
-        grid.add_row("area", f"{document['area_um2'] / 1e6:,.2f} mm2", "")
+        grid.add_row("area", square(document["area_um2"]), area_detail(document))
     return grid
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
-from accelsim.report.figures import bar, byte_size, joules, percent, si, tally, times, whole
+from accelsim.report.figures import bar, byte_size, joules, percent, si, square, tally, times, whole
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -115,8 +115,16 @@ def _summary(evaluation: Document) -> Table:
         total = words["down_bytes"] + words["up_bytes"]
         grid.add_row("", f"{network} {byte_size(total)}", f"down {byte_size(words['down_bytes'])}, up {byte_size(words['up_bytes'])}")
     if evaluation["area_um2"]:
-        grid.add_row("area", f"{evaluation['area_um2'] / 1e6:,.2f} mm2", "")
+        grid.add_row("area", square(evaluation["area_um2"]), area_detail(evaluation))
     return grid
+
+
+def area_detail(document: Document) -> str:
+    """The range of an area, and whose it lacks."""
+    low, high = (document[key if key in document else "area_um2"] for key in ("area_um2_low", "area_um2_high"))
+    span = [f"prices {square(low)} to {square(high)}"] if low < high else []
+    missing = document.get("without_area", [])
+    return "; ".join(span + ([f"without {', '.join(missing)}"] if missing else []))
 
 
 def _einsums(evaluation: Document) -> Table:

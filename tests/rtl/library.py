@@ -17,6 +17,7 @@ UNITS = {"leakage_power_unit": "1nW", "voltage_unit": "1V"}
 # Transition of inputs for which energies are read, ns from 30 to 70 %: that of a NAND2_X1 which drives four like it. Energies of cells move
 # little below 0.04 ns.
 SLEW_NS = 0.02
+SLEWS_NS = (0.005, SLEW_NS, 0.04)  # over which a range of energies is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def numbers(names: tuple[str, ...]) -> list[list[float]]:
     return [[float(each) for each in row.split(",")] for row in names]
 
 
-def energy_fj(power: Group, edge: str, load_ff: float) -> float:
+def energy_fj(power: Group, edge: str, load_ff: float, slew_ns: float = SLEW_NS) -> float:
     """Inside a cell at a rise or a fall, without what charges the load; between the entries of a table linear, beyond its ends the last."""
     (table,) = power.of(f"{edge}_power")
     values = np.array(numbers(table.lists["values"][0]))
@@ -82,14 +83,22 @@ def energy_fj(power: Group, edge: str, load_ff: float) -> float:
         return float(values[0, 0])
     slews = numbers(table.lists["index_1"][0])[0]
     if "index_2" not in table.lists:
-        return float(np.interp(SLEW_NS, slews, values[0]))
+        return float(np.interp(slew_ns, slews, values[0]))
     loads = numbers(table.lists["index_2"][0])[0]
-    return float(np.interp(load_ff, loads, [np.interp(SLEW_NS, slews, column) for column in values.T]))
+    return float(np.interp(load_ff, loads, [np.interp(slew_ns, slews, column) for column in values.T]))
 
 
 def mean_fj(powers: Energies, load_ff: float) -> float:
     """Of a change, over rises, falls, and the inputs and states for which the library tells energies apart."""
     return float(np.mean([energy_fj(power, edge, load_ff) for power in powers for edge in ("rise", "fall")]))
+
+
+def range_fj(powers: Energies, load_ff: float) -> tuple[float, float]:
+    """The least and the most of what `mean_fj` is a mean of: always the cheapest input and state, or the dearest, at each of SLEWS_NS."""
+    found = [
+        float(np.mean([energy_fj(power, edge, load_ff, slew) for edge in ("rise", "fall")])) for power in powers for slew in SLEWS_NS
+    ]  # fmt: skip
+    return min(found), max(found)
 
 
 def holds(power: Group, state: Mapping[str, int]) -> bool:
@@ -113,6 +122,11 @@ class Cell:
         """Of a change of a gate's output."""
         assert self.gate is not None
         return mean_fj(self.powers[self.gate.output], load_ff)
+
+    def range_fj(self, load_ff: float) -> tuple[float, float]:
+        """Of a change of a gate's output, the least and the most."""
+        assert self.gate is not None
+        return range_fj(self.powers[self.gate.output], load_ff)
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,7 @@ def processor() -> list[Row]:
     lanes = [
         sizes(each, lane, synthesise(each, lane, effort="-fast ")) | {"copies": copies[each], "effort": "fast"} for each in APART
     ]  # fmt: skip
-    return [*lanes, sizes("npu_top", top, found) | {"copies": 1, "apart": [*APART]}]
+    return [*lanes, sizes("npu_top", top, found) | {"copies": 1, "apart": ", ".join(APART)}]
 
 
 def key(module: str, parameters: Mapping[str, int]) -> tuple[str, tuple[tuple[str, int], ...]]:

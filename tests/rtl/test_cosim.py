@@ -16,7 +16,9 @@ from accelsim.hardware.architecture import Architecture
 from accelsim.io.catalogue import MACHINE, WORKLOAD, resolve
 from accelsim.io.hardware import load_architecture
 from accelsim.io.workload import load_workload
-from accelsim.mapper import search
+from accelsim.mapper import Request, search
+from accelsim.mapper.constraints import Constraints, UnitRule
+from accelsim.mapper.objectives import objective_named
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping
 from accelsim.model.evaluation import Evaluator
 from accelsim.rtl.cosim import Cosimulation, cosimulate, random_words
@@ -245,8 +247,9 @@ REFUSED = {
 def test_what_is_refused_says_how_to_mend_it(mini: Architecture, text: str) -> None:
     ranks = {rank: {"m": 9, "k": 5}[rank] for rank in re.findall(r"\b[a-z]\b", text)}
     chosen = cascade("it", text.split("; "), ranks, types={"default": "int32"})
+    on_one_unit = Constraints(units=(UnitRule(units=("MAC",)),) if "on MAC" in REFUSED[text] else ())
     with pytest.raises(IllegalMapping) as refusal:
-        export(Evaluator(chosen, mini), search(chosen, mini).mapping)
+        export(Evaluator(chosen, mini), search(chosen, mini, request=Request(objective_named("latency"), constraints=on_one_unit)).mapping)
     assert re.sub(r"^it:\d:1: ", "", str(refusal.value)) == REFUSED[text]
 
 
