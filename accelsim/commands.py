@@ -272,7 +272,8 @@ def _refuse_stored(workload: Cascade | Model) -> None:
     for cascade in [layer.cascade for layer in workload.layers] if isinstance(workload, Model) else [workload]:
         for name, tensor in cascade.tensors.items():
             if tensor.storage is not None:
-                what = f"{cascade.name} says how {name} is stored, which only `accelsim evaluate` and `accelsim map` of one cascade take into account"
+                who = "`accelsim evaluate` and `accelsim map` of one cascade"
+                what = f"{cascade.name} says how {name} is stored, which only {who} take into account"
                 place = cascade.declaration.place("format", name) if cascade.declaration is not None else None
                 raise InputError(what, "leave 'format' out, and all elements count", place)
 

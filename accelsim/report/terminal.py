@@ -206,7 +206,7 @@ def _over_elements(search: Document) -> Iterator[str]:
     if "sample" in search:
         sample = search["sample"]
         windows = ", ".join(f"{rank} from {begin:,} to {end - 1:,}" for rank, (begin, end) in sample["ranks"].items())
-        yield f"Nests were looked for on a sample ({windows}; seed {sample['seed']}); the best of {whole(sample['counted'])} are counted on all."
+        yield f"Looked for on a sample ({windows}; seed {sample['seed']}), and the best of {whole(sample['counted'])} counted on all."
     if "formats" in search:
         chosen = " ".join(f"--set format.{name}.ranks='[{', '.join(kinds)}]'" for name, kinds in search["formats"].items())
         yield f"Formats chosen: {chosen}"
