@@ -43,18 +43,20 @@ Formats = tuple[tuple[str, tuple[str, ...]], ...]
 MOST_LISTED = 30_000  # choices of a nest and of formats up to which all of them are looked at
 MOST_COUNTED = 6000  # and of which so many are counted: those with floors below the best
 _BUDGET = 3000  # evaluations of small nests, or their like in operations, that climbing spends
-_PER_EVALUATION = 20_000  # operations that take about as long as the rest of an evaluation
+_PER_EVALUATION = 5000  # operations that take about as long as the rest of an evaluation
 _LOOKS = 8  # nests whose floors are worked out in the time of an evaluation
-_MOST_VISITS = 200_000_000  # turns of a nest beyond which it is not counted
-_STARTS = 240
+_VISITED = (50_000, 20_000_000)  # turns beyond which a nest is not counted, at least and at most
+_PER_OPERATION = 6  # and between these, for each operation on stored elements
+_STARTS = 240  # that are counted at most, and of orders by fibers
 _REFINED = 3  # starts that are counted whatever their floors
 _FIRST = 0.6  # of the budget, for starts; the rest is for steps from the best
 _TRIED = 8
 _VAIN = 20
-_SAMPLED = 400_000  # operations beyond which nests are looked for on a sample
-_SAMPLE = 20_000  # operations that a sample should have
+_SAMPLED = 100_000  # operations beyond which nests are looked for on a sample
+_SAMPLE = 4000  # operations that a sample should have
 _DRAWS = 8
-_FINALISTS = 12
+_FINALISTS = 16  # the best of so many outlines
+_OUTLINES = 64
 _CLOSE = 1 + 1e-6
 
 
@@ -203,16 +205,18 @@ class _Judge:
     def _count(self, choice: Choice, mapping: Mapping) -> Counted | None:
         evaluator, nest = self.evaluator(choice.formats), self.nest(choice)
         visits = _visits(nest)
-        if visits > _MOST_VISITS:
+        if visits > min(max(_VISITED[0], self.need(nest).effectual * _PER_OPERATION), _VISITED[1]):
             self.unwalked += 1
             return None
         self.evaluated += 1
-        self.counted_for += 1 + visits // _PER_EVALUATION
         try:
             found = evaluate_stored(evaluator, mapping, self.stored)
         except AccelsimError as error:
             self.refusal = self.refusal or error
+            self.counted_for += 1
             return None
+        issued = sum(work.issued for work in found.works.values())
+        self.counted_for += 1 + max(visits, issued) // _PER_EVALUATION
         if large := _too_large(found, self.machine):
             self.too_large = self.too_large or large
             return None
@@ -323,11 +327,14 @@ class _Search:
         formats = self.formats[0] if len(self.formats) == 1 else self._compressed()
         designs = dict.fromkeys(tidy for each in judge.space.starts() if (tidy := judge.space.tidy(each)) is not None)
         ranked = heapq.nsmallest(_STARTS * 4, ((judge.floor(Choice(each, formats)), n, each) for n, each in enumerate(designs)))
-        chosen = [each for _, _, each in ranked]
-        self.rng.shuffle(chosen)
+        others = [each for _, _, each in ranked]
+        self.rng.shuffle(others)
+        fibers = [tidy for each in judge.space.by_fibers() if (tidy := judge.space.tidy(each)) is not None]
+        self.rng.shuffle(fibers)
+        chosen = list(dict.fromkeys((*fibers[:_STARTS], *others)))
         counted: list[Counted] = []
         for design in chosen:
-            if (judge.spent > _BUDGET // 3 and counted) or len(counted) >= _STARTS or (self.over() and counted):
+            if (judge.spent > _BUDGET // 3 and counted) or len(counted) >= 2 * _STARTS or (self.over() and counted):
                 break
             best = min((each.key[0] for each in counted), default=math.inf)
             if (point := judge.counted(Choice(design, formats), best if len(counted) >= _REFINED else math.inf)) is not None:
@@ -421,7 +428,10 @@ class _Search:
         self.least = None
         self._climbed(judge, None)
         self.least = least
-        ranked = sorted((each for each in judge._seen.values() if each is not None), key=lambda each: each.key)
+        ranked = list[Counted]()
+        for each in sorted((each for each in judge._seen.values() if each is not None), key=lambda each: each.key):
+            if judge.space.outline(each.choice.design) not in [judge.space.outline(other.choice.design) for other in ranked[:_OUTLINES]]:
+                ranked.append(each)
         best: Counted | None = None
         for number, each in enumerate(ranked):
             if (number >= _FINALISTS and (best is not None or self.judge.spent > _BUDGET)) or (self.over() and best is not None):

@@ -69,6 +69,11 @@ class StoredSpace:
         self.cascade, self.machine, self.dividing = cascade, machine, dividing
         self.ranks, self.extents = self.einsum.ranks, {rank: cascade.extents[rank] for rank in self.einsum.ranks}
         self.tensors = tuple(dict.fromkeys((*scope.reads[self.einsum.name], scope.writes[self.einsum.name])))
+        accesses = {access.tensor: access for access in (*self.einsum.reads, self.einsum.output)}
+        self.indices = {
+            tensor: {str(index.single_rank) for index in cascade.index_maps(access) if index is not None}
+            for tensor, access in accesses.items()
+        }
         self.units = tuple(sorted(scope.able[self.einsum.name]))
         self.stations = {unit: _stations(scope, unit) for unit in self.units}
 
@@ -180,6 +185,54 @@ class StoredSpace:
         for depths in product(range(-1, loops + 1), repeat=len(self.tensors)):
             yield tuple((tensor, depth) for tensor, depth in zip(self.tensors, depths, strict=True) if depth >= 0)
 
+    def by_fibers(self) -> Iterator[NestDesign]:
+        """Every order of single elements, with each tensor in the innermost memory right below the first loop that cuts it.
+
+        Copies take turns at single elements of a rank; a cache on the way holds one operand, other memories all or nothing.
+        """
+        for unit in self.units:
+            stations = self.stations[unit]
+            for order in permutations(self.ranks):
+                for ranks in product((*self.ranks, ""), repeat=sum(len(station.axes) for station in stations)):
+                    for cached in self._cached(stations):
+                        for whole in (False, True):
+                            yield self._by_fibers(unit, order, list(ranks), cached, whole)
+
+    def _by_fibers(self, unit: str, order: tuple[str, ...], spread: list[str], cached: str, whole: bool) -> NestDesign:
+        stations, blocks = self.stations[unit], list[Block]()
+        left, cut = dict(self.extents), set[str]()
+        last = max((number for number, station in enumerate(stations) if station.memory), default=-1)
+        for number, station in enumerate(stations):
+            copies = []
+            for axis in station.axes:
+                rank = spread.pop()
+                if rank and rank not in cut:
+                    copies.append(Spatial(axis.name, rank, 1))
+                    cut.add(rank)
+            above: tuple[For, ...] = ()
+            if self._may_end_with_loops(stations, number):
+                taken = list(zip(reversed(spread), stations[number + 1].axes, strict=False))
+                above = tuple(For(rank, min(left[rank], axis.size)) for rank, axis in taken if rank and rank not in cut)
+            loops, kept = above, tuple[tuple[str, int], ...]()
+            if number == last:
+                inner = [rank for rank in order if rank not in cut]
+                loops = (*above, *(For(rank, 1) for rank in inner))
+                firsts = {tensor: self._first(tensor, cut, inner) for tensor in self.tensors}
+                kept = tuple((tensor, depth if depth == 0 else depth + len(above)) for tensor, depth in firsts.items())
+            elif station.memory and self.machine.memories[station.memory].sparse.replacement:
+                kept = ((cached, 0),) if cached else ()
+            elif station.memory and whole:
+                kept = tuple((tensor, 0) for tensor in self.tensors)
+            blocks.append(Block(tuple(copies), loops, kept))
+        return NestDesign(unit, tuple(blocks), order)
+
+    def _first(self, tensor: str, cut: set[str], order: Sequence[str]) -> int:
+        """How many loops in an order stand down to the first that cuts a tensor, none if it is cut already."""
+        mine = self.indices[tensor]
+        if mine & cut:
+            return 0
+        return next((depth for depth, rank in enumerate(order, 1) if rank in mine), 0)
+
     def starts(self) -> Iterator[NestDesign]:
         """Designs to begin with: every order of the ranks, spread in every way that fills axes, tiles of several sizes, and all kept."""
         for unit in self.units:
@@ -218,6 +271,14 @@ class StoredSpace:
                 kept = ((cached, 0),) if cached else ()
             blocks.append(Block(tuple(copies), tuple(loops), kept))
         return NestDesign(unit, tuple(blocks), order)
+
+    @staticmethod
+    def outline(design: NestDesign) -> tuple[object, ...]:
+        """What a design has in common with those that differ in sizes of tiles alone."""
+        ranks = tuple(
+            (tuple(c.rank for c in block.spread), tuple(loop.rank for loop in block.loops), block.kept) for block in design.blocks
+        )
+        return design.unit, ranks, design.points
 
     def around(self, design: NestDesign) -> Iterator[NestDesign]:
         """Neighbours of a tidy design, which may have to be tidied: one loop, one tile, one axis, one keep or the points different."""

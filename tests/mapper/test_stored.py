@@ -133,6 +133,7 @@ def best_of(
     return least, all_best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seed", "objective", "bits", "by", "merge"),
     [(0, "latency", 96, "leading", 0), (1, "energy", 64, "skip_ahead", 2), (2, "traffic", 48, "", 0), (3, "edp", 80, "two_finger", 2)][
@@ -249,6 +250,7 @@ def test_what_is_needed_is_what_a_loop_over_all_points_needs() -> None:
         needed(seed)
 
 
+@pytest.mark.slow
 def test_two_layers_of_other_densities_take_other_orders_of_loops_and_a_listing_by_hand_agrees(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "_BUDGET", 60)
     # few products: sums seldom meet, and operands are gone through once with the summed rank outside; many: sums stay, it is inside
@@ -394,6 +396,7 @@ def test_all_nests_and_formats_are_listed_where_they_are_few() -> None:
     assert found.record["proved_optimal"] and found.record["value"] == pytest.approx(min(values)) and len(set(values)) > 1
 
 
+@pytest.mark.slow
 def test_large_matrices_are_searched_on_a_sample_and_counted_as_a_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(search, "_BUDGET", 80)
     monkeypatch.setattr(search, "_SAMPLED", 500)
