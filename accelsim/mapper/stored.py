@@ -58,6 +58,7 @@ _DRAWS = 8
 _FINALISTS = 16  # the best of so many outlines
 _OUTLINES = 64
 _CLOSE = 1 + 1e-6
+_STOPPED = "the search over stored elements was stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -390,9 +391,13 @@ class _Search:
             return best, False
         self.tell(f"listing {len(designs) * len(self.formats)} mappings")
         few = [each for each in self.formats if all(len(set(kinds)) == 1 and kinds[0] in KINDS[:2] for _, kinds in each)] or self.formats
-        ranked = sorted(
-            (min(self.judge.floor(Choice(design, formats)) for formats in few), number) for number, design in enumerate(designs)
-        )
+        ranked = list[tuple[float, int]]()
+        for number, design in enumerate(designs):
+            if self.over():
+                self.no_exact = _STOPPED
+                return best, False
+            ranked.append((min(self.judge.floor(Choice(design, formats)) for formats in few), number))
+        ranked.sort()
         worth = sum(floor < (math.inf if best is None else best.key[0]) for floor, _ in ranked) * len(self.formats)
         if worth > MOST_COUNTED:
             self.no_exact = f"over stored elements {worth:,} nests and formats may be better, more than are counted one by one"
@@ -402,7 +407,7 @@ class _Search:
                 break
             for formats in self.formats:
                 if self.over():
-                    self.no_exact = "the search over stored elements was stopped"
+                    self.no_exact = _STOPPED
                     return best, False
                 point = self.judge.counted(Choice(designs[number], formats), math.inf if best is None else best.key[0])
                 if point is not None and (best is None or point.key < best.key):

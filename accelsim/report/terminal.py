@@ -208,8 +208,8 @@ def _over_elements(search: Document) -> Iterator[str]:
         windows = ", ".join(f"{rank} from {begin:,} to {end - 1:,}" for rank, (begin, end) in sample["ranks"].items())
         yield f"Looked for on a sample ({windows}; seed {sample['seed']}), and the best of {whole(sample['counted'])} counted on all."
     if "formats" in search:
-        chosen = " ".join(f"--set format.{name}.ranks='[{', '.join(kinds)}]'" for name, kinds in search["formats"].items())
-        yield f"Formats chosen: {chosen}"
+        yield "Formats were chosen; add to `evaluate`:"
+        yield from (f"  --set format.{name}.ranks='[{', '.join(kinds)}]'" for name, kinds in search["formats"].items())
 
 
 def without_effect(found: Document) -> list[Text]:
