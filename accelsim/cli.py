@@ -82,7 +82,12 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     about = "stop after so many CPU seconds (of each search, compiling apart) with the best so far and its gap"
     mapping.add_argument("--time-limit", metavar="SECONDS", help=about)
     mapping.add_argument("--gap", metavar="SHARE", help="stop when the best is proved to be within this share of the optimum, as in 0.02")
-    mapping.add_argument("--seed", default="0", metavar="N", help="seed of the search (default 0)")
+    about_data = "the elements of an input that are stored, as in A=matrix.mtx (also .mtx.gz, .npz); may be repeated"
+    mapping.add_argument("--data", action="append", default=[], metavar="TENSOR=FILE", help=about_data)
+    about = "choose how inputs of which some elements are stored keep each of their ranks: uncompressed, compressed or bitmask"
+    mapping.add_argument("--formats", action="store_true", help=about)
+    about = "seed of the search, and of stored elements that are drawn (default 0)"
+    mapping.add_argument("--seed", default="0", metavar="N", help=about)
     about = "every mapping that no other beats in two or three of latency, energy, traffic, capacity, instead of one mapping"
     mapping.add_argument("--pareto", metavar="A,B[,C]", help=about)
     about = "search with the mapper and every baseline, each for as many CPU seconds (--time-limit, default 10), and show what each found"
@@ -97,7 +102,6 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     pricing(evaluate, "draw the mapping (png, svg or pdf)")
     about = "a mapping: a file or a name from `accelsim list mappings`; of a model, LAYER=MAPPING for each layer, or a folder"
     evaluate.add_argument("--mapping", action="append", default=[], metavar="MAPPING", help=about)
-    about_data = "the elements of an input that are stored, as in A=matrix.mtx (also .mtx.gz, .npz); may be repeated"
     evaluate.add_argument("--data", action="append", default=[], metavar="TENSOR=FILE", help=about_data)
     about_seed = "seed of stored elements that are drawn, of inputs with a format and without --data (default 0)"
     evaluate.add_argument("--seed", default="0", metavar="N", help=about_seed)

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from accelsim.model.evaluation import Evaluation
     from accelsim.model.layers import ModelEvaluation
     from accelsim.model.options import Counting
+    from accelsim.model.stored import StoredEvaluation
+    from accelsim.sparse.pattern import IntArray
 
 _TRACED = 200_000  # events of a trace at most
 
@@ -46,7 +48,16 @@ def map_(arguments: Arguments) -> int:
     settings.refuse("mapping")
     machine = machine_of(required(arguments, "arch", "a machine"), settings)
     workload = workload_of(arguments.workload, settings)
-    _refuse_stored(workload)
+    if isinstance(workload, Model):
+        _refuse_stored(workload)
+    elif arguments.data or any(tensor.storage is not None for tensor in workload.tensors.values()):
+        return _map_stored(arguments, workload, machine)
+    for option in ("data", "formats"):
+        if getattr(arguments, option):
+            what = f"--{option}: {workload.name} is a model, and the search over stored elements maps one Einsum"
+            if not isinstance(workload, Model):
+                what = f"--{option}: {workload.name} stores all elements"
+            raise InputError(what, "name a workload of one cascade" if isinstance(workload, Model) else "state a 'format', or give --data")
     request = request_of(arguments)
     workers = workers_of(arguments)
     figures = _figures(arguments)
@@ -79,6 +90,48 @@ def map_(arguments: Arguments) -> int:
         found = find(workload, machine, progress=tell, request=request)
     _save_mapping(arguments, found.mapping)
     return _show(arguments, found.evaluation)
+
+
+def _map_stored(arguments: Arguments, cascade: Cascade, machine: Architecture) -> int:
+    from accelsim.io.elements import elements_of
+    from accelsim.mapper.splits import refuse_open
+    from accelsim.mapper.stored import search_stored
+    from accelsim.report.progress import progress
+
+    for option in ("pareto", "compare", "constraints", "store", "schedule", "gap"):
+        if getattr(arguments, option):
+            what = f"--{option} is not known to the search over stored elements"
+            raise InputError(what, f"leave --{option} out; --objective, --tiles, --time-limit, --seed and --formats are known")
+    refuse_open(cascade, "the search over stored elements")
+    if arguments.output is not None and os.path.isdir(arguments.output):
+        raise InputError(f"{arguments.output}: is a folder", "name a file")
+    request = request_of(arguments)
+    with progress(not arguments.quiet) as tell:
+        tell("reading elements")
+        stored = elements_of(cascade, arguments.data, request.seed)
+        found = search_stored(cascade, machine, stored, request, arguments.formats, tell)
+    _save_mapping(arguments, found.mapping)
+    return _show_stored(arguments, found.found, found.cascade, stored, request.seed)
+
+
+def _show_stored(arguments: Arguments, found: StoredEvaluation, cascade: Cascade, stored: dict[str, IntArray], seed: int) -> int:
+    """Write what was asked for of an evaluation over stored elements."""
+    from accelsim.io.elements import origins
+    from accelsim.mapping.picture import picture
+    from accelsim.mapping.text import nest
+    from accelsim.model.misleading import misled
+    from accelsim.report.progress import progress
+    from accelsim.report.stored import stored_report
+
+    mapping = found.evaluation.mapping
+    document = found.to_json() | {"elements": origins(cascade, arguments.data, seed, stored)}
+    if arguments.data:
+        with progress(not arguments.quiet) as tell:
+            tell("comparing with a uniform density")
+            given = {text.partition("=")[0] for text in arguments.data}
+            document["uniform_misleads"] = [each.to_json() for each in misled(found, stored, given)]
+    _draw(arguments, lambda path: picture(mapping, path))
+    return _give_blocks(arguments, document, lambda whole: stored_report(whole, nest(mapping, cascade)))
 
 
 def _finder(arguments: Arguments) -> Find:
@@ -219,7 +272,8 @@ def _refuse_stored(workload: Cascade | Model) -> None:
     for cascade in [layer.cascade for layer in workload.layers] if isinstance(workload, Model) else [workload]:
         for name, tensor in cascade.tensors.items():
             if tensor.storage is not None:
-                what = f"{cascade.name} says how {name} is stored, which only `accelsim evaluate` of one cascade takes into account"
+                who = "`accelsim evaluate` and `accelsim map` of one cascade"
+                what = f"{cascade.name} says how {name} is stored, which only {who} take into account"
                 place = cascade.declaration.place("format", name) if cascade.declaration is not None else None
                 raise InputError(what, "leave 'format' out, and all elements count", place)
 
@@ -241,14 +295,10 @@ def _evaluate_expected(arguments: Arguments, cascade: Cascade, machine: Architec
 
 
 def _evaluate_stored(arguments: Arguments, cascade: Cascade, machine: Architecture, mapping: Mapping, counting: Counting) -> int:
-    from accelsim.io.elements import elements_of, origins
-    from accelsim.mapping.picture import picture
-    from accelsim.mapping.text import nest
+    from accelsim.io.elements import elements_of
     from accelsim.model.evaluation import Evaluator
-    from accelsim.model.misleading import misled
     from accelsim.model.stored import evaluate_stored
     from accelsim.report.progress import progress
-    from accelsim.report.stored import stored_report
 
     seed = seed_of(arguments)
     with progress(not arguments.quiet) as tell:
@@ -256,13 +306,7 @@ def _evaluate_stored(arguments: Arguments, cascade: Cascade, machine: Architectu
         stored = elements_of(cascade, arguments.data, seed)
         tell("walking the nests")
         found = evaluate_stored(Evaluator(cascade, machine, counting), mapping, stored)
-        document = found.to_json() | {"elements": origins(cascade, arguments.data, seed, stored)}
-        if arguments.data:
-            tell("comparing with a uniform density")
-            given = {text.partition("=")[0] for text in arguments.data}
-            document["uniform_misleads"] = [each.to_json() for each in misled(found, stored, given)]
-    _draw(arguments, lambda path: picture(mapping, path))
-    return _give_blocks(arguments, document, lambda whole: stored_report(whole, nest(mapping, cascade)))
+    return _show_stored(arguments, found, cascade, stored, seed)
 
 
 def _mapped(arguments: Arguments, cascade: Cascade, settings: Overrides) -> tuple[Mapping, Architecture, Cascade]:

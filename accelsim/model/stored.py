@@ -88,19 +88,9 @@ def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
     """
     cascade, machine = evaluator.cascade, evaluator.architecture
     check(cascade, machine, mapping, room=False)
-    if machine.networks:
-        what = f"{machine.name} has networks, which are not counted over stored elements"
-        raise InputError(what, "remove 'network'")
-    if evaluator.counting != Counting():
-        raise InputError("counting conventions other than the defaults are not known over stored elements", "leave --counting out")
+    refuse_uncounted(evaluator, stored)
     whole = {name for name in stored if (kept := cascade.tensors[name].storage) is not None and kept.all_elements}
     stored = {name: elements for name, elements in stored.items() if name not in whole}
-    for name, elements in stored.items():
-        tensor = cascade.tensors[name]
-        if not tensor.is_input:
-            raise InputError(f"{name} is made by the cascade, and its elements are not given", "give elements of inputs")
-        if elements.size and any(int(row.max()) >= size for row, size in zip(elements, tensor.shape, strict=True)):
-            raise InputError(f"elements of {name} lie outside {list(tensor.shape)}", "make the shape larger")
     lowered = lower(evaluator.program, mapping)
     found = _Found(evaluator, Counts({}, {}, {}, {}, {}, {}, {}, lowered))
     for path, leaf in mapping.paths():
@@ -122,6 +112,24 @@ def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
         evaluator, mapping, counts, timing, found.loads, found.bits, dynamic, by_component, by_einsum, unpriced
     )
     return StoredEvaluation(evaluation, found.works, found.whole)
+
+
+def refuse_uncounted(evaluator: Evaluator, stored: Dict[str, IntArray]) -> None:
+    """InputError for machines, counting conventions and elements that no mapping is counted with."""
+    cascade, machine = evaluator.cascade, evaluator.architecture
+    if machine.networks:
+        what = f"{machine.name} has networks, which are not counted over stored elements"
+        raise InputError(what, "remove 'network'")
+    if evaluator.counting != Counting():
+        raise InputError("counting conventions other than the defaults are not known over stored elements", "leave --counting out")
+    for name, elements in stored.items():
+        tensor = cascade.tensors[name]
+        if tensor.storage is not None and tensor.storage.all_elements:
+            continue
+        if not tensor.is_input:
+            raise InputError(f"{name} is made by the cascade, and its elements are not given", "give elements of inputs")
+        if elements.size and any(int(row.max()) >= size for row, size in zip(elements, tensor.shape, strict=True)):
+            raise InputError(f"elements of {name} lie outside {list(tensor.shape)}", "make the shape larger")
 
 
 def _elements(cascade: Cascade, nest: Nest) -> IntArray | None:

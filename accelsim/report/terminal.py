@@ -191,10 +191,13 @@ def _last(evaluation: Document) -> Text:
         if "sizes" in search:
             sizes = ", ".join(f"{part} = {size}" for part, size in search["sizes"].items())
             line += f" of {search['sizes_searched']} out of {search['sizes_possible']} sizes ({sizes} is best)"
-        over = " over tiles that divide (docs/mapspace.md)" if bound and search.get("space") == "dividing tiles" else ""
+        space = search.get("space", "")
+        over = " over tiles that divide (docs/mapspace.md)" if bound and space == "dividing tiles" else ""
+        over = f" over {space} (docs/sparse.md)" if space.startswith("nests") else over
         lines.append(Text(f"{line} in {search['seconds']:.1f} s; {'proved optimal' if proved else 'not proved optimal'}{over}{gap}."))
         if search.get("no_exact_search"):
             lines.append(Text(f"No exact search: {search['no_exact_search']}."))
+        lines += map(Text, _over_elements(search))
     if evaluation["unpriced"]:
         lines.append(Text.assemble(("Not priced, and not in the energy: ", "yellow"), ", ".join(evaluation["unpriced"]) + "."))
     lines += without_effect(evaluation)
@@ -204,6 +207,17 @@ def _last(evaluation: Document) -> Text:
     if options:
         lines.append(Text(f"Counting: {options}.", "dim"))
     return Text("\n").join(lines)
+
+
+def _over_elements(search: Document) -> Iterator[str]:
+    """How a search over stored elements went about a large matrix, and the formats that it chose."""
+    if "sample" in search:
+        sample = search["sample"]
+        windows = ", ".join(f"{rank} from {begin:,} to {end - 1:,}" for rank, (begin, end) in sample["ranks"].items())
+        yield f"Looked for on a sample ({windows}; seed {sample['seed']}), and the best of {whole(sample['counted'])} counted on all."
+    if "formats" in search:
+        yield "Formats were chosen; add to `evaluate`:"
+        yield from (f"  --set format.{name}.ranks='[{', '.join(kinds)}]'" for name, kinds in search["formats"].items())
 
 
 def without_effect(found: Document) -> list[Text]:

@@ -47,6 +47,20 @@ def count(
     return found
 
 
+def computed(
+    cascade: Cascade, machine: Architecture, mapping: Mapping, values: dict[str, dict[tuple[int, ...], float]]
+) -> dict[tuple[int, ...], float]:
+    """What a mapping of one Einsum computes, a sum of products of its operands: every element of the result that is stored.
+
+    `values`: of every operand its stored elements.
+    """
+    ((path, leaf),) = mapping.paths()
+    walk = _Values(cascade, machine, path, leaf, {name: frozenset(each) for name, each in values.items()}, (1, 1), {}, {})
+    walk.values, walk.sums = values, {}
+    walk.run()
+    return walk.sums
+
+
 class _Leaf:
     def __init__(
         self,
@@ -405,6 +419,23 @@ class _Leaf:
         rank, size, _, _ = self.loops[level]
         outside = min([self.extents[rank], *(tile for other, tile, _, _ in self.loops[:level] if other == rank)])
         return -(-outside // size)
+
+
+class _Values(_Leaf):
+    """A walk that multiplies and adds up at every point."""
+
+    values: dict[str, dict[tuple[int, ...], float]]
+    sums: dict[tuple[int, ...], float]
+
+    def _point(self, tile: Tile, turns: tuple[int, ...]) -> None:
+        super()._point(tile, turns)
+        factors = [self.values[name].get(tuple(tile[rank].start for rank in ranks)) for name, ranks in self.indices.items()]
+        if any(factor is None for factor in factors):
+            return
+        word, found = tuple(tile[rank].start for rank in self.indices_out), 1.0
+        for factor in factors:
+            found *= factor or 0.0
+        self.sums[word] = self.sums.get(word, 0.0) + found
 
 
 def _merged(products: list[tuple[Any, tuple[int, ...]]], radix: int) -> int:

@@ -25,10 +25,10 @@ def made(nest: Nest) -> IntArray:
     count = 1
     for operand in nest.operands:
         if operand.coordinates is not None:
-            points, count = _joined(nest, points, count, dict(zip(operand.ranks, operand.coordinates, strict=True)))
+            points, count = joined(nest, points, count, dict(zip(operand.ranks, operand.coordinates, strict=True)))
     for rank in nest.result:
         if rank not in points:
-            points, count = _joined(nest, points, count, {rank: np.arange(nest.extents[rank])})
+            points, count = joined(nest, points, count, {rank: np.arange(nest.extents[rank])})
     key = np.zeros(count, np.int64)
     for rank in nest.result:
         key = key * nest.extents[rank] + points[rank]
@@ -39,7 +39,7 @@ def made(nest: Nest) -> IntArray:
     return found
 
 
-def _joined(nest: Nest, one: dict[str, IntArray], count: int, other: dict[str, IntArray]) -> tuple[dict[str, IntArray], int]:
+def joined(nest: Nest, one: dict[str, IntArray], count: int, other: dict[str, IntArray]) -> tuple[dict[str, IntArray], int]:
     """Points that agree along the ranks that two sets of them share, and how many there are."""
     shared = [rank for rank in other if rank in one]
     size = next(iter(other.values())).size

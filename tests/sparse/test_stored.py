@@ -231,7 +231,7 @@ def test_what_a_machine_says_about_stored_elements_is_checked(written: str, inst
     assert message in str(error.value) and "by-rows.yaml:" in str(error.value)
 
 
-@pytest.mark.parametrize("command", ["map", "simulate", "cosim"])
+@pytest.mark.parametrize("command", ["simulate", "cosim"])
 def test_formats_are_refused_where_all_elements_count(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path)
     code, text = run(capsys, command, tmp_path / "product.yaml", "--arch", tmp_path / "by-rows.yaml")

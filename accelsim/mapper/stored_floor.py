@@ -1,0 +1,194 @@
+"""What an Einsum over stored elements cannot go below, in any nest and in a given one. Source: docs/sparse.md, "Mapper"."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Mapping as Dict
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from accelsim.model.stored_traffic import value_bits
+from accelsim.sparse.results import joined
+
+if TYPE_CHECKING:
+    from accelsim.mapper.objectives import Objective
+    from accelsim.model.evaluation import Evaluator
+    from accelsim.model.pricing import Range
+    from accelsim.sparse.nest import Nest
+    from accelsim.sparse.pattern import IntArray
+
+MOST_PRODUCTS = 1 << 22  # that are listed; of more, elements that are needed are told by single ranks
+_LESS = 1 - 1e-9  # what sums of floating-point numbers may be off
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What every nest does: operations on stored elements, words of each operand that take part in one, words of the result."""
+
+    effectual: int
+    words: dict[str, int]
+    made: int
+
+
+def needs(nest: Nest) -> Needs:
+    """Those of a nest's Einsum over its stored operands.
+
+    Where more than MOST_PRODUCTS products would be listed, none of the result are known; nor, with more than two stored operands, any.
+    """
+    stored = [each for each in nest.operands if each.coordinates is not None]
+    products = _products(nest)
+    if products > MOST_PRODUCTS:
+        if len(stored) > 2:
+            return Needs(0, {each.tensor: 0 for each in nest.operands}, 0)
+        inside = {rank for each in stored for rank in each.ranks}
+        beyond = math.prod(size for rank, size in nest.extents.items() if rank not in inside)
+        words = {each.tensor: 0 for each in nest.operands}
+        words |= {each.tensor: _matched(nest, number) for number, each in enumerate(nest.operands) if each.coordinates is not None}
+        return Needs(products * beyond, words, 0)
+    points: dict[str, IntArray] = {}
+    count = 1
+    for each in stored:
+        assert each.coordinates is not None
+        points, count = joined(nest, points, count, dict(zip(each.ranks, each.coordinates, strict=True)))
+    beyond = math.prod(size for rank, size in nest.extents.items() if rank not in points)
+    words = {each.tensor: _different(nest, points, count, each.ranks) for each in nest.operands}
+    return Needs(count * beyond, words, _different(nest, points, count, nest.result))
+
+
+def _products(nest: Nest) -> int:
+    """Points at which the stored operands meet, over the ranks that they have; no fewer where there are more than two."""
+    stored = [each for each in nest.operands if each.coordinates is not None]
+    total = 1
+    if len(stored) == 2:
+        one, other = (_keys(nest, number) for number, each in enumerate(nest.operands) if each.coordinates is not None)
+        places, times = np.unique(one, return_counts=True)
+        theirs, others = np.unique(other, return_counts=True)
+        _, mine, yours = np.intersect1d(places, theirs, assume_unique=True, return_indices=True)
+        return int(times[mine].astype(object) @ others[yours].astype(object)) if mine.size else 0
+    for each in stored:
+        assert each.coordinates is not None
+        total *= each.coordinates.shape[1]
+    return total
+
+
+def _keys(nest: Nest, number: int) -> IntArray:
+    """Of a stored operand's elements, the place along the ranks that it shares with the other one, int64[elements]."""
+    operand = nest.operands[number]
+    assert operand.coordinates is not None
+    other = next(each for each in nest.operands if each.coordinates is not None and each is not operand)
+    key = np.zeros(operand.coordinates.shape[1], np.int64)
+    for rank in sorted(set(operand.ranks) & set(other.ranks)):
+        key = key * nest.extents[rank] + operand.coordinates[operand.ranks.index(rank)]
+    return key
+
+
+def _matched(nest: Nest, number: int) -> int:
+    """Elements of one of at most two stored operands that meet one of the other."""
+    stored = [place for place, each in enumerate(nest.operands) if each.coordinates is not None]
+    if len(stored) == 1:
+        coordinates = nest.operands[number].coordinates
+        assert coordinates is not None
+        return int(coordinates.shape[1])
+    mine, other = _keys(nest, number), _keys(nest, next(place for place in stored if place != number))
+    return int(np.isin(mine, other).sum())
+
+
+def _different(nest: Nest, points: Dict[str, IntArray], count: int, ranks: tuple[str, ...]) -> int:
+    """Places along some ranks that points have, with every place along ranks that the points do not have."""
+    if not count:
+        return 0
+    key = np.zeros(count, np.int64)
+    for rank in (rank for rank in ranks if rank in points):
+        key = key * nest.extents[rank] + points[rank]
+    return int(np.unique(key).size) * math.prod(nest.extents[rank] for rank in ranks if rank not in points)
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """Cycles (not rounded), picojoules and bytes that pass the outermost memory, at least."""
+
+    cycles: Fraction
+    energy_pj: float
+    traffic: float
+    seconds: float
+
+    def of(self, objective: Objective) -> float:
+        """The least that an objective can be."""
+        figures = {
+            "latency": float(math.ceil(self.cycles)), "energy": self.energy_pj, "traffic": self.traffic,
+            "edp": self.energy_pj * self.seconds * _LESS,
+        }  # fmt: skip
+        return sum(weight * figures[figure] for figure, weight in objective.terms or ((objective.name, 1.0),))
+
+
+def floor_anywhere(evaluator: Evaluator, nest: Nest, need: Needs) -> Floor:
+    """Of every nest: what has to pass the outermost memory, and operations if every copy of the quickest unit had as many."""
+    machine, root = evaluator.architecture, evaluator.architecture.root.name
+    name, result = nest.einsum.name, nest.einsum.output.tensor
+    able = [unit for unit in machine.units if _executes(evaluator, name, unit)]
+    rows = [(root, 0, words * _width(evaluator, name, tensor)) for tensor, words in need.words.items()]
+    rows.append((root, 2, need.made * min(evaluator.widths.final[result], evaluator.widths.partial[result])))
+    busy = min(
+        Fraction(need.effectual * evaluator.issue_ticks(name, unit), machine.units[unit].lanes * machine.copies(unit)) for unit in able
+    )
+    return _floor(evaluator, rows, busy, min(_operation_pj(evaluator, name, unit) for unit in able) * need.effectual)
+
+
+def floor_of(evaluator: Evaluator, nest: Nest, need: Needs) -> Floor:
+    """Of a nest: every keep gets each word that is needed once, and what the unit takes from no memory below it, once an operation."""
+    widths, name, result = evaluator.widths, nest.einsum.name, nest.einsum.output.tensor
+    rows = []
+    for number, crossing in enumerate(nest.crossings):
+        made = crossing.tensor == result
+        width = min(widths.final[result], widths.partial[result]) if made else _width(evaluator, name, crossing.tensor)
+        words = need.made if made else need.words[crossing.tensor]
+        if not crossing.child:
+            together = math.prod(turn.trips for turn, shares in zip(nest.turns, nest.shared[number], strict=True) if shares)
+            words = max(words, -(-need.effectual // together))
+        rows.append((crossing.parent, 2 if made else 0, words * width))
+        if crossing.child:
+            rows.append((crossing.child, 0 if made else 1, words * width))
+    unit = evaluator.architecture.units[nest.unit]
+    busy = Fraction(need.effectual * evaluator.issue_ticks(name, nest.unit), unit.lanes * nest.copies[-1])
+    return _floor(evaluator, rows, busy, _operation_pj(evaluator, name, nest.unit) * need.effectual)
+
+
+def _floor(evaluator: Evaluator, rows: list[tuple[str, int, int]], busy: Fraction, operations_pj: float) -> Floor:
+    """`rows`: memories, 0 for what is read, 1 written and 2 updated, and pieces of bits; `busy`: ticks of the unit."""
+    machine, clock, prices = evaluator.architecture, evaluator.clock, evaluator.prices
+    tables: tuple[Dict[str, Range | None], ...] = (prices.read, prices.write, prices.update)
+    moved, dynamic, root = defaultdict[str, list[int]](lambda: [0, 0]), operations_pj, 0
+    for memory, way, pieces in rows:
+        moved[memory][way > 0] += pieces
+        price = tables[way][memory]
+        dynamic += 0.0 if price is None else pieces * price.value
+        root += pieces if memory == machine.root.name else 0
+    ticks = busy
+    for memory, (read, written) in moved.items():
+        if (port := clock.ports.get(memory)) is not None:
+            ticks = max(ticks, Fraction(max(port.ticks(read, written)), machine.copies(memory)))
+    cycles = ticks / clock.per_cycle
+    seconds = float(cycles) / float(machine.clock_hz)
+    energy = (dynamic + prices.power.value * seconds * 1e12) * _LESS
+    return Floor(cycles, energy, float(Fraction(root, clock.pieces)) / 8, seconds)
+
+
+def _executes(evaluator: Evaluator, einsum: str, unit: str) -> bool:
+    from accelsim.workload.operators import cover
+
+    return cover(evaluator.cascade.by_name[einsum], evaluator.architecture.units[unit].operations) is not None
+
+
+def _operation_pj(evaluator: Evaluator, einsum: str, unit: str) -> float:
+    """Of an operation, as far as it is priced."""
+    times = evaluator.program.cover(einsum, unit).items()
+    return sum(float(many) * price.value for name, many in times if (price := evaluator.prices.operation[unit, name]) is not None)
+
+
+def _width(evaluator: Evaluator, einsum: str, tensor: str) -> int:
+    """Pieces of bits of a value of an operand, however it is stored."""
+    return min(value_bits(evaluator.cascade.tensors[tensor]) * evaluator.clock.pieces, evaluator.widths.read[einsum, tensor])
