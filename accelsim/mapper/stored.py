@@ -21,10 +21,11 @@ from accelsim.errors import AccelsimError, IllegalMapping, InputError
 from accelsim.jobs.interrupts import stopped_by_interrupts
 from accelsim.kernel_cache import cpu_seconds
 from accelsim.mapper.objectives import Key, key
-from accelsim.mapper.stored_floor import Needs, floor_anywhere, floor_of, needs
+from accelsim.mapper.stored_floor import floor_anywhere, floor_of
 from accelsim.mapper.stored_space import Block, NestDesign, StoredSpace
 from accelsim.model.evaluation import Evaluator
 from accelsim.model.stored import StoredEvaluation, evaluate_stored, refuse_uncounted
+from accelsim.sparse.needs import Needs, needs
 from accelsim.sparse.nest import fibers_of, nest_of
 from accelsim.workload.build import resized
 from accelsim.workload.storage import KINDS, Storage

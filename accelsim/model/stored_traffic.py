@@ -18,6 +18,7 @@ from accelsim.model.stored_work import Tile, Together
 from accelsim.sparse import kernels as k
 from accelsim.sparse.caches import missed_elements
 from accelsim.sparse.fibers import Fibers, Level
+from accelsim.sparse.needs import taking_part
 from accelsim.sparse.nest import NO_ROOM, Crossing, Nest, Operand, Room, Walk, known
 from accelsim.sparse.storage import Sizes, coordinate_bits, sizes
 from accelsim.workload.storage import Storage
@@ -148,7 +149,7 @@ class Traffic:
         self._check_coordinates(tensor, storage, operand.ranks, coordinate_bits(storage, levels))
         found = sizes(storage, self.fibers[operand.tensor], levels, tensor.shape, value)
         if tensor.is_input:
-            self.whole[operand.tensor] = found.whole, self._needed(operand) * value
+            self.whole[operand.tensor] = found.whole, taking_part(self.nest, which) * value
         return Layout(which, levels, storage, value, found, tables.at[which].tolist(), tables.start_at[which].tolist())
 
     def _check_coordinates(self, tensor: Tensor, storage: Storage, ranks: tuple[str, ...], needed: dict[int, int]) -> None:
@@ -243,20 +244,6 @@ class Traffic:
         place = self.nest.result.index
         levels = [Level(place(turn.rank), turn.tile, turn.trips) for turn in self.nest.turns if turn.rank in self.nest.result]
         return sizes(tensor.storage, Fibers.of(self.elements, levels), levels, tensor.shape, value_bits(tensor)).whole
-
-    def _needed(self, operand: Operand) -> int:
-        """Stored elements whose coordinates, rank by rank, some element of every other operand has too."""
-        assert operand.coordinates is not None
-        kept = np.ones(operand.coordinates.shape[1], np.bool_)
-        for other in self.nest.operands:
-            if other.coordinates is None or other is operand:
-                continue
-            for place, rank in enumerate(operand.ranks):
-                if rank in other.ranks:
-                    present = np.zeros(self.nest.extents[rank], np.bool_)
-                    present[other.coordinates[other.ranks.index(rank)]] = True
-                    kept &= present[operand.coordinates[place]]
-        return int(kept.sum())
 
     def _gone_through(self, crossing: Crossing, layout: Layout) -> int:
         """Bits of coordinates and pointers that loops between parent and child go through."""

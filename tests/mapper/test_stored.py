@@ -26,6 +26,7 @@ from accelsim.mapper.stored_space import StoredSpace
 from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping, Spatial
 from accelsim.model.evaluation import Evaluator
 from accelsim.model.stored import evaluate_stored
+from accelsim.sparse import needs as requirements
 from accelsim.sparse.nest import nest_of
 from accelsim.sparse.reference import computed
 from accelsim.workload.build import cascade as built
@@ -189,11 +190,11 @@ def floored(seed: int) -> None:
         return
     ((path, leaf),) = mapping.paths()
     given = nest_of(cascade, target, path, leaf, stored)  # with elements left out that are stored all the same
-    need = floors.needs(given)
+    need = requirements.needs(given)
     kept = {name: each for name, each in stored.items() if not cascade.tensors[name].storage.all_elements}  # type: ignore[union-attr]
     nest = nest_of(cascade, target, path, leaf, kept)
     assert need.effectual <= found.works["Z"].effectual
-    if len(kept) == len(stored) and (floors.MOST_PRODUCTS or len(stored) < 3):
+    if len(kept) == len(stored) and (requirements.MOST_PRODUCTS or len(stored) < 3):
         assert need.effectual == found.works["Z"].effectual
     for floor in (floors.floor_of(evaluator, nest, need), floors.floor_anywhere(evaluator, nest, need)):
         for objective in ("latency", "energy", "traffic", "edp", "energy + 0.5*latency"):
@@ -207,7 +208,7 @@ def test_floors_are_never_above_what_is_counted() -> None:
 
 
 def test_floors_are_never_above_what_is_counted_where_products_are_too_many_to_list(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(floors, "MOST_PRODUCTS", 0)
+    monkeypatch.setattr(requirements, "MOST_PRODUCTS", 0)
     for seed in range(CASES):
         floored(seed)
 
@@ -219,8 +220,8 @@ def test_floor_is_reached_where_all_that_is_needed_crosses_once() -> None:
     space = StoredSpace(cascade, target)
     ((path, leaf),) = space.mapping(next(iter(space.every()))).paths()
     nest = nest_of(cascade, target, path, leaf, stored)
-    assert floors.needs(nest) == floors.Needs(2, {"A": 2, "B": 2}, 2)
-    assert floors.floor_anywhere(Evaluator(cascade, target), nest, floors.needs(nest)).of(objective_named("latency")) == 4 + 8
+    assert requirements.needs(nest) == requirements.Needs(2, {"A": 2, "B": 2}, 2)
+    assert floors.floor_anywhere(Evaluator(cascade, target), nest, requirements.needs(nest)).of(objective_named("latency")) == 4 + 8
 
 
 def needed(seed: int) -> None:
@@ -242,7 +243,10 @@ def needed(seed: int) -> None:
             made.add(tuple(point[rank] for rank in nest.result))
             for name, word in words.items():
                 used[name].add(word)
-    assert floors.needs(nest) == floors.Needs(points, {name: len(words) for name, words in used.items()}, len(made))
+    assert requirements.needs(nest) == requirements.Needs(points, {name: len(words) for name, words in used.items()}, len(made))
+    for number, operand in enumerate(nest.operands):
+        if operand.coordinates is not None:
+            assert requirements.taking_part(nest, number) == len(used[operand.tensor])
 
 
 def test_what_is_needed_is_what_a_loop_over_all_points_needs() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,16 @@ from accelsim.errors import AccelsimError
 from accelsim.io.hardware import load_architecture
 from accelsim.io.mapping import load_mapping
 from accelsim.io.workload import load_workload
+from accelsim.mapping.tree import Held, Keep, Leaf, Mapping
 from accelsim.model.evaluation import Evaluator
 from accelsim.model.stored import StoredEvaluation, evaluate_stored
 from accelsim.sparse.pattern import Pattern
 from accelsim.sparse.products import Products, makespan
 from accelsim.sparse.reference import count
+from accelsim.workload.build import cascade as built
 from accelsim.workload.cascade import Cascade
 from tests.share import share
+from tests.sparse import nests
 from tests.sparse.designs import write
 from tests.sparse.nests import problem
 from tests.sparse.test_cases import products
@@ -736,3 +740,14 @@ def test_energies_of_nodes_sum_to_the_whole_with_merging_and_intersection(tmp_pa
     assert components["MAC"]["energy_pj"] == 2 * work["merging_cycles"]
     assert components["Registers"]["energy_pj"] == 3 * work["meetings"][0]["steps"]
     assert found["energy_pj"] == sum(each["energy_pj"] for each in components.values())
+
+
+def test_words_that_meet_nothing_are_not_compulsory() -> None:
+    """Two diagonals of which each row and each column meet, but no element."""
+    chosen = built("w", "Z[m,k] = A[m,k] * B[m,k]", {"m": 4, "k": 4}, types={"default": "int8"})
+    tree = Mapping("m", (Keep("DRAM", (Held("A"), Held("B"), Held("Z"))), Leaf("Z", "U", ())))
+    diagonal = np.stack([np.arange(4), np.arange(4)])
+    evaluator = Evaluator(chosen, nests.machine(Random(0)))
+    apart = evaluate_stored(evaluator, tree, {"A": diagonal, "B": np.stack([np.arange(4), (np.arange(4) + 1) % 4])})
+    alike = evaluate_stored(evaluator, tree, {"A": diagonal, "B": diagonal})
+    assert [apart.whole[name][1] for name in "AB"] == [0, 0] and [alike.whole[name][1] for name in "AB"] == [32, 32]
