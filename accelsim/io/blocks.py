@@ -51,6 +51,8 @@ def _row(item: Item) -> Block:
             raise item.error(f"a row needs '{key}'", f"add '{key}:'")
     parameters = tuple((name, _whole(child, name)) for name, child in keys["parameters"].mapping("parameters").items())
     equivalents = keys["gate_equivalents"].only({"gates", "flops"}, "gate_equivalents")
+    if len(equivalents) < 2:
+        raise keys["gate_equivalents"].error("gate_equivalents needs those of gates and of flops", "write {gates: 10.5, flops: 42.0}")
     size = sum(_number(child, key) for key, child in equivalents.items())
     apart = name_of(keys["apart"], "apart") if "apart" in keys else ""
     flops, memory_bits, gates = (_whole(keys[key], key) for key in _COUNTS)
@@ -64,7 +66,7 @@ def _number(item: Item, what: str) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number < 2**53:
-        raise item.error(f"{what} is '{text[:40]}'", "write a number of 0 or more")
+        raise item.error(f"{what} is '{text[:40]}'", "write a number from 0 to below 2**53")
     return number
 
 

@@ -74,8 +74,8 @@ class Floors:
 
     @cached_property
     def forward(self) -> tuple[tuple[str, str, str], ...]:
-        """Which Einsum waits for which, and the tensor for which it does."""
-        return tuple(self.part.evaluator.program.edges(frozenset(self.part.stretch.names))[0])
+        """Which Einsum waits for which in every mapping, and the tensor for which it does."""
+        return tuple(self.part.evaluator.program.edges(frozenset(self.part.stretch.names), lambda *_: 0)[0])
 
     def tells_apart(self, ranks: Collection[str]) -> bool:
         """Whether bounds tell apart all ways to keep tensors above the fuse of trunks with loops over these ranks."""

@@ -91,14 +91,14 @@ def _order(homes: Homes) -> Iterator[IllegalMapping]:
             yield IllegalMapping(f"{edge.consumer} reads {edge.tensor} before {edge.producer} makes it", f"move {edge.producer} up", place)
             continue
         rank = walked.facts.recurrence(walked.facts.cascade.tensors[edge.tensor])
-        size = _size_at_fuse(walked, producer, consumer, rank)
+        size = size_at_fuse(walked, producer, consumer, rank)
         if rank is not None and size > edge.distance:
             seen.add((edge.producer, edge.consumer))
             what = f"{edge.consumer} reads earlier slices of {edge.tensor} before {edge.producer} makes them, {size} at a time"
             yield IllegalMapping(what, f"loop 'for {rank}: {edge.distance}' above both, or move {edge.producer} up", place)
 
 
-def _size_at_fuse(walked: Walk, one: int, other: int, rank: str | None) -> int:
+def size_at_fuse(walked: Walk, one: int, other: int, rank: str | None) -> int:
     """The size of a rank's tile at the lowest fuse above two leaves."""
     if rank is None:
         return 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -74,7 +75,7 @@ class Program:
         }
         self._links: dict[tuple[str, str], tuple[tuple[str, frozenset[str]], ...]] = {}
         self._covers: dict[tuple[str, str], dict[str, Fraction] | None] = {}
-        self._edges: dict[frozenset[str], tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]] = {}
+        self._edges: dict[frozenset[str], list[tuple[str, str, str, str, int]]] = {}
         self._static()
 
     def _is_above_network(self, memory: str) -> bool:
@@ -100,24 +101,37 @@ class Program:
             self._links[memory, inner] = tuple(found)
         return self._links[memory, inner]
 
-    def edges(self, names: frozenset[str]) -> tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]:
-        """Dependences among some Einsums: (producer, consumer, tensor) within an iteration, (producer, reader, rank) of earlier slices."""
+    def edges(
+        self, names: frozenset[str], slices: Callable[[str, str, str], int]
+    ) -> tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]:
+        """Dependences among some Einsums: (producer, consumer, tensor) within an iteration, (producer, reader, rank) of earlier ones.
+
+        slices: how many along a rank the loops above a producer and a reader leave to an iteration; a reader that goes back by fewer
+        needs some of the same iteration.
+        """
+        forward, carried = [], []
+        for producer, reader, tensor, rank, distance in self._known_edges(names):
+            if distance == 0 or (producer != reader and slices(producer, reader, rank) > distance):
+                forward.append((producer, reader, tensor))
+            else:
+                carried.append((producer, reader, rank))
+        return forward, carried
+
+    def _known_edges(self, names: frozenset[str]) -> list[tuple[str, str, str, str, int]]:
+        """Producer, reader, tensor, rank of its slices and the least distance in slices, 0 within one."""
         if names not in self._edges:
             from accelsim.workload.dependence import distances
 
-            forward, carried = [], []
+            found = self._edges[names] = []
             for (producer, reader), (tensor, distance) in distances(self.cascade).items():
                 if producer not in names or reader not in names:
                     continue
-                if distance == 0:
-                    forward.append((producer, reader, tensor))
-                    continue
                 iterative = self.cascade.tensors[tensor].iterative
                 written = self.cascade.index_maps(self.cascade.by_name[producer].output)
-                rank = written[iterative].single_rank if iterative is not None and written[iterative] is not None else None  # type: ignore[union-attr]
-                if rank is not None:
-                    carried.append((producer, reader, rank))
-            self._edges[names] = (forward, carried)
+                index = written[iterative] if iterative is not None else None
+                rank = index.single_rank if index is not None else None
+                if distance == 0 or rank is not None:
+                    found.append((producer, reader, tensor, rank or "", distance))
         return self._edges[names]
 
     def carried(self, tensor: str, maps: tuple[IndexMap | None, ...]) -> Carried | None:

@@ -191,7 +191,13 @@ def _pipelined(
     for branch, part in zip(fuse.branches, parts, strict=True):
         if isinstance(branch[-1], Fuse):
             limits[(" + ".join(part.offsets), DEPENDENCE)] = part.steady
-    forward, carried = program.edges(frozenset(names))
+    branch_of = {name: number for number, part in enumerate(parts) for name in part.offsets}
+    tiles = {**cascade.extents, **{loop.rank: loop.tile for loop in above}}
+
+    def slices(producer: str, reader: str, rank: str) -> int:
+        return tiles[rank] if branch_of[producer] < branch_of[reader] else 0
+
+    forward, carried = program.edges(frozenset(names), slices)
     # Start offsets within one iteration, and ends, in ticks times the number of iterations (so that a share of a tick is exact).
     start: dict[str, int] = {}
     end: dict[str, int] = {}

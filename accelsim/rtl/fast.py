@@ -123,7 +123,8 @@ def _put(words: Words, port: Port, values: Any) -> None:
     import numpy as np
 
     if port.width > 64:
-        words[:, port.at : port.at + port.words] = values
+        parts = [values >> 32 * part & 0xFFFFFFFF for part in range(port.words)] if isinstance(values, int) else values
+        words[:, port.at : port.at + port.words] = parts
         return
     wide = np.broadcast_to(np.asarray(values).astype(np.uint64), len(words))
     for part in range(port.words):

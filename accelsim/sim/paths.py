@@ -7,7 +7,7 @@ from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise
 
-from accelsim.mapping.dependence import Homes
+from accelsim.mapping.dependence import Homes, size_at_fuse
 from accelsim.mapping.facts import facts as facts_of
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial
 from accelsim.mapping.walk import Row, Walk, walk
@@ -88,7 +88,12 @@ class Paths:
         return self.all[self.number[einsum]]
 
     def _edges(self) -> list[Edge]:
-        forward, carried = self.evaluator.program.edges(frozenset(einsum.name for einsum in self.cascade.work))
+        numbers = self.walked.place_of()
+
+        def slices(producer: str, reader: str, rank: str) -> int:
+            return size_at_fuse(self.walked, numbers[producer], numbers[reader], rank)
+
+        forward, carried = self.evaluator.program.edges(frozenset(numbers), slices)
         found: list[Edge] = [(producer, consumer, tensor, "") for producer, consumer, tensor in forward]
         for producer, reader, rank in carried:
             found.append((producer, reader, self.cascade.by_name[producer].output.tensor, rank))

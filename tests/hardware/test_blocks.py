@@ -165,7 +165,10 @@ def test_machine_may_bring_its_own_table(tmp_path: Path) -> None:
     file = tmp_path / "m.yaml"
     text = SMALL.replace("let: {wide: 8}", "synthesis: own.yaml").replace(RTL, "{module: mine, count: 2}")
     file.write_text(text, encoding="utf-8")
-    assert load_architecture(file).contents == {"PE": Content(15 * 14, 15 * 128, 15 * 18, 15 * 105.0)}
+    has = {"PE": Content(15 * 14, 15 * 128, 15 * 18, 15 * 105.0)}
+    assert load_architecture(file).contents == has
+    file.write_text(text.replace("synthesis: own.yaml\n", ""), encoding="utf-8")
+    assert load_architecture(file, {"synthesis": "own.yaml"}).contents == has
 
 
 def test_component_is_that_of_the_first_table_that_has_it() -> None:
@@ -247,7 +250,12 @@ ROW = "{module: m, parameters: {A: 1}, flops: 1, memory_bits: 0, gates: 2, gate_
         ("about: nothing", "1:1: a synthesis table needs 'rows'; add 'rows:'"),
         (f"rows: [{ROW.replace(', gates: 2,', ',')}]", "1:8: a row needs 'gates'; add 'gates:'"),
         (f"rows: [{ROW}, {ROW}]", f"1:{10 + len(ROW)}: m A=1 has two rows; keep one"),
-        (f"rows: [{ROW.replace('flops: 1', 'flops: some')}]", "1:47: flops is 'some'; write a number of 0 or more"),
+        (f"rows: [{ROW.replace('flops: 1', 'flops: some')}]", "1:47: flops is 'some'; write a number from 0 to below 2**53"),
+        (f"rows: [{ROW.replace('flops: 1', 'flops: 1e300')}]", "1:47: flops is '1e300'; write a number from 0 to below 2**53"),
+        (
+            f"rows: [{ROW.replace(', flops: 6.0', '')}]",
+            "1:94: gate_equivalents needs those of gates and of flops; write {gates: 10.5, flops: 42.0}",
+        ),
         (f"rows: [{ROW.replace('flops: 1', 'flops: 1.5')}]", "1:47: flops is '1.5'; write a whole number"),
         (f"rows: [{ROW.replace('flops: 1', 'flips: 1')}]", "1:40: a row has no 'flips'; did you mean 'flops'?"),
     ],

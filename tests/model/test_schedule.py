@@ -12,6 +12,7 @@ from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Op
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial, Stage, TreeNode
 from accelsim.model.evaluation import Evaluation, evaluate
 from accelsim.model.schedule import iterations
+from accelsim.workload import build
 from accelsim.workload.cascade import Cascade
 from tests.model.published import cascade
 
@@ -236,3 +237,12 @@ def test_stages_that_do_not_list_every_einsum_once_are_refused(stages: tuple[Sta
     with pytest.raises(AccelsimError) as error:
         Evaluator(COLUMN, columns(4)).evaluate(columned("staged", stages), checked=True)
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize(("around", "total"), [((), 40), ((For("t", 4),), 32), ((For("t", 1),), 24)])
+def test_reader_of_earlier_slices_waits_for_those_of_its_own_iteration(around: tuple[For, ...], total: int) -> None:
+    # H: 8 x 3 cycles on U. Y: 2 on V for each of the 8 slices, or of the last 4, after H of its iteration; with one slice each, beside it.
+    work = build.cascade("steps", ["H[0] = 1", "H[t+1] = A[t] * H[t]", "Y[t] = H[t] * B[t]"], {"t": 8})
+    branches = ((Leaf("H", "U"),), (Leaf("Y", "V"),))
+    mapping = Mapping("by hand", (keep("DRAM", "A", "B", "Y"), keep("Buffer", "H"), *around, Fuse("pipelined", branches)))
+    assert evaluate(work, machine(unit("U", 3), unit("V", 2)), mapping).cycles == total

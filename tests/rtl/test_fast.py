@@ -65,3 +65,11 @@ def test_library_equals_icarus(module: str, builds: Path, tmp_path: Path) -> Non
 def test_what_is_not_there_is_named() -> None:
     with pytest.raises(InputError, match=r"there is no module pe_sideways in .*; it has .*delay_line, "):
         Library(RTL, "pe_sideways", {})
+
+
+def test_number_that_is_held_may_be_wider_than_64_bits() -> None:
+    """As the instructions of four engines are where one has more than 2^15."""
+    number = 0x1_0000_0002_0000_0003
+    library = Library(RTL, "delay_line", {"W": 68, "DEPTH": 1}, effort=QUICK)
+    found = library.start().run({"rst_i": np.zeros(4, np.uint64), "word_i": number})
+    assert numbers(library.outputs["word_o"], found["word_o"])[1:] == [number] * 3

@@ -140,3 +140,43 @@ def test_a_tile_above_loops_that_read_it_again_is_kept_until_the_last_turn(insid
     )
     assert not overwritten(Evaluator(work, machine), Mapping("layers", nodes), seen)
     assert seen["deep"]
+
+
+STEPS = {1: ["H[0,j] = 3", "H[t+1,j] = A[t,j] * H[t,j] + B[t,j]"], 2: ["H[0,j] = 3", "H[1,j] = 4", "H[t+2,j] = A[t,j] * H[t,j] + B[t,j]"]}
+AROUND: dict[str, tuple[TreeNode, ...]] = {
+    "nothing": (Keep("Buffer", tuple(map(Held, "ABHY"))),),
+    "a slice": (Keep("Buffer", tuple(map(Held, "ABHY"))), For("t", 1)),
+    "two slices": (Keep("Buffer", tuple(map(Held, "ABHY"))), For("t", 2)),
+    "three slices": (Keep("Buffer", tuple(map(Held, "ABHY"))), For("t", 3)),
+    "columns": (For("j", 4), Keep("Buffer", tuple(map(Held, "ABHY"))), For("t", 2)),
+    "slices of columns": (For("j", 4), Keep("Buffer", (Held("H"),)), For("t", 3), Keep("Buffer", tuple(map(Held, "ABY")))),
+}
+
+
+@pytest.mark.parametrize("back", STEPS)
+@pytest.mark.parametrize("around", AROUND)
+def test_an_earlier_slice_is_read_after_it_is_made(around: str, back: int) -> None:
+    """Y reads slices before the last, of the same iteration where the loops leave it more of them than H goes back."""
+    work = cascade("steps", [*STEPS[back], "Y[t,j] = H[t,j] + 1"], {"t": 7, "j": 8}, types={"default": "int32"})
+    machine = load_architecture(resolve("mini", MACHINE), {})
+    branches = (
+        (Leaf("H", "SCAN", (For("j", 4), For("t", 1), Spatial("channel", "j", 1))),),
+        (Leaf("Y", "VEC", (For("j", 4), For("t", 1), Spatial("lane", "j", 1))),),
+    )
+    mapping = Mapping("steps", (Keep("DRAM", tuple(map(Held, "ABY"))), *AROUND[around], Fuse("pipelined", branches)))
+    evaluator = Evaluator(work, machine)
+    paths, latencies = Paths(evaluator, mapping), evaluator.evaluate(mapping).counts.lowered.latencies
+    for tasks in lower(evaluator, mapping, latencies):
+        done = reference.run(tasks, evaluator.clock.per_cycle)
+        made, read = list[tuple[list[range], int]](), list[tuple[list[range], int]]()
+        for firing in done.log:
+            if firing.task.kind == COMPUTE and not firing.is_idle:
+                path = paths.of(firing.task.einsum)
+                slots = slots_of(work, path, path.loops, len(path.rows), 0)
+                t, j = (reference.interval(slots[rank], list(firing.digits)) for rank in "tj")
+                if path.name == "H":
+                    made.append(([range(t.start + back, t.stop + back), j], firing.end))
+                else:
+                    read.append(([t, j], firing.start))
+        pairs = [(end, start) for one, end in made for other, start in read if meet(one, other)]
+        assert pairs and all(end <= start for end, start in pairs), (around, back)
