@@ -81,6 +81,7 @@ def test_a_zero_that_is_stored_stays(tmp_path: Path) -> None:
         (f"{HEAD}2000000000 2 0\n", "2: a matrix of 2000000000 x 2; give at most 134,217,728 rows and columns"),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_what_is_wrong_is_said_with_its_line(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "a.mtx"
     path.write_text(text)
