@@ -13,6 +13,7 @@ import numpy as np
 from accelsim.errors import InputError, did_you_mean
 from accelsim.io.matrix import load_matrix
 from accelsim.workload.cascade import Cascade
+from accelsim.workload.expression import Name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -40,7 +41,7 @@ def elements_of(cascade: Cascade, texts: Sequence[str], seed: int, draw: bool = 
             raise InputError(f"--data {text}: {cascade.name} has no input '{name}'", did_you_mean(name, inputs))
         if name in found:
             raise InputError(f"--data {text}: {name} is given twice", "leave one out")
-        found[name] = _loaded(name, inputs[name].shape, path)
+        found[name] = _loaded(name, cascade, path)
     for name, tensor in inputs.items():
         if tensor.storage is None or tensor.storage.all_elements or name in found or not draw:
             continue
@@ -86,7 +87,8 @@ def origins(cascade: Cascade, texts: Sequence[str], seed: int, stored: Mapping[s
     return found
 
 
-def _loaded(name: str, shape: tuple[int, ...], path: str) -> IntArray:
+def _loaded(name: str, cascade: Cascade, path: str) -> IntArray:
+    shape = cascade.tensors[name].shape
     if len(shape) > _MATRIX or not shape:
         what = f"--data {name}={path}: {name} has {len(shape)} dimensions, and a file holds a matrix"
         raise InputError(what, "give matrices and vectors")
@@ -97,5 +99,13 @@ def _loaded(name: str, shape: tuple[int, ...], path: str) -> IntArray:
     if matrix.shape != shape:
         sizes = " x ".join(map(str, shape))
         what = f"--data {name}={path}: the matrix is {matrix.shape[0]} x {matrix.shape[1]}, and {name} is {sizes}"
-        raise InputError(what, "set the sizes of its ranks, as in --set shape.m=8297")
+        raise InputError(what, _sized(name, cascade, matrix.shape if len(shape) == _MATRIX else (max(matrix.shape),)))
     return np.stack([rows, columns])
+
+
+def _sized(name: str, cascade: Cascade, shape: tuple[int, ...]) -> str:
+    """The options that give a tensor a shape, as far as single ranks index it."""
+    access = next(each for einsum in cascade.einsums for each in einsum.reads if each.tensor == name)
+    indices = zip(access.indices, shape, strict=True)
+    wanted = [f"--set shape.{index.name}={size}" for index, size in indices if isinstance(index, Name)]
+    return f"write {' '.join(wanted)}" if wanted else "set the sizes of its ranks"

@@ -109,7 +109,7 @@ def _coordinates(market: _Market, rows: int, columns: int, count: int) -> Any:
 
     width = 2 + market.values
     found = _read(market, count, width)
-    row, column = found[:, 0].astype(np.int64) - 1, found[:, 1].astype(np.int64) - 1
+    row, column = (np.clip(each, -1, 1 << 31).astype(np.int64) - 1 for each in (found[:, 0], found[:, 1]))
     values = found[:, 2] if market.values else np.ones(count)
     for name, places, size in (("row", row, rows), ("column", column, columns)):
         wrong = np.flatnonzero((places < 0) | (places >= size))

@@ -120,7 +120,11 @@ def _chosen_stream(
         apart = all(step > reach for step in steps) and len(inner) == 1 and len(steps) <= 1 and index.divisor == 1 and not index.modulus
         if not apart or low < 0 or high >= tensor.shape[number] or (box and any(step != reach + 1 for step in steps)):
             what = f"{einsum.name} chooses from {access.tensor} in windows that overlap or reach outside, which is not counted"
-            raise InputError(what, "index it by FACTOR*rank + A[...], with values of A below FACTOR", einsum.place)
+            mend = "index it by FACTOR*rank + A[...], with values of A below FACTOR"
+            if len(inner) > 1:
+                what = f"{einsum.name} chooses from {access.tensor} by {len(inner)} values in one index, which is not counted"
+                mend = f"give {access.tensor} a dimension for each, as in {access.tensor}[g, O[...], I[...]]"
+            raise InputError(what, mend, einsum.place)
         weight *= reach + 1 if box else inner[0][1]
         terms = tuple((position[rank], 1) for rank, _ in outer if cascade.extents[rank] > 1)
         dims.append(Dim(terms, 0, 1, 0, 0, max([1, *(extents[rank] for rank, _ in terms)])))

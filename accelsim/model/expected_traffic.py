@@ -13,13 +13,13 @@ import numpy as np
 from accelsim.errors import InputError
 from accelsim.model.counts import DRAINS, FILLS, READS, UPDATES
 from accelsim.model.evaluation import Evaluator
-from accelsim.model.stored_traffic import FILLED, READ, UPDATED, value_bits, with_words
+from accelsim.model.stored_traffic import FILLED, READ, UPDATED, split_by_keep, value_bits, with_words
 from accelsim.sparse.axes import MOST, Factor, Loops
 from accelsim.sparse.boxes import Boxes, volume
 from accelsim.sparse.expected import Expected
 from accelsim.sparse.fibers import Level
 from accelsim.sparse.nest import Crossing, Operand
-from accelsim.sparse.storage import last, least, width_of
+from accelsim.sparse.storage import following, last, least, masked, width_of
 from accelsim.workload.storage import Storage
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     Shares = NDArray[np.float64]
 
 Key = tuple[str, str]
+
+_ROUNDING = 1e-9  # of expected places
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +130,18 @@ class ExpectedTraffic:
             if sum(rank.fixed):
                 nodes = [self.found.something(operand, rank.loops)] if number else []
                 bits += sum(rank.fixed) * float(self.found.axes.total(rank.loops, [self._places(operand, rank), *nodes]).sum())
+            begins = number == 0 or levels[number - 1].dimension != rank.level.dimension
+            if begins and masked(storage, levels, number):
+                self._check_places(operand, rank, frozenset(loops[: following(levels, number)]))
         self.whole[operand.tensor] = bits, self._needed(operand) * value
         return made
+
+    def _check_places(self, operand: Operand, rank: Rank, below: Loops) -> None:
+        """Refuse places without a pointer that may hold nothing, whose masks are not expected."""
+        nodes = [self.found.something(operand, rank.loops)] if rank.loops else []
+        places = float(self.found.axes.total(rank.loops, [self._places(operand, rank), *nodes]).sum())
+        if places - float(self.found.axes.total(below, [self.found.something(operand, below)]).sum()) > _ROUNDING * places:
+            self.found.refuse(f"{operand.tensor} has masks and no pointers, and places that may be empty", "state a pointer")
 
     def _places(self, operand: Operand, rank: Rank) -> Factor:
         """Places of a fiber."""
@@ -259,7 +271,7 @@ class ExpectedTraffic:
         """Bits of coordinates and pointers that loops between parent and child go through."""
         nest, found, bits, own = self.nest, self.found, 0.0, -1
         storage = self.cascade.tensors[operand.tensor].storage or Storage(("compressed",) * len(operand.ranks))
-        loops = sorted(found.loops(operand.ranks))
+        loops, levels = sorted(found.loops(operand.ranks)), nest.levels(operand)
         for depth, turn in enumerate(nest.turns[: crossing.above_child]):
             if turn.rank not in operand.ranks:
                 continue
@@ -269,7 +281,8 @@ class ExpectedTraffic:
             later = [each.rank for each in nest.turns[depth + 1 :] if each.rank in operand.ranks]
             leader = next(each for each in found.stored if turn.rank in each.ranks)
             looked_up = not turn.meets or (turn.meets == "leading" and leader is not operand)
-            if storage.kinds[operand.ranks.index(turn.rank)] == "uncompressed" and looked_up:
+            comes = not turn.meets and (masked(storage, levels, own) or split_by_keep(nest, depth, crossing.above_child, operand))
+            if storage.kinds[operand.ranks.index(turn.rank)] == "uncompressed" and looked_up and not comes:
                 if later and later[0] != turn.rank:  # where the fiber's last loop is visited
                     bits += self._looked_up(depth, operand, own, leader if turn.meets else None) * storage.pointer_bits
                 continue

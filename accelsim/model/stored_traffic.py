@@ -20,7 +20,7 @@ from accelsim.sparse.caches import missed_elements
 from accelsim.sparse.fibers import Fibers, Level
 from accelsim.sparse.needs import taking_part
 from accelsim.sparse.nest import NO_ROOM, Crossing, Nest, Operand, Room, Walk, known
-from accelsim.sparse.storage import Sizes, coordinate_bits, sizes
+from accelsim.sparse.storage import Sizes, coordinate_bits, masked, sizes
 from accelsim.workload.storage import Storage
 
 if TYPE_CHECKING:
@@ -258,7 +258,8 @@ class Traffic:
             later = [each.rank for each in nest.turns[depth + 1 :] if each.rank in operand.ranks]
             leads = next(each for each in nest.operands if each.coordinates is not None and turn.rank in each.ranks) is operand
             looked_up = not turn.meets or (turn.meets == "leading" and not leads)
-            if storage.kinds[operand.ranks.index(turn.rank)] == "uncompressed" and looked_up:
+            comes = not turn.meets and (masked(storage, layout.levels, own) or split_by_keep(nest, depth, crossing.above_child, operand))
+            if storage.kinds[operand.ranks.index(turn.rank)] == "uncompressed" and looked_up and not comes:
                 if later and later[0] != turn.rank:  # where the fiber's last loop is visited
                     bits += int(self.counts.looked[depth, layout.which]) * storage.pointer_bits
                 continue
@@ -372,6 +373,12 @@ def with_words(tensor: Tensor, home: bool) -> tuple[int, int]:
         elif kind == "uncompressed" and place < len(shape) - 1 and home:
             once += prod(shape[: place + 1]) * storage.pointer_bits
     return extra, once
+
+
+def split_by_keep(nest: Nest, depth: int, above: int, operand: Operand) -> bool:
+    """Whether a keep below the first `above` loops stands inside the fiber of a loop, right after it, so that all its places come."""
+    after = [place for place, turn in enumerate(nest.turns) if place > depth and turn.rank in operand.ranks]
+    return bool(after) and after[0] >= above and nest.turns[after[0]].rank == nest.turns[depth].rank
 
 
 def _less(words: IntArray, others: IntArray) -> IntArray:

@@ -36,6 +36,7 @@ def sizes(storage: Storage, fibers: Fibers, levels: Sequence[Level], shape: Sequ
     """Bits of every fiber of a tensor that some loops cut, and of every tile.
 
     Loops that follow one another over one dimension go through one stored fiber; where others come between, tiles are stored apart.
+    Without pointers, places below which nothing is stored have a mask all the same: nothing else says that they are empty.
     """
     coordinates, payloads = [], []
     left = {dimension: np.array([size]) for dimension, size in enumerate(shape)}  # sizes of what each node leaves of every dimension
@@ -51,6 +52,10 @@ def sizes(storage: Storage, fibers: Fibers, levels: Sequence[Level], shape: Sequ
         if kind != "compressed":
             places = -(-here // least(levels, number))
             where, held = where + places * (kind == "bitmask") * begins, held + places * payload * (kind == "uncompressed") * begins
+            if begins and masked(storage, levels, number):
+                under = following(levels, number)
+                mask = -(-left[levels[under].dimension] // least(levels, under))
+                held = held + (places - _reached(fibers, number, under)) * mask
         coordinates.append(_lines(where, storage))
         payloads.append(_lines(held, storage))
         left = {dimension: np.repeat(size, children) for dimension, size in left.items()}
@@ -70,6 +75,26 @@ def sizes(storage: Storage, fibers: Fibers, levels: Sequence[Level], shape: Sequ
     return Sizes(tuple(coordinates), tuple(payloads), tuple(below))
 
 
+def masked(storage: Storage, levels: Sequence[Level], number: int) -> bool:
+    """Whether every place of an uncompressed fiber has a mask and no pointer: those below which nothing is stored too."""
+    if storage.kinds[levels[number].dimension] != "uncompressed" or storage.pointer_bits or last(levels, number):
+        return False
+    return storage.kinds[levels[following(levels, number)].dimension] == "bitmask"
+
+
+def following(levels: Sequence[Level], number: int) -> int:
+    """The first level after it over another dimension; the number of levels if there is none."""
+    return next((place for place in range(number, len(levels)) if levels[place].dimension != levels[number].dimension), len(levels))
+
+
+def _reached(fibers: Fibers, number: int, inside: int) -> IntArray:
+    """Places of each fiber of a level that hold something, of all loops over its dimension together, int64."""
+    ends: IntArray = fibers.starts[number]
+    for each in range(number + 1, inside):
+        ends = np.asarray(fibers.starts[each][ends])
+    return np.asarray(np.diff(ends), np.int64)
+
+
 def coordinate_bits(storage: Storage, levels: Sequence[Level]) -> dict[int, int]:
     """Of every compressed dimension that some loops cut, the bits that tell the coordinates of its longest fiber apart."""
     found: dict[int, int] = {}
@@ -81,8 +106,7 @@ def coordinate_bits(storage: Storage, levels: Sequence[Level]) -> dict[int, int]
 
 def least(levels: Sequence[Level], number: int) -> int:
     """The tile that the loops of a fiber leave in the end."""
-    after = (place for place in range(number, len(levels)) if levels[place].dimension != levels[number].dimension)
-    return levels[next(after, len(levels)) - 1].tile
+    return levels[following(levels, number) - 1].tile
 
 
 def last(levels: Sequence[Level], number: int) -> bool:

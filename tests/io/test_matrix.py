@@ -65,6 +65,7 @@ def test_a_zero_that_is_stored_stays(tmp_path: Path) -> None:
         (f"{HEAD}2 2 1\n1 1 3\n2 2 4\n", "4: more than 1 entries; correct the line of sizes, or remove some"),
         (f"{HEAD}2 2 2\n1 1 3\n\n% half\n3 1 4\n", "6: row 3 is outside a matrix of 2 x 2; count from 1, or give the matrix more"),
         (f"{HEAD}2 2 1\n0 1 3\n", "3: row 0 is outside a matrix of 2 x 2"),
+        (f"{HEAD}2 2 1\n99999999999999999999 1 3\n", "3: row 99999999999999999999 is outside a matrix of 2 x 2"),
         (f"{HEAD}2 2 1\n1 5 3\n", "3: column 5 is outside a matrix of 2 x 2"),
         (f"{HEAD}2 2 2\n1 1 3\n1 1 4\n", "4: element (1, 1) is in line 3 too; state each once"),
         (f"{HEAD}2 2 1\n1 1 nan\n", "3: 'nan' is not a finite number; write a number"),
@@ -80,6 +81,7 @@ def test_a_zero_that_is_stored_stays(tmp_path: Path) -> None:
         (f"{HEAD}2000000000 2 0\n", "2: a matrix of 2000000000 x 2; give at most 134,217,728 rows and columns"),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_what_is_wrong_is_said_with_its_line(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "a.mtx"
     path.write_text(text)

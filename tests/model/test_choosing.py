@@ -31,8 +31,9 @@ def test_kernels_count_what_a_replay_counts_where_values_choose() -> None:
 
 
 def chosen(text: str, below: int = 4, **shape: int) -> Cascade:
-    """A statement whose tensor I chooses."""
-    return cascade("w", [text], shape, types={"default": "int32"}, tensors={"I": TensorDeclaration(below=below)})
+    """A statement whose tensors I and J choose."""
+    choosing = {name: TensorDeclaration(below=below) for name in "IJ" if f"{name}[" in text}
+    return cascade("w", [text], shape, types={"default": "int32"}, tensors=choosing)
 
 
 def test_a_buffer_holds_what_may_be_chosen_and_a_unit_reads_a_word_a_point() -> None:
@@ -50,6 +51,8 @@ def test_a_buffer_holds_what_may_be_chosen_and_a_unit_reads_a_word_a_point() -> 
 
 
 REFUSED = {
+    "Z[g] = X[8*g + 4*J[g] + I[g]]": "Z chooses from X by 2 values in one index, which is not counted; "
+    "give X a dimension for each, as in X[g, O[...], I[...]]",
     "Z[g,t] = X[2*g + I[g], t]": "Z chooses from X in windows that overlap or reach outside, which is not counted; index it by",
     "Z[g] = X[4*g + I[g]] * X[g]": "Z chooses from X and reads it in another way, which is not counted; split it into two Einsums",
     "Z[g] = X[4*g + I[g]] where g > 1": "Z has a condition on ranks by which values choose from X, which is not counted; drop the",

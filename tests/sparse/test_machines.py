@@ -208,6 +208,23 @@ def test_a_fold_takes_its_loading_and_a_cycle_for_every_column(m: int, n: int, k
     assert loading + folds * n == pytest.approx(published, rel=0.01)  # the table has no mask, and every column
 
 
+@pytest.mark.parametrize(("columns", "times"), [(1, 1), (2, 4)])
+def test_a_single_column_stays_while_folds_change(columns: int, times: int) -> None:
+    """Four folds of 128 words a column: of two columns each comes again for every fold, and one is there already."""
+    found = evaluated("spmm-sigma", {"A": np.ones((64, 128), bool)}, {"m": 64, "n": columns, "k": 128}, let__height="16")
+    assert read_bytes(found, "Z", "B", "SRAM") == times * columns * 512
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_tile_that_stays_has_a_mask_of_every_row(seed: int) -> None:
+    """SIGMA: 4 bytes of each non-zero and a bit of each place, of tiles along k that hold anything; most rows of one in a hundred hold nothing."""
+    held = np.random.default_rng(seed).random((30, 300)) < 0.01
+    held[:, 128:256] &= seed > 2
+    found = evaluated("spmm-sigma", {"A": held}, {"m": 30, "n": 4, "k": 300}, let__height="7")
+    masks = sum(30 * min(128, 300 - at) for at in range(0, 300, 128) if held[:, at : at + 128].any())
+    assert read_bytes(found, "Z", "A", "SRAM") == 4 * held.sum() + masks / 8
+
+
 def test_a_fold_of_more_non_zeros_than_multipliers_takes_two_issues() -> None:
     held = np.ones((256, 128), bool)
     one, two = (evaluated("spmm-sigma", {"A": held[:rows]}, {"m": rows, "n": 8, "k": 128}) for rows in (128, 129))

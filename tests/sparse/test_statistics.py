@@ -14,6 +14,7 @@ from scipy import sparse
 
 from accelsim.cli import main
 from accelsim.errors import AccelsimError
+from accelsim.io import catalogue
 from accelsim.io.elements import elements_of
 from accelsim.io.workload import load_workload
 from accelsim.model.evaluation import Evaluator
@@ -313,3 +314,12 @@ def test_a_power_law_is_flagged_where_a_uniform_density_misleads_and_a_uniform_m
             assert row["counted"] == int((dense @ dense).sum())
             assert row["expected"] == pytest.approx(pattern.nonzeros**2 / 128)
             assert row["counted"] > 2 * row["expected"]
+
+
+def test_masks_of_places_that_may_be_empty_are_not_expected_without_pointers(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shipped = catalogue.resolve("matmul-blocks", catalogue.WORKLOAD).read_text()
+    (tmp_path / "share.yaml").write_text(shipped.replace("A: {model: structured, kept: 3, of: 8}", "A: 0.3"))
+    given = ["evaluate", str(tmp_path / "share.yaml"), "--arch", "s2ta", "--mapping", "matmul-blocks-s2ta", "--statistics"]
+    assert main(given) == 2
+    said = "Z: A has masks and no pointers, and places that may be empty, which has no closed form; state a pointer\n"
+    assert capsys.readouterr().err == f"{tmp_path / 'share.yaml'}:13:5: {said}"

@@ -179,7 +179,7 @@ def test_a_report_says_what_is_skipped_met_merged_and_cached(tmp_path: Path, cap
         ("A", "does not say which file"),
         ("C=a.mtx", "has no input 'C'; known: A, B"),
         ("A=none.mtx", "there is no file none.mtx"),
-        ("A=small.mtx", "the matrix is 2 x 2, and A is 64 x 64"),
+        ("A=small.mtx", "the matrix is 2 x 2, and A is 64 x 64; write --set shape.m=2 --set shape.k=2"),
         ("A=broken.mtx", "broken.mtx:3:"),
     ],
 )
@@ -521,6 +521,60 @@ def test_formats_of_nests_have_a_pointer_less_than_those_of_matrices() -> None:
                 whole = sizes(storage, tree, levels, (pattern.rows, pattern.width), 8).whole
                 no_mask = pattern.width * int((pattern.lengths == 0).sum()) if name == "bitmask" else 0
                 assert whole == other(pattern, widths) - 32 - no_mask, (seed, name)
+
+
+def test_without_pointers_every_row_has_a_mask() -> None:
+    """One mask of all, as in a file: nothing else says which rows are empty. Also where a row is gone through by several loops."""
+    from accelsim.sparse import formats
+    from accelsim.sparse.fibers import Fibers, Level
+    from accelsim.sparse.storage import sizes
+    from accelsim.workload.storage import NAMED, Storage
+    from tests.sparse.test_random import pair
+
+    for seed in range(share(1000, 100, 20)):
+        for pattern in (Pattern.of(each) for each in pair(seed)):
+            shape, inside = (pattern.rows, pattern.width), Level(1, 1, pattern.width)
+            for tile in (1, 3, pattern.rows):
+                levels = [Level(0, tile, -(-pattern.rows // tile)), Level(0, 1, tile), inside]
+                whole = sizes(Storage(NAMED["bitmask"], pointer_bits=0), Fibers.of(elements(pattern), levels), levels, shape, 8).whole
+                assert whole == formats.bitmask(pattern, formats.Widths(8, 16, 32)), (seed, tile)
+
+
+@pytest.mark.parametrize("format_", ["ranks: csr, coordinate: 8 bit, pointer: 16 bit", "ranks: bitmask, pointer: none"])
+@pytest.mark.parametrize("tile", [1, 3, 4, 16])
+def test_rows_that_a_keep_takes_together_come_with_what_says_where_they_end(format_: str, tile: int, tmp_path: Path) -> None:
+    """A of 16 x 16, where no memory looks for coordinates: 16 pointers or masks of 16 bits come, whatever the tile."""
+    held = np.random.default_rng(0).random((16, 16)) < 0.2
+    held[[3, 7, 8]] = False
+    head = "workload: few\nshape: {m: 16, k: 16, n: 2}\ntype: {default: int8}\neinsums: ['Z[m,n] = A[m,k] * B[k,n]']\n"
+    (tmp_path / "few.yaml").write_text(f"{head}format: {{A: {{{format_}}}}}\n")
+    tree = ["keep DRAM: [A, B, Z]", f"for m: {tile}", "keep Registers: [A, Z]", "for m: 1", "for k: 1", "{einsum: Z, unit: MAC}"]
+    (tmp_path / "tiles.yaml").write_text("mapping: tiles\ntree:\n" + "".join(f"  - {each}\n" for each in tree))
+    (tmp_path / "plain.yaml").write_text(PLAIN)
+    cascade = load_workload(tmp_path / "few.yaml")
+    assert isinstance(cascade, Cascade)
+    evaluator = Evaluator(cascade, load_architecture(tmp_path / "plain.yaml"))
+    mapping, stored = load_mapping(tmp_path / "tiles.yaml", cascade.extents), np.stack(np.nonzero(held)).astype(np.int64)
+    found = evaluate_stored(evaluator, mapping, {"A": stored})
+    each = 16 if "csr" in format_ else 8
+    assert found.evaluation.bits["Z", "A", "DRAM"][0] / evaluator.clock.pieces == 16 * 16 + each * held.sum()
+
+
+PLAIN = """
+machine: plain
+clock: 1 GHz
+tree:
+  memory: DRAM
+  size: unlimited
+  bandwidth: 1 B/cycle
+  energy: unpriced
+  feeds:
+    memory: Registers
+    size: unlimited
+    bandwidth: unlimited
+    energy: unpriced
+    feeds: {unit: MAC, executes: {mac: unpriced}}
+"""
 
 
 TOGETHER = """
