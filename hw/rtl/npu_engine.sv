@@ -1,9 +1,10 @@
 // An array of lanes that work in step, as a program says.
 //
 // Function    instructions are carried out in their order. One waits until `done` of the top has reached the counts that it names, then goes
-//             through a loop nest. At each point every lane in use (a bit of `lanes` for each, row by row) runs the steps of a microprogram on up to three
-//             operands from the buffer and writes its last value to the buffer. An address is that of the nest plus an offset of the lane's own. `first` of `npu_lane` is high where all loops that `reduces` names are in their first trip and the
-//             instruction begins the sums.
+//             through a loop nest. At each point every lane in use (a bit of `lanes` for each, row by row) runs the steps of a microprogram on
+//             up to three operands from the buffer and writes its last value to the buffer. An address is that of the nest plus an offset of
+//             the lane's own. `first` of `npu_lane` is high where all loops that `reduces` names are in their first trip and the instruction
+//             begins the sums.
 //             The word b may choose the word c: so many words further on for each that it counts.
 //             KIND 1 has lanes of `npu_scan` in place of `npu_lane`; constants of its steps are shifts.
 //             Fields, 32 bits each: 5 counts waited for; flags (0: begins sums, 1: counts as done when it is through, 8 and up: loops
@@ -95,7 +96,6 @@ module npu_engine #(
   endgenerate
 
   assign unused_streams = ^{stream_ready[3:1], stream_valid[3:1], stream_last[3:1]};  // all are in step
-
   assign unused_step    = ^step_i;  // of narrow words, the constant is cut
 
   assign able       = valid_i && (&reached);
