@@ -217,7 +217,7 @@ def test_a_single_column_stays_while_folds_change(columns: int, times: int) -> N
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_tile_that_stays_has_a_mask_of_every_row(seed: int) -> None:
-    """SIGMA: 4 bytes of each non-zero and a bit of each place, of tiles along k that hold anything; most rows of one in a hundred hold nothing."""
+    """SIGMA: 4 bytes of each non-zero and a bit of each place, of tiles along k that hold anything; most rows hold nothing."""
     held = np.random.default_rng(seed).random((30, 300)) < 0.01
     held[:, 128:256] &= seed > 2
     found = evaluated("spmm-sigma", {"A": held}, {"m": 30, "n": 4, "k": 300}, let__height="7")
