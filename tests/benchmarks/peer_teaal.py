@@ -5,7 +5,7 @@
 PEER_PYTHON has teaal and fibertree, SPECIFICATION is `tests/integration/gamma.yaml` of TeAAL's compiler (docs/sparse.md, "Beside
 TeAAL"). Both sides count every case in a process of its own: this file with `here`, or with `there SPECIFICATION`, reads JSON {shape,
 cache_bits, A, B} from standard input, a matrix as [rows, columns] of its elements, and writes a row of counts, CPU seconds and 10^6
-bytes. TeAAL's code is compiled and run as in its artifact. `lines`: TeAAL's bits derived once more, without its code. 90 CPU seconds.
+bytes. TeAAL's code is compiled and run as in its artifact. `lines`: TeAAL's bits derived once more, without its code. 3 minutes.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ def compare(peer: str, specification: str) -> None:
             print(f"{what:28}{mine[what]:12,.0f}{other[what]:12,.0f}{mine[what] / other[what]:12.4f}")
         wrong = [what for what, bits in derived.items() if bits != other[what]]
         print(f"TeAAL's bits are {'those of' if not wrong else f'NOT those of ({wrong})'} the lines that it moves")
-        for what, key in (("CPU seconds, counting", "cpu_s"), ("CPU seconds, process", "process_s"), ("MB, peak", "peak_mb")):
+        for what, key in (("CPU seconds", "cpu_s"), ("the second time", "again_s"), ("MB, peak", "peak_mb")):
             print(f"{what:28}{mine[key]:12.3f}{other[key]:12.3f}{other[key] / mine[key]:11.1f}x")
 
 
@@ -186,9 +186,9 @@ def main(arguments: list[str]) -> None:
         return compare(*arguments)
     problem = json.load(sys.stdin)
     with open(os.devnull, "w", encoding="utf-8") as nothing, contextlib.redirect_stdout(nothing):
-        row = here(problem) if arguments[0] == "here" else there(problem, Path(arguments[1]))
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    row |= {"process_s": usage.ru_utime + usage.ru_stime, "peak_mb": usage.ru_maxrss * 1024 / 1e6}
+        row, again = (here(problem) if arguments[0] == "here" else there(problem, Path(arguments[1])) for _ in range(2))
+    assert all(row[what] == again[what] for what in COUNTS)
+    row |= {"again_s": again["cpu_s"], "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6}
     print(json.dumps(row))
 
 
