@@ -148,7 +148,8 @@ def test_a_mapping_counts_the_products_that_are_there(name: str, capsys: pytest.
     counted = {work: row["effectual"] for work, row in document["stored"].items()}
     for einsum in cascade.einsums:
         letters = {rank: chr(ord("a") + at) for at, rank in enumerate(einsum.ranks)}
-        *reads, result = ("".join(letters[index.name] for index in each.indices if isinstance(index, Name)) for each in (*einsum.reads, einsum.output))
+        accesses = (*einsum.reads, einsum.output)
+        *reads, result = ("".join(letters[index.name] for index in each.indices if isinstance(index, Name)) for each in accesses)
         operands = [held.get(each.tensor, np.ones(cascade.tensors[each.tensor].shape)) for each in einsum.reads]
         made = np.einsum(f"{','.join(reads)}->{result}", *operands, optimize=True)
         assert counted[einsum.name] == round(float(made.sum())) > 0
@@ -284,18 +285,19 @@ def test_half_of_the_blocks_and_half_of_a_block_are_a_quarter() -> None:
 
 
 def test_rows_of_the_second_weight_are_read_that_some_row_of_the_batch_needs() -> None:
-    """Recorded activations, 15 % of each of four tokens: counts and the union by the program that recorded them, of one token and of all."""
+    """15 % of activations of four tokens, with counts and unions, of one token and of all, that were recorded with them."""
     arrays, said = case("f0_ffn_act85")
     for name, active in (("batch4", arrays["act"]), ("token0", arrays["act"][:1])):
         known, kept = said[name], active.astype(bool)
         batch, wide, hidden = kept.shape[0], known["d"], known["h"]
-        found = evaluated("ffn-activations-skipping", {"S": kept}, {"b": batch, "d": wide, "f": hidden, "o": wide})
+        found = evaluated("ffn-activations-skipper", {"S": kept}, {"b": batch, "d": wide, "f": hidden, "o": wide})
         operations = {einsum: work.effectual for einsum, work in found.works.items()}
         assert operations == {"H": batch * wide * hidden, "A": known["active"], "Y": known["active"] * wide}
         assert found.evaluation.counts.operations["A"] == known["active"]
         assert read_bytes(found, "H", "W1") == 2 * wide * hidden
         assert read_bytes(found, "Y", "W2") == 2 * wide * known["union_active"] == known["weight_bytes_union"] / 2 - wide * hidden
-        assert read_bytes(found, "Y", "A") == 2 * batch * known["union_active"] + hidden / 8  # columns with all of the batch, and a mask of them
+        whole_columns = 2 * batch * known["union_active"] + hidden / 8  # a bit for each
+        assert read_bytes(found, "Y", "A") == whole_columns
 
 
 def test_what_the_rectifier_leaves_is_all_that_the_second_product_needs() -> None:
@@ -310,7 +312,7 @@ def test_what_the_rectifier_leaves_is_all_that_the_second_product_needs() -> Non
 def test_a_spike_adds_a_row_of_weights_and_nothing_is_multiplied() -> None:
     shape = {"t": 9, "i": 20, "j": 24}
     spikes = np.random.default_rng(4).random((9, 20)) < 0.2
-    found = evaluated("spiking-sums-skipping", {"S": spikes}, shape)
+    found = evaluated("spiking-sums-skipper", {"S": spikes}, shape)
     many = int(spikes.sum()) * 24
     assert found.works["CU"].effectual == found.evaluation.counts.operations["CU"] == many
     einsum = found.evaluation.evaluator.cascade.work[0]
