@@ -7,9 +7,10 @@ from fractions import Fraction
 
 import pytest
 
+from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Architecture, Memory, Operation, Unit
 from accelsim.mapper import search
-from accelsim.mapping.legality import IllegalMapping, check
+from accelsim.mapping.legality import check
 from accelsim.mapping.tree import Held, Keep, Leaf, Mapping
 from accelsim.model.evaluation import Evaluator
 from accelsim.workload.build import cascade
@@ -35,7 +36,7 @@ def on(unit: str) -> Mapping:
 def test_an_einsum_goes_to_the_unit_that_accepts_its_operands(a: str, b: str, unit: str) -> None:
     """The narrow unit has eight lanes and takes a step where the wide one takes two, so it is taken wherever it may be."""
     found = search(product(a, b), BOTH)
-    assert {leaf.unit for leaf, _ in found.mapping.leaf_paths} == {unit}
+    assert {leaf.unit for _, leaf in found.mapping.paths()} == {unit}
     assert found.evaluation.cycles == (64 // 8 if unit == "NARROW" else 64 * 2)
 
 
