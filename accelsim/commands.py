@@ -275,7 +275,8 @@ def _refuse_stored(workload: Cascade | Model) -> None:
                 who = "`accelsim evaluate` and `accelsim map` of one cascade"
                 what = f"{cascade.name} says how {name} is stored, which only {who} take into account"
                 place = cascade.declaration.place("format", name) if cascade.declaration is not None else None
-                raise InputError(what, "leave 'format' out, and all elements count", place)
+                mend = "take one cascade of it with 'layer'" if isinstance(workload, Model) else "`evaluate` a mapping of it"
+                raise InputError(what, f"{mend}, or leave 'format' out, and all elements count", place)
 
 
 def _evaluate_expected(arguments: Arguments, cascade: Cascade, machine: Architecture, mapping: Mapping, counting: Counting) -> int:

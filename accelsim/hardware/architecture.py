@@ -5,7 +5,7 @@ Base units: bits, bits per second, hertz, picojoules, watts, square micrometres.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -174,7 +174,7 @@ class Array:
 class Operation:
     """What one primitive costs on a unit.
 
-    `cycles` per issue of one lane; `energy_pj` per operation (None is unpriced); `types` it accepts (empty: all).
+    `cycles` per issue of one lane; `energy_pj` per operation (None is unpriced); `types` of operands that it accepts (empty: all).
     """
 
     primitive: str
@@ -200,6 +200,14 @@ class Unit:
     area_um2: Quantity | None = None
     blocks: tuple[Block, ...] = ()
     place: Place | None = field(default=None, compare=False)
+
+    def accepting(self, types: Collection[str]) -> frozenset[str]:
+        """The primitives that accept operands of all these types."""
+        return frozenset(name for name, operation in self.operations.items() if not operation.types or set(types) <= set(operation.types))
+
+    def wanting(self, primitive: str, types: Collection[str]) -> str:
+        """What it does not have, in words: a primitive, or one for these types."""
+        return f"no '{primitive}'" + (f" for {' and '.join(sorted(types))}" if primitive in self.operations else "")
 
 
 Node = Memory | Array | Unit

@@ -75,7 +75,8 @@ class _Listing:
         self.steps = {name: [step for node in architecture.paths[name][1:] for step in _steps(node)] for name in architecture.units}
         units = architecture.units.items()
         self.able = {
-            name: [at for at, unit in units if cover(each, unit.operations) is not None] for name, each in self.facts.einsums.items()
+            name: [at for at, unit in units if cover(each, unit.accepting(cascade.operand_types(each))) is not None]
+            for name, each in self.facts.einsums.items()
         }
         self.below: dict[tuple[object, ...], list[Loops]] = {}
         self.parts: dict[tuple[Stretch, frozenset[str]], list[Branch]] = {}
@@ -163,7 +164,7 @@ class _Listing:
             einsum, unit = self.facts.einsums[leaf.einsum], self.machine.units[leaf.unit]
             axes = {loop.axis for loop in leaf.loops if isinstance(loop, Spatial)}
             latency += unit.pipeline_depth + sum(self.machine.axes[axis][1].reduction_latency.get(einsum.reduce, 0) for axis in axes)
-            issues = (cover(einsum, unit.operations) or {}).items()
+            issues = (cover(einsum, unit.accepting(self.cascade.operand_types(einsum))) or {}).items()
             issue = max(issue, sum((times * unit.operations[name].cycles for name, times in issues), Fraction(0)))
         return len(leaves) + ceil(latency / (issue or 1))
 

@@ -68,13 +68,15 @@ class Scope:
     def _able(self, einsum: Einsum) -> dict[str, float]:
         """Cycles per point on every unit that executes an Einsum."""
         found: dict[str, float] = {}
+        types = self.cascade.operand_types(einsum)
         for name, unit in self.architecture.units.items():
-            covering = cover(einsum, unit.operations)
+            covering = cover(einsum, unit.accepting(types))
             if covering is not None:
                 found[name] = float(sum(count * unit.operations[primitive].cycles for primitive, count in covering.items()))
         if not found:
             units = self.architecture.units.items()
-            lacking = ", ".join(f"{name} has no '{missing_primitive(einsum, unit.operations)}'" for name, unit in units)
+            missing = ((name, unit, missing_primitive(einsum, unit.accepting(types)) or "") for name, unit in units)
+            lacking = ", ".join(f"{name} has {unit.wanting(primitive, types)}" for name, unit, primitive in missing)
             raise IllegalMapping(
                 f"no unit of {self.architecture.name} can execute {einsum.name}: {lacking}", "give a unit the primitive", einsum.place
             )

@@ -101,7 +101,7 @@ def search_stored(
     """
     if len(cascade.work) != 1:
         what = f"{cascade.name} has {len(cascade.work)} Einsums, and over stored elements one is mapped"
-        raise InputError(what, "map each in a workload of its own")
+        raise InputError(what, "map each in a workload of its own, or `accelsim evaluate` a mapping of all")
     refuse_uncounted(Evaluator(cascade, machine, request.counting), stored)
     return _Search(cascade, machine, stored, request, formats, tell).run()
 

@@ -94,7 +94,8 @@ def _floor(evaluator: Evaluator, rows: list[tuple[str, int, int]], busy: Fractio
 def _executes(evaluator: Evaluator, einsum: str, unit: str) -> bool:
     from accelsim.workload.operators import cover
 
-    return cover(evaluator.cascade.by_name[einsum], evaluator.architecture.units[unit].operations) is not None
+    noun = evaluator.cascade.by_name[einsum]
+    return cover(noun, evaluator.architecture.units[unit].accepting(evaluator.cascade.operand_types(noun))) is not None
 
 
 def _operation_pj(evaluator: Evaluator, einsum: str, unit: str) -> float:

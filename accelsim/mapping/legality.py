@@ -75,11 +75,11 @@ def _path(walked: Walk, number: int, target: Machine, keepers: Keepers) -> Itera
     known, leaf, path = walked.facts, walked.leaves[number], walked.paths[number]
     einsum = known.einsums[leaf.einsum]
     ranks, depths = known.ranks[leaf.einsum], target.depths[leaf.unit]
-    missing = target.lacks(einsum, leaf.unit)
+    missing = target.lacks(known.cascade, einsum, leaf.unit)
     if missing is not None:
-        able = [name for name in target.depths if target.lacks(einsum, name) is None]
+        able = [name for name in target.depths if target.lacks(known.cascade, einsum, name) is None]
         mend = f"use {' or '.join(able)}" if able else "no unit of this machine can; give one the primitive"
-        yield IllegalMapping(f"unit {leaf.unit} cannot execute {leaf.einsum}: it has no '{missing}'", mend, leaf.place)
+        yield IllegalMapping(f"unit {leaf.unit} cannot execute {leaf.einsum}: it has {missing}", mend, leaf.place)
     kept: dict[str, list[int]] = {tensor: [] for tensor in known.touched[leaf.einsum]}
     keepers.append(kept)
     copies: dict[str, int] = {}

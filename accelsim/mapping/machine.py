@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 
 from accelsim.hardware.architecture import Architecture, Array, Memory
-from accelsim.workload.cascade import Einsum
+from accelsim.workload.cascade import Cascade, Einsum
 
 _REMEMBERED = 32
 
@@ -16,7 +16,7 @@ class Machine:
     def __init__(self, architecture: Architecture) -> None:
         self.architecture = architecture
         self.root = architecture.root.name
-        self.covered: dict[tuple[int, str], str | None] = {}
+        self.covered: dict[tuple[int, str, tuple[str, ...]], str | None] = {}
         self._einsums: list[Einsum] = []
 
     @cached_property
@@ -43,13 +43,21 @@ class Machine:
         """For every memory that is not direct, the one that holds all that units below touch."""
         return {name: memory.feeds[0].name for name, memory in self.architecture.memories.items() if not memory.direct}
 
-    def lacks(self, einsum: Einsum, unit: str) -> str | None:
-        """The primitive that a unit lacks to execute an Einsum, None if it lacks none."""
-        key = (id(einsum), unit)
+    @cached_property
+    def particular(self) -> frozenset[str]:
+        """Units with an operation that accepts some types only."""
+        return frozenset(name for name, unit in self.architecture.units.items() if any(each.types for each in unit.operations.values()))
+
+    def lacks(self, cascade: Cascade, einsum: Einsum, unit: str) -> str | None:
+        """What a unit lacks to execute an Einsum, in words; None if it lacks nothing."""
+        types = cascade.operand_types(einsum) if unit in self.particular else ()
+        key = (id(einsum), unit, types)
         if key not in self.covered:
             from accelsim.workload.operators import missing_primitive
 
-            self.covered[key] = missing_primitive(einsum, self.architecture.units[unit].operations)
+            known = self.architecture.units[unit]
+            missing = missing_primitive(einsum, known.accepting(types))
+            self.covered[key] = None if missing is None else known.wanting(missing, types)
             self._einsums.append(einsum)  # kept alive, so that its id stays its own
         return self.covered[key]
 

@@ -33,7 +33,7 @@ def floor(cascade: Cascade, architecture: Architecture) -> dict[str, Any]:
     for einsum in cascade.work:
         times: dict[str, float] = {}
         for name, unit in architecture.units.items():
-            primitives = cover(einsum, unit.operations)
+            primitives = cover(einsum, unit.accepting(cascade.operand_types(einsum)))
             if primitives is not None:
                 cycles = sum((Fraction(count) * unit.operations[primitive].cycles for primitive, count in primitives.items()), Fraction(0))
                 times[name] = float(found.points[einsum.name] * cycles / (architecture.copies(name) * unit.lanes))

@@ -156,7 +156,8 @@ class Program:
         """Primitives that a unit issues for one point of an Einsum."""
         key = (einsum, unit)
         if key not in self._covers:
-            found = cover(self.cascade.by_name[einsum], self.architecture.units[unit].operations)
+            noun = self.cascade.by_name[einsum]
+            found = cover(noun, self.architecture.units[unit].accepting(self.cascade.operand_types(noun)))
             self._covers[key] = None if found is None else {name: Fraction(count) for name, count in found.items()}
         primitives = self._covers[key]
         if primitives is None:

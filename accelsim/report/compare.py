@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accelsim.errors import InputError, did_you_mean
-from accelsim.report.figures import joules, whole
+from accelsim.report.figures import in_cycles, joules, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -123,5 +123,5 @@ def _shown(value: float | None, unit: str) -> str:
     if value is None:
         return "-"
     if unit == "cycles":
-        return f"{value:,.0f} cycles"
+        return in_cycles(round(value))
     return joules(value) if unit == "pJ" else f"{value:.4g} {unit}"

@@ -61,6 +61,11 @@ def whole(count: float | None) -> str:
     return f"{count:,.0f}" if float(count).is_integer() else f"{count:,.2f}"
 
 
+def in_cycles(count: float) -> str:
+    """A number of cycles, of which one stands alone."""
+    return f"{whole(count)} cycle" if count == 1 else f"{whole(count)} cycles"
+
+
 def percent(share: float | None) -> str:
     """A share of 1 as a percentage with one digit."""
     return "-" if share is None else f"{100 * share:.1f} %"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import InputError, did_you_mean
-from accelsim.report.figures import byte_size, joules, times, whole
+from accelsim.report.figures import byte_size, in_cycles, joules, times, whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -91,7 +91,7 @@ def _points(document: Document) -> Table:
 
 def _shown(value: float, unit: str) -> str:
     if unit == "cycles":
-        return f"{whole(value)} cycles"
+        return in_cycles(value)
     return joules(value) if unit == "pJ" else byte_size(value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from accelsim.report.figures import byte_size, joules, percent, si, square, times, whole
+from accelsim.report.figures import byte_size, in_cycles, joules, percent, si, square, times, whole
 from accelsim.report.terminal import area_detail, report, table
 
 if TYPE_CHECKING:
@@ -101,10 +101,10 @@ def _summary(document: Document) -> Table:
     grid.add_column()
     count = sum(layer["times"] for layer in document["layers"])
     order = f"{count} layers one after the other" if count > 1 else "one layer"
-    grid.add_row("time", f"{whole(latency['cycles'])} cycles", f"{si(latency['seconds'], 's')}: {order}")
+    grid.add_row("time", in_cycles(latency["cycles"]), f"{si(latency['seconds'], 's')}: {order}")
     bound = bounds["min_cycles"]
     if bound:
-        grid.add_row("", "", f"{times(latency['cycles'] / bound)} the algebraic bound of {whole(bound)} cycles")
+        grid.add_row("", "", f"{times(latency['cycles'] / bound)} the algebraic bound of {in_cycles(bound)}")
     energy, static = document["energy_pj"], document["static_energy_pj"]
     low, high = document["energy_pj_low"], document["energy_pj_high"]
     span = f"prices {joules(low)} to {joules(high)}: " if low < high else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from accelsim.report.figures import joules, percent, si, whole
+from accelsim.report.figures import in_cycles, joules, percent, si, whole
 from accelsim.report.model import phase_blocks
 from accelsim.report.simulation import document as layer_document
 from accelsim.sim.layers import ModelSimulation
@@ -42,7 +42,7 @@ def model_simulation_blocks(found: Document) -> Iterator[RenderableType]:
 
     cycles = found["latency"]["cycles"]
     head = Text.assemble((found["model"], "bold"), " on ", (found["architecture"], "bold"))
-    head.append("\n\ntime  ", "bold").append(f"{whole(cycles)} cycles", "bold red").append(f"  {si(found['latency']['seconds'], 's')}")
+    head.append("\n\ntime  ", "bold").append(in_cycles(cycles), "bold red").append(f"  {si(found['latency']['seconds'], 's')}")
     model = sum(layer["times"] * layer["simulation"]["model"]["cycles"] for layer in found["layers"])
     if cycles != model:
         head.append(f"; {percent(abs(cycles / model - 1))} {'more' if cycles > model else 'less'} than the model's {whole(model)}")

@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from accelsim.report.figures import byte_size, joules, percent, si, whole
+from accelsim.report.figures import byte_size, in_cycles, joules, percent, si, whole
 from accelsim.sim.simulation import CAUSES, CONFLICT, Simulation
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def blocks(found: Document, nest: str) -> Iterator[RenderableType]:
 
     cycles, model = found["latency"]["cycles"], found["model"]["cycles"]
     head = Text.assemble((found["workload"], "bold"), " on ", (found["architecture"], "bold"), f", mapping '{found['mapping']}'")
-    head.append("\n\ntime  ", "bold").append(f"{whole(cycles)} cycles", "bold red").append(f"  {si(found['latency']['seconds'], 's')}")
+    head.append("\n\ntime  ", "bold").append(in_cycles(cycles), "bold red").append(f"  {si(found['latency']['seconds'], 's')}")
     if cycles == model:
         head.append("; as the model says: nothing contends")
     else:

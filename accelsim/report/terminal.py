@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
-from accelsim.report.figures import bar, byte_size, joules, percent, si, square, tally, times, whole
+from accelsim.report.figures import bar, byte_size, in_cycles, joules, percent, si, square, tally, times, whole
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderableType
@@ -97,9 +97,9 @@ def _summary(evaluation: Document) -> Table:
     grid.add_column()
     bound = bounds["min_cycles"]
     parts = [f"{name} {whole(latency[f'{name}_cycles'])}" for name in ("fill", "steady", "drain")]
-    grid.add_row("time", f"{whole(latency['cycles'])} cycles", f"{si(latency['seconds'], 's')}: {', '.join(parts)}")
+    grid.add_row("time", in_cycles(latency["cycles"]), f"{si(latency['seconds'], 's')}: {', '.join(parts)}")
     if bound:
-        grid.add_row("", "", f"{times(latency['cycles'] / bound)} the algebraic bound of {whole(bound)} cycles")
+        grid.add_row("", "", f"{times(latency['cycles'] / bound)} the algebraic bound of {in_cycles(bound)}")
     energy, static = evaluation["energy_pj"], evaluation["static_energy_pj"]
     low, high = evaluation["energy_pj_low"], evaluation["energy_pj_high"]
     span = f"prices {joules(low)} to {joules(high)}: " if low < high else ""

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from accelsim.workload.cascade import Cascade, Einsum
 
 _MOST = 2**62
-_PRODUCTS = ("mul", "div", "neg")  # zero where their first operand is, and `mul` where its second is
+_PRODUCTS = ("mul", "take", "div", "neg")  # zero where their first operand is, and those of _BOTH where their second is
+_BOTH = ("mul", "take")
 MOST_PLACES = 1 << 24  # of words of tiles of results, which say in which run each was made last; other words are hashed
 STEPS = {"two_finger": k.TWO_FINGER, "skip_ahead": k.SKIP_AHEAD, "leading": k.LEADER}  # the row of steps that a way of meeting takes
 _MEETS = {"": 0, "two_finger": k.GONE_THROUGH, "skip_ahead": k.GONE_THROUGH, "leading": k.PROBED}
@@ -224,7 +225,7 @@ def _factors(expression: Expression) -> set[str]:
         return {expression.tensor}
     if not isinstance(expression, Call) or expression.function not in _PRODUCTS:
         return set()
-    return _factors(expression.arguments[0]) | (_factors(expression.arguments[1]) if expression.function == "mul" else set())
+    return _factors(expression.arguments[0]) | (_factors(expression.arguments[1]) if expression.function in _BOTH else set())
 
 
 def _plain(cascade: Cascade, einsum: Einsum, access: Access) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from accelsim.errors import Place
 from accelsim.hardware.types import NumberType
-from accelsim.workload.expression import Access, Expression, IndexMap, accesses, chosen_rank, index_map, inner_accesses
+from accelsim.workload.expression import Access, Expression, IndexMap, accesses, chosen_rank, index_map, inner_accesses, outermost_accesses
 
 if TYPE_CHECKING:
     import networkx
@@ -118,6 +118,10 @@ class Cascade:
     source: str = ""
     splits: tuple[Split, ...] = ()
     declaration: Declaration | None = field(default=None, compare=False, repr=False)
+
+    def operand_types(self, einsum: Einsum) -> tuple[str, ...]:
+        """The types of what an Einsum computes with: of what it reads, except inside indices and conditions."""
+        return tuple(sorted({self.tensors[each.tensor].final.name for each in outermost_accesses(Access("", (einsum.expression,)))}))
 
     @cached_property
     def sizes(self) -> dict[str, float]:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accelsim.report.figures import bar, byte_size, joules, si, tally, whole
+from accelsim.report.figures import bar, byte_size, in_cycles, joules, si, tally, whole
 from accelsim.report.terminal import report, show
 
 SAMPLE: dict[str, Any] = json.loads((Path(__file__).parent / "evaluation.json").read_text(encoding="utf-8"))
@@ -33,6 +33,10 @@ def shown(document: dict[str, Any], nest: str = "", stream: io.StringIO | None =
     stream = stream or io.StringIO()
     show(report(document, nest), stream)
     return stream.getvalue()
+
+
+def test_one_cycle_stands_alone() -> None:
+    assert [in_cycles(count) for count in (0, 1, 1.5, 2000)] == ["0 cycles", "1 cycle", "1.50 cycles", "2,000 cycles"]
 
 
 def test_what_limits_the_run_comes_first() -> None:

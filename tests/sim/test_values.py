@@ -102,7 +102,7 @@ def test_numbers_of_any_type_are_within_their_bounds_which_are_not_loose() -> No
 
 
 SIZES = {"b": 2, "h": 2, "g": 1, "p": 6, "m": 8, "e": 4, "f": 3, "n": 5, "k": 4, "c": 2, "q": 5, "r": 3, "s": 3, "o": 4, "x": 4, "y": 3}
-SIZES |= {"i": 3, "d": 6, "t": 9, "j": 2}
+SIZES |= {"i": 3, "d": 6, "t": 9, "j": 2, "p1": 2, "p0": 3, "m1": 5, "m0": 3, "u": 5}
 CASCADES = [name for name, path in dense(WORKLOAD).items() if not isinstance(load_workload(path, {}), Model)]
 PAIRS = [(name, machine) for name in CASCADES for machine in dense(MACHINE)]
 FEW = [PAIRS[at] for at in np.random.default_rng(5).permutation(len(PAIRS))[:14]]

@@ -24,7 +24,9 @@ from accelsim.model.stored import StoredEvaluation, evaluate_stored
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.expression import Name
 from accelsim.workload.interpreter import random_inputs, run
+from accelsim.workload.operators import cover
 from tests.catalogue import sparse
+from tests.sparse.test_cases import case
 
 Matrix = NDArray[np.bool_]
 MAPPINGS = sparse(MAPPING)
@@ -139,17 +141,21 @@ def test_a_mapping_counts_the_products_that_are_there(name: str, capsys: pytest.
         counted = {each.name: int(np.prod([cascade.extents[rank] for rank in each.ranks])) for each in cascade.einsums}
         assert {einsum: row["operations"]["mac"] for einsum, row in document["einsums"].items()} == counted
         return
-    drawn = elements_of(cascade, [], 0)
-    first = next(iter(cascade.einsums))
-    held = {access.tensor: np.ones(cascade.tensors[access.tensor].shape) for access in first.reads}
-    for tensor, elements in drawn.items():
-        held[tensor][...] = 0
+    held: dict[str, NDArray[np.float64]] = {}
+    for tensor, elements in elements_of(cascade, [], 0).items():
+        held[tensor] = np.zeros(cascade.tensors[tensor].shape)
         held[tensor][tuple(elements)] = 1
-    letters = {rank: chr(ord("a") + at) for at, rank in enumerate(first.ranks)}
-    indices = ",".join("".join(letters[index.name] for index in access.indices if isinstance(index, Name)) for access in first.reads)
-    expected = round(float(np.einsum(f"{indices}->", *held.values(), optimize=True)))
-    assert 0 < expected < document["stored"][first.name]["dense"]
-    assert {work["effectual"] for work in document["stored"].values()} == {expected}
+    counted = {work: row["effectual"] for work, row in document["stored"].items()}
+    for einsum in cascade.einsums:
+        letters = {rank: chr(ord("a") + at) for at, rank in enumerate(einsum.ranks)}
+        accesses = (*einsum.reads, einsum.output)
+        *reads, result = ("".join(letters[index.name] for index in each.indices if isinstance(index, Name)) for each in accesses)
+        operands = [held.get(each.tensor, np.ones(cascade.tensors[each.tensor].shape)) for each in einsum.reads]
+        made = np.einsum(f"{','.join(reads)}->{result}", *operands, optimize=True)
+        assert counted[einsum.name] == round(float(made.sum())) > 0
+        if cascade.tensors[einsum.output.tensor].storage:
+            held[einsum.output.tensor] = (made > 0).astype(float)
+    assert any(row["effectual"] < row["dense"] for row in document["stored"].values())
 
 
 def test_rows_of_b_come_once_with_a_cache_and_for_every_non_zero_without() -> None:
@@ -276,6 +282,48 @@ def test_half_of_the_blocks_and_half_of_a_block_are_a_quarter() -> None:
     blocks = np.argsort(np.random.default_rng(0).random((256, 8, 8)), axis=2) < 4
     inside = np.argsort(np.random.default_rng(1).random((256, 8, 8, 4)), axis=3) < 2
     assert found.counts.operations["Z"] == int((blocks[..., None] & inside).sum()) * 256
+
+
+def test_rows_of_the_second_weight_are_read_that_some_row_of_the_batch_needs() -> None:
+    """15 % of activations of four tokens, with counts and unions, of one token and of all, that were recorded with them."""
+    arrays, said = case("f0_ffn_act85")
+    for name, active in (("batch4", arrays["act"]), ("token0", arrays["act"][:1])):
+        known, kept = said[name], active.astype(bool)
+        batch, wide, hidden = kept.shape[0], known["d"], known["h"]
+        found = evaluated("ffn-activations-skipper", {"S": kept}, {"b": batch, "d": wide, "f": hidden, "o": wide})
+        operations = {einsum: work.effectual for einsum, work in found.works.items()}
+        assert operations == {"H": batch * wide * hidden, "A": known["active"], "Y": known["active"] * wide}
+        assert found.evaluation.counts.operations["A"] == known["active"]
+        assert read_bytes(found, "H", "W1") == 2 * wide * hidden
+        assert read_bytes(found, "Y", "W2") == 2 * wide * known["union_active"] == known["weight_bytes_union"] / 2 - wide * hidden
+        whole_columns = 2 * batch * known["union_active"] + hidden / 8  # a bit for each
+        assert read_bytes(found, "Y", "A") == whole_columns
+
+
+def test_what_the_rectifier_leaves_is_all_that_the_second_product_needs() -> None:
+    work = load_workload(resolve("ffn-activations", WORKLOAD), {"shape.d": "7", "shape.f": "30", "shape.o": "5"})
+    assert isinstance(work, Cascade)
+    given = random_inputs(work, np.random.default_rng(5))
+    given["S"] = given["X"] @ given["W1"] > 0
+    assert 0 < given["S"].sum() < given["S"].size
+    assert np.allclose(run(work, given).values["Y"], np.maximum(given["X"] @ given["W1"], 0) @ given["W2"])
+
+
+def test_a_spike_adds_a_row_of_weights_and_nothing_is_multiplied() -> None:
+    shape = {"t": 9, "i": 20, "j": 24}
+    spikes = np.random.default_rng(4).random((9, 20)) < 0.2
+    found = evaluated("spiking-sums-skipper", {"S": spikes}, shape)
+    many = int(spikes.sum()) * 24
+    assert found.works["CU"].effectual == found.evaluation.counts.operations["CU"] == many
+    einsum = found.evaluation.evaluator.cascade.work[0]
+    assert cover(einsum, found.evaluation.evaluator.architecture.units["ALU"].operations) == {"take": 1, "add": 1}
+    assert found.evaluation.cycles == int(spikes.sum()) * -(-24 // 16) * 2
+    assert read_bytes(found, "CU", "S") == spikes.sum() + 9 * 20 / 8
+    assert read_bytes(found, "CU", "W") == 2 * 20 * 24
+    work = load_workload(resolve("spiking-sums", WORKLOAD), {f"shape.{rank}": str(size) for rank, size in shape.items()})
+    assert isinstance(work, Cascade)
+    given = random_inputs(work, np.random.default_rng(4)) | {"S": spikes}
+    assert np.allclose(run(work, given).values["CU"], matrices.csr_array(spikes.astype(float)) @ given["W"])
 
 
 def test_the_best_dataflow_depends_on_the_layer() -> None:

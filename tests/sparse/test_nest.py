@@ -406,6 +406,7 @@ def test_fibers_hold_every_element_once_in_the_order_of_the_loops() -> None:
         (["Z[m,n] = A[m,k] + B[k,n]"], "Z is not zero wherever A is"),
         (["Z[m,n] = A[m,k] * exp(B[k,n])"], "Z is not zero wherever B is"),
         (["Z[m,n] = B[k,n] / A[m,k]"], "Z is not zero wherever A is"),
+        (["Z[m,n] = take(A[m,k], exp(B[k,n]))"], "Z is not zero wherever B is"),
         (["Z[m,n] = max[k](A[m,k] * B[k,n])"], "Z is not zero wherever A is"),
         (["Z[m,n] = A[m,k] * A[k,m] * B[k,n]"], "reads A in two ways"),
     ],

@@ -12,6 +12,7 @@ from accelsim.io.workload import load_workload
 from accelsim.workload.cascade import Cascade, Model
 from accelsim.workload.fixed import Fixed, exp
 from accelsim.workload.interpreter import model_inputs, random_inputs, run, run_model
+from accelsim.workload.operators import needed_primitives
 
 Arrays = dict[str, Any]
 FOLDER = Path(__file__).resolve().parents[2] / "workloads"
@@ -147,6 +148,39 @@ def grouped_decoder(i: Arrays) -> Arrays:
     return {"KN": keys, "VN": values, "Z": z, "L": root_normalised(z[:, -1], i["GL"]) @ i["WT"]}
 
 
+def block_attention(i: Arrays) -> Arrays:
+    """Every block of queries by itself, over the keys of the two blocks whose mean fits its own best."""
+    heads, blocks, rows, _ = i["Q"].shape
+    found = np.zeros((heads, blocks, rows, i["V"].shape[3]))
+    for h, p in np.ndindex(heads, blocks):
+        best = np.argsort(i["K"][h].mean(1) @ i["Q"][h, p].mean(0))[-2:]
+        scores = i["Q"][h, p] @ np.concatenate(i["K"][h, best]).T
+        weights = np.exp(scores - scores.max(-1, keepdims=True))
+        found[h, p] = weights / weights.sum(-1, keepdims=True) @ np.concatenate(i["V"][h, best])
+    return {"AV": found}
+
+
+def experts(i: Arrays) -> Arrays:
+    """Token by token, through the two experts with the largest scores."""
+    found = np.zeros_like(i["X"])
+    for t, x in enumerate(i["X"]):
+        scores = x @ i["WR"]
+        best = np.argsort(scores)[-2:]
+        shares = np.exp(scores[best]) / np.exp(scores[best]).sum()
+        found[t] = sum(share * (silu(x @ i["W1"][n]) * (x @ i["W3"][n]) @ i["W2"][n]) for share, n in zip(shares, best, strict=True))
+    return {"Y": found}
+
+
+def spiking(i: Arrays) -> Arrays:
+    potential, spikes = np.zeros(i["W"].shape[1]), []
+    for row in i["S"]:
+        potential = potential + i["W"][row != 0].sum(0)
+        spikes.append(potential > 1)
+        potential = potential - spikes[-1]
+    assert 0 < np.mean(spikes) < 1
+    return {"SO": np.array(spikes, float)}
+
+
 def power(x: Any) -> Any:
     """exp of 256ths in 32768ths, as the modules of hw/rtl compute it: tests/rtl compares those with math.exp."""
     return exp(x, Fixed())
@@ -189,6 +223,9 @@ CASES: dict[str, tuple[dict[str, int], Callable[[Arrays], Arrays]]] = {
     "attention-3pass": (HEADS, attention),
     "attention-2pass": ({**HEADS, "m0": 4}, attention),
     "attention-gqa": ({"h": 6, "g": 2, "p": 7, "m": 9, "e": 5, "f": 4}, grouped),
+    "attention-blocks": ({"h": 2, "p1": 4, "p0": 3, "m1": 6, "u": 6, "m0": 5, "j": 2, "e": 4, "f": 3}, block_attention),
+    "experts": ({"t": 9, "d": 6, "n": 5, "u": 5, "j": 2, "f": 7}, experts),
+    "spiking": ({"t": 12, "i": 15, "j": 9}, spiking),
     "matmul": ({"m": 5, "n": 6, "k": 7}, lambda i: {"Z": i["A"] @ i["B"]}),
     "matmul-structured": ({"m": 5, "n": 6, "g": 3}, structured),
     "conv2d": ({"k": 3, "c": 2, "p": 5, "q": 6, "r": 3, "s": 2}, lambda i: {"O": convolution(i["I"], i["F"])}),
@@ -238,6 +275,57 @@ def test_shipped_cascade_equals_a_direct_computation(name: str) -> None:
     values = run(cascade, inputs).values
     for tensor, expected in reference(inputs).items():
         assert_close(values[tensor], expected)
+
+
+def counted(name: str, shape: dict[str, int]) -> dict[str, int]:
+    """Operations of a shipped cascade, by its points and what a machine that has every primitive does at each."""
+    cascade = small(name, shape)
+    assert isinstance(cascade, Cascade)
+    done = run(cascade, random_inputs(cascade, np.random.default_rng(2)))
+    totals: dict[str, int] = {}
+    for einsum in cascade.work:
+        for primitive, many in needed_primitives(einsum).items():
+            totals[primitive] = totals.get(primitive, 0) + many * done.counts[einsum.name].executed
+    return totals
+
+
+def test_the_gate_of_blocks_is_counted_beside_the_attention_that_is_left() -> None:
+    """By hand: sums over blocks, their product, each pair of blocks compared twice; then j of m1 blocks."""
+    h, p1, p0, m1, m0, j, e, f = 2, 4, 3, 6, 5, 2, 4, 7
+    found = counted("attention-blocks", {"h": h, "p1": p1, "p0": p0, "m1": m1, "u": m1, "m0": m0, "j": j, "e": e, "f": f})
+    pairs, ranked, placed, scores = h * p1 * m1, h * p1 * m1**2, h * p1 * m1 * j, h * p1 * p0 * j * m0
+    assert found == {
+        "add": h * e * (p1 * p0 + m1 * m0) + ranked + scores,
+        "cmp": 2 * ranked + placed,
+        "mac": pairs * e + ranked + placed + scores * (e + f),
+        "select": scores * (e + f),
+        "max": scores,
+        "subexp": scores,
+        "div": h * p1 * p0 * f,
+    }
+
+
+def test_a_layer_of_experts_counts_those_that_are_chosen_and_their_router() -> None:
+    """By hand: n scores a token, each pair of experts compared twice, and three products of j experts."""
+    t, d, n, j, f = 9, 6, 5, 2, 7
+    found = counted("experts", {"t": t, "d": d, "n": n, "u": n, "j": j, "f": f})
+    assert found == {
+        "mac": t * d * n + t * n * n + t * n * j + 3 * t * j * d * f + t * j * d,
+        "cmp": 2 * t * n * n + t * n * j,
+        "add": t * n * n + t * j,
+        "select": t * j + 3 * t * j * d * f,
+        "max": t * j,
+        "subexp": t * j,
+        "div": t * j,
+        "silu": t * j * f,
+        "mul": t * j * f,
+    }
+
+
+def test_a_spiking_layer_multiplies_nothing() -> None:
+    t, i, j = 12, 15, 9
+    found = counted("spiking", {"t": t, "i": i, "j": j})
+    assert found == {"take": t * i * j + t * j, "add": t * i * j + t * j, "cmp": t * j, "sub": t * j}
 
 
 @pytest.mark.parametrize("name", sorted(WHOLE))
