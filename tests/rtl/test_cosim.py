@@ -24,7 +24,7 @@ from accelsim.model.evaluation import Evaluator
 from accelsim.rtl.cosim import Cosimulation, cosimulate, random_words
 from accelsim.rtl.fast import QUICK, Library
 from accelsim.rtl.nests import pieces
-from accelsim.rtl.processor import Shape, with_words
+from accelsim.rtl.processor import COUNTS, Shape, with_words
 from accelsim.rtl.program import export, refuse_beyond
 from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Cascade
@@ -33,7 +33,7 @@ from tests.rtl.npu import STATEMENTS, machine, work
 from tests.rtl.runner import RTL
 from tests.share import share
 
-CASES = share(200, 24, 6)
+CASES, SMALL = share(200, 24, 6), share(200, 9, 6)  # SMALL: of searches on a small buffer, which take longer
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_scan_unit_and_lanes_make_the_same_words(mini: Architecture, tmp_path: P
 @pytest.mark.parametrize("kind", STATEMENTS)
 def test_small_buffers_agree(kind: str) -> None:
     target, rng, ran = machine(Buffer__size="1 KiB"), Random(3), 0
-    for number in range(CASES):
+    for number in range(SMALL):
         chosen = work(kind, rng, 20)
         try:
             found = both(chosen, target, number)
@@ -107,7 +107,7 @@ def test_small_buffers_agree(kind: str) -> None:
             continue
         ran += 1
         assert found.agrees, (dict(chosen.extents), found.rows, found.wrong)
-    assert ran > CASES // 3
+    assert ran > SMALL // 3
 
 
 @pytest.mark.usefixtures("rtl_tools")
@@ -147,7 +147,7 @@ def test_wrong_words_and_cycles_are_seen(mini: Architecture, monkeypatch: pytest
 
     def late(evaluator: Evaluator, mapping: object) -> object:
         program = honest(evaluator, mapping)  # type: ignore[arg-type]
-        program.engines[0][0][7] += 1  # a trip more
+        program.engines[0][0][COUNTS + 3] += 1  # a trip more
         return program
 
     monkeypatch.setattr(cosim, "export", late)
@@ -310,9 +310,9 @@ def test_pieces_cover_what_is_asked_for() -> None:
 
 
 def test_program_is_data(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["export-program", "mlp-fixed", "--arch", "mini"]) == 0
+    assert main(["export-program", "scan-fixed", "--arch", "mini"]) == 0
     written = json.loads(capsys.readouterr().out)
-    assert set(written["programs"]) == {"mover", "MAC", "VEC"} and all(written["programs"].values())
+    assert set(written["programs"]) == {"mover", "MAC", "VEC", "SCAN"} and all(written["programs"].values())
     assert written["parameters"]["ROWS"] == 4
 
 
