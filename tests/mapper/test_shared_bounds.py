@@ -21,6 +21,7 @@ from accelsim.mapper.mixing import best_weights, least_means, pairs
 from accelsim.model.evaluation import Evaluator
 from accelsim.workload.build import cascade as build
 from tests.mapper.small import GIGA, memory, unit
+from tests.share import share
 
 CHOICES = st.lists(st.lists(st.tuples(st.integers(0, 99), st.integers(0, 9)), min_size=1, max_size=4), min_size=1, max_size=4)
 FRONTS = st.lists(st.lists(st.tuples(*[st.integers(0, 60)] * 3), min_size=1, max_size=5), min_size=1, max_size=4)
@@ -63,7 +64,7 @@ def test_weights_of_two_ports_are_those_of_the_linear_program(lists: list[list[t
     assert min(max(sum(picks)) for picks in itertools.product(*(map(np.array, each) for each in lists))) >= best * (1 - 1e-9)
 
 
-CHAINS, NARROWED = 24, 5  # chains that are searched, and in how many at least each bound says something
+CHAINS, NARROWED = share(24, 12, 6), share(5, 2, 1)  # chains that are searched, and in how many at least each bound says something
 
 
 @pytest.mark.slow
