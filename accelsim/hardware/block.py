@@ -29,7 +29,7 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """`count` copies of a module with its parameters, each of which has the `content`. `apart`: a module in it that does not count."""
+    """`count` copies of a module with its parameters, each of which has the `content`. `apart`: modules in it that do not count."""
 
     module: str
     parameters: tuple[tuple[str, int], ...]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from accelsim.sparse.nest import Nest
     from accelsim.sparse.pattern import IntArray
 
-MOST_PRODUCTS = 1 << 22  # that are listed; of more, elements that are needed are told by single ranks
+MOST_PRODUCTS = 1 << 22  # that are listed; of more, only what two operands need of each other is known
 
 
 @dataclass(frozen=True, slots=True)
