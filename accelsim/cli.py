@@ -118,7 +118,9 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     simulate.add_argument("--ahead", action="store_true", help=about)
     about = "compute the values too, in the machine's order and types, and compare them with the reference interpreter; exit code 1 if off"
     simulate.add_argument("--check", action="store_true", help=about)
-    simulate.add_argument("--seed", default="0", metavar="N", help="seed of the inputs for --check (default 0)")
+    simulate.add_argument("--data", action="append", default=[], metavar="TENSOR=FILE", help=about_data)
+    about = "seed of the inputs for --check, and of stored elements that are drawn (default 0)"
+    simulate.add_argument("--seed", default="0", metavar="N", help=about)
     about = (
         "run a mapping on the RTL of hw/rtl beside the simulator, and compare every word and every cycle (needs Verilator, g++ and make)"
     )

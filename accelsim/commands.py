@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from accelsim.model.layers import ModelEvaluation
     from accelsim.model.options import Counting
     from accelsim.model.stored import StoredEvaluation
+    from accelsim.sim.agreement import Agreement
+    from accelsim.sim.simulation import Simulation
     from accelsim.sparse.pattern import IntArray
 
 _TRACED = 200_000  # events of a trace at most
@@ -253,7 +255,7 @@ def evaluate_(arguments: Arguments) -> int:
         machine = machine_of(required(arguments, "arch", "a machine"), settings)
         return _show_model(arguments, evaluate_model(workload, machine, mappings, counting))
     mapping, machine, workload = _mapped(arguments, workload, settings)
-    if arguments.data or any(tensor.storage is not None for tensor in workload.tensors.values()):
+    if _is_stored(arguments, workload):
         evaluated = _evaluate_expected if arguments.statistics else _evaluate_stored
         return evaluated(arguments, workload, machine, mapping, counting)
     if arguments.statistics:
@@ -353,45 +355,81 @@ def simulate_(arguments: Arguments) -> int:
     counting = counting_of(arguments)
     seed = seed_of(arguments)
     workload = workload_of(arguments.workload, settings)
-    _refuse_stored(workload)
+    if isinstance(workload, Model) or not _is_stored(arguments, workload):
+        _refuse_stored(workload)
+    if isinstance(workload, Model) and arguments.data:
+        raise InputError(f"--data {arguments.data[0]}: {workload.name} is a model of several layers", "name a workload of one cascade")
     if isinstance(workload, Model) and arguments.layer is None:
         return _simulate_model(arguments, workload, settings, counting, seed)
     if isinstance(workload, Model):
         mapping, machine, workload = _layer_mapped(arguments, workload, settings, counting)
     elif arguments.layer is not None:
         raise InputError(f"--layer {arguments.layer}: {workload.name} is one cascade and has no layers", "leave --layer out")
-    elif arguments.mapping:
+    elif arguments.mapping or _is_stored(arguments, workload):
         mapping, machine, workload = _mapped(arguments, workload, settings)
     else:
         mapping, machine, workload = _found(arguments, workload, settings, counting)
-    agreement = None
     from accelsim.mapping.text import nest
     from accelsim.report.progress import progress
     from accelsim.report.simulation import DRAWN, blocks, document, timeline, trace
-    from accelsim.sim.simulation import simulate
 
+    wanted = _TRACED if arguments.trace is not None else 4 * DRAWN if arguments.draw is not None else 0
     with progress(not arguments.quiet) as tell:
-        if arguments.ahead:
-            from accelsim.sim.ahead import filled_ahead
-
-            tell("making room for tiles that are filled ahead")
-            mapping = filled_ahead(workload, machine, mapping)
-        tell("simulating")
-        wanted = _TRACED if arguments.trace is not None else 4 * DRAWN if arguments.draw is not None else 0
-        found = simulate(workload, machine, mapping, counting, wanted)
-        if arguments.check:
-            from accelsim.sim.agreement import check
-
-            tell("computing the values")
-            agreement = check(found.evaluation.evaluator.cascade, machine, mapping, seed)
+        run = _run_stored if _is_stored(arguments, workload) else _run_events
+        found, mapping, values = run(arguments, workload, machine, mapping, counting, wanted, seed, tell)
     if arguments.trace is not None:
         from accelsim.io.evaluation import write_json
 
         write_json(trace(found), arguments.trace)
     _draw(arguments, lambda path: timeline(found, path))
-    whole = document(found) | ({"values": agreement.to_json() | {"seed": seed}} if agreement else {})
+    whole = document(found) | ({"values": values.to_json() | {"seed": seed}} if values else {})
     _give_blocks(arguments, whole, lambda whole: blocks(whole, nest(mapping, workload)))
-    return 0 if agreement is None or agreement.agrees else 1
+    return 0 if values is None or values.agrees else 1
+
+
+def _is_stored(arguments: Arguments, cascade: Cascade) -> bool:
+    """Whether a cascade keeps only some elements of its tensors."""
+    return bool(arguments.data) or any(tensor.storage is not None for tensor in cascade.tensors.values())
+
+
+def _run_events(
+    arguments: Arguments, cascade: Cascade, machine: Architecture, mapping: Mapping, counting: Counting, events: int, seed: int,
+    tell: Callable[[str], None],
+) -> tuple[Simulation, Mapping, Agreement | None]:  # fmt: skip
+    """A simulation with all elements, of the mapping or of one that fills tiles ahead, and its values if they are asked for."""
+    from accelsim.sim.simulation import simulate
+
+    if arguments.ahead:
+        from accelsim.sim.ahead import filled_ahead
+
+        tell("making room for tiles that are filled ahead")
+        mapping = filled_ahead(cascade, machine, mapping)
+    tell("simulating")
+    found = simulate(cascade, machine, mapping, counting, events)
+    if not arguments.check:
+        return found, mapping, None
+    from accelsim.sim.agreement import check
+
+    tell("computing the values")
+    return found, mapping, check(found.evaluation.evaluator.cascade, machine, mapping, seed)
+
+
+def _run_stored(
+    arguments: Arguments, cascade: Cascade, machine: Architecture, mapping: Mapping, counting: Counting, events: int, seed: int,
+    tell: Callable[[str], None],
+) -> tuple[Simulation, Mapping, Agreement | None]:  # fmt: skip
+    """The same over the elements that are stored."""
+    from accelsim.io.elements import elements_of
+    from accelsim.model.evaluation import Evaluator
+    from accelsim.sim.stored import ahead, simulate_stored
+
+    if arguments.check:
+        raise InputError("--check: values are not computed over stored elements", "leave it out")
+    mapping = ahead(mapping, machine.root.name) if arguments.ahead else mapping
+    tell("reading elements")
+    stored = elements_of(cascade, arguments.data, seed)
+    tell("simulating")
+    return simulate_stored(Evaluator(cascade, machine, counting), mapping, stored, events), mapping, None
 
 
 def _simulate_model(arguments: Arguments, model: Model, settings: Overrides, counting: Counting, seed: int) -> int:

@@ -86,20 +86,11 @@ def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
 
     What does not fit is counted in `Work.tiles` and `Work.together`, not refused. Refuses what `sparse.nest` does, and elements of results.
     """
-    cascade, machine = evaluator.cascade, evaluator.architecture
-    check(cascade, machine, mapping, room=False)
+    check(evaluator.cascade, evaluator.architecture, mapping, room=False)
     refuse_uncounted(evaluator, stored)
-    whole = {name for name in stored if (kept := cascade.tensors[name].storage) is not None and kept.all_elements}
-    stored = {name: elements for name, elements in stored.items() if name not in whole}
     lowered = lower(evaluator.program, mapping)
     found = _Found(evaluator, Counts({}, {}, {}, {}, {}, {}, {}, lowered))
-    for path, leaf in mapping.paths():
-        storage = cascade.tensors[cascade.by_name[leaf.einsum].output.tensor].storage
-        listed = storage is not None and storage.kinds[-1:] == ("compressed",)
-        nest = nest_of(cascade, machine, path, leaf, stored, listed)
-        result = _elements(cascade, nest)
-        if result is not None:
-            stored[nest.einsum.output.tensor] = result
+    for nest, result in nests(evaluator, mapping, stored):
         found.add(nest, result)
     timing = schedule(evaluator.program, mapping, found.loads)
     counts = found.counts
@@ -112,6 +103,21 @@ def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
         evaluator, mapping, counts, timing, found.loads, found.bits, dynamic, by_component, by_einsum, unpriced
     )
     return StoredEvaluation(evaluation, found.works, found.whole)
+
+
+def nests(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, IntArray]) -> Iterator[tuple[Nest, IntArray | None]]:
+    """The nest of every leaf in order, and the elements of its result if those are stored for other Einsums."""
+    cascade, machine = evaluator.cascade, evaluator.architecture
+    whole = {name for name in stored if (kept := cascade.tensors[name].storage) is not None and kept.all_elements}
+    stored = {name: elements for name, elements in stored.items() if name not in whole}
+    for path, leaf in mapping.paths():
+        storage = cascade.tensors[cascade.by_name[leaf.einsum].output.tensor].storage
+        listed = storage is not None and storage.kinds[-1:] == ("compressed",)
+        nest = nest_of(cascade, machine, path, leaf, stored, listed)
+        result = _elements(cascade, nest)
+        if result is not None:
+            stored[nest.einsum.output.tensor] = result
+        yield nest, result
 
 
 def refuse_uncounted(evaluator: Evaluator, stored: Dict[str, IntArray]) -> None:

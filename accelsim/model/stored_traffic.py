@@ -104,7 +104,8 @@ class Traffic:
 
     `words`, `final`: (tensor, memory) -> [reads, fills, updates, drains], and those of complete results among them; `bits`: pieces of bits
     read, filled and updated. `whole`: by tensor that is stored at home, bits of all of it, and of what has to be moved.
-    `tiles`, `cached`: as of `Work`.
+    `tiles`, `cached`: as of `Work`. `carried`: pieces of bits by crossing, memory and direction; `brought`: by crossing into a cache, of
+    every tile that is asked for the words that are fetched.
     """
 
     def __init__(self, evaluator: Evaluator, nest: Nest, walk: Walk, elements: IntArray | None = None) -> None:
@@ -117,6 +118,8 @@ class Traffic:
         self.whole: dict[str, tuple[int, int]] = {}
         self.tiles: list[Tile] = []
         self.cached: dict[Key, tuple[int, int]] = {}
+        self.carried: dict[tuple[int, str, int], int] = {}
+        self.brought: dict[int, IntArray] = {}
         # by memory: pieces of bits read and written, and the words of every copy that share them out
         self._read: dict[str, list[tuple[int, IntArray]]] = defaultdict(list)
         self._written: dict[str, list[tuple[int, IntArray]]] = defaultdict(list)
@@ -125,6 +128,7 @@ class Traffic:
         }
         for number, crossing in enumerate(nest.crossings):
             operand = next((each for each in nest.operands if each.tensor == crossing.tensor), None)
+            self._number = number
             if operand is None:
                 self._result(number, crossing)
             elif operand.coordinates is None:
@@ -172,6 +176,7 @@ class Traffic:
         row[column] += bits
         self.bits[tensor, memory] = (row[0], row[1], row[2])
         (self._read if column == READ else self._written)[memory].append((bits, by_copy))
+        self.carried[self._number, memory, column] = bits
 
     def _dense(self, number: int, crossing: Crossing, operand: Operand) -> None:
         """Words of an operand that has all its elements."""
@@ -285,6 +290,7 @@ class Traffic:
         room = self.machine.memories[crossing.child].size_bits
         missed = missed_elements(asked, bits, int(bits.sum()) if room is None else room)
         self.cached[crossing.child, name] = (asked.size, int(missed.sum()))
+        self.brought[self._number] = np.where(missed, words[asked], 0)
         pointers = self._places(inner, layout) * layout.storage.pointer_bits
         return int(words[asked][missed].sum()), int(bits[asked][missed].sum()) + pointers
 

@@ -137,6 +137,13 @@ class State(NamedTuple):
 
 def walk(t: Tables, places: int) -> Walked:
     """All counts of a nest, by walking it. places: of State.seen."""
+    s, w = blank(t, places)
+    log = _walk(t, s, w, 0)
+    return w._replace(log=log[: s.now[LOGS]])
+
+
+def blank(t: Tables, places: int) -> tuple[State, Walked]:
+    """The state before a walk, and nothing counted."""
     depth, operands, crossings, copies = t.levels.shape[0], t.part.shape[1], t.crossings.shape[0], int(t.copies_at[-1])
 
     def zeros(*shape: int) -> IntArray:
@@ -157,8 +164,7 @@ def walk(t: Tables, places: int) -> Walked:
     s.copy[LIST_TILE:LISTS] = -1
     s.child[LAST] = s.child[HELD] = -2
     s.now[CHOSEN] = -1
-    log = _walk(t, s, w, 0)
-    return w._replace(log=log[: s.now[LOGS]])
+    return s, w
 
 
 @njit(error_model="numpy")
