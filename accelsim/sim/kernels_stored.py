@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from accelsim.kernel_cache import njit
+from accelsim.kernel_cache import helper, njit
 from accelsim.sparse.kernels_record import BEGUN, CHILD, CROSSING, KIND, MERGED, PARENT, SENT, TILE
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Building(NamedTuple):
     of_row: IntArray
 
 
-@njit(error_model="numpy")
+@helper()
 def _task(a: Tasks, b: Building, kind: int, crossing: int, copy: int, row: int) -> int:
     """A new task; its requests follow."""
     task = b.used[0]
@@ -101,7 +101,7 @@ def _task(a: Tasks, b: Building, kind: int, crossing: int, copy: int, row: int) 
     return int(task)
 
 
-@njit(error_model="numpy")
+@helper()
 def _ask(a: Tasks, b: Building, resource: int, ticks: int) -> None:
     """A request of the newest task."""
     if resource >= 0 and ticks > 0:
@@ -110,7 +110,7 @@ def _ask(a: Tasks, b: Building, resource: int, ticks: int) -> None:
         a.asks[b.used[0]] = b.used[1]
 
 
-@njit(error_model="numpy")
+@helper()
 def _edge(a: Tasks, b: Building, before: int, after: int, begins: bool = False) -> None:
     if before >= 0 and after >= 0:
         a.edges[b.used[2], 0], a.edges[b.used[2], 1], a.edges[b.used[2], 2] = before, after, begins
@@ -146,7 +146,7 @@ def build(p: Plan, log: IntArray, ticks: Ticks, copies: int, places: int, nodes:
     return Tasks(a.about[:tasks], a.wait[:tasks], a.tail[:tasks], a.asks[: tasks + 1], a.requests[: b.used[1]], a.edges[: b.used[2]])
 
 
-@njit(error_model="numpy")
+@helper()
 def _shift(held: IntArray, places: int, newest: int) -> None:
     """One more of the last tiles of a copy, the newest first."""
     for place in range(places, 0, -1):
@@ -154,7 +154,7 @@ def _shift(held: IntArray, places: int, newest: int) -> None:
     held[0] = newest
 
 
-@njit(error_model="numpy")
+@helper()
 def _sent(p: Plan, a: Tasks, b: Building, log: IntArray, ticks: Ticks, row: int) -> None:
     """A tile comes to a copy, once one that it holds is used no longer and its parent has it."""
     c, here, parent, tile = log[row, CROSSING], log[row, CHILD], log[row, PARENT], log[row, TILE]
@@ -191,14 +191,14 @@ def _sent(p: Plan, a: Tasks, b: Building, log: IntArray, ticks: Ticks, row: int)
     _shift(b.releases[c, here], b.releases.shape[2] - 1, release)
 
 
-@njit(error_model="numpy")
+@helper()
 def _at(p: Plan, c: int, port: int, copy: int) -> int:
     """A port of a copy of a crossing's parent or child, -1 if it has no limit."""
     first = p.ports[c, port]
     return int(first + copy) if first >= 0 else -1
 
 
-@njit(error_model="numpy")
+@helper()
 def _begun(p: Plan, a: Tasks, b: Building, log: IntArray, ticks: Ticks, row: int) -> None:
     """A copy begins a tile of the result, once another has left; what comes back of it was sent before."""
     c, here, parent = log[row, CROSSING], log[row, CHILD], log[row, PARENT]
@@ -221,7 +221,7 @@ def _begun(p: Plan, a: Tasks, b: Building, log: IntArray, ticks: Ticks, row: int
     _shift(b.drains[c, here], b.drains.shape[2] - 1, drain)
 
 
-@njit(error_model="numpy")
+@helper()
 def _merged(p: Plan, a: Tasks, b: Building, log: IntArray, ticks: Ticks, row: int) -> None:
     """Lists are merged while they come, from the first work on, in later passes when the last of them is there; then the tile leaves."""
     unit = log[row, CHILD]
@@ -238,7 +238,7 @@ def _merged(p: Plan, a: Tasks, b: Building, log: IntArray, ticks: Ticks, row: in
             _edge(a, b, last, b.drains[c, unit // p.crossings[c, SPAN], 0])
 
 
-@njit(error_model="numpy")
+@helper()
 def _worked(p: Plan, a: Tasks, b: Building, log: IntArray, ticks: Ticks, row: int) -> None:
     """A copy of the unit works on the tiles that are there, after what it did before."""
     unit = log[row, CHILD]
@@ -318,7 +318,7 @@ def run(a: Tasks, resources: int) -> tuple[IntArray, IntArray, IntArray, IntArra
     return when, span, late, busy, free
 
 
-@njit(error_model="numpy")
+@helper()
 def _push(heap: IntArray, used: int, ready: int, task: int) -> int:
     """One more entry of a heap by time, then number."""
     at = used
@@ -332,7 +332,7 @@ def _push(heap: IntArray, used: int, ready: int, task: int) -> int:
     return int(used + 1)
 
 
-@njit(error_model="numpy")
+@helper()
 def _pop(heap: IntArray, used: int) -> int:
     """The first entry of a heap leaves."""
     used -= 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from accelsim.kernel_cache import njit
+from accelsim.kernel_cache import helper, njit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -204,7 +204,7 @@ def _walk(t: Tables, s: State, w: Walked, d: int) -> IntArray:
     return logs[0]
 
 
-@njit(error_model="numpy")
+@helper(allocates=True)
 def _arrive(t: Tables, s: State, w: Walked, pool: list[IntArray], logs: list[IntArray], d: int) -> None:
     """What a visit below d levels brings to the children that stand there; a copy that has its tile already is sent nothing."""
     here, copies = s.level[COPY, d], t.copies_at[t.levels.shape[0]]
@@ -249,7 +249,7 @@ def _arrive(t: Tables, s: State, w: Walked, pool: list[IntArray], logs: list[Int
             s.now[LOGS] += 1
 
 
-@njit(error_model="numpy")
+@helper()
 def _bring(t: Tables, s: State, w: Walked, d: int) -> None:
     """A turn below d levels: if a tile of the result comes whole there, it comes with the words that it has so far."""
     if d != t.facts[WHOLE_AT]:
@@ -262,7 +262,7 @@ def _bring(t: Tables, s: State, w: Walked, d: int) -> None:
         w.whole[BROUGHT, here] += s.tiles[tile]
 
 
-@njit(error_model="numpy")
+@helper()
 def _replace(s: State, c: int, here: int, pieces: int) -> None:
     """A copy has a tile of its own now: those before it move on, and the one that is longest there leaves."""
     for buffer in range(s.room.shape[2] - 1, 0, -1):
@@ -270,7 +270,7 @@ def _replace(s: State, c: int, here: int, pieces: int) -> None:
     s.room[c, here, 0] = pieces
 
 
-@njit(error_model="numpy")
+@helper()
 def _hold(t: Tables, s: State, w: Walked, memory: int) -> None:
     """A visit below the keeps of a memory is over: what its copy holds."""
     held = 0
@@ -290,7 +290,7 @@ def _hold(t: Tables, s: State, w: Walked, memory: int) -> None:
     w.held[memory, BEYOND] += held > t.rooms[memory, SIZE]
 
 
-@njit(error_model="numpy")
+@helper()
 def _tile(t: Tables, s: State, o: int, d: int) -> tuple[int, int]:
     """Where an operand's tile below d levels is noted, and its words."""
     whole, own, words = t.coordinates.size, -1, 1
@@ -312,7 +312,7 @@ def _tile(t: Tables, s: State, o: int, d: int) -> tuple[int, int]:
     return whole, words
 
 
-@njit(error_model="numpy")
+@helper()
 def _open(t: Tables, s: State, w: Walked, d: int) -> None:
     """Begin level d: its fibers, and how many turns it has."""
     s.level[MANY, d] = -(-s.size[d, t.levels[d, RANK]] // t.levels[d, TILE])
@@ -338,7 +338,7 @@ def _open(t: Tables, s: State, w: Walked, d: int) -> None:
                 w.looked[d, o] += s.level[FIRST_END, d] - s.level[FIRST, d]
 
 
-@njit(error_model="numpy")
+@helper()
 def _turn(t: Tables, s: State, w: Walked, d: int) -> bool:
     """Go on to the next turn of level d; whether there is one."""
     a, b, here, begun = t.levels[d, LEADS], t.levels[d, FOLLOWS], s.level[COPY, d], s.level[TURN, d] >= 0
@@ -381,16 +381,20 @@ def _turn(t: Tables, s: State, w: Walked, d: int) -> bool:
     return bool(found)
 
 
-@njit(error_model="numpy")
+@helper()
 def _enter(t: Tables, s: State, w: Walked, d: int) -> int:
     """Go inside the turn of level d; returns the level below."""
     inner, rank, turn, many, copy = d + 1, t.levels[d, RANK], s.level[TURN, d], t.levels[d, TRIPS], s.level[COPY, d]
     w.steps[VISITS, d, s.level[COPY, d]] += 1
     _bring(t, s, w, d)
-    s.size[inner] = s.size[d]
+    for each in range(s.size.shape[1]):
+        s.size[inner, each] = s.size[d, each]
     s.size[inner, rank] = min(t.levels[d, TILE], s.size[d, rank] - turn * t.levels[d, TILE])
     if d == t.facts[DEALT]:
-        s.now[CHOSEN] = np.argmin(s.copy[FREE])
+        s.now[CHOSEN] = 0
+        for each in range(s.copy.shape[1]):
+            if s.copy[FREE, each] < s.copy[FREE, s.now[CHOSEN]]:
+                s.now[CHOSEN] = each
         s.level[COPY, inner] = s.now[CHOSEN]
     else:
         s.level[COPY, inner] = copy * many + turn if t.levels[d, SPACE] else copy
@@ -416,7 +420,7 @@ def _enter(t: Tables, s: State, w: Walked, d: int) -> int:
     return inner
 
 
-@njit(error_model="numpy")
+@helper(allocates=True)
 def _point(t: Tables, s: State, w: Walked, pool: list[IntArray], d: int) -> None:
     """One point: an operation, and if all its operands are stored a word of the result."""
     here = s.level[COPY, d]
@@ -431,7 +435,7 @@ def _point(t: Tables, s: State, w: Walked, pool: list[IntArray], d: int) -> None
             _made(t, s, w, pool, c, d, s.level[TILE_OF_RESULT, d])
 
 
-@njit(error_model="numpy")
+@helper(allocates=True)
 def _made(t: Tables, s: State, w: Walked, pool: list[IntArray], c: int, d: int, word: int) -> None:
     """A word of the result is made once more below d levels: whether it crosses from a child, and to its parent."""
     child, unit, crossings = t.crossings[c, CHILD], t.crossings[c, UNIT], t.crossings.shape[0]
@@ -468,7 +472,7 @@ def _made(t: Tables, s: State, w: Walked, pool: list[IntArray], c: int, d: int, 
         w.fullest[c] = max(w.fullest[c], s.tiles[tile])
 
 
-@njit(error_model="numpy")
+@helper(allocates=True)
 def _points_together(t: Tables, s: State, w: Walked, pool: list[IntArray], d: int) -> None:
     """All points of the innermost level at once, where every operand that it has goes through its fiber or has all elements."""
     a, here = t.levels[d, LEADS], s.level[COPY, d]
@@ -520,7 +524,7 @@ def _points_together(t: Tables, s: State, w: Walked, pool: list[IntArray], d: in
                 _made(t, s, w, pool, c, d, word)
 
 
-@njit(error_model="numpy")
+@helper()
 def _first_made(
     seen: IntArray, crossings: IntArray, c: int, mine: int, when: int, base: int, width: int, coordinates: IntArray, place: int, many: int
 ) -> int:
@@ -536,7 +540,7 @@ def _first_made(
     return new
 
 
-@njit(error_model="numpy")
+@helper()
 def _list(t: Tables, s: State, w: Walked, here: int, elements: int) -> None:
     """Note elements of the lists that are to be merged."""
     if not t.facts[MERGES]:
@@ -551,7 +555,7 @@ def _list(t: Tables, s: State, w: Walked, here: int, elements: int) -> None:
     s.copy[LISTED, here] += elements
 
 
-@njit(error_model="numpy")
+@helper()
 def _finish(t: Tables, s: State, w: Walked) -> None:
     """The turn that was dealt out last is over: what it made is merged, and its copy is free when the slowest of what it has is done."""
     here = s.now[CHOSEN]
@@ -569,7 +573,7 @@ def _finish(t: Tables, s: State, w: Walked) -> None:
     s.copy[FREE, here], s.now[CHOSEN] = busy, -1
 
 
-@njit(error_model="numpy")
+@helper()
 def _merged(lists: int, elements: int, radix: int) -> int:
     """Cycles of a merger of a radix over some lists; one list alone costs nothing."""
     cycles = 0
@@ -579,7 +583,7 @@ def _merged(lists: int, elements: int, radix: int) -> int:
     return cycles
 
 
-@njit(error_model="numpy")
+@helper()
 def _group(t: Tables, s: State, c: int, d: int) -> int:
     """Which copies that are served together those of now belong to."""
     group = 0
@@ -589,7 +593,7 @@ def _group(t: Tables, s: State, c: int, d: int) -> int:
     return group
 
 
-@njit(error_model="numpy")
+@helper()
 def _since(s: State, kind: int, lead: int) -> None:
     """Forget what was told apart of a kind, unless the levels that lead to it are where they were."""
     if s.begun[kind] != lead:
@@ -597,7 +601,7 @@ def _since(s: State, kind: int, lead: int) -> None:
         s.generation[kind] += 1
 
 
-@njit(error_model="numpy")
+@helper(allocates=True)
 def _claim(s: State, pool: list[IntArray], kind: int, one: int, other: int) -> bool:
     """Whether a pair of a kind is new; it is noted. Rows of the pool: one, other, kind, generation (0: free)."""
     table = pool[0]
@@ -623,7 +627,7 @@ def _claim(s: State, pool: list[IntArray], kind: int, one: int, other: int) -> b
     return True
 
 
-@njit(error_model="numpy")
+@helper()
 def _place(table: IntArray, kind: int, one: int, other: int, generation: int) -> int:
     """The row of an entry, or the free one where it belongs."""
     mask = table.shape[0] - 1
@@ -637,7 +641,7 @@ def _place(table: IntArray, kind: int, one: int, other: int, generation: int) ->
     return int(place)
 
 
-@njit(error_model="numpy")
+@helper()
 def _found(coordinates: IntArray, base: int, low: int, high: int, wanted: int) -> int:
     """The first of the places low, …, high - 1 with no smaller coordinate than is wanted: ever longer steps, then halves."""
     reach = 1
@@ -654,7 +658,7 @@ def _found(coordinates: IntArray, base: int, low: int, high: int, wanted: int) -
     return low
 
 
-@njit(error_model="numpy")
+@helper(allocates=True)
 def _pushed(log: IntArray, used: int, value: int) -> IntArray:
     """A log with a value behind those that it has."""
     if used == log.size:

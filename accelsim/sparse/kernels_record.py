@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from accelsim.kernel_cache import njit
+from accelsim.kernel_cache import helper, njit
 from accelsim.sparse import kernels as k
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _record(t: k.Tables, s: k.State, w: k.Walked, n: Notes, deep: int, most: int
     return book[0], logs[0]
 
 
-@njit(error_model="numpy")
+@helper(allocates=True)
 def _row(n: Notes, book: list[IntArray], kind: int, crossing: int, child: int, parent: int) -> int:
     """A new row of the log; returns its number."""
     row = n.used[0]
@@ -139,7 +139,7 @@ def _row(n: Notes, book: list[IntArray], kind: int, crossing: int, child: int, p
     return int(row)
 
 
-@njit(error_model="numpy")
+@helper()
 def _before(t: k.Tables, s: k.State, w: k.Walked, n: Notes, d: int) -> None:
     """Note what the children that stand below d levels have."""
     for c in range(t.crossings.shape[0]):
@@ -149,7 +149,7 @@ def _before(t: k.Tables, s: k.State, w: k.Walked, n: Notes, d: int) -> None:
             n.before[_GROUPED, c], n.before[_ASKED, c] = w.grouped[c, parent], w.asked_words[c, parent]
 
 
-@njit(error_model="numpy")
+@helper(allocates=True)
 def _arrived(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], d: int) -> None:
     """Note the tiles that have come to children below d levels, and the runs that begin there."""
     for c in range(t.crossings.shape[0]):
@@ -171,7 +171,7 @@ def _arrived(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray
     _came(t, s, w, n, book, d)
 
 
-@njit(error_model="numpy")
+@helper(allocates=True)
 def _begin(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], c: int, here: int, parent: int, tile: int) -> int:
     """A copy begins a tile of the result: what was made of the last one is merged. Returns the row."""
     if t.crossings[c, k.CHILD] == t.facts[k.HOLDER]:
@@ -182,7 +182,7 @@ def _begin(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray],
     return row
 
 
-@njit(error_model="numpy")
+@helper(allocates=True)
 def _came(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], d: int) -> None:
     """A turn below d levels: if a tile of the result has come whole, a run begins with the words that it has."""
     if d != t.facts[k.WHOLE_AT]:
@@ -196,7 +196,7 @@ def _came(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], 
         book[0][row, WORDS] = book[0][row, BACK] = book[0][row, SERVED] = words
 
 
-@njit(error_model="numpy")
+@helper(allocates=True)
 def _made(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], unit: int) -> None:
     """Words of the result have been made: they belong to the runs of the copies that made them."""
     if w.merging[unit] != n.merging[unit]:
@@ -227,7 +227,7 @@ def _made(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], 
                 log[row, BACK] += served - new
 
 
-@njit(error_model="numpy")
+@helper(allocates=True)
 def _merge(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], first: int, last: int) -> None:
     """Copies of the unit from the first to before the last merge the lists that they have."""
     if not t.facts[k.MERGES]:
@@ -241,7 +241,7 @@ def _merge(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray],
             _merges(w, n, book, unit, once)
 
 
-@njit(error_model="numpy")
+@helper(allocates=True)
 def _merges(w: k.Walked, n: Notes, book: list[IntArray], unit: int, once: int) -> None:
     """Note what a copy of the unit has merged; once: cycles of the first pass."""
     row = _row(n, book, MERGED, -1, unit, -1)
@@ -250,7 +250,7 @@ def _merges(w: k.Walked, n: Notes, book: list[IntArray], unit: int, once: int) -
     n.merging[unit] = w.merging[unit]
 
 
-@njit(error_model="numpy")
+@helper(allocates=True)
 def _finish(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray]) -> None:
     """The turn that was dealt out last is over."""
     here = s.now[k.CHOSEN]
@@ -260,7 +260,7 @@ def _finish(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray]
         _merges(w, n, book, here, once)
 
 
-@njit(error_model="numpy")
+@helper(allocates=True)
 def _worked(t: k.Tables, w: k.Walked, n: Notes, book: list[IntArray], first: int, last: int) -> None:
     """Note what copies of the unit from the first to before the last have done since, steps and words at the parents included."""
     copies = t.copies_at[t.levels.shape[0]]
