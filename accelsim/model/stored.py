@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import InputError
 from accelsim.hardware.architecture import Quantity
+from accelsim.mapping.holding import by_size
 from accelsim.mapping.legality import check
-from accelsim.mapping.tree import Mapping
+from accelsim.mapping.tree import For, Mapping, Spatial
 from accelsim.model.counts import Counts
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.lowering import lower
@@ -91,8 +92,8 @@ def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
     refuse_uncounted(evaluator, stored)
     whole = {name for name in stored if (kept := cascade.tensors[name].storage) is not None and kept.all_elements}
     stored = {name: elements for name, elements in stored.items() if name not in whole}
-    lowered = lower(evaluator.program, mapping)
-    found = _Found(evaluator, Counts({}, {}, {}, {}, {}, {}, {}, lowered))
+    nests: list[tuple[Nest, IntArray | None]] = []
+    largest: dict[int, int] = {}
     for path, leaf in mapping.paths():
         storage = cascade.tensors[cascade.by_name[leaf.einsum].output.tensor].storage
         listed = storage is not None and storage.kinds[-1:] == ("compressed",)
@@ -100,8 +101,14 @@ def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
         result = _elements(cascade, nest)
         if result is not None:
             stored[nest.einsum.output.tensor] = result
+        nests.append((nest, result))
+        mine = [loop for loop in path if isinstance(loop, (For, Spatial)) and loop.rank in nest.extents]
+        largest |= {id(loop): turn.tile for loop, turn in zip(mine, nest.turns, strict=False) if turn.cut is not None}
+    plain = by_size(mapping, cascade.extents, largest)
+    found = _Found(evaluator, Counts({}, {}, {}, {}, {}, {}, {}, lower(evaluator.program, plain)))
+    for nest, result in nests:
         found.add(nest, result)
-    timing = schedule(evaluator.program, mapping, found.loads)
+    timing = schedule(evaluator.program, plain, found.loads)
     counts = found.counts
     dynamic, by_component, by_einsum, unpriced = evaluator.prices.dynamic(evaluator.program, counts, found.bits, {})
     for component, einsum, price in found.extra:
