@@ -126,7 +126,8 @@ class Walked(NamedTuple):
 class State(NamedTuple):
     """Where the walk is, int64. `node[level, operand]`, `size[level, rank]`, `start[level, rank]`: what the levels above leave. `begun`,
     `generation`: of what is told apart by hashing, since when, and which entries count. `seen`: in which run each word of a tile was made
-    last. `tiles`: words so far of every tile that comes whole. `room[crossing, copy, buffers]`: pieces of a bit of the last tiles of each copy, that of now first.
+    last. `tiles`: words so far of every tile that comes whole. `room[crossing, copy, buffers]`: pieces of a bit of the last
+    tiles of each copy, that of now first.
     """
 
     level: IntArray
