@@ -187,6 +187,9 @@ def nest_of(
     unit = machine.units[leaf.unit]
     _check_caches(machine, einsum, crossings, {operand.tensor for operand in operands if operand.coordinates is not None})
     logged = tuple(_logged(machine, crossings, number) for number in range(len(crossings)))
+    for operand in operands:
+        if operand.coordinates is not None:
+            _levels(turns, operand.tensor, operand.ranks, extents, einsum)
     return Nest(
         einsum, leaf.unit, extents, tuple(turns), inside, tuple(operands), result,
         tuple(crossings), shared, tuple(copies), unit.lanes, unit.sparse.merge_radix * merged, logged,
