@@ -42,7 +42,10 @@ def _points(t: k.Tables, s: k.State, w: k.Walked, most: int) -> IntArray:
                     longer = np.zeros((2 * used, ranks), np.int64)
                     longer[:used] = found
                     found = longer
-                for level in range(depth):
+                if t.facts[k.UNEVEN]:
+                    for rank in range(ranks):
+                        found[used, rank] = s.start[depth, rank]
+                for level in range(0 if t.facts[k.UNEVEN] else depth):
                     found[used, t.levels[level, k.RANK]] += s.level[k.TURN, level] * t.levels[level, k.TILE]
                 used += 1
         elif k._turn(t, s, w, d):
