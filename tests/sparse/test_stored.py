@@ -243,10 +243,9 @@ def test_what_a_machine_says_about_stored_elements_is_checked(written: str, inst
     assert message in str(error.value) and "by-rows.yaml:" in str(error.value)
 
 
-@pytest.mark.parametrize("command", ["simulate", "cosim"])
-def test_formats_are_refused_where_all_elements_count(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_formats_are_refused_where_all_elements_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path)
-    code, text = run(capsys, command, tmp_path / "product.yaml", "--arch", tmp_path / "by-rows.yaml")
+    code, text = run(capsys, "cosim", tmp_path / "product.yaml", "--arch", tmp_path / "by-rows.yaml")
     assert code == 2 and "product.yaml:5:3: product says how A is stored" in text and len(text.splitlines()) == 1
 
 
