@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,38 @@ def merging(stored: dict[str, Matrix], radix: int) -> int:
             cycles += sum(len(group) + sum(group) for group in groups)
             lists = [sum(group) for group in groups]
     return cycles
+
+
+def lists_of(stored: dict[str, Matrix]) -> list[list[list[int]]]:
+    """For every row of A the columns of the rows of B that it meets."""
+    rows = [np.flatnonzero(row).tolist() for row in stored["B"]]
+    return [[rows[k] for k in np.flatnonzero(row) if rows[k]] for row in stored["A"]]
+
+
+def queued(lists: list[list[int]], queues: int) -> int:
+    """Cycles in which sorting queues take lists: of all but one the shortest is merged with what comes once none is empty."""
+    held, cycles = list[set[int]](), 0
+    for mine in lists:
+        cycles += len(mine)
+        if len(held) < queues - 1:
+            held.append(set(mine))
+            continue
+        shortest = min(held, key=len)
+        cycles += len(shortest - set(mine))
+        shortest |= set(mine)
+    return cycles
+
+
+def compares(lists: list[list[int]]) -> int:
+    """Compares of insertion: lists in pairs, each change of the side in what the two make together, and one for each element."""
+    if len(lists) < 2:
+        return 0
+    total = sum(len(each) for each in lists)
+    for late, mine in enumerate(lists):
+        for theirs in lists[:late]:
+            sides = [side for _, side in sorted([(n, 0) for n in mine] + [(n, 1) for n in theirs])]  # of equal ones the later list's first
+            total += sum(one != other for one, other in pairwise(sides)) - (sides[0] == 0)  # the first of an earlier list was there before
+    return total
 
 
 def read_bytes(found: StoredEvaluation, einsum: str, tensor: str, memory: str = "DRAM") -> float:
@@ -159,16 +192,22 @@ def test_a_mapping_counts_the_products_that_are_there(name: str, capsys: pytest.
 
 
 def test_rows_of_b_come_once_with_a_cache_and_for_every_non_zero_without() -> None:
-    """Gamma and MatRaptor on the same matrices: bytes of B, and merging with radix 64 and 10."""
+    """Gamma and MatRaptor on the same matrices: bytes of B, merging with radix 64, and cycles of ten queues."""
     stored = pair(60, 50, 70, 0.2)
     shape = {"m": 60, "k": 50, "n": 70}
     asked = Counter(int(k) for row in stored["A"] for k in np.flatnonzero(row))
     cached, plain = evaluated("spmspm-gamma", stored, shape), evaluated("spmspm-matraptor", stored, shape)
     assert read_bytes(cached, "Z", "B") == sum(4 + in_lines(stored["B"][k]) for k in asked)
     assert read_bytes(plain, "Z", "B") == sum(many * (4 + in_lines(stored["B"][k])) for k, many in asked.items())
-    for found, radix in ((cached, 64), (plain, 10)):
-        assert (found.works["Z"].effectual, found.works["Z"].merging) == (products(stored), merging(stored, radix))
-    assert merging(stored, 10) > merging(stored, 64)
+    assert cached.works["Z"].effectual == plain.works["Z"].effectual == products(stored)
+    assert cached.works["Z"].merging == merging(stored, 64)
+    queues = [queued(lists, 10) for lists in lists_of(stored)]
+    made = [len({n for each in lists for n in each}) for lists in lists_of(stored)]
+    assert (plain.works["Z"].merging, plain.works["Z"].draining) == (sum(queues), sum(made))
+    assert sum(queues) > products(stored)  # some rows meet more than nine
+    ports, per_cycle = plain.evaluation.loads["Z"].ports, plain.evaluation.evaluator.clock.per_cycle
+    busiest = [max(sum(each[copy::8]) for copy in range(8)) for each in (queues, made)]
+    assert [ports[name][0] // per_cycle for name in ("MAC merging", "MAC draining")] == busiest
 
 
 def test_products_go_out_and_come_back() -> None:
@@ -181,6 +220,16 @@ def test_products_go_out_and_come_back() -> None:
     written, back = (filled + updated) / pieces / 8, read_bytes(found, "Z", "T")
     for moved in (written, back):
         assert 12 * products(stored) + 8 * lists <= moved <= 12 * products(stored) + 8 * (lists + 40 + 30)
+
+
+def test_rows_are_sorted_by_insertion_on_half_of_the_elements() -> None:
+    """OuterSPACE: compares of every row, and of the element that has most of them; rows go to 128 in turn."""
+    stored = pair(200, 30, 50, 0.2)
+    found = evaluated("spmspm-outerspace", stored, {"m": 200, "k": 30, "n": 50})
+    by_row = [compares(lists) for lists in lists_of(stored)]
+    assert (found.works["Z"].merging, found.works["T"].merging, found.works["Z"].sort) == (sum(by_row), 0, "insertion")
+    ports, per_cycle = found.evaluation.loads["Z"].ports, found.evaluation.evaluator.clock.per_cycle
+    assert ports["MAC merging"][0] // per_cycle == max(sum(by_row[copy::128]) for copy in range(128))
 
 
 def test_tiles_meet_where_both_operands_hold_something() -> None:

@@ -229,7 +229,7 @@ def test_formats_that_are_none_are_refused(written: str, instead: str, message: 
         ("by: leading", "by: guessing", "'by' is 'guessing'"),
         ("{by: leading, energy: unpriced}", "{by: leading}", "an intersection has no 'energy'"),
         ("radix: 64", "radix: 1", "radix"),
-        ("replacement: least_recent", "replacement: newest", "'replacement' is 'newest'"),
+        ("replacement: least_recent", "replacement: newest", "'replacement' is 'newest'; write least_recent or optimal"),
         ("assign: static", "assign: free", "'assign' is 'free'"),
         ("replacement: least_recent", "fetch: later", "'fetch' is 'later'; write on_demand"),
     ],
@@ -745,13 +745,16 @@ tree:
 """
 
 
-def test_caches_of_more_than_a_stored_operand_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_caches_of_more_than_stored_operands_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path)
-    for kept in ("[A, B]", "[Z]"):
+    product = tmp_path / "product.yaml"
+    for kept, without in (("[Z]", ""), ("[A, B]", "  A: {")):
         (tmp_path / "rows.yaml").write_text(TWO_CACHES.lstrip().replace("Cache: [A, B]", f"Cache: {kept}"))
-        files = [tmp_path / "product.yaml", "--arch", tmp_path / "by-rows.yaml", "--mapping", tmp_path / "rows.yaml"]
+        product.write_text(product.read_text().replace(without, "  # {") if without else product.read_text())
+        files = [product, "--arch", tmp_path / "by-rows.yaml", "--mapping", tmp_path / "rows.yaml"]
         code, text = run(capsys, "evaluate", *files)
-        assert code == 2 and "only one stored operand of Z in one cache" in text
+        said = f"Cache is a cache that keeps {'A' if without else 'Z'}, and only stored operands of Z are counted in caches"
+        assert code == 2 and said in text and len(text.splitlines()) == 1
 
 
 def test_counting_conventions_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
