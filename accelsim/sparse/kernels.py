@@ -34,8 +34,8 @@ MOST, VISITED, BEYOND = range(3)
 # Places of Tables.facts: operations side by side; levels above the unit's own; lists that are merged at a time, or queues; the innermost
 # reduced level with levels of the result inside it; levels above the innermost keep of the result; how it is put in order, one of those
 # below (0: it is not); the level of which turns go to the copy that is free first (-1: none); whether all points of the
-# innermost level are taken at once; ticks of an issue and of a cycle; of the crossing at which tiles of the result come and go whole, its number and how many levels stand above its child (-1: none), and how many
-# tiles there are.
+# innermost level are taken at once; ticks of an issue and of a cycle; of the crossing at which tiles of the result come and go whole, its
+# number and how many levels stand above its child (-1: none), and how many tiles there are.
 LANES, LEAF, RADIX, LISTING, HOLDER, MERGES, DEALT, PLAIN, ISSUE, CYCLE, WHOLE, WHOLE_AT, TILES = range(13)
 MERGED, INSERTED, QUEUED = 1, 2, 3  # of MERGES
 

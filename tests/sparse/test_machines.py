@@ -246,6 +246,30 @@ def test_tiles_meet_where_both_operands_hold_something() -> None:
     assert visits == [int((tiles(stored["A"]) @ tiles(stored["B"])).sum()), products(stored)]
 
 
+def test_what_is_skipped_takes_no_energy() -> None:
+    """ExTensor: a price for every product, step and bit of memory that there is, and less of all with fewer elements."""
+    stored, shape = pair(300, 260, 280, 0.02), {"m": 300, "k": 260, "n": 280}
+    fewer = {name: held & (np.random.default_rng(1).random(held.shape) < 0.5) for name, held in stored.items()}
+    more, less = (evaluated("spmspm-extensor", each, shape) for each in (stored, fewer))
+    for found, held in ((more, stored), (less, fewer)):
+        energies, work, bits = found.evaluation.by_component, found.works["Z"], found.evaluation.bits
+        steps = {each.node: each.steps for each in work.meetings}
+        assert energies["MAC"] == pytest.approx(4.6 * products(held))
+        moved = sum(sum(row) for (_, _, memory), row in bits.items() if memory == "DRAM") / found.evaluation.evaluator.clock.pieces
+        assert energies["DRAM"] == pytest.approx((8 + 4.6) * moved + 0.03 * steps["DRAM"])
+        assert sum(energies.values()) == pytest.approx(found.evaluation.dynamic.value)
+        assert not found.evaluation.unpriced
+    assert all(less.evaluation.by_component[name] < energy for name, energy in more.evaluation.by_component.items())
+
+
+def test_half_of_the_weights_take_half_of_the_energy_of_multiplying() -> None:
+    """A tensor core's products at 0.6 pJ, and 0.004 pJ for each operand that a structured one picks."""
+    dense, half = chosen("matmul-tensor_core", {}), chosen("matmul-structured-tensor_core", {})
+    assert dense.by_component["FMA"] == pytest.approx(0.6 * 1024**3)
+    assert half.by_component["FMA"] == pytest.approx((0.6 + 0.004) * 1024**3 / 2)
+    assert half.by_component["HBM"] < dense.by_component["HBM"] and not half.unpriced
+
+
 # Cycles of SIGMA for two products as TeAAL, MICRO 2023, computes them; 512 bytes of B for every column and fold.
 @pytest.mark.parametrize(
     ("m", "n", "k", "height", "folds", "published"), [(256, 256, 2048, 256, 16, 4925), (128, 2048, 4096, 128, 32, 66375)]

@@ -816,3 +816,35 @@ def test_words_that_meet_nothing_are_not_compulsory() -> None:
     apart = evaluate_stored(evaluator, tree, {"A": diagonal, "B": np.stack([np.arange(4), (np.arange(4) + 1) % 4])})
     alike = evaluate_stored(evaluator, tree, {"A": diagonal, "B": diagonal})
     assert [apart.whole[name][1] for name in "AB"] == [0, 0] and [alike.whole[name][1] for name in "AB"] == [32, 32]
+
+
+def with_lines(folder: Path) -> None:
+    """The files of `write`, with fibers of Z on lines."""
+    write(folder)
+    path = folder / "product.yaml"
+    line = next(each for each in path.read_text().splitlines() if each.startswith("  Z: {"))
+    path.write_text(path.read_text().replace(line, line.replace("}", ", line: 64 bit}")))
+
+
+def test_fibers_of_a_result_that_leaves_once_begin_on_lines(tmp_path: Path) -> None:
+    """Rows of C as SciPy has them: values of 64 bits, coordinates of 32 in lines of 64, and a pointer of 32 for every row, in lines too."""
+    with_lines(tmp_path)
+    for name in ("c01_uniform64", "c06_empty_fibres"):
+        pair, _ = products(name)
+        found = evaluated(tmp_path, "by-rows", "rows", pair)
+        rows = pair.c.lengths.tolist()
+        wanted = sum(64 * many + -(-32 * many // 64) * 64 for many in rows) + -(-32 * len(rows) // 64) * 64
+        _, filled, updated = found.evaluation.bits["Z", "Z", "DRAM"]
+        assert (filled + updated) // found.evaluation.evaluator.clock.pieces == wanted
+        assert found.whole["Z"] == (wanted, 32 * sum(rows))
+        assert any(many % 2 for many in rows)  # or lines would change nothing
+
+
+def test_lines_of_a_result_that_comes_back_are_refused(tmp_path: Path) -> None:
+    with_lines(tmp_path)
+    (tmp_path / "rows.yaml").write_text(AGAIN.lstrip().replace("KEEPER", "Registers"))
+    pair, _ = products("c01_uniform64")
+    with pytest.raises(AccelsimError) as error:
+        evaluated(tmp_path, "by-rows", "rows", pair)
+    said = "fibers of Z begin on lines, and words of it leave more than once, so that where fibers end is not counted; keep Z so that"
+    assert said in str(error.value) and len(str(error.value).splitlines()) == 1
