@@ -30,7 +30,8 @@ class Quantity:
 
 
 INTERSECTIONS = ("two_finger", "skip_ahead", "leading")
-REPLACEMENTS = ("least_recent",)
+REPLACEMENTS = ("least_recent", "optimal")
+SORTS = ("insertion", "queues")
 FETCHES = ("on_demand",)
 ASSIGNMENTS = ("static", "dynamic")
 
@@ -41,7 +42,8 @@ class Sparsity:
 
     `intersect`: how it finds the coordinates that its loops visit, one of INTERSECTIONS; "": they visit all. `intersect_pj`: per step.
     `replacement`: which tile a memory that is a cache replaces, one of REPLACEMENTS; "": it holds what the mapping says. `merge_radix`:
-    how many lists a unit merges at a time, an element a cycle; 0: it does not. `merge_pj`: per cycle. `gates`: whether a unit saves the
+    how many lists a unit merges at a time, an element a cycle; 0: it does not. `sort`: how it puts lists in order instead, one of SORTS;
+    "": it does not. `queues`: how many it has for that. `merge_pj`: per cycle of either. `gates`: whether a unit saves the
     energy of operations on elements that are not stored. `fetch`: when a memory is sent what it holds, one of FETCHES: tiles of the
     next keep inside as they are first asked for; "": each of its own at once. None is unpriced.
     """
@@ -53,6 +55,8 @@ class Sparsity:
     merge_pj: Quantity | None = None
     gates: bool = False
     fetch: str = ""
+    sort: str = ""
+    queues: int = 0
 
 
 DENSE = Sparsity()

@@ -17,6 +17,7 @@ SHIPPED = "hw/synthesis.yaml"
 _FILE_KEYS = {"about", "yosys", "made_by", "rows", "processor"}
 _COUNTS = ("flops", "memory_bits", "gates")
 _ROW_KEYS = {"module", "parameters", *_COUNTS, "gate_equivalents", "toggles", "copies", "effort", "apart"}
+_EFFORT = "fast"  # synthesis without a search for gates that compute the same
 _MOST_SHOWN = 4
 
 
@@ -54,9 +55,20 @@ def _row(item: Item) -> Block:
     if len(equivalents) < 2:
         raise keys["gate_equivalents"].error("gate_equivalents needs those of gates and of flops", "write {gates: 10.5, flops: 42.0}")
     size = sum(_number(child, key) for key, child in equivalents.items())
+    _check_more(keys)
     apart = name_of(keys["apart"], "apart") if "apart" in keys else ""
     flops, memory_bits, gates = (_whole(keys[key], key) for key in _COUNTS)
     return Block(name_of(keys["module"], "module"), parameters, Content(flops, memory_bits, gates, size), apart)
+
+
+def _check_more(keys: Mapping[str, Item]) -> None:
+    """Refuse toggles by kind of operands, copies and effort that are none; only readers of the table use them."""
+    for kind, child in keys["toggles"].mapping("toggles").items() if "toggles" in keys else ():
+        _number(child, f"toggles of {kind}")
+    if "copies" in keys and _whole(keys["copies"], "copies") < 1:
+        raise keys["copies"].error("copies is 0", "write how many copies the design has, 1 or more")
+    if "effort" in keys and words(keys["effort"], "effort") != _EFFORT:
+        raise keys["effort"].error(f"effort is '{words(keys['effort'], 'effort')[:40]}'", f"write {_EFFORT}, or leave it out")
 
 
 def _number(item: Item, what: str) -> float:

@@ -15,6 +15,7 @@ from accelsim.hardware.architecture import (
     FOLDS,
     INTERSECTIONS,
     REPLACEMENTS,
+    SORTS,
     Architecture,
     Array,
     Axis,
@@ -48,7 +49,7 @@ _NETWORK_KEYS = {"bandwidth", "down", "up", "energy"}
 _SYSTOLIC_KEYS = {"shadow", "exit", "folds"}
 _PLANE = 2  # axes of a systolic array
 _AXIS_KEYS = {"size", "multicast", "reduces", "broadcasts", "forwards", "reduction_latency", "partials", "assign"}
-_UNIT_KEYS = {"unit", "executes", "lanes", "pipeline", "intersect", "merge", "gates"} | _POWER_KEYS
+_UNIT_KEYS = {"unit", "executes", "lanes", "pipeline", "intersect", "merge", "sort", "gates"} | _POWER_KEYS
 _OPERATION_KEYS = {"cycles", "energy", "types"}
 
 
@@ -256,13 +257,17 @@ class _Reader:
 
     def sparsity(self, keys: Mapping[str, Item], context: prices.Context) -> Sparsity:
         """What a node does with tensors of which only some elements are stored."""
-        radix, merge_pj, step_pj, kind = 0, None, None, ""
+        radix, merge_pj, step_pj, kind, (sort, queues) = 0, None, None, "", ("", 0)
         if "merge" in keys:
             stated = keys["merge"].only({"radix", "energy"}, "a merger")
             for key in ("radix", "energy"):
                 if key not in stated:
                     raise keys["merge"].error(f"a merger has no {key}", "write merge: {radix: 64, energy: unpriced}")
             radix, merge_pj = self.values.whole(stated["radix"], "radix", 2), prices.operation_energy(stated["energy"], context)
+        if "sort" in keys:
+            if radix:
+                raise keys["sort"].error("the unit merges lists and sorts them", "leave 'merge' or 'sort' out")
+            sort, queues, merge_pj = self.sorter(keys["sort"], context)
         if "intersect" in keys:
             stated = keys["intersect"].only({"by", "energy"}, "an intersection")
             for key in ("by", "energy"):
@@ -271,7 +276,20 @@ class _Reader:
             kind, step_pj = self.one_of(stated, "by", INTERSECTIONS), prices.operation_energy(stated["energy"], context)
         gates = keys["gates"].boolean("gates") if "gates" in keys else False
         replacement, fetch = self.one_of(keys, "replacement", REPLACEMENTS), self.one_of(keys, "fetch", FETCHES)
-        return Sparsity(kind, step_pj, replacement, radix, merge_pj, gates, fetch)
+        return Sparsity(kind, step_pj, replacement, radix, merge_pj, gates, fetch, sort, queues)
+
+    def sorter(self, item: Item, context: prices.Context) -> tuple[str, int, Quantity | None]:
+        """How a unit sorts lists, the queues that it has for that, and the energy of a cycle."""
+        stated = item.only({"by", "queues", "energy"}, "a sorter")
+        for key in ("by", "energy"):
+            if key not in stated:
+                raise item.error(f"a sorter has no '{key}'", "write sort: {by: insertion, energy: unpriced}")
+        by = self.one_of(stated, "by", SORTS)
+        if (by == "queues") != ("queues" in stated):
+            what = "does not say how many" if by == "queues" else "has no"
+            raise item.error(f"a sorter by {by} {what} queues", "write sort: {by: queues, queues: 10, energy: unpriced}")
+        queues = self.values.whole(stated["queues"], "queues", 2) if by == "queues" else 0
+        return by, queues, prices.operation_energy(stated["energy"], context)
 
     @staticmethod
     def one_of(keys: Mapping[str, Item], key: str, known: tuple[str, ...], of: str = "") -> str:

@@ -178,9 +178,9 @@ def _check(evaluator: Evaluator, nest: Nest) -> None:
     listing = max((level for level in reduced if inner and level < inner[-1]), default=-1)
     held = {operand.tensor for operand in nest.operands}
     holder = max(crossing.above_parent for crossing in nest.crossings if crossing.child == "" and crossing.tensor not in held)
-    if nest.radix > 1 and listing >= holder:
+    if nest.orders and listing >= holder:
         what = f"{nest.unit} merges parts of {nest.einsum.output.tensor}, and passes over lists have no closed form"
-        raise InputError(what, "leave --statistics out, or 'merge'", place)
+        raise InputError(what, f"leave --statistics out, or '{'sort' if nest.sort else 'merge'}'", place)
 
 
 def _work(found: Expected, traffic: ExpectedTraffic) -> ExpectedWork:

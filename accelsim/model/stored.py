@@ -117,7 +117,7 @@ def _by_size(mapping: Mapping, cascade: Cascade, nests: list[Nest]) -> Mapping:
 
 
 def nests(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, IntArray]) -> Iterator[tuple[Nest, IntArray | None]]:
-    """The nest of every leaf in order, and the elements of its result if those are stored for other Einsums."""
+    """The nest of every leaf in order, and the elements of its result if those are stored for other Einsums, or in lines."""
     cascade, machine = evaluator.cascade, evaluator.architecture
     whole = {name for name in stored if (kept := cascade.tensors[name].storage) is not None and kept.all_elements}
     stored = {name: elements for name, elements in stored.items() if name not in whole}
@@ -128,7 +128,8 @@ def nests(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, IntArray]) -
         result = _elements(cascade, nest)
         if result is not None:
             stored[nest.einsum.output.tensor] = result
-        yield nest, result
+        lined = result is None and storage is not None and storage.in_lines
+        yield nest, made(nest) if lined else result
 
 
 def refuse_uncounted(evaluator: Evaluator, stored: Dict[str, IntArray]) -> None:
@@ -171,32 +172,36 @@ class _Found:
         self.whole: dict[str, tuple[int, int]] = {}
 
     def add(self, nest: Nest, elements: IntArray | None) -> None:
-        """Count one Einsum; `elements` of its result, if that is stored for others."""
+        """Count one Einsum; `elements` of its result, if that is stored for others or in lines."""
         per_cycle, issue = self.evaluator.clock.per_cycle, self.evaluator.issue_ticks(nest.einsum.name, nest.unit)
         fibers = fibers_of(nest)
         room = room_of(self.evaluator, nest, fibers)
         walk = walked(nest, (issue, per_cycle), fibers, room)
         counts, name, unit, issues = walk.counts, nest.einsum.name, self.machine.units[nest.unit], walk.counts.issues
-        issued, effectual, merging = (int(each.sum()) for each in (counts.points, counts.effectual, counts.merging))
+        issued, effectual, merging, draining = (
+            int(each.sum()) for each in (counts.points, counts.effectual, counts.merging, counts.draining)
+        )
         traffic, meetings = Traffic(self.evaluator, nest, walk, elements), list(_meetings(nest, counts))
         mean = -(-int(issues.sum()) // issues.size)
         dense = prod(nest.extents.values())
         self.works[name] = Work(dense, issued, effectual, int(issues.max()), mean, merging, meetings, traffic.tiles, traffic.cached)
+        self.works[name].sort, self.works[name].draining = nest.sort if merging else "", draining
         self.works[name].together = together(nest, counts, room, self.evaluator.clock.pieces)
         self.whole = traffic.whole | self.whole
         for target, rows in ((self.counts.words, traffic.words), (self.counts.final, traffic.final)):
             target.update({(name, *key): row for key, row in rows.items()})
         self.bits |= {(name, *key): row for key, row in traffic.bits.items()}
         self.counts.operations[name], self.counts.masked[name] = effectual if unit.sparse.gates else issued, 0
-        busy, merged = int(issues.max()), int(counts.merging.max())
+        busy = int(issues.max())
         self.counts.issues[name] = busy
         latency = (unit.pipeline_depth + self.counts.lowered.latencies[name]) * per_cycle
         load = Load(nest.unit, busy * issue, traffic.ports(), latency)
-        for resource, cycles in (*self._met(nest, counts), (f"{nest.unit} merging", merged)):
+        ordering = [(f"{nest.unit} merging", int(counts.merging.max())), (f"{nest.unit} draining", int(counts.draining.max()))]
+        for resource, cycles in (*self._met(nest, counts), *ordering):
             if cycles:
                 load.ports[resource] = (cycles * per_cycle, 0)
         self.loads[name] = load
-        self._price(name, nest.unit, "merging", merging, unit.sparse.merge_pj)
+        self._price(name, nest.unit, "sorting" if nest.sort else "merging", merging + draining, unit.sparse.merge_pj)
         for meeting in meetings:
             self._price(name, meeting.node, "intersection", meeting.steps, self.machine.sparsity(meeting.node).intersect_pj)
 

@@ -7,16 +7,16 @@ from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from accelsim.errors import InputError
 from accelsim.model.counts import DRAINS, FILLS, READS, UPDATES
 from accelsim.model.evaluation import Evaluator
-from accelsim.model.stored_work import Tile, Together
+from accelsim.model.stored_work import Cached, Tile, Together
 from accelsim.sparse import kernels as k
-from accelsim.sparse.caches import missed_elements
+from accelsim.sparse.caches import fewest, missed_elements
 from accelsim.sparse.cuts import Level
 from accelsim.sparse.fibers import Fibers
 from accelsim.sparse.needs import taking_part
@@ -55,6 +55,18 @@ class Layout:
     def tiles(self, own: int, count: int) -> IntArray:
         """Bits below each of the nodes of a level, int64[count]."""
         return self.sizes.below[own] if own < len(self.levels) - 1 else np.full(count, self.value)
+
+
+class Requests(NamedTuple):
+    """What a cache is asked for of a tensor, one after the other: through which crossing, and int64[requests] the copy of the cache,
+    words and bits of the tile, and the bits of it that are fetched.
+    """
+
+    inner: Crossing
+    copy: IntArray
+    words: IntArray
+    bits: IntArray
+    fetched: IntArray
 
 
 def room_of(evaluator: Evaluator, nest: Nest, fibers: Dict[str, Fibers]) -> Room:
@@ -118,13 +130,14 @@ class Traffic:
         self.bits: dict[Key, tuple[int, int, int]] = {}
         self.whole: dict[str, tuple[int, int]] = {}
         self.tiles: list[Tile] = []
-        self.cached: dict[Key, tuple[int, int]] = {}
+        self.cached: dict[Key, Cached] = {}
         self.carried: dict[tuple[int, str, int], int] = {}
         self.brought: dict[int, IntArray] = {}
+        self._fetched: dict[str, dict[str, Requests]] = {}  # by cache and tensor
         # by memory: pieces of bits read and written, and the words of every copy that share them out
         self._read: dict[str, list[tuple[int, IntArray]]] = defaultdict(list)
         self._written: dict[str, list[tuple[int, IntArray]]] = defaultdict(list)
-        layouts = {
+        self._layouts = {
             each.tensor: self._layout(number, each, walk) for number, each in enumerate(nest.operands) if each.coordinates is not None
         }
         for number, crossing in enumerate(nest.crossings):
@@ -135,7 +148,7 @@ class Traffic:
             elif operand.coordinates is None:
                 self._dense(number, crossing, operand)
             else:
-                self._stored(number, crossing, layouts[crossing.tensor])
+                self._stored(number, crossing, self._layouts[crossing.tensor])
 
     def ports(self) -> dict[str, tuple[int, int]]:
         """Ticks of the ports of the busiest copy of every memory."""
@@ -214,8 +227,10 @@ class Traffic:
             arrived, read, filled = int(entering.sum()), read + int(served @ below), int(loads @ below)
             memory = self.machine.memories[child]
             if memory.sparse.replacement:
-                moved, read = self._cached(crossing, layout)
-                arrived, filled = moved, read
+                words, entering = self._cached(crossing, layout)
+                moved = arrived = int(words.sum())
+                read = filled = int(entering.sum())
+                grouped = entering.reshape(self.nest.copies[crossing.above_parent], -1).sum(axis=1)
             elif memory.size_bits is not None:
                 beyond = int(loads[below > memory.size_bits].sum())
                 self.tiles.append(Tile(name, child, int(below[loads > 0].max(initial=0)), beyond))
@@ -273,26 +288,88 @@ class Traffic:
             bits += int(opened @ (found.coordinates[own] + found.payloads[own] if later else found.coordinates[own]))
         return bits
 
-    def _cached(self, crossing: Crossing, layout: Layout) -> tuple[int, int]:
-        """Words and bits that a cache brings for what its child asks for."""
-        nest, name = self.nest, crossing.tensor
-        inner = next((each for each in nest.crossings if each.tensor == name and each.parent == crossing.child), None)
-        if inner is None or inner.child == "" or crossing.above_child or nest.copies[crossing.above_child] > 1:
-            what = f"{crossing.child} is a cache, of which the mapping asks for more than tiles of one tensor"
-            mend = f"keep only {name} in it, above all loops, and {name} once more further in"
+    def _cached(self, crossing: Crossing, layout: Layout) -> tuple[IntArray, IntArray]:
+        """Words and bits that a cache brings of a tensor for what its child asks for, int64[copies of the cache]."""
+        name, copies = crossing.tensor, self.nest.copies[crossing.above_child]
+        if crossing.child not in self._fetched:
+            self._fetched[crossing.child] = self._fetches(crossing.child)
+        tiles = self._fetched[crossing.child][name]
+        self.cached[crossing.child, name] = Cached(
+            self.machine.memories[crossing.child].sparse.replacement, tiles.fetched.size, int((tiles.fetched > 0).sum()),
+            int(tiles.bits.sum()), int(tiles.fetched.sum()),
+        )  # fmt: skip
+        pointers = self._places(tiles.inner, layout) * layout.storage.pointer_bits
+        outermost, others = self._led_through(tiles.inner, layout)
+        if copies > 1 and pointers + others:
+            what = f"{crossing.child} is a cache of {name} in several copies, and which of them fetches a pointer is not counted"
+            mend = f"store the outermost rank of {name} compressed and keep its fibers whole, or keep it above the copies"
+            raise InputError(what, mend, self.nest.einsum.place)
+        words = -(-tiles.words * tiles.fetched // np.maximum(tiles.bits, 1))  # of a part of a tile rounded up
+        self.brought[self._number] = words
+        found = np.zeros((2, copies), np.int64)
+        for row, each in enumerate((words, tiles.fetched)):
+            np.add.at(found[row], tiles.copy, each)
+        found[1, 0] += pointers + others
+        found[1, np.unique(tiles.copy)] += outermost
+        return found[0], found[1]
+
+    def _led_through(self, inner: Crossing, layout: Layout) -> tuple[int, int]:
+        """Bits of coordinates and pointers that lead to the tiles of a cache, each fiber once: of the outermost one, and of the others.
+
+        Places of an outermost fiber that is uncompressed are those of `_places`.
+        """
+        found = [0, 0]
+        for own in range(layout.own(self.nest, inner.above_child) + 1):
+            outermost = all(level.dimension == layout.levels[0].dimension for level in layout.levels[: own + 1])
+            if outermost and layout.storage.kinds[layout.levels[0].dimension] == "uncompressed":
+                continue
+            coordinates, payloads = layout.sizes.coordinates[own], layout.sizes.payloads[own]
+            opened = self.counts.opened[layout.fibers[own] : layout.fibers[own] + coordinates.size] > 0
+            found[not outermost] += int(opened @ (coordinates + payloads * (own + 1 < len(layout.levels))))
+        return found[0], found[1]
+
+    def _fetches(self, memory: str) -> dict[str, Requests]:
+        """What a cache is asked for of each tensor that it keeps, and what it fetches of that; its copies have a cache each."""
+        log, first = self.counts.log, 0
+        asked, sizes, owner = np.full(log.shape[0], -1), [np.zeros(0, np.int64)], {}
+        found = {}
+        for crossing in (each for each in self.nest.crossings if each.child == memory):
+            layout = self._layouts[crossing.tensor]
+            number, inner = self._asking(crossing)
+            own, tree = layout.own(self.nest, inner.above_child), self.fibers[crossing.tensor]
+            mine = log[:, 1] == number
+            if own < 0:
+                bits, words, asked[mine] = np.array([layout.sizes.whole]), np.array([tree.count]), first
+            else:
+                words, asked[mine] = tree.elements[own], log[mine, 0] - layout.nodes[own] + first
+                bits = layout.tiles(own, words.size)
+            tiles = asked[mine] - first
+            found[crossing.tensor] = Requests(inner, log[mine, 2], words[tiles], bits[tiles], np.zeros(0, np.int64))
+            owner[crossing.tensor], first, sizes = mine, first + bits.size, [*sizes, bits]
+        fetched, tiles = np.zeros(asked.size, np.int64), np.concatenate(sizes)  # of all tensors
+        room = self.machine.memories[memory].size_bits
+        for copy in np.unique(log[asked >= 0, 2]):
+            mine = (asked >= 0) & (log[:, 2] == copy)
+            fetched[mine] = self._brought(memory, asked[mine], tiles, int(tiles.sum()) if room is None else room)
+        return {tensor: each._replace(fetched=fetched[owner[tensor]]) for tensor, each in found.items()}
+
+    def _brought(self, memory: str, asked: IntArray, tiles: IntArray, room: int) -> IntArray:
+        """Bits that a cache fetches for each request."""
+        if self.machine.memories[memory].sparse.replacement == "optimal":
+            return fewest(asked, tiles, room)
+        return np.where(missed_elements(asked, tiles, room), tiles[asked], 0)
+
+    def _asking(self, crossing: Crossing) -> tuple[int, Crossing]:
+        """The crossing through which a cache is asked for tiles of a tensor. Refuses those that are not whole ones of a memory."""
+        nest, name, memory = self.nest, crossing.tensor, crossing.child
+        number, inner = next((n, each) for n, each in enumerate(nest.crossings) if each.tensor == name and each.parent == memory)
+        ranks = next(each for each in nest.operands if each.tensor == name).ranks
+        cut = any(turn.rank in ranks for turn in nest.turns[: crossing.above_child])
+        if cut or not inner.child or self.machine.memories[inner.child].sparse.fetch:
+            what = f"{memory} is a cache, and is not asked for tiles of {name} as a memory keeps them"
+            mend = f"keep {name} in it above all loops that go through {name}, and once more further in, where nothing is fetched on demand"
             raise InputError(what, mend, nest.einsum.place)
-        tree, own = self.fibers[name], layout.own(nest, inner.above_child)
-        if own < 0:
-            asked, bits, words = np.zeros_like(self.counts.log), np.array([layout.sizes.whole]), np.array([tree.count])
-        else:
-            asked, words = self.counts.log - layout.nodes[own], tree.elements[own]
-            bits = layout.tiles(own, words.size)
-        room = self.machine.memories[crossing.child].size_bits
-        missed = missed_elements(asked, bits, int(bits.sum()) if room is None else room)
-        self.cached[crossing.child, name] = (asked.size, int(missed.sum()))
-        self.brought[self._number] = np.where(missed, words[asked], 0)
-        pointers = self._places(inner, layout) * layout.storage.pointer_bits
-        return int(words[asked][missed].sum()), int(bits[asked][missed].sum()) + pointers
+        return number, inner
 
     def _places(self, inner: Crossing, layout: Layout) -> int:
         """Places of the outermost fiber of a cached operand of which pointers are fetched, once each: those looked up, or else all."""
@@ -337,7 +414,11 @@ class Traffic:
         extra, once = with_words(tensor, crossing is outermost)
         if self.elements is not None and crossing is outermost and moved == new:  # each word once: as fibers, in order of the loops
             extra, laid = 0, self._laid(tensor)
-            once, self.whole[name] = laid - ceil(new * tensor.final.bits), (laid, 0)
+            once = laid - ceil(new * tensor.final.bits)
+            self.whole[name] = laid, ceil(new * tensor.final.bits) if tensor.is_output else 0
+        elif crossing is outermost and tensor.storage is not None and tensor.storage.in_lines:
+            what = f"fibers of {name} begin on lines, and words of it leave more than once, so that where fibers end is not counted"
+            raise InputError(what, f"keep {name} so that each word leaves once, or leave 'line' out", self.nest.einsum.place)
         if crossing.above_parent == 0 and tensor.is_output:
             self.whole.setdefault(name, (ceil(new * (tensor.final.bits + extra)) + once, ceil(new * tensor.final.bits)))
         self._move(name, parent, UPDATES, moved, new)

@@ -28,6 +28,17 @@ class Tile:
 
 
 @dataclass(frozen=True, slots=True)
+class Cached:
+    """What a cache does for a tensor: its policy, requests, those that fetch something, and bits of all requests and of what is fetched."""
+
+    replacement: str
+    accesses: int
+    misses: int
+    asked_bits: int
+    fetched_bits: int
+
+
+@dataclass(frozen=True, slots=True)
 class Together:
     """What a copy of a memory holds at the same time: of which tensors, the most bits, visits below its keeps, and those in which it holds
     more than it has room for.
@@ -44,8 +55,8 @@ class Together:
 class Work:
     """What an Einsum does: `dense` operations, those `issued`, those on stored elements alone (`effectual`).
 
-    `busiest`, `ideal`: issues of the copy that has most, and if all had as many. `merging`: cycles of all mergers. `cached`: accesses and
-    misses by memory and tensor.
+    `busiest`, `ideal`: issues of the copy that has most, and if all had as many. `merging`: cycles of all mergers, or of sorting where
+    `sort` says how: of queues those in which they fill, and `draining` those in which they empty. `cached`: by memory and tensor.
     """
 
     dense: int
@@ -56,8 +67,10 @@ class Work:
     merging: int
     meetings: list[Meeting]
     tiles: list[Tile] = field(default_factory=list)
-    cached: dict[tuple[str, str], tuple[int, int]] = field(default_factory=dict)
+    cached: dict[tuple[str, str], Cached] = field(default_factory=dict)
     together: list[Together] = field(default_factory=list)
+    sort: str = ""
+    draining: int = 0
 
     @property
     def skipped(self) -> int:
@@ -74,6 +87,7 @@ class Work:
         return {
             "dense": self.dense, "issued": self.issued, "effectual": self.effectual, "skipped": self.skipped, "idle": self.idle,
             "busiest": self.busiest, "ideal": self.ideal, "merging_cycles": self.merging,
+            "sorted_by": self.sort, "draining_cycles": self.draining,
             "meetings": [{"rank": m.rank, "node": m.node, "by": m.by, "steps": m.steps, "visits": m.visits} for m in self.meetings],
             "tiles": [{"tensor": t.tensor, "memory": t.memory, "bits": t.bits, "beyond": t.beyond} for t in self.tiles],
             "together": [
@@ -81,7 +95,10 @@ class Work:
                 for each in self.together
             ],
             "caches": [
-                {"memory": memory, "tensor": tensor, "accesses": accesses, "misses": misses}
-                for (memory, tensor), (accesses, misses) in self.cached.items()
+                {
+                    "memory": memory, "tensor": tensor, "replacement": each.replacement, "accesses": each.accesses, "misses": each.misses,
+                    "asked_bits": each.asked_bits, "fetched_bits": each.fetched_bits,
+                }
+                for (memory, tensor), each in self.cached.items()
             ],
         }  # fmt: skip

@@ -37,19 +37,20 @@ def matrix_document(name: str, pattern: Pattern, widths: Widths) -> Document:
 
 def products_document(products: Products, radix: int, units: int, cache: int) -> Document:
     """Work of a product, and what intersections, mergers, caches of so many elements and so many units make of it."""
-    from accelsim.sparse.caches import least_recent_elements
+    from accelsim.sparse.caches import fewest, least_recent_elements
     from accelsim.sparse.intersection import by_rows
     from accelsim.sparse.products import makespan, merge
 
     lengths = products.b.lengths
     reuse, shared = least_recent_elements(products.accesses, lengths, cache), makespan(products.by_row, units)
+    least = int(fewest(products.accesses, lengths, cache).sum())
     return {
         "multiplications": products.multiplications,
         "dense_multiplications": products.dense_multiplications,
         "additions": products.additions,
         "intersection_by_rows": asdict(by_rows(products)),
         "merge": {"radix": radix, **asdict(merge(products, radix))},
-        "cache": {"elements": cache, **asdict(reuse), "without_reuse": int(lengths[products.accesses].sum())},
+        "cache": {"elements": cache, **asdict(reuse), "least_fetched": least, "without_reuse": int(lengths[products.accesses].sum())},
         "units": {"count": units, **asdict(shared)},
     }
 
@@ -88,6 +89,7 @@ def _product(found: Document) -> Any:
     rows.add_row(f"merging, radix {merged['radix']}", whole(merged["cycles"]), f"cycles, {merged['passes']} passes at most")
     fetched = f"of {whole(cache['without_reuse'])} elements of B fetched"
     rows.add_row(f"fiber cache of {whole(cache['elements'])} elements", whole(cache["fetched"]), fetched)
+    rows.add_row("the least that any such cache fetches", whole(cache["least_fetched"]), "a bound, no machine")
     ideal = f"cycles at best on {units['count']} units"
     rows.add_row("one product a cycle and unit", whole(units["ideal"]), ideal)
     for kind, about in (("dynamic", "rows to the unit that is free first"), ("cyclic", "rows in turn"), ("block", "rows in blocks")):

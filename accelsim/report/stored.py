@@ -51,7 +51,10 @@ def met(works: Document, figure: Callable[[Any], str]) -> Iterator[RenderableTyp
             where = f"{name} over {each['rank']} in {each['node']}"
             rows.add_row(where, each["by"].replace("_", " "), figure(each["steps"]), figure(each["visits"]))
         if work.get("merging_cycles"):
-            rows.add_row(f"{name} merged", "", figure(work["merging_cycles"]), "")
+            by = work.get("sorted_by", "")
+            rows.add_row(f"{name} {'sorted' if by else 'merged'}", by, figure(work["merging_cycles"]), "")
+        if work.get("draining_cycles"):
+            rows.add_row(f"{name} out of queues", "", figure(work["draining_cycles"]), "")
     if rows.row_count:
         yield rows
 
@@ -61,6 +64,16 @@ def _source(origin: Document) -> str:
         return str(origin["file"])
     model = f" ({origin['model'].replace('_', ' ')})" if "model" in origin else ""
     return f"drawn at a density of {origin['density']:g}{model}, seed {origin['seed']}"
+
+
+def _cached(cache: Document) -> tuple[str, str]:
+    """What a cache fetches, and its share of what it is asked for: tiles, or bytes of a bound that fetches parts of tiles."""
+    if cache["replacement"] == "optimal":
+        share = percent(cache["fetched_bits"] / cache["asked_bits"]) if cache["asked_bits"] else ""
+        amounts = (byte_size(cache[key] / 8) for key in ("fetched_bits", "asked_bits"))
+        return " of ".join(amounts) + " fetched", f"{share}, a bound, no machine"
+    share = percent(cache["misses"] / cache["accesses"]) if cache["accesses"] else ""
+    return f"{whole(cache['misses'])} of {whole(cache['accesses'])} tiles fetched", share
 
 
 def _tables(stored: Document) -> Iterator[RenderableType]:
@@ -74,9 +87,7 @@ def _tables(stored: Document) -> Iterator[RenderableType]:
     rows = table("memory", "", "", left=1)
     for work in stored.values():
         for cache in work["caches"]:
-            share = percent(cache["misses"] / cache["accesses"]) if cache["accesses"] else ""
-            fetched = f"{whole(cache['misses'])} of {whole(cache['accesses'])} tiles fetched"
-            rows.add_row(f"{cache['memory']}, cache of {cache['tensor']}", fetched, share)
+            rows.add_row(f"{cache['memory']}, cache of {cache['tensor']}", *_cached(cache))
         for tile in work["tiles"]:
             spills = f"{whole(tile['beyond'])} visits bring more than it holds" if tile["beyond"] else "fits alone"
             rows.add_row(f"{tile['memory']}, {tile['tensor']}", f"{byte_size(tile['bits'] / 8)} at most", spills)

@@ -29,9 +29,9 @@ READS, WRITES, READ_INSIDE, WRITTEN_INSIDE = range(4)
 class Plan(NamedTuple):
     """What does not change from firing to firing (int64).
 
-    `crossings[crossings, 8]`, `ports[crossings, 4]` (-1: no limit): see this module. `work`: the first resource of the unit and of merging,
-    ticks of its latency. `met[meets, 3]`: first resource, how many of the finest copies one of its copies stands for, how many resources.
-    `streams[streams, 2]`: crossing of the unit, whether it is that of the result.
+    `crossings[crossings, 8]`, `ports[crossings, 4]` (-1: no limit): see this module. `work`: the first resource of the unit and of
+    merging, ticks of its latency, the first resource of draining. `met[meets, 3]`: first resource, how many of the finest copies one of
+    its copies stands for, how many resources. `streams[streams, 2]`: crossing of the unit, whether it is that of the result.
     """
 
     crossings: IntArray
@@ -46,8 +46,8 @@ class Ticks(NamedTuple):
 
     `out`, `into`: of the parent's port and the child's, for what is sent or leaves. `back_out`, `back_into`: the same for what comes
     back, or is brought to the parent first (`fetched`: whether anything is). `work`: of issues and of merging, `later`: of that, passes
-    after the first. `more[rows, meets + streams + 1]`: of steps, of words to or from the unit, and of words that come back to it.
-    `earlier`: of what is begun, the row of the last run on the same tile, -1: none.
+    after the first (`into`: of emptying queues). `more[rows, meets + streams + 1]`: of steps, of words to or from the unit, and of
+    words that come back to it. `earlier`: of what is begun, the row of the last run on the same tile, -1: none.
     """
 
     out: IntArray
@@ -223,12 +223,15 @@ def _begun(p: Plan, a: Tasks, b: Building, log: IntArray, ticks: Ticks, row: int
 
 @helper()
 def _merged(p: Plan, a: Tasks, b: Building, log: IntArray, ticks: Ticks, row: int) -> None:
-    """Lists are merged while they come, from the first work on, in later passes when the last of them is there; then the tile leaves."""
+    """Lists are merged while they come, from the first work on; later passes begin, and queues are emptied, when the last of them is
+    there; then the tile leaves.
+    """
     unit = log[row, CHILD]
     first = _task(a, b, MERGE, -1, unit, row)
     _ask(a, b, p.work[1] + unit, ticks.work[row] - ticks.later[row])
     last = _task(a, b, MERGE, -1, unit, row)
     _ask(a, b, p.work[1] + unit, ticks.later[row])
+    _ask(a, b, p.work[3] + unit, ticks.into[row])
     _edge(a, b, b.first[unit], first, True)
     _edge(a, b, first, last)
     _edge(a, b, b.latest[unit], last)

@@ -159,7 +159,7 @@ class _Run:
             ports.append((*(self._port(each.parent, write, used[each.parent]) for write in (False, True)), *inside))
         work = (
             self.resources.first(nest.unit, self.copies), self.resources.first(f"{nest.unit} merging", self.copies),
-            self.latency,
+            self.latency, self.resources.first(f"{nest.unit} draining", self.copies),
         )  # fmt: skip
         met = []
         for level in self.meets:
@@ -182,7 +182,8 @@ class _Run:
         kind, worked = rows[:, log.KIND], rows[:, log.KIND] == log.WORKED
         found.work[worked] = rows[worked, log.WORDS] * self.issue
         merged = kind == log.MERGED
-        found.work[merged], found.later[merged] = (rows[merged, column] * self.cycle for column in (log.WORDS, log.BACK))
+        for ticks, row in ((found.work, log.WORDS), (found.later, log.BACK), (found.into, log.SERVED)):
+            ticks[merged] = rows[merged, row] * self.cycle
         found.more[worked, :meets] = rows[worked, log.MORE : log.MORE + meets] * self.cycle
         for number, crossing in enumerate(nest.crossings):
             parent, child = crossing.parent, crossing.child

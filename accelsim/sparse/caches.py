@@ -52,6 +52,16 @@ def optimal(accesses: IntArray, lengths: IntArray, rows: int) -> Reuse:
     return _reuse(_optimal(accesses, lengths.size, _room(rows)), accesses, lengths)
 
 
+def fewest(accesses: IntArray, sizes: IntArray, room: int) -> IntArray:
+    """What each access fetches where the whole is the least that any cache of the room can fetch, int64[accesses].
+
+    accesses: numbers of tiles; sizes: of every tile, in units of which the cache holds any (as bits). Such a cache knows what will be asked
+    for, keeps any part of a tile, and lets what it does not keep pass by: its units are all of one size, for which it is exact that what is
+    asked for again latest leaves first (Belady). A cache of whole tiles fetches as much or more, whatever it does: this is a bound.
+    """
+    return _fewest(accesses, sizes, _room(room))
+
+
 def _room(size: int) -> int:
     if size < 0:
         raise InputError(f"a cache has no {size} places", "give it 0 or more")
@@ -116,3 +126,32 @@ def _optimal(accesses: IntArray, rows: int, room: int) -> BoolArray:
         next_use[row] = then
         heapq.heappush(heap, (-then, -row))
     return missed
+
+
+@njit(error_model="numpy")
+def _fewest(accesses: IntArray, sizes: IntArray, room: int) -> IntArray:
+    """What each access fetches, int64[accesses]. A heap has the tiles of which something is held, that with the furthest use first."""
+    never = accesses.size
+    following, latest = np.full(never, never), np.full(sizes.size, never)
+    for at in range(never - 1, -1, -1):
+        following[at] = latest[accesses[at]]
+        latest[accesses[at]] = at
+    fetched, held, used = np.zeros(never, np.int64), np.zeros(sizes.size, np.int64), 0
+    heap = [(0, 0) for _ in range(0)]
+    for at in range(never):
+        tile, then = accesses[at], following[at]
+        fetched[at] = sizes[tile] - held[tile]
+        used -= held[tile]
+        held[tile] = 0
+        if then < never:
+            held[tile] = sizes[tile]
+            used += sizes[tile]
+            heapq.heappush(heap, (-then, tile))
+        while used > room:
+            tile = heap[0][1]
+            less = min(held[tile], used - room)
+            held[tile] -= less
+            used -= less
+            if held[tile] == 0:
+                heapq.heappop(heap)
+    return fetched

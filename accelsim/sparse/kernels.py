@@ -32,12 +32,14 @@ SIZE, ABOVE = range(2)
 # Columns of Walked.held: the most pieces that a copy of a memory holds at once, visits below its keeps, those in which it holds too much.
 MOST, VISITED, BEYOND = range(3)
 
-# Places of Tables.facts: operations side by side; levels above the unit's own; lists that are merged at a time; the innermost reduced level
-# with levels of the result inside it; levels above the innermost keep of the result; whether it is merged; the level of which turns go to
-# the copy that is free first (-1: none); whether all points of the innermost level are taken at once; ticks of an issue and of a cycle; of
-# the crossing at which tiles of the result come and go whole, its number and how many levels stand above its child (-1: none), and how many
-# tiles there are; whether some level has tiles that hold so many elements, so that tiles are named by where they stand.
+# Places of Tables.facts: operations side by side; levels above the unit's own; lists that are merged at a time, or queues; the innermost
+# reduced level with levels of the result inside it; levels above the innermost keep of the result; how it is put in order, one of those
+# below (0: it is not); the level of which turns go to the copy that is free first (-1: none); whether all points of the
+# innermost level are taken at once; ticks of an issue and of a cycle; of the crossing at which tiles of the result come and go whole, its
+# number and how many levels stand above its child (-1: none), and how many tiles there are; whether some level has tiles that hold so many
+# elements, so that tiles are named by where they stand.
 LANES, LEAF, RADIX, LISTING, HOLDER, MERGES, DEALT, PLAIN, ISSUE, CYCLE, WHOLE, WHOLE_AT, TILES, UNEVEN = range(14)
+MERGED, INSERTED, QUEUED = 1, 2, 3  # of MERGES
 
 # Rows of Walked.steps.
 VISITS, TWO_FINGER, SKIP_AHEAD, LEADER, MATCHES = range(5)
@@ -96,9 +98,10 @@ class Walked(NamedTuple):
     copies of the parent send or are sent. `known`: of a result, different words that copies of the parent are sent, where they are told
     apart. `loads`, `served` [crossings, nodes of operands, and 1]: how often the tile of each comes to a child, and leaves the parent (the
     last: the whole tensor). `opened`: how often the fiber at each place of `starts` is gone through. `points`, `effectual`, `issues`,
-    `merging` [copies]. `fullest[crossings]`: the most words of a result that a copy of the child makes of one tile. `log`: nodes that the
-    logged crossing asks for. `held[memories, 3]`: of the rooms. `looked[levels, operands]`: places of fibers that are
-    looked up, in vain or not, where they are not gone through.
+    `merging` (cycles of mergers, compares, or cycles in which queues are filled), `draining` (in which they are emptied) [copies].
+    `fullest[crossings]`: the most words of a result that a copy of the child makes of one tile. `log`: rows of the node that
+    is asked for, the logged crossing that asks, and the copy of its parent. `held[memories, 3]`: of the rooms. `looked[levels, operands]`:
+    places of fibers that are looked up, in vain or not, where they are not gone through.
     `asked`: as `served`, of tiles that are first asked for, and `asked_words[crossings, copies]` their words by copy of the parent.
     `whole[2, copies]`: of the crossing at which tiles come whole, words that come back to each copy of the child, and that it adds to them.
     """
@@ -121,6 +124,7 @@ class Walked(NamedTuple):
     whole: IntArray
     held: IntArray
     looked: IntArray
+    draining: IntArray
 
 
 class State(NamedTuple):
@@ -162,7 +166,8 @@ def blank(t: Tables, places: int) -> tuple[State, Walked]:
     w = Walked(
         zeros(5, depth, copies), zeros(crossings, copies), zeros(crossings, copies), zeros(crossings, copies), zeros(crossings, nodes),
         zeros(crossings, nodes), zeros(t.starts.size + 1), zeros(copies), zeros(copies), zeros(copies), zeros(copies), zeros(crossings),
-        zeros(64), zeros(crossings, nodes), zeros(crossings, copies), zeros(2, copies), zeros(t.rooms.shape[0], 3), zeros(depth, operands),
+        zeros(64, 3), zeros(crossings, nodes), zeros(crossings, copies), zeros(2, copies), zeros(t.rooms.shape[0], 3),
+        zeros(depth, operands), zeros(copies),
     )  # fmt: skip
     s = State(
         zeros(12, depth + 1), zeros(depth + 1, operands), zeros(depth + 1, t.extents.size), zeros(depth + 1, t.extents.size),
@@ -181,7 +186,9 @@ def blank(t: Tables, places: int) -> tuple[State, Walked]:
 def _walk(t: Tables, s: State, w: Walked, d: int) -> IntArray:
     """Walk from the top of level d, 0; returns the log, longer than it is filled."""
     depth, leaf = t.levels.shape[0], t.facts[LEAF]
-    pool, logs = [np.zeros((1024, 4), np.int64)], [w.log]
+    pool, logs = [np.zeros((1024, 4), np.int64)], [w.log]  # what is told apart, and behind it the elements of each copy's lists
+    for _ in range(t.copies_at[depth] if t.facts[MERGES] > MERGED else 0):
+        pool.append(np.zeros((16, 2), np.int64))
     down = True
     while d >= 0:
         if down:  # at the top of level d, or at a point
@@ -198,11 +205,11 @@ def _walk(t: Tables, s: State, w: Walked, d: int) -> IntArray:
             _points_together(t, s, w, pool, d)
         elif _turn(t, s, w, d):
             if d == t.facts[DEALT]:
-                _finish(t, s, w)
+                _finish(t, s, w, pool)
             d, down = _enter(t, s, w, d), True
             continue
         if d == t.facts[DEALT]:
-            _finish(t, s, w)
+            _finish(t, s, w, pool)
         if d == leaf:
             w.issues[s.level[COPY, d]] += -(-s.now[IN_LEAF] // t.facts[LANES])
         for memory in range(t.rooms.shape[0]):
@@ -210,7 +217,7 @@ def _walk(t: Tables, s: State, w: Walked, d: int) -> IntArray:
                 _hold(t, s, w, memory)
         d, down = d - 1, False
     for c in range(t.copies_at[depth]):
-        w.merging[c] += _merged(s.copy[LISTS, c], s.copy[LISTED, c], t.facts[RADIX])
+        _in_order(t, s, w, pool, c)
     return logs[0]
 
 
@@ -255,7 +262,7 @@ def _arrive(t: Tables, s: State, w: Walked, pool: list[IntArray], logs: list[Int
             w.asked[c, place] += 1
             w.asked_words[c, parent] += words
         if t.crossings[c, LOGGED]:
-            logs[0] = _pushed(logs[0], s.now[LOGS], place)
+            logs[0] = _pushed(logs[0], s.now[LOGS], place, c, parent)
             s.now[LOGS] += 1
 
 
@@ -477,7 +484,7 @@ def _point(t: Tables, s: State, w: Walked, pool: list[IntArray], d: int) -> None
         if s.node[d, o] < 0:
             return
     w.effectual[here] += 1
-    _list(t, s, w, here, 1)
+    _list(t, s, w, pool, here, s.level[TILE_OF_RESULT, d], 0, -1, 1)
     for c in range(t.crossings.shape[0]):
         if t.crossings[c, OPERAND] < 0:
             _made(t, s, w, pool, c, d, s.level[TILE_OF_RESULT, d])
@@ -544,7 +551,6 @@ def _points_together(t: Tables, s: State, w: Walked, pool: list[IntArray], d: in
     if not full:
         return
     w.effectual[here] += many
-    _list(t, s, w, here, many)
     base, step = s.level[TILE_OF_RESULT, d], t.levels[d, RESULT]
     if t.facts[UNEVEN]:
         base = 0
@@ -554,6 +560,7 @@ def _points_together(t: Tables, s: State, w: Walked, pool: list[IntArray], d: in
     elif step:
         base *= t.levels[d, TRIPS]
     place = t.at[a, t.part[d, a]] + s.level[FIRST, d] if a >= 0 else 0
+    _list(t, s, w, pool, here, base, step, place if a >= 0 else -1, many)
     crossings = t.crossings.shape[0]
     for c in range(crossings):
         unit, told = t.crossings[c, UNIT], t.crossings[c, TOLD]
@@ -591,30 +598,61 @@ def _first_made(
     return new
 
 
-@helper()
-def _list(t: Tables, s: State, w: Walked, here: int, elements: int) -> None:
-    """Note elements of the lists that are to be merged."""
+@helper(allocates=True)
+def _list(t: Tables, s: State, w: Walked, pool: list[IntArray], here: int, base: int, step: int, place: int, elements: int) -> None:
+    """Note elements of the lists that are put in order: of one word, or (step) of a fiber, with coordinates from a place on (-1: all)."""
     if not t.facts[MERGES]:
         return
     tile, visit = s.level[TILE_OF_RESULT, t.facts[HOLDER]], s.level[VISIT, t.facts[LISTING] + 1]
     if s.copy[LIST_TILE, here] != tile:
-        w.merging[here] += _merged(s.copy[LISTS, here], s.copy[LISTED, here], t.facts[RADIX])
-        s.copy[LIST_TILE, here], s.copy[LIST_VISIT, here], s.copy[LISTS, here], s.copy[LISTED, here] = tile, -1, 0, 0
+        _in_order(t, s, w, pool, here)
+        s.copy[LIST_TILE, here] = tile
     if s.copy[LIST_VISIT, here] != visit:
         s.copy[LIST_VISIT, here] = visit
         s.copy[LISTS, here] += 1
+    if t.facts[MERGES] > MERGED:
+        used = s.copy[LISTED, here]
+        pool[1 + here] = _longer(pool[1 + here], used + elements)
+        rows = pool[1 + here]
+        for number in range(elements):
+            word = base + step * (t.coordinates[place + number] if place >= 0 else number)
+            rows[used + number, 0], rows[used + number, 1] = s.copy[LISTS, here] - 1, word
     s.copy[LISTED, here] += elements
 
 
-@helper()
-def _finish(t: Tables, s: State, w: Walked) -> None:
+@helper(allocates=True)
+def _longer(rows: IntArray, size: int) -> IntArray:
+    """The rows, with room for as many."""
+    if size <= rows.shape[0]:
+        return rows
+    longer = np.zeros((max(size, 2 * rows.shape[0]), 2), np.int64)
+    longer[: rows.shape[0]] = rows
+    return longer
+
+
+@helper(allocates=True)
+def _in_order(t: Tables, s: State, w: Walked, pool: list[IntArray], here: int) -> None:
+    """Put the lists that a copy has in order, and begin anew."""
+    lists, elements = s.copy[LISTS, here], s.copy[LISTED, here]
+    if t.facts[MERGES] == MERGED:
+        w.merging[here] += _merged(lists, elements, t.facts[RADIX])
+    elif t.facts[MERGES] == INSERTED and lists > 1:
+        w.merging[here] += _inserted(pool[1 + here][:elements], lists)
+    elif t.facts[MERGES] == QUEUED and elements > 0:
+        filling, draining = _queued(pool[1 + here][:elements], t.facts[RADIX])
+        w.merging[here] += filling
+        w.draining[here] += draining
+    s.copy[LIST_TILE, here], s.copy[LIST_VISIT, here], s.copy[LISTS, here], s.copy[LISTED, here] = -1, -1, 0, 0
+
+
+@helper(allocates=True)
+def _finish(t: Tables, s: State, w: Walked, pool: list[IntArray]) -> None:
     """The turn that was dealt out last is over: what it made is merged, and its copy is free when the slowest of what it has is done."""
     here = s.now[CHOSEN]
     if here < 0:
         return
-    w.merging[here] += _merged(s.copy[LISTS, here], s.copy[LISTED, here], t.facts[RADIX])
-    s.copy[LIST_TILE, here], s.copy[LIST_VISIT, here], s.copy[LISTS, here], s.copy[LISTED, here] = -1, -1, 0, 0
-    busy = max(w.issues[here] * t.facts[ISSUE], w.merging[here] * t.facts[CYCLE])
+    _in_order(t, s, w, pool, here)
+    busy = max(w.issues[here] * t.facts[ISSUE], w.merging[here] * t.facts[CYCLE], w.draining[here] * t.facts[CYCLE])
     for node in range(t.levels.shape[0]):
         steps = 0
         for level in range(t.levels.shape[0]):
@@ -634,7 +672,80 @@ def _merged(lists: int, elements: int, radix: int) -> int:
     return cycles
 
 
-@helper()
+@helper(allocates=True)
+def _inserted(rows: IntArray, lists: int) -> int:
+    """Compares of a sorter that holds the first element of every list in order and lets the next one in where one goes out.
+
+    rows: list and word of every element, list by list, int64[elements, 2]. An element is compared with those that go out before it, and
+    once more; of equal words that of the later list goes out first.
+    """
+    ends, at = np.zeros(lists + 1, np.int64), np.zeros(lists, np.int64)
+    for row in range(rows.shape[0]):
+        ends[rows[row, 0] + 1] = row + 1
+    at[:] = ends[:-1]
+    order, held, compares = np.zeros(lists, np.int64), 0, 0  # the last goes out first
+    for turn in range(rows.shape[0] + lists):
+        mine = turn
+        if turn >= lists:
+            held -= 1
+            mine = order[held]
+            at[mine] += 1
+            if at[mine] == ends[mine + 1]:
+                continue
+        word, place = rows[at[mine], 1], held
+        while place > 0:
+            other = order[place - 1]
+            if rows[at[other], 1] > word or (rows[at[other], 1] == word and other < mine):
+                break
+            order[place] = other
+            place -= 1
+        order[place] = mine
+        compares += held - place + 1
+        held += 1
+    return compares
+
+
+@helper(allocates=True)
+def _queued(rows: IntArray, queues: int) -> tuple[int, int]:
+    """Cycles in which sorting queues are filled with lists, and in which they are emptied, a word of the result a cycle.
+
+    rows: as of `_inserted`. One queue is free at all times. A list goes into an empty one, an element a cycle; if there is none other, into
+    the free one together with the shortest, the first of several, which takes a cycle more for each of its words that the list has not.
+    """
+    used_queues = min(queues, rows[-1, 0] + 2)
+    words, length = np.empty((used_queues, rows.shape[0]), np.int64), np.zeros(used_queues, np.int64)
+    free, row, filling = 0, 0, 0
+    while row < rows.shape[0]:
+        end = row
+        while end < rows.shape[0] and rows[end, 0] == rows[row, 0]:
+            end += 1
+        from_queue = -1
+        if rows[row, 0] >= queues - 1:
+            for queue in range(queues):
+                if queue != free and (from_queue < 0 or length[queue] < length[from_queue]):
+                    from_queue = queue
+        used = at = 0
+        many = length[from_queue] if from_queue >= 0 else 0
+        filling += end - row
+        while row < end or at < many:
+            alone = row == end or (at < many and words[from_queue, at] < rows[row, 1])
+            word = words[from_queue, at] if alone else rows[row, 1]
+            filling += alone
+            at += alone or (at < many and words[from_queue, at] == word)
+            row += not alone
+            if used == 0 or words[free, used - 1] != word:
+                words[free, used] = word
+                used += 1
+        length[free] = used
+        if from_queue >= 0:
+            length[from_queue] = 0
+            free = from_queue
+        else:
+            free = rows[row - 1, 0] + 1
+    return filling, np.unique(rows[:, 1]).size
+
+
+@helper(allocates=True)
 def _group(t: Tables, s: State, c: int, d: int) -> int:
     """Which copies that are served together those of now belong to."""
     group = 0
@@ -710,11 +821,11 @@ def _found(coordinates: IntArray, base: int, low: int, high: int, wanted: int) -
 
 
 @helper(allocates=True)
-def _pushed(log: IntArray, used: int, value: int) -> IntArray:
-    """A log with a value behind those that it has."""
-    if used == log.size:
-        longer = np.zeros(2 * log.size, np.int64)
+def _pushed(log: IntArray, used: int, place: int, crossing: int, copy: int) -> IntArray:
+    """A log with a row behind those that it has."""
+    if used == log.shape[0]:
+        longer = np.zeros((2 * used, 3), np.int64)
         longer[:used] = log
         log = longer
-    log[used] = value
+    log[used, 0], log[used, 1], log[used, 2] = place, crossing, copy
     return log

@@ -93,6 +93,13 @@ class Nest:
     demanded: tuple[int, ...] = ()  # by crossing, that which brings its parent what it asks for first, -1: none
     whole: int = -1  # the crossing at which tiles of the result come and go with all words that they have so far, -1: none
     dealt: int = -1  # the loop of which turns go in order to the copy that is free first
+    sort: str = ""  # how lists are sorted that are not merged
+    queues: int = 0
+
+    @property
+    def orders(self) -> int:
+        """How parts of a result are put in order, as the kernel has it; 0: they are not."""
+        return k.MERGED if self.radix > 1 else {"": 0, "insertion": k.INSERTED, "queues": k.QUEUED}[self.sort]
 
     @property
     def meeting(self) -> list[int]:
@@ -196,6 +203,7 @@ def nest_of(
         _demanded(machine, einsum, crossings, shared, {operand.tensor for operand in operands if operand.coordinates is not None}),
         _whole(cascade, einsum, turns, crossings),
         _dealt(machine, einsum, turns, operands, crossings, result),
+        unit.sparse.sort * merged, unit.sparse.queues,
     )  # fmt: skip
 
 
@@ -343,12 +351,15 @@ def _dealt(
 
 
 def _check_caches(machine: Architecture, einsum: Einsum, crossings: list[Crossing], stored: set[str]) -> None:
-    """Refuse caches of which the requests are not told apart: more than one, and of what has all its elements or is a result."""
-    held = sorted({(each.child, each.tensor) for each in crossings if each.child and machine.memories[each.child].sparse.replacement})
-    for memory, tensor in held:
-        if len(held) > 1 or tensor not in stored:
-            what = f"{memory} is a cache that keeps {tensor}, and only one stored operand of {einsum.name} in one cache is counted"
-            raise InputError(what, f"keep {tensor} elsewhere, or leave 'replacement' out", einsum.place)
+    """Refuse caches of which the requests are not told apart: of what has all its elements or is a result, and one behind another."""
+    caches = {name for name, memory in machine.memories.items() if memory.sparse.replacement}
+    for each in crossings:
+        if each.child in caches and each.tensor not in stored:
+            what = f"{each.child} is a cache that keeps {each.tensor}, and only stored operands of {einsum.name} are counted in caches"
+            raise InputError(what, f"keep {each.tensor} elsewhere, or leave 'replacement' out", einsum.place)
+        if each.child in caches and each.parent in caches:
+            what = f"{each.child} and {each.parent} are caches one behind the other, and both keep {each.tensor}"
+            raise InputError(what, f"keep {each.tensor} in one of them", einsum.place)
 
 
 def _demanded(
@@ -558,7 +569,7 @@ def _facts(nest: Nest, levels: list[tuple[int, ...]], crossings: IntArray, ticks
     reduced = [level for level, turn in enumerate(turns) if turn.rank not in nest.result and turn.trips > 1]
     listing = max((level for level in reduced if inner and level < inner[-1]), default=-1)
     holder = max(crossing.above_parent for crossing in nest.crossings if crossing.child == "" and _of_result(nest, crossing))
-    merges = nest.radix > 1 and listing >= holder
+    merges = nest.orders and listing >= holder
     if merges and holder <= nest.dealt:
         what = f"parts of {nest.einsum.output.tensor} that turns along {turns[nest.dealt].axis} make are merged outside its copies"
         mend = f"keep {nest.einsum.output.tensor} inside, or write assign: static"
@@ -572,8 +583,8 @@ def _facts(nest: Nest, levels: list[tuple[int, ...]], crossings: IntArray, ticks
             plain = False
     at = nest.crossings[nest.whole].above_child if nest.whole >= 0 else -1
     tiles = math.prod(turn.trips for turn in turns[: max(0, at)] if turn.rank in nest.result)
-    rest = [nest.whole, at, tiles, nest.uneven]
-    return np.array([nest.lanes, nest.leaf, nest.radix, listing, holder, merges, nest.dealt, plain, *ticks, *rest], np.int64)
+    order = [nest.radix or nest.queues, listing, holder, nest.orders * merges]
+    return np.array([nest.lanes, nest.leaf, *order, nest.dealt, plain, *ticks, nest.whole, at, tiles, nest.uneven], np.int64)
 
 
 def _of_result(nest: Nest, crossing: Crossing) -> bool:

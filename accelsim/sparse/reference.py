@@ -30,12 +30,12 @@ def count(
     """What every Einsum does, by walking the mapping. `stored`: elements of the tensors of which only some are kept.
     `ticks`: how long an issue and a cycle last. `words`: what a word of each tensor takes; `rooms`: what memories can hold of that.
 
-    Returns by Einsum `visits`, `two_finger`, `skip_ahead`, `leading`, `matches` (lists by loop), `points`, `effectual`, `issues`, `merging`
-    (by copy), `held` (by memory of `rooms`: the most at once, visits below its keeps, those that are beyond its room),
+    Returns by Einsum `visits`, `two_finger`, `skip_ahead`, `leading`, `matches` (lists by loop), `points`, `effectual`, `issues`,
+    `merging`, `draining` (by copy), `held` (by memory of `rooms`: the most at once, visits below its keeps, those beyond its room),
     `looked` ({(loop, tensor): places of fibers that are looked up and not gone through}),
     `entering`, `grouped` and `known` ({(tensor, parent, child): {copy: words}}; the child of the innermost keeper is ""),
     `elements` of its result; of tiles that come whole, `brought` and `added` words (by copy); `asked` words
-    of memories that fetch on demand ({(tensor, memory): words}).
+    of memories that fetch on demand ({(tensor, memory): words}); `requests` to caches, one after the other ([tensor, memory, copy, words]).
     """
     size = (words or {}, rooms or {})
     found, stored = {}, dict(stored)
@@ -127,7 +127,7 @@ class _Leaf:
     def run(self) -> dict[str, Any]:
         depth = len(self.loops)
         self.found: dict[str, Any] = {key: [0] * depth for key in ("visits", "two_finger", "skip_ahead", "leading", "matches")}
-        self.by_copy = {key: Counter[tuple[int, ...]]() for key in ("points", "effectual", "issues", "merging")}
+        self.by_copy = {key: Counter[tuple[int, ...]]() for key in ("points", "effectual", "issues", "merging", "draining")}
         self.requests: list[tuple[str, str, str, int, int, bool]] = []
         for tensor in [*self.indices, self.output]:
             chain = [*self.keepers[tensor], ("", depth)]
@@ -145,6 +145,7 @@ class _Leaf:
         self.made: dict[Any, set[Any]] = {}  # words so far of every tile that comes whole
         self.began: dict[Any, Any] = {}  # when every copy was sent its tile
         self.asked: dict[Any, set[Any]] = defaultdict(set)  # of memories that fetch on demand: tiles, by copy and since when it has its own
+        self.requested: list[tuple[str, str, tuple[int, ...], int]] = []
         self.has: dict[Any, Any] = {}  # the tile that came to each copy last
         self.looked = Counter[tuple[int, str]]()  # by loop and tensor, places that are looked up
         self.tiles: dict[Any, list[Any]] = {}  # by request and copy, its tiles one after the other
@@ -158,10 +159,10 @@ class _Leaf:
         self.dealt = dealt[0] if dealt else -1
         self.chosen, self.free = 0, dict.fromkeys(range(self._most(self.dealt) if dealt else 0), 0)
         self._visit(0, {rank: range(extent) for rank, extent in self.extents.items()}, ())
-        radix = self.machine.units[self.leaf.unit].sparse.merge_radix
         for (copy, _), products in self.lists.items():
-            if radix > 1:
-                self.by_copy["merging"][copy] += _merged(products, radix)
+            merging, draining = self._ordered(products)
+            self.by_copy["merging"][copy] += merging
+            self.by_copy["draining"][copy] += draining
         crossings = {request[:3]: {copy: n for copy, n in self.entering[request].items() if n} for request in self.requests}
         grouped = {}
         for request in self.requests:
@@ -173,7 +174,8 @@ class _Leaf:
         return {
             **self.found, **{key: dict(value) for key, value in self.by_copy.items()},
             "held": self.most, "looked": dict(self.looked), "entering": crossings, "grouped": grouped, "known": known,
-            "elements": self.elements, "asked": {key: sum(each[-1] for each in tiles) for key, tiles in self.asked.items()},
+            "requests": self.requested, "elements": self.elements,
+            "asked": {key: sum(each[-1] for each in tiles) for key, tiles in self.asked.items()},
         }  # fmt: skip
 
     def _visit(self, level: int, tile: Tile, turns: tuple[int, ...]) -> int:
@@ -245,10 +247,20 @@ class _Leaf:
         inside = {self.leaf.unit, *(child for _, _, child, _, below, _ in self.requests if child and below > self.dealt)}
         times = [issue * sum(self.by_copy["issues"][key] for key in same)]
         times += [cycle * sum(self.steps[node, key] for key in same) for node in inside]
-        radix = self.machine.units[self.leaf.unit].sparse.merge_radix
-        if radix > 1:
-            times.append(cycle * sum(_merged(products, radix) for (key, _), products in self.lists.items() if key in same))
+        ordered = [self._ordered(products) for (key, _), products in self.lists.items() if key in same]
+        times += [cycle * sum(merging for merging, _ in ordered), cycle * sum(draining for _, draining in ordered)]
         return max(times)
+
+    def _ordered(self, products: list[tuple[Any, tuple[int, ...]]]) -> tuple[int, int]:
+        """What it takes to put lists in order, and to empty queues."""
+        sparse, lists = self.machine.units[self.leaf.unit].sparse, defaultdict[Any, list[tuple[int, ...]]](list)
+        if sparse.merge_radix > 1:
+            return _merged(products, sparse.merge_radix), 0
+        for which, word in products:
+            lists[which].append(word)
+        if sparse.sort == "insertion":
+            return _inserted(list(lists.values())), 0
+        return (_filled(list(lists.values()), sparse.queues), len({word for _, word in products})) if sparse.sort else (0, 0)
 
     def _turns(self, level: int, tile: Tile, turns: tuple[int, ...]) -> Iterator[tuple[int, Tile]]:
         rank, _, _, meets = self.loops[level]
@@ -347,7 +359,10 @@ class _Leaf:
             self.asked[tensor, request[1]].add((parent, self.began.get((tensor, request[1], parent)), box, len(words)))
         if words:
             self.entering[request][copy] += len(words)
-            self.moved[request].add((self._copy(turns, above), self._time(turns, below), self._apart(request, turns), box, len(words)))
+            moved = parent, self._time(turns, below), self._apart(request, turns), box, len(words)
+            if moved not in self.moved[request] and self.machine.sparsity(request[1]).replacement:
+                self.requested.append((tensor, request[1], parent, len(words)))
+            self.moved[request].add(moved)
 
     def _enter(self, request: Any, tile: Tile, turns: tuple[int, ...]) -> None:
         """A copy of a keep of the result is visited: another tile than its last one begins a run, named by its time."""
@@ -404,7 +419,8 @@ class _Leaf:
             box = self._box(holder, turns)
             if self.listed.get(copy, (None, 0))[0] != box:
                 self.listed[copy] = (box, self.listed.get(copy, (None, 0))[1] + 1)
-            self.lists.setdefault((copy, self.listed[copy][1]), []).append((turns[: outer[-1] + 1], word))
+            place = tuple(turn for (rank, *_), turn in zip(self.loops, turns, strict=True) if rank in self.indices_out)  # as loops go
+            self.lists.setdefault((copy, self.listed[copy][1]), []).append((turns[: outer[-1] + 1], place))
 
     def _box(self, depth: int, turns: tuple[int, ...]) -> tuple[range, ...]:
         """The tile of the result below some loops."""
@@ -472,6 +488,42 @@ def _merged(products: list[tuple[Any, tuple[int, ...]]], radix: int) -> int:
         groups = [sizes[at : at + radix] for at in range(0, len(sizes), radix)]
         cycles += len(sizes) + sum(sizes)
         sizes = [sum(group) for group in groups]
+    return cycles
+
+
+def _inserted(lists: list[list[tuple[int, ...]]]) -> int:
+    """Compares of a sorter by insertion: one for every element, and one for each other list of which something goes out between it and
+    the element before it; for the first of a list, each earlier list whose first goes before. Of equal words the later list's goes first.
+    """
+    if len(lists) < 2:
+        return 0
+    compares = 0
+    for number, mine in enumerate(lists):
+        keys = [(word, -number) for word in mine]
+        for place, key in enumerate(keys):
+            compares += 1
+            for other, theirs in enumerate(lists):
+                if place:
+                    compares += other != number and any(keys[place - 1] < (word, -other) < key for word in theirs)
+                else:
+                    compares += other < number and (theirs[0], -other) < key
+    return compares
+
+
+def _filled(lists: list[list[tuple[int, ...]]], queues: int) -> int:
+    """Cycles of filling sorting queues, of which one is free at all times: one for an element, and one for every word of the shortest queue
+    that a list meets, once all are full, without having it too.
+    """
+    held: dict[int, set[tuple[int, ...]]] = {}
+    cycles = 0
+    for mine in lists:
+        cycles += len(mine)
+        free = min(set(range(queues)) - held.keys())
+        held[free] = set(mine)
+        if len(held) == queues:
+            shortest = min(held.keys() - {free}, key=lambda queue: (len(held[queue]), queue))
+            cycles += len(held[shortest] - held[free])
+            held[free] |= held.pop(shortest)
     return cycles
 
 

@@ -37,6 +37,11 @@ class Storage:
                 raise InputError(f"no rank is stored '{kind}'", did_you_mean(kind, KINDS))
 
     @property
+    def in_lines(self) -> bool:
+        """Whether something is left out, and fibers begin on lines."""
+        return self.line_bits > 1 and not self.all_elements
+
+    @property
     def all_elements(self) -> bool:
         """Whether nothing is left out."""
         return all(kind == "uncompressed" for kind in self.kinds)

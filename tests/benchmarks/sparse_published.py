@@ -44,6 +44,8 @@ class Row(NamedTuple):
     reported: float = NAN
 
 
+# ExTensor: microjoules.
+ENERGY = {"wiki-Vote": (5698.7723, 5122.9241), "p2p-Gnutella31": (6876.3166, 6401.4404)}
 # ExTensor: bytes of A, B, partial results (read and written again), Z; k0 steps; nanoseconds; and the tile of m.
 TILED = {
     "wiki-Vote": (1536, (1783800, 1719856, 12400000, 29297792, 55682881, 616753.53), (1650800, 1650800, 12400000, 29297792, NAN, 681000)),
@@ -56,6 +58,12 @@ OUTER = {
     "wiki-Vote": ((1282464, 731320, 109706448, 22004768, 5.5689), 5.5988, 24012396),
     "p2p-Gnutella31": ((2200360, 2007664, 13634544, 6535048, 2.2741), 2.2915, 10719876),
 }
+# OuterSPACE: compares of sorting; and of products of uniform matrices rows, density, and nanoseconds as TeAAL and as the paper has them.
+COMPARES = {"wiki-Vote": 91922233, "p2p-Gnutella31": 983578}
+TIMED = [
+    (4986, 8e-3, 2035663.58, 7607640.819), (9987, 2e-3, 730801.7812, 3651741.273), (19937, 5e-4, 569777.2722, 2530026.092),
+    (39888, 1.3e-4, 335187.0691, 1791121.306), (79730, 3.1e-5, 184078.2352, 1715437.896),
+]  # fmt: skip
 # SIGMA: M, N, K, bytes of A and B, cycles, cycles reported; A has 20 % of its elements.
 FOLDED = [
     (128, 2048, 4096, 429568, 33554432, 66375, 66454), (320, 3072, 4096, 1057280, 50331648, 100369, 100576),
@@ -73,6 +81,7 @@ def main(arguments: list[str]) -> None:
         pattern = matrix(directory, name)
         show(f"ExTensor, {name}", tiled(name, pattern))
         show(f"OuterSPACE, {name}", outer(name, pattern))
+    show("OuterSPACE, nanoseconds of uniform matrices", timed())
     show("SIGMA", folded())
     training()
 
@@ -128,6 +137,11 @@ def tiled(name: str, pattern: Pattern) -> Iterator[Row]:
         yield Row(*row)
     yield Row("steps along k1", steps["Shared"], NAN)
     yield Row("ns, busiest element", float(found.evaluation.cycles), NAN)
+    yield Row("microjoules", found.evaluation.dynamic.value / 1e6, *ENERGY[name])
+    for node, energy in found.evaluation.by_component.items():
+        yield Row(f"  {node}", energy / 1e6, NAN)
+    yield Row("  low", found.evaluation.dynamic.low / 1e6, NAN)
+    yield Row("  high", found.evaluation.dynamic.high / 1e6, NAN)
 
 
 def outer(name: str, pattern: Pattern) -> Iterator[Row]:
@@ -139,6 +153,25 @@ def outer(name: str, pattern: Pattern) -> Iterator[Row]:
     names = ("A, bytes", "B, bytes", "T, bytes", "Z, bytes", "all over the least")
     for what, here, there in zip(names, (a, b, t, z, (a + b + t + z) / least), teaal, strict=True):
         yield Row(what, here, there, reported if what == names[-1] else NAN)
+    yield Row("compares", found.works["Z"].merging, COMPARES[name])
+    yield from phases(found, "ns")
+
+
+def phases(found: StoredEvaluation, what: str, teaal: float = NAN, reported: float = NAN) -> Iterator[Row]:
+    """Nanoseconds of both phases together, and what takes them: cycles of the two, of the port of memory and of sorting in the second."""
+    evaluation, per_cycle = found.evaluation, found.evaluation.evaluator.clock.per_cycle
+    yield Row(what, evaluation.seconds * 1e9, teaal, reported)
+    for name, load in evaluation.loads.items():
+        for resource, (ticks, more) in load.ports.items():
+            yield Row(f"  {name}: {resource}, cycles", (ticks + more) / per_cycle, NAN)
+
+
+def timed() -> Iterator[Row]:
+    """OuterSPACE on uniform matrices, which are drawn: those of the paper are not recorded."""
+    for rows, density, teaal, reported in TIMED:
+        pattern = Uniform(rows, rows, round(density * rows * rows)).draw(1)
+        found = evaluated(pattern, "spmspm-outer", "outerspace", "spmspm-outerspace")
+        yield from phases(found, f"{rows:,}, density {density:.2g}", teaal, reported)
 
 
 def folded() -> Iterator[Row]:

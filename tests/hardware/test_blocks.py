@@ -257,6 +257,17 @@ ROW = "{module: m, parameters: {A: 1}, flops: 1, memory_bits: 0, gates: 2, gate_
             "1:94: gate_equivalents needs those of gates and of flops; write {gates: 10.5, flops: 42.0}",
         ),
         (f"rows: [{ROW.replace('flops: 1', 'flops: 1.5')}]", "1:47: flops is '1.5'; write a whole number"),
+        (f"rows: [{ROW.replace('}}', '}, copies: many}')}]", "1:128: copies is 'many'; write a number from 0 to below 2**53"),
+        (f"rows: [{ROW.replace('}}', '}, copies: 0}')}]", "1:128: copies is 0; write how many copies the design has, 1 or more"),
+        (f"rows: [{ROW.replace('}}', '}, effort: great}')}]", "1:128: effort is 'great'; write fast, or leave it out"),
+        (
+            f"rows: [{ROW.replace('}}', '}, toggles: {sparse: x}}')}]",
+            "1:138: toggles of sparse is 'x'; write a number from 0 to below 2**53",
+        ),
+        (
+            f"rows: [{ROW.replace('}}', '}, toggles: 3}')}]",
+            "1:129: toggles must be a mapping of keys to values, not 3; write 'key: value' lines",
+        ),
         (f"rows: [{ROW.replace('flops: 1', 'flips: 1')}]", "1:40: a row has no 'flips'; did you mean 'flops'?"),
     ],
 )

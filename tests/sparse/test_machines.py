@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,38 @@ def merging(stored: dict[str, Matrix], radix: int) -> int:
             cycles += sum(len(group) + sum(group) for group in groups)
             lists = [sum(group) for group in groups]
     return cycles
+
+
+def lists_of(stored: dict[str, Matrix]) -> list[list[list[int]]]:
+    """For every row of A the columns of the rows of B that it meets."""
+    rows = [np.flatnonzero(row).tolist() for row in stored["B"]]
+    return [[rows[k] for k in np.flatnonzero(row) if rows[k]] for row in stored["A"]]
+
+
+def queued(lists: list[list[int]], queues: int) -> int:
+    """Cycles in which sorting queues take lists: of all but one the shortest is merged with what comes once none is empty."""
+    held, cycles = list[set[int]](), 0
+    for mine in lists:
+        cycles += len(mine)
+        if len(held) < queues - 1:
+            held.append(set(mine))
+            continue
+        shortest = min(held, key=len)
+        cycles += len(shortest - set(mine))
+        shortest |= set(mine)
+    return cycles
+
+
+def compares(lists: list[list[int]]) -> int:
+    """Compares of insertion: lists in pairs, each change of the side in what the two make together, and one for each element."""
+    if len(lists) < 2:
+        return 0
+    total = sum(len(each) for each in lists)
+    for late, mine in enumerate(lists):
+        for theirs in lists[:late]:
+            sides = [side for _, side in sorted([(n, 0) for n in mine] + [(n, 1) for n in theirs])]  # of equal ones the later list's first
+            total += sum(one != other for one, other in pairwise(sides)) - (sides[0] == 0)  # the first of an earlier list was there before
+    return total
 
 
 def read_bytes(found: StoredEvaluation, einsum: str, tensor: str, memory: str = "DRAM") -> float:
@@ -159,16 +192,22 @@ def test_a_mapping_counts_the_products_that_are_there(name: str, capsys: pytest.
 
 
 def test_rows_of_b_come_once_with_a_cache_and_for_every_non_zero_without() -> None:
-    """Gamma and MatRaptor on the same matrices: bytes of B, and merging with radix 64 and 10."""
+    """Gamma and MatRaptor on the same matrices: bytes of B, merging with radix 64, and cycles of ten queues."""
     stored = pair(60, 50, 70, 0.2)
     shape = {"m": 60, "k": 50, "n": 70}
     asked = Counter(int(k) for row in stored["A"] for k in np.flatnonzero(row))
     cached, plain = evaluated("spmspm-gamma", stored, shape), evaluated("spmspm-matraptor", stored, shape)
     assert read_bytes(cached, "Z", "B") == sum(4 + in_lines(stored["B"][k]) for k in asked)
     assert read_bytes(plain, "Z", "B") == sum(many * (4 + in_lines(stored["B"][k])) for k, many in asked.items())
-    for found, radix in ((cached, 64), (plain, 10)):
-        assert (found.works["Z"].effectual, found.works["Z"].merging) == (products(stored), merging(stored, radix))
-    assert merging(stored, 10) > merging(stored, 64)
+    assert cached.works["Z"].effectual == plain.works["Z"].effectual == products(stored)
+    assert cached.works["Z"].merging == merging(stored, 64)
+    queues = [queued(lists, 10) for lists in lists_of(stored)]
+    made = [len({n for each in lists for n in each}) for lists in lists_of(stored)]
+    assert (plain.works["Z"].merging, plain.works["Z"].draining) == (sum(queues), sum(made))
+    assert sum(queues) > products(stored)  # some rows meet more than nine
+    ports, per_cycle = plain.evaluation.loads["Z"].ports, plain.evaluation.evaluator.clock.per_cycle
+    busiest = [max(sum(each[copy::8]) for copy in range(8)) for each in (queues, made)]
+    assert [ports[name][0] // per_cycle for name in ("MAC merging", "MAC draining")] == busiest
 
 
 def test_products_go_out_and_come_back() -> None:
@@ -183,6 +222,16 @@ def test_products_go_out_and_come_back() -> None:
         assert 12 * products(stored) + 8 * lists <= moved <= 12 * products(stored) + 8 * (lists + 40 + 30)
 
 
+def test_rows_are_sorted_by_insertion_on_half_of_the_elements() -> None:
+    """OuterSPACE: compares of every row, and of the element that has most of them; rows go to 128 in turn."""
+    stored = pair(200, 30, 50, 0.2)
+    found = evaluated("spmspm-outerspace", stored, {"m": 200, "k": 30, "n": 50})
+    by_row = [compares(lists) for lists in lists_of(stored)]
+    assert (found.works["Z"].merging, found.works["T"].merging, found.works["Z"].sort) == (sum(by_row), 0, "insertion")
+    ports, per_cycle = found.evaluation.loads["Z"].ports, found.evaluation.evaluator.clock.per_cycle
+    assert ports["MAC merging"][0] // per_cycle == max(sum(by_row[copy::128]) for copy in range(128))
+
+
 def test_tiles_meet_where_both_operands_hold_something() -> None:
     """ExTensor: pairs of tiles of 128 that are visited, and elements that match in them."""
     stored = pair(300, 260, 280, 0.002)
@@ -195,6 +244,30 @@ def test_tiles_meet_where_both_operands_hold_something() -> None:
 
     visits = [each.visits for each in found.meetings if each.node in ("Shared", "Local")]
     assert visits == [int((tiles(stored["A"]) @ tiles(stored["B"])).sum()), products(stored)]
+
+
+def test_what_is_skipped_takes_no_energy() -> None:
+    """ExTensor: a price for every product, step and bit of memory that there is, and less of all with fewer elements."""
+    stored, shape = pair(300, 260, 280, 0.02), {"m": 300, "k": 260, "n": 280}
+    fewer = {name: held & (np.random.default_rng(1).random(held.shape) < 0.5) for name, held in stored.items()}
+    more, less = (evaluated("spmspm-extensor", each, shape) for each in (stored, fewer))
+    for found, held in ((more, stored), (less, fewer)):
+        energies, work, bits = found.evaluation.by_component, found.works["Z"], found.evaluation.bits
+        steps = {each.node: each.steps for each in work.meetings}
+        assert energies["MAC"] == pytest.approx(4.6 * products(held))
+        moved = sum(sum(row) for (_, _, memory), row in bits.items() if memory == "DRAM") / found.evaluation.evaluator.clock.pieces
+        assert energies["DRAM"] == pytest.approx((8 + 4.6) * moved + 0.03 * steps["DRAM"])
+        assert sum(energies.values()) == pytest.approx(found.evaluation.dynamic.value)
+        assert not found.evaluation.unpriced
+    assert all(less.evaluation.by_component[name] < energy for name, energy in more.evaluation.by_component.items())
+
+
+def test_half_of_the_weights_take_half_of_the_energy_of_multiplying() -> None:
+    """A tensor core's products at 0.6 pJ, and 0.004 pJ for each operand that a structured one picks."""
+    dense, half = chosen("matmul-tensor_core", {}), chosen("matmul-structured-tensor_core", {})
+    assert dense.by_component["FMA"] == pytest.approx(0.6 * 1024**3)
+    assert half.by_component["FMA"] == pytest.approx((0.6 + 0.004) * 1024**3 / 2)
+    assert half.by_component["HBM"] < dense.by_component["HBM"] and not half.unpriced
 
 
 # Cycles of SIGMA for two products as TeAAL, MICRO 2023, computes them; 512 bytes of B for every column and fold.

@@ -63,7 +63,7 @@ def difference(nest: Nest, counts: kernels.Walked, made: Any, ticks: tuple[int, 
                 mine[level] = theirs[level] = 0
         if mine != theirs:
             return f"{name}: {mine} {theirs}"
-    for name in ("points", "effectual", "issues", "merging"):
+    for name in ("points", "effectual", "issues", "merging", "draining"):
         if figures(getattr(counts, name)) != figures(twin[name]):
             return f"{name}: {figures(getattr(counts, name))} {figures(twin[name])}"
     for level, row in enumerate(counts.looked.tolist()):
