@@ -28,6 +28,12 @@ def refused_by_size(loop: For, who: str) -> IllegalMapping:
     return IllegalMapping(what, f"write a size, as in 'for {loop.rank}: 16'", loop.place)
 
 
+def refuse_by_elements(mapping: Mapping) -> None:
+    """IllegalMapping for a mapping with tiles that hold so many elements, where all elements count."""
+    for loop in loops_by_elements(mapping.nodes):
+        raise refused_by_size(loop, "here all elements count")
+
+
 def by_size(mapping: Mapping, extents: Dict[str, int], largest: Dict[int, int] | None = None) -> Mapping:
     """The mapping with tiles of a size where they hold so many elements: the largest by `id` of the loop, or all that is left."""
     return replace(mapping, nodes=tuple(_by_size(mapping.nodes, dict(extents), largest or {})))

@@ -7,6 +7,7 @@ from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 
 from accelsim.mapping.facts import Facts
+from accelsim.mapping.holding import refuse_by_elements
 from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode
 
 
@@ -63,7 +64,8 @@ class Walk:
 
 
 def walk(facts: Facts, mapping: Mapping) -> Walk:
-    """The mapping in rows. Loops over unknown ranks have one trip; legality names them."""
+    """The mapping in rows. Loops over unknown ranks have one trip; legality names them. Refuses tiles that hold so many elements."""
+    refuse_by_elements(mapping)
     found = Walk(facts)
     names = list(_einsums(mapping.nodes))
     found.top = _rows(found, mapping.nodes, (), dict(facts.cascade.extents), {}, names)

@@ -16,6 +16,7 @@ from typing import Any
 
 from accelsim.errors import InputError, did_you_mean
 from accelsim.hardware.architecture import Architecture
+from accelsim.mapping.holding import refuse_by_elements
 from accelsim.mapping.tree import Address, For, Fuse, Leaf, Spatial, TreeNode
 from accelsim.mapping.tree import Mapping as LoopTree
 from accelsim.sim.formats import OVERFLOWS, SATURATE
@@ -71,6 +72,7 @@ def run(
     for name in also:
         if name not in cascade.tensors:
             raise InputError(f"'{cascade.name}' has no tensor '{name}'", did_you_mean(name, cascade.tensors))
+    refuse_by_elements(mapping)
     work = Work(cascade, architecture, mapping, types == DECLARED, overflow, bounds)
     work.load(inputs)
     _Walk(work, mapping).turn()

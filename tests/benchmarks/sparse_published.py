@@ -174,23 +174,34 @@ def timed() -> Iterator[Row]:
         yield from phases(found, f"{rows:,}, density {density:.2g}", teaal, reported)
 
 
+COLUMNS = 16  # of SIGMA's products that are evaluated; more take as much each
+
+
 def folded() -> Iterator[Row]:
-    """SIGMA: tiles of 128 along k, non-zeros of A 16,384 at a time; a closed form of what is stored, no evaluation."""
-    machine = load_architecture(resolve("sigma", MACHINE))
-    lanes, rate = machine.units["MAC"].lanes, machine.memories["SRAM"].read_bits_per_s
-    assert rate is not None
-    line = int(rate / machine.clock_hz / 8)
+    """SIGMA: tiles of 128 along k, in which rows of A with up to 16,384 non-zeros together stay while columns of B go by."""
     for m, n, k, a_bytes, b_bytes, cycles, reported in FOLDED:
         drawn = Uniform(k, m, round(0.2 * m * k)).draw(1)
-        loaded = streamed = lines = 0
-        for first in range(0, k, 128):
-            stored = int(drawn.lengths[first : first + 128].sum())
-            for begin in range(0, stored, lanes):
-                fold = 4 * min(lanes, stored - begin)
-                loaded, streamed, lines = loaded + -(-fold // line) * line, streamed + line * n, lines + n + -(-fold // line)
-        yield Row(f"{m}, {n}, {k}: A, bytes", loaded, a_bytes)
-        yield Row("  B, bytes", streamed, b_bytes)
-        yield Row("  cycles", lines, cycles, reported)
+        elements = np.stack([drawn.columns, drawn.row_of])
+        some = [stays(elements, m, columns, k) for columns in dict.fromkeys((min(n, COLUMNS), min(n, COLUMNS // 2)))]
+        each = (some[0] - some[-1]) // max(1, COLUMNS - COLUMNS // 2)  # a column more
+        a, masks, b, time = (some[0] + max(0, n - COLUMNS) * each).tolist()
+        yield Row(f"{m}, {n}, {k}: A, bytes", a, a_bytes)
+        yield Row("  masks, bytes", masks, NAN)
+        yield Row("  B, bytes", b, b_bytes)
+        yield Row("  cycles", time, cycles, reported)
+        yield Row("  cycles without masks", time - masks / 512, cycles, reported)
+
+
+def stays(elements: IntArray, m: int, n: int, k: int) -> IntArray:
+    """Of some elements of A bytes of their values, of masks, of B that SRAM sends, and cycles; B has 128 rows for every tile along k."""
+    cascade = load_workload(resolve("spmm", WORKLOAD), {"shape.m": str(m), "shape.n": str(n), "shape.k": str(-(-k // 128) * 128)})
+    assert isinstance(cascade, Cascade)
+    tree = load_mapping(resolve("spmm-sigma", MAPPING), cascade.extents, {})
+    evaluation = evaluate_stored(Evaluator(cascade, load_architecture(resolve("sigma", MACHINE))), tree, {"A": elements}).evaluation
+    bits, pieces = evaluation.bits, 8 * evaluation.evaluator.clock.pieces
+    a, b = (bits["Z", tensor, "SRAM"][0] // pieces for tensor in "AB")
+    values = 4 * elements.shape[1]
+    return np.array([values, a - values, b, evaluation.cycles])
 
 
 LAYERS = ((64, 56), (128, 28), (256, 14), (512, 7))  # channels and side of the 3 x 3 convolutions of ResNet-18's four stages

@@ -11,12 +11,20 @@ import pytest
 from scipy import sparse
 
 from accelsim.errors import AccelsimError, IllegalMapping, InputError
+from accelsim.io.catalogue import MACHINE, resolve
+from accelsim.io.hardware import load_architecture
 from accelsim.io.mapping import dump_mapping, parse_mapping
+from accelsim.io.source import parse
+from accelsim.io.template import template
 from accelsim.mapping.text import nest as printed
 from accelsim.mapping.text import parse_nest
 from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping
 from accelsim.model.evaluation import Evaluator
+from accelsim.model.statistics import evaluate_expected
 from accelsim.model.stored import evaluate_stored
+from accelsim.rtl.program import export
+from accelsim.sim.simulation import simulate
+from accelsim.sim.values import execute
 from accelsim.sparse import cuts, reference
 from accelsim.sparse.cuts import Level, cut_of
 from accelsim.sparse.nest import Nest, Room, fibers_of, nest_of, walked
@@ -295,6 +303,31 @@ def test_where_all_elements_count_a_loop_by_elements_is_refused() -> None:
         Evaluator(made, _by_rows(2)).evaluate(mapping)
     message = "tiles of 'for m' hold 4 stored elements of A, and here all elements count; write a size, as in 'for m: 16'"
     assert str(caught.value) == message
+
+
+def test_expectations_and_constraints_know_no_loop_by_elements() -> None:
+    made = cascade("product", ["Z[m,n] = A[m,k] * B[k,n]"], {"m": 4, "k": 4, "n": 4})
+    mapping = Mapping("small", (Keep("DRAM", HELD), For("m", 4, of="A"), Leaf("Z", "U")))
+    with pytest.raises(IllegalMapping) as caught:
+        evaluate_expected(Evaluator(made, _by_rows(2)), mapping, {})
+    message = "tiles of 'for m' hold 4 stored elements of A, and without elements nothing says where these end"
+    assert str(caught.value) == f"{message}; write a size, as in 'for m: 16'"
+    with pytest.raises(IllegalMapping) as caught:
+        template(parse(dump_mapping(mapping), "rules.yaml"), made, _by_rows(2), raised=False)
+    message = "rules.yaml:4:5: tiles of 'for m' hold 4 stored elements of A, and no rule says so"
+    assert str(caught.value) == f"{message}; write a size, as in 'for m: 16'"
+
+
+def test_what_processors_and_the_simulator_run_has_tiles_of_sizes() -> None:
+    made = cascade("product", ["Z[m,n] = A[m,k] * B[k,n]"], {"m": 4, "k": 4, "n": 4})
+    mapping = Mapping("small", (Keep("DRAM", HELD), For("m", 4, of="A"), Leaf("Z", "U")))
+    mini = Evaluator(made, load_architecture(resolve("mini", MACHINE)))
+    values = {"A": np.ones((4, 4), np.int64), "B": np.ones((4, 4), np.int64)}
+    for run in (
+        lambda: simulate(made, _by_rows(2), mapping), lambda: export(mini, mapping), lambda: execute(made, _by_rows(2), mapping, values)
+    ):  # fmt: skip
+        with pytest.raises(IllegalMapping, match="tiles of 'for m' hold 4 stored elements of A, and here all elements count"):
+            run()
 
 
 def test_such_a_loop_is_read_from_yaml_with_a_formula_and_written_and_printed_and_read_again() -> None:
