@@ -5,6 +5,7 @@ Source: docs/sparse.md, "Statistics".
 
 from __future__ import annotations
 
+import math
 import string
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Dict
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     Shares = NDArray[np.float64]
 
 MOST = 1 << 24
+_AT_ONCE = 1 << 12  # products up to which all are worked out and added up
 Loops = frozenset[int]
 
 
@@ -164,7 +166,7 @@ class Axes:
         for rank, loops in self.loops.items():
             cuts = list(dict.fromkeys(cut for factor in factors for cut in factor.cuts.get(rank, ())))
             periods = [factor.periods.get(rank, 1) for factor in factors if rank in factor.cuts]
-            period = 0 if 0 in periods else int(np.lcm.reduce(periods)) if periods else 1
+            period = 0 if 0 in periods else math.lcm(*periods)
             axes[rank] = self.axis(rank, counted & frozenset(loops), cuts, period, chosen)
             for factor in factors:
                 if not factor.sizes_alone and axes[rank].apart & set(factor.cuts.get(rank, ())):
@@ -175,7 +177,7 @@ class Axes:
         terms, arrays = [], []
         for number, factor in enumerate(factors):
             ranks = list(factor.cuts)
-            if np.prod([axes[rank].many.size for rank in ranks]) > MOST:
+            if math.prod(axes[rank].many.size for rank in ranks) > MOST:
                 what = f"{self.nest.einsum.name} has more than {MOST:,} tiles of {factor.what} that differ"
                 raise InputError(what, "make the shape smaller, or state its density as a share", self.nest.einsum.place)
             given = []
@@ -194,11 +196,14 @@ class Axes:
             arrays.append(axis.many)
             terms.append(letters[rank])
         kept = [rank for rank, axis in axes.items() if axis.turns]
-        out = np.asarray(np.einsum(f"{','.join(terms)}->{''.join(letters[rank] for rank in kept)}", *arrays, optimize="greedy"))
+        few = math.prod(axis.many.size for axis in axes.values()) <= _AT_ONCE  # an order of products would take longer to find than to save
+        out = np.asarray(np.einsum(f"{','.join(terms)}->{''.join(letters[rank] for rank in kept)}", *arrays, optimize=not few and "greedy"))
         return self._by_copy(out, kept, axes, sorted(chosen))
 
     def _by_copy(self, out: Shares, kept: list[str], axes: Dict[str, Axis], chosen: list[int]) -> Shares:
         """Sums over axes that lead to copies, as sums by copy."""
+        if not chosen:
+            return out.reshape(-1)
         index = np.zeros((1,) * out.ndim, np.int64)
         many = 1
         for loop in chosen:
