@@ -213,11 +213,10 @@ class _Search:
         if not proved and self.several and is_sum(objective) and not self.shared:  # some Einsums may be proved
             bound = max(bound, objective.rounded(sum(each.bound for each in together.found.values()) * (2 - CLOSE)))
         tiles = "that divide" if self.request.tiles == "dividing" else "of every size that is tried"
-        reasons = dict.fromkeys(each.no_exact for each in together.found.values() if each.no_exact)
-        reasons |= {self.unlisted: None} if self.unlisted else {}
+        first = next(iter(together.found.values()))
+        reasons = [self.unlisted] if self.several else [first.no_exact]
         if self.several and not is_sum(objective):
-            reasons |= {f"{objective.name} of several Einsums is no sum, and the best of what was counted of each were put together": None}
-        samples = {name: each.sample for name, each in together.found.items() if each.sample}
+            reasons.append(f"{objective.name} of several Einsums is no sum, and the best of what was counted of each were put together")
         return {
             "objective": objective.name,
             "value": value,
@@ -228,8 +227,8 @@ class _Search:
             "mappings_covered": self.covered,
             "evaluated": self.evaluated,
             "seconds": cpu_seconds() - self.started,
-            **({"no_exact_search": "; ".join(reasons)} if reasons else {}),
-            **({"sample": next(iter(samples.values()))} if samples and not self.several else {}),
+            **({"no_exact_search": "; ".join(filter(None, reasons))} if any(reasons) else {}),
+            **({"sample": first.sample} if first.sample and not self.several else {}),
             **({"formats": {name: list(kinds) for name, kinds in formats}} if formats else {}),
             **({"einsums": self._by_einsum(together)} if self.several else {}),
         }

@@ -147,6 +147,9 @@ class NestSearch:
             if (point := judge.counted(Choice(design, formats), best if len(counted) >= _REFINED else math.inf)) is not None:
                 counted.append(point)
                 self._told(judge, min(counted, key=lambda each: each.key))
+        if not counted:  # nothing is kept where all that starts keep is too large
+            bare = [tidy for unit in judge.space.units if (tidy := judge.tidy(judge.space.bare(unit))) is not None]
+            counted = [point for design in bare if (point := judge.counted(Choice(design, formats))) is not None]
         return sorted(counted, key=lambda each: each.key)
 
     def _first_formats(self) -> Formats:

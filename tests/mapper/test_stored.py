@@ -381,7 +381,7 @@ def test_formats_that_are_chosen_are_no_worse_than_any_others_of_the_same_nest(f
     stored = {"A": elements(1, (3, 5), 0.3), "B": elements(2, (5, 3), 0.8)}
     found = search.search_stored(cascade, target, stored, asked("traffic"), formats=True)
     values = {}
-    for formats in every_format(cascade, stored):
+    for formats in every_format(cascade, (*stored, "Z")):
         counted = evaluate_stored(Evaluator(with_formats(cascade, formats), target), found.mapping, stored)
         if fits(counted):
             values[formats] = objective_named("traffic").value(counted.evaluation)
@@ -426,11 +426,7 @@ def test_large_matrices_are_searched_on_a_sample_and_counted_as_a_whole(monkeypa
         (("layer.yaml", "--arch", "small.yaml", "--counting", "drains=free"), 2, "counting conventions other than the defaults"),
         (("bert-base", "--arch", "simple", "--data", "A=A.mtx"), 2, "--data: bert-base is a model"),
         (("attention", "--arch", "small.yaml", "--data", "Q=A.mtx"), 2, "Q has 4 dimensions"),
-        (
-            ("chain.yaml", "--arch", "small.yaml"),
-            2,
-            "chain has 2 Einsums, and over stored elements one is mapped; map each in a workload of its own, or `accelsim evaluate`",
-        ),
+        (("twice.yaml", "--arch", "small.yaml"), 2, "T is written by 2 Einsums, which the search over stored elements does not know"),
         (("sum.yaml", "--arch", "small.yaml"), 1, "no unit of small can execute Z"),
         (
             ("layer.yaml", "--arch", "none.yaml"),
@@ -442,8 +438,8 @@ def test_large_matrices_are_searched_on_a_sample_and_counted_as_a_whole(monkeypa
 def test_what_is_not_searched_is_refused_in_a_line(
     arguments: tuple[str, ...], code: int, message: str, files: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    chain = LAYER.replace("workload: layer", "workload: chain").replace("- Z[m,n] = A[m,k]", "- T[m,k] = A[m,k] * 2\n  - Z[m,n] = T[m,k]")
-    (files / "chain.yaml").write_text(chain)
+    twice = "- T[m,k] = A[m,k] * 2\n  - T[m,k] = T[m,k] * 3\n  - Z[m,n] = T[m,k]"
+    (files / "twice.yaml").write_text(LAYER.replace("- Z[m,n] = A[m,k]", twice))
     (files / "sum.yaml").write_text(LAYER.replace("A[m,k] * B[k,n]", "exp(A[m,k] * B[k,n])"))
     found, text = run(capsys, "map", *arguments)
     assert found == code and message in text and len(text.strip().splitlines()) == 1, text
