@@ -33,6 +33,7 @@ from accelsim.workload.cascade import Cascade, Model
 if TYPE_CHECKING:
     from accelsim.hardware.architecture import Architecture
     from accelsim.mapper.best import Request
+    from accelsim.mapper.front import Front
     from accelsim.mapper.model import Find
     from accelsim.mapping.tree import Mapping
     from accelsim.model.options import Counting
@@ -98,23 +99,46 @@ def _map_stored(arguments: Arguments, cascade: Cascade, machine: Architecture) -
     from accelsim.mapper.stored import search_stored
     from accelsim.report.progress import progress
 
-    for option in ("pareto", "compare", "store", "schedule", "gap"):
+    for option in ("compare", "store", "schedule", "gap"):
         if getattr(arguments, option):
             what = f"--{option} is not known to the search over stored elements"
-            mend = f"leave --{option} out; --objective, --tiles, --time-limit, --seed, --formats and --constraints are known"
-            raise InputError(what, mend)
+            known = "--objective, --tiles, --time-limit, --seed, --formats, --constraints and --pareto are known"
+            raise InputError(what, f"leave --{option} out; {known}")
     refuse_open(cascade, "the search over stored elements")
-    if arguments.output is not None and os.path.isdir(arguments.output):
-        raise InputError(f"{arguments.output}: is a folder", "name a file")
     request = request_of(arguments)
     if arguments.constraints is not None:
         request = _constrained(arguments, request, cascade, machine)
+    if arguments.pareto is not None:
+        return _map_stored_front(arguments, cascade, machine, request)
+    if arguments.output is not None and os.path.isdir(arguments.output):
+        raise InputError(f"{arguments.output}: is a folder", "name a file")
     with progress(not arguments.quiet) as tell:
         tell("reading elements")
         stored = elements_of(cascade, arguments.data, request.seed)
         found = search_stored(cascade, machine, stored, request, arguments.formats, tell)
     _save_mapping(arguments, found.mapping)
     return _show_stored(arguments, found.found, found.cascade, stored, request.seed)
+
+
+def _map_stored_front(arguments: Arguments, cascade: Cascade, machine: Architecture, request: Request) -> int:
+    from accelsim.io.elements import elements_of
+    from accelsim.io.layers import refuse_folder
+    from accelsim.mapper.front import figures_named
+    from accelsim.mapper.stored_front import stored_front
+    from accelsim.report.progress import progress
+
+    figures = figures_named(arguments.pareto)
+    if "objective" in arguments.given:
+        raise InputError("--objective says nothing about a front", "leave --objective out")
+    if arguments.formats:
+        raise InputError("--pareto and --formats do not go together", "leave one of the two out: a front is of formats as stated")
+    if arguments.output is not None:
+        refuse_folder(cascade, arguments.output)
+    with progress(not arguments.quiet) as tell:
+        tell("reading elements")
+        stored = elements_of(cascade, arguments.data, request.seed)
+        found = stored_front(cascade, machine, stored, figures, request, tell)
+    return _show_front(arguments, cascade, machine, found)
 
 
 def _show_stored(arguments: Arguments, found: StoredEvaluation, cascade: Cascade, stored: dict[str, IntArray], seed: int) -> int:
@@ -189,15 +213,22 @@ def _map_model(arguments: Arguments, model: Model, machine: Architecture, reques
 
 
 def _map_front(arguments: Arguments, cascade: Cascade, machine: Architecture, request: Request, figures: tuple[str, ...]) -> int:
-    from accelsim.io.layers import refuse_folder, save_numbered
+    from accelsim.io.layers import refuse_folder
     from accelsim.mapper.front import front
-    from accelsim.report.front import front_blocks, front_document, front_figure
     from accelsim.report.progress import progress
 
     if arguments.output is not None:
         refuse_folder(cascade, arguments.output)
     with progress(not arguments.quiet) as tell:
         found = front(cascade, machine, figures, request, tell)
+    return _show_front(arguments, cascade, machine, found)
+
+
+def _show_front(arguments: Arguments, cascade: Cascade, machine: Architecture, found: Front) -> int:
+    """Write what was asked for of a front: its mappings, drawing, JSON, report."""
+    from accelsim.io.layers import save_numbered
+    from accelsim.report.front import front_blocks, front_document, front_figure
+
     document = front_document(cascade, machine, found)
     if arguments.output is not None:
         save_numbered(cascade, [point.mapping for point in found.points], arguments.output)

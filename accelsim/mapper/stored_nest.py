@@ -193,7 +193,7 @@ class NestSearch:
         """The best of all choices and True, if they are few; else what is given and False."""
         if best is not None and best.key[0] <= least * CLOSE:
             return best, False
-        designs = self._designs()
+        designs = self.designs()
         if designs is None:
             self.no_exact = f"over stored elements more than {self.most_listed:,} nests and formats are not listed"
             return best, False
@@ -226,7 +226,7 @@ class NestSearch:
         self.judge.covered = len(designs) * len(self.formats)
         return best, True
 
-    def _designs(self) -> list[NestDesign] | None:
+    def designs(self) -> list[NestDesign] | None:
         """All nests that obey the constraints, None if with the formats they are more than are listed."""
         most = self.most_listed * (_PASSED if self.problem.request.constraints else 1)
         found: list[NestDesign] = []

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from accelsim.model.evaluation import Evaluation
 
 
+FIGURES = ("latency", "energy", "traffic")
+
+
 @dataclass(frozen=True, slots=True)
 class Sums:
     """Cycles (not rounded), picojoules and bytes that pass the outermost memory; seconds of a cycle; and what has them, by Einsum."""
@@ -27,10 +30,15 @@ class Sums:
     cycle: float
     of: tuple[Counted, ...] = ()
 
-    @property
-    def figures(self) -> tuple[float, float, float]:
+    def figures(self, names: Sequence[str] = FIGURES) -> tuple[float, ...]:
         """To compare by."""
-        return float(self.cycles), self.energy_pj, self.traffic
+        found = {"latency": float(self.cycles), "energy": self.energy_pj, "traffic": self.traffic}
+        return tuple(found[name] for name in names)
+
+    def no_more(self, floor: Floor, names: Sequence[str]) -> bool:
+        """Whether these are no more than what others cannot go below, in every figure."""
+        least = {"latency": float(floor.cycles), "energy": floor.energy_pj, "traffic": floor.traffic}
+        return all(mine <= least[name] for mine, name in zip(self.figures(names), names, strict=True))
 
     def plus(self, other: Sums) -> Sums:
         """One after the other."""
@@ -75,27 +83,28 @@ def sums(counted: Counted) -> Sums:
     return Sums(Fraction(clock.cycles(evaluation.timing.latency)), evaluation.energy_pj, traffic, cycle, (counted,))
 
 
-def undominated(found: Iterable[Sums]) -> list[Sums]:
+def least_sums(found: Iterable[Sums], names: Sequence[str] = FIGURES) -> list[Sums]:
     """Those that no other is as good as in every figure."""
     kept: list[Sums] = []
-    for each in sorted(found, key=lambda one: one.figures):
-        if not any(all(a <= b for a, b in zip(other.figures, each.figures, strict=True)) for other in kept):
+    for each in sorted(found, key=lambda one: (one.figures(names), one.figures())):
+        mine = each.figures(names)
+        if not any(all(a <= b for a, b in zip(other.figures(names), mine, strict=True)) for other in kept):
             kept.append(each)
     return kept
 
 
-def together(counted: Iterable[Sequence[Counted]]) -> list[Sums]:
-    """The undominated ways to take one of each."""
+def together(counted: Iterable[Sequence[Counted]], names: Sequence[str] = FIGURES) -> list[Sums]:
+    """The ways to take one of each that no other is as good as in every figure."""
     found: list[Sums] = []
     for number, each in enumerate(counted):
-        mine = undominated(sums(one) for one in each)
-        found = mine if number == 0 else undominated(before.plus(one) for before in found for one in mine)
+        mine = least_sums((sums(one) for one in each), names)
+        found = mine if number == 0 else least_sums((before.plus(one) for before in found for one in mine), names)
     return found
 
 
 def best_together(objective: Objective, counted: Dict[str, Sequence[Counted]]) -> dict[str, Counted]:
     """One of what was counted of every Einsum, so that an objective that is no sum is least."""
-    best = min(together(counted.values()), key=lambda each: (each.value(objective), each.figures))
+    best = min(together(counted.values()), key=lambda each: (each.value(objective), each.figures()))
     return dict(zip(counted, best.of, strict=True))
 
 

@@ -419,7 +419,6 @@ def test_large_matrices_are_searched_on_a_sample_and_counted_as_a_whole(monkeypa
     ("arguments", "code", "message"),
     [
         (("layer.yaml", "--arch", "small.yaml", "--compare"), 2, "--compare is not known to the search over stored elements; leave"),
-        (("layer.yaml", "--arch", "small.yaml", "--pareto", "energy,latency"), 2, "--pareto is not known to the search over stored"),
         (("layer.yaml", "--arch", "small.yaml", "--gap", "0.1"), 2, "--gap is not known"),
         (("bare.yaml", "--arch", "small.yaml", "--formats"), 2, "--formats: layer stores all elements; state a 'format', or give --data"),
         (("bare.yaml", "--arch", "small.yaml", "--data", "Q=A.mtx"), 2, "layer has no input 'Q'"),
