@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 from accelsim.errors import AccelsimError
-from accelsim.hardware.architecture import Architecture
+from accelsim.hardware.architecture import Architecture, Memory
 from accelsim.mapper import stored_nest as nests
 from accelsim.mapper.objectives import OBJECTIVES
 from accelsim.mapper.stored_front import stored_front
@@ -23,9 +24,7 @@ from accelsim.workload.build import cascade as built
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.storage import Storage
 from tests.mapper.test_stored import LAYER, SMALL, asked, elements, fits, machine, run
-from tests.mapper.test_stored_cascade import VECTORS, branches, pair
-
-STORED = {"A": np.array([[0, 1, 3]]), "B": np.array([[1, 2, 3, 4]]), "C": np.array([[0, 3]])}
+from tests.mapper.test_stored_cascade import branches, pair
 
 
 def front_of(made: Cascade, target: Architecture, stored: dict[str, Any], figures: tuple[str, ...], *listed: list[list[Any]]) -> set[Any]:
@@ -44,6 +43,14 @@ def front_of(made: Cascade, target: Architecture, stored: dict[str, Any], figure
     return values - beaten
 
 
+def slow_buffer(target: Architecture) -> Architecture:
+    """A buffer that takes less energy and more time than the memory above it."""
+    (buffer,) = target.root.feeds
+    assert isinstance(buffer, Memory)
+    rate = Fraction(3 * 10**9)
+    return replace(target, root=replace(target.root, feeds=(replace(buffer, read_bits_per_s=rate, write_bits_per_s=rate),)))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("figures", [("latency", "energy"), ("energy", "latency", "traffic")])
 def test_front_of_an_einsum_is_that_of_all_nests(figures: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -53,7 +60,7 @@ def test_front_of_an_einsum_is_that_of_all_nests(figures: tuple[str, ...], monke
     csr = {"A": Storage(("uncompressed", "compressed"), 3, 5), "B": Storage(("compressed",), 3, 5)}
     made = replace(made, tensors=made.tensors | {name: replace(made.tensors[name], storage=each) for name, each in csr.items()})
     stored = {"A": elements(1, (3, 5), 0.5), "B": np.array([[0, 2, 3]])}
-    target = machine(70, rate=12)
+    target = slow_buffer(machine(70, rate=12))
     found = stored_front(made, target, stored, figures, asked())
     wanted = front_of(made, target, stored, figures, list(branches("Z", "mk", "ABZ")))
     assert found.complete and len(wanted) > 1
@@ -63,11 +70,13 @@ def test_front_of_an_einsum_is_that_of_all_nests(figures: tuple[str, ...], monke
 @pytest.mark.slow
 def test_front_of_two_einsums_is_that_of_all_pairs_of_nests(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nests, "BUDGET", 60)
-    made, target = pair(*VECTORS, {"m": 5}, "ABTC"), machine(60, 24)
-    found = stored_front(made, target, STORED, ("latency", "energy"), asked())
-    listed = [list(branches("T", "m", "ABT")), list(branches("Z", "m", "TCZ"))]
-    wanted = front_of(made, target, STORED, ("latency", "energy"), *listed)
-    assert found.complete and sorted(point.values for point in found.points) == [pytest.approx(each, rel=1e-9) for each in sorted(wanted)]
+    made, target = pair("T[m] = A[m] * 2", "Z[m] = T[k] * C[k,m]", {"m": 3, "k": 3}, "ATC"), slow_buffer(machine(60, 12))
+    stored = {"A": np.array([[0, 1, 2]]), "C": elements(4, (3, 3), 0.7)}
+    found = stored_front(made, target, stored, ("latency", "energy"), asked())
+    listed = [list(branches("T", "m", "AT")), list(branches("Z", "mk", "TCZ"))]
+    wanted = front_of(made, target, stored, ("latency", "energy"), *listed)
+    assert found.complete and len(wanted) > 1
+    assert sorted(point.values for point in found.points) == [pytest.approx(each, rel=1e-9) for each in sorted(wanted)]
 
 
 def test_front_that_is_not_listed_is_said_to_be_of_what_was_counted(
