@@ -37,7 +37,7 @@ from tests.mapper.small_problems import Problem, problem
 from tests.share import share
 
 QUICK = os.environ.get("HYPOTHESIS_PROFILE") == "quick"
-PROBLEMS = share(1000, 120, 40)
+PROBLEMS = share(1000, 80, 40)
 BLOCK = 10  # problems of one test
 CLOSE = 1e-9
 OBJECTIVES = ("latency", "energy", "edp")

@@ -22,7 +22,7 @@ from tests.share import share
 
 
 def test_kernels_count_what_a_replay_counts_where_values_choose() -> None:
-    counted, number = 0, share(6_000, 600, 150)
+    counted, number = 0, share(6_000, 400, 150)
     for triple in choosing_triples(5, number):
         found = differences(triple)
         counted += found is not None

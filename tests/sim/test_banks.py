@@ -26,7 +26,7 @@ from tests.share import share
 from tests.sim.test_events import busy, slow_machine
 from tests.sim.test_leaps import LONG, are_equal, long_mapping, outcomes, two_memories
 
-TRIPLES, MAPPINGS = share(3000, 400, 80), share(3000, 300, 60)
+TRIPLES, MAPPINGS = share(3000, 240, 80), share(3000, 180, 60)
 
 
 def with_banks(node: Node, rng: random.Random) -> Node:

@@ -16,7 +16,7 @@ from tests.share import share
 from tests.sim.test_events import agrees, slow_machine
 from tests.sim.test_values import reference
 
-CASES = share(3_000, 300, 80)
+CASES = share(3_000, 200, 80)
 
 
 def test_values_are_those_of_the_interpreter() -> None:

@@ -15,7 +15,7 @@ from tests.model.test_evaluation import CLOCK, keep, unit
 from tests.share import share
 from tests.sim.test_events import agrees
 
-CASES = share(5000, 400, 60)
+CASES = share(5000, 250, 60)
 RATES = [None, 16 * CLOCK, 32 * CLOCK, 64 * CLOCK]
 
 

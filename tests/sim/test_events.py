@@ -33,7 +33,7 @@ from tests.model.strategies import architecture, seeded_triples
 from tests.model.strategies import mapping as drawn
 from tests.share import share
 
-TRIPLES = share(3000, 500, 125)
+TRIPLES = share(3000, 300, 125)
 SMALL = {
     "attention": {"b": "1", "h": "2", "p": "64", "m": "64", "e": "8", "f": "8", "m0": "16"},
     "attention-3pass": {"b": "1", "h": "2", "p": "32", "m": "32", "e": "8", "f": "8"},

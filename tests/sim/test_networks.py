@@ -25,7 +25,7 @@ from tests.model.strategies import networked, seeded_triples
 from tests.share import share
 from tests.sim.test_events import agrees, divides, slow_machine
 
-TRIPLES = share(3000, 500, 125)
+TRIPLES = share(3000, 300, 125)
 ROWS = cascade("rows", "Z[m] = A[m,k] * B[k]", {"m": 6, "k": 4})  # words of 16 bits, as `unit` and `memory` count them
 EVERY = tuple(Held(name) for name in "ABZ")
 NETWORK = "columns network"
@@ -280,7 +280,7 @@ def test_a_network_without_limit_changes_nothing() -> None:
 
 
 @seed(20_26)
-@settings(max_examples=share(400, 100, 40), deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=share(400, 60, 40), deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(st.integers(0, 10**6), st.integers(1, 40), st.integers(1, 40), st.booleans())
 def test_a_wider_network_never_makes_a_run_longer(number: int, width: int, more: int, separate: bool) -> None:
     """Of all networks at once, by a factor that need not be whole."""

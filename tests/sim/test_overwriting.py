@@ -22,7 +22,7 @@ from accelsim.workload.build import cascade
 from tests.model.strategies import seeded_triples
 from tests.share import share
 
-TRIPLES = share(4000, 500, 120)
+TRIPLES = share(4000, 300, 120)
 FIRINGS = 5000  # of a mapping, beyond which it is left out: the twin fires them one by one
 MOST = 200  # passes of an Einsum, beyond which an edge is left out
 

@@ -72,7 +72,7 @@ def test_the_least_that_any_cache_fetches_is_what_a_linear_program_and_a_replay_
 
 
 def test_no_cache_fetches_less_than_the_least_or_than_each_tile_once() -> None:
-    for seed in range(share(20000, 3000, 500)):
+    for seed in range(share(20000, 1500, 500)):
         accesses, sizes, room = sequence(seed)
         least, recent = int(fewest(accesses, sizes, room).sum()), least_recent_elements(accesses, sizes, room).fetched
         assert int(sizes[np.unique(accesses)].sum()) <= least <= recent <= int(sizes[accesses].sum()), seed
@@ -82,7 +82,7 @@ def test_no_cache_fetches_less_than_the_least_or_than_each_tile_once() -> None:
 
 def test_of_tiles_of_one_size_the_least_is_that_of_whole_tiles() -> None:
     """Rooms that hold so many tiles: Belady's policy over whole tiles, which moves no part of one."""
-    for seed in range(share(20000, 3000, 500)):
+    for seed in range(share(20000, 1500, 500)):
         accesses, sizes, room = sequence(seed, alike=True)
         tiles = room // int(sizes[0])
         least = fewest(accesses, sizes, tiles * int(sizes[0]))
@@ -98,7 +98,7 @@ def test_a_part_of_a_tile_is_kept_where_the_whole_has_no_room() -> None:
 def test_requests_to_caches_are_the_same_in_kernel_and_twin() -> None:
     """Random nests on which a buffer, or the registers of every copy, are caches: tensor, copy and words of each request, in order."""
     seen = Counter[str]()
-    for seed in range(share(3000, 400, 60)):
+    for seed in range(share(3000, 250, 60)):
         cascade, machine, mapping, stored = problem(seed)
         cache = ("Buffer", "Registers")[seed % 2]
         machine = replace(machine, root=cached(machine.root, cache))

@@ -24,7 +24,7 @@ from accelsim.workload.storage import Storage
 from tests.share import share
 from tests.sparse.nests import dealt, problem
 
-CASES = share(6000, 500, 60)
+CASES = share(6000, 300, 60)
 STEPS = ("visits", "two_finger", "skip_ahead", "leading", "matches")
 
 

@@ -36,7 +36,7 @@ def sorting(node: Any, sort: str, queues: int) -> Any:
 def test_kernel_and_twin_sort_alike() -> None:
     """Random nests and nests whose turns are dealt out; some sort and some do not, as what is made needs no order."""
     differing, sorted_by = {}, Counter[str]()
-    for seed in range(share(6000, 600, 90)):
+    for seed in range(share(6000, 300, 90)):
         sort, queues = (("insertion", 0), ("queues", 2), ("queues", 3), ("queues", 9))[seed % 4]
         cascade, machine, mapping, stored = dealt(seed) if seed % 3 == 0 else problem(seed)
         made = cascade, replace(machine, root=sorting(machine.root, sort, queues)), mapping, stored
@@ -89,7 +89,7 @@ def test_sorters_of_random_lists() -> None:
     """Kernel and twin, and bounds: an element takes a compare at least and one for each list at most; queues take every element once at
     least, and fewer cycles the more there are.
     """
-    for seed in range(share(5000, 600, 100)):
+    for seed in range(share(5000, 300, 100)):
         draw = np.random.default_rng(seed)
         lists = [[(int(word),) for word in np.sort(draw.integers(0, 20, int(draw.integers(1, 8))))] for _ in range(draw.integers(2, 9))]
         elements, many = sum(len(each) for each in lists), len(lists)

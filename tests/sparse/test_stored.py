@@ -30,7 +30,7 @@ from tests.sparse.nests import problem
 from tests.sparse.test_cases import products
 from tests.sparse.test_nest import refused
 
-CASES = share(2000, 200, 30)
+CASES = share(2000, 120, 30)
 
 
 def test_without_elements_left_out_everything_is_that_of_the_dense_model() -> None:
