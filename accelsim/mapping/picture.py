@@ -92,7 +92,7 @@ def _column(nodes: tuple[TreeNode, ...], colours: dict[str, tuple[str, str]], le
             kind = "spatial" if isinstance(node, Spatial) else "loop"
             label = f"{node.axis} ∥ {node.rank} by {node.tile}" if isinstance(node, Spatial) else f"for {node.rank} by {node.tile}"
             if isinstance(node, For) and node.of:
-                inner = _column(nodes[place + 1 :], colours, left)
+                inner = _column(nodes[place + 1 :], colours, {rank: size for rank, size in left.items() if rank != node.rank})
                 return [*blocks, _Block(kind, [f"for {node.rank} holding {node.tile} of {node.of}"], children=[inner] if inner else [])]
             size = left.get(node.rank)
             lines = [label, f"×{-(-size // node.tile)}"] if size is not None else [label]

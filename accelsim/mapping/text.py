@@ -42,6 +42,7 @@ def _nodes(nodes: tuple[TreeNode, ...], depth: int, left: dict[str, int]) -> Ite
             head = f"for {node.rank}" if isinstance(node, For) else f"spatial {node.axis} {node.rank}"
             if isinstance(node, For) and node.of:
                 yield _line(depth, f"{head} holding {node.tile} of {node.of}")
+                left.pop(node.rank, None)  # elements say how many trips loops inside have
             else:
                 yield _line(depth, f"{head} by {node.tile}", _trips(node, left))
             depth += 1

@@ -590,9 +590,12 @@ def _first_made(
 ) -> int:
     """Of words of one fiber of the result, or the one word where the level is none of its, how many the run makes for the first time."""
     begin, period, new = crossings[c, PLACES] + mine * crossings[c, WIDTH], crossings[c, WIDTH], 0
+    first = base % period
     for number in range(many if step else 1):
-        word = base + step * (coordinates[place + number] if place >= 0 else number)
-        spot = begin + word % period
+        spot = first + step * (coordinates[place + number] if place >= 0 else number)
+        if spot >= period:
+            spot %= period
+        spot += begin
         new += seen[spot] != when
         seen[spot] = when
     return new

@@ -20,6 +20,7 @@ SHARES = st.fractions(0, 1, max_denominator=64)
 HELD = st.builds(Held, NAMES, st.integers(1, 5), SHARES, st.lists(NAMES, max_size=3).map(tuple), st.lists(NAMES, max_size=2).map(tuple))
 LOOPS = st.one_of(
     st.builds(For, NAMES, TILES),
+    st.builds(For, NAMES, TILES, of=NAMES),
     st.builds(Spatial, NAMES, NAMES, TILES),
     st.builds(Keep, NAMES, st.lists(HELD, max_size=3).map(tuple)),
 )

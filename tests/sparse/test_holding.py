@@ -338,6 +338,13 @@ def test_such_a_loop_is_read_from_yaml_with_a_formula_and_written_and_printed_an
     assert "for m holding 8 of A" in printed(mapping) and parse_nest(printed(mapping)) == mapping
 
 
+def test_a_printed_nest_states_no_trips_where_elements_say_how_many() -> None:
+    made = cascade("product", ["Z[m,n] = A[m,k] * B[k,n]"], {"m": 4, "k": 4, "n": 4})
+    mapping = Mapping("small", (For("m", 4, of="A"), For("m", 1), For("k", 2), Leaf("Z", "U")))
+    lines = printed(mapping, made).splitlines()
+    assert lines[1:3] == ["for m holding 4 of A", "  for m by 1"] and lines[3].endswith("# 2 trips")
+
+
 @pytest.mark.parametrize(
     ("node", "message"),
     [
