@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,12 +17,15 @@ if TYPE_CHECKING:
     Shares = NDArray[np.float64]
 
 
+@lru_cache(maxsize=256)
 def hypergeometric(places: int, full: int, drawn: int) -> Shares:
     """Chances that of `drawn` places 0, 1, … are full, of `places` of which `full` are: float64[drawn + 1]."""
     found, whole = np.zeros(drawn + 1), choices(places, drawn)
     for count in range(max(0, drawn - (places - full)), min(drawn, full) + 1):
         found[count] = math.exp(choices(full, count) + choices(places - full, drawn - count) - whole)
-    return np.asarray(found / found.sum())
+    found /= found.sum()
+    found.flags.writeable = False
+    return found
 
 
 def choices(of: int, some: int) -> float:

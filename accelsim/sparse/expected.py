@@ -57,15 +57,19 @@ class Expected:
 
     def loops(self, ranks: Iterable[str], below: int | None = None) -> Loops:
         """Loops over some ranks, of the first ones."""
-        return frozenset(n for n, turn in enumerate(self.nest.turns[:below]) if turn.rank in set(ranks))
+        found = frozenset[int]().union(*(self.axes.loops[rank] for rank in ranks))
+        return found if below is None else frozenset(n for n in found if n < below)
 
     def factor(self, operand: Operand, cut: Loops, values: Callable[[Boxes, Box], Shares]) -> Factor:
         """Values of the boxes that some loops leave of a stored operand."""
         boxes = self.densities[operand.tensor]
         return Factor(
-            {rank: (cut & self.loops([rank]),) for rank in operand.ranks}, lambda box: values(boxes, box),
+            self._cuts(operand, cut), lambda box: values(boxes, box),
             {rank: boxes.period(place) for place, rank in enumerate(operand.ranks)}, boxes.exchangeable, operand.tensor,
         )  # fmt: skip
+
+    def _cuts(self, operand: Operand, cut: Loops) -> dict[str, tuple[Loops]]:
+        return {rank: (cut.intersection(self.axes.loops[rank]),) for rank in operand.ranks}
 
     def something(self, operand: Operand, cut: Loops) -> Factor:
         """Chances that tiles hold something."""
@@ -75,10 +79,8 @@ class Expected:
         """Elements of tiles."""
         if operand.tensor in self.densities:
             return self.factor(operand, cut, lambda boxes, box: boxes.mean(*box))
-        cuts = {rank: (cut & self.loops([rank]),) for rank in operand.ranks}
-        return Factor(
-            cuts, lambda *boxes: volume(*boxes[0]) if boxes else np.ones(()), dict.fromkeys(operand.ranks, 1), True, operand.tensor
-        )
+        values: Callable[..., Shares] = lambda *boxes: volume(*boxes[0]) if boxes else np.ones(())  # noqa: E731
+        return Factor(self._cuts(operand, cut), values, dict.fromkeys(operand.ranks, 1), True, operand.tensor)
 
     def asked(self, operand: Operand, depth: int) -> Loops:
         """Loops that leave the tile of an operand that has to hold something where what is below the first loops is visited."""
@@ -232,10 +234,10 @@ class Expected:
         others = [self.asked(each, depth) for each in self.stored if each is not operand]
         asked = self.asked(operand, depth)
         if not any(each & inside for each in others) and not asked & inside:
-            ways = [self.axes.ways(rank, (mine - inside) & self.loops([rank]), inside & self.loops([rank]))[0] for rank in operand.ranks]
-            if any((each > 1).all() for each in ways):
+            ways = [self.axes.ways(rank, mine - inside, inside) for rank in operand.ranks]
+            if any(least > 1 for least, _ in ways):
                 return "never"
-            if all((each == 1).all() for each in ways):
+            if all(most == 1 for _, most in ways):
                 return "always"
             self.refuse(f"tiles of {operand.tensor} stay at the edge", "choose tiles that divide")
         names = sorted({self.nest.turns[n].rank for n in loops})
@@ -298,10 +300,10 @@ class Expected:
                 what = f"a tile of {crossing.tensor} may stay from one turn of {rank} to the next by chance"
                 self.refuse(what, f"put the loop over {rank} inside, or let the loops below it not 'intersect'")
             outside = self.loops(nest.result, depth) - inside
-            ways = [self.axes.ways(rank, outside & self.loops([rank]), inside & self.loops([rank]))[0] for rank in nest.result]
-            if all((each == 1).all() for each in ways):
+            ways = [self.axes.ways(rank, outside, inside) for rank in nest.result]
+            if all(most == 1 for _, most in ways):
                 closing |= {loop}
-            elif not any((each > 1).all() for each in ways):
+            elif not any(least > 1 for least, _ in ways):
                 self.refuse(f"tiles of {crossing.tensor} stay at the edge", "choose tiles that divide")
         kept = frozenset(n for n in range(depth) if nest.turns[n].rank not in nest.result) - closing - joined
         return self.effectual_words(kept | self.loops(nest.result), copies)
