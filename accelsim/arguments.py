@@ -140,3 +140,25 @@ def mapping_of(text: str, cascade: Cascade, settings: Overrides) -> tuple[Mappin
     from accelsim.io.mapping import load_fitting
 
     return load_fitting(resolved(text, MAPPING), cascade, settings.mapping)
+
+
+def mapped(arguments: Arguments, cascade: Cascade, settings: Overrides) -> tuple[Mapping, Architecture, Cascade]:
+    """The mapping and the machine that a command names for one cascade, and the cascade with the sizes that the mapping gives."""
+    if len(arguments.mapping) > 1:
+        raise InputError(f"--mapping is given {len(arguments.mapping)} times, and {cascade.name} is one cascade", "give one mapping")
+    required(arguments, "mapping", "a mapping")
+    machine = machine_of(required(arguments, "arch", "a machine"), settings)
+    mapping, cascade = mapping_of(arguments.mapping[0], cascade, settings)
+    return mapping, machine, cascade
+
+
+def refuse_stored(workload: Cascade | Model) -> None:
+    """Refuse formats where all elements count."""
+    for cascade in [layer.cascade for layer in workload.layers] if isinstance(workload, Model) else [workload]:
+        for name, tensor in cascade.tensors.items():
+            if tensor.storage is not None:
+                who = "`accelsim evaluate` and `accelsim map` of one cascade"
+                what = f"{cascade.name} says how {name} is stored, which only {who} take into account"
+                place = cascade.declaration.place("format", name) if cascade.declaration is not None else None
+                mend = "take one cascade of it with 'layer'" if isinstance(workload, Model) else "`evaluate` a mapping of it"
+                raise InputError(what, f"{mend}, or leave 'format' out, and all elements count", place)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import accelsim
-from accelsim import commands
+from accelsim import commands, simulations
 from accelsim.arguments import Arguments
 from accelsim.errors import AccelsimError, InputError, did_you_mean
 
@@ -84,7 +84,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     mapping.add_argument("--gap", metavar="SHARE", help="stop when the best is proved to be within this share of the optimum, as in 0.02")
     about_data = "the elements of an input that are stored, as in A=matrix.mtx (also .mtx.gz, .npz); may be repeated"
     mapping.add_argument("--data", action="append", default=[], metavar="TENSOR=FILE", help=about_data)
-    about = "choose how inputs of which some elements are stored keep each of their ranks: uncompressed, compressed or bitmask"
+    about = "choose how each rank of inputs of which some elements are stored, and of results with a format, is kept: compressed, bitmask, …"
     mapping.add_argument("--formats", action="store_true", help=about)
     about = "seed of the search, and of stored elements that are drawn (default 0)"
     mapping.add_argument("--seed", default="0", metavar="N", help=about)
@@ -107,7 +107,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     evaluate.add_argument("--seed", default="0", metavar="N", help=about_seed)
     about = "price what densities lead to expect of stored elements, and draw none"
     evaluate.add_argument("--statistics", action="store_true", help=about)
-    simulate = command("simulate", commands.simulate_, "run a mapping event by event, and say where every cycle goes")
+    simulate = command("simulate", simulations.simulate_, "run a mapping event by event, and say where every cycle goes")
     workload(simulate)
     pricing(simulate, "draw the first events as a timeline (png, svg or pdf)")
     simulate.add_argument("--mapping", action="append", default=[], metavar="MAPPING", help=f"{about} (default: what the mapper finds)")
@@ -122,8 +122,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     about = (
         "run a mapping on the RTL of hw/rtl beside the simulator, and compare every word and every cycle (needs Verilator, g++ and make)"
     )
-    cosim = command("cosim", commands.cosim_, about)
-    program = command("export-program", commands.export_program_, "turn a mapping into a program for the processor of hw/rtl")
+    cosim = command("cosim", simulations.cosim_, about)
+    program = command("export-program", simulations.export_program_, "turn a mapping into a program for the processor of hw/rtl")
     for each in (cosim, program):
         workload(each)
         each.add_argument("--arch", metavar="MACHINE", help="a machine like hw/arch/mini.yaml: a file or a name")

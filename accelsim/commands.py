@@ -11,11 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from accelsim.answers import draw_to, give_blocks, give_layers, refuse_drawing, show_evaluation, show_model
 from accelsim.arguments import (
     Arguments,
     counting_of,
     machine_of,
-    mapping_of,
+    mapped,
+    refuse_stored,
     request_of,
     required,
     resolved,
@@ -30,17 +32,13 @@ from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
     from accelsim.hardware.architecture import Architecture
-    from accelsim.io.overrides import Overrides
     from accelsim.mapper.best import Request
+    from accelsim.mapper.front import Front
     from accelsim.mapper.model import Find
     from accelsim.mapping.tree import Mapping
-    from accelsim.model.evaluation import Evaluation
-    from accelsim.model.layers import ModelEvaluation
     from accelsim.model.options import Counting
     from accelsim.model.stored import StoredEvaluation
     from accelsim.sparse.pattern import IntArray
-
-_TRACED = 200_000  # events of a trace at most
 
 
 def map_(arguments: Arguments) -> int:
@@ -49,15 +47,15 @@ def map_(arguments: Arguments) -> int:
     machine = machine_of(required(arguments, "arch", "a machine"), settings)
     workload = workload_of(arguments.workload, settings)
     if isinstance(workload, Model):
-        _refuse_stored(workload)
+        refuse_stored(workload)
+        for option in ("data", "formats"):
+            if getattr(arguments, option):
+                what = f"--{option}: {workload.name} is a model, and the search over stored elements maps one cascade"
+                raise InputError(what, "name a workload of one cascade")
     elif arguments.data or any(tensor.storage is not None for tensor in workload.tensors.values()):
         return _map_stored(arguments, workload, machine)
-    for option in ("data", "formats"):
-        if getattr(arguments, option):
-            what = f"--{option}: {workload.name} is a model, and the search over stored elements maps one Einsum"
-            if not isinstance(workload, Model):
-                what = f"--{option}: {workload.name} stores all elements"
-            raise InputError(what, "name a workload of one cascade" if isinstance(workload, Model) else "state a 'format', or give --data")
+    elif arguments.formats:
+        raise InputError(f"--formats: {workload.name} stores all elements", "state a 'format', or give --data")
     request = request_of(arguments)
     workers = workers_of(arguments)
     figures = _figures(arguments)
@@ -66,15 +64,10 @@ def map_(arguments: Arguments) -> int:
     from accelsim.mapper.splits import refuse_open
 
     if arguments.constraints is not None:
-        from dataclasses import replace
-
-        from accelsim.io.constraints import load_constraints
-
         refuse_open(workload, "--constraints")
         if arguments.compare:
             raise InputError("--constraints and --compare do not go together", "leave one of the two out: baselines know no constraints")
-        raised = request.counting.refill == "every_visit"
-        request = replace(request, constraints=load_constraints(arguments.constraints, workload, machine, raised))
+        request = _constrained(arguments, request, workload, machine)
     if figures is not None:
         refuse_open(workload, "--pareto")
         return _map_front(arguments, workload, machine, request, figures)
@@ -89,7 +82,15 @@ def map_(arguments: Arguments) -> int:
     with progress(not arguments.quiet) as tell:
         found = find(workload, machine, progress=tell, request=request)
     _save_mapping(arguments, found.mapping)
-    return _show(arguments, found.evaluation)
+    return show_evaluation(arguments, found.evaluation)
+
+
+def _constrained(arguments: Arguments, request: Request, cascade: Cascade, machine: Architecture) -> Request:
+    """The request with the constraints of a file."""
+    from accelsim.io.constraints import load_constraints
+
+    raised = request.counting.refill == "every_visit"
+    return replace(request, constraints=load_constraints(arguments.constraints, cascade, machine, raised))
 
 
 def _map_stored(arguments: Arguments, cascade: Cascade, machine: Architecture) -> int:
@@ -98,20 +99,46 @@ def _map_stored(arguments: Arguments, cascade: Cascade, machine: Architecture) -
     from accelsim.mapper.stored import search_stored
     from accelsim.report.progress import progress
 
-    for option in ("pareto", "compare", "constraints", "store", "schedule", "gap"):
+    for option in ("compare", "store", "schedule", "gap"):
         if getattr(arguments, option):
             what = f"--{option} is not known to the search over stored elements"
-            raise InputError(what, f"leave --{option} out; --objective, --tiles, --time-limit, --seed and --formats are known")
+            known = "--objective, --tiles, --time-limit, --seed, --formats, --constraints and --pareto are known"
+            raise InputError(what, f"leave --{option} out; {known}")
     refuse_open(cascade, "the search over stored elements")
+    request = request_of(arguments)
+    if arguments.constraints is not None:
+        request = _constrained(arguments, request, cascade, machine)
+    if arguments.pareto is not None:
+        return _map_stored_front(arguments, cascade, machine, request)
     if arguments.output is not None and os.path.isdir(arguments.output):
         raise InputError(f"{arguments.output}: is a folder", "name a file")
-    request = request_of(arguments)
     with progress(not arguments.quiet) as tell:
         tell("reading elements")
         stored = elements_of(cascade, arguments.data, request.seed)
         found = search_stored(cascade, machine, stored, request, arguments.formats, tell)
     _save_mapping(arguments, found.mapping)
     return _show_stored(arguments, found.found, found.cascade, stored, request.seed)
+
+
+def _map_stored_front(arguments: Arguments, cascade: Cascade, machine: Architecture, request: Request) -> int:
+    from accelsim.io.elements import elements_of
+    from accelsim.io.layers import refuse_folder
+    from accelsim.mapper.front import figures_named
+    from accelsim.mapper.stored_front import stored_front
+    from accelsim.report.progress import progress
+
+    figures = figures_named(arguments.pareto)
+    if "objective" in arguments.given:
+        raise InputError("--objective says nothing about a front", "leave --objective out")
+    if arguments.formats:
+        raise InputError("--pareto and --formats do not go together", "leave one of the two out: a front is of formats as stated")
+    if arguments.output is not None:
+        refuse_folder(cascade, arguments.output)
+    with progress(not arguments.quiet) as tell:
+        tell("reading elements")
+        stored = elements_of(cascade, arguments.data, request.seed)
+        found = stored_front(cascade, machine, stored, figures, request, tell)
+    return _show_front(arguments, cascade, machine, found)
 
 
 def _show_stored(arguments: Arguments, found: StoredEvaluation, cascade: Cascade, stored: dict[str, IntArray], seed: int) -> int:
@@ -130,8 +157,8 @@ def _show_stored(arguments: Arguments, found: StoredEvaluation, cascade: Cascade
             tell("comparing with a uniform density")
             given = {text.partition("=")[0] for text in arguments.data}
             document["uniform_misleads"] = [each.to_json() for each in misled(found, stored, given)]
-    _draw(arguments, lambda path: picture(mapping, path))
-    return _give_blocks(arguments, document, lambda whole: stored_report(whole, nest(mapping, cascade)))
+    draw_to(arguments, lambda path: picture(mapping, path))
+    return give_blocks(arguments, document, lambda whole: stored_report(whole, nest(mapping, cascade)))
 
 
 def _finder(arguments: Arguments) -> Find:
@@ -174,7 +201,7 @@ def _map_model(arguments: Arguments, model: Model, machine: Architecture, reques
     for option in ("pareto", "compare", "constraints"):
         if getattr(arguments, option):
             raise InputError(f"--{option}: {model.name} is a model, and its layers are mapped one by one", "name a workload of one cascade")
-    _refuse_drawing(arguments, model)
+    refuse_drawing(arguments, model)
     if arguments.output is not None:
         refuse_target(model, arguments.output)
     find = _finder(arguments)
@@ -182,24 +209,31 @@ def _map_model(arguments: Arguments, model: Model, machine: Architecture, reques
         whole = search_model(model, machine, progress=tell, request=request, find=find, workers=workers)
     if arguments.output is not None:
         save_layers(model, whole.mappings, arguments.output)
-    return _show_model(arguments, whole.evaluation)
+    return show_model(arguments, whole.evaluation)
 
 
 def _map_front(arguments: Arguments, cascade: Cascade, machine: Architecture, request: Request, figures: tuple[str, ...]) -> int:
-    from accelsim.io.layers import refuse_folder, save_numbered
+    from accelsim.io.layers import refuse_folder
     from accelsim.mapper.front import front
-    from accelsim.report.front import front_blocks, front_document, front_figure
     from accelsim.report.progress import progress
 
     if arguments.output is not None:
         refuse_folder(cascade, arguments.output)
     with progress(not arguments.quiet) as tell:
         found = front(cascade, machine, figures, request, tell)
+    return _show_front(arguments, cascade, machine, found)
+
+
+def _show_front(arguments: Arguments, cascade: Cascade, machine: Architecture, found: Front) -> int:
+    """Write what was asked for of a front: its mappings, drawing, JSON, report."""
+    from accelsim.io.layers import save_numbered
+    from accelsim.report.front import front_blocks, front_document, front_figure
+
     document = front_document(cascade, machine, found)
     if arguments.output is not None:
         save_numbered(cascade, [point.mapping for point in found.points], arguments.output)
-    _draw(arguments, lambda path: front_figure(document, path))
-    return _give_blocks(arguments, document, front_blocks)
+    draw_to(arguments, lambda path: front_figure(document, path))
+    return give_blocks(arguments, document, front_blocks)
 
 
 def _map_comparison(arguments: Arguments, cascade: Cascade, machine: Architecture, request: Request, workers: int) -> int:
@@ -213,8 +247,8 @@ def _map_comparison(arguments: Arguments, cascade: Cascade, machine: Architectur
     document = comparison_document(cascade, machine, request, seconds, found)
     if found.best.mapping is not None:
         _save_mapping(arguments, found.best.mapping)
-    _draw(arguments, lambda path: comparison_figure(document, path))
-    return _give_blocks(arguments, document, comparison_blocks)
+    draw_to(arguments, lambda path: comparison_figure(document, path))
+    return give_blocks(arguments, document, comparison_blocks)
 
 
 def _save_mapping(arguments: Arguments, mapping: Mapping) -> None:
@@ -225,16 +259,6 @@ def _save_mapping(arguments: Arguments, mapping: Mapping) -> None:
         write_text(dump_mapping(mapping), arguments.output)
 
 
-def _draw(arguments: Arguments, draw: Callable[[str], None]) -> None:
-    """Draw to where it was asked for, if it was."""
-    if arguments.draw is None:
-        return
-    try:
-        draw(arguments.draw)
-    except OSError as error:
-        raise InputError(f"{arguments.draw}: cannot write: {error.strerror or error}", "check the path") from None
-
-
 def evaluate_(arguments: Arguments) -> int:
     settings = settings_of(arguments)
     counting = counting_of(arguments)
@@ -243,16 +267,16 @@ def evaluate_(arguments: Arguments) -> int:
         from accelsim.io.layers import load_layers
         from accelsim.model.layers import evaluate_model
 
-        _refuse_drawing(arguments, workload)
-        _refuse_stored(workload)
+        refuse_drawing(arguments, workload)
+        refuse_stored(workload)
         if arguments.data:
             raise InputError(f"--data {arguments.data[0]}: {workload.name} is a model of several layers", "name a workload of one cascade")
         if arguments.statistics:
             raise InputError(f"--statistics: {workload.name} is a model of several layers", "name a workload of one cascade")
         mappings = load_layers(workload, arguments.mapping, settings.mapping)
         machine = machine_of(required(arguments, "arch", "a machine"), settings)
-        return _show_model(arguments, evaluate_model(workload, machine, mappings, counting))
-    mapping, machine, workload = _mapped(arguments, workload, settings)
+        return show_model(arguments, evaluate_model(workload, machine, mappings, counting))
+    mapping, machine, workload = mapped(arguments, workload, settings)
     if arguments.data or any(tensor.storage is not None for tensor in workload.tensors.values()):
         evaluated = _evaluate_expected if arguments.statistics else _evaluate_stored
         return evaluated(arguments, workload, machine, mapping, counting)
@@ -264,19 +288,7 @@ def evaluate_(arguments: Arguments) -> int:
     with progress(not arguments.quiet) as tell:
         tell("evaluating")
         evaluation = evaluate(workload, machine, mapping, counting)
-    return _show(arguments, evaluation)
-
-
-def _refuse_stored(workload: Cascade | Model) -> None:
-    """Refuse formats where all elements count."""
-    for cascade in [layer.cascade for layer in workload.layers] if isinstance(workload, Model) else [workload]:
-        for name, tensor in cascade.tensors.items():
-            if tensor.storage is not None:
-                who = "`accelsim evaluate` and `accelsim map` of one cascade"
-                what = f"{cascade.name} says how {name} is stored, which only {who} take into account"
-                place = cascade.declaration.place("format", name) if cascade.declaration is not None else None
-                mend = "take one cascade of it with 'layer'" if isinstance(workload, Model) else "`evaluate` a mapping of it"
-                raise InputError(what, f"{mend}, or leave 'format' out, and all elements count", place)
+    return show_evaluation(arguments, evaluation)
 
 
 def _evaluate_expected(arguments: Arguments, cascade: Cascade, machine: Architecture, mapping: Mapping, counting: Counting) -> int:
@@ -291,8 +303,8 @@ def _evaluate_expected(arguments: Arguments, cascade: Cascade, machine: Architec
     with progress(not arguments.quiet) as tell:
         tell("taking expectations")
         found = evaluate_expected(Evaluator(cascade, machine, counting), mapping, densities_of(cascade, arguments.data))
-    _draw(arguments, lambda path: picture(mapping, path))
-    return _give_blocks(arguments, found.to_json(), lambda whole: expected_report(whole, nest(mapping, cascade)))
+    draw_to(arguments, lambda path: picture(mapping, path))
+    return give_blocks(arguments, found.to_json(), lambda whole: expected_report(whole, nest(mapping, cascade)))
 
 
 def _evaluate_stored(arguments: Arguments, cascade: Cascade, machine: Architecture, mapping: Mapping, counting: Counting) -> int:
@@ -308,248 +320,6 @@ def _evaluate_stored(arguments: Arguments, cascade: Cascade, machine: Architectu
         tell("walking the nests")
         found = evaluate_stored(Evaluator(cascade, machine, counting), mapping, stored)
     return _show_stored(arguments, found, cascade, stored, seed)
-
-
-def _mapped(arguments: Arguments, cascade: Cascade, settings: Overrides) -> tuple[Mapping, Architecture, Cascade]:
-    """The mapping and the machine that a command names for one cascade, and the cascade with the sizes that the mapping gives."""
-    if len(arguments.mapping) > 1:
-        raise InputError(f"--mapping is given {len(arguments.mapping)} times, and {cascade.name} is one cascade", "give one mapping")
-    required(arguments, "mapping", "a mapping")
-    machine = machine_of(required(arguments, "arch", "a machine"), settings)
-    mapping, cascade = mapping_of(arguments.mapping[0], cascade, settings)
-    return mapping, machine, cascade
-
-
-def _found(arguments: Arguments, cascade: Cascade, settings: Overrides, counting: Counting) -> tuple[Mapping, Architecture, Cascade]:
-    """The same where no mapping is named: what the mapper finds for latency."""
-    from accelsim.mapper import search
-    from accelsim.report.progress import progress
-
-    settings.refuse("mapping")
-    machine = machine_of(required(arguments, "arch", "a machine"), settings)
-    with progress(not arguments.quiet) as tell:
-        found = search(cascade, machine, counting=counting, progress=tell)
-    return found.mapping, machine, found.evaluation.evaluator.cascade
-
-
-def _layer_mapped(arguments: Arguments, model: Model, settings: Overrides, counting: Counting) -> tuple[Mapping, Architecture, Cascade]:
-    """The mapping and the machine of one layer of a model, and its cascade."""
-    from accelsim.io.layers import load_layers
-
-    layers = [layer for layer in model.layers if layer.cascade.name == arguments.layer]
-    if not layers:
-        names = list(dict.fromkeys(layer.cascade.name for layer in model.layers))
-        raise InputError(f"--layer {arguments.layer}: {model.name} has no such layer", did_you_mean(arguments.layer, names))
-    if not arguments.mapping:
-        return _found(arguments, layers[0].cascade, settings, counting)
-    others = tuple(f"{layer.cascade.name}=" for layer in model.layers if layer.cascade.name != arguments.layer)
-    texts = [text for text in arguments.mapping if not text.startswith(others)]
-    (mapping,) = load_layers(Model(model.name, (layers[0],)), texts, settings.mapping)
-    return mapping, machine_of(required(arguments, "arch", "a machine"), settings), layers[0].cascade
-
-
-def simulate_(arguments: Arguments) -> int:
-    settings = settings_of(arguments)
-    counting = counting_of(arguments)
-    seed = seed_of(arguments)
-    workload = workload_of(arguments.workload, settings)
-    _refuse_stored(workload)
-    if isinstance(workload, Model) and arguments.layer is None:
-        return _simulate_model(arguments, workload, settings, counting, seed)
-    if isinstance(workload, Model):
-        mapping, machine, workload = _layer_mapped(arguments, workload, settings, counting)
-    elif arguments.layer is not None:
-        raise InputError(f"--layer {arguments.layer}: {workload.name} is one cascade and has no layers", "leave --layer out")
-    elif arguments.mapping:
-        mapping, machine, workload = _mapped(arguments, workload, settings)
-    else:
-        mapping, machine, workload = _found(arguments, workload, settings, counting)
-    agreement = None
-    from accelsim.mapping.text import nest
-    from accelsim.report.progress import progress
-    from accelsim.report.simulation import DRAWN, blocks, document, timeline, trace
-    from accelsim.sim.simulation import simulate
-
-    with progress(not arguments.quiet) as tell:
-        if arguments.ahead:
-            from accelsim.sim.ahead import filled_ahead
-
-            tell("making room for tiles that are filled ahead")
-            mapping = filled_ahead(workload, machine, mapping)
-        tell("simulating")
-        wanted = _TRACED if arguments.trace is not None else 4 * DRAWN if arguments.draw is not None else 0
-        found = simulate(workload, machine, mapping, counting, wanted)
-        if arguments.check:
-            from accelsim.sim.agreement import check
-
-            tell("computing the values")
-            agreement = check(found.evaluation.evaluator.cascade, machine, mapping, seed)
-    if arguments.trace is not None:
-        from accelsim.io.evaluation import write_json
-
-        write_json(trace(found), arguments.trace)
-    _draw(arguments, lambda path: timeline(found, path))
-    whole = document(found) | ({"values": agreement.to_json() | {"seed": seed}} if agreement else {})
-    _give_blocks(arguments, whole, lambda whole: blocks(whole, nest(mapping, workload)))
-    return 0 if agreement is None or agreement.agrees else 1
-
-
-def _simulate_model(arguments: Arguments, model: Model, settings: Overrides, counting: Counting, seed: int) -> int:
-    from accelsim.io.layers import load_layers
-    from accelsim.report.model_simulation import document, model_simulation_blocks
-    from accelsim.report.progress import progress
-    from accelsim.sim.layers import simulate_model
-
-    _refuse_drawing(arguments, model, "add --layer NAME")
-    if arguments.trace is not None:
-        what = f"--trace {arguments.trace}: {model.name} is a model, and each of its layers has its own trace"
-        raise InputError(what, "add --layer NAME")
-    if arguments.mapping:
-        mappings = load_layers(model, arguments.mapping, settings.mapping)
-    else:
-        settings.refuse("mapping")
-    machine = machine_of(required(arguments, "arch", "a machine"), settings)
-    with progress(not arguments.quiet) as tell:
-        if not arguments.mapping:
-            from accelsim.mapper.model import search_model
-
-            mappings = search_model(model, machine, counting=counting, progress=tell, workers=workers_of(arguments)).mappings
-        if arguments.ahead:
-            from accelsim.sim.ahead import filled_ahead
-
-            tell("making room for tiles that are filled ahead")
-            mappings = tuple(filled_ahead(layer.cascade, machine, each) for layer, each in zip(model.layers, mappings, strict=True))
-        found = simulate_model(model, machine, mappings, counting, tell, seed if arguments.check else None)
-    _give_blocks(arguments, document(found, seed), model_simulation_blocks)
-    return 0 if all(each.agrees for each in found.values) else 1
-
-
-def cosim_(arguments: Arguments) -> int:
-    from accelsim.io.catalogue import root
-    from accelsim.report.cosimulation import blocks, document
-    from accelsim.report.progress import progress
-    from accelsim.rtl.cosim import cosimulate, random_words
-
-    seed = seed_of(arguments)
-    waves = None if arguments.waves is None else _waves(arguments.waves)
-    with progress(not arguments.quiet) as tell:
-        mapping, machine, cascade = _for_processor(arguments, tell)
-        found = cosimulate(cascade, machine, mapping, random_words(cascade, seed), root() / "hw" / "rtl", tell=tell, waves=waves)
-    _give_blocks(arguments, document(found, machine.name, mapping.name, seed), blocks)
-    return 0 if found.agrees else 1
-
-
-def _waves(target: str) -> Path:
-    if not target.endswith(".fst"):
-        raise InputError(f"--waves {target}: waves are written in the FST form only", "name a file that ends with .fst")
-    if not Path(target).parent.is_dir():
-        raise InputError(f"--waves {target}: there is no folder {Path(target).parent}", "make it, or name a file elsewhere")
-    return Path(target)
-
-
-def export_program_(arguments: Arguments) -> int:
-    import json
-
-    from accelsim.io.evaluation import write_json
-    from accelsim.model.evaluation import Evaluator
-    from accelsim.report.progress import progress
-    from accelsim.rtl.program import export
-
-    with progress(not arguments.quiet) as tell:
-        mapping, machine, cascade = _for_processor(arguments, tell)
-        program = export(Evaluator(cascade, machine), mapping).to_json()
-    if arguments.output is not None:
-        write_json(program, arguments.output)
-    elif not arguments.quiet:
-        print(json.dumps(program))
-    return 0
-
-
-def _for_processor(arguments: Arguments, tell: Callable[[str], None]) -> tuple[Mapping, Architecture, Cascade]:
-    """The mapping that is named, or what the mapper finds, the machine, and the cascade with words of the processor."""
-    from accelsim.rtl.processor import Shape, with_words
-    from accelsim.rtl.program import refuse_beyond
-
-    settings = settings_of(arguments)
-    workload = workload_of(arguments.workload, settings)
-    _refuse_stored(workload)
-    if isinstance(workload, Model):
-        raise InputError(f"{workload.name} is a model of several layers", "name a workload of one cascade")
-    if arguments.mapping:
-        mapping, machine, cascade = _mapped(arguments, workload, settings)
-        return mapping, machine, with_words(cascade)
-    from accelsim.mapper import search
-    from accelsim.mapper.splits import refuse_open
-
-    refuse_open(workload, "the processor")
-    machine, cascade = machine_of(required(arguments, "arch", "a machine"), settings), with_words(workload)
-    Shape.of(machine)
-    refuse_beyond(cascade)
-    tell("mapping")
-    return search(cascade, machine).mapping, machine, cascade
-
-
-def _refuse_drawing(arguments: Arguments, model: Model, mend: str = "leave --draw out") -> None:
-    if arguments.draw is not None:
-        what = f"--draw {arguments.draw}: {model.name} is a model, and each of its layers has its own mapping"
-        raise InputError(what, mend)
-
-
-def _show_model(arguments: Arguments, evaluation: ModelEvaluation) -> int:
-    """Write what was asked for of a model's evaluation: JSON, report."""
-    from accelsim.mapping.text import nest
-    from accelsim.report.model import model_blocks
-
-    nests = [nest(each.mapping, each.evaluator.cascade) for each in evaluation.evaluations]
-    return _give_blocks(arguments, evaluation.to_json(), lambda whole: model_blocks(whole, nests))
-
-
-def _show(arguments: Arguments, evaluation: Evaluation) -> int:
-    """Write what was asked for of an evaluation and its mapping: drawing, JSON, report."""
-    from accelsim.mapping.picture import picture
-
-    _draw(arguments, lambda path: picture(evaluation.mapping, path))
-
-    def write() -> None:
-        from accelsim.mapping.text import nest
-        from accelsim.report.terminal import report, show
-
-        show(report(evaluation.to_json(), nest(evaluation.mapping, evaluation.evaluator.cascade)))
-
-    return _give(arguments, evaluation.to_json(), write)
-
-
-def _give(arguments: Arguments, document: Any, write: Callable[[], None]) -> int:
-    """Write the JSON where it was asked for, and the report unless it was not wanted or its place is taken."""
-    if arguments.json is not None:
-        from accelsim.io.evaluation import write_json
-
-        write_json(document, arguments.json)
-    if not arguments.quiet and arguments.json != "-":
-        write()
-    return 0
-
-
-def _give_blocks(arguments: Arguments, document: Any, blocks: Callable[[Any], Any]) -> int:
-    """Write a document, and its blocks as the report."""
-
-    def write() -> None:
-        from accelsim.report.terminal import show
-
-        show(blocks(document))
-
-    return _give(arguments, document, write)
-
-
-def _give_layers(arguments: Arguments, schema: str, model: Model, documents: list[Any], blocks: Callable[[Any], Any]) -> int:
-    """Write what was found out about every cascade of a model."""
-    layers = [{"times": layer.times, **document} for layer, document in zip(model.layers, documents, strict=True)]
-
-    def all_blocks(whole: Any) -> Any:
-        for layer in whole["layers"]:
-            yield from blocks(layer)
-
-    return _give_blocks(arguments, {"schema": schema, "workload": model.name, "layers": layers}, all_blocks)
 
 
 def run_(arguments: Arguments) -> int:
@@ -568,8 +338,8 @@ def run_(arguments: Arguments) -> int:
             raise InputError(f"{found.name} has phases of inference, which are not run", "run the workload of one of its phases")
         runs = run_model(found, model_inputs(found, rng))
         documents = [run_document(layer.cascade, seed, runs[layer.cascade.name]) for layer in found.layers]
-        return _give_layers(arguments, "accelsim/run/1", found, documents, run_blocks)
-    return _give_blocks(arguments, run_document(found, seed, run(found, random_inputs(found, rng))), run_blocks)
+        return give_layers(arguments, "accelsim/run/1", found, documents, run_blocks)
+    return give_blocks(arguments, run_document(found, seed, run(found, random_inputs(found, rng))), run_blocks)
 
 
 def check_(arguments: Arguments) -> int:
@@ -585,7 +355,7 @@ def check_(arguments: Arguments) -> int:
     def blocks(document: dict[str, str]) -> Any:
         yield f"{document['file']}: the {document['kind']} {document['name']} is right\n{document['says']}"
 
-    return _give_blocks(arguments, document, blocks)
+    return give_blocks(arguments, document, blocks)
 
 
 def passes_(arguments: Arguments) -> int:
@@ -637,7 +407,7 @@ def count_(arguments: Arguments) -> int:
             "matrices": [matrix_document(name, pattern, widths) for name, pattern in matrices.items()],
             "product": found,
         }
-    return _give_blocks(arguments, document, count_blocks)
+    return give_blocks(arguments, document, count_blocks)
 
 
 def _analyse(
@@ -654,8 +424,8 @@ def _analyse(
     if isinstance(found, Model):
         layers = tuple(layer for layer in found.layers if wanted(layer.cascade)) or found.layers
         part = replace(found, layers=layers)
-        return _give_layers(arguments, schema, part, [document(layer.cascade) for layer in layers], blocks)
-    return _give_blocks(arguments, document(found), blocks)
+        return give_layers(arguments, schema, part, [document(layer.cascade) for layer in layers], blocks)
+    return give_blocks(arguments, document(found), blocks)
 
 
 def list_(arguments: Arguments) -> int:
@@ -672,7 +442,7 @@ def list_(arguments: Arguments) -> int:
 
         yield listing(entries)
 
-    return _give_blocks(arguments, found, blocks)
+    return give_blocks(arguments, found, blocks)
 
 
 def report_(arguments: Arguments) -> int:
@@ -685,4 +455,4 @@ def report_(arguments: Arguments) -> int:
     settings_of(arguments).refuse("workload", "arch", "mapping")
     document = read_evaluation(arguments.file)
     one = stored_report if "stored" in document else report
-    return _give_blocks(arguments, document, model_blocks if document["schema"] == MODEL_EVALUATION else one)
+    return give_blocks(arguments, document, model_blocks if document["schema"] == MODEL_EVALUATION else one)

@@ -30,7 +30,8 @@ LAYERS = (
     ("report",),
     ("io",),
     ("arguments",),
-    ("commands",),
+    ("answers",),
+    ("commands", "simulations"),
     ("cli",),
     ("__main__",),
 )

@@ -49,6 +49,7 @@ class Front:
     covered: int
     evaluated: int
     seconds: float
+    space: str = "dividing tiles"
 
 
 def figures_named(text: str) -> tuple[str, ...]:

@@ -30,10 +30,11 @@ class Floor:
     traffic: float
     seconds: float
 
-    def of(self, objective: Objective) -> float:
-        """The least that an objective can be."""
+    def of(self, objective: Objective, rounded: bool = True) -> float:
+        """The least that an objective can be; `rounded`: where a part of a cycle counts as a whole one."""
+        cycles = float(math.ceil(self.cycles)) if rounded else float(self.cycles) * _LESS
         figures = {
-            "latency": float(math.ceil(self.cycles)), "energy": self.energy_pj, "traffic": self.traffic,
+            "latency": cycles, "energy": self.energy_pj, "traffic": self.traffic,
             "edp": self.energy_pj * self.seconds * _LESS,
         }  # fmt: skip
         return sum(weight * figures[figure] for figure, weight in objective.terms or ((objective.name, 1.0),))
@@ -45,7 +46,7 @@ def floor_anywhere(evaluator: Evaluator, nest: Nest, need: Needs) -> Floor:
     name, result = nest.einsum.name, nest.einsum.output.tensor
     able = [unit for unit in machine.units if _executes(evaluator, name, unit)]
     rows = [(root, 0, words * _width(evaluator, name, tensor)) for tensor, words in need.words.items()]
-    rows.append((root, 2, need.made * min(evaluator.widths.final[result], evaluator.widths.partial[result])))
+    rows.append((root, 2, need.made * _made_width(evaluator, result)))
     busy = min(
         Fraction(need.effectual * evaluator.issue_ticks(name, unit), machine.units[unit].lanes * machine.copies(unit)) for unit in able
     )
@@ -54,11 +55,11 @@ def floor_anywhere(evaluator: Evaluator, nest: Nest, need: Needs) -> Floor:
 
 def floor_of(evaluator: Evaluator, nest: Nest, need: Needs) -> Floor:
     """Of a nest: every keep gets each word that is needed once, and what the unit takes from no memory below it, once an operation."""
-    widths, name, result = evaluator.widths, nest.einsum.name, nest.einsum.output.tensor
+    name, result = nest.einsum.name, nest.einsum.output.tensor
     rows = []
     for number, crossing in enumerate(nest.crossings):
         made = crossing.tensor == result
-        width = min(widths.final[result], widths.partial[result]) if made else _width(evaluator, name, crossing.tensor)
+        width = _made_width(evaluator, result) if made else _width(evaluator, name, crossing.tensor)
         words = need.made if made else need.words[crossing.tensor]
         if not crossing.child:
             together = math.prod(turn.trips for turn, shares in zip(nest.turns, nest.shared[number], strict=True) if shares)
@@ -107,3 +108,9 @@ def _operation_pj(evaluator: Evaluator, einsum: str, unit: str) -> float:
 def _width(evaluator: Evaluator, einsum: str, tensor: str) -> int:
     """Pieces of bits of a value of an operand, however it is stored."""
     return min(value_bits(evaluator.cascade.tensors[tensor]) * evaluator.clock.pieces, evaluator.widths.read[einsum, tensor])
+
+
+def _made_width(evaluator: Evaluator, tensor: str) -> int:
+    """Pieces of bits of a word of a result, however it is stored."""
+    widths = evaluator.widths
+    return min(widths.final[tensor], widths.partial[tensor], value_bits(evaluator.cascade.tensors[tensor]) * evaluator.clock.pieces)

@@ -11,9 +11,11 @@ from itertools import permutations, product
 from typing import TYPE_CHECKING
 
 from accelsim.mapper.scope import Scope
-from accelsim.mapping.tree import For, Held, Keep, Leaf, Loop, Mapping, Spatial
+from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Loop, Mapping, Spatial, TreeNode
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping as Dict
+
     from accelsim.hardware.architecture import Architecture, Axis
     from accelsim.workload.cascade import Cascade
 
@@ -60,12 +62,16 @@ class NestDesign:
     points: tuple[str, ...] = ()
 
 
-class StoredSpace:
-    """Nests of the only Einsum of a cascade. `dividing`: only tiles that divide the tile around them."""
+Branch = tuple[TreeNode, ...]
 
-    def __init__(self, cascade: Cascade, machine: Architecture, dividing: bool = False) -> None:
+
+class StoredSpace:
+    """Nests of one Einsum of a cascade ("": its only one). `dividing`: only tiles that divide the tile around them."""
+
+    def __init__(self, cascade: Cascade, machine: Architecture, dividing: bool = False, einsum: str = "") -> None:
         scope = Scope(cascade, machine)
-        (self.einsum,) = cascade.work
+        self.einsum = cascade.by_name[einsum] if einsum else cascade.work[0]
+        self.others = {each.name: _bare(scope, each.name) for each in cascade.work if each is not self.einsum}
         self.cascade, self.machine, self.dividing = cascade, machine, dividing
         self.ranks, self.extents = self.einsum.ranks, {rank: cascade.extents[rank] for rank in self.einsum.ranks}
         self.tensors = tuple(dict.fromkeys((*scope.reads[self.einsum.name], scope.writes[self.einsum.name])))
@@ -78,9 +84,13 @@ class StoredSpace:
         self.stations = {unit: _stations(scope, unit) for unit in self.units}
 
     def mapping(self, design: NestDesign) -> Mapping:
-        """The mapping of a tidy design, named after its cascade and machine."""
+        """The mapping of a tidy design, named after its cascade and machine; other Einsums have no loops of their own in it."""
+        return sequential(self.cascade, self.machine, self.others | {self.einsum.name: self.branch(design)})
+
+    def branch(self, design: NestDesign) -> Branch:
+        """The nodes of a tidy design below the keep of the outermost memory."""
         left = dict(self.extents)
-        nodes: list[Loop] = [Keep(self.machine.root.name, tuple(Held(tensor) for tensor in self.tensors))]
+        nodes: list[Loop] = []
         for station, block in zip(self.stations[design.unit], design.blocks, strict=True):
             nodes.extend(block.spread)
             for depth in range(len(block.loops) + 1):
@@ -89,7 +99,11 @@ class StoredSpace:
                 nodes.extend((Keep(station.memory, held),) if held else ())
             left |= block.tiles
         nodes.extend(For(rank, 1) for rank in design.points if left[rank] > 1)
-        return Mapping(f"{self.cascade.name} on {self.machine.name}", (*nodes, Leaf(self.einsum.name, design.unit)))
+        return (*nodes, Leaf(self.einsum.name, design.unit))
+
+    def bare(self, unit: str) -> NestDesign:
+        """The design without loops and keeps of its own."""
+        return NestDesign(unit, tuple(Block() for _ in self.stations[unit]))
 
     def tidy(self, design: NestDesign) -> NestDesign | None:
         """A design without loops that cut nothing or stand below all keeps in vain; None if an axis has too few copies."""
@@ -330,6 +344,23 @@ class StoredSpace:
                         changed = {**now, tensor: depth}
                         kept = tuple((each, changed[each]) for each in self.tensors if changed.get(each, -1) >= 0)
                         yield replace(block, kept=kept)
+
+
+def sequential(cascade: Cascade, machine: Architecture, branches: Dict[str, Branch]) -> Mapping:
+    """The branches of all Einsums one after the other, below a keep of all tensors in the outermost memory."""
+    tensors = dict.fromkeys(access.tensor for einsum in cascade.work for access in (*einsum.reads, einsum.output))
+    inside = [branches[einsum.name] for einsum in cascade.work]
+    nodes = inside[0] if len(inside) == 1 else (Fuse("sequential", tuple(inside)),)
+    return Mapping(f"{cascade.name} on {machine.name}", (Keep(machine.root.name, tuple(Held(each) for each in tensors)), *nodes))
+
+
+def _bare(scope: Scope, einsum: str) -> Branch:
+    """The first unit that executes an Einsum, with keeps only where a memory's neighbour may not be passed over."""
+    unit = min(scope.able[einsum])
+    inner = {memory.feeds[0].name for memory in scope.architecture.memories.values() if not memory.direct}
+    held = tuple(Held(each) for each in dict.fromkeys((*scope.reads[einsum], scope.writes[einsum])))
+    keeps = [Keep(step.memory.name, held) for step in scope.steps[unit] if step.memory is not None and step.memory.name in inner]
+    return (*keeps, Leaf(einsum, unit))
 
 
 def _stations(scope: Scope, unit: str) -> tuple[Station, ...]:

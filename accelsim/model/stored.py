@@ -6,7 +6,7 @@ Counts come from a walk of each Einsum's nest (`sparse.nest`); times, schedules 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from accelsim.errors import InputError
 from accelsim.hardware.architecture import Quantity
 from accelsim.mapping.legality import check
-from accelsim.mapping.tree import Mapping
+from accelsim.mapping.tree import Leaf, Mapping
 from accelsim.model.counts import Counts
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.lowering import lower
@@ -81,23 +81,27 @@ class StoredEvaluation:
         return ceil(max(*per_unit.values(), moved, Fraction(0)))
 
 
-def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, IntArray]) -> StoredEvaluation:
+def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, IntArray], only: str = "") -> StoredEvaluation:
     """Count, schedule and price a mapping over the stored elements of some inputs, int64[dimensions, elements].
 
-    What does not fit is counted in `Work.tiles` and `Work.together`, not refused. Refuses what `sparse.nest` does, and elements of results.
+    `only`: of one Einsum, as if the others took nothing; what they make for it has its elements in `stored`. What does not fit is
+    counted in `Work.tiles` and `Work.together`, not refused. Refuses what `sparse.nest` does, and elements of other results.
     """
     cascade, machine = evaluator.cascade, evaluator.architecture
     check(cascade, machine, mapping, room=False)
-    refuse_uncounted(evaluator, stored)
+    refuse_uncounted(evaluator, stored, {read.tensor for read in cascade.by_name[only].reads} if only else set())
     whole = {name for name in stored if (kept := cascade.tensors[name].storage) is not None and kept.all_elements}
     stored = {name: elements for name, elements in stored.items() if name not in whole}
     lowered = lower(evaluator.program, mapping)
     found = _Found(evaluator, Counts({}, {}, {}, {}, {}, {}, {}, lowered))
     for path, leaf in mapping.paths():
+        if only not in ("", leaf.einsum):
+            found.leave_out(leaf)
+            continue
         storage = cascade.tensors[cascade.by_name[leaf.einsum].output.tensor].storage
         listed = storage is not None and storage.kinds[-1:] == ("compressed",)
         nest = nest_of(cascade, machine, path, leaf, stored, listed)
-        result = _elements(cascade, nest)
+        result = handed_on(cascade, nest)
         if result is not None:
             stored[nest.einsum.output.tensor] = result
         found.add(nest, result)
@@ -114,8 +118,11 @@ def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
     return StoredEvaluation(evaluation, found.works, found.whole)
 
 
-def refuse_uncounted(evaluator: Evaluator, stored: Dict[str, IntArray]) -> None:
-    """InputError for machines, counting conventions and elements that no mapping is counted with."""
+def refuse_uncounted(evaluator: Evaluator, stored: Dict[str, IntArray], made: Collection[str] = ()) -> None:
+    """InputError for machines, counting conventions and elements that no mapping is counted with.
+
+    `made`: results that may have elements all the same.
+    """
     cascade, machine = evaluator.cascade, evaluator.architecture
     if machine.networks:
         what = f"{machine.name} has networks, which are not counted over stored elements"
@@ -126,13 +133,13 @@ def refuse_uncounted(evaluator: Evaluator, stored: Dict[str, IntArray]) -> None:
         tensor = cascade.tensors[name]
         if tensor.storage is not None and tensor.storage.all_elements:
             continue
-        if not tensor.is_input:
+        if not tensor.is_input and name not in made:
             raise InputError(f"{name} is made by the cascade, and its elements are not given", "give elements of inputs")
         if elements.size and any(int(row.max()) >= size for row, size in zip(elements, tensor.shape, strict=True)):
             raise InputError(f"elements of {name} lie outside {list(tensor.shape)}", "make the shape larger")
 
 
-def _elements(cascade: Cascade, nest: Nest) -> IntArray | None:
+def handed_on(cascade: Cascade, nest: Nest) -> IntArray | None:
     """Elements of a result that is stored for other Einsums to read, None if it is not."""
     name = nest.einsum.output.tensor
     tensor = cascade.tensors[name]
@@ -152,6 +159,11 @@ class _Found:
         self.extra: list[tuple[str, str, Range]] = []
         self.unpriced: list[str] = []
         self.whole: dict[str, tuple[int, int]] = {}
+
+    def leave_out(self, leaf: Leaf) -> None:
+        """Count an Einsum as if it took nothing."""
+        self.counts.operations[leaf.einsum] = self.counts.masked[leaf.einsum] = self.counts.issues[leaf.einsum] = 0
+        self.loads[leaf.einsum] = Load(leaf.unit, 0, {}, 0)
 
     def add(self, nest: Nest, elements: IntArray | None) -> None:
         """Count one Einsum; `elements` of its result, if that is stored for others."""

@@ -38,7 +38,7 @@ def front_document(cascade: Cascade, architecture: Architecture, front: Front) -
         "architecture": architecture.name,
         "counting": front.points[0].evaluation.evaluator.counting.to_json(),
         "figures": [{"name": name, "unit": UNITS[name], "about": about.get(name, name)} for name in front.figures],
-        "space": "dividing tiles",
+        "space": front.space,
         "complete": front.complete,
         "mappings_covered": front.covered,
         "evaluated": front.evaluated,
@@ -59,8 +59,12 @@ def front_blocks(document: Document) -> Iterator[RenderableType]:
     yield _points(document)
     many = len(document["points"])
     which = f"{many} mapping{'s' * (many != 1)}"
+    over_elements = document["space"].startswith("nests")
+    space = f"{document['space']} (docs/sparse.md)" if over_elements else "tiles that divide (docs/mapspace.md)"
     if document["complete"]:
-        last = f"{which}; over tiles that divide (docs/mapspace.md) nothing beats {'one of them' if many > 1 else 'it'}."
+        last = f"{which}; over {space} nothing beats {'one of them' if many > 1 else 'it'}."
+    elif over_elements:
+        last = f"{which} of those that were counted; others may beat {'them' if many > 1 else 'it'}."
     else:
         last = f"{which}; the search stopped before its end, so others may beat {'them' if many > 1 else 'it'}."
     counts = f"{whole(document['evaluated'])} mappings evaluated, {whole(document['mappings_covered'])} covered"

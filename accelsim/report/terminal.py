@@ -210,14 +210,23 @@ def _last(evaluation: Document) -> Text:
 
 
 def _over_elements(search: Document) -> Iterator[str]:
-    """How a search over stored elements went about a large matrix, and the formats that it chose."""
+    """How a search over stored elements went about several Einsums or a large matrix, and the formats that it chose."""
     if "sample" in search:
-        sample = search["sample"]
-        windows = ", ".join(f"{rank} from {begin:,} to {end - 1:,}" for rank, (begin, end) in sample["ranks"].items())
-        yield f"Looked for on a sample ({windows}; seed {sample['seed']}), and the best of {whole(sample['counted'])} counted on all."
+        yield _sampled(search["sample"])
+    for name, part in search.get("einsums", {}).items():
+        bound, proved = part["lower_bound"], part["proved_optimal"]
+        gap = f", {_further(part['value'] / bound)}" if bound and not proved else ""
+        said = [f"{name} alone: {whole(part['evaluated'])} mappings, {'proved optimal' if proved else 'not proved optimal'}{gap}."]
+        said += [f"No exact search: {part['no_exact_search']}."] if "no_exact_search" in part else []
+        yield " ".join([*said, *([_sampled(part["sample"])] if "sample" in part else [])])
     if "formats" in search:
         yield "Formats were chosen; add to `evaluate`:"
         yield from (f"  --set format.{name}.ranks='[{', '.join(kinds)}]'" for name, kinds in search["formats"].items())
+
+
+def _sampled(sample: Document) -> str:
+    windows = ", ".join(f"{rank} from {begin:,} to {end - 1:,}" for rank, (begin, end) in sample["ranks"].items())
+    return f"Looked for on a sample ({windows}; seed {sample['seed']}), and the best of {whole(sample['counted'])} counted on all."
 
 
 def without_effect(found: Document) -> list[Text]:

@@ -1,0 +1,90 @@
+"""What a verb of the command line gives back: a picture, JSON and a report, each where it was asked for.
+
+Everything heavy is imported inside the function that uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from accelsim.arguments import Arguments
+from accelsim.errors import InputError
+from accelsim.workload.cascade import Model
+
+if TYPE_CHECKING:
+    from accelsim.model.evaluation import Evaluation
+    from accelsim.model.layers import ModelEvaluation
+
+
+def draw_to(arguments: Arguments, draw: Callable[[str], None]) -> None:
+    """Draw to where it was asked for, if it was."""
+    if arguments.draw is None:
+        return
+    try:
+        draw(arguments.draw)
+    except OSError as error:
+        raise InputError(f"{arguments.draw}: cannot write: {error.strerror or error}", "check the path") from None
+
+
+def refuse_drawing(arguments: Arguments, model: Model, mend: str = "leave --draw out") -> None:
+    if arguments.draw is not None:
+        what = f"--draw {arguments.draw}: {model.name} is a model, and each of its layers has its own mapping"
+        raise InputError(what, mend)
+
+
+def show_model(arguments: Arguments, evaluation: ModelEvaluation) -> int:
+    """Write what was asked for of a model's evaluation: JSON, report."""
+    from accelsim.mapping.text import nest
+    from accelsim.report.model import model_blocks
+
+    nests = [nest(each.mapping, each.evaluator.cascade) for each in evaluation.evaluations]
+    return give_blocks(arguments, evaluation.to_json(), lambda whole: model_blocks(whole, nests))
+
+
+def show_evaluation(arguments: Arguments, evaluation: Evaluation) -> int:
+    """Write what was asked for of an evaluation and its mapping: drawing, JSON, report."""
+    from accelsim.mapping.picture import picture
+
+    draw_to(arguments, lambda path: picture(evaluation.mapping, path))
+
+    def write() -> None:
+        from accelsim.mapping.text import nest
+        from accelsim.report.terminal import report, show
+
+        show(report(evaluation.to_json(), nest(evaluation.mapping, evaluation.evaluator.cascade)))
+
+    return give(arguments, evaluation.to_json(), write)
+
+
+def give(arguments: Arguments, document: Any, write: Callable[[], None]) -> int:
+    """Write the JSON where it was asked for, and the report unless it was not wanted or its place is taken."""
+    if arguments.json is not None:
+        from accelsim.io.evaluation import write_json
+
+        write_json(document, arguments.json)
+    if not arguments.quiet and arguments.json != "-":
+        write()
+    return 0
+
+
+def give_blocks(arguments: Arguments, document: Any, blocks: Callable[[Any], Any]) -> int:
+    """Write a document, and its blocks as the report."""
+
+    def write() -> None:
+        from accelsim.report.terminal import show
+
+        show(blocks(document))
+
+    return give(arguments, document, write)
+
+
+def give_layers(arguments: Arguments, schema: str, model: Model, documents: list[Any], blocks: Callable[[Any], Any]) -> int:
+    """Write what was found out about every cascade of a model."""
+    layers = [{"times": layer.times, **document} for layer, document in zip(model.layers, documents, strict=True)]
+
+    def all_blocks(whole: Any) -> Any:
+        for layer in whole["layers"]:
+            yield from blocks(layer)
+
+    return give_blocks(arguments, {"schema": schema, "workload": model.name, "layers": layers}, all_blocks)

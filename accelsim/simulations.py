@@ -1,0 +1,203 @@
+"""The verbs that run a mapping event by event: `simulate`, `cosim` and `export-program`, which run it on the RTL and for it.
+
+Everything heavy is imported inside the verb that uses it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from accelsim.answers import draw_to, give_blocks, refuse_drawing
+from accelsim.arguments import (
+    Arguments,
+    counting_of,
+    machine_of,
+    mapped,
+    refuse_stored,
+    required,
+    seed_of,
+    settings_of,
+    workers_of,
+    workload_of,
+)
+from accelsim.errors import InputError, did_you_mean
+from accelsim.workload.cascade import Cascade, Model
+
+if TYPE_CHECKING:
+    from accelsim.hardware.architecture import Architecture
+    from accelsim.io.overrides import Overrides
+    from accelsim.mapping.tree import Mapping
+    from accelsim.model.options import Counting
+
+_TRACED = 200_000  # events of a trace at most
+
+
+def simulate_(arguments: Arguments) -> int:
+    settings = settings_of(arguments)
+    counting = counting_of(arguments)
+    seed = seed_of(arguments)
+    workload = workload_of(arguments.workload, settings)
+    refuse_stored(workload)
+    if isinstance(workload, Model) and arguments.layer is None:
+        return _simulate_model(arguments, workload, settings, counting, seed)
+    if isinstance(workload, Model):
+        mapping, machine, workload = _layer_mapped(arguments, workload, settings, counting)
+    elif arguments.layer is not None:
+        raise InputError(f"--layer {arguments.layer}: {workload.name} is one cascade and has no layers", "leave --layer out")
+    elif arguments.mapping:
+        mapping, machine, workload = mapped(arguments, workload, settings)
+    else:
+        mapping, machine, workload = _found(arguments, workload, settings, counting)
+    agreement = None
+    from accelsim.mapping.text import nest
+    from accelsim.report.progress import progress
+    from accelsim.report.simulation import DRAWN, blocks, document, timeline, trace
+    from accelsim.sim.simulation import simulate
+
+    with progress(not arguments.quiet) as tell:
+        if arguments.ahead:
+            from accelsim.sim.ahead import filled_ahead
+
+            tell("making room for tiles that are filled ahead")
+            mapping = filled_ahead(workload, machine, mapping)
+        tell("simulating")
+        wanted = _TRACED if arguments.trace is not None else 4 * DRAWN if arguments.draw is not None else 0
+        found = simulate(workload, machine, mapping, counting, wanted)
+        if arguments.check:
+            from accelsim.sim.agreement import check
+
+            tell("computing the values")
+            agreement = check(found.evaluation.evaluator.cascade, machine, mapping, seed)
+    if arguments.trace is not None:
+        from accelsim.io.evaluation import write_json
+
+        write_json(trace(found), arguments.trace)
+    draw_to(arguments, lambda path: timeline(found, path))
+    whole = document(found) | ({"values": agreement.to_json() | {"seed": seed}} if agreement else {})
+    give_blocks(arguments, whole, lambda whole: blocks(whole, nest(mapping, workload)))
+    return 0 if agreement is None or agreement.agrees else 1
+
+
+def _simulate_model(arguments: Arguments, model: Model, settings: Overrides, counting: Counting, seed: int) -> int:
+    from accelsim.io.layers import load_layers
+    from accelsim.report.model_simulation import document, model_simulation_blocks
+    from accelsim.report.progress import progress
+    from accelsim.sim.layers import simulate_model
+
+    refuse_drawing(arguments, model, "add --layer NAME")
+    if arguments.trace is not None:
+        what = f"--trace {arguments.trace}: {model.name} is a model, and each of its layers has its own trace"
+        raise InputError(what, "add --layer NAME")
+    if arguments.mapping:
+        mappings = load_layers(model, arguments.mapping, settings.mapping)
+    else:
+        settings.refuse("mapping")
+    machine = machine_of(required(arguments, "arch", "a machine"), settings)
+    with progress(not arguments.quiet) as tell:
+        if not arguments.mapping:
+            from accelsim.mapper.model import search_model
+
+            mappings = search_model(model, machine, counting=counting, progress=tell, workers=workers_of(arguments)).mappings
+        if arguments.ahead:
+            from accelsim.sim.ahead import filled_ahead
+
+            tell("making room for tiles that are filled ahead")
+            mappings = tuple(filled_ahead(layer.cascade, machine, each) for layer, each in zip(model.layers, mappings, strict=True))
+        found = simulate_model(model, machine, mappings, counting, tell, seed if arguments.check else None)
+    give_blocks(arguments, document(found, seed), model_simulation_blocks)
+    return 0 if all(each.agrees for each in found.values) else 1
+
+
+def _found(arguments: Arguments, cascade: Cascade, settings: Overrides, counting: Counting) -> tuple[Mapping, Architecture, Cascade]:
+    """The same where no mapping is named: what the mapper finds for latency."""
+    from accelsim.mapper import search
+    from accelsim.report.progress import progress
+
+    settings.refuse("mapping")
+    machine = machine_of(required(arguments, "arch", "a machine"), settings)
+    with progress(not arguments.quiet) as tell:
+        found = search(cascade, machine, counting=counting, progress=tell)
+    return found.mapping, machine, found.evaluation.evaluator.cascade
+
+
+def _layer_mapped(arguments: Arguments, model: Model, settings: Overrides, counting: Counting) -> tuple[Mapping, Architecture, Cascade]:
+    """The mapping and the machine of one layer of a model, and its cascade."""
+    from accelsim.io.layers import load_layers
+
+    layers = [layer for layer in model.layers if layer.cascade.name == arguments.layer]
+    if not layers:
+        names = list(dict.fromkeys(layer.cascade.name for layer in model.layers))
+        raise InputError(f"--layer {arguments.layer}: {model.name} has no such layer", did_you_mean(arguments.layer, names))
+    if not arguments.mapping:
+        return _found(arguments, layers[0].cascade, settings, counting)
+    others = tuple(f"{layer.cascade.name}=" for layer in model.layers if layer.cascade.name != arguments.layer)
+    texts = [text for text in arguments.mapping if not text.startswith(others)]
+    (mapping,) = load_layers(Model(model.name, (layers[0],)), texts, settings.mapping)
+    return mapping, machine_of(required(arguments, "arch", "a machine"), settings), layers[0].cascade
+
+
+def cosim_(arguments: Arguments) -> int:
+    from accelsim.io.catalogue import root
+    from accelsim.report.cosimulation import blocks, document
+    from accelsim.report.progress import progress
+    from accelsim.rtl.cosim import cosimulate, random_words
+
+    seed = seed_of(arguments)
+    waves = None if arguments.waves is None else _waves(arguments.waves)
+    with progress(not arguments.quiet) as tell:
+        mapping, machine, cascade = _for_processor(arguments, tell)
+        found = cosimulate(cascade, machine, mapping, random_words(cascade, seed), root() / "hw" / "rtl", tell=tell, waves=waves)
+    give_blocks(arguments, document(found, machine.name, mapping.name, seed), blocks)
+    return 0 if found.agrees else 1
+
+
+def _waves(target: str) -> Path:
+    if not target.endswith(".fst"):
+        raise InputError(f"--waves {target}: waves are written in the FST form only", "name a file that ends with .fst")
+    if not Path(target).parent.is_dir():
+        raise InputError(f"--waves {target}: there is no folder {Path(target).parent}", "make it, or name a file elsewhere")
+    return Path(target)
+
+
+def export_program_(arguments: Arguments) -> int:
+    import json
+
+    from accelsim.io.evaluation import write_json
+    from accelsim.model.evaluation import Evaluator
+    from accelsim.report.progress import progress
+    from accelsim.rtl.program import export
+
+    with progress(not arguments.quiet) as tell:
+        mapping, machine, cascade = _for_processor(arguments, tell)
+        program = export(Evaluator(cascade, machine), mapping).to_json()
+    if arguments.output is not None:
+        write_json(program, arguments.output)
+    elif not arguments.quiet:
+        print(json.dumps(program))
+    return 0
+
+
+def _for_processor(arguments: Arguments, tell: Callable[[str], None]) -> tuple[Mapping, Architecture, Cascade]:
+    """The mapping that is named, or what the mapper finds, the machine, and the cascade with words of the processor."""
+    from accelsim.rtl.processor import Shape, with_words
+    from accelsim.rtl.program import refuse_beyond
+
+    settings = settings_of(arguments)
+    workload = workload_of(arguments.workload, settings)
+    refuse_stored(workload)
+    if isinstance(workload, Model):
+        raise InputError(f"{workload.name} is a model of several layers", "name a workload of one cascade")
+    if arguments.mapping:
+        mapping, machine, cascade = mapped(arguments, workload, settings)
+        return mapping, machine, with_words(cascade)
+    from accelsim.mapper import search
+    from accelsim.mapper.splits import refuse_open
+
+    refuse_open(workload, "the processor")
+    machine, cascade = machine_of(required(arguments, "arch", "a machine"), settings), with_words(workload)
+    Shape.of(machine)
+    refuse_beyond(cascade)
+    tell("mapping")
+    return search(cascade, machine).mapping, machine, cascade
