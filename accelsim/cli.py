@@ -84,7 +84,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     mapping.add_argument("--gap", metavar="SHARE", help="stop when the best is proved to be within this share of the optimum, as in 0.02")
     about_data = "the elements of an input that are stored, as in A=matrix.mtx (also .mtx.gz, .npz); may be repeated"
     mapping.add_argument("--data", action="append", default=[], metavar="TENSOR=FILE", help=about_data)
-    about = "choose how each rank of inputs of which some elements are stored, and of results with a format, is kept: compressed, …"
+    about = "choose how each rank of stored inputs, and of results with a format, is kept: uncompressed, compressed or bitmask"
     mapping.add_argument("--formats", action="store_true", help=about)
     about = "seed of the search, and of stored elements that are drawn (default 0)"
     mapping.add_argument("--seed", default="0", metavar="N", help=about)

@@ -82,9 +82,7 @@ VECTORS = "T[m] = A[m] * B[m]", "Z[] = T[m] * C[m]"
     ("objective", "rate"),
     [("latency", 3), ("energy", 8), ("traffic", 8), ("latency", 8), ("energy + 0.5*latency", 3)][: share(5, 3, 1)],
 )
-def test_einsums_one_after_the_other_are_the_best_of_all_pairs_of_nests(
-    objective: str, rate: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_einsums_one_after_the_other_are_the_best_of_all_pairs_of_nests(objective: str, rate: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nests, "BUDGET", 60)
     made, target = pair(*VECTORS, {"m": 5}, "ABTC"), machine(40, rate)  # a rate of 3 bits leaves parts of cycles
     stored = {"A": np.array([[0, 1, 3]]), "B": np.array([[1, 2, 3, 4]]), "C": np.array([[0, 3]])}

@@ -84,8 +84,10 @@ RULES: list[tuple[Constraints, Obeys]] = [
     (Constraints(stationary=(StationaryRule(memory="Buffer", tensor="B"),)), lambda nodes: stays(nodes, "B")),
     (
         Constraints(tiles=(TileRule(memory="Buffer", rank="k", least=1, most=1),), keeps=(KeepRule(memory="Buffer", tensors=("A",)),)),
-        lambda nodes: "A" in holds(nodes, "Buffer")
-        and all(tile.get("k", 1) == 1 for tile in tiles_held(nodes, {"m": 3, "k": 5, "n": 3}, "Buffer").values()),
+        lambda nodes: (
+            "A" in holds(nodes, "Buffer")
+            and all(tile.get("k", 1) == 1 for tile in tiles_held(nodes, {"m": 3, "k": 5, "n": 3}, "Buffer").values())
+        ),
     ),
 ]
 
@@ -130,10 +132,12 @@ AXES: list[tuple[Constraints, Callable[[Sequence[TreeNode]], bool]]] = [
             keeps=(KeepRule(memory="Buffer", tensors=("B",)), KeepRule(memory="Registers", tensors=("A",), must=False)),
             orders=(OrderRule(memory="Buffer", ranks=("n", "k")),),
         ),
-        lambda nodes: "B" in holds(nodes, "Buffer")
-        and "A" not in holds(nodes, "Registers")
-        and all(2 <= tile.get("k", 2) <= 3 for tile in tiles_held(nodes, {"m": 4, "k": 6, "n": 4}, "Buffer").values())
-        and in_order(loops_of(nodes, "Buffer", "Main"), "nk"),
+        lambda nodes: (
+            "B" in holds(nodes, "Buffer")
+            and "A" not in holds(nodes, "Registers")
+            and all(2 <= tile.get("k", 2) <= 3 for tile in tiles_held(nodes, {"m": 4, "k": 6, "n": 4}, "Buffer").values())
+            and in_order(loops_of(nodes, "Buffer", "Main"), "nk")
+        ),
     ),
 ]
 
