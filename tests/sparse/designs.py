@@ -4,6 +4,7 @@ outer product in two phases.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from accelsim.io.catalogue import MACHINE, MAPPING, WORKLOAD, Kind, resolve
@@ -43,9 +44,16 @@ def shipped(name: str, kind: Kind, called: str) -> str:
     return "\n".join(kept if kind is MACHINE else [line for line in kept if not line.startswith("source: ")]) + "\n"
 
 
+def unpriced(text: str) -> str:
+    """A machine without its prices, so that memories may have any size."""
+    lines = [line for line in text.splitlines() if not line.startswith("technology: ")]
+    return re.sub(r"(energy|mac): \w+", r"\1: unpriced", "\n".join(lines)) + "\n"
+
+
 def write(folder: Path, assign: str = "static") -> None:
     """All files, in a folder."""
     texts = {file: shipped(*which) for file, which in SHIPPED.items()} | {"tiles": TILES.lstrip()}
+    texts["tiled"] = unpriced(texts["tiled"])
     texts["by-rows"] = texts["by-rows"].replace("assign: static", f"assign: {assign}")
     for name, text in texts.items():
         (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
