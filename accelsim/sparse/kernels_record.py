@@ -14,14 +14,15 @@ if TYPE_CHECKING:
 
     IntArray = NDArray[np.int64]
 
-# Kinds of rows: a copy is sent a tile of an operand; a copy begins a tile of the result; a copy of the unit merges; it works.
-SENT, BEGUN, MERGED, WORKED = range(4)
+# Kinds of rows: a copy is sent a tile of an operand; one that holds nothing comes in place of it; a copy begins a tile of the result; a
+# copy of the unit merges; it works.
+SENT, EMPTIED, BEGUN, MERGED, WORKED = range(5)
 # Columns of a row: its kind; the crossing, the copies of its child and of its parent; the tile, as place of a node or number. Of what is
-# sent: words that come to the child, of these what its parent is to bring first, and those that leave the parent. Of what is begun: words
-# that leave the child in the end, those that came back to it before, and those that reach the parent. Of merging: cycles, and those of
-# passes after the first; of work: issues.
+# sent: words that come to the child, of these what its parent is to bring first, those that leave the parent, and a number that
+# is the same where copies are served together. Of what is begun: words that leave the child in the end, those that came back to it before,
+# and those that reach the parent. Of merging: cycles, and those of passes after the first; of work: issues.
 # Behind them, of work: steps of every loop that meets coordinates, and words that every crossing of the unit moves at its parent.
-KIND, CROSSING, CHILD, PARENT, TILE, WORDS, BACK, SERVED, MORE = range(9)
+KIND, CROSSING, CHILD, PARENT, TILE, WORDS, BACK, SERVED, TOGETHER, MORE = range(10)
 
 _LAST, _ENTERING, _GROUPED, _ASKED = range(4)  # rows of Notes.before
 
@@ -33,7 +34,8 @@ class Notes(NamedTuple):
     `merging`, `held`, `brought`, `added` [copies]: as in `kernels.Walked`, as far as they are noted. `listed[copies]`: lists and elements
     that each copy has to merge. `steps[meets, copies]`,
     `streams[streams, copies]`. `before[4, crossings]`: what there was before tiles arrive. `meets`, `rows`: loops that meet coordinates and
-    which row of steps counts; `streams`: crossings of the unit. `used[1]`: rows of the log.
+    which row of steps counts; `streams`: crossings of the unit. `knows`: of each crossing that which tells what its parent has not had yet,
+    -1: none; `newer[crossings, copies]`: words of that one. `used[1]`: rows of the log.
     """
 
     begun: IntArray
@@ -52,13 +54,16 @@ class Notes(NamedTuple):
     meets: IntArray
     rows: IntArray
     streams: IntArray
+    knows: IntArray
+    newer: IntArray
     used: IntArray
 
 
-def record(t: k.Tables, places: int, meets: IntArray, rows: IntArray, most: int) -> tuple[k.Walked, IntArray]:
+def record(t: k.Tables, places: int, meets: IntArray, rows: IntArray, knows: IntArray, most: int) -> tuple[k.Walked, IntArray]:
     """What a walk counts, and its log, int64[rows, columns]: None of it if there are more than `most` rows.
 
     `places`: as of `kernels.walk`. `meets`: loops whose steps take time, `rows`: which row of `Walked.steps` counts them.
+    `knows`: as of `Notes`.
     """
     s, w = k.blank(t, places)
     crossings, copies = t.crossings.shape[0], int(t.copies_at[-1])
@@ -70,7 +75,8 @@ def record(t: k.Tables, places: int, meets: IntArray, rows: IntArray, most: int)
     n = Notes(
         zeros(crossings, copies) - 1, zeros(crossings, copies), zeros(crossings, copies), zeros(crossings, copies), zeros(copies),
         zeros(copies), zeros(copies), zeros(copies) - 2, zeros(copies), zeros(copies), zeros(meets.size, copies),
-        zeros(streams.size, copies), zeros(4, crossings), meets, rows, streams, zeros(1),
+        zeros(streams.size, copies), zeros(4, crossings), meets, rows, streams, knows,
+        zeros(crossings, copies), zeros(1),
     )  # fmt: skip
     deep = int(t.crossings[t.crossings[:, k.UNIT] == 0, k.CHILD].max(initial=0))
     log, requests = _record(t, s, w, n, deep, most)
@@ -168,6 +174,9 @@ def _arrived(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray
             log[row, TILE], log[row, WORDS] = place, w.entering[c, here] - n.before[_ENTERING, c]
             log[row, BACK] = w.asked_words[c, parent] - n.before[_ASKED, c]
             log[row, SERVED] = w.grouped[c, parent] - n.before[_GROUPED, c]
+            log[row, TOGETHER] = s.level[k.TIME, d] * t.copies_at[t.levels.shape[0]] + k._group(t, s, c, d)
+        else:
+            _row(n, book, EMPTIED, c, here, parent)
     _came(t, s, w, n, book, d)
 
 
@@ -216,15 +225,19 @@ def _made(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], 
                 log[row, SERVED] += new
             continue
         words, served = w.entering[c, mine] - n.entering[c, mine], w.grouped[c, parent] - n.grouped[c, parent]
-        new = w.known[c, parent] - n.known[c, parent]
+        new = served
+        if t.crossings[c, k.TOLD]:
+            new = w.known[c, parent] - n.known[c, parent]
+            n.known[c, parent] += new
+        elif n.knows[c] >= 0:
+            new = w.entering[n.knows[c], parent] - n.newer[c, parent]
+            n.newer[c, parent] += new
         n.entering[c, mine] += words
         n.grouped[c, parent] += served
-        n.known[c, parent] += new
         if words > 0:
             log[row, WORDS] += words
             log[row, SERVED] += served
-            if t.crossings[c, k.TOLD]:
-                log[row, BACK] += served - new
+            log[row, BACK] += served - new
 
 
 @helper(allocates=True)

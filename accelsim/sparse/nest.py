@@ -481,13 +481,18 @@ def told(nest: Nest, crossing: Crossing) -> bool:
 
 def known(nest: Nest, counts: k.Walked, number: int) -> IntArray:
     """Different words of a result that every copy of a crossing's parent is sent, int64[copies]."""
-    crossing = nest.crossings[number]
-    if told(nest, crossing):
+    if told(nest, nest.crossings[number]):
         return np.asarray(counts.known[number])
-    if crossing.above_parent > 0 and not _again(nest, crossing.above_parent):
-        outside = next(n for n, each in enumerate(nest.crossings) if each.tensor == crossing.tensor and each.child == crossing.parent)
-        return np.asarray(counts.entering[outside])
-    return np.asarray(counts.grouped[number])
+    outside = known_by(nest, number)
+    return np.asarray(counts.grouped[number] if outside < 0 else counts.entering[outside])
+
+
+def known_by(nest: Nest, number: int) -> int:
+    """Of a result, the crossing that its parent's words leave by, where each that leaves came to the parent once as a new one; -1: none."""
+    crossing = nest.crossings[number]
+    if not _of_result(nest, crossing) or crossing.above_parent == 0 or told(nest, crossing) or _again(nest, crossing.above_parent):
+        return -1
+    return next(n for n, each in enumerate(nest.crossings) if each.tensor == crossing.tensor and each.child == crossing.parent)
 
 
 def _again(nest: Nest, above: int) -> bool:
