@@ -423,13 +423,18 @@ def _run_stored(
     from accelsim.model.evaluation import Evaluator
     from accelsim.sim.stored import ahead, simulate_stored
 
-    if arguments.check:
-        raise InputError("--check: values are not computed over stored elements", "leave it out")
     mapping = ahead(mapping, machine.root.name) if arguments.ahead else mapping
     tell("reading elements")
     stored = elements_of(cascade, arguments.data, seed)
     tell("simulating")
-    return simulate_stored(Evaluator(cascade, machine, counting), mapping, stored, events), mapping, None
+    evaluator = Evaluator(cascade, machine, counting)
+    found = simulate_stored(evaluator, mapping, stored, events)
+    if not arguments.check:
+        return found, mapping, None
+    from accelsim.sim.stored_values import check_stored
+
+    tell("computing the values")
+    return found, mapping, check_stored(evaluator, mapping, stored, seed)
 
 
 def _simulate_model(arguments: Arguments, model: Model, settings: Overrides, counting: Counting, seed: int) -> int:

@@ -115,6 +115,7 @@ def _mapping(path: Path, workload: Path, machine: Path, settings: Overrides) -> 
     from accelsim.io.layers import layer_of
     from accelsim.io.mapping import load_fitting
     from accelsim.io.workload import load_workload
+    from accelsim.mapping.holding import by_size
     from accelsim.mapping.legality import check as legal
     from accelsim.mapping.occupancy import occupancy
 
@@ -124,7 +125,7 @@ def _mapping(path: Path, workload: Path, machine: Path, settings: Overrides) -> 
     mapping, cascade = load_fitting(path, cascade, settings.mapping)
     some = any(each.storage is not None and not each.storage.all_elements for each in cascade.tensors.values())
     legal(cascade, architecture, mapping, room=not some)  # what stored elements do not fit into is counted, not refused
-    held = occupancy(cascade, architecture, mapping)
+    held = occupancy(cascade, architecture, by_size(mapping, cascade.extents))
     lines = [f"legal for {cascade.name} on {architecture.name}; at its fullest" + (", if every element is stored" if some else "")]
     for name, bits in held.items():
         size = architecture.memories[name].size_bits

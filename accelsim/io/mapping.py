@@ -6,7 +6,7 @@ from collections.abc import Mapping as Dict
 from fractions import Fraction
 from pathlib import Path
 
-from accelsim.errors import InputError, did_you_mean
+from accelsim.errors import InputError, Place, did_you_mean
 from accelsim.io.catalogue import MAPPING, refuse_other
 from accelsim.io.source import Item, Setting, load, parse
 from accelsim.mapping.names import HELD_OPTIONS, NODE_WORDS, chain_names, fraction, is_name
@@ -151,8 +151,24 @@ def _loop(item: Item, names: Dict[str, int | Fraction]) -> Loop:
     if words[0] == "keep":
         held = tuple(_held(child, names) for child in value.items(f"'{head}'"))
         return Keep(words[1], held, place)
+    if isinstance(value.value, dict):
+        return _holding(value, head, words, place, names)
     tile = _count(value, f"the tile of '{head}'", names)
     return For(words[1], tile, place) if words[0] == "for" else Spatial(words[1], words[2], tile, place)
+
+
+def _holding(item: Item, head: str, words: list[str], place: Place, names: Dict[str, int | Fraction]) -> For:
+    """A loop whose tiles hold at most so many stored elements of a tensor."""
+    if words[0] != "for":
+        raise item.error(f"tiles of '{head}' are of one size", f"write a size, as in '{head}: 1'")
+    keys = item.only(("holding", "of"), f"what tiles of '{head}' hold")
+    for key in ("holding", "of"):
+        if key not in keys:
+            raise item.error(f"'{head}' needs '{key}'", f"write '{head}: {{holding: 16, of: A}}'")
+    tensor = keys["of"].name("'of'")
+    if not is_name(tensor):
+        raise keys["of"].error(f"'{tensor}' is not a tensor", "write the name of one, as in 'of: A'")
+    return For(words[1], _count(keys["holding"], f"what tiles of '{head}' hold", names), place, tensor)
 
 
 def _held(item: Item, names: Dict[str, int | Fraction]) -> Held:

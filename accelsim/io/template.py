@@ -28,6 +28,7 @@ from accelsim.mapper.constraints import (
     TileRule,
     UnitRule,
 )
+from accelsim.mapping.holding import refused_by_size
 from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Loop, Spatial, TreeNode
 from accelsim.workload.build import sized
 from accelsim.workload.cascade import Cascade, Einsum
@@ -129,6 +130,8 @@ class _Template:
                         what = f"no rule says how {node.memory} keeps {held.tensor}, only that it does"
                         raise InputError(what, f"write '{held.tensor}' alone; copies are found by the search", node.place)
             elif isinstance(node, (For, Spatial)):
+                if isinstance(node, For) and node.of:
+                    raise refused_by_size(node, "no rule says so")
                 checks = [("rank", node.rank, self.cascade.extents)]
                 checks += [("axis", node.axis, self.machine.axes)] if isinstance(node, Spatial) else []
             elif isinstance(node, Leaf):

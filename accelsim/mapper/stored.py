@@ -23,6 +23,7 @@ from accelsim.kernel_cache import cpu_seconds
 from accelsim.mapper.objectives import Key, key
 from accelsim.mapper.stored_floor import floor_anywhere, floor_of
 from accelsim.mapper.stored_space import Block, NestDesign, StoredSpace
+from accelsim.mapping.holding import loops_by_elements
 from accelsim.model.evaluation import Evaluator
 from accelsim.model.stored import StoredEvaluation, evaluate_stored, refuse_uncounted
 from accelsim.sparse.needs import Needs, needs
@@ -144,7 +145,8 @@ class _Judge:
     @cached_property
     def space(self) -> StoredSpace:
         """Nests that may be tried."""
-        return StoredSpace(self.cascade, self.machine, self.request.tiles == "dividing")
+        elements = {name: each.shape[1] for name, each in self.stored.items()}
+        return StoredSpace(self.cascade, self.machine, self.request.tiles == "dividing", elements)
 
     @property
     def spent(self) -> int:
@@ -383,7 +385,7 @@ class _Search:
         self.tell(f"{judge.evaluated} mappings counted, best {objective.value(best.found.evaluation):.6g} {objective.unit}")
 
     def _listed(self, best: Counted | None, least: float) -> tuple[Counted | None, bool]:
-        """The best of all choices and True, if they are few; else what is given and False."""
+        """The best of what is given and of all choices with equal tiles, and True, if these are few; else what is given and False."""
         if best is not None and best.key[0] <= least * _CLOSE:
             return best, False
         designs = list(islice(self.judge.space.every(), MOST_LISTED // len(self.formats) + 1))
@@ -479,7 +481,10 @@ class _Search:
         objective, judge = self.request.objective, self.judge
         value = objective.value(best.found.evaluation)
         bound = value if complete else least
-        tiles = "that divide" if self.request.tiles == "dividing" else "of every size that is tried"
+        tiles = "tiles that divide" if self.request.tiles == "dividing" else "equal tiles of every size that is tried"
+        if complete and next(loops_by_elements(best.found.evaluation.mapping.nodes), None) is not None:
+            complete, self.no_exact = False, "over stored elements only nests with equal tiles are listed, and none of them is better"
+            bound = least
         near = value <= least * _CLOSE
         record = {
             "objective": objective.name,
@@ -487,7 +492,7 @@ class _Search:
             "lower_bound": bound or None,
             "gap": max(0.0, value / bound - 1) if bound else None,
             "proved_optimal": complete or (bool(bound) and near),
-            "space": "all mappings" if not complete or near else f"nests with tiles {tiles}",
+            "space": "all mappings" if not complete or near else f"nests with {tiles}",
             "mappings_covered": judge.covered,
             "evaluated": judge.evaluated,
             "seconds": cpu_seconds() - self.started,

@@ -6,12 +6,14 @@ Source: docs/sparse.md, "Mapper".
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from collections.abc import Mapping as Dict
 from dataclasses import dataclass, replace
 from itertools import permutations, product
 from typing import TYPE_CHECKING
 
 from accelsim.mapper.scope import Scope
 from accelsim.mapping.tree import For, Held, Keep, Leaf, Loop, Mapping, Spatial
+from accelsim.model.stored_traffic import value_bits
 
 if TYPE_CHECKING:
     from accelsim.hardware.architecture import Architecture, Axis
@@ -39,8 +41,8 @@ class Block:
 
     @property
     def tiles(self) -> Sizes:
-        """What it leaves of the ranks that it cuts."""
-        return {copies.rank: copies.tile for copies in self.spread} | {loop.rank: loop.tile for loop in self.loops}
+        """What it leaves of the ranks that it cuts, at most: tiles that hold so many elements may be of any size."""
+        return {copies.rank: copies.tile for copies in self.spread} | {loop.rank: loop.tile for loop in self.loops if not loop.of}
 
     @property
     def depth(self) -> int:
@@ -61,12 +63,15 @@ class NestDesign:
 
 
 class StoredSpace:
-    """Nests of the only Einsum of a cascade. `dividing`: only tiles that divide the tile around them."""
+    """Nests of the only Einsum of a cascade. `dividing`: only tiles that divide the tile around them. `elements`: how many each operand
+    stores that does not have all; steps may lead to tiles that hold so many of these, unless tiles are to divide.
+    """
 
-    def __init__(self, cascade: Cascade, machine: Architecture, dividing: bool = False) -> None:
+    def __init__(self, cascade: Cascade, machine: Architecture, dividing: bool = False, elements: Dict[str, int] | None = None) -> None:
         scope = Scope(cascade, machine)
         (self.einsum,) = cascade.work
         self.cascade, self.machine, self.dividing = cascade, machine, dividing
+        self.elements = {} if dividing else dict(elements or {})
         self.ranks, self.extents = self.einsum.ranks, {rank: cascade.extents[rank] for rank in self.einsum.ranks}
         self.tensors = tuple(dict.fromkeys((*scope.reads[self.einsum.name], scope.writes[self.einsum.name])))
         accesses = {access.tensor: access for access in (*self.einsum.reads, self.einsum.output)}
@@ -107,7 +112,9 @@ class StoredSpace:
             loops, places = list[For](), [0]
             most = len(block.loops) if self._may_end_with_loops(stations, number) else block.depth
             for loop in block.loops[:most]:
-                if loop.tile < left[loop.rank]:
+                if loop.of:
+                    loops += [loop] if left[loop.rank] > 1 and loop.tile < self.elements.get(loop.of, 0) else []
+                elif loop.tile < left[loop.rank]:
                     loops.append(loop)
                     left[loop.rank] = loop.tile
                 places.append(len(loops))
@@ -115,7 +122,7 @@ class StoredSpace:
         return NestDesign(design.unit, tuple(blocks), tuple(rank for rank in design.points if left[rank] > 1))
 
     def every(self) -> Iterator[NestDesign]:
-        """All tidy designs, each once."""
+        """All tidy designs with equal tiles, each once."""
         for unit in self.units:
             for blocks, left in self._blocks(self.stations[unit], 0, self.extents):
                 turning = [rank for rank in self.ranks if left[rank] > 1]
@@ -276,7 +283,8 @@ class StoredSpace:
     def outline(design: NestDesign) -> tuple[object, ...]:
         """What a design has in common with those that differ in sizes of tiles alone."""
         ranks = tuple(
-            (tuple(c.rank for c in block.spread), tuple(loop.rank for loop in block.loops), block.kept) for block in design.blocks
+            (tuple(copies.rank for copies in block.spread), tuple((loop.rank, loop.of) for loop in block.loops), block.kept)
+            for block in design.blocks
         )
         return design.unit, ranks, design.points
 
@@ -294,6 +302,25 @@ class StoredSpace:
                 if points != design.points:
                     yield replace(design, points=points)
 
+    def by_elements(self, rank: str, loop: For | None, memory: str) -> list[For]:
+        """Loops over a rank whose tiles hold so many elements, in place of one that is there or of none: as many as fit into the memory
+        below with 1, 2 or 4 tiles at a time, as many as the tiles of `loop` hold on average, or somewhat more or fewer than they hold.
+        """
+        found = []
+        for tensor, elements in self.elements.items():
+            if rank not in self.indices[tensor]:
+                continue
+            size = self.machine.memories[memory].size_bits if memory else None
+            noun = self.cascade.tensors[tensor]
+            each = value_bits(noun) + max(1, (noun.shape[-1] - 1).bit_length())
+            many = [size // each // share for share in (1, 2, 4)] if size is not None else [elements // 2, elements // 8]
+            if loop is not None and not loop.of:
+                many.append(elements * loop.tile // self.extents[rank])
+            if loop is not None and loop.of == tensor:
+                many = [loop.tile * part // 8 for part in (4, 6, 7, 9, 12, 16)]
+            found += [For(rank, number, of=tensor) for number in dict.fromkeys(many) if 0 < number < elements]
+        return [each for each in found if each != loop]
+
     def _changed(self, station: Station, block: Block, left: Sizes, free: bool) -> Iterator[Block]:
         for axis in station.axes:
             others = tuple(copies for copies in block.spread if copies.axis != axis.name)
@@ -308,7 +335,13 @@ class StoredSpace:
             yield replace(block, loops=(*loops[:at], *loops[at + 1 :]), kept=shorter)
             if at + 1 < len(loops):
                 yield replace(block, loops=(*loops[:at], loops[at + 1], loop, *loops[at + 2 :]))
+            for other in self.by_elements(loop.rank, loop, station.memory):
+                yield replace(block, loops=(*loops[:at], other, *loops[at + 1 :]))
             tiles = self.tiles(inner[loop.rank])
+            if loop.of:
+                for tile in dict.fromkeys((*tiles[:1], *tiles[len(tiles) // 2 :][:1], *tiles[-1:])):
+                    yield replace(block, loops=(*loops[:at], For(loop.rank, tile), *loops[at + 1 :]))
+                continue
             below = [tile for tile in tiles if tile < loop.tile][:2]
             above = [tile for tile in tiles if tile > loop.tile][-2:]
             for tile in (*above, *below):
@@ -317,11 +350,12 @@ class StoredSpace:
             present = {loop.rank for loop in loops}
             for rank in (rank for rank in self.ranks if rank not in present):
                 tiles = self.tiles(inner[rank])
-                for tile in dict.fromkeys((*tiles[:1], *tiles[len(tiles) // 2 :][:1], *tiles[-1:])):
+                equal = [For(rank, tile) for tile in dict.fromkeys((*tiles[:1], *tiles[len(tiles) // 2 :][:1], *tiles[-1:]))]
+                for loop in (*equal, *self.by_elements(rank, None, station.memory)):
                     for at in range(len(loops) + 1):
                         for deeper in (0, 1) if block.kept else (0,):
                             longer = tuple((tensor, depth + (depth >= at + 1 - deeper)) for tensor, depth in block.kept)
-                            yield replace(block, loops=(*loops[:at], For(rank, tile), *loops[at:]), kept=longer)
+                            yield replace(block, loops=(*loops[:at], loop, *loops[at:]), kept=longer)
         if station.memory:
             now = dict(block.kept)
             for tensor in self.tensors:

@@ -9,6 +9,7 @@ from accelsim.errors import IllegalMapping, did_you_mean
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.dependence import Homes, broken_dependences
 from accelsim.mapping.facts import Facts, facts
+from accelsim.mapping.holding import by_size, loops_by_elements, refused_by_size
 from accelsim.mapping.machine import Machine, machine
 from accelsim.mapping.occupancy import misfits
 from accelsim.mapping.steps import broken_overwriting, broken_recurrences, broken_stages
@@ -43,8 +44,12 @@ def _problems(cascade: Cascade, architecture: Architecture, mapping: Mapping, ro
             what = f"the mapping is for {part} = {size}, {cascade.name} has {cascade.extents.get(part, 'no such part')}"
             yield IllegalMapping(what, "give both the same size")
             return
+    by_elements = next(loops_by_elements(mapping.nodes), None)
+    if by_elements is not None and room:
+        yield refused_by_size(by_elements, "here all elements count")
+        return
     known = facts(cascade)
-    walked = walk(known, mapping)
+    walked = walk(known, mapping if by_elements is None else by_size(mapping, cascade.extents))
     target = machine(architecture)
     found = False
     for problem in unknown_names(walked, target):

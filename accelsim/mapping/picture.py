@@ -91,6 +91,9 @@ def _column(nodes: tuple[TreeNode, ...], colours: dict[str, tuple[str, str]], le
         elif isinstance(node, (For, Spatial)):
             kind = "spatial" if isinstance(node, Spatial) else "loop"
             label = f"{node.axis} ∥ {node.rank} by {node.tile}" if isinstance(node, Spatial) else f"for {node.rank} by {node.tile}"
+            if isinstance(node, For) and node.of:
+                inner = _column(nodes[place + 1 :], colours, left)
+                return [*blocks, _Block(kind, [f"for {node.rank} holding {node.tile} of {node.of}"], children=[inner] if inner else [])]
             size = left.get(node.rank)
             lines = [label, f"×{-(-size // node.tile)}"] if size is not None else [label]
             inner = _column(nodes[place + 1 :], colours, {**left, node.rank: min(size, node.tile)} if size is not None else left)

@@ -40,7 +40,10 @@ def _nodes(nodes: tuple[TreeNode, ...], depth: int, left: dict[str, int]) -> Ite
             yield _line(depth, f"keep {node.memory}: {', '.join(map(_held, node.held))}".rstrip())
         else:
             head = f"for {node.rank}" if isinstance(node, For) else f"spatial {node.axis} {node.rank}"
-            yield _line(depth, f"{head} by {node.tile}", _trips(node, left))
+            if isinstance(node, For) and node.of:
+                yield _line(depth, f"{head} holding {node.tile} of {node.of}")
+            else:
+                yield _line(depth, f"{head} by {node.tile}", _trips(node, left))
             depth += 1
 
 
@@ -169,6 +172,10 @@ def _parse_loop(said: str, place: Place) -> Loop:
         if not tile.isascii() or not tile.isdigit() or len(tile) > 18 or int(tile) < 1:
             raise InputError(f"a tile must be a whole number above 0, not '{tile}'", "write 'for m by 16'", place)
         return For(words[1], int(tile), place) if words[0] == "for" else Spatial(words[1], words[2], int(tile), place)
+    if words[0] == "for" and len(words) == 6 and words[2] == "holding" and words[4] == "of" and is_name(words[1]) and is_name(words[5]):
+        if not words[3].isascii() or not words[3].isdigit() or len(words[3]) > 18 or int(words[3]) < 1:
+            raise InputError(f"a tile holds a whole number above 0, not '{words[3]}'", "write 'for m holding 16 of A'", place)
+        return For(words[1], int(words[3]), place, words[5])
     known = ("keep", "for", "spatial", "fuse")
     mend = "write 'for m by 16', 'spatial col m by 1' or 'keep MEMORY: A, B'" if words[0] in known else did_you_mean(words[0], known)
     raise InputError(f"cannot read '{said}'", mend, place)

@@ -42,11 +42,16 @@ class Keep:
 
 @dataclass(frozen=True, slots=True)
 class For:
-    """A loop in time over `rank` that leaves tiles of `tile` inside; the last tile may be smaller."""
+    """A loop in time over `rank` that leaves tiles of `tile` inside; the last tile may be smaller.
+
+    `of`: a tensor of which every tile holds at most `tile` stored elements instead ("": tiles are of one size). Such a tile is as large as
+    it can be; one coordinate that holds more is a tile alone.
+    """
 
     rank: str
     tile: int
     place: Place | None = field(default=None, compare=False)
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

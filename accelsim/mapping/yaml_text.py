@@ -57,7 +57,7 @@ def _leaf_text(leaf: Leaf) -> str:
 
 def _loop_text(loop: Loop) -> str:
     if isinstance(loop, For):
-        return f"for {loop.rank}: {loop.tile}"
+        return f"for {loop.rank}: {{holding: {loop.tile}, of: {_word(loop.of)}}}" if loop.of else f"for {loop.rank}: {loop.tile}"
     if isinstance(loop, Spatial):
         return f"spatial {loop.axis} {loop.rank}: {loop.tile}"
     return f"keep {loop.memory}: [{', '.join(map(_held_text, loop.held))}]"

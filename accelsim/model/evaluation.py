@@ -9,6 +9,7 @@ from typing import Any
 
 from accelsim.errors import InputError
 from accelsim.hardware.architecture import Architecture
+from accelsim.mapping.holding import by_size
 from accelsim.mapping.legality import check
 from accelsim.mapping.tree import Mapping
 from accelsim.model.counts import Counts, count
@@ -103,7 +104,8 @@ class Evaluation:
         """Bits that every memory holds at its fullest moment, per copy."""
         from accelsim.mapping.occupancy import occupancy
 
-        return occupancy(self.evaluator.cascade, self.evaluator.architecture, self.mapping)
+        cascade = self.evaluator.cascade
+        return occupancy(cascade, self.evaluator.architecture, by_size(self.mapping, cascade.extents))
 
     def with_search(self, search: dict[str, Any]) -> Evaluation:
         """The same evaluation with the record of the search that found its mapping."""

@@ -50,7 +50,7 @@ def misled(found: StoredEvaluation, stored: Dict[str, IntArray], given: Collecti
 
     `given`: tensors whose elements were not drawn; the others have the density that is stated. What has no closed form is not compared:
     words of caches, of tiles that come whole or on demand, and of copies that take work as they are free, and Einsums that read stored
-    results.
+    results or have tiles that hold so many elements.
     """
     evaluation = found.evaluation
     cascade, machine = evaluation.evaluator.cascade, evaluation.evaluator.architecture
@@ -61,6 +61,8 @@ def misled(found: StoredEvaluation, stored: Dict[str, IntArray], given: Collecti
         if any(not each.is_input and each.storage is not None and not each.storage.all_elements for each in reads):
             continue
         nest = nest_of(cascade, machine, path, leaf, stored)
+        if nest.uneven:
+            continue
         uniform = {
             each.tensor: _as_uniform(cascade.tensors[each.tensor], stored[each.tensor].shape[1], each.tensor in given)
             for each in nest.operands

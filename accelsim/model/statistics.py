@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from accelsim.errors import InputError
+from accelsim.mapping.holding import loops_by_elements, refused_by_size
 from accelsim.mapping.legality import check
 from accelsim.mapping.tree import Mapping
 from accelsim.model.counts import Counts
@@ -94,6 +95,8 @@ def evaluate_expected(evaluator: Evaluator, mapping: Mapping, densities: Dict[st
     Refuses what `sparse.nest` does, and what has no closed form.
     """
     cascade, machine = evaluator.cascade, evaluator.architecture
+    if (loop := next(loops_by_elements(mapping.nodes), None)) is not None:
+        raise refused_by_size(loop, "without elements nothing says where these end")
     check(cascade, machine, mapping, room=False)
     if machine.networks:
         raise InputError(f"{machine.name} has networks, which are not counted over stored elements", "remove 'network'")

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import InputError
 from accelsim.hardware.architecture import Quantity
+from accelsim.mapping.holding import by_size
 from accelsim.mapping.legality import check
-from accelsim.mapping.tree import Mapping
+from accelsim.mapping.tree import For, Mapping, Spatial
 from accelsim.model.counts import Counts
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.lowering import lower
@@ -88,11 +89,12 @@ def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
     """
     check(evaluator.cascade, evaluator.architecture, mapping, room=False)
     refuse_uncounted(evaluator, stored)
-    lowered = lower(evaluator.program, mapping)
-    found = _Found(evaluator, Counts({}, {}, {}, {}, {}, {}, {}, lowered))
-    for nest, result in nests(evaluator, mapping, stored):
+    each = list(nests(evaluator, mapping, stored))
+    plain = _by_size(mapping, evaluator.cascade, [nest for nest, _ in each])
+    found = _Found(evaluator, Counts({}, {}, {}, {}, {}, {}, {}, lower(evaluator.program, plain)))
+    for nest, result in each:
         found.add(nest, result)
-    timing = schedule(evaluator.program, mapping, found.loads)
+    timing = schedule(evaluator.program, plain, found.loads)
     counts = found.counts
     dynamic, by_component, by_einsum, unpriced = evaluator.prices.dynamic(evaluator.program, counts, found.bits, {})
     for component, einsum, price in found.extra:
@@ -103,6 +105,15 @@ def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
         evaluator, mapping, counts, timing, found.loads, found.bits, dynamic, by_component, by_einsum, unpriced
     )
     return StoredEvaluation(evaluation, found.works, found.whole)
+
+
+def _by_size(mapping: Mapping, cascade: Cascade, nests: list[Nest]) -> Mapping:
+    """The mapping with loops that cut by what is stored as loops over tiles as large as their largest."""
+    largest: dict[int, int] = {}
+    for (path, _), nest in zip(mapping.paths(), nests, strict=True):
+        mine = [loop for loop in path if isinstance(loop, (For, Spatial)) and loop.rank in nest.extents]
+        largest |= {id(loop): turn.tile for loop, turn in zip(mine, nest.turns, strict=False) if turn.cut is not None}
+    return by_size(mapping, cascade.extents, largest)
 
 
 def nests(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, IntArray]) -> Iterator[tuple[Nest, IntArray | None]]:

@@ -17,7 +17,8 @@ from accelsim.model.evaluation import Evaluator
 from accelsim.model.stored_work import Tile, Together
 from accelsim.sparse import kernels as k
 from accelsim.sparse.caches import missed_elements
-from accelsim.sparse.fibers import Fibers, Level
+from accelsim.sparse.cuts import Level
+from accelsim.sparse.fibers import Fibers
 from accelsim.sparse.needs import taking_part
 from accelsim.sparse.nest import NO_ROOM, Crossing, Nest, Operand, Room, Walk, known
 from accelsim.sparse.storage import Sizes, coordinate_bits, masked, sizes
@@ -246,9 +247,8 @@ class Traffic:
     def _laid(self, tensor: Tensor) -> int:
         """Bits of a result that is stored in the order in which loops make it."""
         assert self.elements is not None and tensor.storage is not None
-        place = self.nest.result.index
-        levels = [Level(place(turn.rank), turn.tile, turn.trips) for turn in self.nest.turns if turn.rank in self.nest.result]
-        return sizes(tensor.storage, Fibers.of(self.elements, levels), levels, tensor.shape, value_bits(tensor)).whole
+        levels = self.nest.levels_of(tensor.name, self.nest.result)
+        return sizes(tensor.storage, Fibers.of(self.elements, levels, tensor.shape), levels, tensor.shape, value_bits(tensor)).whole
 
     def _gone_through(self, crossing: Crossing, layout: Layout) -> int:
         """Bits of coordinates and pointers that loops between parent and child go through."""
@@ -305,7 +305,7 @@ class Traffic:
         turn, tile = nest.turns[fiber[-1]], nest.turns[fiber[-1]].tile
         lead = next(each for each in nest.operands if each.coordinates is not None and rank in each.ranks)
         if turn.meets != "leading" or lead is operand:
-            return -(-nest.extents[rank] // tile)
+            return -(-nest.extents[rank] // tile) if turn.cut is None else turn.trips
         tree, begins = self.fibers[lead.tensor], self.tables.start_at[nest.operands.index(lead)]
         at = np.zeros(1, np.int64)  # where along the rank each node begins
         level = -1
@@ -314,7 +314,7 @@ class Traffic:
                 continue
             level += 1
             parents = np.repeat(np.arange(at.size), np.diff(tree.starts[level]))
-            at = at[parents] + (tree.coordinates[level] * each.tile if each.rank == rank else 0)
+            at = at[parents] + (tree.begins[level] if each.rank == rank else 0)
         opened = self.counts.opened[begins[level] :][: tree.starts[level].size - 1]
         return int(np.unique(at[opened[parents] > 0]).size)
 

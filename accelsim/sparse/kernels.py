@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 # Columns of Tables.levels: the rank and how it is cut; whether turns are copies, how stored coordinates are met, whether the level cuts a
 # rank of the result; which operands are met, the one that leads and the other (-1: none); if its steps keep a copy of the level that is
-# dealt out busy, the first level that the same node goes through (-1: they do not), and which row of Walked.steps counts them.
-RANK, TILE, TRIPS, SPACE, MEETS, RESULT, LEADS, FOLLOWS, NODE, COUNTED = range(10)
+# dealt out busy, the first level that the same node goes through (-1: they do not), and which row of Walked.steps counts them; where its
+# contexts begin in Tables.contexts if tiles hold so many elements (-1: they are equal), and of which operand.
+RANK, TILE, TRIPS, SPACE, MEETS, RESULT, LEADS, FOLLOWS, NODE, COUNTED, ENDS, HOLDS = range(12)
 GONE_THROUGH, PROBED = 1, 2  # of MEETS (0: every turn is visited): both operands go through theirs, or one is looked up for the other
 
 # Columns of Tables.crossings: how many levels stand above the child and above the parent, which operand (-1: the result), whether the child
@@ -35,15 +36,15 @@ MOST, VISITED, BEYOND = range(3)
 # with levels of the result inside it; levels above the innermost keep of the result; whether it is merged; the level of which turns go to
 # the copy that is free first (-1: none); whether all points of the innermost level are taken at once; ticks of an issue and of a cycle; of
 # the crossing at which tiles of the result come and go whole, its number and how many levels stand above its child (-1: none), and how many
-# tiles there are.
-LANES, LEAF, RADIX, LISTING, HOLDER, MERGES, DEALT, PLAIN, ISSUE, CYCLE, WHOLE, WHOLE_AT, TILES = range(13)
+# tiles there are; whether some level has tiles that hold so many elements, so that tiles are named by where they stand.
+LANES, LEAF, RADIX, LISTING, HOLDER, MERGES, DEALT, PLAIN, ISSUE, CYCLE, WHOLE, WHOLE_AT, TILES, UNEVEN = range(14)
 
 # Rows of Walked.steps.
 VISITS, TWO_FINGER, SKIP_AHEAD, LEADER, MATCHES = range(5)
 
 # Rows of State.level: the turn, how many there are, which side advanced last, the places of the two fibers and their ends; above the level:
-# the copy, the time, the tile of the result, and how many visits there were.
-TURN, MANY, SIDE, FIRST, FIRST_END, OTHER, OTHER_END, COPY, TIME, TILE_OF_RESULT, VISIT = range(11)
+# the copy, the time, the tile of the result, and how many visits there were; where in Tables.ends its tiles are (-1: it is one tile).
+TURN, MANY, SIDE, FIRST, FIRST_END, OTHER, OTHER_END, COPY, TIME, TILE_OF_RESULT, VISIT, TILES_AT = range(12)
 # Rows of State.copy: of which tile lists are, the visit of the last one, how many, and their elements; from which tick on it is free.
 LIST_TILE, LIST_VISIT, LISTS, LISTED, FREE = range(5)
 # Rows of State.child: the tile that a copy was sent last, since when, how many words it made of it; the tile that came to it whole.
@@ -62,6 +63,9 @@ class Tables(NamedTuple):
     ranks. `apart[crossing, level]`: whether copies of a level are served apart. `copies_at`: how many copies stand below so many levels.
     `begins[level, operand]`: the level at which the fiber begins that a level of the operand goes through, with others of its rank.
     `rooms[memories, 2]`: of those whose tiles are to fit together; `tiles`: pieces of a bit of the tile of each of `coordinates`.
+    `contexts`: of tiles that hold so many elements, by node of the operand that counts them, which of `ends` are its tiles; these say
+    where each begins in what is left. `codes[2, operands and the result, ranks]`: what a place along each rank counts for in the number
+    that names a tile (0: not a rank of it), and how many sizes its tiles may have if these are to be told apart (0: they are not).
     """
 
     levels: IntArray
@@ -80,6 +84,9 @@ class Tables(NamedTuple):
     begins: IntArray
     rooms: IntArray
     tiles: IntArray
+    contexts: IntArray
+    ends: IntArray
+    codes: IntArray
 
 
 class Walked(NamedTuple):
@@ -117,14 +124,16 @@ class Walked(NamedTuple):
 
 
 class State(NamedTuple):
-    """Where the walk is, int64. `node[level, operand]`, `size[level, rank]`: what the levels above leave. `begun`, `generation`: of what is
-    told apart by hashing, since when, and which entries count. `seen`: in which run each word of a tile was made last. `tiles`: words so
-    far of every tile that comes whole. `room[crossing, copy, buffers]`: pieces of a bit of the last tiles of each copy, that of now first.
+    """Where the walk is, int64. `node[level, operand]`, `size[level, rank]`, `start[level, rank]`: what the levels above leave. `begun`,
+    `generation`: of what is told apart by hashing, since when, and which entries count. `seen`: in which run each word of a tile was made
+    last. `tiles`: words so far of every tile that comes whole. `room[crossing, copy, buffers]`: pieces of a bit of the last
+    tiles of each copy, that of now first.
     """
 
     level: IntArray
     node: IntArray
     size: IntArray
+    start: IntArray
     copy: IntArray
     child: IntArray
     begun: IntArray
@@ -156,7 +165,8 @@ def blank(t: Tables, places: int) -> tuple[State, Walked]:
         zeros(64), zeros(crossings, nodes), zeros(crossings, copies), zeros(2, copies), zeros(t.rooms.shape[0], 3), zeros(depth, operands),
     )  # fmt: skip
     s = State(
-        zeros(11, depth + 1), zeros(depth + 1, operands), zeros(depth + 1, t.extents.size), zeros(5, copies),
+        zeros(12, depth + 1), zeros(depth + 1, operands), zeros(depth + 1, t.extents.size), zeros(depth + 1, t.extents.size),
+        zeros(5, copies),
         zeros(4, crossings, copies), zeros(4 * crossings) - 1, zeros(4 * crossings) + 1, zeros(places) - 1, zeros(3), zeros(t.facts[TILES]),
         zeros(crossings, copies if t.rooms.shape[0] else 1, int(t.crossings[:, BUFFERS].max(initial=1))),
     )  # fmt: skip
@@ -316,6 +326,11 @@ def _tile(t: Tables, s: State, o: int, d: int) -> tuple[int, int]:
 def _open(t: Tables, s: State, w: Walked, d: int) -> None:
     """Begin level d: its fibers, and how many turns it has."""
     s.level[MANY, d] = -(-s.size[d, t.levels[d, RANK]] // t.levels[d, TILE])
+    if t.levels[d, ENDS] >= 0:
+        s.level[MANY, d], s.level[TILES_AT, d], node = 1, -1, s.node[d, t.levels[d, HOLDS]]
+        if node >= 0:
+            context = t.levels[d, ENDS] + node
+            s.level[TILES_AT, d], s.level[MANY, d] = t.contexts[context], t.contexts[context + 1] - t.contexts[context]
     s.level[TURN, d], s.level[SIDE, d] = -1, 0
     for o in range(t.part.shape[1]):
         j = t.part[d, o]
@@ -384,12 +399,12 @@ def _turn(t: Tables, s: State, w: Walked, d: int) -> bool:
 @helper()
 def _enter(t: Tables, s: State, w: Walked, d: int) -> int:
     """Go inside the turn of level d; returns the level below."""
-    inner, rank, turn, many, copy = d + 1, t.levels[d, RANK], s.level[TURN, d], t.levels[d, TRIPS], s.level[COPY, d]
+    inner, turn, many, copy = d + 1, s.level[TURN, d], t.levels[d, TRIPS], s.level[COPY, d]
     w.steps[VISITS, d, s.level[COPY, d]] += 1
     _bring(t, s, w, d)
     for each in range(s.size.shape[1]):
         s.size[inner, each] = s.size[d, each]
-    s.size[inner, rank] = min(t.levels[d, TILE], s.size[d, rank] - turn * t.levels[d, TILE])
+    _cut(t, s, d)
     if d == t.facts[DEALT]:
         s.now[CHOSEN] = 0
         for each in range(s.copy.shape[1]):
@@ -402,13 +417,15 @@ def _enter(t: Tables, s: State, w: Walked, d: int) -> int:
     s.level[TIME, inner] = s.level[TIME, d] if apart else s.level[TIME, d] * many + turn
     tile = s.level[TILE_OF_RESULT, d]
     s.level[TILE_OF_RESULT, inner] = tile * many + turn if t.levels[d, RESULT] else tile
+    if t.facts[UNEVEN] and (t.levels[d, RESULT] or inner == t.levels.shape[0]):
+        s.level[TILE_OF_RESULT, inner] = _named(t, s, t.part.shape[1], inner)
     s.level[VISIT, inner] += 1
     for o in range(t.part.shape[1]):
         j, above = t.part[d, o], s.node[d, o]
         if j < 0 or above < 0:
             s.node[inner, o] = above
         elif not t.stored[o]:
-            s.node[inner, o] = above * many + turn
+            s.node[inner, o] = _named(t, s, o, inner) if t.facts[UNEVEN] else above * many + turn
         elif o == t.levels[d, LEADS]:
             s.node[inner, o] = s.level[FIRST, d]
         elif o == t.levels[d, FOLLOWS]:
@@ -418,6 +435,37 @@ def _enter(t: Tables, s: State, w: Walked, d: int) -> int:
             low = _found(t.coordinates, t.at[o, j], low, end, turn)
             s.node[inner, o] = low if low < end and t.coordinates[t.at[o, j] + low] == turn else -1
     return inner
+
+
+@helper()
+def _cut(t: Tables, s: State, d: int) -> None:
+    """What the turn of level d leaves of its rank."""
+    inner, rank, turn, around = d + 1, t.levels[d, RANK], s.level[TURN, d], s.size[d, t.levels[d, RANK]]
+    begin = turn * t.levels[d, TILE]
+    end = min(begin + t.levels[d, TILE], around)
+    if t.levels[d, ENDS] >= 0:
+        begin, end, at = 0, around, s.level[TILES_AT, d]
+        if at >= 0:
+            begin = t.ends[at + turn]
+            end = t.ends[at + turn + 1] if turn + 1 < s.level[MANY, d] else around
+    s.size[inner, rank] = end - begin
+    if t.facts[UNEVEN]:
+        for each in range(s.start.shape[1]):
+            s.start[inner, each] = s.start[d, each]
+        s.start[inner, rank] += begin
+
+
+@helper()
+def _named(t: Tables, s: State, o: int, d: int) -> int:
+    """One number for a tensor's tile below d levels, or its word below all, by where it stands and the sizes that tiles differ in."""
+    name = 0
+    for rank in range(t.extents.size):
+        name += s.start[d, rank] * t.codes[0, o, rank]
+    if d < t.levels.shape[0]:
+        for rank in range(t.extents.size):
+            if t.codes[1, o, rank] > 0:
+                name = name * t.codes[1, o, rank] + s.size[d, rank]
+    return name
 
 
 @helper(allocates=True)
@@ -497,7 +545,14 @@ def _points_together(t: Tables, s: State, w: Walked, pool: list[IntArray], d: in
         return
     w.effectual[here] += many
     _list(t, s, w, here, many)
-    base, width = s.level[TILE_OF_RESULT, d], t.levels[d, TRIPS] if t.levels[d, RESULT] else 0
+    base, step = s.level[TILE_OF_RESULT, d], t.levels[d, RESULT]
+    if t.facts[UNEVEN]:
+        base = 0
+        for rank in range(t.extents.size):
+            base += s.start[d, rank] * t.codes[0, t.part.shape[1], rank]
+        step = t.codes[0, t.part.shape[1], t.levels[d, RANK]]
+    elif step:
+        base *= t.levels[d, TRIPS]
     place = t.at[a, t.part[d, a]] + s.level[FIRST, d] if a >= 0 else 0
     crossings = t.crossings.shape[0]
     for c in range(crossings):
@@ -508,16 +563,14 @@ def _points_together(t: Tables, s: State, w: Walked, pool: list[IntArray], d: in
         if not unit and not told and t.crossings[c, PLACES] >= 0:
             mine = s.level[COPY, t.crossings[c, CHILD]]
             begin = place if a >= 0 else -1
-            new = _first_made(s.seen, t.crossings, c, mine, s.child[SINCE, c, mine], base, width, t.coordinates, begin, many)
+            new = _first_made(s.seen, t.crossings, c, mine, s.child[SINCE, c, mine], base, step, t.coordinates, begin, many)
             w.entering[c, mine] += new
             w.grouped[c, parent] += new
             s.child[FILLED, c, mine] += new
             w.fullest[c] = max(w.fullest[c], s.child[FILLED, c, mine])
             continue
-        for number in range(many if width else 1):
-            word = base
-            if width:
-                word = base * width + (t.coordinates[place + number] if a >= 0 else number)
+        for number in range(many if step else 1):
+            word = base + step * (t.coordinates[place + number] if a >= 0 else number)
             if unit:
                 w.known[c, parent] += _claim(s, pool, 2 * crossings + c, parent, word)
             else:
@@ -526,14 +579,12 @@ def _points_together(t: Tables, s: State, w: Walked, pool: list[IntArray], d: in
 
 @helper()
 def _first_made(
-    seen: IntArray, crossings: IntArray, c: int, mine: int, when: int, base: int, width: int, coordinates: IntArray, place: int, many: int
+    seen: IntArray, crossings: IntArray, c: int, mine: int, when: int, base: int, step: int, coordinates: IntArray, place: int, many: int
 ) -> int:
     """Of words of one fiber of the result, or the one word where the level is none of its, how many the run makes for the first time."""
     begin, period, new = crossings[c, PLACES] + mine * crossings[c, WIDTH], crossings[c, WIDTH], 0
-    for number in range(many if width else 1):
-        word = base
-        if width:
-            word = base * width + (coordinates[place + number] if place >= 0 else number)
+    for number in range(many if step else 1):
+        word = base + step * (coordinates[place + number] if place >= 0 else number)
         spot = begin + word % period
         new += seen[spot] != when
         seen[spot] = when

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping as Dict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +13,8 @@ import numpy as np
 from accelsim.errors import InputError
 from accelsim.mapping.tree import For, Fuse, Keep, Spatial
 from accelsim.sparse import kernels as k
-from accelsim.sparse.fibers import Fibers, Level
+from accelsim.sparse.cuts import MOST_TILES, Cut, Level, cut_of
+from accelsim.sparse.fibers import Fibers
 from accelsim.workload.expression import Access, Call, Expression
 
 if TYPE_CHECKING:
@@ -34,7 +36,8 @@ class Turn:
     """A loop of a nest: tiles of `tile` of a rank, at most `trips`; over copies along `axis`, or in time ("").
 
     `node`: the memory or unit that goes through it: the innermost that holds an operand with the rank. `meets`: how
-    that finds the stored coordinates that it visits; "": it visits all.
+    that finds the stored coordinates that it visits; "": it visits all. `cut`: where tiles end that hold so many elements, of which
+    the largest has the size `tile`; None: all but the last are equal.
     """
 
     rank: str
@@ -43,6 +46,7 @@ class Turn:
     axis: str
     node: str
     meets: str
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +113,22 @@ class Nest:
             found[turn.rank] = min(found[turn.rank], turn.tile)
         return found
 
+    @property
+    def uneven(self) -> bool:
+        """Whether some loop has tiles that hold so many elements."""
+        return any(turn.cut is not None for turn in self.turns)
+
     def levels(self, operand: Operand) -> list[Level]:
         """The loops that cut an operand."""
-        return [Level(operand.ranks.index(turn.rank), turn.tile, turn.trips) for turn in self.turns if turn.rank in operand.ranks]
+        return self.levels_of(operand.tensor, operand.ranks)
+
+    def levels_of(self, tensor: str, ranks: tuple[str, ...]) -> list[Level]:
+        """The loops that cut a stored tensor. Refuses it where tiles end elsewhere for each tile of a rank that it does not have."""
+        return _levels(self.turns, tensor, ranks, self.extents, self.einsum)
+
+    def shape(self, ranks: tuple[str, ...]) -> tuple[int, ...]:
+        """The extents of some ranks."""
+        return tuple(self.extents[rank] for rank in ranks)
 
 
 def nest_of(
@@ -126,7 +143,8 @@ def nest_of(
     einsum = cascade.by_name[leaf.einsum]
     ranks = einsum.ranks
     _check(cascade, einsum, path, stored, machine.root.name)
-    left = {rank: cascade.extents[rank] for rank in ranks}
+    extents = {rank: cascade.extents[rank] for rank in ranks}
+    left = dict(extents)
     order = list(machine.memories)
     turns: list[Turn] = []
     copies = [1]
@@ -142,13 +160,15 @@ def nest_of(
             continue
         if each.rank not in left:
             continue
-        trips = -(-left[each.rank] // each.tile)
+        tile, trips, cut = each.tile, -(-left[each.rank] // each.tile), None
+        if isinstance(each, For) and each.of:
+            cut, tile, trips = _cut(einsum, each, turns, reads, stored, extents)
         axis = each.axis if isinstance(each, Spatial) else ""
         holders = (keepers[tensor][-1] for tensor, indices in reads.items() if each.rank in indices and tensor in keepers)
         node = max(holders, key=lambda holder: order.index(holder[0]), default=(machine.root.name, 0))[0]
-        turns.append(Turn(each.rank, each.tile, trips, axis, node, machine.sparsity(node).intersect))
+        turns.append(Turn(each.rank, tile, trips, axis, node, machine.sparsity(node).intersect, cut))
         copies.append(copies[-1] * (trips if axis else 1))
-        left[each.rank] = min(left[each.rank], each.tile)
+        left[each.rank] = min(left[each.rank], tile)
     inside = len(turns)
     for rank in ranks:
         if left[rank] > 1 or all(turn.rank != rank for turn in turns):
@@ -167,13 +187,55 @@ def nest_of(
     unit = machine.units[leaf.unit]
     _check_caches(machine, einsum, crossings, {operand.tensor for operand in operands if operand.coordinates is not None})
     logged = tuple(_logged(machine, crossings, number) for number in range(len(crossings)))
+    for operand in operands:
+        if operand.coordinates is not None:
+            _levels(turns, operand.tensor, operand.ranks, extents, einsum)
     return Nest(
-        einsum, leaf.unit, {rank: cascade.extents[rank] for rank in ranks}, tuple(turns), inside, tuple(operands), result,
+        einsum, leaf.unit, extents, tuple(turns), inside, tuple(operands), result,
         tuple(crossings), shared, tuple(copies), unit.lanes, unit.sparse.merge_radix * merged, logged,
         _demanded(machine, einsum, crossings, shared, {operand.tensor for operand in operands if operand.coordinates is not None}),
         _whole(cascade, einsum, turns, crossings),
         _dealt(machine, einsum, turns, operands, crossings, result),
     )  # fmt: skip
+
+
+def _cut(
+    einsum: Einsum, loop: For, turns: list[Turn], reads: Dict[str, tuple[str, ...]], stored: Dict[str, IntArray], extents: Dict[str, int]
+) -> tuple[Cut, int, int]:
+    """Where a loop ends its tiles, the size of the largest, and how many there are at most. Refuses what does not say where."""
+    what = f"tiles of 'for {loop.rank}' hold {loop.tile} stored elements of {loop.of}"
+    able = [name for name, ranks in reads.items() if loop.rank in ranks and name in stored]
+    if loop.of not in able:
+        why = "has it without that rank" if loop.of in reads and loop.rank not in reads[loop.of] else "has all of it"
+        why = why if loop.of in reads else "does not read it"
+        mend = f"name {' or '.join(able)}, or write a size" if able else f"write a size, as in 'for {loop.rank}: 16'"
+        raise InputError(f"{what}, and {einsum.name} {why}", mend, loop.place)
+    ranks = reads[loop.of]
+    inside = [place for place, turn in enumerate(turns) if turn.rank in ranks]
+    shape = tuple(extents[rank] for rank in ranks)
+    found = cut_of(
+        loop.of, inside, _levels(turns, loop.of, ranks, extents, einsum), shape, stored[loop.of], ranks.index(loop.rank), loop.tile
+    )
+    if found is None:
+        raise InputError(f"{what}, in each of more than {MOST_TILES:,} tiles of the loops outside", "move it out", loop.place)
+    return found
+
+
+def _levels(turns: Sequence[Turn], tensor: str, ranks: tuple[str, ...], extents: Dict[str, int], einsum: Einsum) -> list[Level]:
+    """The loops that cut a stored tensor; see `Nest.levels_of`."""
+    own, left, found = [place for place, turn in enumerate(turns) if turn.rank in ranks], dict(extents), list[Level]()
+    for place in own:
+        turn, context = turns[place], tuple[int, ...]()
+        if turn.cut is not None:
+            outer = [each for each in turn.cut.inside if turns[each].trips > 1]
+            if missing := [turns[each].rank for each in outer if each not in own]:
+                what = f"{einsum.name}: tiles along {turn.rank} hold so many elements of {turn.cut.leader} for each tile along {missing[0]}"
+                mend = f"put 'for {missing[0]}' inside 'for {turn.rank}', or write sizes"
+                raise InputError(f"{what}, and {tensor}, which is stored too, has no {missing[0]}", mend, einsum.place)
+            context = tuple(own.index(each) for each in outer)
+        found.append(Level(ranks.index(turn.rank), turn.tile, turn.trips, turn.cut, context, left[turn.rank]))
+        left[turn.rank] = min(left[turn.rank], turn.tile)
+    return found
 
 
 def _check(cascade: Cascade, einsum: Einsum, path: tuple[Loop | Fuse, ...], stored: Dict[str, IntArray], root: str) -> None:
@@ -317,6 +379,8 @@ def _whole(cascade: Cascade, einsum: Einsum, turns: list[Turn], crossings: list[
     number = next(number for number, each in enumerate(crossings) if each.tensor == name)
     above = turns[: crossings[number].above_child]
     what = f"tiles of {name} come and go whole"
+    if any(turn.cut is not None and turn.rank in ranks for turn in turns):
+        raise InputError(f"{what}, and a loop ends them after so many stored elements", "write sizes in the mapping", einsum.place)
     if not crossings[number].child or crossings[number].above_parent:
         mend = f"keep {name} above all loops and once further in"
         raise InputError(f"{what}, and no memory inside its home keeps one", mend, einsum.place)
@@ -369,7 +433,7 @@ def tables(nest: Nest, fibers: Dict[str, Fibers], ticks: tuple[int, int] = (1, 1
             raise InputError(f"{nest.einsum.name} intersects more than two tensors over {turn.rank}", "split it into several Einsums")
         levels.append((
             ranks.index(turn.rank), turn.tile, turn.trips, bool(turn.axis), _MEETS[turn.meets], turn.rank in nest.result,
-            *met, *[-1] * (2 - len(met)), *_keeps_busy(nest, level),
+            *met, *[-1] * (2 - len(met)), *_keeps_busy(nest, level), *_cut_by(nest, level),
         ))  # fmt: skip
     at, start_at = np.zeros((len(operands), len(turns) + 2), np.int64), np.zeros((len(operands), len(turns) + 1), np.int64)
     flat: dict[str, list[IntArray]] = {"coordinates": [], "starts": [], "elements": [], "tiles": []}
@@ -389,13 +453,57 @@ def tables(nest: Nest, fibers: Dict[str, Fibers], ticks: tuple[int, int] = (1, 1
     kept = [max(c.above_child for c in nest.crossings if c.child == memory) for memory in room.memories]
     apart = [[bool(turn.axis) and not shares for turn, shares in zip(turns, row, strict=True)] for row in nest.shared]
     made = k.Tables(
-        np.array(levels, np.int64).reshape(-1, 10), crossings, part, np.array(stored, np.int64), whole["coordinates"], whole["starts"],
+        np.array(levels, np.int64).reshape(-1, 12), crossings, part, np.array(stored, np.int64), whole["coordinates"], whole["starts"],
         whole["elements"], at, start_at, np.array(list(nest.extents.values()), np.int64),
         np.array(apart, np.int64).reshape(-1, len(turns)), np.array(nest.copies, np.int64),
         _facts(nest, levels, crossings, ticks), _begins(nest),
         np.array([*zip(room.memories.values(), kept, strict=True)], np.int64).reshape(-1, 2), whole["tiles"],
+        *_ends(nest), _codes(nest),
     )  # fmt: skip
     return made, places
+
+
+def _cut_by(nest: Nest, level: int) -> tuple[int, int]:
+    """Where the contexts of a level begin in the tables of where tiles end, -1 if its tiles are equal, and the operand that says so."""
+    cuts = [turn.cut for turn in nest.turns]
+    cut = cuts[level]
+    if cut is None:
+        return -1, -1
+    leader = next(number for number, operand in enumerate(nest.operands) if operand.tensor == cut.leader)
+    return sum(other.first.size for other in cuts[:level] if other is not None), leader
+
+
+def _ends(nest: Nest) -> tuple[IntArray, IntArray]:
+    """Of all loops whose tiles hold so many elements in turn: where the tiles of each context begin, and where each tile does."""
+    first, starts, used = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], 0
+    for turn in nest.turns:
+        if turn.cut is not None:
+            first.append(turn.cut.first + used)
+            starts.append(turn.cut.starts)
+            used += turn.cut.starts.size
+    return np.concatenate(first), np.concatenate(starts)
+
+
+def _codes(nest: Nest) -> IntArray:
+    """What makes one number of a tile, int64[2, operands and the result, ranks]: see `kernels`. Refuses what would pass 64 bits."""
+    ranks = list(nest.extents)
+    found = np.zeros((2, len(nest.operands) + 1, len(ranks)), np.int64)
+    if not nest.uneven:
+        return found
+    cut = {turn.rank for turn in nest.turns if turn.cut is not None}
+    for row, mine in enumerate([*(operand.ranks for operand in nest.operands), nest.result]):
+        words = sizes = 1
+        for rank in reversed(ranks):
+            if rank in mine:
+                found[0, row, ranks.index(rank)] = words
+                words *= nest.extents[rank]
+            if rank in mine and rank in cut:
+                found[1, row, ranks.index(rank)] = nest.extents[rank] + 1
+                sizes *= nest.extents[rank] + 1
+        if words * sizes >= _MOST:
+            what = f"{nest.einsum.name} has more tiles that hold so many elements than 64-bit numbers tell apart"
+            raise InputError(what, "make the shape smaller, or write sizes in the mapping", nest.einsum.place)
+    return found
 
 
 def _keeps_busy(nest: Nest, level: int) -> tuple[int, int]:
@@ -430,6 +538,8 @@ def _crossings(nest: Nest, room: Room) -> tuple[IntArray, int]:
             again = next((level for level in range(len(turns)) if _again(nest, level + 1)), len(turns))
             leading = min(leading, again)
             width = math.prod(turn.trips for turn in turns[crossing.above_child :] if turn.rank in nest.result)
+            if nest.uneven:
+                width = math.prod(nest.extents[rank] for rank in nest.result)
             if places + width * nest.copies[crossing.above_child] <= MOST_PLACES:
                 begins, places = places, places + width * nest.copies[crossing.above_child]
         rows.append((
@@ -442,7 +552,7 @@ def _crossings(nest: Nest, room: Room) -> tuple[IntArray, int]:
 
 
 def _facts(nest: Nest, levels: list[tuple[int, ...]], crossings: IntArray, ticks: tuple[int, int]) -> IntArray:
-    """What holds for the whole nest, int64[13]: see `kernels`. Refuses merging over several turns that are dealt out."""
+    """What holds for the whole nest, int64[14]: see `kernels`. Refuses merging over several turns that are dealt out."""
     turns = nest.turns
     inner = [level for level, turn in enumerate(turns) if turn.rank in nest.result and turn.trips > 1]
     reduced = [level for level, turn in enumerate(turns) if turn.rank not in nest.result and turn.trips > 1]
@@ -462,9 +572,8 @@ def _facts(nest: Nest, levels: list[tuple[int, ...]], crossings: IntArray, ticks
             plain = False
     at = nest.crossings[nest.whole].above_child if nest.whole >= 0 else -1
     tiles = math.prod(turn.trips for turn in turns[: max(0, at)] if turn.rank in nest.result)
-    return np.array(
-        [nest.lanes, nest.leaf, nest.radix, listing, holder, merges, nest.dealt, plain, *ticks, nest.whole, at, tiles], np.int64
-    )
+    rest = [nest.whole, at, tiles, nest.uneven]
+    return np.array([nest.lanes, nest.leaf, nest.radix, listing, holder, merges, nest.dealt, plain, *ticks, *rest], np.int64)
 
 
 def _of_result(nest: Nest, crossing: Crossing) -> bool:
@@ -510,7 +619,11 @@ class Walk(NamedTuple):
 
 def fibers_of(nest: Nest) -> dict[str, Fibers]:
     """The stored operands of a nest as its loops cut them."""
-    return {each.tensor: Fibers.of(each.coordinates, nest.levels(each)) for each in nest.operands if each.coordinates is not None}
+    return {
+        each.tensor: Fibers.of(each.coordinates, nest.levels(each), nest.shape(each.ranks))
+        for each in nest.operands
+        if each.coordinates is not None
+    }
 
 
 def walked(nest: Nest, ticks: tuple[int, int] = (1, 1), fibers: dict[str, Fibers] | None = None, room: Room = NO_ROOM) -> Walk:

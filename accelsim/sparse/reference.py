@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from accelsim.hardware.architecture import Architecture
-from accelsim.mapping.tree import Fuse, Keep, Leaf, Mapping, Spatial
+from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Mapping, Spatial
 from accelsim.workload.cascade import Cascade
 
 Tile = dict[str, range]
@@ -78,6 +78,7 @@ class _Leaf:
         self.einsum, self.machine, self.leaf, self.ticks = cascade.by_name[leaf.einsum], machine, leaf, ticks
         self.extents = {rank: cascade.extents[rank] for rank in self.einsum.ranks}
         self.loops: list[tuple[str, int, str, bool]] = []  # rank, tile, axis, whether stored coordinates only
+        self.holding: dict[int, str] = {}  # of loops whose tiles hold so many elements, the tensor
         self.nodes: list[str] = []  # what goes through each loop
         self.keepers: dict[str, list[tuple[str, int]]] = {}
         self.indices = {access.tensor: tuple(self._rank(index) for index in access.indices) for access in self.einsum.reads}
@@ -89,21 +90,24 @@ class _Leaf:
                 mine = [tensor for tensor, ranks in self.indices.items() if node.rank in ranks and tensor in self.keepers]
                 inner = [name for name in machine.memories if any(self.keepers[tensor][-1][0] == name for tensor in mine)]
                 meets = bool(inner) and machine.memories[inner[-1]].sparse.intersect != ""
+                if isinstance(node, For) and node.of:
+                    self.holding[len(self.loops)] = node.of
                 self.loops.append((node.rank, node.tile, node.axis if isinstance(node, Spatial) else "", meets))
                 self.nodes.append(inner[-1] if inner else machine.root.name)
         self.own = len(self.loops)
-        smallest = {rank: min([self.extents[rank], *(tile for other, tile, _, _ in self.loops if other == rank)]) for rank in self.extents}
+        # what each tile of a stored tensor holds, by the interval of every rank
+        self.known: dict[tuple[str, tuple[range, ...]], Elements] = {}
+        self.stored = {name: stored[name] for name in self.indices if name in stored}
+        left = self._below(self.own)
         for rank in self.extents:
-            if smallest[rank] > 1 or not any(rank == other for other, _, _, _ in self.loops):
+            if max(len(tile[rank]) for tile in left) > 1 or not any(rank == other for other, _, _, _ in self.loops):
                 self.loops.append((rank, 1, "", machine.units[leaf.unit].sparse.intersect != ""))
                 self.nodes.append(leaf.unit)
         self.output = self.einsum.output.tensor
         self.indices_out = tuple(self._rank(index) for index in self.einsum.output.indices)
-        self.stored = {name: stored[name] for name in self.indices if name in stored}
         kept = cascade.tensors[self.output].storage
         self.whole_at = self.keepers[self.output][1][1] if kept is not None and kept.whole_tiles else -1
-        # what each tile of a stored tensor holds, by the interval of every rank
-        self.known: dict[tuple[str, tuple[range, ...]], Elements] = {}
+        self.trips: dict[int, int] = {}
 
     @staticmethod
     def _rank(index: Any) -> str:
@@ -247,9 +251,8 @@ class _Leaf:
         return max(times)
 
     def _turns(self, level: int, tile: Tile, turns: tuple[int, ...]) -> Iterator[tuple[int, Tile]]:
-        rank, size, _, meets = self.loops[level]
-        whole = tile[rank]
-        inner = [{**tile, rank: range(start, min(start + size, whole.stop))} for start in range(whole.start, whole.stop, size)]
+        rank, _, _, meets = self.loops[level]
+        inner = self._parts(level, tile)
         fibers = [
             [turn for turn, part in enumerate(inner) if self.held(name, part)]
             for name in self.stored
@@ -287,11 +290,8 @@ class _Leaf:
                 break
         if not any(rank in self.indices[tensor] for rank, _, _, _ in self.loops[:begin]):
             return True
-        rank, whole = self.loops[level][0], range(self.extents[self.loops[level][0]])
-        for (other, size, _, _), turn in zip(self.loops[:begin], turns, strict=False):
-            if other == rank:
-                whole = whole[turn * size : (turn + 1) * size]
-        return bool(self.held(tensor, {**tile, rank: whole}))
+        rank = self.loops[level][0]
+        return bool(self.held(tensor, {**tile, rank: self._tile(turns[:begin])[rank]}))
 
     def _meet(self, level: int, one: list[int], other: list[int]) -> None:
         """Both advance on a match, else the smaller one, until either is over."""
@@ -408,17 +408,44 @@ class _Leaf:
 
     def _box(self, depth: int, turns: tuple[int, ...]) -> tuple[range, ...]:
         """The tile of the result below some loops."""
-        tile = {rank: range(extent) for rank, extent in self.extents.items()}
-        for (rank, size, _, _), turn in zip(self.loops[:depth], turns, strict=False):
-            start = tile[rank].start + turn * size
-            tile[rank] = range(start, min(start + size, tile[rank].stop))
+        tile = self._tile(turns[:depth])
         return tuple(tile[rank] for rank in self.indices_out)
 
-    def _most(self, level: int) -> int:
-        """Turns that a loop has at most."""
+    def _tile(self, turns: tuple[int, ...]) -> Tile:
+        """The tile of every rank below some loops."""
+        tile = {rank: range(extent) for rank, extent in self.extents.items()}
+        for level, turn in enumerate(turns):
+            tile = self._parts(level, tile)[turn]
+        return tile
+
+    def _parts(self, level: int, tile: Tile) -> list[Tile]:
+        """The tiles into which a loop cuts one."""
         rank, size, _, _ = self.loops[level]
-        outside = min([self.extents[rank], *(tile for other, tile, _, _ in self.loops[:level] if other == rank)])
-        return -(-outside // size)
+        whole, found = tile[rank], list[Tile]()
+        start = whole.start
+        while start < whole.stop:
+            end = min(start + size, whole.stop)
+            if level in self.holding:  # as long as it holds no more than it may
+                end = start + 1
+                while end < whole.stop and len(self.held(self.holding[level], {**tile, rank: range(start, end + 1)})) <= size:
+                    end += 1
+            found.append({**tile, rank: range(start, end)})
+            start = end
+        return found
+
+    def _most(self, level: int) -> int:
+        """Turns that a loop has at most, wherever those outside are."""
+        if level not in self.trips:
+            self.trips[level] = max(len(self._parts(level, tile)) for tile in self._below(level))
+        return self.trips[level]
+
+    def _below(self, depth: int) -> list[Tile]:
+        """All tiles below some loops, each once."""
+        tiles = [self._tile(())]
+        for level in range(depth):
+            inner = [part for tile in tiles for part in self._parts(level, tile)]
+            tiles = list({tuple(tile.values()): tile for tile in inner}.values())
+        return tiles
 
 
 class _Values(_Leaf):

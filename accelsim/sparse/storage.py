@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from accelsim.errors import InputError
+
 if TYPE_CHECKING:
     from accelsim.sparse.fibers import Fibers, Level
     from accelsim.sparse.pattern import IntArray
@@ -50,17 +52,16 @@ def sizes(storage: Storage, fibers: Fibers, levels: Sequence[Level], shape: Sequ
         width = storage.coordinate_bits or width_of(levels, number)
         where, held = children * width * (kind == "compressed") * ends, children * payload * (kind != "uncompressed") * ends
         if kind != "compressed":
-            places = -(-here // least(levels, number))
+            places = _places(fibers, levels, number, here)
             where, held = where + places * (kind == "bitmask") * begins, held + places * payload * (kind == "uncompressed") * begins
             if begins and masked(storage, levels, number):
                 under = following(levels, number)
-                mask = -(-left[levels[under].dimension] // least(levels, under))
+                mask = _places(fibers, levels, under, left[levels[under].dimension])
                 held = held + (places - _reached(fibers, number, under)) * mask
         coordinates.append(_lines(where, storage))
         payloads.append(_lines(held, storage))
         left = {dimension: np.repeat(size, children) for dimension, size in left.items()}
-        size = left[level.dimension]
-        left[level.dimension] = np.minimum(level.tile, size - fibers.coordinates[number] * level.tile)
+        left[level.dimension] = fibers.sizes[number]
     below: list[IntArray] = [np.zeros(0, np.int64)] * len(levels)
     for number in range(len(levels) - 1, -1, -1):
         nodes = fibers.coordinates[number].size
@@ -109,6 +110,20 @@ def least(levels: Sequence[Level], number: int) -> int:
     return levels[following(levels, number) - 1].tile
 
 
+def _places(fibers: Fibers, levels: Sequence[Level], number: int, size: IntArray) -> IntArray:
+    """Places of fibers that begin at a level and go over a size each, int64.
+
+    Refuses those that several loops go through, one of which has tiles that hold so many elements, and that end in tiles.
+    """
+    end = following(levels, number)
+    if all(level.cut is None for level in levels[number:end]) or least(levels, number) == 1:
+        return np.asarray(-(-size // least(levels, number)))
+    if end - number > 1 or fibers.turns[number].size != size.size:
+        what = "a rank with a place for every coordinate is cut twice, once so that tiles hold so many elements"
+        raise InputError(what, "store it compressed, or loop over single elements right inside")
+    return fibers.turns[number]
+
+
 def last(levels: Sequence[Level], number: int) -> bool:
     """Whether no loop over another dimension comes after: the fiber holds values."""
     return all(level.dimension == levels[number].dimension for level in levels[number:])
@@ -116,11 +131,13 @@ def last(levels: Sequence[Level], number: int) -> bool:
 
 def width_of(levels: Sequence[Level], number: int) -> int:
     """Bits that tell the coordinates of a fiber apart, of loops that follow one another over one dimension together."""
-    extent = 1
-    for level in reversed(levels[: number + 1]):
-        if level.dimension != levels[number].dimension:
+    extent, begin = 1, number
+    for place in range(number, -1, -1):
+        if levels[place].dimension != levels[number].dimension:
             break
-        extent *= level.trips
+        extent, begin = extent * levels[place].trips, place
+    if levels[number].tile == 1 and any(level.cut is not None for level in levels[begin : number + 1]):
+        extent = levels[begin].around
     return max(1, (extent - 1).bit_length())
 
 

@@ -128,3 +128,27 @@ def problem(seed: int, full: bool = False, limited: bool = False) -> tuple[Casca
         if rng.random() < 0.85:
             stored[tensor] = np.array(np.nonzero(chances.random(shape) < density), np.int64).reshape(len(shape), -1)
     return cascade("random", [statement], extents), machine_, mapping_, stored
+
+
+Problem = tuple[Cascade, Architecture, Mapping, dict[str, Any]]
+
+
+def by_elements(seed: int, made: Problem) -> Problem:
+    """A problem of which tiles of some loops in time hold so many elements of a stored operand instead; two more may stand anywhere."""
+    rng = random.Random(seed)
+    cascade_, machine_, mapping_, stored = made
+    ranks = {access.tensor: [str(index.name) for index in access.indices] for access in cascade_.by_name["Z"].reads}
+
+    def leaders(rank: str) -> list[str]:
+        return [name for name in stored if rank in ranks[name]]
+
+    nodes: list[Any] = []
+    for node in mapping_.nodes:
+        if isinstance(node, For) and (able := leaders(node.rank)) and rng.random() < 0.6:
+            node = For(node.rank, rng.randint(1, 6), of=rng.choice(able))
+        nodes.append(node)
+    for _ in range(rng.randrange(3)):
+        rank = rng.choice(list(cascade_.extents))
+        if able := leaders(rank):
+            nodes.insert(rng.randrange(1, len(nodes)), For(rank, rng.randint(1, 6), of=rng.choice(able)))
+    return cascade_, machine_, replace(mapping_, nodes=tuple(nodes)), stored

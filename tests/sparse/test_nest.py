@@ -389,7 +389,7 @@ def _by_rows(radix: int) -> Any:
 
 def test_fibers_hold_every_element_once_in_the_order_of_the_loops() -> None:
     elements = np.array([[0, 0, 3, 4], [1, 5, 2, 0]])
-    tree = Fibers.of(elements, [Level(1, 3, 2), Level(0, 1, 5), Level(1, 1, 3)])
+    tree = Fibers.of(elements, [Level(1, 3, 2), Level(0, 1, 5), Level(1, 1, 3)], (5, 6))
     assert tree.coordinates[0].tolist() == [0, 1]  # columns below 3, and the others
     assert tree.elements[0].tolist() == [3, 1]
     assert tree.coordinates[1].tolist() == [0, 3, 4, 0]

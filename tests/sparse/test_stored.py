@@ -243,10 +243,9 @@ def test_what_a_machine_says_about_stored_elements_is_checked(written: str, inst
     assert message in str(error.value) and "by-rows.yaml:" in str(error.value)
 
 
-@pytest.mark.parametrize("command", ["simulate", "cosim"])
-def test_formats_are_refused_where_all_elements_count(command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_formats_are_refused_where_all_elements_count(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(tmp_path)
-    code, text = run(capsys, command, tmp_path / "product.yaml", "--arch", tmp_path / "by-rows.yaml")
+    code, text = run(capsys, "cosim", tmp_path / "product.yaml", "--arch", tmp_path / "by-rows.yaml")
     assert code == 2 and "product.yaml:5:3: product says how A is stored" in text and len(text.splitlines()) == 1
 
 
@@ -523,7 +522,7 @@ def test_formats_of_nests_have_a_pointer_less_than_those_of_matrices() -> None:
     for seed in range(share(1000, 100, 20)):
         for pattern in (Pattern.of(each) for each in pair(seed)):
             levels = [Level(0, 1, pattern.rows), Level(1, 1, pattern.width)]
-            tree = Fibers.of(elements(pattern), levels)
+            tree = Fibers.of(elements(pattern), levels, (pattern.rows, pattern.width))
             for name, other in (("csr", formats.csr), ("dcsr", formats.dcsr), ("bitmask", formats.bitmask_by_rows)):
                 storage = Storage(NAMED[name], coordinate_bits=16, pointer_bits=32)
                 whole = sizes(storage, tree, levels, (pattern.rows, pattern.width), 8).whole
@@ -544,7 +543,8 @@ def test_without_pointers_every_row_has_a_mask() -> None:
             shape, inside = (pattern.rows, pattern.width), Level(1, 1, pattern.width)
             for tile in (1, 3, pattern.rows):
                 levels = [Level(0, tile, -(-pattern.rows // tile)), Level(0, 1, tile), inside]
-                whole = sizes(Storage(NAMED["bitmask"], pointer_bits=0), Fibers.of(elements(pattern), levels), levels, shape, 8).whole
+                tree = Fibers.of(elements(pattern), levels, shape)
+                whole = sizes(Storage(NAMED["bitmask"], pointer_bits=0), tree, levels, shape, 8).whole
                 assert whole == formats.bitmask(pattern, formats.Widths(8, 16, 32)), (seed, tile)
 
 
