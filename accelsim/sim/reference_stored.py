@@ -197,12 +197,12 @@ class _Walk(_Leaf):
     def _turns(self, level: int, tile: Tile, turns: tuple[int, ...]) -> Iterator[tuple[int, Tile]]:
         """Steps that find a turn belong to what is done in it, those behind the last turn to what is done next."""
         found = list(super()._turns(level, tile, turns))
-        rank, size, _, meets = self.loops[level]
+        rank, _, _, meets = self.loops[level]
         met = [name for name in self.stored if meets and rank in self.indices[name]]
         steps = [0] * (1 + len(found))
         if len(met) > 1:
-            inner = [range(start, min(start + size, tile[rank].stop)) for start in range(tile[rank].start, tile[rank].stop, size)]
-            one, other = ([turn for turn, part in enumerate(inner) if self.held(name, {**tile, rank: part})] for name in met)
+            inner = self._parts(level, tile)
+            one, other = ([turn for turn, part in enumerate(inner) if self.held(name, part)] for name in met)
             node = self.nodes[level]
             steps = _steps(one, other, (self.machine.memories.get(node) or self.machine.units[node]).sparse.intersect)
         for taken, each in zip(steps, [*found, None], strict=True):

@@ -52,7 +52,7 @@ def simulate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
     clock = evaluator.clock
     units = {name: replace(unit, drain=clock.cycles(ticks) - (unit.total - unit.drain)) for name, unit in units.items()}
     spent = {name: clock.cycles(each) for name, each in ports.items()}
-    return Simulation(evaluation, ticks, units, spent, firings, tuple(kept))
+    return Simulation(evaluation, ticks, units, spent, firings, tuple(kept), stored=True)
 
 
 def ahead(mapping: Mapping, root: str) -> Mapping:
@@ -220,7 +220,7 @@ class _Run:
         within = next(n for n, each in enumerate(self.nest.crossings) if each.tensor == crossing.tensor and each.parent == crossing.child)
         sent = (rows[:, log.KIND] == log.SENT) & (rows[:, log.CROSSING] == within)
         at = np.flatnonzero(sent & (rows[:, log.SERVED] > 0)) if number in self.traffic.brought else np.flatnonzero(sent)
-        words = self.traffic.brought.get(number, rows[at, log.BACK])
+        words = self.traffic.brought.get(number, rows[at, log.BACK])[: at.size]  # of a tensor that holds nothing, nothing is sent
         copies = rows[at, log.PARENT]
         ratio = self.nest.copies[crossing.above_child] // self.nest.copies[crossing.above_parent]
         found.fetched[at] = words > 0

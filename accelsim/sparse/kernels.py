@@ -45,8 +45,8 @@ VISITS, TWO_FINGER, SKIP_AHEAD, LEADER, MATCHES = range(5)
 # Rows of State.level: the turn, how many there are, which side advanced last, the places of the two fibers and their ends; above the level:
 # the copy, the time, the tile of the result, and how many visits there were; where in Tables.ends its tiles are (-1: it is one tile).
 TURN, MANY, SIDE, FIRST, FIRST_END, OTHER, OTHER_END, COPY, TIME, TILE_OF_RESULT, VISIT, TILES_AT = range(12)
-# Rows of State.copy: of which tile lists are, the visit of the last one, how many, and their elements; from which tick on it is free.
-LIST_TILE, LIST_VISIT, LISTS, LISTED, FREE = range(5)
+# Rows of State.copy: of the lists of its tile the visit of the last one, how many, and their elements; from which tick on it is free.
+LIST_VISIT, LISTS, LISTED, FREE = range(4)
 # Rows of State.child: the tile that a copy was sent last, since when, how many words it made of it; the tile that came to it whole.
 LAST, SINCE, FILLED, HELD = range(4)
 # Rows of Walked.whole.
@@ -166,12 +166,12 @@ def blank(t: Tables, places: int) -> tuple[State, Walked]:
     )  # fmt: skip
     s = State(
         zeros(12, depth + 1), zeros(depth + 1, operands), zeros(depth + 1, t.extents.size), zeros(depth + 1, t.extents.size),
-        zeros(5, copies),
+        zeros(4, copies),
         zeros(4, crossings, copies), zeros(4 * crossings) - 1, zeros(4 * crossings) + 1, zeros(places) - 1, zeros(3), zeros(t.facts[TILES]),
         zeros(crossings, copies if t.rooms.shape[0] else 1, int(t.crossings[:, BUFFERS].max(initial=1))),
     )  # fmt: skip
     s.size[0] = t.extents
-    s.copy[LIST_TILE:LISTS] = -1
+    s.copy[LIST_VISIT] = -1
     s.child[LAST] = s.child[HELD] = -2
     s.now[CHOSEN] = -1
     return s, w
@@ -209,8 +209,7 @@ def _walk(t: Tables, s: State, w: Walked, d: int) -> IntArray:
             if t.rooms[memory, ABOVE] == d:
                 _hold(t, s, w, memory)
         d, down = d - 1, False
-    for c in range(t.copies_at[depth]):
-        w.merging[c] += _merged(s.copy[LISTS, c], s.copy[LISTED, c], t.facts[RADIX])
+    _merge(t, s, w, 0, t.copies_at[depth])
     return logs[0]
 
 
@@ -227,6 +226,8 @@ def _arrive(t: Tables, s: State, w: Walked, pool: list[IntArray], logs: list[Int
         tile = s.level[TILE_OF_RESULT, d] if o < 0 else s.node[d, o]
         if o < 0:
             if s.child[LAST, c, here] != tile:
+                if c != t.facts[WHOLE]:
+                    _leave(t, s, w, c, here)
                 if t.crossings[c, ROOM] >= 0 and c != t.facts[WHOLE]:  # which come at a turn
                     _replace(s, c, here, 0)
                 s.child[LAST, c, here], s.child[SINCE, c, here], s.child[FILLED, c, here] = tile, s.level[TIME, d], 0
@@ -266,10 +267,27 @@ def _bring(t: Tables, s: State, w: Walked, d: int) -> None:
         return
     c, here, tile = t.facts[WHOLE], s.level[COPY, d], s.level[TILE_OF_RESULT, d]
     if s.child[HELD, c, here] != tile:
+        _leave(t, s, w, c, here)
         if t.crossings[c, ROOM] >= 0:
             _replace(s, c, here, 0)
         s.child[HELD, c, here] = tile
         w.whole[BROUGHT, here] += s.tiles[tile]
+
+
+@helper()
+def _leave(t: Tables, s: State, w: Walked, c: int, here: int) -> None:
+    """A copy has another tile of the result: what was made of its last one is merged."""
+    if t.facts[MERGES] and t.crossings[c, CHILD] == t.facts[HOLDER]:
+        span = t.copies_at[t.levels.shape[0]] // t.copies_at[t.facts[HOLDER]]
+        _merge(t, s, w, here * span, (here + 1) * span)
+
+
+@helper()
+def _merge(t: Tables, s: State, w: Walked, first: int, last: int) -> None:
+    """Copies of the unit from the first to before the last merge the lists that they have."""
+    for unit in range(first, last):
+        w.merging[unit] += _merged(s.copy[LISTS, unit], s.copy[LISTED, unit], t.facts[RADIX])
+        s.copy[LIST_VISIT, unit], s.copy[LISTS, unit], s.copy[LISTED, unit] = -1, 0, 0
 
 
 @helper()
@@ -477,7 +495,7 @@ def _point(t: Tables, s: State, w: Walked, pool: list[IntArray], d: int) -> None
         if s.node[d, o] < 0:
             return
     w.effectual[here] += 1
-    _list(t, s, w, here, 1)
+    _list(t, s, here, 1)
     for c in range(t.crossings.shape[0]):
         if t.crossings[c, OPERAND] < 0:
             _made(t, s, w, pool, c, d, s.level[TILE_OF_RESULT, d])
@@ -544,7 +562,7 @@ def _points_together(t: Tables, s: State, w: Walked, pool: list[IntArray], d: in
     if not full:
         return
     w.effectual[here] += many
-    _list(t, s, w, here, many)
+    _list(t, s, here, many)
     base, step = s.level[TILE_OF_RESULT, d], t.levels[d, RESULT]
     if t.facts[UNEVEN]:
         base = 0
@@ -592,14 +610,11 @@ def _first_made(
 
 
 @helper()
-def _list(t: Tables, s: State, w: Walked, here: int, elements: int) -> None:
+def _list(t: Tables, s: State, here: int, elements: int) -> None:
     """Note elements of the lists that are to be merged."""
     if not t.facts[MERGES]:
         return
-    tile, visit = s.level[TILE_OF_RESULT, t.facts[HOLDER]], s.level[VISIT, t.facts[LISTING] + 1]
-    if s.copy[LIST_TILE, here] != tile:
-        w.merging[here] += _merged(s.copy[LISTS, here], s.copy[LISTED, here], t.facts[RADIX])
-        s.copy[LIST_TILE, here], s.copy[LIST_VISIT, here], s.copy[LISTS, here], s.copy[LISTED, here] = tile, -1, 0, 0
+    visit = s.level[VISIT, t.facts[LISTING] + 1]
     if s.copy[LIST_VISIT, here] != visit:
         s.copy[LIST_VISIT, here] = visit
         s.copy[LISTS, here] += 1
@@ -612,8 +627,7 @@ def _finish(t: Tables, s: State, w: Walked) -> None:
     here = s.now[CHOSEN]
     if here < 0:
         return
-    w.merging[here] += _merged(s.copy[LISTS, here], s.copy[LISTED, here], t.facts[RADIX])
-    s.copy[LIST_TILE, here], s.copy[LIST_VISIT, here], s.copy[LISTS, here], s.copy[LISTED, here] = -1, -1, 0, 0
+    _merge(t, s, w, here, here + 1)
     busy = max(w.issues[here] * t.facts[ISSUE], w.merging[here] * t.facts[CYCLE])
     for node in range(t.levels.shape[0]):
         steps = 0

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # Kinds of rows: a copy is sent a tile of an operand; one that holds nothing comes in place of it; a copy begins a tile of the result; a
 # copy of the unit merges; it works.
 SENT, EMPTIED, BEGUN, MERGED, WORKED = range(5)
-# Columns of a row: its kind; the crossing, the copies of its child and of its parent; the tile, as place of a node or number. Of what is
+# Columns of a row: its kind; the crossing, the copies of its child and of its parent; the tile, as its number. Of what is
 # sent: words that come to the child, of these what its parent is to bring first, those that leave the parent, and a number that
 # is the same where copies are served together. Of what is begun: words that leave the child in the end, those that came back to it before,
 # and those that reach the parent. Of merging: cycles, and those of passes after the first; of work: issues.
@@ -126,7 +126,8 @@ def _record(t: k.Tables, s: k.State, w: k.Walked, n: Notes, deep: int, most: int
             span = t.copies_at[depth] // t.copies_at[d]
             _worked(t, w, n, book, s.level[k.COPY, d] * span, (s.level[k.COPY, d] + 1) * span)
         d, down = d - 1, False
-    _merge(t, s, w, n, book, 0, n.issues.size)
+    k._merge(t, s, w, 0, n.issues.size)
+    _merge(w, n, book, 0, n.issues.size)
     _worked(t, w, n, book, 0, n.issues.size)
     return book[0], logs[0]
 
@@ -167,11 +168,10 @@ def _arrived(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray
             continue
         if t.crossings[c, k.OPERAND] < 0:
             _begin(t, s, w, n, book, c, here, parent, tile)
-        elif tile >= 0:
-            place, _ = k._tile(t, s, t.crossings[c, k.OPERAND], d)
+        elif w.entering[c, here] > n.before[_ENTERING, c]:
             row = _row(n, book, SENT, c, here, parent)
             log = book[0]
-            log[row, TILE], log[row, WORDS] = place, w.entering[c, here] - n.before[_ENTERING, c]
+            log[row, TILE], log[row, WORDS] = tile, w.entering[c, here] - n.before[_ENTERING, c]
             log[row, BACK] = w.asked_words[c, parent] - n.before[_ASKED, c]
             log[row, SERVED] = w.grouped[c, parent] - n.before[_GROUPED, c]
             log[row, TOGETHER] = s.level[k.TIME, d] * t.copies_at[t.levels.shape[0]] + k._group(t, s, c, d)
@@ -185,7 +185,7 @@ def _begin(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray],
     """A copy begins a tile of the result: what was made of the last one is merged. Returns the row."""
     if t.crossings[c, k.CHILD] == t.facts[k.HOLDER]:
         span = t.copies_at[t.levels.shape[0]] // t.copies_at[t.crossings[c, k.CHILD]]
-        _merge(t, s, w, n, book, here * span, (here + 1) * span)
+        _merge(w, n, book, here * span, (here + 1) * span)
     row = _row(n, book, BEGUN, c, here, parent)
     book[0][row, TILE], n.begun[c, here] = tile, row
     return row
@@ -208,8 +208,6 @@ def _came(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], 
 @helper(allocates=True)
 def _made(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], unit: int) -> None:
     """Words of the result have been made: they belong to the runs of the copies that made them."""
-    if w.merging[unit] != n.merging[unit]:
-        _merges(w, n, book, unit, n.listed[unit])
     n.listed[unit] = s.copy[k.LISTS, unit] + s.copy[k.LISTED, unit]
     log = book[0]
     for c in range(t.crossings.shape[0]):
@@ -241,36 +239,23 @@ def _made(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], 
 
 
 @helper(allocates=True)
-def _merge(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], first: int, last: int) -> None:
-    """Copies of the unit from the first to before the last merge the lists that they have."""
-    if not t.facts[k.MERGES]:
-        return
+def _merge(w: k.Walked, n: Notes, book: list[IntArray], first: int, last: int) -> None:
+    """Note what copies of the unit from the first to before the last have merged; the first pass takes a cycle for all that was listed."""
     for unit in range(first, last):
-        once = s.copy[k.LISTS, unit] + s.copy[k.LISTED, unit]
-        w.merging[unit] += k._merged(s.copy[k.LISTS, unit], s.copy[k.LISTED, unit], t.facts[k.RADIX])
-        s.copy[k.LIST_TILE, unit] = s.copy[k.LIST_VISIT, unit] = -1
-        s.copy[k.LISTS, unit] = s.copy[k.LISTED, unit] = 0
         if w.merging[unit] != n.merging[unit]:
-            _merges(w, n, book, unit, once)
-
-
-@helper(allocates=True)
-def _merges(w: k.Walked, n: Notes, book: list[IntArray], unit: int, once: int) -> None:
-    """Note what a copy of the unit has merged; once: cycles of the first pass."""
-    row = _row(n, book, MERGED, -1, unit, -1)
-    book[0][row, WORDS] = w.merging[unit] - n.merging[unit]
-    book[0][row, BACK] = max(0, book[0][row, WORDS] - once)
-    n.merging[unit] = w.merging[unit]
+            row = _row(n, book, MERGED, -1, unit, -1)
+            book[0][row, WORDS] = w.merging[unit] - n.merging[unit]
+            book[0][row, BACK] = book[0][row, WORDS] - n.listed[unit]
+            n.merging[unit] = w.merging[unit]
 
 
 @helper(allocates=True)
 def _finish(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray]) -> None:
     """The turn that was dealt out last is over."""
     here = s.now[k.CHOSEN]
-    once = s.copy[k.LISTS, here] + s.copy[k.LISTED, here] if here >= 0 else 0
     k._finish(t, s, w)
-    if here >= 0 and w.merging[here] != n.merging[here]:
-        _merges(w, n, book, here, once)
+    if here >= 0:
+        _merge(w, n, book, here, here + 1)
 
 
 @helper(allocates=True)

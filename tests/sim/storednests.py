@@ -13,7 +13,7 @@ from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Op
 from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping, Spatial
 from accelsim.workload.build import cascade
 from accelsim.workload.storage import Storage
-from tests.sparse.nests import dealt, problem
+from tests.sparse.nests import by_elements, dealt, problem
 
 Problem = tuple[Any, Architecture, Mapping, dict[str, Any]]
 
@@ -22,6 +22,8 @@ def case(seed: int, full: bool = False) -> Problem:
     """A nest with formats, ports and places drawn by a seed; some are refused. `full`: all elements are stored."""
     rng = random.Random(seed)
     made = (problem(seed, full), dealt(seed), cached(rng, seed), again(rng, seed))[seed % 4] if not full else problem(seed, full)
+    if seed % 5 == 0 and not full:
+        made = by_elements(seed, made)
     workload, machine, mapping, stored = made
     tensors = dict(workload.tensors)
     for name, tensor in tensors.items():
@@ -78,7 +80,8 @@ def rows(rng: random.Random, memory: Sparsity, axes: tuple[Axis, ...]) -> Archit
     """Three levels of memories, of which the second is as said, with units that merge in an array."""
     unit = Unit("U", {"mac": Operation("mac")}, sparse=Sparsity(intersect="leading", merge_radix=rng.choice([0, 2, 3])))
     registers = Memory("Registers", sparse=Sparsity(intersect=rng.choice(("leading", "two_finger", "skip_ahead"))), feeds=(unit,))
-    buffer = Memory("Buffer", rng.choice([None, 64, 200]) if memory.replacement else None, sparse=memory, feeds=(Array("array", axes, feeds=(registers,)),))
+    size = rng.choice([None, 64, 200]) if memory.replacement else None
+    buffer = Memory("Buffer", size, sparse=memory, feeds=(Array("array", axes, feeds=(registers,)),))
     return Architecture("rows", Memory("DRAM", sparse=Sparsity(intersect=rng.choice(("", "leading"))), feeds=(buffer,)), Fraction(10**9))
 
 
@@ -95,7 +98,8 @@ def cached(rng: random.Random, seed: int) -> Problem:
     nodes += [Spatial("x", "m", rng.randint(-(-left // 4), max(1, left // 2)))] if rng.random() < 0.8 else []
     nodes += [Keep("Registers", (Held("Z"),)), For("k", rng.choice([1, 1, 2]))]
     nodes += [Keep("Registers", tuple(map(Held, rng.choice(["B", "AB"]))))]
-    return cascade("cached", ["Z[m,n] = A[m,k] * B[k,n]"], extents), machine, Mapping("rows", (*nodes, Leaf("Z", "U"))), elements(rng, seed, extents)
+    mapping = Mapping("rows", (*nodes, Leaf("Z", "U")))
+    return cascade("cached", ["Z[m,n] = A[m,k] * B[k,n]"], extents), machine, mapping, elements(rng, seed, extents)
 
 
 def again(rng: random.Random, seed: int) -> Problem:
@@ -110,5 +114,6 @@ def again(rng: random.Random, seed: int) -> Problem:
     buffer = [Keep("Buffer", tuple(map(Held, rng.choice(["Z", "BZ", "AB", "A"]))))] if rng.random() < 0.6 else []
     inner = Keep("Registers", tuple(map(Held, rng.choice(["Z", "AZ", "BZ", "ABZ"]))))
     at = rng.randint(0, 2)
-    nodes = [Keep("DRAM", tuple(map(Held, "ABZ"))), *loops[:at], *buffer, *loops[at:3], inner, *loops[3:], Leaf("Z", "U")]
-    return cascade("again", ["Z[m,n] = A[m,k] * B[k,n]"], extents), machine, Mapping("again", tuple(nodes)), elements(rng, seed, extents)
+    home = Keep("DRAM", tuple(map(Held, "ABZ")))
+    mapping = Mapping("again", (home, *loops[:at], *buffer, *loops[at:3], inner, *loops[3:], Leaf("Z", "U")))
+    return cascade("again", ["Z[m,n] = A[m,k] * B[k,n]"], extents), machine, mapping, elements(rng, seed, extents)
