@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -387,9 +388,16 @@ def _whole(cascade: Cascade, einsum: Einsum, turns: list[Turn], crossings: list[
     if any(turn.axis and turn.trips > 1 and turn.rank not in ranks for turn in above):
         what += ", and copies that add up parts of one keep it"
         raise InputError(what, f"keep {name} above the spatial loops over what is summed", einsum.place)
-    if math.prod(turn.trips for turn in above if turn.rank in ranks) > MOST_PLACES:
+    if _tiles_of(turns, above, ranks, cascade.extents) > MOST_PLACES:
         raise InputError(f"{what}, and there are more than {MOST_PLACES:,} of them", "make them larger", einsum.place)
     return number
+
+
+def _tiles_of(turns: Sequence[Turn], above: Sequence[Turn], ranks: Collection[str], extents: Dict[str, int]) -> int:
+    """Numbers of the tiles of a result below some loops: where loops cut by elements, a tile is named by where it stands."""
+    if any(turn.cut is not None for turn in turns):
+        return math.prod(extents[rank] for rank in ranks)
+    return math.prod(turn.trips for turn in above if turn.rank in ranks)
 
 
 def _logged(machine: Architecture, crossings: list[Crossing], number: int) -> bool:
@@ -571,7 +579,7 @@ def _facts(nest: Nest, levels: list[tuple[int, ...]], crossings: IntArray, ticks
         if turns and operand.coordinates is not None and turns[-1].rank in operand.ranks and levels[-1][k.LEADS] != number:
             plain = False
     at = nest.crossings[nest.whole].above_child if nest.whole >= 0 else -1
-    tiles = math.prod(turn.trips for turn in turns[: max(0, at)] if turn.rank in nest.result)
+    tiles = _tiles_of(turns, turns[: max(0, at)], set(nest.result), nest.extents)
     rest = [nest.whole, at, tiles, nest.uneven]
     return np.array([nest.lanes, nest.leaf, nest.radix, listing, holder, merges, nest.dealt, plain, *ticks, *rest], np.int64)
 

@@ -28,7 +28,10 @@ from tests.share import share
 from tests.sim.storednests import Problem, case
 
 CASES = share(4000, 280, 60)
-REFUSALS = ("more than two tensors", "which is stored too, has no", "fetches", "hands out tiles", "come and go whole")
+REFUSALS = (
+    "more than two tensors", "which is stored too, has no", "fetches", "hands out tiles", "come and go whole", "is cut twice", "copies along",
+    "only one stored operand", "is a cache, of which",
+)  # fmt: skip
 KINDS = {
     kernels.LOAD: "load", kernels.FETCH: "fetch", kernels.RELEASE: "release", kernels.OPEN: "open", kernels.DRAIN: "drain",
     kernels.MERGE: "merge", kernels.COMPUTE: "compute",
