@@ -44,7 +44,7 @@ def document(simulation: Simulation) -> Document:
         "units": units,
         "ports": {name: _port(simulation, name) for name in simulation.ports},
         "firings": simulation.firings,
-        **({"without_effect": machine.without_effect} if machine.without_effect else {}),
+        **({"without_effect": machine.without_effect} if machine.without_effect and not simulation.stored else {}),
         **({"occupancy": _occupancy(simulation)} if simulation.held else {}),
         **({"dram": _dram(simulation)} if simulation.offchip else {}),
     }

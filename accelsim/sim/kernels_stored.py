@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from accelsim.kernel_cache import helper, njit
-from accelsim.sparse.kernels_record import BEGUN, CHILD, CROSSING, KIND, MERGED, PARENT, SENT, TILE
+from accelsim.sparse.kernels_record import BACK, BEGUN, CHILD, CROSSING, EMPTIED, KIND, MERGED, PARENT, SENT, SERVED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -47,7 +47,9 @@ class Ticks(NamedTuple):
     `out`, `into`: of the parent's port and the child's, for what is sent or leaves. `back_out`, `back_into`: the same for what comes
     back, or is brought to the parent first (`fetched`: whether anything is). `work`: of issues and of merging, `later`: of that, passes
     after the first (`into`: of emptying queues). `more[rows, meets + streams + 1]`: of steps, of words to or from the unit, and of
-    words that come back to it. `earlier`: of what is begun, the row of the last run on the same tile, -1: none.
+    words that come back to it.
+    `earlier`: of what is begun, the row of the last run on the same tile; of what is sent, the row of the first that is sent together with
+    it; `brought`: of what is sent, the row at which its parent was brought it; -1: none.
     """
 
     out: IntArray
@@ -59,6 +61,7 @@ class Ticks(NamedTuple):
     later: IntArray
     more: IntArray
     earlier: IntArray
+    brought: IntArray
 
 
 class Tasks(NamedTuple):
@@ -81,14 +84,14 @@ class Building(NamedTuple):
 
     used: IntArray
     loads: IntArray
+    using: IntArray
     releases: IntArray
     opens: IntArray
     drains: IntArray
     latest: IntArray
     first: IntArray
-    brought: IntArray
-    riding: IntArray
     of_row: IntArray
+    fetches: IntArray
 
 
 @helper()
@@ -118,24 +121,26 @@ def _edge(a: Tasks, b: Building, before: int, after: int, begins: bool = False) 
 
 
 @njit(error_model="numpy")
-def build(p: Plan, log: IntArray, ticks: Ticks, copies: int, places: int, nodes: int) -> Tasks:
-    """Tasks of a log. copies: of the unit; places: tiles that a copy holds at most; nodes: tiles that operands have."""
+def build(p: Plan, log: IntArray, ticks: Ticks, copies: int, places: int) -> Tasks:
+    """Tasks of a log. copies: of the unit; places: tiles that a copy holds at most."""
     rows, crossings = log.shape[0], p.crossings.shape[0]
     most = 3 * rows + 1
     asked = 2 * most + rows * (1 + p.met.shape[0] + p.streams.shape[0] + 1)
     a = Tasks(
         np.zeros((most, 4), np.int64), np.zeros(most, np.int64), np.zeros(most, np.int64), np.zeros(most + 1, np.int64),
-        np.zeros((asked, 2), np.int64), np.zeros((rows * (9 + 2 * crossings), 3), np.int32),
+        np.zeros((asked, 2), np.int64), np.zeros((rows * (11 + 2 * crossings), 3), np.int32),
     )  # fmt: skip
     b = Building(
-        np.zeros(3, np.int64), np.full((crossings, copies), -1), np.full((crossings, copies, places + 1), -1),
-        np.full((crossings, copies), -1), np.full((crossings, copies, places + 1), -1), np.full(copies, -1), np.full(copies, -1),
-        np.full(nodes, -1), np.full((crossings, nodes), -1), np.full(rows, -1),
+        np.zeros(3, np.int64), np.full((crossings, copies), -1), np.full((crossings, copies), -1),
+        np.full((crossings, copies, places), -1), np.full((crossings, copies), -1), np.full((crossings, copies, places), -1),
+        np.full(copies, -1), np.full(copies, -1), np.full(rows, -1), np.full(rows, -1),
     )  # fmt: skip
     for row in range(rows):
         kind = log[row, KIND]
         if kind == SENT:
             _sent(p, a, b, log, ticks, row)
+        elif kind == EMPTIED:
+            b.loads[log[row, CROSSING], log[row, CHILD]] = b.using[log[row, CROSSING], log[row, CHILD]] = -1
         elif kind == BEGUN:
             _begun(p, a, b, log, ticks, row)
         elif kind == MERGED:
@@ -147,9 +152,9 @@ def build(p: Plan, log: IntArray, ticks: Ticks, copies: int, places: int, nodes:
 
 
 @helper()
-def _shift(held: IntArray, places: int, newest: int) -> None:
+def _shift(held: IntArray, newest: int) -> None:
     """One more of the last tiles of a copy, the newest first."""
-    for place in range(places, 0, -1):
+    for place in range(held.size - 1, 0, -1):
         held[place] = held[place - 1]
     held[0] = newest
 
@@ -157,38 +162,37 @@ def _shift(held: IntArray, places: int, newest: int) -> None:
 @helper()
 def _sent(p: Plan, a: Tasks, b: Building, log: IntArray, ticks: Ticks, row: int) -> None:
     """A tile comes to a copy, once one that it holds is used no longer and its parent has it."""
-    c, here, parent, tile = log[row, CROSSING], log[row, CHILD], log[row, PARENT], log[row, TILE]
-    outer, places, free = p.crossings[c, OUTER], p.crossings[c, PLACES], -1
-    if places <= b.releases.shape[2] - 1:
-        free = b.releases[c, here, places - 1]
-    passed = outer >= 0 and p.crossings[outer, PASSED] > 0
-    if passed and ticks.fetched[row]:
+    c, here, parent = log[row, CROSSING], log[row, CHILD], log[row, PARENT]
+    outer, free = p.crossings[c, OUTER], b.releases[c, here, p.crossings[c, PLACES] - 1]
+    if ticks.fetched[row]:
         fetch = _task(a, b, FETCH, outer, here * p.crossings[c, SPAN], row)
         a.tail[fetch] = p.crossings[outer, LATENCY]
         _ask(a, b, _at(p, outer, READS, parent * p.crossings[c, PARENT_SPAN] // p.crossings[outer, PARENT_SPAN]), ticks.back_out[row])
         _ask(a, b, _at(p, outer, WRITTEN_INSIDE, parent), ticks.back_into[row])
         _edge(a, b, free, fetch)
-        b.brought[tile] = fetch
+        _edge(a, b, b.loads[outer, parent], fetch)
+        before = p.crossings[outer, OUTER]
+        if before >= 0:
+            _edge(a, b, fetch, b.using[before, parent * p.crossings[c, PARENT_SPAN] // p.crossings[outer, PARENT_SPAN]])
+        b.fetches[row] = fetch
     load = _task(a, b, LOAD, c, here * p.crossings[c, SPAN], row)
-    a.tail[load] = p.crossings[c, LATENCY] if ticks.out[row] > 0 else 0
+    a.tail[load] = p.crossings[c, LATENCY] if log[row, SERVED] > 0 and not p.crossings[c, PASSED] else 0
     _ask(a, b, _at(p, c, READS, parent), ticks.out[row])
     _ask(a, b, _at(p, c, WRITTEN_INSIDE, here), ticks.into[row])
     release = _task(a, b, RELEASE, c, here * p.crossings[c, SPAN], row)
     _edge(a, b, free, load)
     _edge(a, b, load, release)
     _edge(a, b, b.releases[c, here, 0], release)
-    if passed:
-        _edge(a, b, b.brought[tile], load)
-    elif outer >= 0:
-        _edge(a, b, b.loads[outer, parent], load)
     if outer >= 0:
-        _edge(a, b, load, b.releases[outer, parent, 0])
-    if log[row, 7] == 0:  # another copy is sent it too: both come at the same time
-        _edge(a, b, b.riding[c, tile], load)
-    else:
-        b.riding[c, tile] = load
-    b.loads[c, here] = load
-    _shift(b.releases[c, here], b.releases.shape[2] - 1, release)
+        _edge(a, b, b.loads[outer, parent], load)
+        _edge(a, b, load, b.using[outer, parent])
+    if ticks.brought[row] >= 0:
+        _edge(a, b, b.fetches[ticks.brought[row]], load)
+    if ticks.earlier[row] >= 0:  # another copy is sent it too, and first
+        _edge(a, b, b.of_row[ticks.earlier[row]], load)
+    b.loads[c, here] = b.of_row[row] = load
+    b.using[c, here] = release
+    _shift(b.releases[c, here], release)
 
 
 @helper()
@@ -204,6 +208,7 @@ def _begun(p: Plan, a: Tasks, b: Building, log: IntArray, ticks: Ticks, row: int
     c, here, parent = log[row, CROSSING], log[row, CHILD], log[row, PARENT]
     outer, places = p.crossings[c, OUTER], p.crossings[c, PLACES]
     opened = _task(a, b, OPEN, c, here * p.crossings[c, SPAN], row)
+    a.tail[opened] = p.crossings[c, LATENCY] if log[row, BACK] > 0 else 0
     _ask(a, b, _at(p, c, READS, parent), ticks.back_out[row])
     _ask(a, b, _at(p, c, WRITTEN_INSIDE, here), ticks.back_into[row])
     drain = _task(a, b, DRAIN, c, here * p.crossings[c, SPAN], row)
@@ -218,7 +223,7 @@ def _begun(p: Plan, a: Tasks, b: Building, log: IntArray, ticks: Ticks, row: int
         _edge(a, b, b.opens[outer, parent], opened)
         _edge(a, b, drain, b.drains[outer, parent, 0])
     b.opens[c, here], b.of_row[row] = opened, drain
-    _shift(b.drains[c, here], b.drains.shape[2] - 1, drain)
+    _shift(b.drains[c, here], drain)
 
 
 @helper()
@@ -269,12 +274,13 @@ def _worked(p: Plan, a: Tasks, b: Building, log: IntArray, ticks: Ticks, row: in
             _edge(a, b, work, b.drains[c, here, 0])
         else:
             _edge(a, b, b.loads[c, here], work)
-            _edge(a, b, work, b.releases[c, here, 0])
+            _edge(a, b, work, b.using[c, here])
 
 
 @njit(error_model="numpy")
-def run(a: Tasks, resources: int) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
+def run(a: Tasks, since: IntArray) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
     """Let tasks fire when all that they wait for has ended; resources serve one at a time, in the order in which tasks may begin.
+    since: from when on each of them is free.
 
     Returns by task when it may begin, when it begins and ends, which task it waited for last (-1: none) and which resource ended last (-1:
     none); and busy ticks by resource. All begin is -1 where tasks wait for each other.
@@ -292,7 +298,7 @@ def run(a: Tasks, resources: int) -> tuple[IntArray, IntArray, IntArray, IntArra
         place[a.edges[edge, 0]] += 1
     when, late = np.zeros(tasks, np.int64), np.full((tasks, 2), -1)
     span = np.full((tasks, 2), -1)
-    free, busy = np.zeros(resources, np.int64), np.zeros(resources, np.int64)
+    free, busy = since.copy(), since.copy()
     heap, used = np.zeros((tasks, 2), np.int64), 0
     for task in range(tasks):
         if many[task] == 0:
@@ -312,10 +318,10 @@ def run(a: Tasks, resources: int) -> tuple[IntArray, IntArray, IntArray, IntArra
         ended += a.tail[task]
         span[task, 0], span[task, 1] = begun, ended
         for at in range(begins[task], begins[task + 1]):
-            other, since = after[at, 0], ready if after[at, 1] else ended
+            other, passed = after[at, 0], ready if after[at, 1] else ended
             many[other] -= 1
-            if since + a.wait[other] >= when[other]:
-                when[other], late[other, 0] = since + a.wait[other], task
+            if passed + a.wait[other] >= when[other]:
+                when[other], late[other, 0] = passed + a.wait[other], task
             if many[other] == 0:
                 used = _push(heap, used, when[other], other)
     return when, span, late, busy, free

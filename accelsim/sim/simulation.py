@@ -73,7 +73,7 @@ class Simulation:
 
     `firings`: how many of every task did something. `evaluation`: what the model says of the same mapping. `held`: bits that one copy of
     each memory below the outermost holds, as (cycle, bits) steps, while the events that were asked for happen. `offchip`: what the DRAM
-    did, if the outermost memory is one.
+    did, if the outermost memory is one. `stored`: whether only elements that are stored count.
     """
 
     evaluation: Evaluation
@@ -85,6 +85,7 @@ class Simulation:
     held: dict[str, tuple[tuple[Fraction, int], ...]] = field(default_factory=dict)
     offchip: OffChip | None = None
     conflicts: dict[str, Fraction] = field(default_factory=dict)
+    stored: bool = False
 
     @property
     def cycles(self) -> int:

@@ -19,7 +19,7 @@ from accelsim.model.stored_traffic import FILLED, READ, UPDATED, Traffic, room_o
 from accelsim.sim import kernels_stored as k
 from accelsim.sim.simulation import FILL, MEMORY, PORT, ROOM, Event, Simulation, Unit, Wait
 from accelsim.sparse import kernels_record as log
-from accelsim.sparse.nest import STEPS, Nest, Walk, fibers_of, tables
+from accelsim.sparse.nest import STEPS, Nest, Walk, fibers_of, known_by, tables
 
 if TYPE_CHECKING:
     from accelsim.sparse.pattern import IntArray
@@ -52,7 +52,7 @@ def simulate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
     clock = evaluator.clock
     units = {name: replace(unit, drain=clock.cycles(ticks) - (unit.total - unit.drain)) for name, unit in units.items()}
     spent = {name: clock.cycles(each) for name, each in ports.items()}
-    return Simulation(evaluation, ticks, units, spent, firings, tuple(kept))
+    return Simulation(evaluation, ticks, units, spent, firings, tuple(kept), stored=True)
 
 
 def ahead(mapping: Mapping, root: str) -> Mapping:
@@ -113,19 +113,22 @@ class _Run:
         made, places = tables(nest, fibers, (self.issue, self.cycle), room_of(evaluator, nest, fibers))
         self.meets = nest.meeting
         rows = np.array([STEPS[nest.turns[level].meets] for level in self.meets], np.int64)
-        counts, self.log = log.record(made, places, np.array(self.meets, np.int64), rows, MOST)
+        knows = np.array([known_by(nest, number) for number in range(len(nest.crossings))], np.int64)
+        counts, self.log = log.record(made, places, np.array(self.meets, np.int64), rows, knows, MOST)
         if self.log.shape[0] > MOST:
             what = f"{nest.einsum.name} moves more than {MOST:,} tiles, which are not remembered at once"
             raise IllegalMapping(what, "keep larger tiles, or simulate a smaller shape")
         self.traffic = Traffic(evaluator, nest, Walk(counts, fibers, made), elements)
         self.streams = [number for number, crossing in enumerate(nest.crossings) if not crossing.child]
         self.copies, self.resources, self.latency = nest.copies[-1], _Ports([], []), latency
-        self.alone = defaultdict[str, int](int)  # ticks of ports for pointers that no transfer goes with
-        nodes = made.coordinates.size + 1
+        self.alone = defaultdict[str, int](int)  # ticks of ports, of the first copy, for pointers that no transfer goes with
         plan, asked = self._plan(), self._ticks()
         most = int(plan.crossings[:, k.PLACES].max(initial=1))
-        self.tasks = k.build(plan, self.log, asked, self.copies, most, nodes)
-        self.when, self.span, self.late, self.busy, _ = k.run(self.tasks, sum(self.resources.counts))
+        self.tasks = k.build(plan, self.log, asked, self.copies, most)
+        since = np.zeros(sum(self.resources.counts), np.int64)
+        for name, ticks in self.alone.items():
+            since[self.resources.first(name, 1)] = ticks
+        self.when, self.span, self.late, self.busy, _ = k.run(self.tasks, since)
         assert self.span.min(initial=0) >= 0, "tasks wait for each other"
         computes = self.tasks.about[:, 0] == k.COMPUTE
         ends = (int(self.span[:, 1].max(initial=0)), int(self.span[computes, 1].max(initial=0)) + self.latency)
@@ -151,7 +154,8 @@ class _Run:
             outer = next((number for number in mine if nest.crossings[number].child == each.parent), -1)
             inner = [number for number in mine if nest.crossings[number].child]
             rows.append((
-                self.copies // nest.copies[each.above_child], self.copies // nest.copies[each.above_parent], each.buffers, outer,
+                self.copies // nest.copies[each.above_child], self.copies // nest.copies[each.above_parent],
+                min(each.buffers, len(self.log) + 1), outer,
                 each.tensor == result, self._passed(nest.crossings.index(each)),
                 bool(inner) and each is nest.crossings[inner[-1]], machine.memories[each.parent].latency_cycles * self.cycle,
             ))  # fmt: skip
@@ -178,7 +182,8 @@ class _Run:
         count, meets, streams = rows.shape[0], len(self.meets), len(self.streams)
         out, into, back_out, back_into, fetched, work, later = np.zeros((7, count), np.int64)
         more = np.zeros((count, meets + streams + 1), np.int64)
-        found = k.Ticks(out, into, back_out, back_into, fetched, work, later, more, self._earlier())
+        earlier = np.where(rows[:, log.KIND] == log.SENT, self._together(), self._earlier())
+        found = k.Ticks(out, into, back_out, back_into, fetched, work, later, more, earlier, np.full(count, -1))
         kind, worked = rows[:, log.KIND], rows[:, log.KIND] == log.WORKED
         found.work[worked] = rows[worked, log.WORDS] * self.issue
         merged = kind == log.MERGED
@@ -216,10 +221,13 @@ class _Run:
         within = next(n for n, each in enumerate(self.nest.crossings) if each.tensor == crossing.tensor and each.parent == crossing.child)
         sent = (rows[:, log.KIND] == log.SENT) & (rows[:, log.CROSSING] == within)
         at = np.flatnonzero(sent & (rows[:, log.SERVED] > 0)) if number in self.traffic.brought else np.flatnonzero(sent)
-        words = self.traffic.brought.get(number, rows[at, log.BACK])
+        words = self.traffic.brought.get(number, rows[at, log.BACK])[: at.size]  # of a tensor that holds nothing, nothing is sent
         copies = rows[at, log.PARENT]
         ratio = self.nest.copies[crossing.above_child] // self.nest.copies[crossing.above_parent]
         found.fetched[at] = words > 0
+        mine = np.flatnonzero(sent)
+        order = mine[np.lexsort((mine, rows[mine, log.TILE], rows[mine, log.PARENT]))]
+        found.brought[order] = _last(np.where(found.fetched[order] > 0, order, -1))
         found.back_out[at] = self._spread(number, crossing.parent, READ, words, copies // ratio)
         found.back_into[at] = self._spread(number, crossing.child, FILLED, words, copies)
 
@@ -267,6 +275,19 @@ class _Run:
         found[later[back]] = order[:-1][same][back]
         return found
 
+    def _together(self) -> IntArray:
+        """Of every tile that a copy is sent while another is, and before it, the row of that."""
+        rows = self.log
+        found = np.full(rows.shape[0], -1)
+        at = np.flatnonzero(rows[:, log.KIND] == log.SENT)
+        keys = rows[:, log.TILE], rows[:, log.TOGETHER], rows[:, log.CROSSING]
+        order = at[np.lexsort((at, *(key[at] for key in keys)))]
+        first = np.ones(order.size, np.bool_)
+        first[1:] = np.any([np.diff(key[order]) != 0 for key in keys], axis=0)
+        leads = _last(np.where(first, order, -1))
+        found[order] = np.where((rows[order, log.SERVED] == 0) & ~first, leads, -1)
+        return found
+
     def ports(self) -> dict[str, int]:
         """Ticks in which the busiest copy of every port, merger and node that intersects is busy."""
         found, first = dict[str, int](), 0
@@ -275,8 +296,6 @@ class _Run:
             first += count
             if busy and name != self.nest.unit:
                 found[name] = busy
-        for name, ticks in self.alone.items():
-            found[name] = found.get(name, 0) + ticks
         return found
 
     def name(self, kind: int, crossing: int) -> str:
@@ -334,7 +353,7 @@ class _Run:
         for place in np.flatnonzero(~begins & (stood > 0)).tolist():
             cause = int(self.late[mine[place], 0])
             kind, crossing = int(about[cause, 0]), int(about[cause, 1])
-            room = kind in (k.OPEN, k.DRAIN)
+            room = kind == k.DRAIN or (kind == k.OPEN and not self.log[about[cause, 3], log.BACK])
             waits[ROOM if room else MEMORY, self.name(k.DRAIN if room else kind, crossing)] += int(stood[place])
         longer = ended - ready - work
         for place in np.flatnonzero(longer > 0).tolist():
@@ -344,3 +363,9 @@ class _Run:
         np.maximum.at(last, copies, ended)
         found = tuple(Wait(name, cause, what, ticks * mean) for (cause, what), ticks in waits.items() if ticks)
         return Unit({name: int(work.sum()) * mean}, found, int((self.ticks - last).sum()) * mean)
+
+
+def _last(rows: IntArray) -> IntArray:
+    """Of every place the last row up to it, where some have one and others -1."""
+    at = np.maximum.accumulate(np.where(rows >= 0, np.arange(rows.size), 0)) if rows.size else np.zeros(0, np.int64)
+    return np.asarray(rows[at])

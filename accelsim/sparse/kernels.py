@@ -47,8 +47,8 @@ VISITS, TWO_FINGER, SKIP_AHEAD, LEADER, MATCHES = range(5)
 # Rows of State.level: the turn, how many there are, which side advanced last, the places of the two fibers and their ends; above the level:
 # the copy, the time, the tile of the result, and how many visits there were; where in Tables.ends its tiles are (-1: it is one tile).
 TURN, MANY, SIDE, FIRST, FIRST_END, OTHER, OTHER_END, COPY, TIME, TILE_OF_RESULT, VISIT, TILES_AT = range(12)
-# Rows of State.copy: of which tile lists are, the visit of the last one, how many, and their elements; from which tick on it is free.
-LIST_TILE, LIST_VISIT, LISTS, LISTED, FREE = range(5)
+# Rows of State.copy: of the lists of its tile the visit of the last one, how many, and their elements; from which tick on it is free.
+LIST_VISIT, LISTS, LISTED, FREE = range(4)
 # Rows of State.child: the tile that a copy was sent last, since when, how many words it made of it; the tile that came to it whole.
 LAST, SINCE, FILLED, HELD = range(4)
 # Rows of Walked.whole.
@@ -171,12 +171,12 @@ def blank(t: Tables, places: int) -> tuple[State, Walked]:
     )  # fmt: skip
     s = State(
         zeros(12, depth + 1), zeros(depth + 1, operands), zeros(depth + 1, t.extents.size), zeros(depth + 1, t.extents.size),
-        zeros(5, copies),
+        zeros(4, copies),
         zeros(4, crossings, copies), zeros(4 * crossings) - 1, zeros(4 * crossings) + 1, zeros(places) - 1, zeros(3), zeros(t.facts[TILES]),
         zeros(crossings, copies if t.rooms.shape[0] else 1, int(t.crossings[:, BUFFERS].max(initial=1))),
     )  # fmt: skip
     s.size[0] = t.extents
-    s.copy[LIST_TILE:LISTS] = -1
+    s.copy[LIST_VISIT] = -1
     s.child[LAST] = s.child[HELD] = -2
     s.now[CHOSEN] = -1
     return s, w
@@ -206,7 +206,7 @@ def _walk(t: Tables, s: State, w: Walked, d: int) -> IntArray:
         elif _turn(t, s, w, d):
             if d == t.facts[DEALT]:
                 _finish(t, s, w, pool)
-            d, down = _enter(t, s, w, d), True
+            d, down = _enter(t, s, w, pool, d), True
             continue
         if d == t.facts[DEALT]:
             _finish(t, s, w, pool)
@@ -216,8 +216,7 @@ def _walk(t: Tables, s: State, w: Walked, d: int) -> IntArray:
             if t.rooms[memory, ABOVE] == d:
                 _hold(t, s, w, memory)
         d, down = d - 1, False
-    for c in range(t.copies_at[depth]):
-        _in_order(t, s, w, pool, c)
+    _merge(t, s, w, pool, 0, w.merging.shape[0])
     return logs[0]
 
 
@@ -226,7 +225,7 @@ def _arrive(t: Tables, s: State, w: Walked, pool: list[IntArray], logs: list[Int
     """What a visit below d levels brings to the children that stand there; a copy that has its tile already is sent nothing."""
     here, copies = s.level[COPY, d], t.copies_at[t.levels.shape[0]]
     if d == t.levels.shape[0]:
-        _bring(t, s, w, d)
+        _bring(t, s, w, pool, d)
     for c in range(t.crossings.shape[0]):
         if t.crossings[c, CHILD] != d:
             continue
@@ -234,6 +233,8 @@ def _arrive(t: Tables, s: State, w: Walked, pool: list[IntArray], logs: list[Int
         tile = s.level[TILE_OF_RESULT, d] if o < 0 else s.node[d, o]
         if o < 0:
             if s.child[LAST, c, here] != tile:
+                if c != t.facts[WHOLE]:
+                    _leave(t, s, w, pool, c, here)
                 if t.crossings[c, ROOM] >= 0 and c != t.facts[WHOLE]:  # which come at a turn
                     _replace(s, c, here, 0)
                 s.child[LAST, c, here], s.child[SINCE, c, here], s.child[FILLED, c, here] = tile, s.level[TIME, d], 0
@@ -266,17 +267,33 @@ def _arrive(t: Tables, s: State, w: Walked, pool: list[IntArray], logs: list[Int
             s.now[LOGS] += 1
 
 
-@helper()
-def _bring(t: Tables, s: State, w: Walked, d: int) -> None:
+@helper(allocates=True)
+def _bring(t: Tables, s: State, w: Walked, pool: list[IntArray], d: int) -> None:
     """A turn below d levels: if a tile of the result comes whole there, it comes with the words that it has so far."""
     if d != t.facts[WHOLE_AT]:
         return
     c, here, tile = t.facts[WHOLE], s.level[COPY, d], s.level[TILE_OF_RESULT, d]
     if s.child[HELD, c, here] != tile:
+        _leave(t, s, w, pool, c, here)
         if t.crossings[c, ROOM] >= 0:
             _replace(s, c, here, 0)
         s.child[HELD, c, here] = tile
         w.whole[BROUGHT, here] += s.tiles[tile]
+
+
+@helper(allocates=True)
+def _leave(t: Tables, s: State, w: Walked, pool: list[IntArray], c: int, here: int) -> None:
+    """A copy has another tile of the result: what was made of its last one is put in order."""
+    if t.facts[MERGES] and t.crossings[c, CHILD] == t.facts[HOLDER]:
+        span = t.copies_at[t.levels.shape[0]] // t.copies_at[t.facts[HOLDER]]
+        _merge(t, s, w, pool, here * span, (here + 1) * span)
+
+
+@helper(allocates=True)
+def _merge(t: Tables, s: State, w: Walked, pool: list[IntArray], first: int, last: int) -> None:
+    """Copies of the unit from the first to before the last put the lists that they have in order."""
+    for unit in range(first, last):
+        _in_order(t, s, w, pool, unit)
 
 
 @helper()
@@ -403,12 +420,12 @@ def _turn(t: Tables, s: State, w: Walked, d: int) -> bool:
     return bool(found)
 
 
-@helper()
-def _enter(t: Tables, s: State, w: Walked, d: int) -> int:
+@helper(allocates=True)
+def _enter(t: Tables, s: State, w: Walked, pool: list[IntArray], d: int) -> int:
     """Go inside the turn of level d; returns the level below."""
     inner, turn, many, copy = d + 1, s.level[TURN, d], t.levels[d, TRIPS], s.level[COPY, d]
     w.steps[VISITS, d, s.level[COPY, d]] += 1
-    _bring(t, s, w, d)
+    _bring(t, s, w, pool, d)
     for each in range(s.size.shape[1]):
         s.size[inner, each] = s.size[d, each]
     _cut(t, s, d)
@@ -484,7 +501,7 @@ def _point(t: Tables, s: State, w: Walked, pool: list[IntArray], d: int) -> None
         if s.node[d, o] < 0:
             return
     w.effectual[here] += 1
-    _list(t, s, w, pool, here, s.level[TILE_OF_RESULT, d], 0, -1, 1)
+    _list(t, s, pool, here, s.level[TILE_OF_RESULT, d], 0, -1, 1)
     for c in range(t.crossings.shape[0]):
         if t.crossings[c, OPERAND] < 0:
             _made(t, s, w, pool, c, d, s.level[TILE_OF_RESULT, d])
@@ -536,7 +553,7 @@ def _points_together(t: Tables, s: State, w: Walked, pool: list[IntArray], d: in
     s.level[VISIT, d + 1] += many
     w.points[here] += many
     if many > 0:
-        _bring(t, s, w, d)
+        _bring(t, s, w, pool, d)
     s.now[IN_LEAF] += many
     if d + 1 == t.facts[LEAF]:
         w.issues[here] += many
@@ -560,7 +577,7 @@ def _points_together(t: Tables, s: State, w: Walked, pool: list[IntArray], d: in
     elif step:
         base *= t.levels[d, TRIPS]
     place = t.at[a, t.part[d, a]] + s.level[FIRST, d] if a >= 0 else 0
-    _list(t, s, w, pool, here, base, step, place if a >= 0 else -1, many)
+    _list(t, s, pool, here, base, step, place if a >= 0 else -1, many)
     crossings = t.crossings.shape[0]
     for c in range(crossings):
         unit, told = t.crossings[c, UNIT], t.crossings[c, TOLD]
@@ -602,14 +619,11 @@ def _first_made(
 
 
 @helper(allocates=True)
-def _list(t: Tables, s: State, w: Walked, pool: list[IntArray], here: int, base: int, step: int, place: int, elements: int) -> None:
+def _list(t: Tables, s: State, pool: list[IntArray], here: int, base: int, step: int, place: int, elements: int) -> None:
     """Note elements of the lists that are put in order: of one word, or (step) of a fiber, with coordinates from a place on (-1: all)."""
     if not t.facts[MERGES]:
         return
-    tile, visit = s.level[TILE_OF_RESULT, t.facts[HOLDER]], s.level[VISIT, t.facts[LISTING] + 1]
-    if s.copy[LIST_TILE, here] != tile:
-        _in_order(t, s, w, pool, here)
-        s.copy[LIST_TILE, here] = tile
+    visit = s.level[VISIT, t.facts[LISTING] + 1]
     if s.copy[LIST_VISIT, here] != visit:
         s.copy[LIST_VISIT, here] = visit
         s.copy[LISTS, here] += 1
@@ -645,7 +659,7 @@ def _in_order(t: Tables, s: State, w: Walked, pool: list[IntArray], here: int) -
         filling, draining = _queued(pool[1 + here][:elements], t.facts[RADIX])
         w.merging[here] += filling
         w.draining[here] += draining
-    s.copy[LIST_TILE, here], s.copy[LIST_VISIT, here], s.copy[LISTS, here], s.copy[LISTED, here] = -1, -1, 0, 0
+    s.copy[LIST_VISIT, here], s.copy[LISTS, here], s.copy[LISTED, here] = -1, 0, 0
 
 
 @helper(allocates=True)

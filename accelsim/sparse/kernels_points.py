@@ -27,7 +27,7 @@ def points(t: k.Tables, places: int, most: int) -> IntArray:
 @njit(error_model="numpy")
 def _points(t: k.Tables, s: k.State, w: k.Walked, most: int) -> IntArray:
     depth, ranks, used, d, down = t.levels.shape[0], t.extents.size, 0, 0, True
-    found = np.zeros((1024, ranks), np.int64)
+    found, pool = np.zeros((1024, ranks), np.int64), [np.zeros((1, 4), np.int64)]
     while d >= 0 and used <= most:
         if down and d < depth:
             k._open(t, s, w, d)
@@ -49,7 +49,7 @@ def _points(t: k.Tables, s: k.State, w: k.Walked, most: int) -> IntArray:
                     found[used, t.levels[level, k.RANK]] += s.level[k.TURN, level] * t.levels[level, k.TILE]
                 used += 1
         elif k._turn(t, s, w, d):
-            d, down = k._enter(t, s, w, d), True
+            d, down = k._enter(t, s, w, pool, d), True
             continue
         d, down = d - 1, False
     return found[:used]

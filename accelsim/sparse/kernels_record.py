@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
     IntArray = NDArray[np.int64]
 
-# Kinds of rows: a copy is sent a tile of an operand; a copy begins a tile of the result; a copy of the unit merges; it works.
-SENT, BEGUN, MERGED, WORKED = range(4)
-# Columns of a row: its kind; the crossing, the copies of its child and of its parent; the tile, as place of a node or number. Of what is
-# sent: words that come to the child, of these what its parent is to bring first, and those that leave the parent. Of what is begun: words
-# that leave the child in the end, those that came back to it before, and those that reach the parent. Of putting lists in order: cycles,
-# of these the passes after the first, and those in which queues are emptied; of work: issues.
+# Kinds of rows: a copy is sent a tile of an operand; one that holds nothing comes in place of it; a copy begins a tile of the result; a
+# copy of the unit puts lists in order; it works.
+SENT, EMPTIED, BEGUN, MERGED, WORKED = range(5)
+# Columns of a row: its kind; the crossing, the copies of its child and of its parent; the tile, as its number. Of what is
+# sent: words that come to the child, of these what its parent is to bring first, those that leave the parent, and a number that
+# is the same where copies are served together. Of what is begun: words that leave the child in the end, those that came back to it before,
+# and those that reach the parent. Of putting lists in order: cycles, of these the passes after the first, and those in which queues are
+# emptied; of work: issues.
 # Behind them, of work: steps of every loop that meets coordinates, and words that every crossing of the unit moves at its parent.
-KIND, CROSSING, CHILD, PARENT, TILE, WORDS, BACK, SERVED, MORE = range(9)
+KIND, CROSSING, CHILD, PARENT, TILE, WORDS, BACK, SERVED, TOGETHER, MORE = range(10)
 
 _LAST, _ENTERING, _GROUPED, _ASKED = range(4)  # rows of Notes.before
 
@@ -30,10 +32,11 @@ class Notes(NamedTuple):
     """What is in the log already, int64.
 
     `begun[crossings, copies]`: the row of the run of each copy, -1: none. `entering`, `grouped`, `known` [crossings, copies], `issues`,
-    `merging`, `draining`, `held`, `brought`, `added` [copies]: as in `kernels.Walked`, as far as they are noted. `listed[copies]`:
-    lists and elements that each copy has to merge. `steps[meets, copies]`, `streams[streams, copies]`. `before[4, crossings]`: what
-    there was before tiles arrive. `meets`, `rows`: loops that meet coordinates and which row of steps counts; `streams`: crossings of
-    the unit. `used[1]`: rows of the log.
+    `merging`, `draining`, `held`, `brought`, `added` [copies]: as in `kernels.Walked`, as far as they are noted. `listed[copies]`: lists
+    and elements that each copy has to put in order. `steps[meets, copies]`, `streams[streams, copies]`. `before[4, crossings]`: what there
+    was before tiles arrive. `meets`, `rows`: loops that meet coordinates and which row of steps counts; `streams`: crossings of the unit.
+    `knows`: of each crossing that which tells what its parent has not had yet, -1: none; `newer[crossings, copies]`: words of that one.
+    `used[1]`: rows of the log.
     """
 
     begun: IntArray
@@ -53,13 +56,16 @@ class Notes(NamedTuple):
     meets: IntArray
     rows: IntArray
     streams: IntArray
+    knows: IntArray
+    newer: IntArray
     used: IntArray
 
 
-def record(t: k.Tables, places: int, meets: IntArray, rows: IntArray, most: int) -> tuple[k.Walked, IntArray]:
+def record(t: k.Tables, places: int, meets: IntArray, rows: IntArray, knows: IntArray, most: int) -> tuple[k.Walked, IntArray]:
     """What a walk counts, and its log, int64[rows, columns]: None of it if there are more than `most` rows.
 
     `places`: as of `kernels.walk`. `meets`: loops whose steps take time, `rows`: which row of `Walked.steps` counts them.
+    `knows`: as of `Notes`.
     """
     s, w = k.blank(t, places)
     crossings, copies = t.crossings.shape[0], int(t.copies_at[-1])
@@ -71,7 +77,7 @@ def record(t: k.Tables, places: int, meets: IntArray, rows: IntArray, most: int)
     n = Notes(
         zeros(crossings, copies) - 1, zeros(crossings, copies), zeros(crossings, copies), zeros(crossings, copies), zeros(copies),
         zeros(copies), zeros(copies), zeros(copies), zeros(copies) - 2, zeros(copies), zeros(copies), zeros(meets.size, copies),
-        zeros(streams.size, copies), zeros(4, crossings), meets, rows, streams, zeros(1),
+        zeros(streams.size, copies), zeros(4, crossings), meets, rows, streams, knows, zeros(crossings, copies), zeros(1),
     )  # fmt: skip
     deep = int(t.crossings[t.crossings[:, k.UNIT] == 0, k.CHILD].max(initial=0))
     log, requests = _record(t, s, w, n, deep, most)
@@ -91,7 +97,7 @@ def _record(t: k.Tables, s: k.State, w: k.Walked, n: Notes, deep: int, most: int
         if down:
             _before(t, s, w, n, d)
             k._arrive(t, s, w, pool, logs, d)
-            _arrived(t, s, w, n, book, pool, d)
+            _arrived(t, s, w, n, book, d)
             if d == leaf:
                 s.now[k.IN_LEAF] = 0
             if d < depth:
@@ -103,13 +109,13 @@ def _record(t: k.Tables, s: k.State, w: k.Walked, n: Notes, deep: int, most: int
             s.now[k.IN_LEAF] += 1
         elif t.facts[k.PLAIN] and d == depth - 1:
             k._points_together(t, s, w, pool, d)
-            _came(t, s, w, n, book, pool, d)
+            _came(t, s, w, n, book, d)
             _made(t, s, w, n, book, s.level[k.COPY, d])
         elif k._turn(t, s, w, d):
             if d == t.facts[k.DEALT]:
                 _finish(t, s, w, n, book, pool)
-            inner = k._enter(t, s, w, d)
-            _came(t, s, w, n, book, pool, d)
+            inner = k._enter(t, s, w, pool, d)
+            _came(t, s, w, n, book, d)
             d, down = inner, True
             continue
         if d == t.facts[k.DEALT]:
@@ -123,7 +129,8 @@ def _record(t: k.Tables, s: k.State, w: k.Walked, n: Notes, deep: int, most: int
             span = t.copies_at[depth] // t.copies_at[d]
             _worked(t, w, n, book, s.level[k.COPY, d] * span, (s.level[k.COPY, d] + 1) * span)
         d, down = d - 1, False
-    _merge(t, s, w, n, book, pool, 0, n.issues.size)
+    k._merge(t, s, w, pool, 0, n.issues.size)
+    _merge(t, w, n, book, 0, n.issues.size)
     _worked(t, w, n, book, 0, n.issues.size)
     return book[0], logs[0]
 
@@ -153,7 +160,7 @@ def _before(t: k.Tables, s: k.State, w: k.Walked, n: Notes, d: int) -> None:
 
 
 @helper(allocates=True)
-def _arrived(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], pool: list[IntArray], d: int) -> None:
+def _arrived(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], d: int) -> None:
     """Note the tiles that have come to children below d levels, and the runs that begin there."""
     for c in range(t.crossings.shape[0]):
         if t.crossings[c, k.CHILD] != d or t.crossings[c, k.UNIT] or c == t.facts[k.WHOLE]:
@@ -163,39 +170,39 @@ def _arrived(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray
         if tile == n.before[_LAST, c]:
             continue
         if t.crossings[c, k.OPERAND] < 0:
-            _begin(t, s, w, n, book, pool, c, here, parent, tile)
-        elif tile >= 0:
-            place, _ = k._tile(t, s, t.crossings[c, k.OPERAND], d)
+            _begin(t, s, w, n, book, c, here, parent, tile)
+        elif w.entering[c, here] > n.before[_ENTERING, c]:
             row = _row(n, book, SENT, c, here, parent)
             log = book[0]
-            log[row, TILE], log[row, WORDS] = place, w.entering[c, here] - n.before[_ENTERING, c]
+            log[row, TILE], log[row, WORDS] = tile, w.entering[c, here] - n.before[_ENTERING, c]
             log[row, BACK] = w.asked_words[c, parent] - n.before[_ASKED, c]
             log[row, SERVED] = w.grouped[c, parent] - n.before[_GROUPED, c]
-    _came(t, s, w, n, book, pool, d)
+            log[row, TOGETHER] = s.level[k.TIME, d] * t.copies_at[t.levels.shape[0]] + k._group(t, s, c, d)
+        else:
+            _row(n, book, EMPTIED, c, here, parent)
+    _came(t, s, w, n, book, d)
 
 
 @helper(allocates=True)
-def _begin(
-    t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], pool: list[IntArray], c: int, here: int, parent: int, tile: int
-) -> int:
+def _begin(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], c: int, here: int, parent: int, tile: int) -> int:
     """A copy begins a tile of the result: what was made of the last one is merged. Returns the row."""
     if t.crossings[c, k.CHILD] == t.facts[k.HOLDER]:
         span = t.copies_at[t.levels.shape[0]] // t.copies_at[t.crossings[c, k.CHILD]]
-        _merge(t, s, w, n, book, pool, here * span, (here + 1) * span)
+        _merge(t, w, n, book, here * span, (here + 1) * span)
     row = _row(n, book, BEGUN, c, here, parent)
     book[0][row, TILE], n.begun[c, here] = tile, row
     return row
 
 
 @helper(allocates=True)
-def _came(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], pool: list[IntArray], d: int) -> None:
+def _came(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], d: int) -> None:
     """A turn below d levels: if a tile of the result has come whole, a run begins with the words that it has."""
     if d != t.facts[k.WHOLE_AT]:
         return
     c, here = t.facts[k.WHOLE], s.level[k.COPY, d]
     if s.child[k.HELD, c, here] != n.held[here]:
         n.held[here] = s.child[k.HELD, c, here]
-        row = _begin(t, s, w, n, book, pool, c, here, s.level[k.COPY, t.crossings[c, k.PARENT]], n.held[here])
+        row = _begin(t, s, w, n, book, c, here, s.level[k.COPY, t.crossings[c, k.PARENT]], n.held[here])
         words = w.whole[k.BROUGHT, here] - n.brought[here]
         n.brought[here] += words
         book[0][row, WORDS] = book[0][row, BACK] = book[0][row, SERVED] = words
@@ -204,8 +211,6 @@ def _came(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], 
 @helper(allocates=True)
 def _made(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], unit: int) -> None:
     """Words of the result have been made: they belong to the runs of the copies that made them."""
-    if w.merging[unit] + w.draining[unit] != n.merging[unit] + n.draining[unit]:
-        _merges(t, w, n, book, unit, n.listed[unit])
     n.listed[unit] = s.copy[k.LISTS, unit] + s.copy[k.LISTED, unit]
     log = book[0]
     for c in range(t.crossings.shape[0]):
@@ -221,49 +226,42 @@ def _made(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], 
                 log[row, SERVED] += new
             continue
         words, served = w.entering[c, mine] - n.entering[c, mine], w.grouped[c, parent] - n.grouped[c, parent]
-        new = w.known[c, parent] - n.known[c, parent]
+        new = served
+        if t.crossings[c, k.TOLD]:
+            new = w.known[c, parent] - n.known[c, parent]
+            n.known[c, parent] += new
+        elif n.knows[c] >= 0:
+            new = w.entering[n.knows[c], parent] - n.newer[c, parent]
+            n.newer[c, parent] += new
         n.entering[c, mine] += words
         n.grouped[c, parent] += served
-        n.known[c, parent] += new
         if words > 0:
             log[row, WORDS] += words
             log[row, SERVED] += served
-            if t.crossings[c, k.TOLD]:
-                log[row, BACK] += served - new
+            log[row, BACK] += served - new
 
 
 @helper(allocates=True)
-def _merge(
-    t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], pool: list[IntArray], first: int, last: int
-) -> None:
-    """Copies of the unit from the first to before the last put the lists that they have in order."""
-    if not t.facts[k.MERGES]:
-        return
+def _merge(t: k.Tables, w: k.Walked, n: Notes, book: list[IntArray], first: int, last: int) -> None:
+    """Note what copies of the unit from the first to before the last have put in order; the first pass of a merger takes a cycle for all
+    that was listed.
+    """
     for unit in range(first, last):
-        once = s.copy[k.LISTS, unit] + s.copy[k.LISTED, unit]
-        k._in_order(t, s, w, pool, unit)
         if w.merging[unit] + w.draining[unit] != n.merging[unit] + n.draining[unit]:
-            _merges(t, w, n, book, unit, once)
-
-
-@helper(allocates=True)
-def _merges(t: k.Tables, w: k.Walked, n: Notes, book: list[IntArray], unit: int, once: int) -> None:
-    """Note what a copy of the unit has put in order; once: cycles of the first pass of a merger."""
-    row = _row(n, book, MERGED, -1, unit, -1)
-    book[0][row, WORDS] = w.merging[unit] - n.merging[unit]
-    book[0][row, BACK] = max(0, book[0][row, WORDS] - once) if t.facts[k.MERGES] == k.MERGED else 0
-    book[0][row, SERVED] = w.draining[unit] - n.draining[unit]
-    n.merging[unit], n.draining[unit] = w.merging[unit], w.draining[unit]
+            row = _row(n, book, MERGED, -1, unit, -1)
+            book[0][row, WORDS] = w.merging[unit] - n.merging[unit]
+            book[0][row, BACK] = book[0][row, WORDS] - n.listed[unit] if t.facts[k.MERGES] == k.MERGED else 0
+            book[0][row, SERVED] = w.draining[unit] - n.draining[unit]
+            n.merging[unit], n.draining[unit] = w.merging[unit], w.draining[unit]
 
 
 @helper(allocates=True)
 def _finish(t: k.Tables, s: k.State, w: k.Walked, n: Notes, book: list[IntArray], pool: list[IntArray]) -> None:
     """The turn that was dealt out last is over."""
     here = s.now[k.CHOSEN]
-    once = s.copy[k.LISTS, here] + s.copy[k.LISTED, here] if here >= 0 else 0
     k._finish(t, s, w, pool)
-    if here >= 0 and w.merging[here] + w.draining[here] != n.merging[here] + n.draining[here]:
-        _merges(t, w, n, book, here, once)
+    if here >= 0:
+        _merge(t, w, n, book, here, here + 1)
 
 
 @helper(allocates=True)

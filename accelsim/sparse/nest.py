@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 from collections.abc import Mapping as Dict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -384,7 +384,7 @@ def _whole(cascade: Cascade, einsum: Einsum, turns: list[Turn], crossings: list[
     Refuses what does not say which copy a tile comes to, and tiles that are too many to be told apart.
     """
     name = einsum.output.tensor
-    storage, ranks = cascade.tensors[name].storage, {index.single_rank for index in cascade.index_maps(einsum.output) if index is not None}
+    storage, ranks = cascade.tensors[name].storage, set(_plain(cascade, einsum, einsum.output))
     if storage is None or not storage.whole_tiles:
         return -1
     number = next(number for number, each in enumerate(crossings) if each.tensor == name)
@@ -398,9 +398,16 @@ def _whole(cascade: Cascade, einsum: Einsum, turns: list[Turn], crossings: list[
     if any(turn.axis and turn.trips > 1 and turn.rank not in ranks for turn in above):
         what += ", and copies that add up parts of one keep it"
         raise InputError(what, f"keep {name} above the spatial loops over what is summed", einsum.place)
-    if math.prod(turn.trips for turn in above if turn.rank in ranks) > MOST_PLACES:
+    if _tiles_of(turns, above, ranks, cascade.extents) > MOST_PLACES:
         raise InputError(f"{what}, and there are more than {MOST_PLACES:,} of them", "make them larger", einsum.place)
     return number
+
+
+def _tiles_of(turns: Sequence[Turn], above: Sequence[Turn], ranks: Collection[str], extents: Dict[str, int]) -> int:
+    """Numbers of the tiles of a result below some loops: where loops cut by elements, a tile is named by where it stands."""
+    if any(turn.cut is not None for turn in turns):
+        return math.prod(extents[rank] for rank in ranks)
+    return math.prod(turn.trips for turn in above if turn.rank in ranks)
 
 
 def _logged(machine: Architecture, crossings: list[Crossing], number: int) -> bool:
@@ -582,7 +589,7 @@ def _facts(nest: Nest, levels: list[tuple[int, ...]], crossings: IntArray, ticks
         if turns and operand.coordinates is not None and turns[-1].rank in operand.ranks and levels[-1][k.LEADS] != number:
             plain = False
     at = nest.crossings[nest.whole].above_child if nest.whole >= 0 else -1
-    tiles = math.prod(turn.trips for turn in turns[: max(0, at)] if turn.rank in nest.result)
+    tiles = _tiles_of(turns, turns[: max(0, at)], set(nest.result), nest.extents)
     order = [nest.radix or nest.queues, listing, holder, nest.orders * merges]
     return np.array([nest.lanes, nest.leaf, *order, nest.dealt, plain, *ticks, nest.whole, at, tiles, nest.uneven], np.int64)
 
@@ -601,13 +608,18 @@ def told(nest: Nest, crossing: Crossing) -> bool:
 
 def known(nest: Nest, counts: k.Walked, number: int) -> IntArray:
     """Different words of a result that every copy of a crossing's parent is sent, int64[copies]."""
-    crossing = nest.crossings[number]
-    if told(nest, crossing):
+    if told(nest, nest.crossings[number]):
         return np.asarray(counts.known[number])
-    if crossing.above_parent > 0 and not _again(nest, crossing.above_parent):
-        outside = next(n for n, each in enumerate(nest.crossings) if each.tensor == crossing.tensor and each.child == crossing.parent)
-        return np.asarray(counts.entering[outside])
-    return np.asarray(counts.grouped[number])
+    outside = known_by(nest, number)
+    return np.asarray(counts.grouped[number] if outside < 0 else counts.entering[outside])
+
+
+def known_by(nest: Nest, number: int) -> int:
+    """Of a result, the crossing that its parent's words leave by, where each that leaves came to the parent once as a new one; -1: none."""
+    crossing = nest.crossings[number]
+    if not _of_result(nest, crossing) or crossing.above_parent == 0 or told(nest, crossing) or _again(nest, crossing.above_parent):
+        return -1
+    return next(n for n, each in enumerate(nest.crossings) if each.tensor == crossing.tensor and each.child == crossing.parent)
 
 
 def _again(nest: Nest, above: int) -> bool:

@@ -416,11 +416,19 @@ class _Leaf:
             if self.loops[level][0] not in self.indices_out and self._most(level) > 1
         ]
         if outer:
-            box = self._box(holder, turns)
-            if self.listed.get(copy, (None, 0))[0] != box:
-                self.listed[copy] = (box, self.listed.get(copy, (None, 0))[1] + 1)
+            begun = self._runs(turns)
+            if self.listed.get(copy, (None, 0))[0] != begun:
+                self.listed[copy] = (begun, self.listed.get(copy, (None, 0))[1] + 1)
             place = tuple(turn for (rank, *_), turn in zip(self.loops, turns, strict=True) if rank in self.indices_out)  # as loops go
             self.lists.setdefault((copy, self.listed[copy][1]), []).append((turns[: outer[-1] + 1], place))
+
+    def _runs(self, turns: tuple[int, ...]) -> int:
+        """How many tiles of the result the innermost keep of now has had."""
+        kept = [request for request in self.requests if request[5] and request[2]]
+        if not kept:
+            return 0
+        copy = self._copy(turns, kept[-1][4])
+        return len(self.came[copy] if self.whole_at >= 0 and len(kept) == 1 else self.tiles[kept[-1], copy])
 
     def _box(self, depth: int, turns: tuple[int, ...]) -> tuple[range, ...]:
         """The tile of the result below some loops."""
