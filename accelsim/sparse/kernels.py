@@ -689,7 +689,7 @@ def _merged(lists: int, elements: int, radix: int) -> int:
     return cycles
 
 
-@helper(allocates=True)
+@njit(error_model="numpy")
 def _inserted(rows: IntArray, lists: int) -> int:
     """Compares of a sorter that holds the first element of every list in order and lets the next one in where one goes out.
 
@@ -722,7 +722,7 @@ def _inserted(rows: IntArray, lists: int) -> int:
     return compares
 
 
-@helper(allocates=True)
+@njit(error_model="numpy")
 def _queued(rows: IntArray, queues: int) -> tuple[int, int]:
     """Cycles in which sorting queues are filled with lists, and in which they are emptied, a word of the result a cycle.
 
