@@ -6,21 +6,19 @@ import random
 from dataclasses import replace
 from fractions import Fraction
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from accelsim.errors import AccelsimError, IllegalMapping
-from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Operation, Sparsity, Unit
-from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping, Spatial
+from accelsim.errors import AccelsimError
+from accelsim.hardware.architecture import Architecture, Array, Memory, Operation, Sparsity, Unit
+from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping
 from accelsim.model.evaluation import Evaluator
 from accelsim.model.stored import evaluate_stored, nests
 from accelsim.sim import kernels_stored as kernels
 from accelsim.sim import reference_stored as reference
 from accelsim.sim import stored as module
-from accelsim.sim.simulation import simulate
 from accelsim.sim.stored import ahead, simulate_stored
 from accelsim.workload.build import cascade
 from accelsim.workload.storage import Storage
@@ -29,8 +27,8 @@ from tests.sim.storednests import Problem, case
 
 CASES = share(4000, 280, 60)
 REFUSALS = (
-    "more than two tensors", "which is stored too, has no", "fetches", "hands out tiles", "come and go whole", "is cut twice", "copies along",
-    "only one stored operand", "is a cache, of which",
+    "more than two tensors", "which is stored too, has no", "fetches", "hands out tiles", "come and go whole", "is cut twice",
+    "copies along", "only one stored operand", "is a cache",
 )  # fmt: skip
 KINDS = {
     kernels.LOAD: "load", kernels.FETCH: "fetch", kernels.RELEASE: "release", kernels.OPEN: "open", kernels.DRAIN: "drain",
@@ -43,7 +41,8 @@ def parts(made: Problem) -> tuple[Evaluator, Any, list[Any]]:
     workload, machine, mapping, stored = made
     evaluator = Evaluator(workload, machine)
     evaluation = evaluate_stored(evaluator, mapping, stored).evaluation
-    runs = [module._Run(evaluator, nest, kept, evaluation.loads[nest.einsum.name].latency) for nest, kept in nests(evaluator, mapping, stored)]
+    latency = {name: load.latency for name, load in evaluation.loads.items()}
+    runs = [module._Run(evaluator, nest, kept, latency[nest.einsum.name]) for nest, kept in nests(evaluator, mapping, stored)]
     return evaluator, evaluation, runs
 
 
@@ -66,7 +65,7 @@ def by_name(run: Any) -> list[tuple[str, int]]:
 
 
 def test_kernels_and_twin_end_every_task_at_the_same_tick_and_keep_resources_as_busy() -> None:
-    differing, seen, compared = {}, set[str](), 0
+    differing, seen, compared, together = {}, set[str](), 0, 0
     for seed in range(CASES):
         found = ran(seed)
         if found is None:
@@ -76,12 +75,13 @@ def test_kernels_and_twin_end_every_task_at_the_same_tick_and_keep_resources_as_
         mine = run.ticks, tasks, by_name(run)
         theirs = twin.ticks, [(task.kind, task.end) for task in twin.tasks], sorted((name, n) for (name, _), n in twin.busy.items() if n)
         compared += 1
+        together += bool((run.log[run.log[:, 0] == module.log.SENT, module.log.SERVED] == 0).any())
         seen |= {kind for kind, _ in tasks}
         if mine != theirs:
             differing[seed] = mine, theirs
     assert not differing
     assert compared > 0.8 * CASES
-    assert seen >= {*KINDS.values(), "together", "alone"}
+    assert seen == set(KINDS.values()) and together > CASES // 40
 
 
 def test_a_run_is_not_faster_than_the_busiest_of_what_the_model_counts() -> None:
@@ -97,7 +97,8 @@ def test_a_run_is_not_faster_than_the_busiest_of_what_the_model_counts() -> None
 
 def copies_of(run: Any, memory: str) -> int:
     """Copies of a memory that a run has."""
-    sides = [(each.parent, each.above_parent) for each in run.nest.crossings] + [(each.child, each.above_child) for each in run.nest.crossings]
+    crossings = run.nest.crossings
+    sides = [(each.parent, each.above_parent) for each in crossings] + [(each.child, each.above_child) for each in crossings]
     return max((run.nest.copies[above] for name, above in sides if name == memory), default=1)
 
 
@@ -145,6 +146,11 @@ def bare(node: Any, depth: int) -> Any:
     return replace(node, read_bits_per_s=None, write_bits_per_s=None, latency_cycles=0, sparse=sparse, feeds=inside)
 
 
+def roomy(keep: Keep) -> Keep:
+    """A keep with room for as many tiles of each tensor as there may be."""
+    return replace(keep, held=tuple(replace(each, copies=10**12) for each in keep.held))
+
+
 @pytest.mark.parametrize("depth", [0, 5])
 def test_what_nothing_holds_up_takes_the_operations_of_the_busiest_copy_and_the_latency(depth: int) -> None:
     """Of nests in which no sum comes back; with a latency there is room for all results that are on their way."""
@@ -153,9 +159,9 @@ def test_what_nothing_holds_up_takes_the_operations_of_the_busiest_copy_and_the_
         if seed % 4 not in (1, 2) or ran(seed) is None:
             continue
         workload, machine, mapping, stored = case(seed)
-        nodes = [replace(node, held=tuple(replace(each, copies=10**12) for each in node.held)) if isinstance(node, Keep) else node for node in mapping.nodes]
+        nodes = tuple(roomy(node) if isinstance(node, Keep) else node for node in mapping.nodes)
         try:
-            _, evaluation, (run,) = parts((workload, replace(machine, root=bare(machine.root, depth)), Mapping("roomy", tuple(nodes)), stored))
+            _, evaluation, (run,) = parts((workload, replace(machine, root=bare(machine.root, depth)), Mapping("roomy", nodes), stored))
         except AccelsimError as error:
             assert any(each in str(error) for each in REFUSALS), error
             continue
@@ -173,7 +179,8 @@ def by_points(copies: int, extents: dict[str, int], stored: Any) -> Problem:
     unit = Unit("U", {"mac": Operation("mac")})
     registers = Memory("Registers", feeds=(unit,))
     rate = Fraction(8 * 10**9)
-    machine = Architecture("serial", Memory("DRAM", None, rate, rate, sparse=Sparsity(intersect="leading"), feeds=(registers,)), Fraction(10**9))
+    memory = Memory("DRAM", None, rate, rate, sparse=Sparsity(intersect="leading"), feeds=(registers,))
+    machine = Architecture("serial", memory, Fraction(10**9))
     kept = Keep("Registers", tuple(Held(tensor, copies) for tensor in "ABZ"))
     nodes = Keep("DRAM", tuple(map(Held, "ABZ"))), For("m", 1), For("k", 1), kept, Leaf("Z", "U")
     storage = {"A": Storage(("compressed", "compressed"), 8, 8)}
@@ -183,27 +190,28 @@ def by_points(copies: int, extents: dict[str, int], stored: Any) -> Problem:
 
 
 def test_loads_work_and_results_take_turns_where_one_of_each_fits() -> None:
-    """By hand: an element of A has a byte and two coordinates' or pointers' bytes with it, a row of B and one of Z n bytes, n operations."""
+    """By hand: an element of A is a byte and a coordinate's, a row of A has these of its own, rows of B and Z are n bytes."""
     for seed in range(20):
         rng, chances = random.Random(seed), np.random.default_rng(seed)
         extents = {rank: rng.randint(1, 6) for rank in "mkn"}
         stored = np.array(np.nonzero(chances.random((extents["m"], extents["k"])) < 0.6), np.int64)
         elements, full = stored.shape[1], np.unique(stored[0]).size
-        _, evaluation, (run,) = parts(by_points(1, extents, stored))
-        n = extents["n"]
-        assert run.ticks == evaluation.loads["Z"].ports["DRAM"][0] + elements * n
-        assert evaluation.loads["Z"].ports["DRAM"][0] == elements * (2 + n) + 2 * full + n * full
+        evaluator, evaluation, (run,) = parts(by_points(1, extents, stored))
+        n, moved = extents["n"], evaluator.clock.cycles(evaluation.loads["Z"].ports["DRAM"][0])
+        assert evaluator.clock.cycles(run.ticks) == moved + elements * n
+        rows = int((np.diff(stored[1], prepend=-1) != 0).sum())  # of B: one that is there already is not sent again
+        assert moved == elements * 2 + rows * n + 2 * full + n * full
 
 
 def test_a_tile_that_comes_ahead_crosses_the_port_beside_the_work() -> None:
     """Two elements of one row, four operations each: 2 + 2 + 4 + ... by hand."""
     stored = np.array([[0, 0], [0, 1]])
-    _, _, (one,) = parts(by_points(1, {"m": 1, "k": 2, "n": 4}, stored))
+    evaluator, _, (one,) = parts(by_points(1, {"m": 1, "k": 2, "n": 4}, stored))
     workload, machine, mapping, elements = by_points(1, {"m": 1, "k": 2, "n": 4}, stored)
     _, _, (two,) = parts((workload, machine, ahead(mapping, "DRAM"), elements))
     assert ahead(mapping, "DRAM") == by_points(2, {"m": 1, "k": 2, "n": 4}, stored)[2]
     # port: 3 + 4, 3 + 4 at once; work from 7 to 11 and from 14 to 18; Z from 18 to 22
-    assert (one.ticks, two.ticks) == (7 + 4 + 7 + 4 + 4, 22)
+    assert [evaluator.clock.cycles(run.ticks) for run in (one, two)] == [7 + 4 + 7 + 4 + 4, 22]
 
 
 def test_tiles_that_come_ahead_leave_no_wait_but_for_the_slowest_in_a_long_run() -> None:
