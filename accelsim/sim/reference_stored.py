@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -141,7 +142,7 @@ class _Walk(_Leaf):
         depth, found = len(self.loops), []
         for tensor in [*self.indices, self.output]:
             chain = [*self.keepers[tensor], ("", depth)]
-            found += [(tensor, *one, *other) for one, other in zip(chain, chain[1:], strict=False)]
+            found += [(tensor, *one, *other) for one, other in pairwise(chain)]
         return [(tensor, parent, child, above, below, tensor == self.output) for tensor, parent, above, child, below in found]
 
     # What is where
@@ -211,7 +212,7 @@ class _Walk(_Leaf):
                 yield each
 
     def _arrive(self, request: Any, tile: Tile, turns: tuple[int, ...]) -> None:
-        tensor, parent, child, above, below, _ = request
+        tensor, _, child, above, below, _ = request
         here, home = self._copy(turns, below), self._copy(turns, above)
         before = len(self.tiles.get((request, here), [])), len(self.moved[request]), sum(map(len, self.asked.values()))
         super()._arrive(request, tile, turns)
