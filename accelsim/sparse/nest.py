@@ -569,7 +569,7 @@ def _crossings(nest: Nest, room: Room) -> tuple[IntArray, int]:
             crossing.above_child, crossing.above_parent, which, crossing.child == "", any(nest.shared[number]), nest.logged[number],
             leading, which < 0 and told(nest, crossing), width, begins, nest.demanded[number],
             list(room.memories).index(crossing.child) if crossing.child in room.memories else -1, room.words.get(crossing.tensor, 0),
-            crossing.buffers,
+            min(crossing.buffers, 1 + math.prod(turn.trips for turn in turns[: crossing.above_child])),  # no more ever come
         ))  # fmt: skip
     return np.array(rows, np.int64).reshape(-1, 14), places
 
