@@ -209,7 +209,7 @@ def _walk(t: Tables, s: State, w: Walked, d: int) -> IntArray:
             if t.rooms[memory, ABOVE] == d:
                 _hold(t, s, w, memory)
         d, down = d - 1, False
-    _merge(t, s, w, 0, t.copies_at[depth])
+    _merge(t, s, w, 0, int(t.copies_at[depth]))
     return logs[0]
 
 

@@ -401,9 +401,9 @@ class _Leaf:
             if self.loops[level][0] not in self.indices_out and self._most(level) > 1
         ]
         if outer:
-            run = self._runs(turns)
-            if self.listed.get(copy, (None, 0))[0] != run:
-                self.listed[copy] = (run, self.listed.get(copy, (None, 0))[1] + 1)
+            had = self._runs(turns)
+            if self.listed.get(copy, (None, 0))[0] != had:
+                self.listed[copy] = (had, self.listed.get(copy, (None, 0))[1] + 1)
             self.lists.setdefault((copy, self.listed[copy][1]), []).append((turns[: outer[-1] + 1], word))
 
     def _runs(self, turns: tuple[int, ...]) -> int:
