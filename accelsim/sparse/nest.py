@@ -408,10 +408,10 @@ def _whole(cascade: Cascade, einsum: Einsum, turns: list[Turn], crossings: list[
     return number
 
 
-def _tiles_of(turns: Sequence[Turn], above: Sequence[Turn], ranks: Collection[str], extents: Dict[str, int]) -> int:
+def _tiles_of(turns: Sequence[Turn], above: Sequence[Turn], ranks: Collection[str | None], extents: Dict[str, int]) -> int:
     """Numbers of the tiles of a result below some loops: where loops cut by elements, a tile is named by where it stands."""
     if any(turn.cut is not None for turn in turns):
-        return math.prod(extents[rank] for rank in ranks)
+        return math.prod(size for rank, size in extents.items() if rank in ranks)
     return math.prod(turn.trips for turn in above if turn.rank in ranks)
 
 
