@@ -146,7 +146,8 @@ class ExpectedTraffic:
     def _places(self, operand: Operand, rank: Rank) -> Factor:
         """Places of a fiber."""
         name = operand.ranks[rank.level.dimension]
-        return Factor({name: (rank.here,)}, lambda box: np.ceil(volume(*box) / rank.places), {name: 1}, True, operand.tensor)
+        key = "places", operand.tensor, rank.here, rank.places
+        return Factor({name: (rank.here,)}, lambda box: np.ceil(volume(*box) / rank.places), {name: 1}, True, operand.tensor, key)
 
     def _needed(self, operand: Operand) -> float:
         """At least so many elements are expected to meet some of every other operand, rank by rank."""

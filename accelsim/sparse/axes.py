@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 from functools import lru_cache
@@ -35,7 +35,8 @@ class Factor:
     """A number for every tile that some loops cut: `values` of one box or several, which nest; a box is what loops leave of every rank.
 
     `cuts`: by rank the loops of each box. `periods`: by rank after how many places values are alike again (1: only sizes matter; 0: never).
-    `sizes_alone`: whether boxes may be sets of places that do not stand together, given as 0 and their size.
+    `sizes_alone`: whether boxes may be sets of places that do not stand together, given as 0 and their size. `key`: two factors of a nest
+    with the same are the same (None: not known).
     """
 
     cuts: Dict[str, tuple[Loops, ...]]
@@ -43,6 +44,7 @@ class Factor:
     periods: Dict[str, int]
     sizes_alone: bool
     what: str = ""
+    key: Hashable = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +168,7 @@ class Axes:
         self.nest, self.turns = nest, nest.turns
         self.loops = {rank: tuple(n for n, turn in enumerate(nest.turns) if turn.rank == rank) for rank in nest.extents}
         self._inside: dict[tuple[str, Loops], Loops] = {}
+        self._totals: dict[Hashable, Shares] = {}
         self._rank_loops = {
             rank: rank_loops(extent, tuple(self.turns[loop].tile for loop in self.loops[rank])) for rank, extent in nest.extents.items()
         }
@@ -187,6 +190,15 @@ class Axes:
         axis, the same for all of them, which is summed over too. Refuses sums over too many tiles that differ.
         """
         chosen = frozenset(loop for loop in copies if self.turns[loop].axis)
+        asked = counted, tuple(factor.key for factor in factors), chosen, met
+        if None in asked[1]:
+            return self._total(counted, factors, chosen, met)
+        if asked not in self._totals:
+            self._totals[asked] = self._total(counted, factors, chosen, met)
+        return self._totals[asked]
+
+    def _total(self, counted: Loops, factors: Sequence[Factor], chosen: Loops, met: int) -> Shares:
+        """The same, worked out; by copy of the chosen loops."""
         axes = {rank: self._axis(rank, counted, factors, chosen) for rank in self.loops}
         arrays = []
         for number, factor in enumerate(factors):

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
 @lru_cache(maxsize=256)
 def hypergeometric(places: int, full: int, drawn: int) -> Shares:
     """Chances that of `drawn` places 0, 1, … are full, of `places` of which `full` are: float64[drawn + 1]."""
-    found, whole = np.zeros(drawn + 1), choices(places, drawn)
-    for count in range(max(0, drawn - (places - full)), min(drawn, full) + 1):
-        found[count] = math.exp(choices(full, count) + choices(places - full, drawn - count) - whole)
+    found, least, most = np.zeros(drawn + 1), max(0, drawn - (places - full)), min(drawn, full)
+    count = np.arange(least, most, dtype=np.float64)  # from one count to the next
+    logs = np.log((full - count) * (drawn - count)) - np.log((count + 1) * (places - full - drawn + count + 1))
+    logs = np.concatenate([np.zeros(1), np.cumsum(logs)])
+    found[least : most + 1] = np.exp(logs - logs.max())
     found /= found.sum()
     found.flags.writeable = False
     return found

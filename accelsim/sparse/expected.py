@@ -7,7 +7,7 @@ Source: docs/sparse.md, "Statistics".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from collections.abc import Mapping as Dict
 from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn
@@ -60,12 +60,13 @@ class Expected:
         found = frozenset[int]().union(*(self.axes.loops[rank] for rank in ranks))
         return found if below is None else frozenset(n for n in found if n < below)
 
-    def factor(self, operand: Operand, cut: Loops, values: Callable[[Boxes, Box], Shares]) -> Factor:
-        """Values of the boxes that some loops leave of a stored operand."""
+    def factor(self, operand: Operand, cut: Loops, values: Callable[[Boxes, Box], Shares], what: Hashable = None) -> Factor:
+        """Values of the boxes that some loops leave of a stored operand; `what` they are, if that tells them from others."""
         boxes = self.densities[operand.tensor]
         return Factor(
             self._cuts(operand, cut), lambda box: values(boxes, box),
             {rank: boxes.period(place) for place, rank in enumerate(operand.ranks)}, boxes.exchangeable, operand.tensor,
+            None if what is None else (what, operand.tensor, cut),
         )  # fmt: skip
 
     def _cuts(self, operand: Operand, cut: Loops) -> dict[str, tuple[Loops]]:
@@ -73,14 +74,15 @@ class Expected:
 
     def something(self, operand: Operand, cut: Loops) -> Factor:
         """Chances that tiles hold something."""
-        return self.factor(operand, cut, lambda boxes, box: 1 - boxes.empty(*box))
+        return self.factor(operand, cut, lambda boxes, box: 1 - boxes.empty(*box), "something")
 
     def elements(self, operand: Operand, cut: Loops) -> Factor:
         """Elements of tiles."""
         if operand.tensor in self.densities:
-            return self.factor(operand, cut, lambda boxes, box: boxes.mean(*box))
+            return self.factor(operand, cut, lambda boxes, box: boxes.mean(*box), "elements")
         values: Callable[..., Shares] = lambda *boxes: volume(*boxes[0]) if boxes else np.ones(())  # noqa: E731
-        return Factor(self._cuts(operand, cut), values, dict.fromkeys(operand.ranks, 1), True, operand.tensor)
+        key = "elements", operand.tensor, cut
+        return Factor(self._cuts(operand, cut), values, dict.fromkeys(operand.ranks, 1), True, operand.tensor, key)
 
     def asked(self, operand: Operand, depth: int) -> Loops:
         """Loops that leave the tile of an operand that has to hold something where what is below the first loops is visited."""
@@ -88,7 +90,7 @@ class Expected:
         meets = [n for n in mine if self.nest.turns[n].meets and operand.tensor in self.densities]
         cut = frozenset(n for n in mine if meets and n <= meets[-1])
         if (operand.tensor, cut) not in self._may_lack:
-            missing = self.factor(operand, cut, lambda boxes, box: boxes.empty(*box)) if cut else None
+            missing = self.factor(operand, cut, lambda boxes, box: boxes.empty(*box), "nothing") if cut else None
             self._may_lack[operand.tensor, cut] = missing is not None and float(self.axes.total(cut, [missing]).sum()) > 0
         return cut if self._may_lack[operand.tensor, cut] else frozenset()
 
@@ -165,8 +167,10 @@ class Expected:
                     f"{self.nest.einsum.name}: {what}", "make the shape smaller, or meet by two_finger", self.nest.einsum.place
                 )
             factors = [
-                self.factor(operand, self.loops(operand.ranks, level), Part(part, operand.ranks.index(turn.rank), turn, paired))
-                for operand, part in ((met[0], one), (met[1], other))
+                self.factor(operand, self.loops(operand.ranks, level), part, part)
+                for operand, part in (
+                    (operand, Part(how, operand.ranks.index(turn.rank), turn, paired)) for operand, how in ((met[0], one), (met[1], other))
+                )
             ]
             found = found + sign * self.axes.total(above, [*factors, *rest], above, met=2)
         return found
@@ -271,7 +275,8 @@ class Expected:
             return np.asarray(alone - boxes.empty_set(rest + size))
 
         cuts = {rank: tuple(each & self.loops([rank]) for each in (cut, inner, group)) for rank in operand.ranks}
-        return Factor(cuts, values, dict.fromkeys(operand.ranks, 1), True, operand.tensor)
+        key = "tile", kind, operand.tensor, cut, inner, group
+        return Factor(cuts, values, dict.fromkeys(operand.ranks, 1), True, operand.tensor, key)
 
     def _operand(self, number: int) -> Operand:
         tensor = self.nest.crossings[number].tensor
@@ -354,4 +359,4 @@ class Expected:
         cut = counted & self.loops(one.ranks)
         for rank in set(one.ranks) - reduced:
             cut |= self.loops([rank])
-        return self.factor(one, cut, values)
+        return self.factor(one, cut, values, ("matched", reduced))
