@@ -9,12 +9,16 @@ from accelsim.hardware.architecture import Architecture
 from accelsim.io.catalogue import MACHINE, WORKLOAD, resolve
 from accelsim.io.hardware import load_architecture
 from accelsim.io.workload import load_workload
-from accelsim.mapper import search
+from accelsim.mapper import Request, search
+from accelsim.mapper.objectives import objective_named
 from accelsim.mapping.legality import is_legal
 from accelsim.mapping.tree import Fuse, Mapping
 from accelsim.workload.cascade import Cascade
 from tests.catalogue import dense
+from tests.share import share
 
+LATENCY = objective_named("latency")
+SECONDS = share(1000, 10, 5)  # CPU, of a search for one form of attention on one machine
 ATTENTION = ("attention", "attention-naive", "attention-3pass", "attention-2pass", "attention-causal", "attention-gqa")
 OTHERS = ("matmul", "conv2d", "conv2d-pair", "softmax", "layernorm", "scan-sequential", "scan-chunked")
 SMALL = {
@@ -93,7 +97,7 @@ def test_every_attention_is_mapped_on_every_machine(kind: str, name: str) -> Non
     ranks = workload(kind).extents
     sizes = {key: size for key, size in sizes_on(name, usual).items() if key.removeprefix("shape.") in ranks}
     cascade, target = workload(kind, usual if "shape.g" in usual else sizes), machine(name)
-    found = search(cascade, target)
+    found = search(cascade, target, request=Request(LATENCY, time_limit=SECONDS))
     assert is_legal(cascade, target, found.mapping)
 
 

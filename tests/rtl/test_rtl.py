@@ -15,7 +15,7 @@ from tests.share import share
 
 pytestmark = pytest.mark.usefixtures("rtl_tools")
 CASES = share(200, 16, 6)
-MUTANTS, SCORE = share(100_000, 21, 0), 0.9
+MUTANTS, SCORE = share(100_000, 14, 0), 0.9
 CONFIGURATIONS = [
     pytest.param(module, parameters, id=f"{module}-{'-'.join(map(str, parameters.values()))}")
     for module in modules()
