@@ -10,6 +10,7 @@ import pytest
 
 from accelsim.io.mapping import dump_mapping, parse_mapping
 from accelsim.mapper import stored as search
+from accelsim.mapper import stored_nest
 from accelsim.mapper.best import Request
 from accelsim.mapper.objectives import objective_named
 from accelsim.mapper.stored_space import Block, NestDesign, StoredSpace
@@ -34,7 +35,7 @@ def power_law(seed: int) -> dict[str, Any]:
 @pytest.mark.parametrize("seed", [0, 2])
 def test_rows_of_a_power_law_are_cut_by_elements_which_no_equal_tiles_equal(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Traffic of the mapping that is found, against the best found without such steps, and against its own nest with equal tiles."""
-    monkeypatch.setattr(search, "_BUDGET", 600)
+    monkeypatch.setattr(stored_nest, "BUDGET", 600)
     cascade, target, stored = workload(SIZE, SIZE, COLUMNS), machine(BITS), power_law(seed)
     request = Request(objective_named("traffic"), seed=0)
     found = search.search_stored(cascade, target, stored, request)
@@ -67,12 +68,12 @@ def test_steps_lead_to_tiles_of_as_many_elements_as_fit_or_as_equal_ones_hold_an
 
 
 def test_where_tiles_are_to_divide_none_counts_elements() -> None:
-    assert StoredSpace(workload(SIZE, SIZE, COLUMNS), machine(600), True, {"A": 100}).by_elements("m", None, "Buffer") == []
+    assert StoredSpace(workload(SIZE, SIZE, COLUMNS), machine(600), True, elements={"A": 100}).by_elements("m", None, "Buffer") == []
 
 
 def test_listing_covers_equal_tiles_and_claims_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """What the listing does not cover is not proved, though it is better than all that is listed."""
-    monkeypatch.setattr(search, "_BUDGET", 200)
+    monkeypatch.setattr(stored_nest, "BUDGET", 200)
     types = {"default": "int8", "Z": {"partial": "int32", "final": "int32"}}
     made = built("vector", ["Z[m] = A[m,k] * B[k]"], {"m": 5, "k": 3}, types=types)
     tensors = made.tensors | {"A": replace(made.tensors["A"], storage=Storage(("uncompressed", "compressed"), 8, 8))}
