@@ -162,7 +162,7 @@ def refuse_stored(workload: Cascade | Model) -> None:
     for cascade in [layer.cascade for layer in workload.layers] if isinstance(workload, Model) else [workload]:
         for name, tensor in cascade.tensors.items():
             if tensor.storage is not None:
-                who = "`accelsim evaluate` and `accelsim map` of one cascade"
+                who = "`accelsim evaluate`, `map` and `simulate` of one cascade"
                 what = f"{cascade.name} says how {name} is stored, which only {who} take into account"
                 place = cascade.declaration.place("format", name) if cascade.declaration is not None else None
                 mend = "take one cascade of it with 'layer'" if isinstance(workload, Model) else "`evaluate` a mapping of it"
