@@ -1,0 +1,70 @@
+"""Sums to outputs: a multiplier and a shift with rounding, a zero point and a clamp; and between which sums an output stays the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from accelsim.errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from accelsim.faults.kernels_cone import Quantise
+
+    IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Requantise:
+    """An output is a sum times `multiplier`, shifted right by `shift` with rounding half up, plus `zero`, clamped to low and high.
+
+    With the multiplier 1, no shift and no clamp in the way, outputs are the sums themselves.
+    """
+
+    multiplier: int = 1
+    shift: int = 0
+    zero: int = 0
+    low: int = -128
+    high: int = 127
+
+    def __post_init__(self) -> None:
+        if not 0 < self.multiplier < 1 << 31 or not 0 <= self.shift < 63 or self.low > self.high:
+            raise InputError("a requantisation has a multiplier of 1 to 2^31 - 1, a shift of 0 to 62, and a low that is not above its high", "")
+
+    @classmethod
+    def none(cls, bits: int) -> Requantise:
+        """That of sums that are outputs."""
+        return cls(low=-(1 << bits - 1), high=(1 << bits - 1) - 1)
+
+    @classmethod
+    def fitted(cls, sums: IntArray, bits: int = 8) -> Requantise:
+        """One that brings sums to the range of so many bits, as a layer's scale does: their largest magnitude to the largest output."""
+        largest = max(1, int(abs(sums).max(initial=1)))
+        shift = 24
+        multiplier = max(1, round(((1 << bits - 1) - 1) * (1 << shift) / largest))
+        return cls(multiplier, shift, 0, -(1 << bits - 1), (1 << bits - 1) - 1)
+
+    def outputs(self, sums: IntArray) -> IntArray:
+        """int64 of any shape."""
+        import numpy as np
+
+        half = (1 << self.shift) >> 1
+        return np.clip(((sums.astype(np.int64) * self.multiplier + half) >> self.shift) + self.zero, self.low, self.high)
+
+    def between(self, sums: IntArray, bits: int) -> tuple[IntArray, IntArray]:
+        """The least and the largest sum of so many bits with the same output, of each sum."""
+        import numpy as np
+
+        half, output = (1 << self.shift) >> 1, self.outputs(sums)
+        bottom, top = -(1 << bits - 1), (1 << bits - 1) - 1
+        least = -((half - ((output - self.zero) << self.shift)) // self.multiplier)  # ceil of (o << shift - half) / multiplier
+        most = (((output - self.zero + 1) << self.shift) - half - 1) // self.multiplier
+        return np.where(output == self.low, bottom, least), np.where(output == self.high, top, most)
+
+    def kernel(self) -> Quantise:
+        """For the kernels."""
+        from accelsim.faults.kernels_cone import Quantise
+
+        return Quantise(self.multiplier, self.shift, self.zero, self.low, self.high)
