@@ -203,7 +203,8 @@ def _build(
     include = re.search(r"^VERILATOR_ROOT = (.*)$", (made / f"V{module}.mk").read_text(encoding="utf-8"), re.MULTILINE)
     assert include
     parts = [*map(str, made.glob("verilated*.o")), str(made / f"V{module}__ALL.a")]
-    command = ["g++", *effort.split(), "-fPIC", "-shared", "-I", str(made), "-I", f"{include[1]}/include", "-o", str(made / "it.so")]
+    command = ["g++", *effort.split(), "-fPIC", "-shared", "-I", str(made), "-I", f"{include[1]}/include"]
+    command += ["-I", f"{include[1]}/include/vltstd", "-o", str(made / "it.so")]
     command += [str(made / "harness.cpp"), *parts, "-lpthread", *(["-lz"] * waves)]
     _call(command, f"the library of {module} does not link")
     return made / "it.so"

@@ -1,0 +1,125 @@
+"""The same upset in RTL: a grid array of hw/rtl through Verilator, one register's bits inverted after a clock edge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from accelsim.faults.grid import GridRun
+from accelsim.rtl.fast import QUICK, Library
+from accelsim.sim.systolic import RESULT
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    IntArray = NDArray[np.int64]
+
+_RESET = 2
+
+
+class GridRtl:
+    """A run's product on the RTL of its array. InputError where Verilator is missing."""
+
+    def __init__(self, run: GridRun, rtl: Path, effort: str = QUICK) -> None:
+        self.run, self.module = run, module_of(run)
+        names = sorted({(field.where, field.rtl) for field in run.registers.fields})
+        owner = {"element": "pe_os" if run.stays == RESULT else "pe_ws", "across": "delay_line", "down": "delay_line"}
+        registers = sorted({f"{owner.get(where, self.module)}.{name}" for where, name in names})
+        self.library = Library(rtl, self.module, parameters(run), registers, effort)
+        self.inputs = driven(run)
+
+    def raw(self, place: int, mask: int, when: int) -> IntArray:
+        """int64[cycles, 2 * columns]: the word at each column's end before each edge, and whether one leaves. Bits of the register at a
+        place of a state flip after the edge of a cycle; mask 0: none does.
+        """
+        import numpy as np
+
+        instance = self.library.start()
+        instance.run({"rst_i": np.ones(_RESET, np.uint64)})
+        cycles = self.run.streams.flags.shape[0]
+        before = instance.run({name: each[: when + 1] for name, each in self.inputs.items()})
+        site = self.run.registers.site(place)
+        for bit in range(site.field.bits):
+            if mask >> bit & 1:
+                scope, name, width, at = self.run.registers.rtl(site, bit)
+                instance.register(scope, name, width)[at // 8] ^= 1 << at % 8
+        parts = [before]
+        if when + 1 < cycles:
+            parts.append(instance.run({name: each[when + 1 :] for name, each in self.inputs.items()}))
+        found = np.zeros((cycles, 2 * self.run.grid.columns), np.int64)
+        columns, bits = self.run.grid.columns, self.run.widths.sum
+        words = np.concatenate([_bits(part["z_o"], columns * bits) for part in parts])
+        left = 64 - bits
+        for column in range(columns):
+            word = sum(words[:, column * bits + bit].astype(np.int64) << bit for bit in range(bits))
+            found[:, column] = (np.asarray(word) << left) >> left
+        found[:, columns:] = np.concatenate([_bits(part["z_valid_o"], columns) for part in parts])
+        return found
+
+
+def module_of(run: GridRun) -> str:
+    """The module of its array."""
+    return "systolic_os" if run.stays == RESULT else "systolic_ws"
+
+
+def parameters(run: GridRun) -> dict[str, int]:
+    """Those of the module."""
+    widths = run.widths
+    return {"ROWS": run.grid.rows, "COLS": run.grid.columns, "AW": widths.a, "BW": widths.b, "CW": widths.sum}
+
+
+def driven(run: GridRun) -> dict[str, Any]:
+    """Inputs of the module in every cycle, as `Instance.run` takes them."""
+    import numpy as np
+
+    streams, widths = run.streams, run.widths
+    flags = {"valid_i": streams.flags[:, 0], "first_i": streams.flags[:, 1]}
+    if run.stays == RESULT:
+        flags |= {"last_i": streams.flags[:, 2]}
+        lanes = {"rows_i": (streams.rows, 1), "cols_i": (streams.columns, 1), "a_i": (streams.a, widths.a), "b_i": (streams.b, widths.b)}
+    else:
+        flags |= {"load_first_i": streams.flags[:, 2]}
+        lanes = {"load_i": (streams.columns, 1), "a_i": (streams.a, widths.a), "w_i": (streams.b, widths.b)}
+    return {
+        **{name: each.astype(np.uint64) for name, each in flags.items()},
+        **{name: _packed(words, bits) for name, (words, bits) in lanes.items()},
+    }
+
+
+def _packed(words: IntArray, bits: int) -> Any:
+    """Words of each cycle side by side, the first in the low bits: uint64[cycles], or uint32[cycles, words] above 64 bits."""
+    import numpy as np
+
+    each = (words[:, :, None] >> np.arange(bits)) & 1
+    line = each.reshape(len(words), -1)
+    size = 64 if line.shape[1] <= 64 else 32
+    line = np.pad(line, ((0, 0), (0, -line.shape[1] % size)))
+    packed = np.packbits(line.astype(np.uint8), axis=1, bitorder="little")
+    return packed.view(np.uint64)[:, 0] if size == 64 else packed.view(np.uint32)
+
+
+def _bits(found: Any, width: int) -> Any:
+    """uint8[cycles, width] of an output."""
+    import numpy as np
+
+    line = np.ascontiguousarray(found).view(np.uint8).reshape(len(found), -1)
+    return np.unpackbits(line, axis=1, bitorder="little")[:, :width]
+
+
+def replayed(run: GridRun, faults: Sequence[tuple[int, int, int]]) -> list[IntArray]:
+    """What `GridRtl.raw` should say of some faults (place, mask, cycle), from the registers of the simulator."""
+    import numpy as np
+
+    from accelsim.faults.kernels_replay import replay
+
+    collected, _, _, _ = run.golden
+    first, states, gone = np.zeros(1, np.int64), np.zeros((1, run.registers.size), np.int64), np.zeros((1, run.grid.columns), np.int64)
+    found, changed = [], np.zeros((max(1, int(collected.count.sum())), 2), np.int64)
+    for place, mask, when in faults:
+        raw = np.zeros((run.streams.flags.shape[0], 2 * run.grid.columns), np.int64)
+        bits = run.registers.site(place).field.bits
+        replay(run.wires, run.streams, collected, first, states, gone, place, mask, bits, when, changed, raw)
+        found.append(raw)
+    return found
