@@ -1,14 +1,14 @@
-"""A product on a grid array, ready for faults: which tiles enter when, every register's golden word, and where words leave."""
+"""Products on a grid array, ready for faults: which tiles enter when, every register's golden word, and where words leave."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import InputError
 from accelsim.faults.registers import Registers, Widths
-from accelsim.sim.systolic import OPERAND, RESULT, Grid, folds_of, times
+from accelsim.sim.systolic import OPERAND, RESULT, Folds, Grid, folds_of, times
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,45 +24,52 @@ Z, A, B = "Z", "A", "B"
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """The folds of a product in their order, int64[folds] each: where what stays begins and its extent, and when it loads and starts."""
+    """Folds in their order, int64[folds] each: where what stays begins and its extent, steps that turn, and when it loads and starts."""
 
     row: IntArray
     rows: IntArray
     column: IntArray
     columns: IntArray
+    step: IntArray
+    steps: IntArray
     load: IntArray
     start: IntArray
-    steps: int
-    cycles: int
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Tiles of a product in the order in which they fire, int64[folds, 2] each: the first and how many, of rows and columns of what stays
+    and of steps.
+    """
+
+    rows: IntArray
+    columns: IntArray
+    steps: IntArray
 
 
 class GridRun:
-    """The product Z = A B of integers, A [m, k] and B [k, n], on an array of `rows` x `columns` multiply-adders; `stationary`: what stays.
+    """The product of integers left [m, k] and right [k, n] on an array; `stays`: the result, or the operand `right`.
 
-    Where B stays, rows are k, columns n, and m turns in time; where A stays it is the same for B' A'; where Z stays, k turns in time.
-    Sums wrap at `widths.sum` bits, in the array and where parts of a sum that several tiles make are added. InputError for words that do
-    not fit their widths.
+    Where the result stays, m is its rows and n its columns, and k turns in time; where `right` stays, k is its rows and n its columns, and
+    m turns. Sums wrap at `widths.sum` bits, in the array and where parts of a sum that several tiles make are added. `cycles` are those of
+    the array alone, which waits for no memory. InputError for words that do not fit their widths, and for other arrays.
     """
 
-    def __init__(self, a: IntArray, b: IntArray, grid: Grid, stationary: str, widths: Widths = Widths()) -> None:
+    def __init__(self, left: IntArray, right: IntArray, grid: Grid, stays: str, widths: Widths, order: Order) -> None:
         import numpy as np
 
         if not grid.shadow or grid.exit != "edge" or grid.folds != "own":
             raise InputError("faults are known in arrays with shadow registers whose results leave through the edge", "choose such an array")
-        self.stays = RESULT if stationary == Z else OPERAND
-        self.transposed = stationary == A
-        left, right = (b.T, a.T) if self.transposed else (a, b)
-        self.widths = Widths(widths.b, widths.a, widths.sum) if self.transposed else widths
-        for words, bits in ((left, self.widths.a), (right, self.widths.b)):
+        for words, bits in ((left, widths.a), (right, widths.b)):
             if words.size and (words.min() < -(1 << bits - 1) or words.max() >= 1 << bits - 1):
                 raise InputError(f"a word does not fit {bits} bits", "choose wider types, or other values")
         self.a, self.b = np.ascontiguousarray(left, np.int64), np.ascontiguousarray(right, np.int64)
-        self.grid, self.stationary = grid, stationary
-        self.registers = Registers(grid.rows, grid.columns, self.stays, self.widths)
+        self.grid, self.stays, self.widths, self.order = grid, stays, widths, order
+        self.registers = Registers(grid.rows, grid.columns, stays, widths)
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Of the product as the array makes it: that of Z, transposed where A stays."""
+        """Of the product."""
         return self.a.shape[0], self.b.shape[1]
 
     @cached_property
@@ -70,8 +77,7 @@ class GridRun:
         """int64[shape], sums wrapped."""
         import numpy as np
 
-        # float64 is exact while sums stay below 2^53, and much faster
-        exact = self.a.shape[1] << (self.widths.a + self.widths.b - 2) < 1 << 53
+        exact = self.a.shape[1] << (self.widths.a + self.widths.b - 2) < 1 << 53  # of float64, which is much faster
         whole = np.rint(self.a.astype(float) @ self.b.astype(float)).astype(np.int64) if exact else self.a @ self.b
         left = 64 - self.widths.sum
         return (whole << left) >> left
@@ -79,26 +85,15 @@ class GridRun:
     @cached_property
     def tiles(self) -> Tiles:
         """The folds."""
-        import numpy as np
+        rows, columns, steps = self.order.rows, self.order.columns, self.order.steps
+        when = times(self.grid, self.stays, Folds(rows[:, 1], columns[:, 1], steps[:, 1]))
+        return Tiles(*rows.T, *columns.T, *steps.T, when.load, when.start)
 
-        m, k, n = self.a.shape[0], *self.b.shape
-        high, wide, long = (m, n, k) if self.stays == RESULT else (k, n, m)
-        folds = folds_of(high, wide, long, self.grid)
-        when = times(self.grid, self.stays, folds)
-        across = -(-wide // self.grid.columns)
-        number = np.arange(folds.rows.size)
-        row, column = number // max(1, across) * self.grid.rows, number % max(1, across) * self.grid.columns
-        return Tiles(row, folds.rows, column, folds.columns, when.load, when.start, long, when.cycles)
-
-    @property
+    @cached_property
     def cycles(self) -> int:
         """Until the last word has left."""
-        return self.tiles.cycles
-
-    @property
-    def population(self) -> int:
-        """Single-bit upsets: bits times cycles."""
-        return self.registers.bits * self.cycles
+        rows, columns, steps = self.order.rows, self.order.columns, self.order.steps
+        return times(self.grid, self.stays, Folds(rows[:, 1], columns[:, 1], steps[:, 1])).cycles
 
     @cached_property
     def wires(self) -> Wires:
@@ -118,48 +113,45 @@ class GridRun:
 
         from accelsim.faults.kernels_replay import Streams
 
-        tiles, rows, columns = self.tiles, self.grid.rows, self.grid.columns
-        cycles = tiles.cycles + 1 + rows + columns
+        rows, columns = self.grid.rows, self.grid.columns
+        cycles = self.cycles + 1 + rows + columns
         flags, a, b = np.zeros((cycles, 4), np.int64), np.zeros((cycles, rows), np.int64), np.zeros((cycles, columns), np.int64)
         used, some = np.zeros((cycles, rows), np.int64), np.zeros((cycles, columns), np.int64)
-        for fold in range(tiles.row.size):
-            row = slice(tiles.row[fold], tiles.row[fold] + tiles.rows[fold])
-            column = slice(tiles.column[fold], tiles.column[fold] + tiles.columns[fold])
-            high, wide = int(tiles.rows[fold]), int(tiles.columns[fold])
-            start = int(tiles.start[fold])
-            busy = slice(start, start + tiles.steps)
+        for row, high, column, wide, step, steps, load, start in self._folds():
+            down, across, along = slice(row, row + high), slice(column, column + wide), slice(step, step + steps)
+            busy = slice(start, start + steps)
             flags[busy, 0] = 1
             flags[start, 1] = 1
             if self.stays == RESULT:
-                flags[start + tiles.steps - 1, 2] = 1
-                a[busy, :high], b[busy, :wide] = self.a[row].T, self.b[:, column]
+                flags[start + steps - 1, 2] = 1
+                a[busy, :high], b[busy, :wide] = self.a[down, along].T, self.b[along, across]
                 used[busy, :high], some[busy, :wide] = 1, 1
             else:
-                load = int(tiles.load[fold])
-                a[busy, :high] = self.a[:, row]
+                a[busy, :high] = self.a[along, down]
                 flags[load, 2] = 1
-                b[load : load + high, :wide] = self.b[row, column][::-1]
+                b[load : load + high, :wide] = self.b[down, across][::-1]
                 some[load : load + high, :wide] = 1
         return Streams(flags, used, some, a, b)
 
+    def _folds(self) -> list[list[int]]:
+        tiles = self.tiles
+        columns = (tiles.row, tiles.rows, tiles.column, tiles.columns, tiles.step, tiles.steps, tiles.load, tiles.start)
+        return [[int(each) for each in fold] for fold in zip(*columns, strict=True)]
+
     @cached_property
     def places(self) -> tuple[IntArray, IntArray]:
-        """Where the words that leave each column belong, flat places of the product in their order (-1 behind the last), and how many."""
+        """Where the words that leave each column belong, flat places of the product in their order (-1: nowhere), and how many."""
         import numpy as np
 
-        tiles, (_, n) = self.tiles, self.shape
+        n = self.shape[1]
         parts: list[list[IntArray]] = [[] for _ in range(self.grid.columns)]
-        for fold in range(tiles.row.size):
-            for column in range(int(tiles.columns[fold])):
-                at = int(tiles.column[fold]) + column
-                if self.stays == RESULT:
-                    high = np.arange(int(tiles.rows[fold]) - 1, -1, -1) + int(tiles.row[fold])
-                    parts[column].append(high * n + at)
-                else:
-                    parts[column].append(np.arange(tiles.steps) * n + at)
-            if self.stays == OPERAND:  # words of columns that a tile does not use leave too, and belong nowhere
-                for column in range(int(tiles.columns[fold]), self.grid.columns):
-                    parts[column].append(np.full(tiles.steps, -1))
+        for row, high, column, wide, step, steps, _, _ in self._folds():
+            for at in range(wide):
+                down = np.arange(row + high - 1, row - 1, -1) if self.stays == RESULT else np.arange(step, step + steps)
+                parts[at].append(down * n + column + at)
+            if self.stays == OPERAND:  # words of columns that a tile does not use leave too
+                for at in range(wide, self.grid.columns):
+                    parts[at].append(np.full(steps, -1))
         lines = [np.concatenate(each) if each else np.zeros(0, np.int64) for each in parts]
         count = np.array([each.size for each in lines], np.int64)
         found = np.full((self.grid.columns, max(1, int(count.max(initial=0)))), -1, np.int64)
@@ -186,36 +178,52 @@ class GridRun:
 
         from accelsim.faults.kernels_cone import Work
 
-        kind = np.int32 if self.widths.sum <= 32 else np.int64
         tiles, widths = self.tiles, self.widths
 
-        def both(words: IntArray) -> tuple[IntArray, IntArray]:
-            narrow = np.ascontiguousarray(words, kind)
+        def both(words: IntArray, bits: int) -> tuple[IntArray, IntArray]:
+            narrow = np.ascontiguousarray(words, kind(bits))
             return narrow.ravel(), np.ascontiguousarray(narrow.T).ravel()
 
-        (a, a_down), (b, b_down), (z, z_down), (out, out_down) = (both(each) for each in (self.a, self.b, self.product, outputs))
-        held = self._held().astype(kind).ravel() if self.stays == OPERAND else np.zeros(0, kind)
+        def kind(bits: int) -> type[np.signedinteger[Any]]:  # as narrow as they fit, since many have to be near
+            return np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32 if bits <= 32 else np.int64
+
+        most = max(1, int(abs(outputs).max(initial=0))).bit_length() + 1
+        (a, a_down), (b, b_down) = both(self.a, widths.a), both(self.b, widths.b)
+        (z, z_down), (out, out_down) = both(self.product, widths.sum), both(outputs, most)
+        held = self._held().astype(kind(widths.b)).ravel() if self.stays == OPERAND else np.zeros(0, kind(widths.b))
         period = max(1, int(tiles.start[-1] - tiles.start[0]) // max(1, tiles.start.size - 1)) if tiles.start.size else 1
         return Work(
-            self.stays == RESULT, *self.a.shape, self.b.shape[1], self.grid.rows, self.grid.columns, tiles.steps, widths.a, widths.b, widths.sum,
+            self.stays == RESULT, *self.a.shape, self.b.shape[1], self.grid.rows, self.grid.columns, widths.a, widths.b, widths.sum,
             a, a_down, b, z, z_down, b_down, held, out, out_down, period,
-            tiles.row, tiles.rows, tiles.column, tiles.columns, tiles.load, tiles.start,
+            tiles.row, tiles.rows, tiles.column, tiles.columns, tiles.step, tiles.steps, tiles.load, tiles.start,
         )  # fmt: skip
 
     def _held(self) -> IntArray:
         """The operand in each element in each fold; in rows that a fold does not use, what an earlier one left."""
         import numpy as np
 
-        tiles = self.tiles
-        found = np.zeros((tiles.row.size, self.grid.rows, self.grid.columns), np.int64)
-        for fold in range(tiles.row.size):
+        found = np.zeros((self.tiles.row.size, self.grid.rows, self.grid.columns), np.int64)
+        for fold, (row, high, column, wide, *_) in enumerate(self._folds()):
             if fold:
                 found[fold] = found[fold - 1]
-            high, wide, row, column = (int(each[fold]) for each in (tiles.rows, tiles.columns, tiles.row, tiles.column))
             found[fold, :high, :wide] = self.b[row : row + high, column : column + wide]
         return found
 
-    def as_asked(self, place: int) -> tuple[int, int]:
-        """The element of Z that a flat place of `product` is."""
-        row, column = divmod(place, self.shape[1])
-        return (column, row) if self.transposed else (row, column)
+
+def product_run(a: IntArray, b: IntArray, grid: Grid, stationary: str, widths: Widths = Widths()) -> GridRun:
+    """Z = A B, A [m, k] and B [k, n], in whole tiles, columns turning inside rows; `stationary`: Z, A or B, which stays in the elements.
+
+    Where A stays, the array makes Z' = B' A'.
+    """
+    import numpy as np
+
+    left, right = (b.T, a.T) if stationary == A else (a, b)
+    widths = Widths(widths.b, widths.a, widths.sum) if stationary == A else widths
+    (m, k), n = left.shape, right.shape[1]
+    high, wide, long = (m, n, k) if stationary == Z else (k, n, m)
+    folds = folds_of(high, wide, long, grid)
+    number, across = np.arange(folds.rows.size), max(1, -(-wide // grid.columns))
+    rows = np.stack([number // across * grid.rows, folds.rows], axis=1)
+    columns = np.stack([number % across * grid.columns, folds.columns], axis=1)
+    steps = np.stack([np.zeros_like(number), folds.steps], axis=1)
+    return GridRun(left, right, grid, RESULT if stationary == Z else OPERAND, widths, Order(rows, columns, steps))

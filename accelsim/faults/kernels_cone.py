@@ -31,7 +31,6 @@ class Work(NamedTuple):
     n: int
     rows: int
     columns: int
-    steps: int
     a_bits: int
     b_bits: int
     sum_bits: int
@@ -49,6 +48,8 @@ class Work(NamedTuple):
     high_rows: IntArray
     column: IntArray
     wide_columns: IntArray
+    first: IntArray
+    steps: IntArray
     load: IntArray
     start: IntArray
 
@@ -63,7 +64,7 @@ class Quantise(NamedTuple):
     high: int
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, _nrt=False)
 def quantised(quantise: Quantise, word: int) -> int:
     """The output of a word."""
     scaled = word * quantise.multiplier
@@ -72,14 +73,14 @@ def quantised(quantise: Quantise, word: int) -> int:
     return min(max(scaled + quantise.zero, quantise.low), quantise.high)
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, _nrt=False)
 def flipped(word: int, mask: int, bits: int) -> int:
     """By how much a word of so many bits changes when some flip."""
     left = 64 - bits
     return (((word ^ mask) << left) >> left) - word
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, _nrt=False)
 def _fold(starts: IntArray, period: int, when: int) -> int:
     """The last fold that starts by a cycle; -1 if none has. They are nearly `period` apart."""
     last = starts.shape[0] - 1
@@ -93,7 +94,7 @@ def _fold(starts: IntArray, period: int, when: int) -> int:
     return found
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, _nrt=False)
 def _dot(a: Any, first: int, b: Any, other: int, size: int, bits: int) -> int:
     """A sum of products of two rows, wrapped at some bits."""
     one, two = a[first : first + size], b[other : other + size]
@@ -111,7 +112,7 @@ def _dot(a: Any, first: int, b: Any, other: int, size: int, bits: int) -> int:
 Line = tuple[int, int, int, int, bool, int]
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, _nrt=False)
 def _upper(w: Work, field: int, row: int, column: int, when: int, mask: int) -> Line:
     """The cone where the result stays: length, by how much, whose words it is multiplied by and the first of them, whether it goes down,
     and the first word of the product.
@@ -124,8 +125,9 @@ def _upper(w: Work, field: int, row: int, column: int, when: int, mask: int) -> 
         if fold < 0:
             return nothing
         step, after = age - w.start[fold], column + 1 if field == FIRST else 0
-        if step >= w.steps or row >= w.high_rows[fold] or after >= w.wide_columns[fold]:
+        if step >= w.steps[fold] or row >= w.high_rows[fold] or after >= w.wide_columns[fold]:
             return nothing
+        step += w.first[fold]
         at, to = w.row[fold] + row, w.column[fold] + after
         return w.wide_columns[fold] - after, flipped(w.a[at * k + step], mask, w.a_bits), OF_B, step * n + to, False, at * n + to
     if field == SECOND or field == SKEW_DOWN:
@@ -134,8 +136,9 @@ def _upper(w: Work, field: int, row: int, column: int, when: int, mask: int) -> 
         if fold < 0:
             return nothing
         step, after = age - w.start[fold], row + 1 if field == SECOND else 0
-        if step >= w.steps or column >= w.wide_columns[fold] or after >= w.high_rows[fold]:
+        if step >= w.steps[fold] or column >= w.wide_columns[fold] or after >= w.high_rows[fold]:
             return nothing
+        step += w.first[fold]
         at, to = w.row[fold] + after, w.column[fold] + column
         return w.high_rows[fold] - after, flipped(w.b[step * n + to], mask, w.b_bits), OF_A_DOWN, step * m + at, True, to * m + at
     if field == HELD:  # the sum that stays
@@ -143,25 +146,29 @@ def _upper(w: Work, field: int, row: int, column: int, when: int, mask: int) -> 
         if fold < 0:
             return nothing
         step = when - row - column - w.start[fold]
-        if step >= w.steps - 1 or row >= w.high_rows[fold] or column >= w.wide_columns[fold]:
+        if step >= w.steps[fold] - 1 or row >= w.high_rows[fold] or column >= w.wide_columns[fold]:
             return nothing
         at, to = w.row[fold] + row, w.column[fold] + column
-        prefix = _dot(w.a, at * k, w.b_down, to * k, step + 1, w.sum_bits)
+        prefix = _dot(w.a, at * k + w.first[fold], w.b_down, to * k + w.first[fold], step + 1, w.sum_bits)
         return 1, flipped(prefix, mask, w.sum_bits), ONE, 0, False, at * n + to
-    last = w.steps - 1 + column  # a result on its way out
-    fold = _fold(w.start, w.period, when - last)
-    while fold >= 0 and when - w.start[fold] - last <= w.high_rows[fold] + w.rows - 2:
-        since = when - w.start[fold] - last
+    fold = _fold(w.start, w.period, when - column)  # a result on its way out
+    while fold >= 0:
+        since = when - w.start[fold] - (w.steps[fold] - 1 + column)
+        if since > w.high_rows[fold] + w.rows - 2:
+            return nothing
         shifts = max(0, since - (w.high_rows[fold] - 1))
         of = row - shifts
         if column < w.wide_columns[fold] and 0 <= of < w.high_rows[fold] and since >= of:
-            place = (w.row[fold] + of) * n + w.column[fold] + column
-            return 1, flipped(w.z[place], mask, w.sum_bits), ONE, 0, False, place
+            at, to, first = w.row[fold] + of, w.column[fold] + column, w.first[fold]
+            total = np.int64(w.z[at * n + to])
+            if w.steps[fold] < k:
+                total = _dot(w.a, at * k + first, w.b_down, to * k + first, w.steps[fold], w.sum_bits)
+            return 1, flipped(total, mask, w.sum_bits), ONE, 0, False, at * n + to
         fold -= 1
     return nothing
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, _nrt=False)
 def _lower(w: Work, field: int, row: int, column: int, when: int, mask: int) -> Line:
     """The cone where an operand stays."""
     m, k, n = w.m, w.k, w.n
@@ -172,8 +179,9 @@ def _lower(w: Work, field: int, row: int, column: int, when: int, mask: int) -> 
         if fold < 0:
             return nothing
         step, after = age - w.start[fold], column + 1 if field == FIRST else 0
-        if step >= w.steps or after >= w.wide_columns[fold]:
+        if step >= w.steps[fold] or after >= w.wide_columns[fold]:
             return nothing
+        step += w.first[fold]
         word = w.a[step * k + w.row[fold] + row] if row < w.high_rows[fold] else 0
         first = (fold * w.rows + row) * w.columns + after
         to = w.column[fold] + after
@@ -183,10 +191,10 @@ def _lower(w: Work, field: int, row: int, column: int, when: int, mask: int) -> 
         if fold < 0:
             return nothing
         after = when - row - column - w.start[fold] + 1
-        if after >= w.steps or row >= w.high_rows[fold] or column >= w.wide_columns[fold]:
+        if after >= w.steps[fold] or row >= w.high_rows[fold] or column >= w.wide_columns[fold]:
             return nothing
-        at, to = w.row[fold] + row, w.column[fold] + column
-        return w.steps - after, flipped(w.b[at * n + to], mask, w.b_bits), OF_A_DOWN, at * m + after, True, to * m + after
+        at, to, first = w.row[fold] + row, w.column[fold] + column, w.first[fold] + after
+        return w.steps[fold] - after, flipped(w.b[at * n + to], mask, w.b_bits), OF_A_DOWN, at * m + first, True, to * m + first
     if field == HELD or field == SKEW_DOWN:  # the next one
         age = when - column if field == HELD else when - row
         fold = _fold(w.load, w.period, age)
@@ -208,21 +216,22 @@ def _lower(w: Work, field: int, row: int, column: int, when: int, mask: int) -> 
             return nothing
         if field == HELD and when >= w.start[fold] + of + column:
             return nothing
-        at, to = w.row[fold] + of, w.column[fold] + column
-        return w.steps, flipped(w.b[at * n + to], mask, w.b_bits), OF_A_DOWN, at * m, True, to * m
+        at, to, first = w.row[fold] + of, w.column[fold] + column, w.first[fold]
+        return w.steps[fold], flipped(w.b[at * n + to], mask, w.b_bits), OF_A_DOWN, at * m + first, True, to * m + first
     fold = _fold(w.start, w.period, when - row - column)  # a sum on its way down
     if fold < 0:
         return nothing
     step = when - row - column - w.start[fold]
-    if step >= w.steps or column >= w.wide_columns[fold]:
+    if step >= w.steps[fold] or column >= w.wide_columns[fold]:
         return nothing
+    step += w.first[fold]
     to = w.column[fold] + column
     from_row = w.row[fold]
     prefix = _dot(w.a, step * k + from_row, w.b_down, to * k + from_row, min(row + 1, w.high_rows[fold]), w.sum_bits)
     return 1, flipped(prefix, mask, w.sum_bits), ONE, 0, False, step * n + to
 
 
-@njit(forceinline=True)
+@njit(forceinline=True, _nrt=False)
 def cone(w: Work, field: int, row: int, column: int, when: int, mask: int) -> Line:
     """The line of an upset of some bits of a register after the edge of a cycle."""
     if w.result:
@@ -230,7 +239,7 @@ def cone(w: Work, field: int, row: int, column: int, when: int, mask: int) -> Li
     return _lower(w, field, row, column, when, mask)
 
 
-@njit(forceinline=True)
+@njit()
 def _words(w: Work, of: int) -> Any:
     if of == OF_A_DOWN:
         return w.a_down
@@ -263,57 +272,67 @@ def changes(w: Work, faults: IntArray) -> tuple[IntArray, IntArray]:
     return starts, found[:count].copy()
 
 
-@njit(forceinline=True)
-def _line(
-    q: Quantise, by: int, words: Any, first: int, size: int, z: Any, out: Any, place: int, bits: int
-) -> tuple[int, int, int, int]:
-    """Words of a line that change, and outputs that do, the largest difference of one, and words that change at a clamp."""
-    moved, wrong, worst, clamped = 0, 0, 0, 0
+@njit(forceinline=True, _nrt=False)
+def _line(q: Quantise, by: int, words: Any, first: int, size: int, z: Any, out: Any, place: int, bits: int) -> tuple[int, int]:
+    """Outputs of a line that change, and the largest difference of one."""
+    wrong, worst = 0, 0
     some, sums, outputs = words[first : first + size], z[place : place + size], out[place : place + size]
     left, half = 64 - bits, (1 << q.shift) >> 1
     for each in range(size):
         after = ((np.int64(sums[each]) + by * np.int64(some[each])) << left) >> left
         output = min(max(((after * q.multiplier + half) >> q.shift) + q.zero, q.low), q.high)
-        before = np.int64(outputs[each])
-        difference = abs(output - before)
-        changes = after != sums[each]
-        moved += changes
+        difference = abs(output - np.int64(outputs[each]))
         wrong += difference != 0
         worst = max(worst, difference)
-        clamped += changes & ((before == q.low) | (before == q.high))
-    return moved, wrong, worst, clamped
+    return wrong, worst
 
 
-@njit(forceinline=True)
-def outcome(w: Work, q: Quantise, field: int, row: int, column: int, when: int, mask: int) -> tuple[int, int, int, int]:
-    """What an upset does: its outcome, words of the product and outputs that change, and the largest difference of an output."""
+@njit(_nrt=False)
+def _masked(q: Quantise, by: int, words: Any, first: int, size: int, out: Any, place: int, bits: int) -> int:
+    """Why no output of a line changes: no word does, all words that do are clamped, or rounding."""
+    moved, clamped, left = 0, 0, 64 - bits
+    for each in range(size):
+        if (by * np.int64(words[first + each])) << left:
+            moved += 1
+            clamped += out[place + each] == q.low or out[place + each] == q.high
+    if moved == 0:
+        return LOGICAL
+    return CLAMPED if clamped == moved else ROUNDED
+
+
+@njit(forceinline=True, _nrt=False)
+def _along(q: Quantise, by: int, words: Any, first: int, size: int, z: Any, out: Any, place: int, bits: int) -> tuple[int, int, int]:
+    """The outcome of a line, outputs that change, and the largest difference of one."""
+    wrong, worst = _line(q, by, words, first, size, z, out, place, bits)
+    return (CORRUPTED if wrong else _masked(q, by, words, first, size, out, place, bits)), wrong, worst
+
+
+@njit(forceinline=True, _nrt=False)
+def outcome(w: Work, q: Quantise, field: int, row: int, column: int, when: int, mask: int) -> tuple[int, int, int]:
+    """What an upset does: its outcome, outputs that change, and the largest difference of one."""
     size, by, of, first, down, place = cone(w, field, row, column, when, mask)
     if size == 0:
-        return DEAD, 0, 0, 0
+        return DEAD, 0, 0
     if of == ONE:
         left = 64 - w.sum_bits
         word = np.int64(w.z[place])
         after = ((word + by) << left) >> left
         before, output = quantised(q, word), quantised(q, after)
-        moved, wrong, worst = int(after != word), int(before != output), abs(output - before)
-        clamped = int(moved and (before == q.low or before == q.high))
-    elif of == OF_A_DOWN:
-        moved, wrong, worst, clamped = _line(q, by, w.a_down, first, size, w.z_down, w.out_down, place, w.sum_bits)
-    elif of == OF_B:
-        moved, wrong, worst, clamped = _line(q, by, w.b, first, size, w.z, w.out, place, w.sum_bits)
-    else:
-        moved, wrong, worst, clamped = _line(q, by, w.held, first, size, w.z, w.out, place, w.sum_bits)
-    if wrong:
-        return CORRUPTED, moved, wrong, worst
-    if moved == 0:
-        return LOGICAL, 0, 0, 0
-    return (CLAMPED if clamped == moved else ROUNDED), moved, 0, 0
+        if output != before:
+            return CORRUPTED, 1, abs(output - before)
+        if after == word:
+            return LOGICAL, 0, 0
+        return (CLAMPED if before == q.low or before == q.high else ROUNDED), 0, 0
+    if of == OF_A_DOWN:
+        return _along(q, by, w.a_down, first, size, w.z_down, w.out_down, place, w.sum_bits)
+    if of == OF_B:
+        return _along(q, by, w.b, first, size, w.z, w.out, place, w.sum_bits)
+    return _along(q, by, w.held, first, size, w.z, w.out, place, w.sum_bits)
 
 
-@njit()
-def outcomes(w: Work, q: Quantise, faults: IntArray) -> IntArray:
-    """`outcome` of many, int64[faults, 4], of int64[faults, 5] as in `changes`."""
-    found = np.zeros((faults.shape[0], 4), np.int64)
+@njit(_nrt=False)
+def outcomes(w: Work, q: Quantise, faults: IntArray, found: IntArray) -> None:
+    """`outcome` of many, of int64[faults, 5] as in `changes`, into int64[faults, 3]."""
     for fault in range(faults.shape[0]):
-        found[fault] = outcome(w, q, faults[fault, 0], faults[fault, 1], faults[fault, 2], faults[fault, 4], faults[fault, 3])
-    return found
+        field, row, column, mask, when = faults[fault, 0], faults[fault, 1], faults[fault, 2], faults[fault, 3], faults[fault, 4]
+        found[fault, 0], found[fault, 1], found[fault, 2] = outcome(w, q, field, row, column, when, mask)
