@@ -135,6 +135,11 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     cosim.add_argument("--waves", metavar="FILE", help=about)
     cosim.add_argument("--seed", default="0", metavar="N", help="seed of the inputs (default 0)")
     program.add_argument("-o", "--output", metavar="FILE", help="write the program as JSON (default: to the terminal)")
+    inject = command("inject", simulations.inject_, "inject the faults of a campaign, and say what comes of them")
+    inject.add_argument("campaign", metavar="CAMPAIGN", help="a campaign: a file or a name from `accelsim list campaigns`")
+    about = "keep results in an SQLite file, and go on from what is in it"
+    inject.add_argument("-o", "--output", metavar="FILE", help=about)
+    inject.add_argument("--workers", metavar="N", help="how many processes inject side by side (default: one for each core)")
     run = command("run", commands.run_, "execute a workload with the reference interpreter on random inputs")
     workload(run)
     run.add_argument("--seed", default="0", metavar="N", help="seed of the inputs (default 0)")
@@ -160,7 +165,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     ):
         count.add_argument(f"--{name}", default=number, metavar="N", help=f"{about} (default {number})")
     listing = command("list", commands.list_, "what accelsim ships")
-    listing.add_argument("kind", metavar="KIND", help="workloads, archs, mappings, technologies or drams")
+    listing.add_argument("kind", metavar="KIND", help="workloads, archs, mappings, campaigns, technologies or drams")
     report = command("report", commands.report_, "show a saved evaluation again")
     report.add_argument("file", metavar="FILE.json", help="what --json wrote")
     for each in found.values():

@@ -1,4 +1,4 @@
-"""The verbs that run a mapping event by event: `simulate`, `cosim` and `export-program`, which run it on the RTL and for it.
+"""The verbs that run a mapping event by event: `simulate`, `cosim` and `export-program`, which run it on the RTL and for it, and `inject`.
 
 Everything heavy is imported inside the verb that uses it.
 """
@@ -240,3 +240,19 @@ def _for_processor(arguments: Arguments, tell: Callable[[str], None]) -> tuple[M
     refuse_beyond(cascade)
     tell("mapping")
     return search(cascade, machine).mapping, machine, cascade
+
+
+def inject_(arguments: Arguments) -> int:
+    from accelsim.faults.campaign import run
+    from accelsim.io.campaign import load_campaign
+    from accelsim.io.catalogue import CAMPAIGN, resolve
+    from accelsim.report.campaign import blocks, document
+    from accelsim.report.progress import progress
+
+    workers = workers_of(arguments)
+    with progress(not arguments.quiet) as tell:
+        tell("preparing")
+        campaign = load_campaign(resolve(arguments.campaign, CAMPAIGN), arguments.set)
+        found = run(campaign, None if arguments.output is None else Path(arguments.output), workers, tell)
+    give_blocks(arguments, document(found), blocks)
+    return 0 if found.finished else 1

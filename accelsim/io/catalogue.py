@@ -30,7 +30,8 @@ MACHINE = Kind("machine", "archs", "hw/arch", "machine")
 MAPPING = Kind("mapping", "mappings", "mappings", "mapping")
 TECHNOLOGY = Kind("technology", "technologies", "hw/tech", "technology")
 DRAM = Kind("DRAM", "drams", "hw/dram", "dram")
-KINDS = (WORKLOAD, MACHINE, MAPPING, TECHNOLOGY, DRAM)
+CAMPAIGN = Kind("campaign", "campaigns", "campaigns", "campaign")
+KINDS = (CAMPAIGN, WORKLOAD, MACHINE, MAPPING, TECHNOLOGY, DRAM)
 CONSTRAINTS = Kind("file of constraints", "constraints", "", "constraints")  # none are shipped
 
 
@@ -99,7 +100,7 @@ def identify(text: str) -> tuple[Path, Kind]:
     for kind in (*KINDS, CONSTRAINTS):
         if kind.key in keys:
             return found, kind
-    raise document.error("no workload, machine, mapping, technology, DRAM or constraints", "name it at the top, as in 'workload: NAME'")
+    raise document.error("no workload, machine, mapping, technology, DRAM, campaign or constraints", "name it at the top, as in 'workload: NAME'")
 
 
 def refuse_other(document: Item, kind: Kind) -> None:

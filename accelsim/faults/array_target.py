@@ -1,0 +1,141 @@
+"""Upsets in the registers of a grid array while it makes some products."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from accelsim.faults.firings import Product
+from accelsim.faults.outcomes import Effects
+from accelsim.faults.registers import ACROSS, CONTROL, DOWN, Field
+from accelsim.faults.requantise import Requantise
+from accelsim.faults.target import Stratum
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from accelsim.faults.kernels_cone import Work
+    from accelsim.faults.kernels_judge import Groups
+
+    IntArray = NDArray[np.int64]
+
+
+class ArrayTarget:
+    """A stratum is a field of the array's registers. `together`: adjacent bits that flip at once (fields with fewer flip whole).
+
+    `decides`: int64[elements of the result], the group that each element is in; a decision is which of its group is largest. None: there
+    are no decisions.
+    """
+
+    def __init__(
+        self, block: str, products: list[Product], requantise: Requantise, fields: tuple[str, ...] = (), together: int = 1,
+        decides: IntArray | None = None,
+    ) -> None:  # fmt: skip
+        self.block, self.products, self.requantise, self.together, self.decides = block, products, requantise, together, decides
+        self.registers = products[0].run.registers
+        wanted = [each for each in self.registers.fields if not fields or each.name in fields or each.role in fields]
+        self.fields = [each for each in wanted if self.registers.count(each)]
+
+    @cached_property
+    def strata(self) -> tuple[Stratum, ...]:
+        """One for each field."""
+        cycles = sum(product.run.cycles for product in self.products)
+        return tuple(
+            Stratum(self.block, each.name, each.role, self.registers.count(each) * each.bits, self._starts(each) * cycles)
+            for each in self.fields
+        )  # fmt: skip
+
+    def _ways(self, field: Field) -> int:
+        """In how many places of a register bits flip."""
+        return max(1, field.bits - self.together + 1)
+
+    def _starts(self, field: Field) -> int:
+        return self.registers.count(field) * self._ways(field)
+
+    def _decoded(self, stratum: int, numbers: IntArray) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+        """Which product, place among the field's registers, mask and cycle faults are: cycles turn inside bits, and those inside registers."""
+        import numpy as np
+
+        field, cycles = self.fields[stratum], np.array([product.run.cycles for product in self.products], np.int64)
+        ends = np.cumsum(cycles * self._starts(field))
+        product = np.searchsorted(ends, numbers, side="right")
+        inside = numbers - (ends - cycles * self._starts(field))[product]
+        rest, when = np.divmod(inside, cycles[product])
+        register, bit = np.divmod(rest, self._ways(field))
+        mask = np.int64((1 << min(self.together, field.bits)) - 1)
+        return product, register, mask << bit, when
+
+    def effects(self, stratum: int, numbers: IntArray) -> Effects:
+        """In closed form for operands and sums; flags and tokens are replayed."""
+        import numpy as np
+
+        product, register, mask, when = self._decoded(stratum, np.asarray(numbers, np.int64))
+        found = np.zeros((len(product), 4), np.int64)
+        for number in np.unique(product):
+            some = np.flatnonzero(product == number)
+            found[some] = self._in_product(int(number), self.fields[stratum], register[some], mask[some], when[some])
+        return Effects(found[:, 0], found[:, 1], found[:, 2], found[:, 3] > 0)
+
+    def _in_product(self, number: int, field: Field, register: IntArray, mask: IntArray, when: IntArray) -> IntArray:
+        import numpy as np
+
+        from accelsim.faults.kernels_cone import changes, outcomes
+        from accelsim.faults.kernels_judge import judge
+        from accelsim.faults.kernels_replay import replay_all
+
+        run, quantise = self.products[number].run, self.requantise.kernel()
+        found, zeros = np.zeros((len(register), 4), np.int64), np.zeros((len(register), 2), np.int64)
+        work = self._works[number]
+        if field.role == CONTROL:
+            collected, kept, states, gone = run.golden
+            place = register + self.registers.starts[self.registers.fields.index(field)]
+            faults = np.stack([place, mask, np.full_like(place, field.bits), when], axis=1)
+            starts, words, said = replay_all(run.wires, run.streams, collected, kept, states, gone, faults, run.product.ravel())
+        else:
+            row, column = self._elements(field, register)
+            code = np.full_like(row, self.registers.fields.index(field))
+            faults = np.stack([code, row, column, mask, when], axis=1)
+            if self.decides is None:
+                outcomes(work, quantise, faults, found)
+                return found
+            (starts, words), said = changes(work, faults), zeros
+            outcomes(work, quantise, faults, found)
+        judge(quantise, run.widths.sum, work.z, work.out, self._groups[number], starts, words, said, field.role == CONTROL, found)
+        return found
+
+    def _elements(self, field: Field, register: IntArray) -> tuple[IntArray, IntArray]:
+        """Row and column of registers; in a chain one of them is the age."""
+        import numpy as np
+
+        if field.where not in {ACROSS, DOWN}:
+            return np.divmod(register, self.registers.columns)
+        sizes = np.arange(1, max(self.registers.rows, self.registers.columns))
+        ends = np.cumsum(sizes)
+        lane = np.searchsorted(ends, register, side="right") + 1
+        age = register - lane * (lane - 1) // 2
+        return (lane, age) if field.where == ACROSS else (age, lane)
+
+    @cached_property
+    def _works(self) -> list[Work]:
+        return [product.run.work(self.requantise.outputs(product.run.product)) for product in self.products]
+
+    @cached_property
+    def _groups(self) -> list[Groups]:
+        from accelsim.faults.kernels_judge import Groups
+
+        return [Groups.of(None if self.decides is None else self.decides[product.elements.ravel()]) for product in self.products]
+
+    def site(self, stratum: int, number: int) -> dict[str, Any]:
+        """The register by its name in the RTL."""
+        import numpy as np
+
+        product, register, mask, when = (int(np.ravel(each)[0]) for each in self._decoded(stratum, np.array([number])))
+        field = self.fields[stratum]
+        site = self.registers.site(register + self.registers.starts[self.registers.fields.index(field)])
+        bits = [bit for bit in range(field.bits) if mask >> bit & 1]
+        scope, name, _, low = self.registers.rtl(site, bits[0])
+        shown = f"{scope}.{name}[{low}]" if len(bits) == 1 else f"{scope}.{name}[{low + len(bits) - 1}:{low}]"
+        return {"product": product, "field": field.name, "register": shown, "row": site.row, "column": site.column, "bits": bits, "cycle": when}
+
+

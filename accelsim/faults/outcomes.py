@@ -1,0 +1,90 @@
+"""What comes of a fault, and how what came of many is added up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    IntArray = NDArray[np.int64]
+
+DEAD, LOGICAL, ROUNDED, CLAMPED, CORRUPTED, HANG, PROTOCOL = range(7)
+NAMES = ("dead", "logical", "rounded", "clamped", "corrupted", "hang", "protocol")
+"""Masked: never read again (dead), without an effect on any sum (logical), rounded or clamped away when sums become outputs. Silent: outputs
+are corrupted. Not silent: words never come (a watchdog sees the hang), or too many do (protocol).
+"""
+MASKED, SILENT, UNRECOVERED = (DEAD, LOGICAL, ROUNDED, CLAMPED), (CORRUPTED,), (HANG, PROTOCOL)
+MAGNITUDES = 65  # by the bits that the largest difference of an output takes: 0, 1, 2 to 3, 4 to 7, …
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """Of some faults, each of the same length: outcomes; outputs that change; the largest difference of one; whether a decision changes."""
+
+    outcome: IntArray
+    wrong: IntArray
+    worst: IntArray
+    decided: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Many faults added up. `counts`: by outcome; `magnitudes`: corrupted ones by the bits of the largest difference; `decided`: those that
+    change a decision; `worst`: number and largest difference of the worst, (-1, 0) if none corrupts.
+    """
+
+    counts: tuple[int, ...] = (0,) * len(NAMES)
+    magnitudes: tuple[int, ...] = (0,) * MAGNITUDES
+    decided: int = 0
+    worst: tuple[int, int] = (-1, 0)
+    total: int = field(init=False, default=0)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "total", sum(self.counts))
+
+    @classmethod
+    def of(cls, effects: Effects, numbers: IntArray) -> Tally:
+        """Of faults with these numbers."""
+        import numpy as np
+
+        counts = np.bincount(effects.outcome, minlength=len(NAMES))
+        corrupted = effects.outcome == CORRUPTED
+        sizes = np.frexp(effects.worst[corrupted].astype(float))[1]
+        worst = (-1, 0)
+        if corrupted.any():
+            at = int(np.argmax(np.where(corrupted, effects.worst, -1)))
+            worst = int(numbers[at]), int(effects.worst[at])
+        magnitudes = np.bincount(sizes, minlength=MAGNITUDES)
+        return cls(tuple(map(int, counts)), tuple(map(int, magnitudes)), int(effects.decided.sum()), worst)
+
+    def __add__(self, other: Tally) -> Tally:
+        counts, magnitudes = (
+            tuple(map(sum, zip(*each, strict=True)))
+            for each in ((self.counts, other.counts), (self.magnitudes, other.magnitudes))
+        )  # fmt: skip
+        worst = other.worst if other.worst[1] > self.worst[1] else self.worst
+        return Tally(counts, magnitudes, self.decided + other.decided, worst)
+
+    def some(self, outcomes: tuple[int, ...]) -> int:
+        """How many have one of these outcomes."""
+        return sum(self.counts[each] for each in outcomes)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data."""
+        last = max((place for place, count in enumerate(self.magnitudes) if count), default=-1)
+        return {
+            "outcomes": dict(zip(NAMES, self.counts, strict=True)), "magnitude_bits": list(self.magnitudes[: last + 1]),
+            "decisions_changed": self.decided, "worst": {"fault": self.worst[0], "difference": self.worst[1]},
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Tally:
+        """And back."""
+        magnitudes = [*data["magnitude_bits"], *[0] * MAGNITUDES][:MAGNITUDES]
+        worst = data["worst"]
+        counts = tuple(data["outcomes"][name] for name in NAMES)
+        return cls(counts, tuple(magnitudes), data["decisions_changed"], (worst["fault"], worst["difference"]))

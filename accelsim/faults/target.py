@@ -1,0 +1,44 @@
+"""What faults are injected into: sites in strata, each fault of which has a number, and what comes of some of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from accelsim.faults.outcomes import Effects
+
+    IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """Faults that are alike: in registers or words of one name. `block`: what holds them; `bits` of storage; `population`: faults, one for
+    each bit (or run of bits that flip together) and cycle.
+    """
+
+    block: str
+    name: str
+    role: str
+    bits: int
+    population: int
+
+
+class Target(Protocol):
+    """Faults by stratum and number, from 0 up to its population."""
+
+    @property
+    def strata(self) -> tuple[Stratum, ...]:
+        """All of them."""
+        ...
+
+    def effects(self, stratum: int, numbers: IntArray) -> Effects:
+        """What comes of some faults of a stratum."""
+        ...
+
+    def site(self, stratum: int, number: int) -> dict[str, Any]:
+        """Where and when a fault is, as plain data."""
+        ...

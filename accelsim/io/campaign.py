@@ -1,0 +1,188 @@
+"""Fault campaigns from YAML. The format: docs/faults.md, "Campaign files"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from accelsim.errors import InputError, did_you_mean
+from accelsim.faults.array_target import ArrayTarget
+from accelsim.faults.campaign import Campaign, Sample
+from accelsim.faults.firings import Product, einsum_on_array, products
+from accelsim.faults.registers import CONTROL, OPERANDS, SUMS
+from accelsim.faults.requantise import Requantise
+from accelsim.faults.stationed import stationed
+from accelsim.io.catalogue import CAMPAIGN, MACHINE, MAPPING, WORKLOAD, refuse_other, resolve
+from accelsim.io.hardware import load_architecture
+from accelsim.io.mapping import load_fitting
+from accelsim.io.overrides import overrides
+from accelsim.io.source import Item, load, plain
+from accelsim.io.workload import load_workload
+from accelsim.jobs.store import content_key
+from accelsim.model.evaluation import Evaluator
+from accelsim.workload.cascade import Cascade, Einsum, Model
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    IntArray = NDArray[np.int64]
+
+_KEYS = (
+    "campaign", "about", "source", "workload", "arch", "mapping", "stationary", "einsum", "set", "inputs", "outputs", "decision", "faults",
+    "sample", "seed",
+)  # fmt: skip
+_ROLES = (OPERANDS, SUMS, CONTROL)
+_DRAWS = ("uniform", "normal")
+
+
+def load_campaign(path: Path | str, settings: Sequence[str] = ()) -> Campaign:
+    """The campaign in a YAML file, ready to run; `settings`: as with --set, in place of those in the file.
+
+    Names of workloads, machines and mappings are files beside it, or shipped. InputError with the place for what is wrong.
+    """
+    document = load(Path(path))
+    refuse_other(document, CAMPAIGN)
+    keys = document.only(_KEYS, "a campaign")
+    for needed in ("campaign", "workload", "arch"):
+        if needed not in keys:
+            raise document.error(f"a campaign has no '{needed}'", f"write {needed}: NAME")
+    given = overrides(_merged(keys, settings))
+    folder = Path(path).parent
+    cascade = load_workload(_file(keys["workload"], WORKLOAD, folder), given.workload)
+    if isinstance(cascade, Model):
+        raise keys["workload"].error(f"{cascade.name} is a model of several layers", "name a workload of one cascade")
+    machine = load_architecture(_file(keys["arch"], MACHINE, folder), given.arch)
+    if ("mapping" in keys) == ("stationary" in keys):
+        raise document.error("a campaign names a mapping, or a tensor that stays in the array", "write one of 'mapping' and 'stationary'")
+    try:
+        if "mapping" in keys:
+            mapping, cascade = load_fitting(_file(keys["mapping"], MAPPING, folder), cascade, given.mapping)
+        else:
+            given.refuse("mapping")
+            mapping = stationed(cascade, machine, keys["stationary"].name("'stationary'"))
+        einsum = einsum_on_array(cascade, machine, mapping, keys["einsum"].name("'einsum'") if "einsum" in keys else None)
+        values = _inputs(keys.get("inputs"), cascade)
+        made = products(Evaluator(cascade, machine), mapping, einsum, values)
+    except InputError as error:
+        raise error if error.place else InputError(error.what, error.mend, document.place) from None
+    requantise = _outputs(keys.get("outputs"), made)
+    fields, together = _faults(keys.get("faults"), made[0])
+    decides = None if "decision" not in keys else _decisions(keys["decision"], cascade, einsum)
+    unit = next(leaf.unit for _, leaf in mapping.paths() if leaf.einsum == einsum.name)
+    target = ArrayTarget(unit, made, requantise, fields, together, decides)
+    seed = keys["seed"].integer("'seed'", 0) if "seed" in keys else 0
+    said = {key: repr(plain(item)) for key, item in keys.items() if key not in {"about", "source"}}
+    described = content_key(said, tuple(_merged(keys, settings)), cascade, machine, mapping)
+    return Campaign(keys["campaign"].name("a campaign"), target, _sample(keys.get("sample")), seed, described)
+
+
+def _file(item: Item, kind: Any, folder: Path) -> Path:
+    name = item.name(f"a {kind.noun}")
+    beside = folder / name
+    if beside.is_file():
+        return beside
+    try:
+        return resolve(name, kind)
+    except InputError as error:
+        raise item.error(error.what, error.mend) from None
+
+
+def _merged(keys: Mapping[str, Item], settings: Sequence[str]) -> list[str]:
+    """Settings of the file that the command line does not replace, and those of the command line."""
+    paths = {setting.partition("=")[0].strip() for setting in settings}
+    mine = keys["set"].mapping("set") if "set" in keys else {}
+    return [*(f"{path}={item.text(path)}" for path, item in mine.items() if path not in paths), *settings]
+
+
+def _inputs(item: Item | None, cascade: Cascade) -> dict[str, Any]:
+    """Integers of the range of each input's type: uniform, or normal with a deviation of a quarter of the largest."""
+    import numpy as np
+
+    keys = item.only(("draw", "seed"), "inputs") if item is not None else {}
+    draw = keys["draw"].name("'draw'") if "draw" in keys else "uniform"
+    if draw not in _DRAWS:
+        raise keys["draw"].error(f"inputs cannot be drawn '{draw}'", did_you_mean(draw, _DRAWS))
+    rng = np.random.default_rng(keys["seed"].integer("'seed'", 0) if "seed" in keys else 0)
+    found = {}
+    for name, tensor in cascade.tensors.items():
+        if tensor.is_input:
+            half = 1 << int(tensor.final.bits) - 1
+            words = rng.integers(-half, half, tensor.shape) if draw == "uniform" else np.rint(rng.normal(0, half / 4, tensor.shape))
+            words = np.clip(words, -half, half - 1).astype(np.int64)
+            found[name] = np.where(rng.random(tensor.shape) < tensor.density, words, 0) if tensor.density < 1 else words
+    return found
+
+
+def _outputs(item: Item | None, made: list[Product]) -> Requantise:
+    """How sums become outputs: `sums` as they are, or by a multiplier and a shift; of 8 bits that fit the largest sum, if nothing is said."""
+    import numpy as np
+
+    if item is not None and item.value == "sums":
+        return Requantise.none(made[0].run.widths.sum)
+    keys = item.only(("bits", "multiplier", "shift", "zero", "low", "high"), "outputs") if item is not None else {}
+    bits = keys["bits"].integer("'bits'", 2) if "bits" in keys else 8
+    if bits > 32:
+        raise keys["bits"].error(f"outputs of {bits} bits", "write at most 32, or 'outputs: sums'")
+    found = Requantise.fitted(np.concatenate([product.run.product.ravel() for product in made]), bits)
+    stated = {key: keys[key].integer(f"'{key}'") for key in keys if key != "bits"}
+    if {"multiplier", "shift"} & set(stated) and not {"multiplier", "shift"} <= set(stated):
+        assert item is not None
+        raise item.error("a multiplier and a shift go together", "write both or none")
+    try:
+        return replace(found, **stated)
+    except InputError as error:
+        assert item is not None
+        raise item.error(error.what, error.mend) from None
+
+
+def _faults(item: Item | None, product: Product) -> tuple[tuple[str, ...], int]:
+    """The fields that faults are in, by role or name, and how many adjacent bits flip."""
+    keys = item.only(("in", "bits"), "faults") if item is not None else {}
+    known = [*_ROLES, *(field.name for field in product.run.registers.fields)]
+    found = []
+    for each in keys["in"].items("'in'") if "in" in keys else []:
+        name = each.name("registers")
+        if name not in known:
+            raise each.error(f"the array has no registers '{name}'", did_you_mean(name, known))
+        found.append(name)
+    bits = keys["bits"].integer("'bits'", 1) if "bits" in keys else 1
+    if bits > 64:
+        raise keys["bits"].error(f"{bits} bits at once", "write at most 64")
+    return tuple(found), bits
+
+
+def _decisions(item: Item, cascade: Cascade, einsum: Einsum) -> IntArray:
+    """The group of each element of the result: those that differ along one rank only are in one."""
+    import numpy as np
+
+    rank, output = item.name("'decision'"), einsum.output
+    ranks = [index.single_rank for index in cascade.index_maps(output) if index is not None]
+    if rank not in ranks:
+        raise item.error(f"{einsum.name} has no rank '{rank}' to decide along", did_you_mean(rank, [each for each in ranks if each]))
+    shape = cascade.tensors[output.tensor].shape
+    at = ranks.index(rank)
+    groups = np.arange(int(np.prod(shape)) // shape[at]).reshape(*shape[:at], 1, *shape[at + 1 :])
+    return np.ascontiguousarray(np.broadcast_to(groups, shape)).ravel().astype(np.int64)
+
+
+def _sample(item: Item | None) -> Sample:
+    """`exhaustive`, or how many faults of each stratum, and when fewer are enough."""
+    if item is None:
+        return Sample()
+    if item.value == "exhaustive":
+        return Sample(faults=0, exhaustive=1 << 62)
+    keys = item.only(("faults", "exhaustive", "half_width", "confidence"), "sample")
+    faults = keys["faults"].integer("'faults'", 1) if "faults" in keys else Sample().faults
+    exhaustive = keys["exhaustive"].integer("'exhaustive'", 0) if "exhaustive" in keys else 0
+    width = _share(keys["half_width"], "'half_width'") if "half_width" in keys else None
+    return Sample(faults, exhaustive, width, _share(keys["confidence"], "'confidence'") if "confidence" in keys else 0.95)
+
+
+def _share(item: Item, what: str) -> float:
+    value = item.value
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+        raise item.error(f"{what} must be between 0 and 1, not {item.kind()}", "write a share, as in 0.01")
+    return float(value)
