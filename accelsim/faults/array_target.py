@@ -54,7 +54,7 @@ class ArrayTarget:
         return self.registers.count(field) * self._ways(field)
 
     def _decoded(self, stratum: int, numbers: IntArray) -> tuple[IntArray, IntArray, IntArray, IntArray]:
-        """Which product, place among the field's registers, mask and cycle faults are: cycles turn inside bits, and those inside registers."""
+        """Product, place among the field's registers, mask and cycle of faults: cycles turn inside bits, and those inside registers."""
         import numpy as np
 
         field, cycles = self.fields[stratum], np.array([product.run.cycles for product in self.products], np.int64)
@@ -136,6 +136,7 @@ class ArrayTarget:
         bits = [bit for bit in range(field.bits) if mask >> bit & 1]
         scope, name, _, low = self.registers.rtl(site, bits[0])
         shown = f"{scope}.{name}[{low}]" if len(bits) == 1 else f"{scope}.{name}[{low + len(bits) - 1}:{low}]"
-        return {"product": product, "field": field.name, "register": shown, "row": site.row, "column": site.column, "bits": bits, "cycle": when}
+        where = {"row": site.row, "column": site.column}
+        return {"product": product, "field": field.name, "register": shown, **where, "bits": bits, "cycle": when}
 
 

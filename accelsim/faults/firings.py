@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +113,8 @@ def _ranks(einsum: Einsum, access: Access) -> tuple[str, ...]:
 
 
 def _spread(path: Path, axis: str) -> set[str]:
-    return {row.node.rank for row in path.rows if isinstance(row.node, Spatial) and row.node.axis == axis and row.node.rank in path.einsum.ranks}
+    nodes = (row.node for row in path.rows)
+    return {node.rank for node in nodes if isinstance(node, Spatial) and node.axis == axis and node.rank in path.einsum.ranks}
 
 
 def _firings(cascade: Cascade, path: Path, held: int, axes: list[str], sides: _Sides) -> Iterator[Firing]:
@@ -131,18 +132,19 @@ def _firings(cascade: Cascade, path: Path, held: int, axes: list[str], sides: _S
     for at, ranks, which in ((0, sides.rows, "rows"), (1, sides.columns, "columns")):
         for node in groups[axes[at]]:
             if node.rank not in ranks:
-                raise InputError(f"{einsum.name} spreads {node.rank} over the array's {which}, which share no operand there", "", node.place)
+                what = f"{einsum.name} spreads {node.rank} over the array's {which}, which share no operand there"
+                raise InputError(what, "let it turn in time", node.place)
     whole = {rank: range(cascade.extents[rank]) for rank in einsum.ranks}
     for spans in _turns(whole, outer):
         lists = []
         for ranks, mine in ((sides.rows, groups[axes[0]]), (sides.columns, groups[axes[1]]), (sides.steps, tuple(inner))):
-            made = [_only(found, ranks, einsum) for found in _turns({rank: spans[rank] for rank in ranks}, [each for each in mine if each.rank in ranks])]
-            lists.append(made)
+            turns = _turns({rank: spans[rank] for rank in ranks}, [each for each in mine if each.rank in ranks])
+            lists.append([_only(found, ranks, einsum) for found in turns])
         fixed = _only({rank: spans[rank] for rank in sides.batch}, sides.batch, einsum)
         yield Firing(fixed, *lists)
 
 
-def _turns(spans: Spans, loops: list[For | Spatial] | tuple[For | Spatial, ...]) -> Iterator[Spans]:
+def _turns(spans: Spans, loops: Sequence[For | Spatial]) -> Iterator[Spans]:
     """What loops leave of some ranks, turn by turn."""
     if not loops:
         yield spans
@@ -183,7 +185,7 @@ def _product(
             spans.append((first, len(mine)))
         lists[name] = list(place)
         order.append(np.array(spans, np.int64).reshape(-1, 2))
-    m, n, k = (lists["rows"], lists["columns"], lists["steps"]) if sides.stays == RESULT else (lists["steps"], lists["columns"], lists["rows"])
+    m, n, k = (lists[each] for each in (("rows", "columns", "steps") if sides.stays == RESULT else ("steps", "columns", "rows")))
     left = _matrix(cascade, sides.left, at, (sides.m, m), (sides.k, k), values)
     right = _matrix(cascade, sides.right, at, (sides.k, k), (sides.n, n), values)
     elements = _places(cascade, einsum, at, (sides.m, m), (sides.n, n))
@@ -232,8 +234,8 @@ def _matrix(cascade: Cascade, access: Access, at: Mapping[str, int], one: Side, 
 def _places(cascade: Cascade, einsum: Einsum, at: Mapping[str, int], one: Side, other: Side) -> IntArray:
     import numpy as np
 
-    known, shape = _known(cascade, at, one, other), cascade.tensors[einsum.output.tensor].shape
-    places = [np.broadcast_to(np.asarray(evaluate(index, known), np.int64), (len(one[1]), len(other[1]))) for index in einsum.output.indices]
-    return np.asarray(np.ravel_multi_index(tuple(places), shape), np.int64)
+    known, shape = _known(cascade, at, one, other), (len(one[1]), len(other[1]))
+    places = [np.broadcast_to(np.asarray(evaluate(index, known), np.int64), shape) for index in einsum.output.indices]
+    return np.asarray(np.ravel_multi_index(tuple(places), cascade.tensors[einsum.output.tensor].shape), np.int64)
 
 

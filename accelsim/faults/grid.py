@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import InputError
-from accelsim.faults.registers import Registers, Widths
+from accelsim.faults.registers import BYTES, Registers, Widths
 from accelsim.sim.systolic import OPERAND, RESULT, Folds, Grid, folds_of, times
 
 if TYPE_CHECKING:
@@ -59,7 +59,8 @@ class GridRun:
         import numpy as np
 
         if not grid.shadow or grid.exit != "edge" or grid.folds != "own":
-            raise InputError("faults are known in arrays with shadow registers whose results leave through the edge", "choose such an array")
+            what = "faults are known in arrays with shadow registers whose results leave through the edge"
+            raise InputError(what, "write systolic: {shadow: true, exit: edge, folds: own}")
         for words, bits in ((left, widths.a), (right, widths.b)):
             if words.size and (words.min() < -(1 << bits - 1) or words.max() >= 1 << bits - 1):
                 raise InputError(f"a word does not fit {bits} bits", "choose wider types, or other values")
@@ -87,7 +88,7 @@ class GridRun:
         """The folds."""
         rows, columns, steps = self.order.rows, self.order.columns, self.order.steps
         when = times(self.grid, self.stays, Folds(rows[:, 1], columns[:, 1], steps[:, 1]))
-        return Tiles(*rows.T, *columns.T, *steps.T, when.load, when.start)
+        return Tiles(rows[:, 0], rows[:, 1], columns[:, 0], columns[:, 1], steps[:, 0], steps[:, 1], when.load, when.start)
 
     @cached_property
     def cycles(self) -> int:
@@ -180,21 +181,19 @@ class GridRun:
 
         tiles, widths = self.tiles, self.widths
 
-        def both(words: IntArray, bits: int) -> tuple[IntArray, IntArray]:
-            narrow = np.ascontiguousarray(words, kind(bits))
+        def both(words: IntArray, kind: type[np.signedinteger[Any]]) -> tuple[IntArray, IntArray]:
+            narrow = np.ascontiguousarray(words, kind)
             return narrow.ravel(), np.ascontiguousarray(narrow.T).ravel()
 
-        def kind(bits: int) -> type[np.signedinteger[Any]]:  # as narrow as they fit, since many have to be near
-            return np.int8 if bits <= 8 else np.int16 if bits <= 16 else np.int32 if bits <= 32 else np.int64
-
-        most = max(1, int(abs(outputs).max(initial=0))).bit_length() + 1
-        (a, a_down), (b, b_down) = both(self.a, widths.a), both(self.b, widths.b)
-        (z, z_down), (out, out_down) = both(self.product, widths.sum), both(outputs, most)
-        held = self._held().astype(kind(widths.b)).ravel() if self.stays == OPERAND else np.zeros(0, kind(widths.b))
+        operand = np.int8 if max(widths.a, widths.b) <= 8 else np.int32 if max(widths.a, widths.b) <= 32 else np.int64
+        total = np.int32 if max(widths.sum, int(abs(outputs).max(initial=0)).bit_length() + 1) <= 32 else np.int64
+        (a, a_down), (b, b_down) = both(self.a, operand), both(self.b, operand)
+        (z, z_down), (out, out_down) = both(self.product, total), both(outputs, total)
+        held = self._held().astype(operand).ravel() if self.stays == OPERAND else np.zeros(0, operand)
         period = max(1, int(tiles.start[-1] - tiles.start[0]) // max(1, tiles.start.size - 1)) if tiles.start.size else 1
         return Work(
-            self.stays == RESULT, *self.a.shape, self.b.shape[1], self.grid.rows, self.grid.columns, widths.a, widths.b, widths.sum,
-            a, a_down, b, z, z_down, b_down, held, out, out_down, period,
+            self.stays == RESULT, self.a.shape[0], self.a.shape[1], self.b.shape[1], self.grid.rows, self.grid.columns,
+            widths.a, widths.b, widths.sum, a, a_down, b, z, z_down, b_down, held, out, out_down, period,
             tiles.row, tiles.rows, tiles.column, tiles.columns, tiles.step, tiles.steps, tiles.load, tiles.start,
         )  # fmt: skip
 
@@ -210,7 +209,7 @@ class GridRun:
         return found
 
 
-def product_run(a: IntArray, b: IntArray, grid: Grid, stationary: str, widths: Widths = Widths()) -> GridRun:
+def product_run(a: IntArray, b: IntArray, grid: Grid, stationary: str, widths: Widths = BYTES) -> GridRun:
     """Z = A B, A [m, k] and B [k, n], in whole tiles, columns turning inside rows; `stationary`: Z, A or B, which stays in the elements.
 
     Where A stays, the array makes Z' = B' A'.

@@ -65,7 +65,7 @@ class Quantise(NamedTuple):
 
 
 @njit(forceinline=True, _nrt=False)
-def quantised(quantise: Quantise, word: int) -> int:
+def quantised(quantise: Quantise, word: Any) -> Any:
     """The output of a word."""
     scaled = word * quantise.multiplier
     if quantise.shift > 0:
@@ -81,7 +81,7 @@ def flipped(word: int, mask: int, bits: int) -> int:
 
 
 @njit(forceinline=True, _nrt=False)
-def _fold(starts: IntArray, period: int, when: int) -> int:
+def _fold(starts: IntArray, period: int, when: int) -> Any:
     """The last fold that starts by a cycle; -1 if none has. They are nearly `period` apart."""
     last = starts.shape[0] - 1
     if last < 0 or when < starts[0]:
@@ -95,7 +95,7 @@ def _fold(starts: IntArray, period: int, when: int) -> int:
 
 
 @njit(forceinline=True, _nrt=False)
-def _dot(a: Any, first: int, b: Any, other: int, size: int, bits: int) -> int:
+def _dot(a: Any, first: int, b: Any, other: int, size: int, bits: int) -> Any:
     """A sum of products of two rows, wrapped at some bits."""
     one, two = a[first : first + size], b[other : other + size]
     if bits == 32:
@@ -119,7 +119,7 @@ def _upper(w: Work, field: int, row: int, column: int, when: int, mask: int) -> 
     """
     m, k, n = w.m, w.k, w.n
     nothing = (0, 0, 0, 0, False, 0)
-    if field == FIRST or field == SKEW_ACROSS:
+    if field in (FIRST, SKEW_ACROSS):
         age = when - row - column if field == FIRST else when - column  # of a chain, `column` is the age
         fold = _fold(w.start, w.period, age)
         if fold < 0:
@@ -130,7 +130,7 @@ def _upper(w: Work, field: int, row: int, column: int, when: int, mask: int) -> 
         step += w.first[fold]
         at, to = w.row[fold] + row, w.column[fold] + after
         return w.wide_columns[fold] - after, flipped(w.a[at * k + step], mask, w.a_bits), OF_B, step * n + to, False, at * n + to
-    if field == SECOND or field == SKEW_DOWN:
+    if field in (SECOND, SKEW_DOWN):
         age = when - row - column if field == SECOND else when - row
         fold = _fold(w.start, w.period, age)
         if fold < 0:
@@ -160,7 +160,7 @@ def _upper(w: Work, field: int, row: int, column: int, when: int, mask: int) -> 
         of = row - shifts
         if column < w.wide_columns[fold] and 0 <= of < w.high_rows[fold] and since >= of:
             at, to, first = w.row[fold] + of, w.column[fold] + column, w.first[fold]
-            total = np.int64(w.z[at * n + to])
+            total: Any = np.int64(w.z[at * n + to])
             if w.steps[fold] < k:
                 total = _dot(w.a, at * k + first, w.b_down, to * k + first, w.steps[fold], w.sum_bits)
             return 1, flipped(total, mask, w.sum_bits), ONE, 0, False, at * n + to
@@ -173,7 +173,7 @@ def _lower(w: Work, field: int, row: int, column: int, when: int, mask: int) -> 
     """The cone where an operand stays."""
     m, k, n = w.m, w.k, w.n
     nothing = (0, 0, 0, 0, False, 0)
-    if field == FIRST or field == SKEW_ACROSS:
+    if field in (FIRST, SKEW_ACROSS):
         age = when - row - column if field == FIRST else when - column
         fold = _fold(w.start, w.period, age)
         if fold < 0:
@@ -195,7 +195,7 @@ def _lower(w: Work, field: int, row: int, column: int, when: int, mask: int) -> 
             return nothing
         at, to, first = w.row[fold] + row, w.column[fold] + column, w.first[fold] + after
         return w.steps[fold] - after, flipped(w.b[at * n + to], mask, w.b_bits), OF_A_DOWN, at * m + first, True, to * m + first
-    if field == HELD or field == SKEW_DOWN:  # the next one
+    if field in (HELD, SKEW_DOWN):  # the next one
         age = when - column if field == HELD else when - row
         fold = _fold(w.load, w.period, age)
         if field == HELD:
@@ -280,7 +280,7 @@ def _line(q: Quantise, by: int, words: Any, first: int, size: int, z: Any, out: 
     left, half = 64 - bits, (1 << q.shift) >> 1
     for each in range(size):
         after = ((np.int64(sums[each]) + by * np.int64(some[each])) << left) >> left
-        output = min(max(((after * q.multiplier + half) >> q.shift) + q.zero, q.low), q.high)
+        output: Any = min(max(((after * q.multiplier + half) >> q.shift) + q.zero, q.low), q.high)
         difference = abs(output - np.int64(outputs[each]))
         wrong += difference != 0
         worst = max(worst, difference)
@@ -310,7 +310,7 @@ def _along(q: Quantise, by: int, words: Any, first: int, size: int, z: Any, out:
 @njit(forceinline=True, _nrt=False)
 def outcome(w: Work, q: Quantise, field: int, row: int, column: int, when: int, mask: int) -> tuple[int, int, int]:
     """What an upset does: its outcome, outputs that change, and the largest difference of one."""
-    size, by, of, first, down, place = cone(w, field, row, column, when, mask)
+    size, by, of, first, _, place = cone(w, field, row, column, when, mask)
     if size == 0:
         return DEAD, 0, 0
     if of == ONE:

@@ -52,12 +52,13 @@ def judge(
 ) -> None:  # fmt: skip
     """Judge faults by the words that they change, as `kernels_cone.changes` returns them, and words missing and too many.
 
-    found: int64[faults, 4], outcome, outputs that change, largest difference, decisions that change; the first three only where `outcomes`. Sums have
-    so many bits.
+    found: int64[faults, 4], outcome, outputs that change, largest difference, decisions that change; the first three only where `outcomes`.
+    Sums have so many bits.
     """
     outputs = out.astype(np.int64)
     for fault in range(starts.shape[0] - 1):
-        wrong, worst, clamped = 0, 0, 0
+        wrong, clamped = 0, 0
+        worst: Any = 0
         for at in range(starts[fault], starts[fault + 1]):
             place = words[at, 0]
             before, after = np.int64(out[place]), quantised(q, wrapped(np.int64(z[place]) + words[at, 1], bits))

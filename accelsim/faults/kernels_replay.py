@@ -5,7 +5,7 @@ A state is int64[registers], fields one after the other as in `registers`; `at` 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,12 +44,12 @@ class Wires(NamedTuple):
 
 class Collected(NamedTuple):
     """What leaves a column and where it belongs: int64[columns, most], places of the product (flat) in their order, -1 behind the last;
-    `words`: those that are right; `count`: int64[columns].
+    `words`: those that are right; `many`: int64[columns], how many leave.
     """
 
     places: IntArray
     words: IntArray
-    count: IntArray
+    many: IntArray
 
 
 @njit()
@@ -60,7 +60,7 @@ def wrapped(word: int, bits: int) -> int:
 
 
 @njit()
-def _push(s: IntArray, start: int, lane: int, word: int) -> int:
+def _push(s: IntArray, start: int, lane: int, word: Any) -> Any:
     """Push a word into a chain of `lane` registers; returns what leaves it."""
     if lane == 0:
         return word
@@ -240,7 +240,7 @@ def replay(
                 raw[cycle, columns + column] = there
             if there:
                 number = taken[column]
-                if number >= collected.count[column]:
+                if number >= collected.many[column]:
                     over += 1
                     continue
                 word = s[out + column]
@@ -255,7 +255,7 @@ def replay(
             s[place] = wrapped(word, bits) if bits > 1 else word & 1
     missing = 0
     for column in range(columns):
-        missing += collected.count[column] - taken[column]
+        missing += collected.many[column] - taken[column]
     return found, missing, over
 
 
@@ -270,7 +270,7 @@ def replay_all(
     """
     most = 0
     for column in range(w.columns):
-        most += collected.count[column]
+        most += collected.many[column]
     changed, raw = np.zeros((most, 2), np.int64), np.zeros((0, 0), np.int64)
     starts, said = np.zeros(faults.shape[0] + 1, np.int64), np.zeros((faults.shape[0], 2), np.int64)
     found = np.zeros((1024, 2), np.int64)

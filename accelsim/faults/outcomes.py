@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 DEAD, LOGICAL, ROUNDED, CLAMPED, CORRUPTED, HANG, PROTOCOL = range(7)
 NAMES = ("dead", "logical", "rounded", "clamped", "corrupted", "hang", "protocol")
-"""Masked: never read again (dead), without an effect on any sum (logical), rounded or clamped away when sums become outputs. Silent: outputs
-are corrupted. Not silent: words never come (a watchdog sees the hang), or too many do (protocol).
+"""Masked: never read again (dead), without an effect on any sum (logical), rounded or clamped away when sums become outputs. Silent:
+outputs are corrupted. Not silent: words never come (a watchdog sees the hang), or too many do (protocol).
 """
 MASKED, SILENT, UNRECOVERED = (DEAD, LOGICAL, ROUNDED, CLAMPED), (CORRUPTED,), (HANG, PROTOCOL)
 MAGNITUDES = 65  # by the bits that the largest difference of an output takes: 0, 1, 2 to 3, 4 to 7, …

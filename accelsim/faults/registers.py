@@ -25,6 +25,9 @@ class Widths:
     sum: int = 32
 
 
+BYTES = Widths()
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """Registers of one name. `role`: operands, sums or control. `low`: the bit of the RTL's register where these begin."""

@@ -1,4 +1,4 @@
-"""Sums to outputs: a multiplier and a shift with rounding, a zero point and a clamp; and between which sums an output stays the same."""
+"""Sums to outputs: a multiplier and a shift with rounding, a zero point and a clamp."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ class Requantise:
 
     def __post_init__(self) -> None:
         if not 0 < self.multiplier < 1 << 31 or not 0 <= self.shift < 63 or self.low > self.high:
-            raise InputError("a requantisation has a multiplier of 1 to 2^31 - 1, a shift of 0 to 62, and a low that is not above its high", "")
+            what = f"no requantisation has multiplier {self.multiplier}, shift {self.shift} and outputs from {self.low} to {self.high}"
+            raise InputError(what, "multipliers are 1 to 2^31 - 1, shifts 0 to 62")
 
     @classmethod
     def none(cls, bits: int) -> Requantise:
@@ -51,17 +52,8 @@ class Requantise:
         import numpy as np
 
         half = (1 << self.shift) >> 1
-        return np.clip(((sums.astype(np.int64) * self.multiplier + half) >> self.shift) + self.zero, self.low, self.high)
-
-    def between(self, sums: IntArray, bits: int) -> tuple[IntArray, IntArray]:
-        """The least and the largest sum of so many bits with the same output, of each sum."""
-        import numpy as np
-
-        half, output = (1 << self.shift) >> 1, self.outputs(sums)
-        bottom, top = -(1 << bits - 1), (1 << bits - 1) - 1
-        least = -((half - ((output - self.zero) << self.shift)) // self.multiplier)  # ceil of (o << shift - half) / multiplier
-        most = (((output - self.zero + 1) << self.shift) - half - 1) // self.multiplier
-        return np.where(output == self.low, bottom, least), np.where(output == self.high, top, most)
+        scaled = (sums.astype(np.int64) * self.multiplier + half) >> self.shift
+        return np.asarray(np.clip(scaled + self.zero, self.low, self.high), np.int64)
 
     def kernel(self) -> Quantise:
         """For the kernels."""

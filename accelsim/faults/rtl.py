@@ -116,7 +116,7 @@ def replayed(run: GridRun, faults: Sequence[tuple[int, int, int]]) -> list[IntAr
 
     collected, _, _, _ = run.golden
     first, states, gone = np.zeros(1, np.int64), np.zeros((1, run.registers.size), np.int64), np.zeros((1, run.grid.columns), np.int64)
-    found, changed = [], np.zeros((max(1, int(collected.count.sum())), 2), np.int64)
+    found, changed = [], np.zeros((max(1, int(collected.many.sum())), 2), np.int64)
     for place, mask, when in faults:
         raw = np.zeros((run.streams.flags.shape[0], 2 * run.grid.columns), np.int64)
         bits = run.registers.site(place).field.bits

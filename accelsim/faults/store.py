@@ -63,7 +63,7 @@ class Results:
         with self._written():
             done = self.chunks()
             rows = self._connection.execute("SELECT stratum, chunk, host, process, since FROM claims").fetchall()
-            held = {(stratum, chunk) for stratum, chunk, *claim in rows if _holds(*claim, host, now)}
+            held = {(stratum, chunk) for stratum, chunk, where, who, since in rows if _holds(where, who, since, host, now)}
             for each in wanted:
                 if each not in done and each not in held:
                     self._connection.execute("INSERT OR REPLACE INTO claims VALUES (?, ?, ?, ?, ?)", (*each, host, process, now))

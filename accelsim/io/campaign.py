@@ -117,7 +117,7 @@ def _inputs(item: Item | None, cascade: Cascade) -> dict[str, Any]:
 
 
 def _outputs(item: Item | None, made: list[Product]) -> Requantise:
-    """How sums become outputs: `sums` as they are, or by a multiplier and a shift; of 8 bits that fit the largest sum, if nothing is said."""
+    """How sums become outputs: `sums` as they are, or by a multiplier and a shift; if nothing is said, 8 bits that fit the largest sum."""
     import numpy as np
 
     if item is not None and item.value == "sums":
