@@ -170,13 +170,13 @@ class _Worker:
     def __call__(self, tell: Tell, hurry: bool) -> _Done:
         from accelsim.jobs.interrupts import stopped_by_interrupts
 
-        campaign, results = self.campaign, opened(self.campaign, self.path)
+        campaign, results, stops = self.campaign, opened(self.campaign, self.path), Stops(self.campaign)
         self.stopped = hurry
         try:
             with stopped_by_interrupts(self._stop):
                 while not self.stopped:
                     done = results.chunks()
-                    left = [chunk for chunk in self.chunks if chunk not in done and not stopped(campaign, done, chunk)]
+                    left = [chunk for chunk in self.chunks if chunk not in done and not stops.stopped(done, chunk)]
                     if not left:
                         break
                     chunk = results.claim(left)
@@ -194,41 +194,47 @@ class _Worker:
         self.stopped = True
 
 
-def stopped(campaign: Campaign, done: dict[Chunk, Tally], chunk: Chunk) -> bool:
-    """Whether a stratum needs no chunk that comes after those before this one: it looks after every chunk, in their order, so that who
-    worked on what, and when, changes nothing.
+class Stops:
+    """After how many chunks each stratum has enough. It looks after every chunk in their order, so that who worked on what, and when,
+    changes nothing.
     """
-    if campaign.sample.half_width is None or campaign.is_exhaustive(campaign.target.strata[chunk[0]]):
-        return False
-    total = Tally()
-    for number in range(chunk[1]):
-        tally = done.get((chunk[0], number))
-        if tally is None:
-            return False
-        total += tally
-        if _is_narrow(campaign, total):
-            return True
-    return False
 
+    def __init__(self, campaign: Campaign) -> None:
+        strata = campaign.target.strata
+        self.campaign, self.total, self.seen = campaign, [Tally()] * len(strata), [0] * len(strata)
+        self.ends: dict[int, int] = {}  # of strata that have enough
+        fixed = campaign.sample.half_width is None
+        self.looks = [not fixed and not campaign.is_exhaustive(stratum) for stratum in strata]
 
-def _is_narrow(campaign: Campaign, total: Tally) -> bool:
-    from accelsim.faults.intervals import confidence_sequence
+    def stopped(self, done: dict[Chunk, Tally], chunk: Chunk) -> bool:
+        """Whether a stratum needs no chunk from this one on."""
+        stratum, number = chunk
+        while self.looks[stratum] and (stratum, self.seen[stratum]) in done:
+            self.total[stratum] += done[stratum, self.seen[stratum]]
+            self.seen[stratum] += 1
+            self.looks[stratum] = not self._is_narrow(self.total[stratum])
+            if not self.looks[stratum]:
+                self.ends[stratum] = self.seen[stratum]
+        return number >= self.ends.get(stratum, number + 1)
 
-    low, high = confidence_sequence(total.some(SILENT), total.total, campaign.sample.confidence)
-    assert campaign.sample.half_width is not None
-    return float(high - low) <= 2 * campaign.sample.half_width
+    def _is_narrow(self, total: Tally) -> bool:
+        from accelsim.faults.intervals import confidence_sequence
+
+        low, high = confidence_sequence(total.some(SILENT), total.total, self.campaign.sample.confidence)
+        assert self.campaign.sample.half_width is not None
+        return float(high - low) <= 2 * self.campaign.sample.half_width
 
 
 def outcome(campaign: Campaign, done: dict[Chunk, Tally], finished: bool) -> Outcome:
     """What chunks add up to; of a stratum that was stopped, those up to there."""
     from accelsim.faults.intervals import clopper_pearson, confidence_sequence
 
-    found = []
+    found, stops = [], Stops(campaign)
     strata = campaign.target.strata
     confidence = 1 - (1 - campaign.sample.confidence) / max(1, 2 * len(strata))  # of all intervals together
     for number, stratum in enumerate(strata):
         total, chunk, complete = Tally(), 0, True
-        while chunk * campaign.chunk < campaign.wanted(number) and not stopped(campaign, done, (number, chunk)):
+        while chunk * campaign.chunk < campaign.wanted(number) and not stops.stopped(done, (number, chunk)):
             tally = done.get((number, chunk))
             complete = complete and tally is not None
             total += tally or Tally()

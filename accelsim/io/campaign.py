@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from accelsim.errors import InputError, did_you_mean
 from accelsim.faults.array_target import ArrayTarget
@@ -34,6 +34,7 @@ _KEYS = (
     "campaign", "about", "source", "workload", "arch", "mapping", "stationary", "einsum", "set", "inputs", "outputs", "decision", "faults",
     "sample", "seed",
 )  # fmt: skip
+T = TypeVar("T")
 _ROLES = (OPERANDS, SUMS, CONTROL)
 _DRAWS = ("uniform", "normal")
 
@@ -49,25 +50,40 @@ def load_campaign(path: Path | str, settings: Sequence[str] = ()) -> Campaign:
     for needed in ("campaign", "workload", "arch"):
         if needed not in keys:
             raise document.error(f"a campaign has no '{needed}'", f"write {needed}: NAME")
-    given = overrides(_merged(keys, settings))
     folder = Path(path).parent
+    try:
+        return _campaign(document, keys, settings, folder)
+    except InputError as error:
+        raise _at_home(error, keys, document) from None
+
+
+def _at_home(error: InputError, keys: Mapping[str, Item], document: Item) -> InputError:
+    """The error with a place in the campaign's file: of what has none, and of settings that stand there."""
+    where = {f"--set {path}": item for path, item in keys["set"].mapping("set").items()} if "set" in keys else {}
+    mine = next((item for said, item in where.items() if str(error.place or error.what).startswith(said)), None)
+    if error.place is not None and mine is None:
+        return error
+    what = error.what.removeprefix("--set ")
+    return InputError(what, error.mend, document.place if mine is None else mine.place)
+
+
+def _campaign(document: Item, keys: dict[str, Item], settings: Sequence[str], folder: Path) -> Campaign:
+    given = overrides(_merged(keys, settings))
     cascade = load_workload(_file(keys["workload"], WORKLOAD, folder), given.workload)
     if isinstance(cascade, Model):
         raise keys["workload"].error(f"{cascade.name} is a model of several layers", "name a workload of one cascade")
     machine = load_architecture(_file(keys["arch"], MACHINE, folder), given.arch)
     if ("mapping" in keys) == ("stationary" in keys):
         raise document.error("a campaign names a mapping, or a tensor that stays in the array", "write one of 'mapping' and 'stationary'")
-    try:
-        if "mapping" in keys:
-            mapping, cascade = load_fitting(_file(keys["mapping"], MAPPING, folder), cascade, given.mapping)
-        else:
-            given.refuse("mapping")
-            mapping = stationed(cascade, machine, keys["stationary"].name("'stationary'"))
-        einsum = einsum_on_array(cascade, machine, mapping, keys["einsum"].name("'einsum'") if "einsum" in keys else None)
-        values = _inputs(keys.get("inputs"), cascade)
-        made = products(Evaluator(cascade, machine), mapping, einsum, values)
-    except InputError as error:
-        raise error if error.place else InputError(error.what, error.mend, document.place) from None
+    if "mapping" in keys:
+        mapping, cascade = load_fitting(_file(keys["mapping"], MAPPING, folder), cascade, given.mapping)
+    else:
+        given.refuse("mapping")
+        mapping = _placed(keys["stationary"], lambda item: stationed(cascade, machine, item.name("'stationary'")))
+    named = keys.get("einsum", document)
+    einsum = _placed(named, lambda item: einsum_on_array(cascade, machine, mapping, None if item is document else item.name("'einsum'")))
+    values = _inputs(keys.get("inputs"), cascade)
+    made = products(Evaluator(cascade, machine), mapping, einsum, values)
     requantise = _outputs(keys.get("outputs"), made)
     fields, together = _faults(keys.get("faults"), made[0])
     decides = None if "decision" not in keys else _decisions(keys["decision"], cascade, einsum)
@@ -77,6 +93,14 @@ def load_campaign(path: Path | str, settings: Sequence[str] = ()) -> Campaign:
     said = {key: repr(plain(item)) for key, item in keys.items() if key not in {"about", "source"}}
     described = content_key(said, tuple(_merged(keys, settings)), cascade, machine, mapping)
     return Campaign(keys["campaign"].name("a campaign"), target, _sample(keys.get("sample")), seed, described)
+
+
+def _placed(item: Item, make: Callable[[Item], T]) -> T:
+    """What is made of an item; what is wrong with it is said there."""
+    try:
+        return make(item)
+    except InputError as error:
+        raise error if error.place else item.error(error.what, error.mend) from None
 
 
 def _file(item: Item, kind: Any, folder: Path) -> Path:

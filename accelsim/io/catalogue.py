@@ -100,7 +100,8 @@ def identify(text: str) -> tuple[Path, Kind]:
     for kind in (*KINDS, CONSTRAINTS):
         if kind.key in keys:
             return found, kind
-    raise document.error("no workload, machine, mapping, technology, DRAM, campaign or constraints", "name it at the top, as in 'workload: NAME'")
+    kinds = "workload, machine, mapping, technology, DRAM, campaign or constraints"
+    raise document.error(f"no {kinds}", "name it at the top, as in 'workload: NAME'")
 
 
 def refuse_other(document: Item, kind: Kind) -> None:

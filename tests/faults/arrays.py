@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from random import Random
 
 import numpy as np
@@ -71,5 +72,5 @@ def replay(run: GridRun, faults: Array) -> tuple[Array, Array, Array]:
 
 def changed(starts: Array, words: Array) -> Iterator[set[tuple[int, int]]]:
     """Words that each fault changes."""
-    for first, end in zip(starts[:-1], starts[1:], strict=True):
+    for first, end in pairwise(starts):
         yield {(int(place), int(by)) for place, by in words[first:end]}

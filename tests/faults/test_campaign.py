@@ -1,0 +1,252 @@
+"""Campaigns: what is injected, what it adds up to, and that nothing is lost or counted twice whatever is killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import beta
+
+from accelsim.cli import main
+from accelsim.errors import InputError
+from accelsim.faults.array_target import ArrayTarget
+from accelsim.faults.campaign import Campaign, Sample, run
+from accelsim.faults.firings import Product
+from accelsim.faults.grid import product_run
+from accelsim.faults.outcomes import CORRUPTED, NAMES, Effects, Tally
+from accelsim.faults.requantise import Requantise
+from accelsim.faults.store import Results
+from accelsim.faults.target import Stratum
+from accelsim.io.campaign import load_campaign
+from accelsim.io.catalogue import CAMPAIGN, shipped
+from accelsim.sim.systolic import Grid
+from tests.faults.arrays import words
+from tests.share import share
+
+SMALL = """\
+campaign: small
+workload: matmul
+arch: systolic128
+stationary: {stays}
+set:
+  shape.m: 5
+  shape.n: 6
+  shape.k: 7
+  type.default: int8
+  type.Z.partial: int32
+  type.Z.final: int8
+  arch.rows.size: 4
+  arch.columns.size: 3
+"""
+
+
+@dataclass(frozen=True)
+class Coin:
+    """A target in which a share of faults corrupts, known beforehand."""
+
+    shares: tuple[float, ...]
+    population: int = 1 << 40
+
+    @property
+    def strata(self) -> tuple[Stratum, ...]:
+        return tuple(Stratum("coin", f"c{place}", "operands", 1, self.population) for place in range(len(self.shares)))
+
+    def effects(self, stratum: int, numbers: Any) -> Effects:
+        corrupted = (numbers * 2654435761 % (1 << 32)) < self.shares[stratum] * (1 << 32)
+        return Effects(np.where(corrupted, CORRUPTED, 0), corrupted * 1, corrupted * 5, corrupted)
+
+    def site(self, stratum: int, number: int) -> dict[str, Any]:
+        return {"number": number}
+
+
+def test_exhaustive_campaign_is_the_sum_of_all_upsets() -> None:
+    rng = Random(1)
+    made = Product(product_run(words(rng, 5, 6, 8), words(rng, 6, 4, 8), Grid(3, 3), "B"), np.arange(20).reshape(5, 4))
+    target = ArrayTarget("MAC", [made], Requantise(1, 7), together=1)
+    found = run(Campaign("all", target, Sample(exhaustive=1 << 60), 0, "all"), None)
+    assert sum(each.tally.total for each in found.found) == made.run.registers.bits * made.run.cycles
+    assert all(each.exhaustive and each.silent.low == each.silent.high for each in found.found)
+    for number, each in enumerate(found.found):
+        effects = target.effects(number, np.arange(each.stratum.population))
+        assert each.tally.counts == tuple(np.bincount(effects.outcome, minlength=len(NAMES)).tolist())
+        assert each.tally.worst[1] == max(effects.worst[effects.outcome == CORRUPTED], default=0)
+
+
+def test_decision_is_which_output_of_a_group_is_largest() -> None:
+    """Against numpy's argmax over the outputs of every upset, its sums recomputed from the words that change."""
+    rng = Random(4)
+    made = Product(product_run(words(rng, 4, 5, 8), words(rng, 5, 6, 8), Grid(3, 3), "Z"), np.arange(24).reshape(4, 6))
+    quantise = Requantise(1, 6)
+    target = ArrayTarget("MAC", [made], quantise, ("c_q", "a_q"), decides=np.repeat(np.arange(4), 6))
+    from accelsim.faults.kernels_cone import changes
+
+    work = made.run.work(quantise.outputs(made.run.product))
+    seen = set()
+    for number, stratum in enumerate(target.strata):
+        some = np.arange(0, stratum.population, 7)
+        effects = target.effects(number, some)
+        for fault, decided in zip(some.tolist(), effects.decided.tolist(), strict=True):
+            site = target.site(number, fault)
+            code = made.run.registers.field(site["field"])
+            asked = np.array([[code, site["row"], site["column"], 1 << site["bits"][0], site["cycle"]]])
+            _, changed = changes(work, asked)
+            sums = made.run.product.ravel().copy()
+            for place, by in changed.tolist():
+                sums[place] = (int(sums[place]) + by + (1 << 31)) % (1 << 32) - (1 << 31)
+            golden, after = (quantise.outputs(each.reshape(4, 6)).argmax(axis=1) for each in (made.run.product.ravel(), sums))
+            assert decided == (golden != after).any()
+            seen.add(decided)
+    assert seen == {True, False}
+
+
+def test_results_do_not_depend_on_how_many_work_on_them(tmp_path: Path) -> None:
+    campaign = Campaign("coin", Coin((0.1, 0.5)), Sample(faults=300_000), 3, "coin")
+    one, two = (run(campaign, tmp_path / f"{many}.sqlite", many) for many in (1, 3))
+    assert [each.tally for each in one.found] == [each.tally for each in two.found]
+    other = run(Campaign("coin", Coin((0.1, 0.5)), Sample(faults=300_000), 4, "coin"), None)
+    assert [each.tally for each in other.found] != [each.tally for each in one.found]
+
+
+def test_interval_holds_the_share_and_is_no_wider_than_it_has_to_be() -> None:
+    found = run(Campaign("coin", Coin((0.1, 0.002)), Sample(faults=200_000), 3, "coin"), None)
+    for each, share_ in zip(found.found, (0.1, 0.002), strict=True):
+        assert each.silent.low < share_ < each.silent.high
+        count, tail = each.tally.counts[CORRUPTED], 0.05 / 4 / 2
+        assert each.silent.low == pytest.approx(beta.ppf(tail, count, 200_000 - count + 1))
+        assert each.silent.high == pytest.approx(beta.ppf(1 - tail, count + 1, 200_000 - count))
+
+
+def test_stratum_stops_where_its_interval_is_narrow_enough_and_those_before_were_not() -> None:
+    sample = Sample(faults=1 << 22, half_width=0.002)
+    one = run(Campaign("coin", Coin((0.5, 0.001)), sample, 3, "coin"), None, workers=1)
+    two = run(Campaign("coin", Coin((0.5, 0.001)), sample, 3, "coin"), None, workers=3)
+    assert [each.tally for each in one.found] == [each.tally for each in two.found]
+    even, rare = one.found
+    assert rare.tally.total == 1 << 16 < even.tally.total < 1 << 22
+    assert even.silent.high - even.silent.low < 0.006  # of all strata together, which is a little wider than of each
+
+
+def test_killed_process_leaves_no_claim_and_a_living_one_keeps_its_own(tmp_path: Path) -> None:
+    first = Results(tmp_path / "r.sqlite", "x", "x")
+    gone = subprocess.run(
+        [sys.executable, "-c", "import sys; from pathlib import Path; from accelsim.faults.store import Results;"
+         "print(Results(Path(sys.argv[1]), 'x', 'x').claim([(0, 0), (0, 1)]))", str(tmp_path / "r.sqlite")],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert gone.stdout.strip() == "(0, 0)"
+    assert first.claim([(0, 0), (0, 1)]) == (0, 0)
+    assert Results(tmp_path / "r.sqlite", "x", "x").claim([(0, 0), (0, 1)]) == (0, 1)
+    tally = Tally.of(Coin((0.5,)).effects(0, np.arange(10)), np.arange(10))
+    first.put((0, 0), tally)
+    first.put((0, 0), tally + tally)
+    assert first.chunks() == {(0, 0): tally}
+
+
+def test_file_of_another_campaign_is_refused(tmp_path: Path) -> None:
+    target = tmp_path / "r.sqlite"
+    run(Campaign("coin", Coin((0.1,)), Sample(faults=10), 3, "coin"), target)
+    with pytest.raises(InputError, match=r"r\.sqlite: holds another campaign, or this one with other inputs; name another file$"):
+        run(Campaign("coin", Coin((0.1,)), Sample(faults=10), 4, "coin of seed 4"), target)
+    (tmp_path / "text").write_text("nothing of the kind, and longer than the header of a database would be" * 20)
+    with pytest.raises(InputError, match=r"text: cannot keep results there: file is not a database; name another file$"):
+        run(Campaign("coin", Coin((0.1,)), Sample(faults=10), 3, "coin"), tmp_path / "text")
+
+
+@pytest.mark.slow
+def test_campaign_killed_again_and_again_ends_as_one_that_was_not(tmp_path: Path) -> None:
+    """Kill -9 of all four workers and what started them, at random moments."""
+    file = tmp_path / "small.yaml"
+    file.write_text(SMALL.format(stays="B") + "faults: {in: [operands, sums]}\nsample: {faults: 700000, exhaustive: 0}\n")
+    command = [sys.executable, "-m", "accelsim", "inject", str(file), "--workers", "4", "-q", "-o"]
+    rng, kills, done = Random(8), 0, False
+    target = tmp_path / "killed.sqlite"
+    whole = tmp_path / "whole.sqlite"
+    started = time.monotonic()
+    subprocess.run([*command, str(whole)], check=True)
+    length = time.monotonic() - started
+    many = chunks(whole)
+    seen = []
+    while kills < share(10, 10, 2) or not done:
+        process = subprocess.Popen([*command, str(target)], start_new_session=True)
+        if kills < share(10, 10, 2):
+            time.sleep(rng.uniform(0.3, 0.5) * length if kills == 0 else rng.uniform(0.2, 0.6) * length / 2)
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+                kills += 1
+            except ProcessLookupError:
+                break
+            process.wait()
+            seen.append(len(chunks(target)) if target.exists() else 0)
+        else:
+            assert process.wait() == 0
+            done = True
+    assert chunks(target) == many
+    assert seen == sorted(seen)
+
+
+def chunks(file: Path) -> list[tuple[Any, ...]]:
+    """What a file holds."""
+    with sqlite3.connect(file) as connection:
+        return connection.execute("SELECT stratum, chunk, tally FROM chunks ORDER BY stratum, chunk").fetchall()
+
+
+@pytest.mark.parametrize("name", sorted(shipped(CAMPAIGN)))
+def test_shipped_campaign_loads_and_its_first_faults_are_the_same_alone(name: str) -> None:
+    campaign = load_campaign(shipped(CAMPAIGN)[name])
+    for stratum in range(len(campaign.target.strata)):
+        numbers = campaign.numbers((stratum, 0))[:40]
+        together = campaign.target.effects(stratum, numbers)
+        for place in range(0, len(numbers), 13):
+            alone = campaign.target.effects(stratum, numbers[place : place + 1])
+            assert (alone.outcome[0], alone.wrong[0], alone.worst[0]) == (
+                together.outcome[place], together.wrong[place], together.worst[place]
+            )  # fmt: skip
+
+
+BAD = [
+    ("stationary: B", "stationary: C", r":4:13: Z has no tensor 'C' to stay in the array; known: A, B, Z$"),
+    ("arch: systolic128", "arch: mini", r":12:19: arch\.rows\.size: this machine has no node 'rows'; did you mean 'row'\?$"),
+    ("arch: systolic128", "arch: simple", r":12:19: arch\.rows\.size: this machine has no node 'rows'"),
+    ("campaign: small", "campaign: small\nsampel: 3", r":2:1: a campaign has no 'sampel'; did you mean 'sample'\?"),
+    ("arch: systolic128\n", "", r": a campaign has no 'arch'; write arch: NAME"),
+    ("campaign: small", "campaign: small\nfaults: {in: [b_q]}", r":2:15: the array has no registers 'b_q'; did you mean 'w_q'\?$"),
+    ("campaign: small", "campaign: small\nsample: {half_width: 2}", r":2:22: 'half_width' must be between 0 and 1, not 2; write a share"),
+    ("campaign: small", "campaign: small\noutputs: {shift: 3}", r":2:10: a multiplier and a shift go together; write both or none"),
+    ("campaign: small", "campaign: small\ndecision: k", r":2:11: Z has no rank 'k' to decide along; known: m, n$"),
+    ("campaign: small", "campaign: small\ninputs: {draw: normale}", r":2:16: inputs cannot be drawn 'normale'; did you mean 'normal'\?"),
+    ("  type.default: int8\n", "", r"words of bf16, and the array of hw/rtl adds integers; give its tensors integer types"),
+    ("campaign: small", "campaign: small\nmapping: attention-flat", r": a campaign names a mapping, or a tensor that stays in the array"),
+]
+
+
+@pytest.mark.parametrize("case", BAD, ids=[case[1].split("\n")[-1] or case[0].strip() for case in BAD])
+def test_bad_campaign_is_refused_in_one_line(case: tuple[str, str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new, said = case
+    text = SMALL.format(stays="B")
+    assert old in text
+    (tmp_path / "bad.yaml").write_text(text.replace(old, new))
+    assert main(["inject", str(tmp_path / "bad.yaml")]) in {1, 2}
+    error = capsys.readouterr().err.splitlines()[0]
+    assert re.search(said, error), error
+
+
+def test_report_and_json_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL.format(stays="Z") + "sample: {faults: 500}\n")
+    assert main(["inject", str(tmp_path / "small.yaml"), "--json", str(tmp_path / "out.json"), "--workers", "1"]) == 0
+    whole = json.loads((tmp_path / "out.json").read_text())
+    text = capsys.readouterr().out
+    assert f"{whole['injected']:,} of {whole['population']:,} upsets injected" in text
+    assert f"{whole['avf'][0]:.5f}" in text
+    assert whole["avf"][1] <= whole["avf"][0] <= whole["avf"][2]
