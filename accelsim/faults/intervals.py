@@ -135,7 +135,7 @@ def checked(confidence: float) -> float:
 
 def _between(value: float, what: str) -> float:
     if not 0 < value < 1:
-        raise InputError(f"{what} {value:g} is not between 0 and 1", "write it as in 0.05" if what != "confidence" else "write it as in 0.95")
+        raise InputError(f"{what} {value:g} is not between 0 and 1", f"write it as in {0.95 if what == 'confidence' else 0.05}")
     return value
 
 
@@ -143,7 +143,8 @@ def _counts(failures: ArrayLike, injections: ArrayLike) -> tuple[Shares, Shares]
     k, n = np.broadcast_arrays(np.asarray(failures, np.float64), np.asarray(injections, np.float64))
     wrong = ~((k >= 0) & (k <= n) & (k == np.floor(k)) & (n == np.floor(n)) & (n < 2.0**53))
     if wrong.any():
-        raise InputError(f"{k[wrong][0]:g} failures of {n[wrong][0]:g} injections cannot be", "write whole numbers, failures at most injections")
+        what = f"{k[wrong][0]:g} failures of {n[wrong][0]:g} injections cannot be"
+        raise InputError(what, "write whole numbers, failures at most injections")
     return k, n
 
 
