@@ -10,7 +10,7 @@ from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Architecture
 from accelsim.io.mapping import load_fitting
 from accelsim.mapping.legality import is_legal
-from accelsim.model.evaluation import Evaluation, Evaluator
+from accelsim.sim.simulation import Simulation, simulate
 from accelsim.workload.cascade import Cascade
 
 LARGEST = {"BK": 128, "BP": 32, "BQ": 64}
@@ -38,14 +38,13 @@ def settings(cascade: Cascade, machine: Architecture, names: set[str]) -> Iterat
         yield {name: str(value) for name, value in values.items()}
 
 
-def best(cascade: Cascade, machine: Architecture, file: Path, names: set[str]) -> Evaluation:
-    """The evaluation of the best block; ties go to less energy."""
-    evaluator = Evaluator(cascade, machine)
-    found: list[Evaluation] = []
+def best(cascade: Cascade, machine: Architecture, file: Path, names: set[str]) -> Simulation:
+    """The simulation of the block with the fewest simulated cycles; ties go to less energy."""
+    found: list[Simulation] = []
     for chosen in settings(cascade, machine, names):
         mapping = load_fitting(file, cascade, {f"let.{name}": value for name, value in chosen.items()})[0]
         if is_legal(cascade, machine, mapping):
-            found.append(evaluator.evaluate(mapping, checked=True))
+            found.append(simulate(cascade, machine, mapping))
     if not found:
         raise IllegalMapping(f"no block of {file.name} fits {machine.name}", "shrink its smallest")
-    return min(found, key=lambda one: (one.cycles, one.energy_pj))
+    return min(found, key=lambda one: (one.cycles, one.energy.value))
