@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
+import yaml
+
 from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Architecture
 from accelsim.io.mapping import load_fitting
@@ -38,8 +40,9 @@ def settings(cascade: Cascade, machine: Architecture, names: set[str]) -> Iterat
         yield {name: str(value) for name, value in values.items()}
 
 
-def best(cascade: Cascade, machine: Architecture, file: Path, names: set[str]) -> Simulation:
+def best(cascade: Cascade, machine: Architecture, file: Path) -> Simulation:
     """The simulation of the block with the fewest simulated cycles; ties go to less energy."""
+    names = set(yaml.safe_load(file.read_text(encoding="utf-8"))["let"])
     found: list[Simulation] = []
     for chosen in settings(cascade, machine, names):
         mapping = load_fitting(file, cascade, {f"let.{name}": value for name, value in chosen.items()})[0]
