@@ -1,8 +1,8 @@
 """Cycles on the micro NPUs beside the public cycle table of their estimator: order in every ladder, and errors with their bounds.
 
-Ours are simulated, of the block of results that takes the fewest cycles; expected values: vela.yaml, beside this test, which the wheel makes
-again where it is installed. It is the compiled core's column that bounds hold for: it is what the tool reports by default. The same is
-asserted of the Python model's, which chooses other blocks.
+Ours are simulated, of the block of results that takes the fewest cycles; expected values: vela.yaml, beside this test, which the wheel
+makes again where it is installed. The compiled core's column is the reference: it is what the tool reports by default. Ladders and
+bounds are asserted of the Python model's too, which chooses other blocks.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def ratios(column: str) -> dict[tuple[str, int], float]:
 @pytest.mark.parametrize("column", COLUMNS)
 @pytest.mark.parametrize("network", NETWORKS)
 def test_a_machine_that_the_table_says_is_faster_is_faster_here(network: str, column: str) -> None:
-    """Where the table says that two are equally fast, ours differ by less than 1 %; it rounds a network that weights limit to the same cycle."""
+    """Where the table says that two are equally fast, to the cycle, ours differ by less than 1 %."""
     published = dict(zip(SIZES, NETWORKS[network][column], strict=True))
     for one, other in combinations(SIZES, 2):
         mine, theirs = cycles(network, one) / cycles(network, other), published[one] / published[other]
@@ -72,7 +72,7 @@ def test_a_machine_that_the_table_says_is_faster_is_faster_here(network: str, co
 
 
 def test_networks_stand_in_the_order_of_the_compiled_core_on_every_machine() -> None:
-    """Pairs that it has within 15 % of each other may stand either way. The Python model's block for depthwise layers makes another order."""
+    """Pairs that it has within 15 % of each other may stand either way. The Python model's choice of blocks makes another order."""
     for at, size in enumerate(SIZES):
         for one, other in combinations(NETWORKS, 2):
             theirs = NETWORKS[one]["compiled"][at] / NETWORKS[other]["compiled"][at]

@@ -2,12 +2,11 @@
 
 A network is a shape `[height, width, channels]` and a list of layers: `{conv: channels, kernel: [h, w], stride: s, relu: true}`,
 `{depthwise: [h, w]}`, `{dense: n}`, `{pool: mean}` (over the whole image) or `{add: i}` (of the result of layer i, 0 being the input).
-Weights are drawn, biases are zero, padding is `SAME`, every scale is a power of two. The serialisation is that of the public schema of the format.
+Weights are drawn, biases are zero, padding is `SAME`, every scale is a power of two. What is written is the public schema of the format.
 """
 
 from __future__ import annotations
 
-import configparser
 import csv
 import subprocess
 import sys
