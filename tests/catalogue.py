@@ -1,4 +1,5 @@
-"""What is shipped, in two: what every command takes, and what is about stored elements, in folders `sparse`, which is evaluated only."""
+"""What is shipped, in three: what every command takes; what is about stored elements, in folders `sparse`, which is evaluated only; and
+machines of bytes without exponentials with their layers, in folders `int8`."""
 
 from __future__ import annotations
 
@@ -7,13 +8,19 @@ from pathlib import Path
 from accelsim.io.catalogue import Kind, shipped
 
 FOLDER = "sparse/"
+BYTES = "int8/"
 
 
 def dense(kind: Kind) -> dict[str, Path]:
     """Files by name that every command takes."""
-    return {name: path for name, path in shipped(kind).items() if not name.startswith(FOLDER)}
+    return {name: path for name, path in shipped(kind).items() if not name.startswith((FOLDER, BYTES))}
 
 
 def sparse(kind: Kind) -> dict[str, Path]:
     """Files about stored elements by name, without the folder."""
     return {name.removeprefix(FOLDER): path for name, path in shipped(kind).items() if name.startswith(FOLDER)}
+
+
+def of_bytes(kind: Kind) -> dict[str, Path]:
+    """Files about machines of bytes by name, without the folder."""
+    return {name.removeprefix(BYTES): path for name, path in shipped(kind).items() if name.startswith(BYTES)}

@@ -16,9 +16,10 @@ from accelsim.io.hardware import load_architecture
 from accelsim.io.workload import load_workload
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.operators import cover
-from tests.catalogue import dense
+from tests.catalogue import dense, of_bytes
 
-MACHINES = dense(MACHINE)
+WHOLE = dense(MACHINE)
+MACHINES = WHOLE | of_bytes(MACHINE)
 ATTENTION = ("attention", "attention-naive", "attention-3pass", "attention-2pass", "attention-causal", "attention-gqa")
 
 
@@ -65,8 +66,10 @@ def test_every_memory_and_operation_is_priced(machine: Architecture) -> None:
         assert all(operation.energy_pj for operation in unit.operations.values())
 
 
+@pytest.mark.parametrize("name", sorted(WHOLE))
 @pytest.mark.parametrize("workload", ATTENTION)
-def test_every_machine_has_a_unit_for_every_einsum_of_attention(machine: Architecture, workload: str) -> None:
+def test_every_machine_has_a_unit_for_every_einsum_of_attention(name: str, workload: str) -> None:
+    machine = load_architecture(WHOLE[name])
     cascade = load_workload(shipped(WORKLOAD)[workload])
     assert isinstance(cascade, Cascade)
     for einsum in cascade.work:
@@ -137,6 +140,21 @@ def test_the_machines_of_the_reference_mapper_hold_its_figures() -> None:
     assert (buffer.ports, buffer.read_bits_per_s, buffer.write_bits_per_s) == ("separate", 16384 * 10**9, 8192 * 10**9)
     assert tpu.copies("MAC") == 4 * 128 * 128
     assert tpu.units["VectorUnit"].lanes * tpu.clock_hz == 134_400_000_000
+
+
+# ethos-u-vela 5.2.0, architecture_features.py: the micro-block, banks of 1 KiB and element units of each size; cycles an element is 2 over
+# the units for a result and 6 over them for a sum.
+@pytest.mark.parametrize(("size", "block", "kib", "elements"), [(32, 4, 14, 1), (64, 8, 14, 2), (128, 16, 20, 4), (256, 32, 44, 8)])
+def test_the_micro_npus_hold_the_published_figures(size: int, block: int, kib: int, elements: int) -> None:
+    machine = load_architecture(MACHINES[f"ethos_u55_like_{size}"])
+    assert machine.copies("MAC") == block * 8 == size
+    mac, output = machine.units["MAC"], machine.units["AO"]
+    assert mac.lanes == mac.operations["mac"].cycles == 4  # as many products in a step as cycles
+    assert machine.memories["SHRAM"].size_bits == kib * 1024 * 8
+    cycles = {name: operation.cycles for name, operation in output.operations.items()}
+    assert output.lanes == elements
+    cut = cycles["max"] + cycles["min"]
+    assert (cycles["floordiv"] + cut, cycles["add"] + cut, cycles["mul"] + cut) == (2, 6, 3)
 
 
 def _prices(memory: Memory) -> tuple[float, float]:
