@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterator
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field, replace
+from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -47,9 +48,7 @@ def replay(
     """The words of all tensors that a cascade computes, by coordinates: of outputs what their home holds at the end, of others what was
     made last.
     """
-    machine = _Machine(cascade, architecture, mapping, inputs, fault, overflow)
-    machine.walk()
-    return machine.found()
+    return Replay(cascade, architecture, mapping, inputs, overflow).run(fault)
 
 
 @dataclass(frozen=True)
@@ -77,31 +76,55 @@ class _Copies:
         return tuple(index.get(key, 0) for key in self.keys)
 
 
-class _Machine:
+class Replay:
+    """A mapped cascade that can be replayed with one fault after the other."""
+
     def __init__(
-        self, cascade: Cascade, architecture: Architecture, mapping: Mapping, inputs: Dict[str, Any], fault: Fault | None, overflow: str
+        self, cascade: Cascade, architecture: Architecture, mapping: Mapping, inputs: Dict[str, Any], overflow: str = SATURATE
     ) -> None:
-        self.cascade, self.architecture, self.mapping, self.fault, self.overflow = cascade, architecture, mapping, fault, overflow
+        self.cascade, self.architecture, self.mapping, self.overflow = cascade, architecture, mapping, overflow
         self.nests = build_nests(cascade, mapping)
-        self.step = 0
-        self.made: Values = {name: {} for name, tensor in cascade.tensors.items() if not tensor.is_input}
-        self.home_of: dict[tuple[str, Word], Copy] = {}
-        self.missing: dict[str, set[Word]] = {name: set() for name in cascade.tensors}
-        self.left: dict[tuple[str, Copy, Word], int] = {}
-        self.ran: set[Any] = set()
+        self.uses = {name: tuple(dict.fromkeys((*nest.einsum.reads, nest.einsum.output))) for name, nest in self.nests.items()}
+        self.reads = {name: nest.einsum.reads for name, nest in self.nests.items()}
+        self.parts = {name: _parts(nest) for name, nest in self.nests.items()}
         self.boxes: dict[tuple[str, Access], Footprint] = {}
-        self.stores: dict[Store, _Copies] = {}
-        self.inputs = {name: self._input(np.asarray(inputs[name]), tensor.final) for name, tensor in cascade.tensors.items() if tensor.is_input}
+        self.chains: dict[tuple[str, str], list[tuple[Store, int]]] = {}
+        self.keys: dict[Store, tuple[tuple[Loop, ...], Store | None]] = {}
+        self.inputs = {name: self._input(inputs[name], tensor.final) for name, tensor in cascade.tensors.items() if tensor.is_input}
         self.constants = self._constants()
         for nest in self.nests.values():
-            for name in dict.fromkeys(access.tensor for access in (*nest.einsum.reads, nest.einsum.output)):
+            for step in nest.steps:
+                if step and step.demand:
+                    step.demand = cache(step.demand)
+            for name in dict.fromkeys(access.tensor for access in self.uses[nest.einsum.name]):
                 parent = None
                 for store, level in self.chain(nest, name):
-                    self.stores.setdefault(store, _Copies(tuple(sorted(_keys(nest, level))), parent))
+                    self.keys.setdefault(store, (tuple(sorted(_keys(nest, level))), parent))
                     parent = store
-            self.missing[nest.einsum.output.tensor] |= self.box(nest, nest.einsum.output, {rank: (0, size) for rank, size in cascade.extents.items()})
+        self.begin(None)
 
-    def _input(self, array: Any, number_type: NumberType) -> Any:
+    def begin(self, fault: Fault | None) -> None:
+        """Nothing has happened yet."""
+        self.fault, self.step = fault, 0
+        self.made: Values = {name: {} for name, tensor in self.cascade.tensors.items() if not tensor.is_input}
+        self.home_of: dict[tuple[str, Word], Copy] = {}
+        self.left: dict[tuple[str, Copy, Word], int] = {}
+        self.ran: set[Any] = set()
+        self.stores = {store: _Copies(keys, parent) for store, (keys, parent) in self.keys.items()}
+        self.missing: dict[str, set[Word]] = {name: set() for name in self.cascade.tensors}
+        whole = {rank: (0, size) for rank, size in self.cascade.extents.items()}
+        for nest in self.nests.values():
+            self.missing[nest.einsum.output.tensor] |= self.box(nest, nest.einsum.output, whole)
+
+    def run(self, fault: Fault | None = None) -> Values:
+        """As `replay`."""
+        self.begin(fault)
+        states = [_State(nest, {(): nest.whole()}) for nest in self.nests.values()]
+        self.nodes(self.mapping.nodes, 0, 0, (), [state for state in states if state.nest.visited(state.tiles)])
+        return self.found()
+
+    def _input(self, given: Any, number_type: NumberType) -> Any:
+        array = np.asarray(given)
         array = array.astype(np.int64 if array.dtype.kind in "iub" else np.float64)
         return round_to(np.where(np.isneginf(array), number_type.lowest, array), number_type, overflow=self.overflow)
 
@@ -123,9 +146,11 @@ class _Machine:
 
     def chain(self, nest: Nest, name: str) -> list[tuple[Store, int]]:
         """The keeps of a tensor on the way to a leaf, outermost first, with their levels."""
-        levels = nest.keepers(name)
-        computed = not self.cascade.tensors[name].is_input
-        return [((() if computed and level == levels[0] else nest.nodes[level][0], name), level) for level in levels]
+        key = (nest.einsum.name, name)
+        if key not in self.chains:
+            levels, computed = nest.keepers(name), not self.cascade.tensors[name].is_input
+            self.chains[key] = [((() if computed and at == levels[0] else nest.nodes[at][0], name), at) for at in levels]
+        return self.chains[key]
 
     def box(self, nest: Nest, access: Access, tile: Tile) -> frozenset[Word]:
         key = (nest.einsum.name, access)
@@ -162,7 +187,7 @@ class _Machine:
         results: dict[tuple[Store, Copy], set[Word]] = {}
         for state in states:
             einsum = state.nest.einsum
-            for access in (*einsum.reads, einsum.output):
+            for access in self.uses[einsum.name]:
                 for store, at in self.chain(state.nest, access.tensor):
                     if at != level or not store[0]:
                         continue
@@ -170,7 +195,7 @@ class _Machine:
                         key = (store, self.stores[store].copy(where))
                         box = self.box(state.nest, access, tile)
                         boxes.setdefault(key, set()).update(box)
-                        if access is einsum.output and not _parted(state.nest):
+                        if access is einsum.output and not self.parted(state.nest):
                             results.setdefault(key, set()).update(box)
         for (store, copy), box_ in boxes.items():
             here = self.stores[store]
@@ -215,10 +240,6 @@ class _Machine:
             self.stores[here.parent].sums.setdefault(self.above(store, copy), {})[word] = here.sums[copy].pop(word)
 
     # The walk.
-
-    def walk(self) -> None:
-        states = [_State(nest, {(): nest.whole()}) for nest in self.nests.values()]
-        self.nodes(self.mapping.nodes, 0, 0, (), [state for state in states if state.nest.visited(state.tiles)])
 
     def nodes(self, nodes: tuple[TreeNode, ...], at: int, level: int, above: Address, states: list[_State]) -> None:
         if not states:
@@ -288,7 +309,7 @@ class _Machine:
         for tile in state.tiles.values():
             for point in state.nest.points(tile):
                 if state.nest.satisfied(point):
-                    for read in state.nest.einsum.reads:
+                    for read in self.reads[state.nest.einsum.name]:
                         if self.word(state.nest, read, point) in self.missing[read.tensor]:
                             return False
         return True
@@ -326,7 +347,7 @@ class _Machine:
         points = [(where, point) for where, point in points if self.is_inside(name, results[where][1])]
         live = [(where, point) for where, point in points if nest.satisfied(point)]
         for where, point in live:
-            for read in einsum.reads:
+            for read in self.reads[einsum.name]:
                 self.bring(nest, read, where, point)
         if self.fault is not None and self.fault.step == self.step:
             self.strike(self.fault)
@@ -334,7 +355,7 @@ class _Machine:
         spot: dict[tuple[Copy, Word], Where] = {}
         for where, point in live:
             index = dict(where)
-            digits = tuple(index[_loop(nest, level)] for level in _parts(nest))
+            digits = tuple(index[_loop(nest, level)] for level in self.parts[einsum.name])
             terms.setdefault(results[where], {})[digits] = self.term(nest, where, point)
         ended = []
         for where, point in points:
@@ -381,9 +402,14 @@ class _Machine:
     def inner(self, nest: Nest, where: Where) -> dict[Word, Any]:
         """Where the sums of a point lie: the innermost keep, or the home if copies keep parts (in types where order does not matter)."""
         chain = self.chain(nest, nest.einsum.output.tensor)
-        store = chain[0][0] if _parted(nest) else chain[-1][0]
+        store = chain[0][0] if self.parted(nest) else chain[-1][0]
         here = self.stores[store]
         return here.sums.setdefault(here.copy(where), {})
+
+    def parted(self, nest: Nest) -> bool:
+        """Whether copies keep parts of sums: a keep of the result stands below a loop whose copies have such."""
+        last = self.chain(nest, nest.einsum.output.tensor)[-1][1]
+        return any(level < last for level in self.parts[nest.einsum.name])
 
     def term(self, nest: Nest, where: Where, point: tuple[int, ...]) -> Any:
         partial = self.cascade.tensors[nest.einsum.output.tensor].partial
@@ -447,12 +473,12 @@ class _Machine:
 
     def add(self, nest: Nest, where: Where, word: Word, terms: dict[tuple[int, ...], Any]) -> None:
         """The terms of one step go into a sum, those of copies added up on the way where axes do so."""
-        levels = _parts(nest)
+        levels = self.parts[nest.einsum.name]
         for place in range(len(levels) - 1, -1, -1):
             loop = nest.nodes[levels[place]][1]
             assert isinstance(loop, Spatial)
             axis = self.architecture.axes[loop.axis][1]
-            if nest.einsum.reduce not in axis.reduces or _parted(nest):
+            if nest.einsum.reduce not in axis.reduces or self.parted(nest):
                 continue
             rows: dict[tuple[int, ...], dict[int, Any]] = {}
             for digits, term in terms.items():
@@ -475,7 +501,7 @@ class _Machine:
         """A word is complete: it goes to its home and to the keeps on the way that hold no parts."""
         name = nest.einsum.output.tensor
         found = self._rounded(found, self.cascade.tensors[name].final)
-        outside = min(_parts(nest), default=len(nest.nodes))
+        outside = min(self.parts[nest.einsum.name], default=len(nest.nodes))
         chain = self.chain(nest, name)
         for place, (store, level) in enumerate(chain):
             if place == 0 or level < outside:
@@ -536,11 +562,6 @@ def _parts(nest: Nest) -> list[int]:
             if high - low > node.tile:
                 found.append(level)
     return found
-
-
-def _parted(nest: Nest) -> bool:
-    """Whether copies keep parts of sums: a keep of the result stands below such a loop."""
-    return any(level < nest.keepers(nest.einsum.output.tensor)[-1] for level in _parts(nest))
 
 
 def _pieces(step: Step | None, node: For | Spatial, tile: Tile) -> list[Tile]:
