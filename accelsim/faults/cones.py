@@ -123,9 +123,7 @@ class Mapped:
     @cached_property
     def _where(self) -> dict[tuple[str, Address, tuple[int, ...]], tuple[int, int]]:
         """Store and row by tensor, keep and copy."""
-        return {
-            (store.tensor, store.address, copy): (store.number, row) for store in self.stores for row, copy in enumerate(store.copies)
-        }
+        return {(store.tensor, store.address, copy): (store.number, row) for store in self.stores for row, copy in enumerate(store.copies)}
 
     @cached_property
     def _by_place(self) -> tuple[IntArray, IntArray]:

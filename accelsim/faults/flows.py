@@ -28,7 +28,8 @@ def ranges(starts: IntArray, stops: IntArray) -> IntArray:
     if not total:
         return np.zeros(0, dtype=np.int64)
     ends = np.cumsum(lengths)
-    return np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
+    found: IntArray = np.arange(total) + np.repeat(starts - (ends - lengths), lengths)
+    return found
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,9 @@ class Points:
     """What an Einsum does, by point in order of execution, and by word that it makes.
 
     `stay[a]`, `value[a]`: the stay that read a of a point uses (-1: none), and the number of the value that it gets (-1: the fill).
-    `numbers`, `word`, `rows`, `last`: of words made, the value, the word, the rows of its stores (outermost first), the step of its last point.
-    `sums`: (words, turns, copies…) of points. `steps`: of each word the step of each turn, `turns` how many. `movable`: sums lie in one
-    place at a time, so that a partial result may be struck.
+    `numbers`, `word`, `rows`, `last`: of words made, the number of the value, the word, the rows of its stores (outermost first), the step
+    of its last point. `sums`: (words, turns, copies…) of points. `steps`: of each word the step of each turn, `turns` how many. `movable`:
+    sums lie in one place at a time, so that a partial result may be struck.
     """
 
     einsum: Einsum
@@ -131,7 +132,9 @@ def points_of(lineage: Lineage, flow: Flow, stays: Stays, architecture: Architec
     digits = columns[len(ranks) + 2 : len(ranks) + 2 + len(levels)]
     touched = columns[len(ranks) + 2 + len(levels) :]
     stay = touched[0::2]
-    value = [np.where(stay_ >= 0, stays.root[stay_], root) if len(stays.root) else root for stay_, root in zip(stay, touched[1::2], strict=True)]
+    value = list(touched[1::2])
+    for place, each in enumerate(stay):
+        value[place] = np.where(each >= 0, stays.root[each], value[place]) if len(stays.root) else value[place]
     *outer, unit = crossings(flow.branch, architecture)
     parted = any(level in levels for crossing in outer for level in crossing.loops)
     partial = cascade.tensors[einsum.output.tensor].partial
@@ -150,9 +153,7 @@ def points_of(lineage: Lineage, flow: Flow, stays: Stays, architecture: Architec
     local = np.searchsorted(numbers, made)
     sums, steps, turns = _sums(local, step, digits, len(numbers))
     at = dict(zip(ranks, columns, strict=False))
-    return Points(
-        einsum, flow.branch.number, at, step, local, stay, value, numbers, word, rows, last, sums, steps, turns, ways, not parted
-    )
+    return Points(einsum, flow.branch.number, at, step, local, stay, value, numbers, word, rows, last, sums, steps, turns, ways, not parted)
 
 
 def _sums(made: IntArray, step: IntArray, digits: list[IntArray], count: int) -> tuple[IntArray, IntArray, IntArray]:

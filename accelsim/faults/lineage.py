@@ -71,6 +71,8 @@ class Lineage:
         self.flows = {branch.number: Flow(branch, _reduced_levels(cascade, branch)) for branch in self.branches}
         self.values = {name: math.prod(tensor.shape) for name, tensor in cascade.tensors.items()}
         self.there = {name: np.ones(size, dtype=bool) for name, size in self.values.items()}
+        self.fixed = {name: self._first_slices(name) for name in self.values}
+        self.expected: dict[int, IntArray] = {}
         self.ran: set[tuple[int, tuple[tuple[int, int], ...]]] = set()
         self._refuse(mapping)
         for branch in self.branches:
@@ -86,14 +88,15 @@ class Lineage:
             einsum, name = branch.einsum, branch.einsum.name
             if einsum.condition_reads or einsum.chosen:
                 raise InputError(f"values decide what {name} reads", "use a condition and indices of ranks alone", einsum.place)
-            hows = {(step.loop.rank, step.how, isinstance(step.loop, Spatial)) for step in branch.steps.values()}
-            for rank, how, _ in hows:
-                if how in {RETAINED, RECOMPUTED} and (rank, REPEATED, True) in hows:
-                    raise InputError(f"copies and turns over {rank} both make {name} again", "leave one of the loops out", branch.leaf.place)
+            spread = {step.loop.rank for step in branch.steps.values() if step.how == REPEATED and isinstance(step.loop, Spatial)}
+            turned = {step.loop.rank for step in branch.steps.values() if step.how in {RETAINED, RECOMPUTED}}
+            for rank in spread & turned:
+                raise InputError(f"copies and turns over {rank} both make {name} again", "leave one of the loops out", branch.leaf.place)
             for _, node in branch.nodes:
-                for held in node.held if isinstance(node, Keep) else ():
-                    if held.fraction != 1:
-                        raise InputError(f"a part of {held.tensor} streams through {node.memory}", "keep whole tiles", node.place)
+                if isinstance(node, Keep):
+                    streamed = [held.tensor for held in node.held if held.fraction != 1]
+                    if streamed:
+                        raise InputError(f"a part of {streamed[0]} streams through {node.memory}", "keep whole tiles", node.place)
 
     def _chain(self, branch: Branch, name: str) -> None:
         """The stores of a tensor on the way to a leaf, outermost first."""
@@ -117,10 +120,28 @@ class Lineage:
             parent = store
         self.chain[branch.number, name] = found
 
+    def _first_slices(self, name: str) -> Any:
+        """Which words of a tensor are constants, bool, flat."""
+        tensor = self.cascade.tensors[name]
+        found = np.zeros(tensor.shape, dtype=bool)
+        if tensor.iterative is not None:
+            found[(slice(None),) * tensor.iterative + (slice(0, tensor.constant_slices),)] = True
+        return found.reshape(-1)
+
     def _written(self, branch: Branch) -> None:
-        """Words that an Einsum will write are not there yet."""
-        spans = {rank: np.arange(self.cascade.extents[rank]) for rank in branch.einsum.ranks}
-        self.there[branch.einsum.output.tensor][self._box(branch.einsum.output, spans)] = False
+        """How many points each word of a result has; it is not there yet, but if a condition leaves a sum no point it is a constant."""
+        einsum, extents = branch.einsum, self.cascade.extents
+        name, shape = einsum.output.tensor, [extents[rank] for rank in einsum.ranks]
+        known = dict(zip(einsum.ranks, np.ix_(*map(np.arange, shape)), strict=True))
+        flat, inside = (np.broadcast_to(each, shape) for each in self._places(einsum.output, known)[:2])
+        here = inside
+        if einsum.condition is not None:
+            here = inside & np.asarray(plain(einsum.condition, {**self.cascade.sizes, **known}), dtype=bool)
+        self.expected[branch.number] = np.bincount(flat[here], minlength=self.words_of(name))
+        self.there[name][flat[here]] = False
+        if einsum.reduced:
+            words = np.unique(flat[inside])
+            self.fixed[name][words[self.expected[branch.number][words] == 0]] = True
 
     def _close(self) -> None:
         """The end of the run."""
@@ -293,8 +314,8 @@ class Lineage:
         again = [[indices for indices, _ in self._spread(tile, rank, len(branch.nodes))] for rank in others]
         times = step + self.steps
         order = np.argsort(times, kind="stable")
-        cuts = np.nonzero(np.diff(times[order]))[0] + 1 if flow.serial else []
-        for part in np.split(order, cuts):
+        cuts = np.nonzero(np.diff(times[order]))[0] + 1
+        for part in np.split(order, cuts if flow.serial else cuts[:0]):
             for fixed in product(*again):
                 copies: dict[int, Any] = {at: each[part] for at, each in index.items()}
                 for indices in fixed:
@@ -315,14 +336,11 @@ class Lineage:
         tensor = self.cascade.tensors[access.tensor]
         flat: Any = np.zeros((), dtype=np.int64)
         inside: Any = np.True_
-        constant: Any = np.False_
-        for dimension, (index, size) in enumerate(zip(access.indices, tensor.shape, strict=True)):
+        for index, size in zip(access.indices, tensor.shape, strict=True):
             at = np.asarray(plain(index, {**self.cascade.sizes, **known})).astype(np.int64)
             inside = inside & (at >= 0) & (at < size)
-            if tensor.iterative == dimension:
-                constant = constant | (at < tensor.constant_slices)
             flat = flat * size + np.clip(at, 0, size - 1)
-        return flat, inside, constant
+        return flat, inside, self.fixed[access.tensor][flat] if self.fixed[access.tensor].size else np.False_
 
     def _points(self, flow: Flow, points: dict[str, IntArray], times: IntArray, copies: dict[int, Any]) -> None:
         branch, einsum = flow.branch, flow.branch.einsum
@@ -353,9 +371,9 @@ class Lineage:
 
     def _begin(self, flow: Flow, rows: list[IntArray], words: IntArray, inside: Any, here: Any) -> IntArray:
         """The number of the word that each point goes into; new ones where none is open."""
-        einsum, name = flow.branch.einsum, flow.branch.einsum.output.tensor
+        name = flow.branch.einsum.output.tensor
         made = np.full(len(words), NONE, dtype=np.int64)
-        wanted = inside if einsum.reduced else inside & here
+        wanted = inside & here
         for row in np.unique(rows[0]):
             if row not in flow.open:
                 flow.open[row] = np.full(self.words_of(name), NONE, dtype=np.int64)
@@ -365,12 +383,10 @@ class Lineage:
             new = flow.left[row][fresh] == 0
             fresh, first = fresh[new], mine[first[new]]
             flow.open[row][fresh] = np.arange(self.values[name], self.values[name] + len(fresh))
-            flow.left[row][fresh] = math.prod(self.cascade.extents[rank] for rank in einsum.reduced)
+            flow.left[row][fresh] = self.expected[flow.branch.number][fresh]
             self.values[name] += len(fresh)
             flow.made.append((flow.open[row][fresh], fresh, *(each[first] for each in rows)))
             made[mine] = flow.open[row][words[mine]]
-            if not einsum.reduced:
-                self.there[name][words[inside & ~here & (rows[0] == row)]] = True
         return made
 
     def words_of(self, name: str) -> int:

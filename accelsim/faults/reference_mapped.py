@@ -92,6 +92,7 @@ class Replay:
         self.keys: dict[Store, tuple[tuple[Loop, ...], Store | None]] = {}
         self.inputs = {name: self._input(inputs[name], tensor.final) for name, tensor in cascade.tensors.items() if tensor.is_input}
         self.constants = self._constants()
+        self.points = {name: self._points(nest) for name, nest in self.nests.items()}
         for nest in self.nests.values():
             for step in nest.steps:
                 if step and step.demand:
@@ -112,15 +113,14 @@ class Replay:
         self.ran: set[Any] = set()
         self.stores = {store: _Copies(keys, parent) for store, (keys, parent) in self.keys.items()}
         self.missing: dict[str, set[Word]] = {name: set() for name in self.cascade.tensors}
-        whole = {rank: (0, size) for rank, size in self.cascade.extents.items()}
-        for nest in self.nests.values():
-            self.missing[nest.einsum.output.tensor] |= self.box(nest, nest.einsum.output, whole)
+        for name, nest in self.nests.items():
+            self.missing[nest.einsum.output.tensor] |= set(self.points[name])
 
     def run(self, fault: Fault | None = None) -> Values:
         """As `replay`."""
         self.begin(fault)
         states = [_State(nest, {(): nest.whole()}) for nest in self.nests.values()]
-        self.nodes(self.mapping.nodes, 0, 0, (), [state for state in states if state.nest.visited(state.tiles)])
+        self.nodes(self.mapping.nodes, 0, 0, (), [state for state in states if _visited(state.nest, state.tiles)])
         return self.found()
 
     def _input(self, given: Any, number_type: NumberType) -> Any:
@@ -141,6 +141,19 @@ class Replay:
                         set_to = self._number(einsum.expression, known, tensor.final.lowest)
                         found[tensor.name][word] = self._rounded(set_to, tensor.final)
         return found
+
+    def _points(self, nest: Nest) -> dict[Word, int]:
+        """How many points each word of a result has; a sum without one is a constant."""
+        whole = {rank: (0, size) for rank, size in self.cascade.extents.items()}
+        found: dict[Word, int] = {}
+        for point in nest.points(whole):
+            word = self.word(nest, nest.einsum.output, point)
+            found[word] = found.get(word, 0) + nest.satisfied(point)
+        name = nest.einsum.output.tensor
+        for word, points in found.items():
+            if not points and nest.einsum.reduced and self.is_inside(name, word):
+                self.constants[name][word] = self._rounded(self.identity(nest, True), self.cascade.tensors[name].final)
+        return {word: points for word, points in found.items() if points and self.is_inside(name, word)}
 
     # Stores.
 
@@ -251,7 +264,7 @@ class Replay:
         elif isinstance(node, Fuse):
             for number, inner in enumerate(node.branches):
                 into = (*address, number)
-                self.nodes(inner, 0, level + 1, into, [each for each in states if _below(each.nest, into)])
+                self.nodes(inner, 0, level + 1, into, [each for each in states if _below(each.nest, into, inner)])
         else:
             for turned in self.turns(node, level, states):
                 self.nodes(nodes, at + 1, level + 1, above, turned)
@@ -292,7 +305,7 @@ class Replay:
             tiles = {where: parts[min(turn, len(parts) - 1)] for where, parts in pieces.items()}
             return replace(state, tiles=tiles, idle=state.idle or count > 1, last=state.last and turn >= count - 1)
         tiles = {where: parts[turn] for where, parts in pieces.items() if turn < len(parts) and state.nest.size(parts[turn])}
-        if not tiles or not state.nest.visited(tiles):
+        if not tiles or not _visited(state.nest, tiles):
             return None
         return replace(state, tiles=tiles, turns=(*state.turns, (level, turn)))
 
@@ -344,8 +357,7 @@ class Replay:
         einsum, name = nest.einsum, nest.einsum.output.tensor
         home = self.stores[self.chain(nest, name)[0][0]]
         results = {where: (home.copy(where), self.word(nest, einsum.output, point)) for where, point in points}
-        points = [(where, point) for where, point in points if self.is_inside(name, results[where][1])]
-        live = [(where, point) for where, point in points if nest.satisfied(point)]
+        live = [(where, point) for where, point in points if self.is_inside(name, results[where][1]) and nest.satisfied(point)]
         for where, point in live:
             for read in self.reads[einsum.name]:
                 self.bring(nest, read, where, point)
@@ -358,19 +370,13 @@ class Replay:
             digits = tuple(index[_loop(nest, level)] for level in self.parts[einsum.name])
             terms.setdefault(results[where], {})[digits] = self.term(nest, where, point)
         ended = []
-        for where, point in points:
-            key = (name, *results[where])
-            if not einsum.reduced:
-                if nest.satisfied(point):
-                    ended.append(where)
-                else:
-                    self.missing[name].discard(results[where][1])
-                continue
-            if not self.left.get(key):
-                self.left[key] = int(np.prod([self.cascade.extents[rank] for rank in einsum.reduced], dtype=np.int64))
-            self.left[key] -= 1
-            spot[results[where]] = where
-            if not self.left[key]:
+        for where, point in live:
+            copy, word = results[where]
+            if not self.left.get((name, copy, word)):
+                self.left[name, copy, word] = self.points[einsum.name][word]
+            self.left[name, copy, word] -= 1
+            spot[copy, word] = where
+            if not self.left[name, copy, word]:
                 ended.append(where)
         for result, found in terms.items():
             if einsum.reduced:
@@ -378,7 +384,7 @@ class Replay:
         for where in ended:
             copy, word = results[where]
             if einsum.reduced:
-                self.complete(nest, where, word, self.inner(nest, where).pop(word, self.identity(nest, True)))
+                self.complete(nest, where, word, self.inner(nest, where).pop(word))
             else:
                 self.complete(nest, where, word, terms[copy, word][next(iter(terms[copy, word]))])
 
@@ -524,18 +530,15 @@ class Replay:
         return values
 
 
-def _below(nest: Nest, address: Address) -> bool:
-    """Whether a leaf stands in a branch of a fuse."""
-    return any(len(here) > len(address) and here[: len(address)] == address for here, _ in nest.nodes) or _leaf_below(nest, address)
+def _visited(nest: Nest, tiles: dict[Where, Tile]) -> bool:
+    """Whether any copy has a point to compute."""
+    return any(nest.satisfied(point) for tile in tiles.values() for point in nest.points(tile))
 
 
-def _leaf_below(nest: Nest, address: Address) -> bool:
-    """Whether a leaf without nodes of its own is all of a branch: its fuse's branch of that number names its Einsum."""
-    for here, node in nest.nodes:
-        if isinstance(node, Fuse) and here == address[:-1]:
-            branch = node.branches[address[-1]]
-            return len(branch) == 1 and isinstance(branch[0], Leaf) and branch[0].einsum == nest.leaf.einsum
-    return False
+def _below(nest: Nest, branch: Address, nodes: tuple[TreeNode, ...]) -> bool:
+    """Whether a leaf stands in a branch of a fuse: at its end, or below nodes of it."""
+    alone = len(nodes) == 1 and isinstance(nodes[0], Leaf) and nodes[0].einsum == nest.leaf.einsum
+    return alone or any(len(here) > len(branch) and here[: len(branch)] == branch for here, _ in nest.nodes)
 
 
 def _keys(nest: Nest, level: int) -> list[Loop]:
@@ -547,9 +550,7 @@ def _loop(nest: Nest, level: int) -> Loop:
     """A spatial loop by axis, rank, and how many of both are outside of it."""
     node = nest.nodes[level][1]
     assert isinstance(node, Spatial)
-    same = [
-        other for _, other in nest.nodes[:level] if isinstance(other, Spatial) and (other.axis, other.rank) == (node.axis, node.rank)
-    ]
+    same = [other for _, other in nest.nodes[:level] if isinstance(other, Spatial) and (other.axis, other.rank) == (node.axis, node.rank)]
     return (node.axis, node.rank, len(same))
 
 
