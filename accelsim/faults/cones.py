@@ -211,7 +211,7 @@ class Mapped:
                 turns = int(np.searchsorted(each.steps[made], fault.step))
                 if not turns or self.holder(each, int(made), fault.step) != store:
                     continue
-                if each.rows[self._level(each, store)][made] != row:
+                if each.rows[self.level(each, store)][made] != row:
                     continue
                 spread = _Spread()
                 value = self._sum(each, np.array([made]), spread, (turns, fault.bit))
@@ -220,7 +220,8 @@ class Mapped:
                 return self._effect(self._changes(spread), spread)
         return Effect({}, STALE)
 
-    def _level(self, each: Points, store: int) -> int:
+    def level(self, each: Points, store: int) -> int:
+        """At which place among the stores of a result one is."""
         chain = self.chain[each.number, each.einsum.output.tensor]
         return next(place for place, (_, found) in enumerate(chain) if found.number == store)
 

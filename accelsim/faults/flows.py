@@ -1,4 +1,4 @@
-"""A walked mapping as tables: the points of each Einsum with what they read, the words that it makes with the order of their sums, and stays.
+"""A walked mapping as tables: the points of each Einsum with what they read, the words that it makes in the order of their sums, stays.
 
 Words of a tensor have numbers: first those of the tensor itself (inputs and constants are read by them), then one for each time that the
 mapping makes a word. A *sum* is a table (words, turns, copies along each spatial loop over a reduced rank) of points, -1: none.
@@ -52,7 +52,7 @@ def grouped(owners: IntArray, count: int) -> Groups:
 
 @dataclass(frozen=True)
 class Stays:
-    """Every stay of a word in a copy, arrays by number: store, row, word, number of the value held, steps from and to, stay outside of it."""
+    """Every stay of a word in a copy, arrays by number: store, row, word, number of the value held, steps from and to, stay further out."""
 
     store: IntArray
     row: IntArray

@@ -361,8 +361,7 @@ class Replay:
         for where, point in live:
             for read in self.reads[einsum.name]:
                 self.bring(nest, read, where, point)
-        if self.fault is not None and self.fault.step == self.step:
-            self.strike(self.fault)
+        self.moment()
         terms: dict[tuple[Copy, Word], dict[tuple[int, ...], Any]] = {}
         spot: dict[tuple[Copy, Word], Where] = {}
         for where, point in live:
@@ -370,7 +369,7 @@ class Replay:
             digits = tuple(index[_loop(nest, level)] for level in self.parts[einsum.name])
             terms.setdefault(results[where], {})[digits] = self.term(nest, where, point)
         ended = []
-        for where, point in live:
+        for where, _ in live:
             copy, word = results[where]
             if not self.left.get((name, copy, word)):
                 self.left[name, copy, word] = self.points[einsum.name][word]
@@ -393,6 +392,11 @@ class Replay:
         if self.is_inside(read.tensor, word) and word not in self.constants[read.tensor]:
             store, _ = self.chain(nest, read.tensor)[-1]
             self.fetch(store, self.stores[store].copy(where), word)
+
+    def moment(self) -> None:
+        """In the middle of a step, words have come and nothing is read yet."""
+        if self.fault is not None and self.fault.step == self.step:
+            self.strike(self.fault)
 
     def strike(self, fault: Fault) -> None:
         """The upset."""
