@@ -76,9 +76,9 @@ class Intervals:
         if not 0 <= index < self.population:
             raise InputError(f"there is no upset {index}", f"take one of 0 to {self.population - 1}")
         at = int(np.searchsorted(self._ends, index, side="right"))
-        left = int(self._ends[at]) - index - 1
         bits = int(self.bits[at])
-        return self._fault(at, left % bits, int(self.start[at]) + left // bits)
+        left = index - int(self._ends[at]) + bits * int(self.stop[at] - self.start[at])
+        return self.at(at, left % bits, int(self.start[at]) + left // bits)
 
     def sample(self, rng: np.random.Generator) -> Fault:
         """An upset, all bits and all times being alike."""
@@ -87,16 +87,17 @@ class Intervals:
             raise InputError("no word lies anywhere for any time", "give the cascade a shape")
         at = int(np.searchsorted(edges, rng.integers(int(edges[-1])), side="right"))
         when = int(self.clock[self.start[at]] + rng.integers(int(self.clock[self.stop[at]] - self.clock[self.start[at]])))
-        return self._fault(at, int(rng.integers(int(self.bits[at]))), int(np.searchsorted(self.clock, when, side="right")) - 1)
+        return self.at(at, int(rng.integers(int(self.bits[at]))), int(np.searchsorted(self.clock, when, side="right")) - 1)
 
     def classes(self) -> Iterator[tuple[Fault, int]]:
         """One upset of every class, those without effect left out, and its weight: the length of the interval."""
         for at in np.nonzero(self.live)[0].tolist():
             length = int(self.clock[self.stop[at]] - self.clock[self.start[at]])
             for bit in range(int(self.bits[at])) if length else ():
-                yield self._fault(at, bit, int(self.start[at])), length
+                yield self.at(at, bit, int(self.start[at])), length
 
-    def _fault(self, at: int, bit: int, step: int) -> Fault:
+    def at(self, at: int, bit: int, step: int) -> Fault:
+        """An upset of an interval."""
         store = self.mapped.stores[self.store[at]]
         copy = store.copies[self.row[at]]
         return Fault(store.memory, store.tensor, store.address, copy, int(self.word[at]), bit, step, bool(self.partial[at]))
@@ -124,8 +125,8 @@ def intervals(mapped: Mapped, clock: IntArray | None = None) -> Intervals:
     if clock.shape != (mapped.steps + 1,) or np.any(np.diff(clock) < 0):
         raise InputError(f"a clock of {list(clock.shape)} values", f"give {mapped.steps + 1} that do not fall")
     stored, sums = _stored(mapped), _sums(mapped)
-    columns = [np.concatenate([left, right]) for left, right in zip(stored, sums, strict=True)]
-    return Intervals(mapped, *columns, clock)
+    store, row, word, start, stop, bits, live, partial = (np.concatenate([one, other]) for one, other in zip(stored, sums, strict=True))
+    return Intervals(mapped, store, row, word, start, stop, bits, live, partial, clock)
 
 
 def _stored(mapped: Mapped) -> tuple[IntArray, ...]:
@@ -147,9 +148,9 @@ def _stored(mapped: Mapped) -> tuple[IntArray, ...]:
             owners.append(last)
             times.append(np.full(len(last), mapped.steps))
             useful[last] = True
-    for stay in range(count - 1, -1, -1):  # a stay is filled from one of a lower number
-        if useful[stay] and stays.parent[stay] >= 0:
-            useful[stays.parent[stay]] = True
+    for inner in range(count - 1, -1, -1):  # a stay is filled from one of a lower number
+        if useful[inner] and stays.parent[inner] >= 0:
+            useful[stays.parent[inner]] = True
     filled = np.nonzero(useful & (stays.parent >= 0))[0]
     owners.append(stays.parent[filled])
     times.append(stays.start[filled])

@@ -33,10 +33,12 @@ def flipped(value: Any, number_type: NumberType, bit: int) -> Any:
         kind = np.dtype(getattr(ml_dtypes, element))
     else:
         kind = np.dtype(element)
-    held = np.asarray([value], dtype=np.float64).astype(np.float32).astype(kind) if bits < 32 else np.asarray([value]).astype(kind)
-    raw = held.view({8: np.uint8, 16: np.uint16, 32: np.uint32}[bits])
-    raw ^= raw.dtype.type(1 << bit)
-    return np.float64(held.astype(np.float64)[0])
+    held = np.asarray([np.nan if np.isnan(value) else value], dtype=np.float64)
+    with np.errstate(all="ignore"):
+        held = (held.astype(np.float32) if bits < 32 else held).astype(kind)
+        raw = held.view({8: np.uint8, 16: np.uint16, 32: np.uint32}[bits])
+        raw ^= raw.dtype.type(1 << bit)
+        return np.float64(held.astype(np.float64)[0])
 
 
 def differs(left: Any, right: Any) -> Any:
