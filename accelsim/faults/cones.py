@@ -97,6 +97,11 @@ class Mapped:
         self.points = [
             points_of(lineage, flow, self.stays, architecture, cascade, overflow) for flow in lineage.flows.values() if flow.made
         ]
+        self.by_number = {each.number: each for each in self.points}
+        self.readers: dict[str, list[tuple[Points, int]]] = {name: [] for name in cascade.tensors}
+        for each in self.points:
+            for place, read in enumerate(each.reads):
+                self.readers[read.tensor].append((each, place))
         self.values = {name: self.golden[name] for name in cascade.tensors}
         for name in cascade.tensors:
             word = np.arange(lineage.values[name], dtype=np.int64)
@@ -162,16 +167,12 @@ class Mapped:
         tensor, root = self.cascade.tensors[fault.tensor], int(self.stays.root[stay])
         spread = _Spread(value=flipped(self.values[fault.tensor][root], tensor.final, fault.bit))
         inside = self._filled_after(stay, fault.step)
-        for each in self.points:
-            for place, read in enumerate(each.einsum.reads):
-                if read.tensor != fault.tensor:
-                    continue
-                readers = each.readers[place]
-                direct = _of(readers, np.array([stay]))
-                hit = np.concatenate([direct[each.step[direct] >= fault.step], _of(readers, inside)])
-                if hit.size:
-                    spread.struck[each.number, place] = np.unique(hit)
-                    self._ask(spread, each, hit)
+        for each, place in self.readers[fault.tensor]:
+            direct = _of(each.readers[place], np.array([stay]))
+            hit = np.concatenate([direct[each.step[direct] >= fault.step], _of(each.readers[place], inside)])
+            if hit.size:
+                spread.struck[each.number, place] = np.unique(hit)
+                self._ask(spread, each, hit)
         output = tensor.is_output and not self.stores[store].address and self.latest[fault.tensor][fault.word] == root
         if not spread.pending and not output:
             return Effect({}, UNREAD)
@@ -229,17 +230,19 @@ class Mapped:
 
     def _ask(self, spread: _Spread, each: Points, points: IntArray) -> None:
         """The words that points go into have to be worked out again."""
-        made = np.unique(each.made[points])
+        made = each.made[points]
         depth = self.depth[each.einsum.output.tensor][each.numbers[made]]
-        for level in np.unique(depth):
-            spread.pending.setdefault(int(level), {}).setdefault(each.number, []).append(made[depth == level])
+        low, high = int(depth.min()), int(depth.max())
+        for level in range(low, high + 1):
+            part = made if low == high else made[depth == level]
+            if part.size:
+                spread.pending.setdefault(level, {}).setdefault(each.number, []).append(part)
 
     def _run(self, spread: _Spread) -> None:
-        by_number = {each.number: each for each in self.points}
         while spread.pending:
             level = min(spread.pending)
             for number, parts in spread.pending.pop(level).items():
-                each = by_number[number]
+                each = self.by_number[number]
                 made = np.unique(np.concatenate(parts))
                 self._note(spread, each, made, self._sum(each, made, spread))
 
@@ -252,16 +255,14 @@ class Mapped:
             return
         numbers = each.numbers[made[where]]
         spread.changed.setdefault(name, {}).update(zip(numbers.tolist(), values[where], strict=True))
-        for other in self.points:
-            for place, read in enumerate(other.einsum.reads):
-                if read.tensor == name:
-                    users = _of(other.users[place], numbers)
-                    if users.size:
-                        self._ask(spread, other, users)
+        for other, place in self.readers[name]:
+            users = _of(other.users[place], numbers)
+            if users.size:
+                self._ask(spread, other, users)
 
     def _read(self, spread: _Spread, each: Points, access: Access, points: IntArray, lowest: float) -> Any:
         """What points read, with what has changed."""
-        place = each.einsum.reads.index(access)
+        place = each.reads.index(access)
         numbers = each.value[place][points]
         values = self.values[access.tensor][numbers]
         changed = spread.changed.get(access.tensor)
@@ -288,7 +289,7 @@ class Mapped:
         table = each.sums[made]
         there = table >= 0
         points = table[there]
-        known = {**self.cascade.sizes, **{rank: at[points] for rank, at in each.at.items()}}
+        known = {**self.cascade.sizes, **{rank: each.at[rank][points] for rank in each.named}}
         found = compute(
             einsum.expression, known, lambda access: Noted(self._read(spread, each, access, points, arithmetic.lowest)), arithmetic, False
         )

@@ -19,6 +19,7 @@ from accelsim.hardware.architecture import Architecture
 from accelsim.sim.formats import FORMATS, WRAP
 from accelsim.sim.sums import crossings
 from accelsim.workload.cascade import Cascade, Einsum
+from accelsim.workload.expression import Access, own_names
 
 
 def ranges(starts: IntArray, stops: IntArray) -> IntArray:
@@ -112,6 +113,16 @@ class Points:
     movable: bool
 
     @cached_property
+    def reads(self) -> tuple[Access, ...]:
+        """What a point reads."""
+        return self.einsum.reads
+
+    @cached_property
+    def named(self) -> tuple[str, ...]:
+        """Ranks whose coordinates are part of the value of a point."""
+        return tuple(name for name in own_names(Access("", (self.einsum.expression,))) if name in self.at)
+
+    @cached_property
     def readers(self) -> list[Groups]:
         """For every read, points by stay."""
         return [grouped(stay, int(stay.max(initial=-1)) + 1) for stay in self.stay]
@@ -194,7 +205,7 @@ def depths(points: list[Points], sizes: dict[str, int]) -> dict[str, Any]:
             if not len(each.made):
                 continue
             most = np.zeros(len(each.numbers), dtype=np.int64)
-            for read, value in zip(each.einsum.reads, each.value, strict=True):
+            for read, value in zip(each.reads, each.value, strict=True):
                 known = np.where(value >= 0, depth[read.tensor][value], 0)
                 np.maximum.at(most, each.made, known)
             mine = depth[each.einsum.output.tensor]
