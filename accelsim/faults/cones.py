@@ -165,7 +165,7 @@ class Mapped:
         if stay < 0:
             return Effect({}, UNREAD)
         tensor, root = self.cascade.tensors[fault.tensor], int(self.stays.root[stay])
-        spread = _Spread(value=flipped(self.values[fault.tensor][root], tensor.final, fault.bit))
+        spread = _Spread(value=flipped(self.values[fault.tensor][root], tensor.final, fault.bit), ended=fault.tensor)
         inside = self._filled_after(stay, fault.step)
         for each, place in self.readers[fault.tensor]:
             direct = _of(each.readers[place], np.array([stay]))

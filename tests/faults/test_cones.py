@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from accelsim.errors import InputError
 from accelsim.faults.cones import STALE, UNREAD, Fault, Mapped
-from accelsim.faults.reference_mapped import invert
+from accelsim.faults.reference_mapped import Replay, invert
 from accelsim.faults.residency import intervals
 from accelsim.faults.wordbits import differs, flipped
 from accelsim.hardware.architecture import Architecture
@@ -23,6 +23,7 @@ from accelsim.mapping.tree import For, Held, Keep, Leaf, Loop, Mapping, Spatial
 from accelsim.sim.formats import WRAP, round_to
 from accelsim.workload.build import cascade as build
 from accelsim.workload.cascade import Cascade
+from tests.faults.mapped import agrees, difference
 from tests.sim.test_values import line
 
 M, N, K = 5, 4, 3
@@ -146,6 +147,20 @@ def test_the_share_of_live_bits_is_that_of_a_timeline_drawn_by_hand() -> None:
     assert main.live_bit_steps == 8 * sum((n * K + k) * M for n in range(N) for k in range(K))
     # sums lie in Main: Z[m,n] from its first turn at (n K) M + m to its last at (n K + K - 1) M + m, both open to the left
     assert sites["Main", "Z", True].bit_steps == 32 * M * N * (K - 1) * M
+
+
+@pytest.mark.parametrize(("reduces", "forwards"), [(True, True), (True, False), (False, False)])
+def test_every_upset_of_a_sum_over_copies_is_its_replay_in_whatever_order_copies_are_added_up(reduces: bool, forwards: bool) -> None:
+    made = build("sum", "Z[m] = A[m,k]", {"m": 1, "k": 10}, types={"default": "fp16"})
+    loops: list[Loop] = [For("k", 5), Spatial("row", "k", 1)]
+    mapping = Mapping("by hand", (Keep("Main", (Held("A"), Held("Z"))), Leaf("Z", "PE", tuple(loops))))
+    inputs = {"A": np.array([[2048.0, 1, 1, 1, 3, -2048, 1, 0.5, 1, 1]])}
+    machine = line(5, reduces, forwards)
+    mapped, replay = Mapped(made, machine, mapping, inputs), Replay(made, machine, mapping, inputs)
+    golden, every = replay.run(), intervals(mapped)
+    for index in range(every.population):
+        fault = every.fault(index)
+        assert agrees(mapped.inject(fault), difference(made, golden, replay.run(fault))), fault
 
 
 @given(st.sampled_from(["int8", "int16", "int32", "fp32", "fp16", "bf16", "e4m3", "e5m2"]), st.floats(-1e6, 1e6), st.integers(0, 31))
