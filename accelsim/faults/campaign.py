@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from accelsim.faults.store import Chunk, Results
+    from accelsim.faults.results import Chunk, Results
 
     IntArray = NDArray[np.int64]
 
-CHUNK, MOST_CHUNKS = 1 << 16, 4096
+MOST_CHUNKS = 4096
 _WAIT_S = 0.05
 Tell = Callable[[str], None]
 
@@ -53,16 +53,16 @@ class Campaign:
     def chunk(self) -> int:
         """Faults of a chunk."""
         most = max((self.wanted(stratum) for stratum in range(len(self.target.strata))), default=0)
-        return max(CHUNK, -(-most // MOST_CHUNKS))
+        return max(self.target.chunk, -(-most // MOST_CHUNKS))
 
     def is_exhaustive(self, stratum: Stratum) -> bool:
         """Whether every fault of a stratum is injected."""
-        return stratum.population <= max(self.sample.exhaustive, self.sample.faults)
+        return stratum.classes <= max(self.sample.exhaustive, self.sample.faults)
 
     def wanted(self, stratum: int) -> int:
         """Faults of a stratum, if none stops it."""
         found = self.target.strata[stratum]
-        return found.population if self.is_exhaustive(found) else self.sample.faults
+        return found.classes if self.is_exhaustive(found) else self.sample.faults
 
     def chunks(self) -> list[Chunk]:
         """All chunks, first those that come first in their strata."""
@@ -70,7 +70,7 @@ class Campaign:
         return [(stratum, chunk) for chunk in range(max(many, default=0)) for stratum in range(len(many)) if chunk < many[stratum]]
 
     def numbers(self, chunk: Chunk) -> IntArray:
-        """The faults of a chunk."""
+        """The faults of a chunk; where all are injected, the classes."""
         import numpy as np
 
         from accelsim.faults.randomness import below
@@ -84,8 +84,9 @@ class Campaign:
 
     def work(self, chunk: Chunk) -> Tally:
         """What comes of a chunk."""
-        numbers = self.numbers(chunk)
-        return Tally.of(self.target.effects(chunk[0], numbers), numbers)
+        numbers, target = self.numbers(chunk), self.target
+        ask = target.of_classes if self.is_exhaustive(target.strata[chunk[0]]) else target.effects
+        return Tally.of(ask(chunk[0], numbers), numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +152,7 @@ def opened(campaign: Campaign, path: Path) -> Results:
     """The campaign's file."""
     import hashlib
 
-    from accelsim.faults.store import Results
+    from accelsim.faults.results import Results
 
     return Results(path, campaign.described, hashlib.sha256(campaign.described.encode()).hexdigest())
 
