@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -50,19 +51,21 @@ class MemoryTarget:
         import numpy as np
 
         found = []
-        for number, store in enumerate(self.mapped.stores):
+        for number in range(len(self.mapped.stores)):
             for partial in (False, True):
                 mine = np.flatnonzero((self.intervals.store == number) & (self.intervals.partial == partial))
-                if mine.size and (store.memory, store.tensor) is not None:
+                if mine.size:
                     found.append(mine)
         return found
 
     @cached_property
     def strata(self) -> tuple[Stratum, ...]:
         """In the order of the keeps."""
+        import numpy as np
+
         found = []
         for site, mine in zip(self._sites, self._members, strict=True):
-            words = len({(row, word) for row, word in zip(self.intervals.row[mine].tolist(), self.intervals.word[mine].tolist(), strict=True)})
+            words = np.unique(np.stack([self.intervals.row[mine], self.intervals.word[mine]]), axis=1).shape[1]
             name = f"{site.tensor} (incomplete)" if site.partial else site.tensor
             classes = int(self.intervals.bits[mine].sum())
             found.append(Stratum(site.memory, name, "words", words * site.bits, site.bit_steps, classes))
@@ -79,6 +82,11 @@ class MemoryTarget:
 
     def effects(self, stratum: int, numbers: IntArray) -> Effects:
         """Bits turn inside steps, and those inside intervals."""
+        mine, bit, step = self._decoded(stratum, numbers)
+        return self._effects(mine, bit, step)
+
+    def _decoded(self, stratum: int, numbers: IntArray) -> tuple[IntArray, IntArray, IntArray]:
+        """Interval, bit and step of faults."""
         import numpy as np
 
         ends, _ = self._ends[stratum]
@@ -86,27 +94,27 @@ class MemoryTarget:
         mine = self._members[stratum][place]
         bits = self.intervals.bits[mine]
         left = numbers - (ends[place] - bits * (self.intervals.stop[mine] - self.intervals.start[mine]))
-        return self._effects(mine, left % bits, self.intervals.start[mine] + left // bits, None)
+        return mine, left % bits, self.intervals.start[mine] + left // bits
 
     def of_classes(self, stratum: int, numbers: IntArray) -> Effects:
-        """The first step of an interval stands for all."""
+        """The first step of an interval stands for all of them."""
         import numpy as np
 
-        _, ends = self._ends[stratum]
+        faults, ends = self._ends[stratum]
         place = np.searchsorted(ends, numbers, side="right")
         mine = self._members[stratum][place]
-        bit = numbers - (ends[place] - self.intervals.bits[mine])
-        start = self.intervals.start[mine]
-        return self._effects(mine, bit, start, self.intervals.stop[mine] - start)
+        bits, length = self.intervals.bits[mine], self.intervals.stop[mine] - self.intervals.start[mine]
+        bit = numbers - (ends[place] - bits)
+        return replace(self._effects(mine, bit, self.intervals.start[mine]), fault=faults[place] - bits * length + bit, weight=length)
 
-    def _effects(self, mine: IntArray, bit: IntArray, step: IntArray, weight: IntArray | None) -> Effects:
+    def _effects(self, mine: IntArray, bit: IntArray, step: IntArray) -> Effects:
         import numpy as np
 
         found = np.zeros((len(mine), 4), np.int64)
         for place in np.flatnonzero(self.intervals.live[mine]).tolist():
             fault = self.intervals.at(int(mine[place]), int(bit[place]), int(step[place]))
             found[place] = self._judged(self.mapped.inject(fault))
-        return Effects(found[:, 0], found[:, 1], found[:, 2], found[:, 3] > 0, weight)
+        return Effects(found[:, 0], found[:, 1], found[:, 2], found[:, 3] > 0)
 
     def _judged(self, effect: Effect) -> tuple[int, int, int, int]:
         """Outcome, output words that differ, the largest difference, and whether a decision changes."""
@@ -152,7 +160,11 @@ class MemoryTarget:
         return False
 
     def site(self, stratum: int, number: int) -> dict[str, Any]:
-        """The word, its copy and its step; of a campaign of classes, those of the class."""
+        """The word, the copy of its memory, and the step."""
         import numpy as np
 
-        return {"stratum": self.strata[stratum].name, "memory": self.strata[stratum].block, "number": int(np.int64(number))}
+        mine, bit, step = (int(np.ravel(each)[0]) for each in self._decoded(stratum, np.array([number])))
+        fault = self.intervals.at(mine, bit, step)
+        shape = self.mapped.cascade.tensors[fault.tensor].shape
+        word = ",".join(str(int(each)) for each in np.unravel_index(fault.word, shape)) if shape else ""
+        return {"memory": fault.memory, "word": f"{fault.tensor}[{word}]", "copy": list(fault.copy), "bits": [bit], "step": step}

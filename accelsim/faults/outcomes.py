@@ -24,13 +24,14 @@ MAGNITUDES = 65  # by the bits that the largest difference of an output takes: 0
 @dataclass(frozen=True, slots=True)
 class Effects:
     """Of some faults, each of the same length: outcomes; outputs that change; the largest difference of one; whether a decision changes;
-    and for how many faults each stands (None: for itself).
+    and, where each stands for a class, which fault it is and how many there are in the class (None: each stands for itself).
     """
 
     outcome: IntArray
     wrong: IntArray
     worst: IntArray
     decided: NDArray[np.bool_]
+    fault: IntArray | None = None
     weight: IntArray | None = None
 
 
@@ -61,7 +62,7 @@ class Tally:
         worst = (-1, 0)
         if corrupted.any():
             at = int(np.argmax(np.where(corrupted, effects.worst, -1)))
-            worst = int(numbers[at]), int(effects.worst[at])
+            worst = int((numbers if effects.fault is None else effects.fault)[at]), int(effects.worst[at])
         magnitudes = np.zeros(MAGNITUDES, np.int64)
         np.add.at(magnitudes, sizes, weight[corrupted])
         return cls(tuple(counts), tuple(map(int, magnitudes)), int(weight[effects.decided].sum()), worst)

@@ -46,16 +46,18 @@ def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:
     shown = [name for name in NAMES if any(row["outcomes"][name] for row in whole["strata"])]
     sampled = [] if all(row["exhaustive"] for row in whole["strata"]) else [f"{whole['confidence']:.0%} interval"]
     decided = ["decisions"] if any(row["decisions_changed"] for row in whole["strata"]) else []
-    table = Table("registers", "bits", "injected", *shown, *decided, "AVF", *sampled, "largest", box=None, pad_edge=False)
+    where = ["block"] if len({row["block"] for row in whole["strata"]}) > 1 else []
+    table = Table(*where, "words" if where else "registers", "bits", "injected", *shown, *decided, "AVF", *sampled, "largest", box=None, pad_edge=False)
     for column in table.columns:
-        column.no_wrap, column.justify = True, "left" if column.header == "registers" else "right"
+        column.no_wrap, column.justify = True, "left" if column.header in {"block", "words", "registers"} else "right"
     for row in whole["strata"]:
         shares = [_share(row["outcomes"][name], row["injected"]) for name in shown]
         shares += [_share(row["decisions_changed"], row["injected"]) for _ in decided]
         value, low, high = (row["silent"][at] + row["unrecovered"][at] for at in range(3))
         interval = ["exact" if row["exhaustive"] else f"{low:.4f} {min(1, high):.4f}" for _ in sampled]
         counts = f"{row['bits']:,}", f"{row['injected']:,}"
-        table.add_row(row["registers"], *counts, *shares, f"{value:.4f}", *interval, f"{row['worst']['difference']:,}")
+        names = [*(row["block"] for _ in where), row["registers"]]
+        table.add_row(*names, *counts, *shares, f"{value:.4f}", *interval, _difference(row["worst"]["difference"]))
     yield table
     value, low, high = whole["avf"]
     exact = all(row["exhaustive"] for row in whole["strata"])
@@ -66,6 +68,10 @@ def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:
         rtl = whole["rtl"]
         what = f"{rtl['faults']:,} faults in RTL, {rtl['effective']:,} of which change words, {rtl['known']:,} in flags known to"
         yield f"{what}: every word in every cycle agrees." if rtl["agrees"] else f"{what}: {len(rtl['mismatches']):,} do not agree."
+
+
+def _difference(largest: int) -> str:
+    return "not finite" if largest >= 1 << 62 else f"{largest:,}"
 
 
 def _share(count: int, total: int) -> str:
