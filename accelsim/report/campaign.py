@@ -47,21 +47,21 @@ def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:
     sampled = [] if all(row["exhaustive"] for row in whole["strata"]) else [f"{whole['confidence']:.0%} interval"]
     decided = ["decisions"] if any(row["decisions_changed"] for row in whole["strata"]) else []
     where = ["block"] if len({row["block"] for row in whole["strata"]}) > 1 else []
-    table = Table(*where, "words" if where else "registers", "bits", "injected", *shown, *decided, "AVF", *sampled, "largest", box=None, pad_edge=False)
+    names = [*where, "words" if where else "registers"]
+    table = Table(*names, "bits", "injected", *shown, *decided, "AVF", *sampled, "largest", box=None, pad_edge=False)
     for column in table.columns:
-        column.no_wrap, column.justify = True, "left" if column.header in {"block", "words", "registers"} else "right"
+        column.no_wrap, column.justify = True, "left" if column.header in names else "right"
     for row in whole["strata"]:
         shares = [_share(row["outcomes"][name], row["injected"]) for name in shown]
         shares += [_share(row["decisions_changed"], row["injected"]) for _ in decided]
         value, low, high = (row["silent"][at] + row["unrecovered"][at] for at in range(3))
         interval = ["exact" if row["exhaustive"] else f"{low:.4f} {min(1, high):.4f}" for _ in sampled]
         counts = f"{row['bits']:,}", f"{row['injected']:,}"
-        names = [*(row["block"] for _ in where), row["registers"]]
-        table.add_row(*names, *counts, *shares, f"{value:.4f}", *interval, _difference(row["worst"]["difference"]))
+        table.add_row(*(row["block"] for _ in where), row["registers"], *counts, *shares, f"{value:.4f}", *interval, _difference(row["worst"]["difference"]))
     yield table
     value, low, high = whole["avf"]
     exact = all(row["exhaustive"] for row in whole["strata"])
-    yield f"AVF of all registers: {value:.5f}" + (
+    yield f"AVF of all bits: {value:.5f}" + (
         ", exact: every upset was injected" if exact else f", between {low:.5f} and {high:.5f} at {whole['confidence']:.0%}"
     )
     if whole["rtl"] is not None:
