@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from accelsim.rtl.netlist import FLOP, LANES, SIMPLE, netlist
+from accelsim.rtl.synthesis import synthesise, version
 from accelsim.workload.fixed import Fixed, exp
 from tests.rtl.bench import signed
-from tests.rtl.netlist import FLOP, LANES, SIMPLE, netlist
 from tests.rtl.operands import CYCLES, RESET, operands
-from tests.rtl.runner import ROOT
-from tests.rtl.synthesis import GATES, configurations, key, measure, moves, processor, processor_table, stored, synthesise, table, version
+from tests.rtl.runner import ROOT, RTL
+from tests.rtl.synthesis import GATES, configurations, key, measure, moves, processor, processor_table, stored, table
 from tests.share import share
 
 pytestmark = pytest.mark.usefixtures("rtl_tools")
@@ -64,7 +65,7 @@ def test_page_has_the_tables() -> None:
 def test_netlist_multiplies_and_adds() -> None:
     """Sums of products in Python integers; both kinds of operands of the measurement."""
     parameters, kinds = {"AW": 4, "BW": 6, "CW": 10}, Counter[str]()
-    found = synthesise("pe_os", parameters)
+    found = synthesise(RTL, "pe_os", parameters)
     net = netlist(found)
     for kind in ("uniform", "sparse"):
         words = operands("pe_os", parameters, kind, {name: len(bits) for name, bits in net.ports.items()})
@@ -83,7 +84,7 @@ def test_netlist_multiplies_and_adds() -> None:
 def test_netlist_of_exp_is_exp() -> None:
     """Against the simulator's exp, six cycles later."""
     parameters = {"XW": 8, "XF": 4, "OF": 7, "G": 3, "TW": 1}
-    net = netlist(synthesise("exp_pe", parameters))
+    net = netlist(synthesise(RTL, "exp_pe", parameters))
     words = operands("exp_pe", parameters, "uniform", {name: len(bits) for name, bits in net.ports.items()})
     _, said = net.run(words, RESET)
     for cycle in range(RESET, CYCLES - 6):
@@ -97,7 +98,7 @@ def test_netlists_of_the_tests_have_all_kinds_of_gates() -> None:
         for module, parameters in (
             ("pe_os", {"AW": 4, "BW": 6, "CW": 10}), ("exp_pe", {"XW": 8, "XF": 4, "OF": 7, "G": 3, "TW": 1})
         )
-        for cell in synthesise(module, parameters)["cells"].values()
+        for cell in synthesise(RTL, module, parameters)["cells"].values()
     }  # fmt: skip
     assert kinds == {*GATES, FLOP} and {*GATES} == {*SIMPLE}
 
