@@ -58,13 +58,15 @@ SIMPLE = {
 class Netlist:
     """Gates in an order in which each comes after those that drive it; a net is a place among values.
 
-    kinds: type of each gate; tables: uint64[gates] and sizes: int64[gates], as in `Gate`; inputs: int64[gates, MOST_PINS], nets;
-    outputs: int64[gates]; flops: int64[flops, 2], nets of D and Q; ports: nets of each input and output, low bit first.
-    cells: names of gates, then of flip-flops; wires: nets of what has a name in the source, registers too; bits: what yosys calls each net.
+    kinds: type of each gate; pins: names of its inputs; tables: uint64[gates] and sizes: int64[gates], as in `Gate`;
+    inputs: int64[gates, MOST_PINS], nets; outputs: int64[gates]; flops: int64[flops, 2], nets of D and Q; ports: nets of each input and
+    output, low bit first; cells: names of gates, then of flip-flops; wires: nets of what has a name in the source, registers too; bits:
+    what yosys calls each net.
     """
 
     nets: int
     kinds: tuple[str, ...]
+    pins: tuple[tuple[str, ...], ...]
     tables: WordArray
     sizes: IntArray
     inputs: IntArray
@@ -135,6 +137,7 @@ def netlist(module: Mapping[str, Any], gates: Mapping[str, Gate] = SIMPLE, flop:
         row[: len(kind.pins)] = [net(each["connections"][pin][0]) for pin in kind.pins]
     return Netlist(
         kinds=tuple(each["type"] for each in found),
+        pins=tuple(kind.pins for kind in kinds),
         tables=np.array([kind.table for kind in kinds], np.uint64),
         sizes=np.array([len(kind.pins) for kind in kinds], np.int64),
         inputs=inputs,

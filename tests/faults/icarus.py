@@ -1,0 +1,107 @@
+"""Netlists with faults in Icarus: yosys writes the netlist as Verilog, a bench forces the line.
+
+Every line that can be faulty gets a buffer, so that there is a net to force for each input that a net goes to.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from accelsim.faults.gates import KINDS, GateFault
+
+SIMCELLS = "read_verilog -lib +/simcells.v; "
+
+
+def buffered(made: Any) -> tuple[Any, dict[tuple[Any, str, str], int]]:
+    """A module whose lines go through buffers, and the nets behind these by net, cell and pin; nets are named n and a number."""
+    module, number = copy.deepcopy(made), max(bit for wire in made["netnames"].values() for bit in wire["bits"] if isinstance(bit, int))
+    behind: dict[tuple[Any, str, str], int] = {}
+
+    def buffer(bit: Any, key: tuple[Any, str, str]) -> int:
+        nonlocal number
+        number += 1
+        behind[key] = number
+        module["cells"][f"buffer{number}"] = {
+            "type": "$_BUF_", "hide_name": 0, "parameters": {}, "attributes": {}, "port_directions": {"A": "input", "Y": "output"},
+            "connections": {"A": [bit], "Y": [number]},
+        }  # fmt: skip
+        return number
+
+    cells = dict(made["cells"])
+    clock = {made["ports"]["clk_i"]["bits"][0]} if "clk_i" in made["ports"] else set()
+    driven = {cell["connections"][pin][0] for cell in cells.values() for pin in "YQ" if pin in cell["connections"]}
+    given = {bit for port in made["ports"].values() if port["direction"] == "input" for bit in port["bits"]} - clock
+    stems = {bit: buffer(bit, (bit, "", "")) for bit in sorted(driven | given)}
+    for name, cell in cells.items():
+        for pin, (bit,) in cell["connections"].items():
+            if pin not in "YQC":
+                module["cells"][name]["connections"][pin] = [buffer(stems.get(bit, bit), (bit, name, pin))]
+    for port in module["ports"].values():
+        if port["direction"] == "output":
+            port["bits"] = [stems.get(bit, bit) for bit in port["bits"]]
+    numbers = {bit for cell in module["cells"].values() for (bit,) in cell["connections"].values() if isinstance(bit, int)}
+    module["netnames"] = {
+        f"n{bit}": {"hide_name": 0, "bits": [bit], "attributes": {}} for bit in sorted(numbers - given - clock)
+    } | {name: {"hide_name": 0, "bits": port["bits"], "attributes": {}} for name, port in module["ports"].items()}
+    return module, behind
+
+
+def verilog(module: Any, name: str, folder: Path) -> Path:
+    """What yosys writes of it."""
+    document, out = folder / f"{name}.json", folder / f"{name}.v"
+    document.write_text(json.dumps({"modules": {name: module}}), encoding="utf-8")
+    subprocess.run(["yosys", "-q", "-p", f"read_json {document}; write_verilog -noattr -norename {out}"], check=True, capture_output=True)
+    return out
+
+
+def bench(made: Any, module: Any, behind: dict[tuple[Any, str, str], int], runs: list[tuple[GateFault, list[dict[str, int]]]]) -> str:
+    """A bench that prints outputs, before the edge of each cycle, of runs with one fault and one vector each."""
+    widths = {name: len(port["bits"]) for name, port in made["ports"].items()}
+    ins = [name for name, port in made["ports"].items() if port["direction"] == "input"]
+    outs = [name for name in widths if name not in ins]
+    flops = [cell["connections"]["Q"][0] for cell in made["cells"].values() if cell["type"] == "$_DFF_P_"]
+    lines = ["module bench;"] + [f"  reg [{widths[name] - 1}:0] {name} = 0;" for name in ins]
+    lines += [f"  wire [{widths[name] - 1}:0] {name};" for name in outs] + ["  reg before;"]
+    lines += [f"  dut u({', '.join(f'.{name}({name})' for name in widths)});", "  initial begin"]
+    source = {key: next(iter(module["cells"][f"buffer{bit}"]["connections"]["A"])) for key, bit in behind.items()}
+    places = {bit: (name, place) for name in ins for place, bit in enumerate(made["ports"][name]["bits"])}
+
+    def drives(key: tuple[Any, str, str]) -> str:
+        bit = source[key]
+        if isinstance(bit, str):
+            return f"1'b{bit}"
+        return f"u.{places[bit][0]}[{places[bit][1]}]" if bit in places else f"u.n{bit}"
+
+    for fault, cycles in runs:
+        key = (fault.net, fault.cell, fault.pin)
+        line, drive = f"u.n{behind[key]}", drives(key)
+        lines += [f"    u.n{bit} = 0;" for bit in flops]
+        for cycle, words in enumerate(cycles):
+            lines += [f"    {name} = {widths[name]}'d{word};" for name, word in words.items()] + [f"    release {line};", "    #1;"]
+            if fault.kind in KINDS[:2]:
+                lines.append(f"    force {line} = 1'b{KINDS.index(fault.kind)}; #1;")
+            else:  # what drives a line is not behind it, but behind a flip-flop that is: settle with the line as it is, then force it
+                if cycle == 0:
+                    lines.append(f"    before = {drive};")
+                operator = "&" if fault.kind == KINDS[2] else "|"
+                lines.append(f"    force {line} = {drive} {operator} before; #1;")
+            lines.append("    $display(\"" + " ".join(["%h"] * len(outs)) + f"\", {', '.join(outs)});")
+            lines += [f"    before = {drive};"] + (["    clk_i = 1; #1; clk_i = 0; #1;"] if "clk_i" in ins else [])
+        lines.append(f"    release {line};")
+    return "\n".join([*lines, "  end", "endmodule", ""])
+
+
+def run(made: Any, runs: list[tuple[GateFault, list[dict[str, int]]]], folder: Path) -> list[list[dict[str, int]]]:
+    """Words of outputs by run and cycle."""
+    module, behind = buffered(made)
+    written = verilog(module, "dut", folder)
+    (folder / "bench.v").write_text(bench(made, module, behind, runs), encoding="utf-8")
+    subprocess.run(["iverilog", "-g2012", "-o", str(folder / "it"), str(folder / "bench.v"), str(written)], check=True, capture_output=True)
+    said = subprocess.run(["vvp", "-n", str(folder / "it")], check=True, capture_output=True, text=True).stdout.splitlines()
+    outs = [name for name, port in made["ports"].items() if port["direction"] == "output"]
+    rows = iter([dict(zip(outs, (int(word, 16) for word in line.split()), strict=True)) for line in said])
+    return [[next(rows) for _ in cycles] for _, cycles in runs]
