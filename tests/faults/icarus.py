@@ -13,8 +13,6 @@ from typing import Any
 
 from accelsim.faults.gates import KINDS, GateFault
 
-SIMCELLS = "read_verilog -lib +/simcells.v; "
-
 
 def buffered(made: Any) -> tuple[Any, dict[tuple[Any, str, str], int]]:
     """A module whose lines go through buffers, and the nets behind these by net, cell and pin; nets are named n and a number."""
@@ -38,14 +36,15 @@ def buffered(made: Any) -> tuple[Any, dict[tuple[Any, str, str], int]]:
     stems = {bit: buffer(bit, (bit, "", "")) for bit in sorted(driven | given)}
     for name, cell in cells.items():
         for pin, (bit,) in cell["connections"].items():
-            if pin not in "YQC":
+            if pin not in "YQ" and (pin, cell["type"]) != ("C", "$_DFF_P_"):
                 module["cells"][name]["connections"][pin] = [buffer(stems.get(bit, bit), (bit, name, pin))]
-    for port in module["ports"].values():
+    for name, port in module["ports"].items():
         if port["direction"] == "output":
-            port["bits"] = [stems.get(bit, bit) for bit in port["bits"]]
+            port["bits"] = [buffer(stems.get(bit, bit), (name, str(place), "")) for place, bit in enumerate(port["bits"])]
+    ends = {bit for port in module["ports"].values() for bit in port["bits"]}
     numbers = {bit for cell in module["cells"].values() for (bit,) in cell["connections"].values() if isinstance(bit, int)}
     module["netnames"] = {
-        f"n{bit}": {"hide_name": 0, "bits": [bit], "attributes": {}} for bit in sorted(numbers - given - clock)
+        f"n{bit}": {"hide_name": 0, "bits": [bit], "attributes": {}} for bit in sorted(numbers - ends)
     } | {name: {"hide_name": 0, "bits": port["bits"], "attributes": {}} for name, port in module["ports"].items()}
     return module, behind
 
@@ -55,6 +54,8 @@ def verilog(module: Any, name: str, folder: Path) -> Path:
     document, out = folder / f"{name}.json", folder / f"{name}.v"
     document.write_text(json.dumps({"modules": {name: module}}), encoding="utf-8")
     subprocess.run(["yosys", "-q", "-p", f"read_json {document}; write_verilog -noattr -norename {out}"], check=True, capture_output=True)
+    buffer = "module \\$_BUF_ (input A, output Y); assign Y = A; endmodule\n"
+    out.write_text(out.read_text(encoding="utf-8") + buffer, encoding="utf-8")
     return out
 
 
@@ -65,7 +66,7 @@ def bench(made: Any, module: Any, behind: dict[tuple[Any, str, str], int], runs:
     outs = [name for name in widths if name not in ins]
     flops = [cell["connections"]["Q"][0] for cell in made["cells"].values() if cell["type"] == "$_DFF_P_"]
     lines = ["module bench;"] + [f"  reg [{widths[name] - 1}:0] {name} = 0;" for name in ins]
-    lines += [f"  wire [{widths[name] - 1}:0] {name};" for name in outs] + ["  reg before;"]
+    lines += [f"  wire [{widths[name] - 1}:0] {name};" for name in outs] + ["  reg earlier, latest, shown;"]
     lines += [f"  dut u({', '.join(f'.{name}({name})' for name in widths)});", "  initial begin"]
     source = {key: next(iter(module["cells"][f"buffer{bit}"]["connections"]["A"])) for key, bit in behind.items()}
     places = {bit: (name, place) for name in ins for place, bit in enumerate(made["ports"][name]["bits"])}
@@ -74,7 +75,10 @@ def bench(made: Any, module: Any, behind: dict[tuple[Any, str, str], int], runs:
         bit = source[key]
         if isinstance(bit, str):
             return f"1'b{bit}"
-        return f"u.{places[bit][0]}[{places[bit][1]}]" if bit in places else f"u.n{bit}"
+        if bit not in places:
+            return f"u.n{bit}"
+        name, place = places[bit]
+        return f"{name}[{place}]"  # of the bench, where every input has a range
 
     for fault, cycles in runs:
         key = (fault.net, fault.cell, fault.pin)
@@ -84,13 +88,15 @@ def bench(made: Any, module: Any, behind: dict[tuple[Any, str, str], int], runs:
             lines += [f"    {name} = {widths[name]}'d{word};" for name, word in words.items()] + [f"    release {line};", "    #1;"]
             if fault.kind in KINDS[:2]:
                 lines.append(f"    force {line} = 1'b{KINDS.index(fault.kind)}; #1;")
-            else:  # what drives a line is not behind it, but behind a flip-flop that is: settle with the line as it is, then force it
+            else:  # what drives a line is never behind it within a cycle
                 if cycle == 0:
-                    lines.append(f"    before = {drive};")
+                    lines.append(f"    earlier = {drive};")
                 operator = "&" if fault.kind == KINDS[2] else "|"
-                lines.append(f"    force {line} = {drive} {operator} before; #1;")
+                lines.append(f"    shown = {drive} {operator} earlier; force {line} = shown; #1;")
             lines.append("    $display(\"" + " ".join(["%h"] * len(outs)) + f"\", {', '.join(outs)});")
-            lines += [f"    before = {drive};"] + (["    clk_i = 1; #1; clk_i = 0; #1;"] if "clk_i" in ins else [])
+            lines.append(f"    latest = {drive}; #1;")
+            lines += ["    clk_i = 1; #1; clk_i = 0; #1;"] if "clk_i" in ins else []
+            lines.append("    earlier = latest;")
         lines.append(f"    release {line};")
     return "\n".join([*lines, "  end", "endmodule", ""])
 

@@ -16,7 +16,7 @@ UNITS: list[tuple[str, dict[str, int]]] = [
     ("pe_ws", {"AW": 3, "BW": 4, "CW": 8}), ("pe_os", {"AW": 4, "BW": 3, "CW": 9}), ("max_pe", {"W": 5, "TW": 1}),
     ("exp_pe", {"XW": 6, "XF": 2, "OF": 4, "G": 1, "TW": 1}), ("scan_unit", {"WIDTH": 3, "W": 4, "FORM": 0}), ("npu_scan", {"W": 4}),
 ]  # fmt: skip
-CYCLES = 6
+CYCLES = 9
 
 
 def circuit(module: str, parameters: dict[str, int]) -> tuple[Circuit, Any]:
@@ -26,7 +26,7 @@ def circuit(module: str, parameters: dict[str, int]) -> tuple[Circuit, Any]:
 
 
 def words(made: Any, rng: np.random.Generator, vectors: int, cycles: int = CYCLES) -> list[dict[str, Any]]:
-    """Random words of all inputs but the clock, by cycle; a reset is rare."""
+    """Random words of all inputs but the clock, by cycle; a reset is rare, and so is waiting."""
     found = []
     for _ in range(cycles):
         now = {
@@ -34,8 +34,9 @@ def words(made: Any, rng: np.random.Generator, vectors: int, cycles: int = CYCLE
             for name, port in made["ports"].items()
             if port["direction"] == "input" and name != "clk_i"
         }
-        if "rst_i" in now:
-            now["rst_i"] = (rng.random(vectors) < 0.1).astype(np.uint64)
+        for name in now:
+            if name == "rst_i" or name.endswith(("valid_i", "ready_i")):
+                now[name] = (rng.random(vectors) < (0.03 if name == "rst_i" else 0.9)).astype(np.uint64)
         found.append(now)
     return found
 

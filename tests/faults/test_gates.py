@@ -84,7 +84,7 @@ def test_what_is_not_there_is_refused() -> None:
         assert str(error.value) == said
     with pytest.raises(InputError) as error:
         found.bits("p_q")
-    assert str(error.value).startswith("there is no port or register p_q; did you mean 'p_")
+    assert str(error.value) == "there is no port or register p_q; did you mean 'w_q'?"
 
 
 @pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit[0])
