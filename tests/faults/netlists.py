@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -46,14 +48,16 @@ def outputs(made: Any) -> list[str]:
     return [name for name, port in made["ports"].items() if port["direction"] == "output"]
 
 
-def by_twin(made: Any, fault: GateFault | None, inputs: list[dict[str, Any]], vector: int) -> list[dict[str, int]]:
-    """Words of outputs in each cycle, of one vector."""
+def by_twin(made: Any, fault: GateFault | None, inputs: list[dict[str, Any]], vector: int, state: Mapping[str, int] = MappingProxyType({})
+) -> list[dict[str, int]]:
+    """Words of outputs in each cycle, of one vector; state: words of registers at first."""
     bits = [
         {bit: bool(int(now[name][vector]) >> place & 1) for name in now for place, bit in enumerate(made["ports"][name]["bits"])}
         for now in inputs
     ]
     broken = reference.Broken(fault.net, fault.kind, fault.cell, fault.pin) if fault else None
-    shown = reference.run(made, bits, {}, broken)
+    held = {bit: bool(word >> place & 1) for name, word in state.items() for place, bit in enumerate(made["netnames"][name]["bits"])}
+    shown = reference.run(made, bits, held, broken)
     constants = {"0": False, "1": True, "x": False}
     return [
         {name: sum((now | constants)[bit] << place for place, bit in enumerate(made["ports"][name]["bits"])) for name in outputs(made)}
