@@ -148,7 +148,8 @@ def coverage(faults: Sequence[GateFault], detected: npt.NDArray[np.bool_]) -> fl
 def signed(words: WordArray, width: int) -> IntArray:
     """Words of so many bits in two's complement."""
     away = np.int64(64 - width)
-    return np.right_shift(np.left_shift(words.view(np.int64), away), away)
+    found: IntArray = np.right_shift(np.left_shift(words.view(np.int64), away), away)
+    return found
 
 
 def _ones(words: WordArray) -> IntArray:

@@ -111,3 +111,41 @@ def run(made: Any, runs: list[tuple[GateFault, list[dict[str, int]]]], folder: P
     outs = [name for name, port in made["ports"].items() if port["direction"] == "output"]
     rows = iter([dict(zip(outs, (int(word, 16) for word in line.split()), strict=True)) for line in said])
     return [[next(rows) for _ in cycles] for _, cycles in runs]
+
+
+def array(
+    made: Any, name: str, parameters: dict[str, int], size: tuple[int, int], place: tuple[int, int], faults: list[GateFault],
+    inputs: list[dict[str, int]], sources: list[Path], folder: Path,
+) -> list[list[int]]:  # fmt: skip
+    """What leaves an array of hw/rtl, all of whose elements are the netlist, by fault and cycle: one element has its line stuck."""
+    module, behind = buffered(made)
+    kind, (rows, columns), (row, column) = name.removeprefix("pe_"), size, place
+    written = verilog(module, name, folder)
+    head = ", ".join(f"parameter {each} = 0" for each in parameters)
+    written.write_text(written.read_text(encoding="utf-8").replace(f"module {name}(", f"module {name} #({head}) (", 1), encoding="utf-8")
+    told = {"ROWS": rows, "COLS": columns, **parameters}
+    widths = {
+        "ws": {"rst_i": 1, "valid_i": 1, "first_i": 1, "load_i": columns, "load_first_i": 1, "a_i": rows * parameters["AW"],
+               "w_i": columns * parameters["BW"]},
+        "os": {"rst_i": 1, "valid_i": 1, "first_i": 1, "last_i": 1, "rows_i": rows, "cols_i": columns, "a_i": rows * parameters["AW"],
+               "b_i": columns * parameters["BW"]},
+    }[kind]  # fmt: skip
+    lines = ["module bench;", "  reg clk_i = 0;"] + [f"  reg [{width - 1}:0] {each} = 0;" for each, width in widths.items()]
+    lines += [f"  wire [{columns * parameters['CW'] - 1}:0] z_o;"]
+    lines += [f"  systolic_{kind} #({', '.join(f'.{each}({value})' for each, value in told.items())}) u"]
+    lines += [f"    (.clk_i(clk_i), .z_o(z_o), .z_valid_o(), {', '.join(f'.{each}({each})' for each in widths)});", "  initial begin"]
+    clock = "clk_i = 1; #1; clk_i = 0; #1;"
+    for fault in faults:
+        line = f"u.g_col[{column}].g_row[{row}].u_pe.n{behind[fault.net, fault.cell, fault.pin]}"
+        lines += [f"    {each} = 0;" for each in widths] + [f"    rst_i = 1; {clock} {clock} rst_i = 0;"]
+        lines.append(f"    force {line} = 1'b{KINDS.index(fault.kind)}; #1;")
+        for words in inputs:
+            lines += [f"    {each} = {widths[each]}'d{words.get(each, 0)};" for each in widths] 
+            lines.append(f'    #1; $display("%h", z_o); {clock}')
+        lines.append(f"    release {line};")
+    (folder / "bench.v").write_text("\n".join([*lines, "  end", "endmodule", ""]), encoding="utf-8")
+    command = ["iverilog", "-g2012", "-o", str(folder / "it"), str(folder / "bench.v"), str(written), *map(str, sources)]
+    subprocess.run(command, check=True, capture_output=True)
+    said = subprocess.run(["vvp", "-n", str(folder / "it")], check=True, capture_output=True, text=True).stdout.splitlines()
+    found = iter(said)
+    return [[int(next(found), 16) for _ in inputs] for _ in faults]
