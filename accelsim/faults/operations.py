@@ -57,11 +57,10 @@ OPERATIONS: dict[str, Callable[[Mapping[str, int]], Operation]] = {
     "exp_pe": lambda _: Operation(({"x_i": "x", "valid_i": 1, "ready_i": 1}, *([{"ready_i": 1}] * 5)), (6, "y_o")),
     "max_pe": lambda _: Operation(({"x_i": "x", "valid_i": 1, "ready_i": 1},), (1, "max_o"), {"max_o": "m"}),
     "scan_unit": _scan,
-    "npu_scan": lambda _: Operation(
-        ({"a_i": "a", "b_i": "b", "c_i": "h", "x_i": 0, "z_i": 2, "w_i": 1, "shift_i": "shift"},), (0, "y_o")
-    ),
 }
-"""By module: a * w + p; c + a * b; exp(x); max(m, x); a scan of fields from h on; ((a * h) >> shift) + b."""
+"""By module: a * w + p; c + a * b; exp(x); max(m, x); a scan of fields from h on."""
+SCAN_STEP = Operation(({"a_i": "a", "b_i": "b", "c_i": "h", "x_i": 0, "z_i": 2, "w_i": 1, "shift_i": "shift"},), (0, "y_o"))
+"""Of the processor's scan lane: ((a * h) >> shift) + b."""
 
 
 class Errors(NamedTuple):
@@ -88,11 +87,13 @@ class Unit:
     operation: Operation
 
     @classmethod
-    def of(cls, rtl: Path, module: str, parameters: Mapping[str, int]) -> Unit:
-        """A module of a folder of RTL. InputError if it has no operation here, or yosys is missing."""
-        if module not in OPERATIONS:
+    def of(cls, rtl: Path, module: str, parameters: Mapping[str, int], operation: Operation | None = None) -> Unit:
+        """A module of a folder of RTL and its operation, that of `OPERATIONS` if none is given. InputError if it has none there, or yosys
+        is missing.
+        """
+        if operation is None and module not in OPERATIONS:
             raise InputError(f"module {module} has no operation to look at", did_you_mean(module, OPERATIONS))
-        return cls(Circuit(netlist(synthesise(rtl, module, parameters))), OPERATIONS[module](parameters))
+        return cls(Circuit(netlist(synthesise(rtl, module, parameters))), operation or OPERATIONS[module](parameters))
 
     @property
     def width(self) -> int:
@@ -153,7 +154,8 @@ def signed(words: WordArray, width: int) -> IntArray:
 
 
 def _ones(words: WordArray) -> IntArray:
-    return np.unpackbits(np.ascontiguousarray(words)[..., None].view(np.uint8), axis=-1).sum(axis=-1).astype(np.int64)
+    found: IntArray = np.unpackbits(np.ascontiguousarray(words)[..., None].view(np.uint8), axis=-1).sum(axis=-1).astype(np.int64)
+    return found
 
 
 def _bound(given: Given, words: Mapping[str, WordArray]) -> dict[str, Any]:

@@ -85,5 +85,5 @@ def _made(script: str, rtl: Path, told: str) -> bytes:
         done = subprocess.run(["yosys", "-q", "-p", f"{script}{out}"], capture_output=True, text=True, cwd=rtl)
         if done.returncode:
             said = [line for line in (done.stderr or done.stdout).strip().splitlines() if "ERROR" in line] or ["it says nothing"]
-            raise InputError(f"yosys refuses {told}: {said[0].removeprefix('ERROR: ')}", "see hw/rtl")
+            raise InputError(f"yosys refuses {told}: {said[0].replace('ERROR: ', '')}", "see hw/rtl")
         return out.read_bytes()

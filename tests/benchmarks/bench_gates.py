@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from accelsim.faults.gates import STUCK
-from accelsim.faults.operations import OPERATIONS, Unit, coverage
+from accelsim.faults.operations import OPERATIONS, SCAN_STEP, Unit, coverage
 
 RTL = Path(__file__).parents[2] / "hw" / "rtl"
 UNITS = {
@@ -25,8 +25,7 @@ def main() -> None:
     """Print a line for each unit."""
     rng = np.random.default_rng(0)
     for module, parameters in UNITS.items():
-        unit = Unit.of(RTL, module, parameters)
-        assert module in OPERATIONS
+        unit = Unit.of(RTL, module, parameters, None if module in OPERATIONS else SCAN_STEP)
         given = {name: rng.integers(-(1 << 62), 1 << 62, VECTORS) for name in unit.operation.operands}
         faults = unit.circuit.faults(STUCK)
         unit.results(faults[:1], given)  # compiled

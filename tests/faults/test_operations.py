@@ -9,7 +9,7 @@ import pytest
 
 from accelsim.errors import InputError
 from accelsim.faults.gates import SLOW, STUCK
-from accelsim.faults.operations import Unit, coverage, signed
+from accelsim.faults.operations import SCAN_STEP, Unit, coverage, signed
 from accelsim.workload.fixed import Fixed, exp
 from tests.faults.netlists import by_twin, circuit
 from tests.rtl.conftest import rtl_tools as rtl_tools
@@ -57,7 +57,7 @@ def test_exp_maximum_and_scans_without_a_fault_are_those_of_the_simulator() -> N
         expected = [scanned(int(a) & 65535, int(b) & 65535, int(h) & 255) for a, b, h in zip(*words.values(), strict=True)]
         assert right.tolist() == expected
     words = drawn("a b h", 8) | {"shift": np.random.default_rng(5).integers(0, 8, 500)}
-    right, _ = Unit.of(RTL, "npu_scan", {"W": 8}).results([], words)
+    right, _ = Unit.of(RTL, "npu_scan", {"W": 8}, SCAN_STEP).results([], words)
     product = np.clip(words["a"] * words["h"], -128, 127) >> words["shift"]
     assert (signed(right, 8) == np.clip(product + words["b"], -128, 127)).all()
 
