@@ -143,7 +143,8 @@ def test_what_cannot_be_synthesised_is_refused(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "wrong.sv").write_text("module wrong (input logic a_i); assign; endmodule\n")
     with pytest.raises(InputError) as error:
         synthesise(tmp_path, "wrong", {})
-    assert str(error.value) == "yosys refuses wrong {}: wrong.sv:1: syntax error, unexpected ';', expecting TOK_ID or '#' or '{'; see hw/rtl"
+    what = "wrong.sv:1: syntax error, unexpected ';', expecting TOK_ID or '#' or '{'"
+    assert str(error.value) == f"yosys refuses wrong {{}}: {what}; see hw/rtl"
     monkeypatch.setattr(synthesis.shutil, "which", lambda _: None)
     version.cache_clear()
     with pytest.raises(InputError) as error:
