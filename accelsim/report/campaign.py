@@ -56,8 +56,8 @@ def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:
         shares += [_share(row["decisions_changed"], row["injected"]) for _ in decided]
         value, low, high = (row["silent"][at] + row["unrecovered"][at] for at in range(3))
         interval = ["exact" if row["exhaustive"] else f"{low:.4f} {min(1, high):.4f}" for _ in sampled]
-        counts = f"{row['bits']:,}", f"{row['injected']:,}"
-        table.add_row(*(row["block"] for _ in where), row["registers"], *counts, *shares, f"{value:.4f}", *interval, _difference(row["worst"]["difference"]))
+        counts, largest = (f"{row['bits']:,}", f"{row['injected']:,}"), _difference(row["worst"]["difference"])
+        table.add_row(*(row["block"] for _ in where), row["registers"], *counts, *shares, f"{value:.4f}", *interval, largest)
     yield table
     value, low, high = whole["avf"]
     exact = all(row["exhaustive"] for row in whole["strata"])

@@ -1,4 +1,4 @@
-"""Upsets in a double buffer of hw/rtl: words by which reads see them, and flags by a model of its registers; and words that carry a code."""
+"""Upsets in a double buffer of hw/rtl: words by which reads see them, flags by a model of its registers; and words with a code."""
 
 from __future__ import annotations
 
