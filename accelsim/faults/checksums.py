@@ -1,7 +1,7 @@
 """Row and column checksums of a product: which changes of its words they find, and which they put right.
 
 The sum of each row of A B is A times the sum of B's columns, and the sum of each of its columns is the sum of A's rows times B; what they
-differ by is the syndrome. Sums are modulo 2^bits. One row and one column of the same syndrome point to a word, which is put right.
+differ by is the syndrome. Sums are modulo 2^bits. Syndromes in one row and one column alone point to a word, which is put right.
 They see neither operands that were wrong before the sums were taken, nor what is done to the product afterwards, nor changes that are 0 in
 all sums. Source: Huang, Abraham, IEEE Trans. Computers C-33, 1984, doi:10.1109/TC.1984.1676475.
 """
@@ -54,13 +54,13 @@ class Checksums:
         many = np.diff(starts)
         fault, place, by = np.repeat(np.arange(faults), many), words[:, 0], words[:, 1]
         row, row_of, row_sum = self._lines(fault, place // shape[1], by, shape[0], faults)
-        column, column_of, column_sum = self._lines(fault, place % shape[1], by, shape[1], faults)
+        column, column_of, _ = self._lines(fault, place % shape[1], by, shape[1], faults)
         seen = np.zeros(faults, bool)
         seen |= (row > 0) if self.rows else False
         seen |= (column > 0) if self.columns else False
         found = np.where(many == 0, UNCHANGED, np.where(seen, FOUND, MISSED))
         if self.rows and self.columns:
-            located = (row == 1) & (column == 1) & (row_sum == column_sum)
+            located = (row == 1) & (column == 1)  # of the same syndrome: that of the sum of all words
             single = located & (many == 1)
             first = np.minimum(starts[:-1], max(0, len(words) - 1))
             if len(words):

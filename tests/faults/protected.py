@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 
 from accelsim.faults.protection import FLOPS, LOGIC, MEMORY, Block, Choice, Observed, Part, Technique
-from accelsim.faults.selection import Limits, Problem, Selection, meets, summed
+from accelsim.faults.selection import Limits, Problem, Selection, summed
 from accelsim.hardware.architecture import Quantity
 
 
@@ -52,7 +52,9 @@ def blocks(rng: Random, many: int, workloads: int = 1) -> tuple[Block, ...]:
 
 def random_problem(rng: Random, many: int, workloads: int = 1) -> Problem:
     """Choices of small numbers, so that ties and conflicts are common."""
-    made = tuple(Block(f"b{at}", (Part(FLOPS, 1, 10.0, 1.0, 1.0, (Observed(1, 0, 1),) * workloads),)) for at in range(many))
+    paths = [("main",) if rng.random() < 0.6 else () for _ in range(many)]
+    part = Part(FLOPS, 1, 10.0, 1.0, 1.0, (Observed(1, 0, 1),) * workloads)
+    made = tuple(Block(f"b{at}", (part,), paths=paths[at]) for at in range(many))
     options = []
     for _ in made:
         size = rng.randint(1, 5)
@@ -65,6 +67,29 @@ def random_problem(rng: Random, many: int, workloads: int = 1) -> Problem:
     return Problem(made, tuple(options))
 
 
+def within(found: Problem, picks: tuple[int, ...], limits: Limits) -> bool:
+    """Whether picks keep within limits, by what the limits are called."""
+    chosen = [options[pick] for options, pick in zip(found.options, picks, strict=True)]
+    rate = sum(part.fit for block in found.blocks for part in block.parts) + sum(each.added for each in chosen)
+    latent, more = sum(each.latent for each in chosen), 1 + 1e-9
+    for workload in range(chosen[0].silent.size):
+        silent, detected = (sum(getattr(each, name)[workload] for each in chosen) for name in ("silent", "detected"))
+        if limits.spfm is not None and 1 - silent / rate < limits.spfm - 1e-9:
+            return False
+        if limits.lfm is not None and latent > (1 - limits.lfm) * (rate - silent) + 1e-9 * rate:
+            return False
+        if limits.residual_fit is not None and silent > limits.residual_fit * more:
+            return False
+        if limits.detected_fit is not None and detected > limits.detected_fit * more:
+            return False
+    sums = {name: sum(getattr(each, name) for each in chosen) for name in ("area", "energy")}
+    if any(getattr(limits, name) is not None and each > getattr(limits, name) * more for name, each in sums.items()):
+        return False
+    delays = {path: sum(each.delay for block, each in zip(found.blocks, chosen, strict=True) if path in block.paths)
+              for path, _ in limits.slack}  # fmt: skip
+    return all(delays[path] <= most * more for path, most in limits.slack)
+
+
 def every(found: Problem, limits: Limits) -> list[Selection]:
     """All selections within limits."""
-    return [summed(found, picks) for picks in product(*(range(len(each)) for each in found.options)) if meets(found, picks, limits)]
+    return [summed(found, picks) for picks in product(*(range(len(each)) for each in found.options)) if within(found, picks, limits)]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from accelsim.errors import InputError
 from accelsim.faults.greedy import greedy
-from accelsim.faults.protection import Block, Observed, Part, choices
-from accelsim.faults.selection import AREA, RESIDUAL, Limits, problem, select, summed
+from accelsim.faults.protection import Block, Choice, Observed, Part, choices
+from accelsim.faults.selection import AREA, RESIDUAL, Limits, Problem, problem, select, summed
 from accelsim.faults.tradeoff import front, steadiness
 from tests.faults.protected import DUPLICATION, TECHNIQUES, blocks, every, random_problem, technique
 
@@ -24,7 +24,8 @@ def drawn_limits(rng: Random) -> Limits:
     def some(low: float, high: float) -> float | None:
         return rng.uniform(low, high) if rng.random() < 0.4 else None
 
-    return Limits(some(0.4, 0.95), some(0.5, 0.98), some(2, 20), some(2, 20), some(5, 25), some(5, 25))
+    slack = (("main", rng.uniform(0, 6)),) if rng.random() < 0.3 else ()
+    return Limits(some(0.4, 0.95), some(0.5, 0.98), some(2, 20), some(2, 20), some(5, 25), some(5, 25), slack)
 
 
 @given(SEEDS, st.sampled_from((AREA, RESIDUAL)))
@@ -85,6 +86,24 @@ def test_steps_are_never_better_than_the_best(seed: int) -> None:
         assert "no choices within the limits are found" in str(error)
         return
     assert steps.area >= select(found, limits).area
+
+
+def handmade(*options: list[tuple[float, float]]) -> Problem:
+    """Blocks of choices: area, and what is left."""
+    mine = tuple(Block(f"b{at}", (Part("flops", 1, 10.0, 1.0, 1.0, (Observed(1, 0, 1),)),)) for at in range(len(options)))
+    made = [tuple(Choice(f"c{at}", area, 0.0, 0.0, np.array([left]), np.zeros(1), 0.0, 0.0) for at, (area, left) in enumerate(each))
+            for each in options]  # fmt: skip
+    return Problem(mine, tuple(made))
+
+
+def test_steps_protect_only_the_block_that_needs_it() -> None:
+    assert greedy(handmade([(0, 5), (1, 1)], [(0, 0.1), (1, 0)]), Limits(residual_fit=2.0)).picks == (1, 0)
+
+
+def test_steps_take_back_what_later_ones_make_needless() -> None:
+    """First 2 FIT for 1, then 10 for 10, after which the first are not needed."""
+    found = handmade([(0, 2), (1, 0)], [(0, 10), (10, 0)])
+    assert greedy(found, Limits(residual_fit=2.0)).picks == (0, 1)
 
 
 @given(SEEDS)

@@ -99,6 +99,17 @@ def test_cells_cluster_in_rows_and_columns_only_where_that_is_asked() -> None:
     assert rows[0] > 10 and rows[1] < 1.5 and columns[1] > 10 and columns[0] < 1.5
 
 
+def test_rows_columns_and_cells_of_a_number_have_limits_of_their_own() -> None:
+    where, numbers = Placement(1, 64, 64), np.arange(64)
+    cells = Chip(7, where).limits(numbers)[0]
+    rows = Chip(7, where, by_row=1.0).limits(numbers * 64)[0]
+    columns = Chip(7, where, by_column=1.0).limits(numbers)[0]
+    for one, other in ((cells, rows), (cells, columns), (rows, columns)):
+        assert abs(np.corrcoef(one, other)[0, 1]) < 0.4
+    assert np.array_equal(rows, Chip(7, where, by_row=1.0).limits(numbers * 64 + 5)[0])
+    assert np.array_equal(columns, Chip(7, where, by_column=1.0).limits(numbers + 640)[0])
+
+
 def test_word_is_placed_along_rows_then_banks_then_rows_again() -> None:
     where = Placement(2, 3, 16)
     cells = [divmod(int(cell), 16) for cell in where.cells(np.arange(14))]
