@@ -13,11 +13,14 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from accelsim.errors import InputError
+from accelsim.faults.outcomes import SILENT, UNRECOVERED
 from accelsim.hardware.architecture import Quantity
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from accelsim.faults.outcomes import Tally
 
     Shares = NDArray[np.float64]
 
@@ -45,6 +48,11 @@ class Observed:
         if not 0 <= self.silent <= self.injections or not 0 <= self.detected <= self.injections - self.silent or not self.injections:
             what = f"{self.silent} silent and {self.detected} detected of {self.injections} faults cannot be"
             raise InputError(what, "write whole numbers, together at most the injections, which are at least 1")
+
+    @classmethod
+    def of(cls, tally: Tally, exhaustive: bool) -> Observed:
+        """What a campaign found in a stratum, which is a part: strata that were sampled in different shares are different parts."""
+        return cls(tally.some(SILENT), tally.some(UNRECOVERED), tally.total, exhaustive)
 
     def upper(self, confidence: float) -> tuple[float, float]:
         """Shares, silent and detected, that are exceeded in at most 1 - confidence of campaigns each (Clopper-Pearson, one side)."""
@@ -107,7 +115,8 @@ class Technique:
     `detected`: share of corruptions that are found, or never come about; `corrected`: share of those that leave nothing behind, the rest
     being failures that tell. `area`, `energy`: in those of what is protected; `added`: rate of the hardware it adds, in the rate of what is
     protected; `checked`: share of that hardware's own failures that are found before they matter (latent coverage); `delay`: on each
-    path through the block. With a `structure`, costs that follow from it are computed instead. `gate`: area of an exclusive-or, in flops.
+    path through the block. With a `structure`, costs that follow from it are computed instead. `gate`: area of an exclusive-or, in flops;
+    `of_products`: it is for blocks that make a product alone, as checksums are.
     """
 
     name: str
@@ -123,11 +132,12 @@ class Technique:
     mark: str
     structure: str | None = None
     gate: float = 0.0
+    of_products: bool = False
 
     def fits(self, block: Block) -> bool:
         """Whether a block has something that it protects, and makes a product if it takes one."""
         kinds = {part.kind for part in block.parts if part.fit > 0}
-        return bool(kinds & set(self.protects)) and (self.structure != CHECKSUMS or block.product is not None)
+        return bool(kinds & set(self.protects)) and (block.product is not None or not (self.of_products or self.structure == CHECKSUMS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,9 +181,10 @@ def cost(technique: Technique, block: Block, part: Part, worst: bool = False) ->
     area, energy, added = (each.high if worst else each.value for each in (technique.area, technique.energy, technique.added))
     if technique.structure in {PARITY, SECDED}:
         extra = (1 if technique.structure == PARITY else check_bits(part.word)) / part.word
-        words = 1 if part.kind == MEMORY else -(-part.bits // part.word)  # a memory has one codec, flops have one for each word
-        flop = technique.gate * (part.area / part.bits if part.kind == FLOPS and part.bits else 0.0)
-        gates = codec_gates(technique.structure, part.word) * words * flop
+        gates = 0.0  # beside a memory, those of its one codec are nothing; flops have a codec for each word
+        if part.kind == FLOPS and part.bits:
+            words, flop = -(-part.bits // part.word), part.area / part.bits
+            gates = codec_gates(technique.structure, part.word) * words * technique.gate * flop
         return Cost(part.area * extra + gates, part.energy * extra, part.fit * extra)
     if technique.structure == CHECKSUMS:
         assert block.product is not None

@@ -6,7 +6,10 @@ choices themselves add to. Source of the metrics: ISO 26262-5, as docs/faults-pr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -223,11 +226,26 @@ def _solution(found: Problem, rows: Sequence[Row], least: str, tighter: Numbers)
         lows, highs = np.append(lows, np.full(silent.shape[1], -np.inf)), np.append(highs, np.zeros(silent.shape[1]))
         objective, integrality = np.append(objective, 1.0), np.append(integrality, 0)
         bounds = Bounds(0, np.append(np.ones(size), np.inf))
-    answer = milp(objective, integrality=integrality, bounds=bounds, constraints=LinearConstraint(whole, lows, highs),
-                  options={"mip_rel_gap": 0.0})  # fmt: skip
+    constraints, options = LinearConstraint(whole, lows, highs), {"mip_rel_gap": 0.0}
+    with _quiet():
+        answer = milp(objective, integrality=integrality, bounds=bounds, constraints=constraints, options=options)
     if answer.x is None:
         return None
     return [int(np.argmax(answer.x[start:end])) for start, end in zip(found.starts, found.starts[1:], strict=False)]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing is printed meanwhile, not by compiled code either: HiGHS writes a line now and then whatever its options say."""
+    sys.stdout.flush()
+    kept, nowhere = os.dup(1), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 1)
+        yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _binding(found: Problem, rows: Sequence[Row]) -> str:

@@ -13,7 +13,7 @@ from accelsim.io.values import name_of, words
 
 _SHARES, _COSTS = ("detected", "corrected", "checked"), ("area", "energy", "added", "delay")
 _KINDS = dict(zip(MARKS, ("published", "published", "measured", "derived", "assumed", "assumed"), strict=True))
-_KEYS = {"name", "protects", "structure", "mark", "source", *_SHARES, *_COSTS}
+_KEYS = {"name", "protects", "structure", "of_products", "mark", "source", *_SHARES, *_COSTS}
 
 
 def load_techniques(path: Path) -> tuple[Technique, ...]:
@@ -73,7 +73,9 @@ def _technique(item: Item, cited: dict[str, str], used: set[str], gate: float) -
     figures = {name: _figure(keys[name], name, source, _KINDS[mark]) for name in (*_SHARES, *_COSTS) if name in keys}
     none = Quantity(0.0, 0.0, 0.0, source, "derived")
     given = {name: figures.get(name, none) for name in (*_SHARES, *_COSTS)}
-    return Technique(name_of(keys["name"], "an option"), protects, source=source, mark=mark, structure=structure, gate=gate, **given)
+    products = "of_products" in keys and keys["of_products"].boolean("of_products")
+    name = name_of(keys["name"], "an option")
+    return Technique(name, protects, source=source, mark=mark, structure=structure, gate=gate, of_products=products, **given)
 
 
 def _one_of(item: Item, what: str, known: tuple[str, ...]) -> str:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from accelsim.errors import InputError
 from accelsim.faults.intervals import upper_bound
+from accelsim.faults.outcomes import Tally
 from accelsim.faults.protection import (
     FLOPS,
     LOGIC,
@@ -58,6 +59,15 @@ def test_parity_takes_a_bit_for_each_word_and_correction_the_published_shares() 
         spent = cost(technique(name, (MEMORY,), 1, 0, 0, structure=name), block, block.parts[0])
         extra = (1, 7)[at] / 32
         assert (spent.area, spent.energy, spent.fit) == (512 * extra, 64 * extra, 8 * extra)
+
+
+def test_parity_of_flops_takes_a_tree_of_gates_for_each_word_and_of_a_memory_one_that_is_not_counted() -> None:
+    """100 flops of 4.5 in words of 32: 4 words, 63 gates of 0.4 flops each."""
+    coded = replace(technique(PARITY, (FLOPS, MEMORY), 1, 0, 0, structure=PARITY), gate=0.4)
+    flops, stored = (Part(kind, 100, 1.0, 450.0, 10.0, EXACT) for kind in (FLOPS, MEMORY))
+    block = Block("both", (flops, stored))
+    assert cost(coded, block, flops).area == pytest.approx(450 / 32 + 4 * 63 * 0.4 * 4.5)
+    assert cost(coded, block, stored).area == pytest.approx(450 / 32)
 
 
 def test_gates_of_codecs_are_above_what_synthesis_makes_and_below_thrice_that() -> None:
@@ -114,7 +124,8 @@ def test_no_technique_leaves_more_silent_failures_than_nothing_and_combinations_
 def test_checksums_are_no_choice_where_no_product_is_made() -> None:
     checksums = technique("sums", (FLOPS, LOGIC), 0.9, 0.0, 0.01, structure="checksums")
     part = Part(FLOPS, 100, 1.0, 450.0, 10.0, EXACT)
-    assert [each.name for each in choices(Block("a", (part,)), [checksums], [[(0.1, 0.0)]])] == [NOTHING]
+    other = replace(technique("other", (FLOPS,), 0.9, 0.0, 0.01), of_products=True)
+    assert [each.name for each in choices(Block("a", (part,)), [checksums, other], [[(0.1, 0.0)]])] == [NOTHING]
     (_, found) = choices(Block("a", (part,), product=(4, 8, 3)), [checksums], [[(0.1, 0.0)]])
     assert (found.area, found.energy) == pytest.approx((4.5, 10 * (4 + 8) / 32))
 
@@ -135,6 +146,11 @@ def test_shares_are_upper_bounds_where_sampled_and_exact_where_all_were_tried() 
     drawn = np.array([Observed(100, 50, 1000).draw(np.random.default_rng(seed)) for seed in range(400)])
     assert drawn.mean(axis=0) == pytest.approx((0.1, 0.05), abs=0.002)
     assert drawn[:, 0].std() == pytest.approx((0.1 * 0.9 / 1000) ** 0.5, rel=0.15)
+
+
+def test_observed_part_has_what_its_campaign_found() -> None:
+    """Dead, logical, rounded, clamped; corrupted; hang, protocol."""
+    assert Observed.of(Tally((1, 2, 3, 4, 50, 6, 7)), True) == Observed(50, 13, 73, True)
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from random import Random
 
 import numpy as np
 import pytest
+import scipy.optimize
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -96,6 +98,20 @@ def handmade(*options: list[tuple[float, float]]) -> Problem:
     return Problem(mine, tuple(made))
 
 
+def test_rate_of_what_is_added_counts_in_the_metrics() -> None:
+    """10 FIT: 1 left is a metric of 90 %; 0.95 left with 10 more added is one of 95.25 %. The same of 1 and 0.95 latent."""
+    (block,) = handmade([(0, 1.0)]).blocks
+    nothing = np.zeros(1)
+    found = [Problem((block,), ((Choice("a", 0, 0, 0, left, nothing, 0.0, latent[0]),
+                                Choice("b", 1, 0, 0, 0.95 * left, nothing, 10.0, 0.95 * latent[0])),))
+             for left, latent in ((np.ones(1), nothing), (nothing, np.ones(1)))]  # fmt: skip
+    for name, each in zip(("spfm", "lfm"), found, strict=True):
+        picks = [select(each, Limits(**{name: least})).picks for least in (0.9, 0.901, 0.952)]
+        assert picks == [(0,), (1,), (1,)]
+        with pytest.raises(InputError):
+            select(each, Limits(**{name: 0.953}))
+
+
 def test_steps_protect_only_the_block_that_needs_it() -> None:
     assert greedy(handmade([(0, 5), (1, 1)], [(0, 0.1), (1, 0)]), Limits(residual_fit=2.0)).picks == (1, 0)
 
@@ -132,6 +148,19 @@ def test_limits_that_conflict_are_named_and_others_are_not() -> None:
     with pytest.raises(InputError) as error:
         select(found, Limits(residual_fit=3.0, area=44.0, energy=10.0))
     assert str(error.value) == ("no choices meet residual 3 FIT and area 44 together; relax one, or offer techniques that do more")
+
+
+def test_solver_that_prints_is_not_heard(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    solver = scipy.optimize.milp
+
+    def loud(*given: object, **named: object) -> object:
+        os.write(1, b"heard")
+        return solver(*given, **named)
+
+    monkeypatch.setattr(scipy.optimize, "milp", loud)
+    assert select(handmade([(0, 5), (1, 1)]), Limits(residual_fit=2.0)).picks == (1,)
+    print("after")
+    assert capfd.readouterr().out == "after\n"
 
 
 def test_metric_that_is_no_share_is_refused() -> None:

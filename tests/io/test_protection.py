@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
 from accelsim.errors import InputError
 from accelsim.faults.protection import MARKS
+from accelsim.faults.selection import Limits, problem, select
 from accelsim.io.catalogue import root
 from accelsim.io.protection import load_techniques, techniques
 from accelsim.io.source import parse
+from tests.faults.protected import blocks
 
 SHIPPED = {each.name: each for path in sorted((root() / "hw" / "protection").glob("*.yaml")) for each in load_techniques(path)}
 FLOP = "{name: hard, protects: [flops], detected: 0.9, corrected: 1, area: 0.2, energy: 0.1, mark: read, source: a book}"
@@ -29,6 +33,16 @@ def test_option_says_what_its_file_says() -> None:
     figures = (found.detected, found.corrected, found.area, found.energy)
     assert [(each.low, each.value, each.high) for each in figures] == [(x, x, x) for x in (0.9, 1.0, 0.2, 0.1)]
     assert (found.added.value, found.checked.value, found.delay.value, found.source) == (0.0, 0.0, 0.0, "a book")
+
+
+def test_shipped_techniques_reach_99_percent_at_their_worst_for_less_area_than_copies_of_everything() -> None:
+    """The shape that is published: duplicating little and hardening some is well below duplication, which is 100 %."""
+    mine = blocks(Random(2), 12)
+    found = problem(mine, tuple(SHIPPED.values()), worst=True)
+    chosen = select(found, Limits(spfm=0.99, detected_fit=0.02 * found.fit))
+    whole = sum(part.area for block in mine for part in block.parts)
+    assert chosen.spfm >= 0.99 and 0 < chosen.area < 0.6 * whole
+    assert len({name for name in chosen.names}) > 2
 
 
 @pytest.mark.parametrize(
