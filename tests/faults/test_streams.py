@@ -104,13 +104,12 @@ def test_fitted_code_is_the_shortest() -> None:
 
 def test_flips_of_low_bits_change_one_weight_and_of_others_some_are_seen_and_some_corrupt_hundreds() -> None:
     """Every bit of a stream of 400 weights; of words of k low bits, 400 k are low."""
-    weights = laplace(400)
-    code = Rice.fitted(weights)
-    stream = Stream.of(code, weights)
+    code = Rice(3)
+    stream = Stream.of(code, laplace(400))
     found = effects(stream, np.arange(stream.bits))
     detected, one, many = shares(found)
     assert one >= 400 * code.low / stream.bits
-    assert detected > 0.1 and many > 0.03 and found.wrong.max() > 200
+    assert detected > 0.05 and many > 0.02 and found.wrong.max() > 200
 
 
 def test_codec_of_an_npu_fails_corrupts_one_and_corrupts_many_in_the_published_shares() -> None:
