@@ -102,6 +102,12 @@ def test_one_stratum_is_an_exact_interval() -> None:
     assert (stratified([3.0], [5], [1000]).low, stratified([3.0], [5], [1000]).high) == pytest.approx([3 * 0.00163, 3 * 0.01163], abs=2e-5)
 
 
+def test_intervals_of_two_strata_share_the_doubt() -> None:
+    found = stratified((1.0, 2.0), (5, 9), (1000, 300), 0.9)
+    expected = [float(a) + 2 * float(b) for a, b in zip(clopper_pearson(5, 1000, 0.95), clopper_pearson(9, 300, 0.95), strict=True)]
+    assert [found.low, found.high] == pytest.approx(expected)
+
+
 def test_stratum_that_was_injected_whole_takes_no_confidence() -> None:
     found = stratified((1.0, 1.0), (5, 7), (1000, 20), populations=(10**12, 20))
     alone = [float(each) for each in clopper_pearson(5, 1000)]
