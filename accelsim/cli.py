@@ -139,6 +139,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     inject.add_argument("campaign", metavar="CAMPAIGN", help="a campaign: a file or a name from `accelsim list campaigns`")
     about = "keep results in an SQLite file, and go on from what is in it"
     inject.add_argument("-o", "--output", metavar="FILE", help=about)
+    about = "run so many of its faults in RTL too, and compare every word in every cycle (needs Verilator, g++ and make)"
+    inject.add_argument("--rtl", metavar="N", help=about)
     inject.add_argument("--workers", metavar="N", help="how many processes inject side by side (default: one for each core)")
     run = command("run", commands.run_, "execute a workload with the reference interpreter on random inputs")
     workload(run)

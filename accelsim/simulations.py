@@ -20,6 +20,7 @@ from accelsim.arguments import (
     required,
     seed_of,
     settings_of,
+    whole_of,
     workers_of,
     workload_of,
 )
@@ -27,6 +28,8 @@ from accelsim.errors import InputError, did_you_mean
 from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
+    from accelsim.faults.campaign import Campaign
+    from accelsim.faults.confirmation import Confirmation
     from accelsim.hardware.architecture import Architecture
     from accelsim.io.overrides import Overrides
     from accelsim.mapping.tree import Mapping
@@ -254,5 +257,16 @@ def inject_(arguments: Arguments) -> int:
         tell("preparing")
         campaign = load_campaign(resolve(arguments.campaign, CAMPAIGN), arguments.set)
         found = run(campaign, None if arguments.output is None else Path(arguments.output), workers, tell)
-    give_blocks(arguments, document(found), blocks)
-    return 0 if found.finished else 1
+        confirmed = None if arguments.rtl is None else _confirmed(arguments, campaign, tell)
+    give_blocks(arguments, document(found, confirmed), blocks)
+    return 0 if found.finished and (confirmed is None or confirmed.agrees) else 1
+
+
+def _confirmed(arguments: Arguments, campaign: Campaign, tell: Callable[[str], None]) -> Confirmation:
+    from accelsim.faults.array_target import ArrayTarget
+    from accelsim.faults.confirmation import confirm
+    from accelsim.io.catalogue import root
+
+    if not isinstance(campaign.target, ArrayTarget):
+        raise InputError("--rtl: only upsets in the registers of an array run in RTL", "leave --rtl out")
+    return confirm(campaign.target, root() / "hw" / "rtl", whole_of(arguments, "rtl"), campaign.seed, tell)

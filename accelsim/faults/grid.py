@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
 
 Z, A, B = "Z", "A", "B"
+_SPACING, _MOST_KEPT = 8, 1 << 24  # cycles from state to state that is kept, and words of all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,8 @@ class GridRun:
         from accelsim.faults.kernels_replay import Collected, golden
 
         places, count = self.places
-        kept = np.unique(np.concatenate([np.zeros(1, np.int64), self.tiles.start, np.array([self.cycles], np.int64)]))
+        spacing = max(_SPACING, self.cycles * self.registers.size // _MOST_KEPT)
+        kept = np.append(np.arange(0, self.cycles, spacing), self.cycles)
         words = np.zeros_like(places)
         states, gone = golden(self.wires, self.streams, places, words, kept)
         return Collected(places, words, count), kept, states, gone

@@ -52,14 +52,14 @@ class Collected(NamedTuple):
     many: IntArray
 
 
-@njit()
+@njit(forceinline=True, _nrt=False)
 def wrapped(word: int, bits: int) -> int:
     """A word of so many bits in two's complement."""
     left = 64 - bits
     return (word << left) >> left
 
 
-@njit()
+@njit(forceinline=True, _nrt=False)
 def _push(s: IntArray, start: int, lane: int, word: Any) -> Any:
     """Push a word into a chain of `lane` registers; returns what leaves it."""
     if lane == 0:
@@ -72,96 +72,97 @@ def _push(s: IntArray, start: int, lane: int, word: Any) -> Any:
     return out
 
 
-@njit()
-def step_result(w: Wires, s: IntArray, cycle: int, streams: Streams, lanes: IntArray, tokens: IntArray) -> None:
-    """One clock edge of an array in which results stay. lanes: int64[5, rows + columns], tokens: int64[rows + 1], for its own use."""
-    rows, columns, at = w.rows, w.columns, w.at
+@njit(_nrt=False)
+def step_result(w: Wires, s: IntArray, cycle: int, streams: Streams, lanes: IntArray, marks: IntArray) -> None:
+    """One clock edge of an array in which results stay. lanes: int64[5, rows + columns], marks: int64[rows + 1, columns], for its own use.
+
+    Elements are taken from the last to the first, so that those before still hold what they had.
+    """
+    rows, columns = w.rows, w.columns
+    a_q, b_q, c_q, d_q, skew_a, skew_b, a_valid_q = w.at[0], w.at[1], w.at[2], w.at[3], w.at[4], w.at[5], w.at[6]
+    b_valid_q, first_q, last_q, bottom_q, d_valid_q, token_q = w.at[7], w.at[8], w.at[9], w.at[10], w.at[11], w.at[12]
     valid, first, last = streams.flags[cycle, 0], streams.flags[cycle, 1], streams.flags[cycle, 2]
     for row in range(rows):
         bottom = 1 if row == rows - 1 or streams.rows[cycle, row + 1] == 0 else 0
-        lanes[0, row] = _push(s, at[4], row, streams.a[cycle, row])
-        lanes[1, row] = _push(s, at[13], row, bottom)
-        lanes[2, row] = _push(s, at[14], row, last)
-        lanes[3, row] = _push(s, at[15], row, first)
-        lanes[4, row] = _push(s, at[16], row, valid & streams.rows[cycle, row])
+        lanes[0, row] = _push(s, skew_a, row, streams.a[cycle, row])
+        lanes[1, row] = _push(s, w.at[13], row, bottom)
+        lanes[2, row] = _push(s, w.at[14], row, last)
+        lanes[3, row] = _push(s, w.at[15], row, first)
+        lanes[4, row] = _push(s, w.at[16], row, valid & streams.rows[cycle, row])
     for column in range(columns):
-        lanes[0, rows + column] = _push(s, at[5], column, streams.b[cycle, column])
-        lanes[1, rows + column] = _push(s, at[17], column, valid & streams.columns[cycle, column])
-    for column in range(columns - 1, -1, -1):
-        tokens[0] = s[at[12] + column]
-        for row in range(1, rows):
-            tokens[row] = tokens[row - 1] | s[at[12] + row * columns + column]
-        done = 0
-        for row in range(rows - 1, -1, -1):
+        lanes[0, rows + column] = _push(s, skew_b, column, streams.b[cycle, column])
+        lanes[1, rows + column] = _push(s, w.at[17], column, valid & streams.columns[cycle, column])
+        marks[0, column] = s[token_q + column]
+        marks[rows, column] = 0  # whether the column's last sum ends
+    for row in range(1, rows):
+        for column in range(columns):
+            marks[row, column] = marks[row - 1, column] | s[token_q + row * columns + column]
+    for row in range(rows - 1, -1, -1):
+        for column in range(columns - 1, -1, -1):
             here = row * columns + column
             if column == 0:
                 a, a_valid, a_first, a_last, a_bottom = lanes[0, row], lanes[4, row], lanes[3, row], lanes[2, row], lanes[1, row]
             else:
-                a, a_valid, a_first = s[at[0] + here - 1], s[at[6] + here - 1], s[at[8] + here - 1]
-                a_last, a_bottom = s[at[9] + here - 1], s[at[10] + here - 1]
-            if row == 0:
-                b, b_valid, d, d_valid = lanes[0, rows + column], lanes[1, rows + column], 0, 0
-            else:
-                above = here - columns
-                b, b_valid, d, d_valid = s[at[1] + above], s[at[7] + above], s[at[3] + above], s[at[11] + above]
-            works = a_valid & b_valid
-            ends = works & a_last
-            so_far = 0 if a_first else s[at[2] + here]
-            total = wrapped(so_far + a * b, w.sum_bits)
-            if works:
-                s[at[2] + here] = total
-            if ends:
-                s[at[3] + here] = total
-                s[at[11] + here] = 1
-            elif tokens[row]:
-                s[at[3] + here] = d
-                s[at[11] + here] = d_valid
-            done |= ends & a_bottom
-            s[at[0] + here], s[at[6] + here], s[at[8] + here] = a, a_valid, a_first
-            s[at[9] + here], s[at[10] + here] = a_last, a_bottom
-            s[at[1] + here], s[at[7] + here] = b, b_valid
-        for row in range(rows - 1, 0, -1):
-            s[at[12] + row * columns + column] = s[at[12] + (row - 1) * columns + column]
-        s[at[12] + column] = done
+                a, a_valid, a_first = s[a_q + here - 1], s[a_valid_q + here - 1], s[first_q + here - 1]
+                a_last, a_bottom = s[last_q + here - 1], s[bottom_q + here - 1]
+            above = here - columns
+            b, b_valid = (lanes[0, rows + column], lanes[1, rows + column]) if row == 0 else (s[b_q + above], s[b_valid_q + above])
+            if a_valid & b_valid:
+                total = wrapped((0 if a_first else s[c_q + here]) + a * b, w.sum_bits)
+                s[c_q + here] = total
+            if a_valid & b_valid & a_last:
+                s[d_q + here], s[d_valid_q + here] = s[c_q + here], 1
+                marks[rows, column] |= a_bottom
+            elif marks[row, column]:
+                s[d_q + here], s[d_valid_q + here] = (0, 0) if row == 0 else (s[d_q + above], s[d_valid_q + above])
+            s[a_q + here], s[a_valid_q + here], s[first_q + here] = a, a_valid, a_first
+            s[last_q + here], s[bottom_q + here] = a_last, a_bottom
+            s[b_q + here], s[b_valid_q + here] = b, b_valid
+    for row in range(rows - 1, 0, -1):
+        for column in range(columns):
+            s[token_q + row * columns + column] = s[token_q + (row - 1) * columns + column]
+    for column in range(columns):
+        s[token_q + column] = marks[rows, column]
 
 
-@njit()
-def step_operand(w: Wires, s: IntArray, cycle: int, streams: Streams, lanes: IntArray, tokens: IntArray) -> None:
+@njit(_nrt=False)
+def step_operand(w: Wires, s: IntArray, cycle: int, streams: Streams, lanes: IntArray) -> None:
     """One clock edge of an array in which an operand stays."""
-    rows, columns, at = w.rows, w.columns, w.at
+    rows, columns = w.rows, w.columns
+    a_q, w_q, v_q, p_q, skew_a, skew_w, valid_q = w.at[0], w.at[1], w.at[2], w.at[3], w.at[4], w.at[5], w.at[6]
+    first_q, reached_q, skew_first, skew_valid, skew_fresh, skew_load = w.at[7], w.at[8], w.at[9], w.at[10], w.at[11], w.at[12]
     valid, first, load_first = streams.flags[cycle, 0], streams.flags[cycle, 1], streams.flags[cycle, 2]
     for row in range(rows):
-        lanes[0, row] = _push(s, at[4], row, streams.a[cycle, row])
-        lanes[1, row] = _push(s, at[9], row, first)
-        lanes[2, row] = _push(s, at[10], row, valid)
+        lanes[0, row] = _push(s, skew_a, row, streams.a[cycle, row])
+        lanes[1, row] = _push(s, skew_first, row, first)
+        lanes[2, row] = _push(s, skew_valid, row, valid)
     for column in range(columns):
-        lanes[0, rows + column] = _push(s, at[5], column, streams.b[cycle, column])
-        lanes[1, rows + column] = _push(s, at[11], column, load_first)
-        lanes[2, rows + column] = _push(s, at[12], column, streams.columns[cycle, column])
-    for column in range(columns - 1, -1, -1):
-        load, fresh = lanes[2, rows + column], lanes[1, rows + column]
-        for row in range(rows - 1, -1, -1):
-            tokens[row] = load if row == 0 else load & (1 - fresh) & s[at[8] + (row - 1) * columns + column]
-        for row in range(rows - 1, -1, -1):
+        lanes[0, rows + column] = _push(s, skew_w, column, streams.b[cycle, column])
+        lanes[1, rows + column] = _push(s, skew_fresh, column, load_first)
+        lanes[2, rows + column] = _push(s, skew_load, column, streams.columns[cycle, column])
+    for row in range(rows - 1, -1, -1):
+        for column in range(columns - 1, -1, -1):
             here = row * columns + column
+            above = here - columns
             if column == 0:
                 a, a_valid, a_first = lanes[0, row], lanes[2, row], lanes[1, row]
             else:
-                a, a_valid, a_first = s[at[0] + here - 1], s[at[6] + here - 1], s[at[7] + here - 1]
-            v = lanes[0, rows + column] if row == 0 else s[at[2] + here - columns]
-            p = 0 if row == 0 else s[at[3] + here - columns]
-            stays = s[at[2] + here] if a_first else s[at[1] + here]
+                a, a_valid, a_first = s[a_q + here - 1], s[valid_q + here - 1], s[first_q + here - 1]
+            load = lanes[2, rows + column]
+            if row:
+                load &= (1 - lanes[1, rows + column]) & s[reached_q + above]
             if a_valid:
-                s[at[1] + here] = stays
-                s[at[3] + here] = wrapped(p + a * stays, w.sum_bits)
-            if tokens[row]:
-                s[at[2] + here] = v
-            s[at[0] + here], s[at[6] + here], s[at[7] + here] = a, a_valid, a_first
+                stays = s[v_q + here] if a_first else s[w_q + here]
+                s[w_q + here] = stays
+                s[p_q + here] = wrapped((0 if row == 0 else s[p_q + above]) + a * stays, w.sum_bits)
+            if load:
+                s[v_q + here] = lanes[0, rows + column] if row == 0 else s[v_q + above]
+            s[a_q + here], s[valid_q + here], s[first_q + here] = a, a_valid, a_first
             if row < rows - 1:
-                s[at[8] + here] = tokens[row]
+                s[reached_q + here] = load
 
 
-@njit()
+@njit(_nrt=False)
 def leaves(w: Wires, s: IntArray, column: int) -> bool:
     """Whether a word leaves a column before the next edge."""
     last = (w.rows - 1) * w.columns + column
@@ -173,12 +174,12 @@ def leaves(w: Wires, s: IntArray, column: int) -> bool:
     return bool(token & s[w.at[11] + last])
 
 
-@njit()
-def _edge(w: Wires, s: IntArray, cycle: int, streams: Streams, lanes: IntArray, tokens: IntArray) -> None:
+@njit(_nrt=False)
+def _edge(w: Wires, s: IntArray, cycle: int, streams: Streams, lanes: IntArray, marks: IntArray) -> None:
     if w.result:
-        step_result(w, s, cycle, streams, lanes, tokens)
+        step_result(w, s, cycle, streams, lanes, marks)
     else:
-        step_operand(w, s, cycle, streams, lanes, tokens)
+        step_operand(w, s, cycle, streams, lanes)
 
 
 @njit()
@@ -186,7 +187,7 @@ def golden(w: Wires, streams: Streams, places: IntArray, words: IntArray, kept: 
     """Run without a fault, and put what leaves into `words`. kept: rising cycles; returns the states and words gone before each."""
     cycles = streams.flags.shape[0]
     s = np.zeros(w.at[-1], np.int64)
-    lanes, tokens = np.zeros((5, w.rows + w.columns), np.int64), np.zeros(w.rows + 1, np.int64)
+    lanes, marks = np.zeros((5, w.rows + w.columns), np.int64), np.zeros((w.rows + 1, w.columns), np.int64)
     states, gone = np.zeros((kept.size, s.size), np.int64), np.zeros((kept.size, w.columns), np.int64)
     taken, keep = np.zeros(w.columns, np.int64), 0
     out = w.at[3] + (w.rows - 1) * w.columns
@@ -198,7 +199,7 @@ def golden(w: Wires, streams: Streams, places: IntArray, words: IntArray, kept: 
             if leaves(w, s, column):
                 words[column, taken[column]] = s[out + column]
                 taken[column] += 1
-        _edge(w, s, cycle, streams, lanes, tokens)
+        _edge(w, s, cycle, streams, lanes, marks)
     return states, gone
 
 
@@ -216,7 +217,7 @@ def replay(
     cycles, columns = streams.flags.shape[0], w.columns
     keep = np.searchsorted(kept, when, side="right") - 1
     s, taken = states[keep].copy(), gone[keep].copy()
-    lanes, tokens = np.zeros((5, w.rows + columns), np.int64), np.zeros(w.rows + 1, np.int64)
+    lanes, marks = np.zeros((5, w.rows + columns), np.int64), np.zeros((w.rows + 1, columns), np.int64)
     out = w.at[3] + (w.rows - 1) * columns
     found, over = 0, 0
     next_keep = keep + 1
@@ -249,7 +250,7 @@ def replay(
                     changed[found, 1] = word - collected.words[column, number]
                     found += 1
                 taken[column] = number + 1
-        _edge(w, s, cycle, streams, lanes, tokens)
+        _edge(w, s, cycle, streams, lanes, marks)
         if cycle == when:
             word = s[place] ^ mask
             s[place] = wrapped(word, bits) if bits > 1 else word & 1

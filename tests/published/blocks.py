@@ -15,7 +15,7 @@ from accelsim.mapping.legality import is_legal
 from accelsim.sim.simulation import Simulation, simulate
 from accelsim.workload.cascade import Cascade
 
-LARGEST = {"BK": 128, "BP": 32, "BQ": 64}
+LARGEST = {"BK": 128, "BP": 32, "BQ": 64}  # ethos-u-vela 5.2.0, architecture_features.py, ofm_block_max
 RANKS = {"BK": ("k", "c"), "BP": ("p",), "BQ": ("q",)}  # depthwise layers have no k
 
 
