@@ -42,7 +42,7 @@ class ArrayTarget:
         """One for each field."""
         cycles = sum(product.run.cycles for product in self.products)
         return tuple(
-            Stratum(self.block, each.name, each.role, self.registers.count(each) * each.bits, self._starts(each) * cycles)
+            Stratum(self.block, each.name, each.role, self.registers.count(each) * each.bits, self._starts(each) * cycles, "flop")
             for each in self.fields
         )  # fmt: skip
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Stratum:
     """Faults that are alike: in registers or words of one name. `block`: what holds them; `bits` of storage; `population`: faults, one for
-    each bit (or run of bits that flip together) and cycle.
+    each bit (or run of bits that flip together) and cycle; `cell`: the kind of storage, by which rates are looked up ('': not known).
     """
 
     block: str
@@ -25,6 +25,7 @@ class Stratum:
     role: str
     bits: int
     population: int
+    cell: str = ""
 
 
 class Target(Protocol):

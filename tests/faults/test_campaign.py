@@ -22,10 +22,11 @@ from scipy.stats import beta
 from accelsim.cli import main
 from accelsim.errors import InputError
 from accelsim.faults.array_target import ArrayTarget
-from accelsim.faults.campaign import Campaign, Sample, run
+from accelsim.faults.campaign import Campaign, run
 from accelsim.faults.firings import Product
 from accelsim.faults.grid import product_run
 from accelsim.faults.outcomes import CORRUPTED, NAMES, Effects, Tally
+from accelsim.faults.plan import Sample
 from accelsim.faults.requantise import Requantise
 from accelsim.faults.store import Results
 from accelsim.faults.target import Stratum

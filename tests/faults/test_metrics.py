@@ -118,6 +118,7 @@ def test_level_is_open_where_bounds_hold_its_target() -> None:
     found = level.judge(Range(0.995, 0.991, 0.999), Range(0.8, 0.7, 0.85), Range(12, 9, 15))
     assert found == {"SPFM": "met", "LFM": "missed", "PMHF": "open"}
     assert level.judge(spfm=E(0.99)) == {"SPFM": "met"}
+    assert level.judge(spfm=Range(0.995, 0.98, 0.999), lfm=Range(0.8, 0.7, 0.95)) == {"SPFM": "open", "LFM": "open"}
     assert level.judge(pmhf_fit=E(10.0)) == {"PMHF": "missed"}
     assert level.judge(pmhf_fit=E(0.3), part=0.02) == {"PMHF": "missed"}
     assert level.judge(pmhf_fit=E(0.1), part=0.02) == {"PMHF": "met"}
