@@ -117,9 +117,10 @@ def _failing(whole: dict[str, Any]) -> Iterator[RenderableType]:
     yield table
     for name, cell in found["cells"].items():
         rate, low, high = (_number(each) for each in cell["fit_per_bit"])
-        yield f"Rates {found['rates']}: {name} {rate} FIT/bit, between {low} and {high} ({cell['source']}). {cell['doubt'][:1].upper()}{cell['doubt'][1:]}."
+        doubt = f"{cell['doubt'][:1].upper()}{cell['doubt'][1:]}"
+        yield f"Rates {found['rates']}: {name} {rate} FIT/bit, between {low} and {high} ({cell['source']}). {doubt}."
     hours, low, high = (_number(each) for each in found["mttf_of_rates_h"])
-    yield f"Mean time to a failure, if it runs all the time: {hours} h, between {low} and {high} at any of these rates"
+    yield f"Mean time to a failure, if this runs all the time: {hours} h, between {low} and {high} at any of these rates"
 
 
 def _number(value: float | None) -> str:
