@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     IntArray = NDArray[np.int64]
 
+_POSTERIOR = (1 << 64) - 1  # the stream of its draws, which no fault has
 _WAIT_S = 0.05
 Tell = Callable[[str], None]
 
@@ -98,8 +99,29 @@ class Outcome:
 
     def avf(self) -> Range:
         """The share of all upsets that is silent or unrecovered, bits and cycles alike (AVF): of intervals that all hold at once."""
-        total = sum(each.stratum.population for each in self.found)
-        return Range.total(each.avf.times(each.stratum.population / total) for each in self.found)
+        return Range.total(each.avf.times(share) for each, share in zip(self.found, self.shares, strict=True))
+
+    @property
+    def shares(self) -> list[float]:
+        """What part of all upsets is in each stratum."""
+        total = sum(each.stratum.population for each in self.found) or 1
+        return [each.stratum.population / total for each in self.found]
+
+    def likely(self, weights: Sequence[float]) -> Range:
+        """The sum of weights times failing shares, where its posterior says that it is with the sample's confidence: narrower than the sum
+        of intervals that all hold at once, near its confidence on average over shares, and no guarantee.
+        """
+        from accelsim.faults.randomness import generator
+        from accelsim.faults.sampling import posterior
+
+        sides = list(zip(self.found, weights, strict=True))
+        known = Range.total(each.avf.times(weight) for each, weight in sides if each.exhaustive)
+        counts = [(weight, each.tally.some((*SILENT, *UNRECOVERED)), each.tally.total) for each, weight in sides if not each.exhaustive]
+        if not counts:
+            return known
+        some, failures, injections = zip(*counts, strict=True)
+        rng = generator(self.campaign.seed, _POSTERIOR)
+        return Range.total((known, posterior(some, failures, injections, rng, self.campaign.sample.confidence)))
 
 
 def run(campaign: Campaign, path: Path | None, workers: int = 1, tell: Tell | None = None) -> Outcome:

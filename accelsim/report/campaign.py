@@ -20,8 +20,7 @@ SCHEMA = "accelsim/campaign/1"
 
 def document(outcome: Outcome, confirmed: Confirmation | None = None) -> dict[str, Any]:
     """All of it as plain data; shares as value, low and high."""
-    campaign = outcome.campaign
-    strata = []
+    campaign, strata = outcome.campaign, []
     for number, found in enumerate(outcome.found):
         stratum, tally = found.stratum, found.tally
         row = {
@@ -35,7 +34,8 @@ def document(outcome: Outcome, confirmed: Confirmation | None = None) -> dict[st
     return {
         "schema": SCHEMA, "campaign": campaign.name, "seed": campaign.seed, "finished": outcome.finished,
         "confidence": campaign.sample.confidence, "injected": sum(each.tally.total + each.pilot for each in outcome.found),
-        "population": sum(each.stratum.population for each in outcome.found), "avf": outcome.avf().to_json(), "strata": strata,
+        "population": sum(each.stratum.population for each in outcome.found), "avf": outcome.avf().to_json(),
+        "avf_likely": outcome.likely(outcome.shares).to_json(), "strata": strata,
         "failures": None if campaign.rates is None else failures(outcome, campaign.rates),
         "rtl": None if confirmed is None else confirmed.to_json(),
     }  # fmt: skip
@@ -44,7 +44,8 @@ def document(outcome: Outcome, confirmed: Confirmation | None = None) -> dict[st
 def failures(outcome: Outcome, rates: Rates) -> dict[str, Any]:
     """FIT and hours to a failure of these registers while they do this all the time, each as value, low and high.
 
-    `fit`: at the rates as they stand, between the bounds of what was injected; `fit_of_rates`: at any rates between theirs too.
+    `fit`: at the rates as they stand, between the bounds of what was injected; `fit_of_rates`: at any rates between theirs too;
+    `fit_likely`: at the rates as they stand, by its posterior.
     """
     cells = {found.stratum.cell: rates.of(found.stratum.cell) for found in outcome.found}
     by_block: dict[str, list[Range]] = {}
@@ -65,6 +66,7 @@ def failures(outcome: Outcome, rates: Rates) -> dict[str, Any]:
         "strata": [{"raw_fit": raw.to_json(), "fit": fit.to_json(), "fit_of_rates": doubted.to_json()} for fit, doubted, raw in strata],
         "blocks": {name: {"avf": share.to_json(), "fit_of_rates": Range.total(by_block[name]).to_json()} for name, share in shares.items()},
         "raw_fit": raw.to_json(), "fit": fit.to_json(), "fit_of_rates": doubted.to_json(),
+        "fit_likely": outcome.likely([raw.value for _, _, raw in strata]).to_json(),
         "mttf_h": mttf_h(fit).to_json(), "mttf_of_rates_h": mttf_h(doubted).to_json(),
     }  # fmt: skip
 
@@ -89,11 +91,13 @@ def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:
         counts = f"{row['bits']:,}", f"{row['injected']:,}"
         table.add_row(row["registers"], *counts, *shares, f"{value:.4f}", *interval, f"{row['worst']['difference']:,}")
     yield table
+    if pilots := sum(row["pilot"] for row in whole["strata"]):
+        yield f"{pilots:,} of them were pilots, which say how many to inject and count no further."
     value, low, high = whole["avf"]
+    likely = whole["avf_likely"][1:]
     exact = all(row["exhaustive"] for row in whole["strata"])
-    yield f"AVF of all registers: {value:.5f}" + (
-        ", exact: every upset was injected" if exact else f", between {low:.5f} and {high:.5f} at {whole['confidence']:.0%}"
-    )
+    said = f", between {low:.5f} and {high:.5f} at {whole['confidence']:.0%}; by its posterior {likely[0]:.5f} to {likely[1]:.5f}"
+    yield f"AVF of all registers: {value:.5f}" + (", exact: every upset was injected" if exact else said)
     if whole["failures"] is not None:
         yield from _failing(whole)
     if whole["rtl"] is not None:
