@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     IntArray = NDArray[np.int64]
 
+_CHUNK = 1 << 16
+
 
 class ArrayTarget:
     """A stratum is a field of the array's registers. `together`: adjacent bits that flip at once (fields with fewer flip whole).
@@ -42,9 +44,18 @@ class ArrayTarget:
         """One for each field."""
         cycles = sum(product.run.cycles for product in self.products)
         return tuple(
-            Stratum(self.block, each.name, each.role, self.registers.count(each) * each.bits, self._starts(each) * cycles, "flop")
-            for each in self.fields
-        )  # fmt: skip
+            Stratum(self.block, each.name, each.role, self.registers.count(each) * each.bits, many, many, "flop")
+            for each, many in ((each, self._starts(each) * cycles) for each in self.fields)
+        )
+
+    @property
+    def chunk(self) -> int:
+        """Flags take longer; there are few of them."""
+        return _CHUNK
+
+    def of_classes(self, stratum: int, numbers: IntArray) -> Effects:
+        """Every fault is a class."""
+        return self.effects(stratum, numbers)
 
     def _ways(self, field: Field) -> int:
         """In how many places of a register bits flip."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from accelsim.faults.store import Chunk, Results
+    from accelsim.faults.results import Chunk, Results
 
     IntArray = NDArray[np.int64]
 
@@ -46,7 +46,7 @@ class Campaign:
     @cached_property
     def first(self) -> Plan:
         """What is to be injected, as far as it is known beforehand."""
-        return Plan.first(self.target.strata, self.sample)
+        return Plan.first(self.target.strata, self.sample, self.target.chunk)
 
     @cached_property
     def weights(self) -> tuple[float, ...]:
@@ -63,9 +63,10 @@ class Campaign:
         return (plan or self.first).numbers(self.seed, chunk, self.target.strata[chunk[0]].population)
 
     def work(self, chunk: Chunk, plan: Plan) -> Tally:
-        """What comes of a chunk."""
-        numbers = self.numbers(chunk, plan)
-        return Tally.of(self.target.effects(chunk[0], numbers), numbers)
+        """What comes of a chunk; of classes, where all are injected."""
+        numbers, target = self.numbers(chunk, plan), self.target
+        ask = target.of_classes if plan.whole[chunk[0]] and chunk[1] in plan.counted(chunk[0]) else target.effects
+        return Tally.of(ask(chunk[0], numbers), numbers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,7 @@ def opened(campaign: Campaign, path: Path) -> Results:
     """The campaign's file."""
     import hashlib
 
-    from accelsim.faults.store import Results
+    from accelsim.faults.results import Results
 
     return Results(path, campaign.described, hashlib.sha256(campaign.described.encode()).hexdigest())
 

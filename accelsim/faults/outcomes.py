@@ -23,12 +23,16 @@ MAGNITUDES = 65  # by the bits that the largest difference of an output takes: 0
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """Of some faults, each of the same length: outcomes; outputs that change; the largest difference of one; whether a decision changes."""
+    """Of some faults, each of the same length: outcomes; outputs that change; the largest difference of one; whether a decision changes;
+    and, where each stands for a class, which fault it is and how many there are in the class (None: each stands for itself).
+    """
 
     outcome: IntArray
     wrong: IntArray
     worst: IntArray
     decided: NDArray[np.bool_]
+    fault: IntArray | None = None
+    weight: IntArray | None = None
 
 
 @dataclass(frozen=True)
@@ -51,15 +55,17 @@ class Tally:
         """Of faults with these numbers."""
         import numpy as np
 
-        counts = np.bincount(effects.outcome, minlength=len(NAMES))
+        weight = np.ones(len(numbers), np.int64) if effects.weight is None else effects.weight
+        counts = [int(weight[effects.outcome == each].sum()) for each in range(len(NAMES))]
         corrupted = effects.outcome == CORRUPTED
         sizes = np.frexp(effects.worst[corrupted].astype(float))[1]
         worst = (-1, 0)
         if corrupted.any():
             at = int(np.argmax(np.where(corrupted, effects.worst, -1)))
-            worst = int(numbers[at]), int(effects.worst[at])
-        magnitudes = np.bincount(sizes, minlength=MAGNITUDES)
-        return cls(tuple(map(int, counts)), tuple(map(int, magnitudes)), int(effects.decided.sum()), worst)
+            worst = int((numbers if effects.fault is None else effects.fault)[at]), int(effects.worst[at])
+        magnitudes = np.zeros(MAGNITUDES, np.int64)
+        np.add.at(magnitudes, sizes, weight[corrupted])
+        return cls(tuple(counts), tuple(map(int, magnitudes)), int(weight[effects.decided].sum()), worst)
 
     def __add__(self, other: Tally) -> Tally:
         counts, magnitudes = (

@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from accelsim.faults.store import Chunk
+    from accelsim.faults.results import Chunk
 
     IntArray = NDArray[np.int64]
 
-CHUNK, MOST_CHUNKS = 1 << 16, 4096
+MOST_CHUNKS = 4096
 EACH, NEYMAN = "stratum", "neyman"
 _PILOTS = 10  # a pilot of all strata together is one in so many faults
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How many faults: all of each stratum with at most `exhaustive` faults; of others `faults` each, or fewer where after some chunks the
+    """How many faults: all of each stratum with at most `exhaustive` classes; of others `faults` each, or fewer where after some chunks the
     interval of the silent share (at all looks at once) is narrower than `half_width` on each side. `by` NEYMAN: `faults` of them in all,
     a pilot of each and then as many as make the whole's failing share vary least.
     """
@@ -40,7 +40,7 @@ class Sample:
 @dataclass(frozen=True, slots=True)
 class Plan:
     """By stratum: `pilot`, faults of its chunk 0 that only say how many more to inject (0: it has none); `wanted`, faults that count;
-    `whole`: these are all of it, each once. `open`: pilots have not said yet. `size`: faults of a chunk.
+    `whole`: these are all of its classes, each once. `open`: pilots have not said yet. `size`: faults of a chunk.
     """
 
     pilot: tuple[int, ...]
@@ -50,20 +50,20 @@ class Plan:
     size: int
 
     @classmethod
-    def first(cls, strata: tuple[Stratum, ...], sample: Sample) -> Plan:
-        """What is known before anything is injected. InputError for fewer faults than two of each stratum by NEYMAN."""
+    def first(cls, strata: tuple[Stratum, ...], sample: Sample, chunk: int) -> Plan:
+        """What is known before anything is injected; chunk: faults of one. InputError for fewer than two of each stratum by NEYMAN."""
         if sample.by == EACH:
-            whole = tuple(each.population <= max(sample.exhaustive, sample.faults) for each in strata)
-            wanted = tuple(each.population if all_ else sample.faults for each, all_ in zip(strata, whole, strict=True))
-            return cls((0,) * len(strata), wanted, whole, False, _size(wanted))
-        left = [each for each in strata if each.population > sample.exhaustive]
+            whole = tuple(each.classes <= max(sample.exhaustive, sample.faults) for each in strata)
+            wanted = tuple(each.classes if all_ else sample.faults for each, all_ in zip(strata, whole, strict=True))
+            return cls((0,) * len(strata), wanted, whole, False, _size(wanted, chunk))
+        left = [each for each in strata if each.classes > sample.exhaustive]
         if sample.faults < 2 * len(left):
             what = f"{sample.faults} faults are too few for a pilot and more of {len(left)} strata"
             raise InputError(what, f"write at least {2 * len(left)}")
-        most = min(CHUNK, max(1, sample.faults // (_PILOTS * max(1, len(left)))))
-        whole = tuple(each.population <= max(sample.exhaustive, most) for each in strata)
-        wanted = tuple(each.population if all_ else 0 for each, all_ in zip(strata, whole, strict=True))
-        return cls(tuple(0 if all_ else most for all_ in whole), wanted, whole, not all(whole), _size((*wanted, sample.faults)))
+        most = min(chunk, max(1, sample.faults // (_PILOTS * max(1, len(left)))))
+        whole = tuple(each.classes <= max(sample.exhaustive, most) for each in strata)
+        wanted = tuple(each.classes if all_ else 0 for each, all_ in zip(strata, whole, strict=True))
+        return cls(tuple(0 if all_ else most for all_ in whole), wanted, whole, not all(whole), _size((*wanted, sample.faults), chunk))
 
     def after(self, strata: tuple[Stratum, ...], sample: Sample, weights: tuple[float, ...], done: Mapping[Chunk, Tally]) -> Plan:
         """This plan once all pilots are done: how many more of each stratum, so that all faults are as many as the sample says.
@@ -77,8 +77,8 @@ class Plan:
             return self
         pilots = [done[stratum, 0] for stratum in some]
         shares = [shrunk(each.some((*SILENT, *UNRECOVERED)), each.total) for each in pilots]
-        spent = sum(self.pilot) + sum(each for each, size in zip(self.wanted, strata, strict=True) if size.population > sample.exhaustive)
-        most = [strata[stratum].population for stratum in some]
+        spent = sum(self.pilot) + sum(each for each, size in zip(self.wanted, strata, strict=True) if size.classes > sample.exhaustive)
+        most = [strata[stratum].classes for stratum in some]
         more = neyman([weights[stratum] for stratum in some], shares, sample.faults - spent, [1] * len(some), most)
         wanted, whole = list(self.wanted), list(self.whole)
         for stratum, many, population in zip(some, more, most, strict=True):
@@ -114,5 +114,5 @@ class Plan:
         return below(seed, indices * len(self.pilot) + stratum, population)[:, 0]
 
 
-def _size(wanted: tuple[int, ...]) -> int:
-    return max(CHUNK, -(-max(wanted, default=0) // MOST_CHUNKS))
+def _size(wanted: tuple[int, ...], chunk: int) -> int:
+    return max(chunk, -(-max(wanted, default=0) // MOST_CHUNKS))

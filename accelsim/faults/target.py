@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Stratum:
     """Faults that are alike: in registers or words of one name. `block`: what holds them; `bits` of storage; `population`: faults, one for
-    each bit (or run of bits that flip together) and cycle; `cell`: the kind of storage, by which rates are looked up ('': not known).
+    each bit (or run of bits that flip together) and unit of time. `classes`: how many injections stand for all of them; `cell`: the kind of
+    storage, by which rates are looked up ('': not known).
     """
 
     block: str
@@ -25,19 +26,29 @@ class Stratum:
     role: str
     bits: int
     population: int
+    classes: int
     cell: str = ""
 
 
 class Target(Protocol):
-    """Faults by stratum and number, from 0 up to its population."""
+    """Faults by stratum and number, from 0 up to its population, or by class."""
 
     @property
     def strata(self) -> tuple[Stratum, ...]:
         """All of them."""
         ...
 
+    @property
+    def chunk(self) -> int:
+        """How many faults are worth handing out at once: those of a second or so."""
+        ...
+
     def effects(self, stratum: int, numbers: IntArray) -> Effects:
         """What comes of some faults of a stratum."""
+        ...
+
+    def of_classes(self, stratum: int, numbers: IntArray) -> Effects:
+        """What comes of one fault of some classes, with the number of faults that each class has."""
         ...
 
     def site(self, stratum: int, number: int) -> dict[str, Any]:

@@ -11,19 +11,23 @@ from accelsim.errors import InputError, did_you_mean
 from accelsim.faults.array_target import ArrayTarget
 from accelsim.faults.campaign import Campaign
 from accelsim.faults.firings import Product, einsum_on_array, products
+from accelsim.faults.memory_target import MemoryTarget
 from accelsim.faults.plan import EACH, NEYMAN, Plan, Sample
 from accelsim.faults.rates import Rates
 from accelsim.faults.registers import CONTROL, OPERANDS, SUMS
 from accelsim.faults.requantise import Requantise
 from accelsim.faults.stationed import stationed
+from accelsim.faults.target import Target
+from accelsim.hardware.architecture import Architecture
 from accelsim.io.catalogue import CAMPAIGN, MACHINE, MAPPING, RATES, WORKLOAD, refuse_other, resolve
 from accelsim.io.hardware import load_architecture
 from accelsim.io.mapping import load_fitting
-from accelsim.io.overrides import overrides
+from accelsim.io.overrides import Overrides, overrides
 from accelsim.io.rates import load_rates
 from accelsim.io.source import Item, load, plain
 from accelsim.io.workload import load_workload
 from accelsim.jobs.store import content_key
+from accelsim.mapping.tree import Mapping as LoopTree
 from accelsim.model.evaluation import Evaluator
 from accelsim.workload.cascade import Cascade, Einsum, Model
 
@@ -34,12 +38,13 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
 
 _KEYS = (
-    "campaign", "about", "source", "workload", "arch", "mapping", "stationary", "einsum", "set", "inputs", "outputs", "decision", "faults",
-    "sample", "seed", "rates",
+    "campaign", "about", "source", "workload", "arch", "in", "mapping", "stationary", "einsum", "set", "inputs", "outputs", "decision",
+    "faults", "sample", "seed", "rates",
 )  # fmt: skip
 T = TypeVar("T")
 _ROLES = (OPERANDS, SUMS, CONTROL)
 _DRAWS = ("uniform", "normal")
+_PLACES = ("array", "memories")
 
 
 def load_campaign(path: Path | str, settings: Sequence[str] = ()) -> Campaign:
@@ -76,25 +81,14 @@ def _campaign(document: Item, keys: dict[str, Item], settings: Sequence[str], fo
     if isinstance(cascade, Model):
         raise keys["workload"].error(f"{cascade.name} is a model of several layers", "name a workload of one cascade")
     machine = load_architecture(_file(keys["arch"], MACHINE, folder), given.arch)
-    if ("mapping" in keys) == ("stationary" in keys):
-        raise document.error("a campaign names a mapping, or a tensor that stays in the array", "write one of 'mapping' and 'stationary'")
-    if "mapping" in keys:
-        mapping, cascade = load_fitting(_file(keys["mapping"], MAPPING, folder), cascade, given.mapping)
+    mapping, cascade = _mapping(document, keys, given, folder, cascade, machine)
+    if _in_memories(keys):
+        target: Target = _memories(document, keys, cascade, machine, mapping)
     else:
-        given.refuse("mapping")
-        mapping = _placed(keys["stationary"], lambda item: stationed(cascade, machine, item.name("'stationary'")))
-    named = keys.get("einsum", document)
-    einsum = _placed(named, lambda item: einsum_on_array(cascade, machine, mapping, None if item is document else item.name("'einsum'")))
-    values = _inputs(keys.get("inputs"), cascade)
-    made = products(Evaluator(cascade, machine), mapping, einsum, values)
-    requantise = _outputs(keys.get("outputs"), made)
-    fields, together = _faults(keys.get("faults"), made[0])
-    decides = None if "decision" not in keys else _decisions(keys["decision"], cascade, einsum)
-    unit = next(leaf.unit for _, leaf in mapping.paths() if leaf.einsum == einsum.name)
-    target = ArrayTarget(unit, made, requantise, fields, together, decides)
+        target = _array(document, keys, cascade, machine, mapping)
     seed = keys["seed"].integer("'seed'", 0) if "seed" in keys else 0
-    sample, rates = _sample(keys.get("sample")), _rates(keys.get("rates"), target, together, folder)
-    _placed(keys.get("sample", document), lambda _: Plan.first(target.strata, sample))
+    sample, rates = _sample(keys.get("sample")), _rates(keys.get("rates"), target, folder)
+    _placed(keys.get("sample", document), lambda _: Plan.first(target.strata, sample, target.chunk))
     unsaid = {"about", "source"} | (set() if sample.by == NEYMAN else {"rates"})  # rates change what is injected by NEYMAN only
     said = {key: repr(plain(item)) for key, item in keys.items() if key not in unsaid}
     if rates is not None and sample.by == NEYMAN:
@@ -103,16 +97,72 @@ def _campaign(document: Item, keys: dict[str, Item], settings: Sequence[str], fo
     return Campaign(keys["campaign"].name("a campaign"), target, sample, seed, described, rates)
 
 
-def _rates(item: Item | None, target: ArrayTarget, together: int, folder: Path) -> Rates | None:
+def _rates(item: Item | None, target: Target, folder: Path) -> Rates | None:
     """The table of raw rates, if one is named, which must have those of all cells. They are of single bits."""
     if item is None:
         return None
-    if together > 1:
-        raise item.error(f"rates are of single bits, and {together} flip here", "leave out 'rates', or write 'bits: 1'")
+    if not isinstance(target, ArrayTarget):
+        raise item.error("rates are known for registers of an array only, and upsets are in memories", "leave it out")
+    if target.together > 1:
+        raise item.error(f"rates are of single bits, and {target.together} flip here", "leave out 'rates', or write 'bits: 1'")
     found = load_rates(_file(item, RATES, folder))
     for stratum in target.strata:
         _placed(item, lambda _, cell=stratum.cell: found.of(cell))  # type: ignore[misc]
     return found
+
+
+def _mapping(
+    document: Item, keys: dict[str, Item], given: Overrides, folder: Path, cascade: Cascade, machine: Architecture
+) -> tuple[LoopTree, Cascade]:
+    """The mapping that is named, that of a tensor that stays in the array, or what the mapper finds, and the cascade with its sizes."""
+    if "mapping" in keys and "stationary" in keys:
+        raise keys["stationary"].error("a campaign names a mapping, or a tensor that stays in the array", "leave one of the two out")
+    if "mapping" in keys:
+        return load_fitting(_file(keys["mapping"], MAPPING, folder), cascade, given.mapping)
+    given.refuse("mapping")
+    if "stationary" in keys:
+        return _placed(keys["stationary"], lambda item: stationed(cascade, machine, item.name("'stationary'"))), cascade
+    if not _in_memories(keys):
+        raise document.error("a campaign in an array has to say what stays in it", "write stationary: TENSOR, or mapping: NAME")
+    from accelsim.mapper import search
+
+    found = search(cascade, machine)
+    return found.mapping, found.evaluation.evaluator.cascade
+
+
+def _in_memories(keys: dict[str, Item]) -> bool:
+    """Whether upsets are in the memories of the machine; else they are in an array's registers."""
+    if "in" not in keys:
+        return False
+    where = keys["in"].name("'in'")
+    if where not in _PLACES:
+        raise keys["in"].error(f"there are no faults in '{where}'", did_you_mean(where, _PLACES))
+    if where == "memories":
+        for key in ("stationary", "einsum", "outputs", "faults"):
+            if key in keys:
+                raise keys[key].error(f"'{key}' is about an array, and upsets are in memories", "leave it out")
+    return where == "memories"
+
+
+def _array(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree) -> ArrayTarget:
+    named = keys.get("einsum", document)
+    einsum = _placed(named, lambda item: einsum_on_array(cascade, machine, mapping, None if item is document else item.name("'einsum'")))
+    made = products(Evaluator(cascade, machine), mapping, einsum, _inputs(keys.get("inputs"), cascade))
+    requantise = _outputs(keys.get("outputs"), made)
+    fields, together = _faults(keys.get("faults"), made[0])
+    decides = None if "decision" not in keys else _decisions(keys["decision"], cascade, einsum)
+    unit = next(leaf.unit for _, leaf in mapping.paths() if leaf.einsum == einsum.name)
+    return ArrayTarget(unit, made, requantise, fields, together, decides)
+
+
+def _memories(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree) -> MemoryTarget:
+    from accelsim.faults.cones import Mapped
+
+    mapped = _placed(document, lambda _: Mapped(cascade, machine, mapping, _inputs(keys.get("inputs"), cascade)))
+    if "decision" not in keys:
+        return MemoryTarget(mapped)
+    last = next(einsum for einsum in reversed(cascade.work) if cascade.tensors[einsum.output.tensor].is_output)
+    return MemoryTarget(mapped, (last.output.tensor, _decisions(keys["decision"], cascade, last)))
 
 
 def _placed(item: Item, make: Callable[[Item], T]) -> T:
@@ -142,7 +192,7 @@ def _merged(keys: Mapping[str, Item], settings: Sequence[str]) -> list[str]:
 
 
 def _inputs(item: Item | None, cascade: Cascade) -> dict[str, Any]:
-    """Integers of the range of each input's type: uniform, or normal with a deviation of a quarter of the largest."""
+    """Uniform, or normal with a deviation of a quarter of the largest: integers of each input's type, else numbers up to 1."""
     import numpy as np
 
     keys = item.only(("draw", "seed"), "inputs") if item is not None else {}
@@ -150,11 +200,14 @@ def _inputs(item: Item | None, cascade: Cascade) -> dict[str, Any]:
     if draw not in _DRAWS:
         raise keys["draw"].error(f"inputs cannot be drawn '{draw}'", did_you_mean(draw, _DRAWS))
     rng = np.random.default_rng(keys["seed"].integer("'seed'", 0) if "seed" in keys else 0)
-    found = {}
+    found: dict[str, Any] = {}
     for name, tensor in cascade.tensors.items():
         if tensor.is_input:
+            if not tensor.final.name.startswith("int"):
+                found[name] = rng.uniform(-1, 1, tensor.shape) if draw == "uniform" else rng.normal(0, 0.25, tensor.shape)
+                continue
             half = 1 << int(tensor.final.bits) - 1
-            words = rng.integers(-half, half, tensor.shape) if draw == "uniform" else np.rint(rng.normal(0, half / 4, tensor.shape))
+            words: Any = rng.integers(-half, half, tensor.shape) if draw == "uniform" else np.rint(rng.normal(0, half / 4, tensor.shape))
             words = np.clip(words, -half, half - 1).astype(np.int64)
             found[name] = np.where(rng.random(tensor.shape) < tensor.density, words, 0) if tensor.density < 1 else words
     return found

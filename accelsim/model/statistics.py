@@ -5,7 +5,6 @@ Energy and traffic are linear in counts, and theirs are expectations. A time is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
 from math import prod
@@ -22,13 +21,15 @@ from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.expected_traffic import ExpectedTraffic, Fit, upward
 from accelsim.model.lowering import lower
 from accelsim.model.options import Counting
+from accelsim.model.outline import Outline
+from accelsim.model.outlines import outlined
 from accelsim.model.pricing import Range
 from accelsim.model.schedule import Load, schedule
 from accelsim.model.stored import StoredEvaluation
 from accelsim.model.stored_work import Meeting, Work
 from accelsim.sparse.boxes import Boxes
-from accelsim.sparse.expected import Expected
-from accelsim.sparse.nest import Nest, nest_of
+from accelsim.sparse.even import Amounts
+from accelsim.sparse.nest import Nest
 
 if TYPE_CHECKING:
     from accelsim.hardware.architecture import Quantity
@@ -114,15 +115,10 @@ def evaluate_expected(evaluator: Evaluator, mapping: Mapping, densities: Dict[st
     extra: list[tuple[str, str, Range]] = []
     missing: list[str] = []
     for path, leaf in mapping.paths():
-        storage = cascade.tensors[cascade.by_name[leaf.einsum].output.tensor].storage
-        listed = storage is not None and storage.kinds[-1:] == ("compressed",)
-        none = {name: np.zeros((len(boxes.shape), 0), np.int64) for name, boxes in densities.items()}
-        nest = nest_of(cascade, machine, path, leaf, none, listed)
-        _check(evaluator, nest)
+        nest, found, amounts = outlined(evaluator, path, leaf, densities)
         name, unit = nest.einsum.name, machine.units[nest.unit]
-        found = Expected(nest, {each.tensor: densities[each.tensor] for each in nest.operands if each.tensor in densities})
-        traffic = ExpectedTraffic(evaluator, found)
-        works[name] = work = _work(found, traffic)
+        traffic = ExpectedTraffic(evaluator, nest, found, amounts)
+        works[name] = work = _work(nest, found, amounts, traffic)
         whole = traffic.whole | whole
         for target, rows in ((counts.words, traffic.words), (counts.final, traffic.final)):
             target.update({(name, *key): [round(each) for each in row] for key, row in rows.items()})
@@ -132,7 +128,7 @@ def evaluate_expected(evaluator: Evaluator, mapping: Mapping, densities: Dict[st
         per_cycle = evaluator.clock.per_cycle
         latency = (unit.pipeline_depth + lowered.latencies[name]) * per_cycle
         loads[name] = Load(nest.unit, counts.issues[name] * evaluator.issue_ticks(name, nest.unit), traffic.ports(), latency)
-        for node, cycles in _met(evaluator, found).items():
+        for node, cycles in _met(evaluator, nest, found, amounts).items():
             if cycles:
                 loads[name].ports[f"{node} intersection"] = (cycles * per_cycle, 0)
         for _, node, _, steps, _ in work.meetings:
@@ -151,57 +147,23 @@ def evaluate_expected(evaluator: Evaluator, mapping: Mapping, densities: Dict[st
     return ExpectedEvaluation(evaluation, works, whole)
 
 
-def _check(evaluator: Evaluator, nest: Nest) -> None:
-    """Refuse what takes more than chances of tiles: caches, mergers, tiles that come whole or on demand, and copies that take work
-    as they are free.
-    """
-    machine, place = evaluator.architecture, nest.einsum.place
-    for crossing in nest.crossings:
-        for memory in (crossing.parent, crossing.child):
-            if memory and machine.memories[memory].sparse.replacement:
-                what = f"{memory} is a cache, and what it holds depends on the order of the elements"
-                raise InputError(what, "leave --statistics out, or 'replacement'", place)
-    if nest.whole >= 0:
-        what = f"tiles of {nest.einsum.output.tensor} come and go whole, and what they hold by then has no closed form"
-        raise InputError(what, "leave --statistics out, or 'tiles'", place)
-    for outer in nest.demanded:
-        if outer >= 0:
-            crossing = nest.crossings[outer]
-            what = f"{crossing.child} fetches {crossing.tensor} on demand, and which of its tiles has no closed form"
-            raise InputError(what, "leave --statistics out, or 'fetch'", place)
-    for turn in nest.turns:
-        if turn.axis and turn.trips > 1 and machine.axes[turn.axis][1].assign == "dynamic":
-            what = f"{turn.axis} hands out tiles to the copy that is free first, which depends on the elements"
-            raise InputError(what, "leave --statistics out, or write assign: static", place)
-    inner = [level for level, turn in enumerate(nest.turns) if turn.rank in nest.result and turn.trips > 1]
-    reduced = [level for level, turn in enumerate(nest.turns) if turn.rank not in nest.result and turn.trips > 1]
-    listing = max((level for level in reduced if inner and level < inner[-1]), default=-1)
-    held = {operand.tensor for operand in nest.operands}
-    holder = max(crossing.above_parent for crossing in nest.crossings if crossing.child == "" and crossing.tensor not in held)
-    if nest.orders and listing >= holder:
-        what = f"{nest.unit} merges parts of {nest.einsum.output.tensor}, and passes over lists have no closed form"
-        raise InputError(what, f"leave --statistics out, or '{'sort' if nest.sort else 'merge'}'", place)
-
-
-def _work(found: Expected, traffic: ExpectedTraffic) -> ExpectedWork:
-    issues = found.issues
+def _work(nest: Nest, found: Outline, amounts: Amounts, traffic: ExpectedTraffic) -> ExpectedWork:
+    issues = amounts.of(found.issues)
+    meetings = [
+        (turn.rank, turn.node, turn.meets, amounts.total(steps), amounts.total(visits))
+        for turn, steps, visits in ((nest.turns[level], steps, visits) for level, steps, visits in found.meetings)
+    ]
     return ExpectedWork(
-        prod(found.nest.extents.values()), float(found.points.sum()), float(found.effectual.sum()), float(issues.max()),
-        float(issues.mean()), list(_meetings(found)), traffic.fits,
+        prod(nest.extents.values()), amounts.total(found.points), amounts.total(found.effectual), issues.most,
+        issues.total / issues.copies, meetings, traffic.fits,
     )  # fmt: skip
 
 
-def _meetings(found: Expected) -> Iterator[tuple[str, str, str, float, float]]:
-    for level in found.nest.meeting:
-        turn = found.nest.turns[level]
-        yield turn.rank, turn.node, turn.meets, float(found.steps(level).sum()), float(found.visits(level).sum())
-
-
-def _met(evaluator: Evaluator, found: Expected) -> dict[str, int]:
+def _met(evaluator: Evaluator, nest: Nest, found: Outline, amounts: Amounts) -> dict[str, int]:
     """Busy cycles expected of the busiest copy of every node that intersects."""
-    nest, by_node = found.nest, dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]()
-    for level in nest.meeting:
-        turn, here = nest.turns[level], found.steps(level)
+    by_node = dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]()
+    for level, steps, _ in found.meetings:
+        turn, here = nest.turns[level], amounts.of(steps).by_copy
         above = nest.copies[-1]
         if turn.node in evaluator.architecture.memories:
             above = max((nest.copies[each.above_child] for each in nest.crossings if each.child == turn.node), default=1)

@@ -80,16 +80,19 @@ def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:
     shown = [name for name in NAMES if any(row["outcomes"][name] for row in whole["strata"])]
     sampled = [] if all(row["exhaustive"] for row in whole["strata"]) else [f"{whole['confidence']:.0%} interval"]
     decided = ["decisions"] if any(row["decisions_changed"] for row in whole["strata"]) else []
-    table = Table("registers", "bits", "injected", *shown, *decided, "AVF", *sampled, "largest", box=None, pad_edge=False)
+    where = ["block"] if len({row["block"] for row in whole["strata"]}) > 1 else []
+    names = [*where, "words" if where else "registers"]
+    table = Table(*names, "bits", "injected", *shown, *decided, "AVF", *sampled, "largest", box=None, pad_edge=False)
     for column in table.columns:
-        column.no_wrap, column.justify = True, "left" if column.header == "registers" else "right"
+        column.no_wrap, column.justify = True, "left" if column.header in names else "right"
     for row in whole["strata"]:
         shares = [_share(row["outcomes"][name], row["injected"]) for name in shown]
         shares += [_share(row["decisions_changed"], row["injected"]) for _ in decided]
         value, low, high = (row["silent"][at] + row["unrecovered"][at] for at in range(3))
         interval = ["exact" if row["exhaustive"] else f"{low:.4f} {min(1, high):.4f}" for _ in sampled]
         counts = f"{row['bits']:,}", f"{row['injected']:,}"
-        table.add_row(row["registers"], *counts, *shares, f"{value:.4f}", *interval, f"{row['worst']['difference']:,}")
+        names = (*(row["block"] for _ in where), row["registers"])
+        table.add_row(*names, *counts, *shares, f"{value:.4f}", *interval, _difference(row["worst"]["difference"]))
     yield table
     if pilots := sum(row["pilot"] for row in whole["strata"]):
         yield f"{pilots:,} of them were pilots, which say how many to inject and count no further."
@@ -97,7 +100,7 @@ def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:
     likely = whole["avf_likely"][1:]
     exact = all(row["exhaustive"] for row in whole["strata"])
     said = f", between {low:.5f} and {high:.5f} at {whole['confidence']:.0%}; by its posterior {likely[0]:.5f} to {likely[1]:.5f}"
-    yield f"AVF of all registers: {value:.5f}" + (", exact: every upset was injected" if exact else said)
+    yield f"AVF of all bits: {value:.5f}" + (", exact: every upset was injected" if exact else said)
     if whole["failures"] is not None:
         yield from _failing(whole)
     if whole["rtl"] is not None:
@@ -129,6 +132,10 @@ def _failing(whole: dict[str, Any]) -> Iterator[RenderableType]:
 
 def _number(value: float | None) -> str:
     return "never" if value is None else f"{value:.3g}"
+
+
+def _difference(largest: int) -> str:
+    return "not finite" if largest >= 1 << 62 else f"{largest:,}"
 
 
 def _share(count: int, total: int) -> str:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import math
 import string
-from collections.abc import Callable, Hashable, Sequence
 from collections.abc import Mapping as Dict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from accelsim.errors import InputError
+from accelsim.sparse.sums import MOST, Factor, Loops, Sum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,26 +26,7 @@ if TYPE_CHECKING:
 
     Shares = NDArray[np.float64]
 
-MOST = 1 << 24
 _AT_ONCE = 1 << 12  # products up to which all are worked out and added up
-Loops = frozenset[int]
-
-
-@dataclass(frozen=True)
-class Factor:
-    """A number for every tile that some loops cut: `values` of one box or several, which nest; a box is what loops leave of every rank.
-
-    `cuts`: by rank the loops of each box. `periods`: by rank after how many places values are alike again (1: only sizes matter; 0: never).
-    `sizes_alone`: whether boxes may be sets of places that do not stand together, given as 0 and their size. `key`: two factors of a nest
-    with the same are the same (None: not known).
-    """
-
-    cuts: Dict[str, tuple[Loops, ...]]
-    values: Callable[..., Shares]
-    periods: Dict[str, int]
-    sizes_alone: bool
-    what: str = ""
-    key: Hashable = None
 
 
 @dataclass(frozen=True)
@@ -168,7 +150,7 @@ class Axes:
         self.nest, self.turns = nest, nest.turns
         self.loops = {rank: tuple(n for n, turn in enumerate(nest.turns) if turn.rank == rank) for rank in nest.extents}
         self._inside: dict[tuple[str, Loops], Loops] = {}
-        self._totals: dict[Hashable, Shares] = {}
+        self._totals: dict[Sum, Shares] = {}
         self._rank_loops = {
             rank: rank_loops(extent, tuple(self.turns[loop].tile for loop in self.loops[rank])) for rank, extent in nest.extents.items()
         }
@@ -179,40 +161,34 @@ class Axes:
             self._inside[rank, loops] = frozenset(place for place, loop in enumerate(self.loops[rank]) if loop in loops)
         return self._inside[rank, loops]
 
-    def ways(self, rank: str, cut: Loops, finer: Loops) -> tuple[int, int]:
-        """The least and the most sets of finer loops that what some loops leave of a rank is cut into."""
-        return self._rank_loops[rank].ways(self.inside(rank, cut), self.inside(rank, finer))
+    def several(self, rank: str, cut: Loops, finer: Loops) -> tuple[bool, bool]:
+        """Whether finer loops cut what some loops leave of a rank into several sets everywhere, and nowhere."""
+        least, most = self._rank_loops[rank].ways(self.inside(rank, cut), self.inside(rank, finer))
+        return least > 1, most == 1
 
-    def total(self, counted: Loops, factors: Sequence[Factor], copies: Loops = frozenset(), met: int = 0) -> Shares:
-        """The sum over all turns of the counted loops of the product of factors, by copy: float64[copies of the given loops over copies].
-
-        A loop that a factor is cut by and that is not counted unites what it cuts. The values of the first `met` factors have one more
-        axis, the same for all of them, which is summed over too. Refuses sums over too many tiles that differ.
-        """
-        chosen = frozenset(loop for loop in copies if self.turns[loop].axis)
-        asked = counted, tuple(factor.key for factor in factors), chosen, met
-        if None in asked[1]:
-            return self._total(counted, factors, chosen, met)
+    def total(self, asked: Sum) -> Shares:
+        """A sum by copy: float64[copies of the chosen loops]. Refuses sums over too many tiles that differ."""
         if asked not in self._totals:
-            self._totals[asked] = self._total(counted, factors, chosen, met)
+            self._totals[asked] = self._total(asked.counted, asked.factors, asked.chosen, asked.met)
         return self._totals[asked]
 
     def _total(self, counted: Loops, factors: Sequence[Factor], chosen: Loops, met: int) -> Shares:
-        """The same, worked out; by copy of the chosen loops."""
+        """The same, worked out."""
         axes = {rank: self._axis(rank, counted, factors, chosen) for rank in self.loops}
         arrays = []
         for number, factor in enumerate(factors):
-            shape = tuple(axes[rank].many.size for rank in factor.cuts)
+            shape = tuple(axes[rank].many.size for rank, _ in factor.cuts)
             if math.prod(shape) > MOST:
                 what = f"{self.nest.einsum.name} has more than {MOST:,} tiles of {factor.what} that differ"
                 raise InputError(what, "make the shape smaller, or state its density as a share", self.nest.einsum.place)
-            values = factor.values(*self._boxes(factor, axes))
+            values = factor.values(self.nest, *self._boxes(factor, axes))
+            values = 1 - values if factor.rest else values
             arrays.append(np.broadcast_to(values, (*shape, values.shape[-1]) if number < met else shape))
         arrays += [axis.many for axis in axes.values()]
         if not met and all(axis.many.size == 1 for axis in axes.values()):
             return np.full(1, math.prod(array.item() for array in arrays))
         letters = dict(zip(axes, string.ascii_letters, strict=False))
-        terms = ["".join(letters[rank] for rank in factor.cuts) + "Z" * (number < met) for number, factor in enumerate(factors)]
+        terms = ["".join(letters[rank] for rank, _ in factor.cuts) + "Z" * (number < met) for number, factor in enumerate(factors)]
         kept = [rank for rank, axis in axes.items() if axis.turns]
         # where products are few, the order to take them in would be longer to find than worth it
         few = not met and math.prod(axis.many.size for axis in axes.values()) <= _AT_ONCE
@@ -221,13 +197,18 @@ class Axes:
 
     def _axis(self, rank: str, counted: Loops, factors: Sequence[Factor], copies: Loops) -> Axis:
         """Turns of a rank's counted loops that are alike for some factors; refuses sets of places that do not stand together."""
-        mine = [factor for factor in factors if rank in factor.cuts]
-        cuts = tuple(dict.fromkeys(self.inside(rank, cut) for factor in mine for cut in factor.cuts[rank]))
-        periods = [factor.periods.get(rank, 1) for factor in mine]
+        mine = [
+            (factor, cuts, period)
+            for factor in factors
+            for (other, cuts), period in zip(factor.cuts, factor.periods, strict=True)
+            if other == rank
+        ]
+        every = tuple(dict.fromkeys(self.inside(rank, cut) for _, cuts, _ in mine for cut in cuts))
+        periods = [period for *_, period in mine]
         period = 0 if 0 in periods else math.lcm(*periods)
-        found = self._rank_loops[rank].axis(self.inside(rank, counted), cuts, period, self.inside(rank, copies))
-        for factor in mine:
-            if found.apart and not factor.sizes_alone and any(self.inside(rank, cut) in found.apart for cut in factor.cuts[rank]):
+        found = self._rank_loops[rank].axis(self.inside(rank, counted), every, period, self.inside(rank, copies))
+        for factor, cuts, _ in mine:
+            if found.apart and not factor.sizes_alone and any(self.inside(rank, cut) in found.apart for cut in cuts):
                 what = f"{self.nest.einsum.name}: loops over {rank} leave places of {factor.what} that do not stand together"
                 mend = "put copies outside the loops in time, or state its density as a share"
                 raise InputError(what, mend, self.nest.einsum.place)
@@ -237,7 +218,7 @@ class Axes:
         """Where the boxes of a factor begin and end, each rank along a dimension of its own."""
         found: list[tuple[list[IntArray], list[IntArray]]] = []
         many = len(factor.cuts)
-        for place, (rank, cuts) in enumerate(factor.cuts.items()):
+        for place, (rank, cuts) in enumerate(factor.cuts):
             shape = (*[1] * place, -1, *[1] * (many - place - 1))
             for box, cut in enumerate(cuts):
                 if place == 0:

@@ -44,7 +44,9 @@ class Boxes(Protocol):
         ...
 
     def period(self, dimension: int) -> int:
-        """After how many places along a dimension boxes are alike again: 1, all are; 0, none."""
+        """After how many places along a dimension boxes are alike again: 1, all are; 0, none. Places between two borders are alike, too:
+        in each stretch of so many that begins at a multiple, a box may stand anywhere.
+        """
         ...
 
     def empty(self, low: Bounds, high: Bounds) -> Shares:
@@ -68,7 +70,7 @@ class Boxes(Protocol):
 
 def volume(low: Bounds, high: Bounds) -> Shares:
     """Places in boxes."""
-    found: Shares = np.ones(1)
+    found: Shares = np.array(1.0)
     for first, end in zip(low, high, strict=True):
         found = found * (end - first)
     return found
@@ -86,19 +88,18 @@ class UniformBoxes:
         return 1
 
     @cached_property
-    def _logs(self) -> Shares:
-        """Logarithms of the chances that 0, 1, … places hold nothing, one place after the other."""
+    def _none(self) -> Shares:
+        """Chances that 0, 1, … places hold nothing, one place after the other, down to 0."""
         whole = math.prod(self.shape)
         steps = np.log1p(-self.count / (whole - np.arange(max(0, whole - self.count), dtype=np.float64)))
-        return np.concatenate([np.zeros(1), np.cumsum(steps)])
+        return np.concatenate([np.ones(1), np.exp(np.cumsum(steps)), np.zeros(1)])
 
     def empty_set(self, places: Shares) -> Shares:
         """Chances that sets of so many places hold nothing."""
+        if math.prod(self.shape) <= MOST_LISTED:
+            return np.asarray(self._none[np.minimum(places, self._none.size - 1).astype(np.int64)])
         from scipy.special import gammaln
 
-        if math.prod(self.shape) <= MOST_LISTED:
-            at = np.minimum(places, self._logs.size - 1).astype(np.int64)
-            return np.asarray(np.where(places < self._logs.size, np.exp(self._logs[at]), 0.0))
         whole = float(math.prod(self.shape))
         left = whole - places
         fits = left >= self.count
@@ -139,10 +140,14 @@ class StructuredBoxes:
         rest = high - low - first
         return first, rest // self.of, rest % self.of
 
+    @cached_property
+    def _one(self) -> Shares:
+        """Chances that 0, 1, … places of a block hold nothing."""
+        return np.array([hypergeometric(self.of, self.kept, size)[0] for size in range(self.of + 1)])
+
     def empty(self, low: Bounds, high: Bounds) -> Shares:
-        one = np.array([hypergeometric(self.of, self.kept, size)[0] for size in range(self.of + 1)])
         first, blocks, last = self._parts(low[-1], high[-1])
-        row = one[first] * one[last] * np.where(blocks > 0, 0.0, 1.0)
+        row = self._one[first] * self._one[last] * np.where(blocks > 0, 0.0, 1.0)
         return np.asarray(row ** volume(low[:-1], high[:-1]))
 
     def blank(self, dimensions: frozenset[int], places: int) -> Shares | None:
@@ -172,12 +177,17 @@ class FiberBoxes:
     def period(self, dimension: int) -> int:
         return 1
 
-    def empty(self, low: Bounds, high: Bounds) -> Shares:
+    @cached_property
+    def _one(self) -> Shares:
+        """Chances that 0, 1, … places of a row hold nothing."""
         width = self.shape[-1]
         one = np.zeros(width + 1)
         for length, share in enumerate(self.histogram):
             one += share * UniformBoxes((width,), length).empty_set(np.arange(width + 1.0))
-        return np.asarray(one[high[-1] - low[-1]] ** volume(low[:-1], high[:-1]))
+        return one
+
+    def empty(self, low: Bounds, high: Bounds) -> Shares:
+        return np.asarray(self._one[high[-1] - low[-1]] ** volume(low[:-1], high[:-1]))
 
     def blank(self, dimensions: frozenset[int], places: int) -> Shares | None:
         """Places of one row are alike, and those of different rows independent."""

@@ -1,32 +1,23 @@
-"""What a nest is expected to do, before there are elements: the mean of `kernels.walk` over what densities draw.
-
-Operands are independent, each of its own density. A turn is visited where every operand that its loop and the loops outside go
-through has something in the tile that these leave; that is a chance for each operand, and a visit has their product.
-Source: docs/sparse.md, "Statistics".
-"""
+"""What a nest is expected to do: the sums of `terms`, worked out one by one. Source: docs/sparse.md, "Statistics"."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
 from collections.abc import Mapping as Dict
-from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from accelsim.errors import InputError
-from accelsim.sparse.axes import MOST, Axes, Factor, Loops
-from accelsim.sparse.boxes import Boxes, UniformBoxes, volume
-from accelsim.sparse.meeting import SKIP_AHEAD, TWO_FINGERS, Part
+from accelsim.sparse.axes import Axes
+from accelsim.sparse.terms import Terms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from accelsim.sparse.boxes import Bounds
-    from accelsim.sparse.nest import Nest, Operand
+    from accelsim.sparse.boxes import Boxes
+    from accelsim.sparse.nest import Nest
+    from accelsim.sparse.sums import Signed
 
     Shares = NDArray[np.float64]
-    Box = tuple[Bounds, Bounds]
 
 
 class Expected:
@@ -36,327 +27,47 @@ class Expected:
     """
 
     def __init__(self, nest: Nest, densities: Dict[str, Boxes]) -> None:
-        self.nest, self.densities, self.axes = nest, densities, Axes(nest)
-        self.depth = len(nest.turns)
-        self._may_lack: dict[tuple[str, Loops], bool] = {}
-        self.every = frozenset(range(self.depth))
-        self.stored = [operand for operand in nest.operands if operand.tensor in densities]
-        self._check()
+        self.nest, self._axes = nest, Axes(nest)
+        self._terms = Terms(nest, densities, self._axes)
 
-    def _check(self) -> None:
-        for turn in self.nest.turns:
-            if turn.meets and sum(turn.rank in operand.ranks for operand in self.stored) > 2:
-                what = f"{self.nest.einsum.name} intersects more than two tensors over {turn.rank}"
-                raise InputError(what, "split it into several Einsums")
-
-    def refuse(self, what: str, mend: str) -> NoReturn:
-        """Refuse what has no closed form."""
-        raise InputError(f"{self.nest.einsum.name}: {what}, which has no closed form", mend, self.nest.einsum.place)
-
-    # Tiles and conditions
-
-    def loops(self, ranks: Iterable[str], below: int | None = None) -> Loops:
-        """Loops over some ranks, of the first ones."""
-        found = frozenset[int]().union(*(self.axes.loops[rank] for rank in ranks))
-        return found if below is None else frozenset(n for n in found if n < below)
-
-    def factor(self, operand: Operand, cut: Loops, values: Callable[[Boxes, Box], Shares], what: Hashable = None) -> Factor:
-        """Values of the boxes that some loops leave of a stored operand; `what` they are, if that tells them from others."""
-        boxes = self.densities[operand.tensor]
-        return Factor(
-            self._cuts(operand, cut), lambda box: values(boxes, box),
-            {rank: boxes.period(place) for place, rank in enumerate(operand.ranks)}, boxes.exchangeable, operand.tensor,
-            None if what is None else (what, operand.tensor, cut),
-        )  # fmt: skip
-
-    def _cuts(self, operand: Operand, cut: Loops) -> dict[str, tuple[Loops]]:
-        return {rank: (cut.intersection(self.axes.loops[rank]),) for rank in operand.ranks}
-
-    def something(self, operand: Operand, cut: Loops) -> Factor:
-        """Chances that tiles hold something."""
-        return self.factor(operand, cut, lambda boxes, box: 1 - boxes.empty(*box), "something")
-
-    def elements(self, operand: Operand, cut: Loops) -> Factor:
-        """Elements of tiles."""
-        if operand.tensor in self.densities:
-            return self.factor(operand, cut, lambda boxes, box: boxes.mean(*box), "elements")
-        values: Callable[..., Shares] = lambda *boxes: volume(*boxes[0]) if boxes else np.ones(())  # noqa: E731
-        key = "elements", operand.tensor, cut
-        return Factor(self._cuts(operand, cut), values, dict.fromkeys(operand.ranks, 1), True, operand.tensor, key)
-
-    def asked(self, operand: Operand, depth: int) -> Loops:
-        """Loops that leave the tile of an operand that has to hold something where what is below the first loops is visited."""
-        mine = [n for n in range(depth) if self.nest.turns[n].rank in operand.ranks]
-        meets = [n for n in mine if self.nest.turns[n].meets and operand.tensor in self.densities]
-        cut = frozenset(n for n in mine if meets and n <= meets[-1])
-        if (operand.tensor, cut) not in self._may_lack:
-            missing = self.factor(operand, cut, lambda boxes, box: boxes.empty(*box), "nothing") if cut else None
-            self._may_lack[operand.tensor, cut] = missing is not None and float(self.axes.total(cut, [missing]).sum()) > 0
-        return cut if self._may_lack[operand.tensor, cut] else frozenset()
-
-    def conditions(self, depth: int, without: Loops = frozenset(), but: Operand | None = None) -> list[Factor]:
-        """Chances of what visits below the first loops ask, of any turn of the loops `without`."""
-        found = []
-        touched: Loops = frozenset()
-        for operand in self.stored:
-            asked = self.asked(operand, depth)
-            if operand is but or not asked:
-                continue
-            mine = asked & without
-            if touched & mine:
-                rank = self.nest.turns[min(touched & mine)].rank
-                what = f"whether any turn of {rank} is visited depends on two operands at once"
-                self.refuse(what, f"put the loop over {rank} outside, or let it not 'intersect'")
-            touched |= mine
-            found.append(self.something(operand, asked))
+    def _value(self, asked: Signed) -> Shares:
+        found: Shares = np.zeros(1)
+        sums = list(self._terms.sums)
+        for sign, place in asked.parts:
+            found = found + sign * self._axes.total(sums[place])
         return found
 
-    def big(self, loops: Iterable[int]) -> Loops:
-        """Loops of more than one turn."""
-        return frozenset(n for n in loops if self.nest.turns[n].trips > 1)
+    @property
+    def points(self) -> Shares:
+        """Operations that are issued."""
+        return self._value(self._terms.points)
 
-    # Visits, points and steps
+    @property
+    def effectual(self) -> Shares:
+        """Operations on stored elements alone."""
+        return self._value(self._terms.effectual)
+
+    @property
+    def issues(self) -> Shares:
+        """Issues of a unit that does `lanes` operations at a time."""
+        return self._value(self._terms.issues)
 
     def visits(self, level: int) -> Shares:
         """Turns of a loop that are visited, by copy above it."""
-        above = frozenset(range(level + 1))
-        return self.axes.total(above, self.conditions(level + 1), frozenset(range(level)))
-
-    @cached_property
-    def points(self) -> Shares:
-        """Operations that are issued."""
-        return self.axes.total(self.every, self.conditions(self.depth), self.every)
-
-    @cached_property
-    def effectual(self) -> Shares:
-        """Operations on stored elements alone."""
-        return self.axes.total(self.every, [self.elements(operand, self.every) for operand in self.stored], self.every)
-
-    @cached_property
-    def issues(self) -> Shares:
-        """Issues of a unit that does `lanes` operations at a time."""
-        leaf, lanes = self.nest.leaf, self.nest.lanes
-        if lanes == 1 or leaf == self.depth:
-            return self.points
-        if any(self.asked(operand, self.depth) != self.asked(operand, leaf) for operand in self.stored):
-            what = f"{lanes} lanes take what is stored inside the unit's tile together"
-            self.refuse(what, "write lanes: 1, or no 'intersect' at the unit")
-        above = frozenset(range(leaf))
-        ranks = list(self.nest.extents)
-        cuts = {rank: (above & self.loops([rank]),) for rank in ranks}
-        together = Factor(cuts, lambda box: np.ceil(volume(*box) / lanes), dict.fromkeys(ranks, 1), True, self.nest.einsum.name)
-        return self.axes.total(above, [*self.conditions(leaf), together], above)
+        return self._value(self._terms.visits(level))
 
     def steps(self, level: int) -> Shares:
         """Steps in which a loop over a rank of two stored operands finds its turns, by copy above it."""
-        turn = self.nest.turns[level]
-        met = [operand for operand in self.stored if turn.rank in operand.ranks]
-        above, inner = frozenset(range(level)), frozenset(range(level + 1))
-        others = [each for each in self.stored if each not in met]
-        rest = [self.something(each, self.asked(each, level)) for each in others if self.asked(each, level)]
-        if turn.meets == "leading":
-            follower = self.asked(met[1], level)
-            asked = [self.something(met[1], follower)] if follower else []
-            return self.axes.total(inner, [self.something(met[0], self.loops(met[0].ranks, level + 1)), *asked, *rest], above)
-        parts = TWO_FINGERS if turn.meets == "two_finger" else SKIP_AHEAD
-        found: Shares = np.zeros(1)
-        for one, other, paired, sign in parts:
-            if self.nest.turns[level].trips ** (1 + paired) > MOST:
-                what = f"{turn.trips} turns of {turn.rank} are too many to pair"
-                raise InputError(
-                    f"{self.nest.einsum.name}: {what}", "make the shape smaller, or meet by two_finger", self.nest.einsum.place
-                )
-            factors = [
-                self.factor(operand, self.loops(operand.ranks, level), part, part)
-                for operand, part in (
-                    (operand, Part(how, operand.ranks.index(turn.rank), turn, paired)) for operand, how in ((met[0], one), (met[1], other))
-                )
-            ]
-            found = found + sign * self.axes.total(above, [*factors, *rest], above, met=2)
-        return found
-
-    # Operands
-
-    def arrivals(self, number: int, quantity: Callable[[Loops | None], list[Factor]], deeper: Loops, shared: bool = False) -> Shares:
-        """The sum of a quantity of the tiles that come to a crossing's child, by its copy; `shared`: that leave its parent, by its copy.
-
-        `quantity(None)`: factors of the operand's tile (cut by `deeper`, or more); `quantity(group)`: the same if nothing else is in
-        the set that the loops `group` leave. A copy that has its tile already is sent nothing.
-        """
-        nest, crossing = self.nest, self.nest.crossings[number]
-        operand = next(each for each in nest.operands if each.tensor == crossing.tensor)
-        depth = crossing.above_child
-        above = frozenset(range(depth))
-        time = frozenset(n for n in self.big(above) if not nest.turns[n].axis)
-        mine = self.loops(operand.ranks, depth)
-        inner = mine & time
-        last = max(inner, default=-1)
-        closing = frozenset(n for n in time - mine if n > last) if crossing.child else frozenset()
-        joined = frozenset(n for n in self.big(above) - mine if shared and nest.shared[number][n])
-        self._same_time(depth, closing, joined, operand)
-        copies = frozenset(range(crossing.above_parent if shared else depth))
-        blocks: dict[int, set[int]] = {}
-        for loop in sorted(n for n in time - mine if n < last) if crossing.child else ():
-            blocks.setdefault(sum(each < loop for each in inner), set()).add(loop)
-        found_closing = closing
-        later: Loops = closing
-        merges: Shares = np.zeros(1)
-        for _, block in sorted(blocks.items(), reverse=True):
-            loops = frozenset(block)
-            inside = frozenset(n for n in inner if n > max(loops))
-            kind = self._stays(operand, depth, inside, mine, loops, joined)
-            if kind == "always" and later == found_closing:
-                found_closing |= loops
-            elif kind != "never":
-                if kind == "always":
-                    self.refuse(f"tiles of {operand.tensor} stay over loops in between", "use fewer loops")
-                lone = quantity(mine - inside)
-                before = self._arrived(depth, lone, deeper, joined, later, operand, copies)
-                after = self._arrived(depth, lone, deeper, joined, later | loops, operand, copies)
-                merges = merges + before - after
-            later |= loops
-        return self._arrived(depth, quantity(None), deeper, joined, found_closing, operand, copies) - merges
-
-    def _arrived(
-        self, depth: int, factors: list[Factor], deeper: Loops, joined: Loops, closing: Loops, operand: Operand, copies: Loops
-    ) -> Shares:
-        counted = (frozenset(range(depth)) - closing - joined) | deeper
-        return self.axes.total(counted, [*factors, *self.conditions(depth, closing | joined, operand)], copies & counted)
-
-    def _same_time(self, depth: int, closing: Loops, joined: Loops, but: Operand | None) -> None:
-        """Refuse copies that may ask for one tile at different times."""
-        asked = [self.asked(each, depth) for each in self.stored if each is not but]
-        for one in asked:
-            if any((one & closing) and (other & joined) for other in asked):
-                axis = self.nest.turns[min(joined)].axis
-                self.refuse(
-                    f"copies along {axis} may ask for a tile at different times", "put copies further inside, or write multicast: false"
-                )
-
-    def _stays(self, operand: Operand, depth: int, inside: Loops, mine: Loops, loops: Loops, joined: Loops) -> str:
-        """Whether a copy may have its tile still when loops go on outside others over the operand: "never", "always" or "alone"."""
-        others = [self.asked(each, depth) for each in self.stored if each is not operand]
-        asked = self.asked(operand, depth)
-        if not any(each & inside for each in others) and not asked & inside:
-            ways = [self.axes.ways(rank, mine - inside, inside) for rank in operand.ranks]
-            if any(least > 1 for least, _ in ways):
-                return "never"
-            if all(most == 1 for _, most in ways):
-                return "always"
-            self.refuse(f"tiles of {operand.tensor} stay at the edge", "choose tiles that divide")
-        names = sorted({self.nest.turns[n].rank for n in loops})
-        what = f"a tile of {operand.tensor} may stay from one turn of {', '.join(names)} to the next by chance"
-        mend = f"put loops over {', '.join(names)} inside those over {', '.join(sorted({self.nest.turns[n].rank for n in inside}))}"
-        if any(each & inside for each in others) or not inside <= asked or any(each & joined for each in others):
-            self.refuse(what, mend)
-        if operand.tensor in self.densities and not isinstance(self.densities[operand.tensor], UniformBoxes):
-            self.refuse(what, mend)
-        return "alone"
+        return self._value(self._terms.steps(level))
 
     def words(self, number: int, shared: bool = False) -> Shares:
         """Words of an operand that copies of a crossing's child are sent; `shared`: that copies of its parent send."""
-        operand = self._operand(number)
-        cut = self.loops(operand.ranks, self.nest.crossings[number].above_child)
-        return self.arrivals(number, lambda group: [self.tile(operand, cut, group, "mean")], cut, shared)
-
-    def tile(self, operand: Operand, cut: Loops, group: Loops | None, kind: str, own: Loops | None = None) -> Factor:
-        """Elements of a tile ("mean"), or the chance that it holds something; of a group, if only the tile that `own` loops leave does."""
-        if group is None:
-            return self.elements(operand, cut) if kind == "mean" else self.something(operand, cut)
-        boxes, inner = self.densities[operand.tensor], cut if own is None else own
-        assert isinstance(boxes, UniformBoxes)
-        whole = float(np.prod(boxes.shape))
-
-        def values(box: Box, mine: Box, outer: Box) -> Shares:
-            rest, size = volume(*outer) - volume(*mine), volume(*box)
-            alone = boxes.empty_set(rest)
-            if kind == "mean":
-                return np.asarray(alone * boxes.count * size / np.maximum(1.0, whole - rest))
-            return np.asarray(alone - boxes.empty_set(rest + size))
-
-        cuts = {rank: tuple(each & self.loops([rank]) for each in (cut, inner, group)) for rank in operand.ranks}
-        key = "tile", kind, operand.tensor, cut, inner, group
-        return Factor(cuts, values, dict.fromkeys(operand.ranks, 1), True, operand.tensor, key)
-
-    def _operand(self, number: int) -> Operand:
-        tensor = self.nest.crossings[number].tensor
-        return next(each for each in self.nest.operands if each.tensor == tensor)
-
-    # Results
+        return self._value(self._terms.words(number, shared))
 
     def made(self, number: int, shared: bool = False) -> Shares:
         """Words of the result that copies of a crossing's child send; `shared`: that copies of its parent are sent."""
-        nest, crossing = self.nest, self.nest.crossings[number]
-        depth = crossing.above_child
-        joined = frozenset(n for n in self.big(range(depth)) if shared and nest.shared[number][n] and nest.turns[n].rank not in nest.result)
-        copies = frozenset(range(crossing.above_parent if shared else depth))
-        if not crossing.child:
-            return self.effectual_words(self.every - joined, copies) if joined else self._by_parent(copies)
-        time = frozenset(n for n in self.big(range(depth)) if not nest.turns[n].axis)
-        mine = self.loops(nest.result, depth) & time
-        last = max(mine, default=-1)
-        reduced = time - mine
-        closing = frozenset(n for n in reduced if n > last)
-        self._same_time(depth, closing, joined, None)
-        for loop in sorted((n for n in reduced if n < last), reverse=True):
-            inside = frozenset(n for n in mine if n > loop)
-            if any(self.asked(each, depth) & inside for each in self.stored):
-                rank = nest.turns[loop].rank
-                what = f"a tile of {crossing.tensor} may stay from one turn of {rank} to the next by chance"
-                self.refuse(what, f"put the loop over {rank} inside, or let the loops below it not 'intersect'")
-            outside = self.loops(nest.result, depth) - inside
-            ways = [self.axes.ways(rank, outside, inside) for rank in nest.result]
-            if all(most == 1 for _, most in ways):
-                closing |= {loop}
-            elif not any(least > 1 for least, _ in ways):
-                self.refuse(f"tiles of {crossing.tensor} stay at the edge", "choose tiles that divide")
-        kept = frozenset(n for n in range(depth) if nest.turns[n].rank not in nest.result) - closing - joined
-        return self.effectual_words(kept | self.loops(nest.result), copies)
-
-    def _by_parent(self, copies: Loops) -> Shares:
-        return self.axes.total(self.every, [self.elements(operand, self.every) for operand in self.stored], copies)
+        return self._value(self._terms.made(number, shared))
 
     def different(self, number: int) -> Shares:
         """Different words of the result that copies of a crossing's parent are sent."""
-        nest, above = self.nest, self.nest.crossings[number].above_parent
-        kept = frozenset(n for n in range(above) if nest.turns[n].axis and nest.turns[n].rank not in nest.result)
-        return self.effectual_words(kept | self.loops(nest.result), frozenset(range(above)))
-
-    def effectual_words(self, counted: Loops, copies: Loops) -> Shares:
-        """Elements of the result and turns of the counted reduced loops at which any point below is effectual, by copy."""
-        nest = self.nest
-        reduced = frozenset(nest.extents) - frozenset(nest.result)
-        with_reduced = [each for each in self.stored if reduced & set(each.ranks)]
-        plain = [self.elements(each, self.every) for each in self.stored if each not in with_reduced]
-        counted_by = [self.something(each, counted & self.loops(each.ranks)) for each in with_reduced]
-        used = [reduced & set(each.ranks) for each in with_reduced]
-        if all(not one & other for place, one in enumerate(used) for other in used[:place]):
-            return self.axes.total(counted, [*plain, *counted_by], copies & counted)
-        if len(with_reduced) != 2 or used[0] != used[1]:
-            self.refuse("elements of the result are made of operands that share some summed ranks", "split it into two Einsums")
-        most = int(np.prod([self.nest.extents[rank] for rank in used[0]]))
-        for one, other in (with_reduced, with_reduced[::-1]):
-            blank = self.densities[other.tensor].blank(frozenset(other.ranks.index(rank) for rank in used[0]), most)
-            if blank is not None:
-                return self.axes.total(counted, [*plain, self._matched(one, blank, counted, used[0])], copies & counted)
-        self.refuse("which elements the result has", "state the density of one operand as a share")
-
-    def _matched(self, one: Operand, blank: Shares, counted: Loops, reduced: frozenset[str]) -> Factor:
-        """Chances that a fiber of one operand and one of another, of which `blank` says when places are empty, have one in common."""
-
-        def values(boxes: Boxes, box: Box) -> Shares:
-            low, high = ([np.asarray(each) for each in side] for side in box)
-            shape = np.broadcast_shapes(*(each.shape for each in low))
-            flat = [np.broadcast_to(each, shape).ravel() for each in (*low, *high)]
-            if len(flat[0]) * int(np.prod([each.max() for each in flat[len(low) :]])) > MOST:
-                self.refuse(f"{self.nest.einsum.name} has too many fibers of {one.tensor} that differ", "state its density as a share")
-            missed = []
-            for row in zip(*flat, strict=True):
-                chances = boxes.occupancy([int(x) for x in row[: len(low)]], [int(x) for x in row[len(low) :]])
-                missed.append(float(chances @ blank[: chances.size]))
-            return 1 - np.array(missed).reshape(shape)
-
-        cut = counted & self.loops(one.ranks)
-        for rank in set(one.ranks) - reduced:
-            cut |= self.loops([rank])
-        return self.factor(one, cut, values, ("matched", reduced))
+        return self._value(self._terms.different(number))

@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from accelsim.errors import InputError
+from accelsim.sparse.sums import MOST
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from accelsim.sparse.boxes import Bounds, Boxes
-    from accelsim.sparse.nest import Turn
+    from accelsim.sparse.nest import Nest
     from accelsim.sparse.pattern import IntArray
 
     Shares = NDArray[np.float64]
@@ -63,11 +66,15 @@ class Part:
 
     chance: Chance
     place: int
-    turn: Turn
+    level: int
     paired: bool
 
-    def __call__(self, boxes: Boxes, box: tuple[Bounds, Bounds]) -> Shares:
-        trips, tile, place = self.turn.trips, self.turn.tile, self.place
+    def __call__(self, nest: Nest, boxes: Boxes, box: tuple[Bounds, Bounds]) -> Shares:
+        turn, place = nest.turns[self.level], self.place
+        trips, tile = turn.trips, turn.tile
+        if trips ** (1 + self.paired) > MOST:
+            what = f"{nest.einsum.name}: {trips} turns of {turn.rank} are too many to pair"
+            raise InputError(what, "make the shape smaller, or meet by two_finger", nest.einsum.place)
         low, high = ([np.asarray(each)[..., None] for each in side] for side in box)
         start, end = low[place], high[place]
 
@@ -76,5 +83,5 @@ class Part:
             ends = np.maximum(mine, np.minimum(start + (last + 1) * tile, end))
             return boxes.empty([*low[:place], mine, *low[place + 1 :]], [*high[:place], ends, *high[place + 1 :]])
 
-        first, turn = np.triu_indices(trips, 1) if self.paired else (np.arange(trips), np.arange(trips))
-        return self.chance(empty, first, turn, trips - 1)
+        first, number = np.triu_indices(trips, 1) if self.paired else (np.arange(trips), np.arange(trips))
+        return self.chance(empty, first, number, trips - 1)

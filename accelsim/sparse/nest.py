@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from accelsim.workload.cascade import Cascade, Einsum
 
 _MOST = 2**62
-_MOST_HELD = 4096  # tiles of a tensor that a memory holds at once
+MOST_HELD = 4096  # tiles of a tensor that a memory holds at once
 _PRODUCTS = ("mul", "take", "div", "neg")  # zero where their first operand is, and those of _BOTH where their second is
 _BOTH = ("mul", "take")
 MOST_PLACES = 1 << 24  # of words of tiles of results, which say in which run each was made last; other words are hashed
@@ -190,9 +190,9 @@ def nest_of(
             raise InputError(f"{einsum.name}: no memory above keeps {tensor}", f"add {tensor} to a keep", leaf.place)
         for (parent, above), (child, below) in zip(chain, [*chain[1:], ("", len(turns))], strict=True):
             places = min(buffers.get((tensor, child), 1), math.prod(turn.trips for turn in turns[:below]))  # no more tiles come
-            if places > _MOST_HELD:
+            if places > MOST_HELD:
                 what = f"{child} keeps {places:,} tiles of {tensor} at once, more than are followed over stored elements"
-                raise InputError(what, f"keep up to {_MOST_HELD:,} copies", leaf.place)
+                raise InputError(what, f"keep up to {MOST_HELD:,} copies", leaf.place)
             crossings.append(Crossing(tensor, parent, child, above, below, places))
     result = _plain(cascade, einsum, einsum.output)
     shared = tuple(_shared(machine, einsum, turns, crossing, {o.tensor: o.ranks for o in operands}) for crossing in crossings)

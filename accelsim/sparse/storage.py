@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -131,14 +132,23 @@ def last(levels: Sequence[Level], number: int) -> bool:
 
 def width_of(levels: Sequence[Level], number: int) -> int:
     """Bits that tell the coordinates of a fiber apart, of loops that follow one another over one dimension together."""
-    extent, begin = 1, number
-    for place in range(number, -1, -1):
-        if levels[place].dimension != levels[number].dimension:
-            break
-        extent, begin = extent * levels[place].trips, place
-    if levels[number].tile == 1 and any(level.cut is not None for level in levels[begin : number + 1]):
-        extent = levels[begin].around
-    return max(1, (extent - 1).bit_length())
+    mine = fiber(levels, number)
+    if levels[number].tile == 1 and any(levels[place].cut is not None for place in mine):
+        return apart(levels[mine[0]].around)
+    return apart(math.prod(levels[place].trips for place in mine))
+
+
+def fiber(levels: Sequence[Level], number: int) -> range:
+    """The loops that follow one another over one dimension, down to some level."""
+    begin = number
+    while begin and levels[begin - 1].dimension == levels[number].dimension:
+        begin -= 1
+    return range(begin, number + 1)
+
+
+def apart(places: int) -> int:
+    """Bits that tell so many places apart, at least one."""
+    return max(1, (places - 1).bit_length())
 
 
 def _lines(bits: IntArray, storage: Storage) -> IntArray:

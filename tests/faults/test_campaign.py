@@ -28,7 +28,7 @@ from accelsim.faults.grid import product_run
 from accelsim.faults.outcomes import CORRUPTED, NAMES, Effects, Tally
 from accelsim.faults.plan import Sample
 from accelsim.faults.requantise import Requantise
-from accelsim.faults.store import Results
+from accelsim.faults.results import Results
 from accelsim.faults.target import Stratum
 from accelsim.io.campaign import load_campaign
 from accelsim.io.catalogue import CAMPAIGN, shipped
@@ -62,7 +62,14 @@ class Coin:
 
     @property
     def strata(self) -> tuple[Stratum, ...]:
-        return tuple(Stratum("coin", f"c{place}", "operands", 1, self.population) for place in range(len(self.shares)))
+        return tuple(Stratum("coin", f"c{place}", "operands", 1, self.population, self.population) for place in range(len(self.shares)))
+
+    @property
+    def chunk(self) -> int:
+        return 1 << 16
+
+    def of_classes(self, stratum: int, numbers: Any) -> Effects:
+        return self.effects(stratum, numbers)
 
     def effects(self, stratum: int, numbers: Any) -> Effects:
         corrupted = (numbers * 2654435761 % (1 << 32)) < self.shares[stratum] * (1 << 32)
@@ -142,7 +149,7 @@ def test_stratum_stops_where_its_interval_is_narrow_enough_and_those_before_were
 def test_killed_process_leaves_no_claim_and_a_living_one_keeps_its_own(tmp_path: Path) -> None:
     first = Results(tmp_path / "r.sqlite", "x", "x")
     gone = subprocess.run(
-        [sys.executable, "-c", "import sys; from pathlib import Path; from accelsim.faults.store import Results;"
+        [sys.executable, "-c", "import sys; from pathlib import Path; from accelsim.faults.results import Results;"
          "print(Results(Path(sys.argv[1]), 'x', 'x').claim([(0, 0), (0, 1)]))", str(tmp_path / "r.sqlite")],
         capture_output=True, text=True, check=True,
     )  # fmt: skip

@@ -104,6 +104,15 @@ BAD = [
 ]
 
 
+def test_rates_of_memories_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = PRICED.replace("faults: {in: [operands, sums]}\n", "in: memories\n").replace("stationary: Z\n", "")
+    (tmp_path / "bad.yaml").write_text(text.replace("arch: systolic128", "arch: simple").split("set:")[0] + "set: {shape.m: 4, shape.n: 4, "
+                                       "shape.k: 4}\nin: memories\nrates: terrestrial\nsample: {faults: 300}\n")  # fmt: skip
+    assert main(["inject", str(tmp_path / "bad.yaml")]) == 2
+    error = capsys.readouterr().err
+    assert ": rates are known for registers of an array only, and upsets are in memories; leave it out" in error
+
+
 @pytest.mark.parametrize(("old", "new", "said"), BAD)
 def test_bad_campaign_is_refused_in_one_line(old: str, new: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert old in PRICED

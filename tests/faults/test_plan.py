@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,18 @@ from scipy import stats
 from accelsim.errors import InputError
 from accelsim.faults.campaign import Campaign, outcome, run
 from accelsim.faults.outcomes import CORRUPTED, NAMES, Tally
-from accelsim.faults.plan import CHUNK, NEYMAN, Plan, Sample
+from accelsim.faults.plan import NEYMAN, Plan, Sample
 from accelsim.faults.ranges import Range
 from accelsim.faults.rates import Rate, Rates
 from accelsim.faults.target import Stratum
 from tests.faults.test_campaign import Coin
 
+CHUNK = 1 << 16
 RARE_AND_COMMON = (0.02, 0.5, 0.02, 0.9)
 
 
 def stratum(population: int, cell: str = "") -> Stratum:
-    return Stratum("block", "name", "operands", 1, population, cell)
+    return Stratum("block", "name", "operands", 1, population, population, cell)
 
 
 def tally(failures: int, injections: int) -> Tally:
@@ -108,7 +110,7 @@ def test_pilot_says_how_many_and_is_not_counted() -> None:
     pilot = set(campaign.numbers((0, 0), plan).tolist())
     later = set(np.concatenate([campaign.numbers((0, chunk), plan) for chunk in plan.counted(0)]).tolist())
     assert len(pilot) == 5000 and not pilot & later
-    lucky = plan.first(campaign.target.strata, campaign.sample)
+    lucky = campaign.first
     few, many = (lucky.after(campaign.target.strata, campaign.sample, (1.0, 1.0), {(0, 0): tally(k, 5000), (1, 0): tally(2500, 5000)})
                  for k in (0, 2500))  # fmt: skip
     assert few.wanted[0] < many.wanted[0] == many.wanted[1]
@@ -118,7 +120,7 @@ def test_pilot_says_how_many_and_is_not_counted() -> None:
 def test_stratum_of_which_as_many_are_wanted_as_it_has_is_injected_whole() -> None:
     strata = (stratum(3000), stratum(1 << 40), stratum(50))
     sample = Sample(faults=30_000, by=NEYMAN)
-    first = Plan.first(strata, sample)
+    first = Plan.first(strata, sample, CHUNK)
     assert (first.pilot, first.wanted, first.whole) == ((1000, 1000, 0), (0, 0, 50), (False, False, True))
     plan = first.after(strata, sample, (3000.0, 3000.0, 50.0), {(0, 0): tally(500, 1000), (1, 0): tally(500, 1000)})
     assert plan.wanted == (3000, 30_000 - 3000 - 50 - 2000, 50) and plan.whole == (True, False, True)
@@ -143,7 +145,7 @@ def test_no_allotment_injects_more_than_the_sample_or_than_there_is(
     sides: list[tuple[int, float]], faults: int, exhaustive: int
 ) -> None:
     strata, sample = tuple(stratum(size) for size, _ in sides), Sample(faults, exhaustive, by=NEYMAN)
-    first = Plan.first(strata, sample)
+    first = Plan.first(strata, sample, CHUNK)
     pilots = {(at, 0): tally(round(sides[at][1] * many), many) for at, many in enumerate(first.pilot) if many}
     plan = first.after(strata, sample, tuple(float(size) for size, _ in sides), pilots)
     assert not plan.open
@@ -184,10 +186,30 @@ def test_likely_sum_has_no_doubt_where_all_was_injected_and_that_of_the_rest_alo
     assert (likely.low, likely.high) == pytest.approx((2 * low, 2 * high), rel=0.01)
 
 
+def test_whole_stratum_is_asked_for_by_classes_and_a_pilot_by_faults() -> None:
+    """Classes of 1000 faults each: a stratum of 6 000 classes is whole where as many are asked for, though it has 6 million faults."""
+
+    class Classes(Coin):
+        @property
+        def strata(self) -> tuple[Stratum, ...]:
+            return Stratum("block", "name", "words", 1, 6_000_000, 6000), stratum(6_000_000)
+
+        def of_classes(self, stratum: int, numbers: Any) -> Any:
+            assert stratum == 0 and numbers.max() < 6000
+            return replace(self.effects(stratum, numbers), fault=numbers * 1000, weight=np.full(len(numbers), 1000))
+
+    campaign = Campaign("classes", Classes((0.5, 0.5)), Sample(faults=100_000, by=NEYMAN), 1, "classes")
+    assert campaign.numbers((0, 0)).max() > 6000
+    found = run(campaign, None).found
+    assert [each.exhaustive for each in found] == [True, False]
+    assert found[0].tally.total == 6_000_000 and found[0].avf.low == found[0].avf.high
+    assert found[1].tally.total == 100_000 - 2 * 5000 - 6000
+
+
 def test_too_few_faults_for_a_pilot_are_refused() -> None:
     with pytest.raises(InputError, match=r"^5 faults are too few for a pilot and more of 3 strata; write at least 6$"):
-        Plan.first((stratum(99),) * 3, Sample(faults=5, by=NEYMAN))
+        Plan.first((stratum(99),) * 3, Sample(faults=5, by=NEYMAN), CHUNK)
     done: Any = {(at, 0): tally(0, 1) for at in range(3)}
     strata, sample = (stratum(99),) * 3, Sample(faults=6, by=NEYMAN)
-    plan = Plan.first(strata, sample).after(strata, sample, (1.0,) * 3, done)
+    plan = Plan.first(strata, sample, CHUNK).after(strata, sample, (1.0,) * 3, done)
     assert plan.pilot == plan.wanted == (1, 1, 1)

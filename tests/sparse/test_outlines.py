@@ -1,0 +1,106 @@
+"""Evaluations from densities whose outline is known from another mapping: against those of an evaluator that has seen none."""
+
+from __future__ import annotations
+
+import gc
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from accelsim.errors import AccelsimError
+from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping
+from accelsim.model import outlines
+from accelsim.model.evaluation import Evaluator
+from accelsim.model.statistics import evaluate_expected
+from accelsim.sparse.boxes import UniformBoxes
+from accelsim.workload.build import cascade
+from accelsim.workload.storage import Storage
+from tests.sparse.densities import KINDS
+from tests.sparse.nests import machine
+from tests.sparse.test_even import case
+
+KEPT = ("uncompressed", "compressed", "bitmask")
+
+
+def outcome(evaluator: Evaluator, mapping: Mapping, densities: Any) -> Any:
+    """What the evaluation says, or why there is none."""
+    try:
+        return evaluate_expected(evaluator, mapping, densities).to_json()
+    except AccelsimError as error:
+        return str(error)
+
+
+@given(seed=st.integers(0, 10**6), ragged=st.booleans(), kind=st.sampled_from(KINDS))
+def test_mapping_whose_form_is_known_costs_what_it_costs_alone(seed: int, ragged: bool, kind: str) -> None:
+    rng, made = random.Random(seed), case(seed, ragged, kind, 4)
+    tensors = dict(made.cascade.tensors)
+    for name, each in made.densities.items():
+        kinds = rng.choice(KEPT), *["compressed"] * (len(each.shape) - 1)
+        tensors[name] = replace(tensors[name], storage=Storage(kinds, rng.choice([0, 5]), 7))
+    shared = Evaluator(replace(made.cascade, tensors=tensors), made.machine)
+    for mapping in made.mappings:
+        assert outcome(shared, mapping, made.densities) == outcome(Evaluator(shared.cascade, made.machine), mapping, made.densities)
+
+
+def tiled(size: int, outer: str = "k") -> Mapping:
+    """Tiles of so many places of a vector."""
+    keeps = Keep("DRAM", (Held("A"), Held("B"), Held("Z"))), For(outer, size), Keep("Buffer", (Held("A"), Held("B")))
+    return Mapping("tiled", (*keeps, Leaf("Z", "U")))
+
+
+def intersecting(densities: dict[str, UniformBoxes]) -> tuple[Evaluator, dict[str, UniformBoxes]]:
+    made = cascade("vectors", ["Z[m] = A[m,k] * B[k]"], {"m": 16, "k": 16})
+    rng = random.Random(0)
+    target = machine(rng)
+    while target.sparsity("Buffer").intersect != "leading" or target.sparsity("DRAM").intersect != "leading":
+        target = machine(rng)
+    return Evaluator(made, target), densities
+
+
+def test_outline_is_not_used_where_a_tile_can_no_longer_be_empty() -> None:
+    """B has two places of 16 that are empty: a tile of two may be empty, one of four may not."""
+    evaluator, densities = intersecting({"A": UniformBoxes((16, 16), 40), "B": UniformBoxes((16,), 14)})
+    for size in (2, 4, 2, 8):
+        fresh = Evaluator(evaluator.cascade, evaluator.architecture)
+        assert outcome(evaluator, tiled(size), densities) == outcome(fresh, tiled(size), densities)
+    (known,) = outlines._BY_EVALUATOR[evaluator].values()
+    assert len(known.outlines) == 2
+
+
+def test_outline_is_not_used_where_tiles_stay_at_the_edge() -> None:
+    """Tiles of 8 and of 4 are cut into two or more each by tiles of 2; by tiles of 4, the second stays from one turn over m to the next."""
+    made = cascade("vectors", ["Z[m] = A[m,k] * B[k]"], {"m": 16, "k": 12})
+    rng = random.Random(0)
+    target = machine(rng)
+    while any(target.sparsity(each).intersect for each in ("DRAM", "Buffer", "U")):
+        target = machine(rng)
+    densities = {"A": UniformBoxes((16, 12), 40), "B": UniformBoxes((12,), 4)}
+
+    def cut(size: int) -> Mapping:
+        loops = For("k", 8), For("m", 8), For("k", size), Keep("Buffer", (Held("B"),))
+        return Mapping("cut", (Keep("DRAM", (Held("A"), Held("B"), Held("Z"))), *loops, Leaf("Z", "U")))
+
+    evaluator = Evaluator(made, target)
+    found = [outcome(evaluator, cut(size), densities) for size in (2, 3, 4)]
+    assert [isinstance(each, dict) for each in found] == [True, True, False]
+    assert "tiles of B stay at the edge" in found[2]
+
+
+def test_outlines_are_made_once_and_only_so_many_forms_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluator, densities = intersecting({"A": UniformBoxes((16, 16), 40), "B": UniformBoxes((16,), 4)})
+    monkeypatch.setattr(outlines, "MOST_FORMS", 1)
+    for size in (8, 4, 2):
+        evaluate_expected(evaluator, tiled(size), densities)
+    (known,) = outlines._BY_EVALUATOR[evaluator].values()
+    assert len(known.outlines) == 1
+    evaluate_expected(evaluator, tiled(4, "m"), densities)
+    (other,) = outlines._BY_EVALUATOR[evaluator].values()
+    assert other is not known
+    many = len(outlines._BY_EVALUATOR)
+    del evaluator, known, other
+    gc.collect()
+    assert len(outlines._BY_EVALUATOR) < many
