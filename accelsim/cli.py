@@ -167,7 +167,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     ):
         count.add_argument(f"--{name}", default=number, metavar="N", help=f"{about} (default {number})")
     listing = command("list", commands.list_, "what accelsim ships")
-    listing.add_argument("kind", metavar="KIND", help="workloads, archs, mappings, campaigns, technologies or drams")
+    listing.add_argument("kind", metavar="KIND", help="workloads, archs, mappings, campaigns, technologies, drams or rates")
     report = command("report", commands.report_, "show a saved evaluation again")
     report.add_argument("file", metavar="FILE.json", help="what --json wrote")
     for each in found.values():
