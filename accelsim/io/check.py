@@ -8,7 +8,7 @@ from pathlib import Path
 
 from accelsim.errors import InputError
 from accelsim.hardware.architecture import Architecture
-from accelsim.io.catalogue import CONSTRAINTS, DRAM, MACHINE, MAPPING, RATES, TECHNOLOGY, WORKLOAD, Kind
+from accelsim.io.catalogue import CAMPAIGN, CONSTRAINTS, DRAM, MACHINE, MAPPING, RATES, TECHNOLOGY, WORKLOAD, Kind
 from accelsim.io.overrides import Overrides
 from accelsim.workload.cascade import Cascade, Model
 from accelsim.workload.expression import Call, accesses, names
@@ -37,6 +37,8 @@ def check(path: Path, kind: Kind, settings: Overrides, workload: Path | None = N
         return Checked(kind.noun, technology.name, f"{len(technology.rows)} rows, each with its source")
     if kind is DRAM:
         return _dram(path)
+    if kind is CAMPAIGN:
+        return _campaign(path)
     if kind is RATES:
         return _rates(path)
     if workload is None or machine is None:
@@ -50,6 +52,14 @@ def _unread(kind: Kind, workload: Path | None, machine: Path | None) -> tuple[st
     read = {WORKLOAD: "workload", MACHINE: "arch", MAPPING: "mapping"}.get(kind)
     known = {read, "workload" if workload else None, "arch" if machine else None}
     return tuple(name for name in ("workload", "arch", "mapping") if name not in known)
+
+
+def _campaign(path: Path) -> Checked:
+    from accelsim.io.campaign import load_campaign
+
+    campaign = load_campaign(path)
+    strata = campaign.target.strata
+    return Checked(CAMPAIGN.noun, campaign.name, f"{len(strata)} kinds of words, {sum(each.population for each in strata):,} upsets")
 
 
 def _workload(path: Path, settings: Overrides) -> Checked:
