@@ -147,7 +147,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     run.add_argument("--seed", default="0", metavar="N", help="seed of the inputs (default 0)")
     about = "say whether a file of any kind is right; a mapping or constraints against --workload and --arch"
     check = command("check", commands.check_, about)
-    check.add_argument("file", metavar="FILE", help="a workload, machine, mapping, technology, DRAM, campaign, rates or constraints file, or a shipped name")
+    about = "a workload, machine, mapping, technology, DRAM, campaign, rates or constraints file, or a shipped name"
+    check.add_argument("file", metavar="FILE", help=about)
     check.add_argument("--workload", metavar="WORKLOAD", help="the workload that a mapping or constraints are for")
     check.add_argument("--arch", metavar="MACHINE", help="the machine that a mapping or constraints are for")
     passes = command("passes", commands.passes_, "how often each rank must be traversed, and what crosses from pass to pass")

@@ -15,7 +15,6 @@ from accelsim.sim.kernels_systolic import FoldTable
 from accelsim.sim.systolic import OPERAND, RESULT, Grid, folds_of, times
 from tests.faults import icarus
 from tests.faults.netlists import circuit
-from tests.rtl.conftest import rtl_tools as rtl_tools
 from tests.rtl.runner import RTL
 from tests.share import share
 

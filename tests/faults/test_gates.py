@@ -14,7 +14,6 @@ from accelsim.faults.gates import KINDS, Circuit, GateFault
 from accelsim.rtl.netlist import netlist
 from tests.faults import icarus
 from tests.faults.netlists import CYCLES, UNITS, by_twin, circuit, outputs, words
-from tests.rtl.conftest import rtl_tools as rtl_tools
 from tests.share import share
 
 pytestmark = pytest.mark.usefixtures("rtl_tools")

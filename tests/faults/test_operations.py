@@ -12,7 +12,6 @@ from accelsim.faults.gates import SLOW, STUCK
 from accelsim.faults.operations import SCAN_STEP, Unit, coverage, signed
 from accelsim.workload.fixed import Fixed, exp
 from tests.faults.netlists import by_twin, circuit
-from tests.rtl.conftest import rtl_tools as rtl_tools
 from tests.rtl.runner import RTL
 from tests.share import share
 
