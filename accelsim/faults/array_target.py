@@ -1,4 +1,4 @@
-"""Upsets in the registers of a grid array while it makes some products."""
+"""Upsets in the registers of a grid array while it makes some products, and bits of them that are stuck all the time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from accelsim.faults.firings import Product
-from accelsim.faults.outcomes import Effects
+from accelsim.faults.outcomes import CLAMPED, CORRUPTED, DEAD, HANG, LOGICAL, PROTOCOL, ROUNDED, Effects
 from accelsim.faults.registers import ACROSS, CONTROL, DOWN, Field
 from accelsim.faults.requantise import Requantise
 from accelsim.faults.target import Stratum
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 
     IntArray = NDArray[np.int64]
 
-_CHUNK = 1 << 16
+_CHUNK, _SLOW = 1 << 16, 1 << 8
+_GRAVITY = (DEAD, LOGICAL, ROUNDED, CLAMPED, CORRUPTED, PROTOCOL, HANG)  # of several products, the last counts
 
 
 class ArrayTarget:
-    """A stratum is a field of the array's registers. `together`: adjacent bits that flip at once (fields with fewer flip whole).
+    """A stratum is a field of the array's registers. `together`: adjacent bits that flip at once (fields with fewer flip whole); `stuck`:
+    they are 0, or 1, in all products, and all is replayed.
 
     `decides`: int64[elements of the result], the group that each element is in; a decision is which of its group is largest. None: there
     are no decisions.
@@ -32,8 +34,9 @@ class ArrayTarget:
 
     def __init__(
         self, block: str, products: list[Product], requantise: Requantise, fields: tuple[str, ...] = (), together: int = 1,
-        decides: IntArray | None = None,
+        decides: IntArray | None = None, stuck: bool = False,
     ) -> None:  # fmt: skip
+        self.stuck = stuck
         self.block, self.products, self.requantise, self.together, self.decides = block, products, requantise, together, decides
         self.registers = products[0].run.registers
         wanted = [each for each in self.registers.fields if not fields or each.name in fields or each.role in fields]
@@ -42,16 +45,21 @@ class ArrayTarget:
     @cached_property
     def strata(self) -> tuple[Stratum, ...]:
         """One for each field."""
-        cycles = sum(product.run.cycles for product in self.products)
+        cycles = 2 if self.stuck else sum(product.run.cycles for product in self.products)
         return tuple(
             Stratum(self.block, each.name, each.role, self.registers.count(each) * each.bits, many, many, "flop")
             for each, many in ((each, self._starts(each) * cycles) for each in self.fields)
         )
 
     @property
+    def noun(self) -> str:
+        """Bits that flip once, or never."""
+        return "stuck bits" if self.stuck else "upsets"
+
+    @property
     def chunk(self) -> int:
         """Flags take longer; there are few of them."""
-        return _CHUNK
+        return _SLOW if self.stuck else _CHUNK
 
     def of_classes(self, stratum: int, numbers: IntArray) -> Effects:
         """Every fault is a class."""
@@ -68,14 +76,15 @@ class ArrayTarget:
         """Product, place among the field's registers, mask and cycle of faults: cycles turn inside bits, and those inside registers."""
         import numpy as np
 
-        field, cycles = self.fields[stratum], np.array([product.run.cycles for product in self.products], np.int64)
+        field = self.fields[stratum]
+        cycles = np.array([2] if self.stuck else [product.run.cycles for product in self.products], np.int64)
         ends = np.cumsum(cycles * self._starts(field))
         product = np.searchsorted(ends, numbers, side="right")
         inside = numbers - (ends - cycles * self._starts(field))[product]
         rest, when = np.divmod(inside, cycles[product])
         register, bit = np.divmod(rest, self._ways(field))
         mask = np.int64((1 << min(self.together, field.bits)) - 1)
-        return product, register, mask << bit, when
+        return product, register, mask << bit, -1 - when if self.stuck else when
 
     def effects(self, stratum: int, numbers: IntArray) -> Effects:
         """In closed form for operands and sums; flags and tokens are replayed."""
@@ -83,10 +92,21 @@ class ArrayTarget:
 
         product, register, mask, when = self._decoded(stratum, np.asarray(numbers, np.int64))
         found = np.zeros((len(product), 4), np.int64)
+        if self.stuck:
+            each = [self._in_product(number, self.fields[stratum], register, mask, when) for number in range(len(self.products))]
+            return self._worst_of(np.stack(each))
         for number in np.unique(product):
             some = np.flatnonzero(product == number)
             found[some] = self._in_product(int(number), self.fields[stratum], register[some], mask[some], when[some])
         return Effects(found[:, 0], found[:, 1], found[:, 2], found[:, 3] > 0)
+
+    def _worst_of(self, found: IntArray) -> Effects:
+        """int64[products, faults, 4] as one."""
+        import numpy as np
+
+        gravity = np.argsort(_GRAVITY)[found[:, :, 0]].max(axis=0)
+        wrong, worst, decided = found[:, :, 1].sum(axis=0), found[:, :, 2].max(axis=0), found[:, :, 3].max(axis=0) > 0
+        return Effects(np.array(_GRAVITY)[gravity], wrong, worst, decided)
 
     def _in_product(self, number: int, field: Field, register: IntArray, mask: IntArray, when: IntArray) -> IntArray:
         import numpy as np
@@ -98,7 +118,8 @@ class ArrayTarget:
         run, quantise = self.products[number].run, self.requantise.kernel()
         found, zeros = np.zeros((len(register), 4), np.int64), np.zeros((len(register), 2), np.int64)
         work = self._works[number]
-        if field.role == CONTROL:
+        replayed = self.stuck or field.role == CONTROL
+        if replayed:
             collected, kept, states, gone = run.golden
             place = register + self.registers.starts[self.registers.fields.index(field)]
             faults = np.stack([place, mask, np.full_like(place, field.bits), when], axis=1)
@@ -112,7 +133,7 @@ class ArrayTarget:
                 return found
             (starts, words), said = changes(work, faults), zeros
             outcomes(work, quantise, faults, found)
-        judge(quantise, run.widths.sum, work.z, work.out, self._groups[number], starts, words, said, field.role == CONTROL, found)
+        judge(quantise, run.widths.sum, work.z, work.out, self._groups[number], starts, words, said, replayed, found)
         return found
 
     def _elements(self, field: Field, register: IntArray) -> tuple[IntArray, IntArray]:
@@ -148,6 +169,8 @@ class ArrayTarget:
         scope, name, _, low = self.registers.rtl(site, bits[0])
         shown = f"{scope}.{name}[{low}]" if len(bits) == 1 else f"{scope}.{name}[{low + len(bits) - 1}:{low}]"
         where = {"row": site.row, "column": site.column}
+        if self.stuck:
+            return {"field": field.name, "register": shown, **where, "bits": bits, "stuck_at": -1 - when}
         return {"product": product, "field": field.name, "register": shown, **where, "bits": bits, "cycle": when}
 
 

@@ -50,7 +50,7 @@ def confirm(target: ArrayTarget, rtl: Path, faults: int, seed: int, tell: Callab
 
     run = target.products[0].run
     known = _known(run, max(1, faults // _KNOWN), seed)
-    drawn = [*known, *_drawn(run, max(0, faults - len(known)), seed)]
+    drawn = [*known, *_drawn(run, max(0, faults - len(known)), seed, target.stuck)]
     tell("compiling the RTL")
     array = GridRtl(run, rtl)
     golden, effective, wrong = array.raw(0, 0, 0), 0, []
@@ -66,17 +66,17 @@ def confirm(target: ArrayTarget, rtl: Path, faults: int, seed: int, tell: Callab
     return Confirmation(len(drawn), effective, len(known), tuple(wrong))
 
 
-def _drawn(run: GridRun, many: int, seed: int) -> list[Fault]:
-    """Bits and cycles, all alike."""
+def _drawn(run: GridRun, many: int, seed: int, stuck: bool) -> list[Fault]:
+    """Bits and cycles, all alike; or bits and how they are stuck."""
     import numpy as np
 
     from accelsim.faults.randomness import below
 
     ends = np.cumsum([run.registers.site(place).field.bits for place in range(run.registers.size)])
     found = []
-    for bit, cycle in below(seed, np.arange(many), [int(ends[-1]), run.cycles]).tolist():
+    for bit, cycle in below(seed, np.arange(many), [int(ends[-1]), 2 if stuck else run.cycles]).tolist():
         place = int(np.searchsorted(ends, bit, side="right"))
-        found.append((place, 1 << int(ends[place] - 1 - bit), cycle))
+        found.append((place, 1 << int(ends[place] - 1 - bit), -1 - cycle if stuck else cycle))
     return found
 
 

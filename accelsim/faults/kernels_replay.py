@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from accelsim.kernel_cache import njit
 
 IntArray = NDArray[np.int64]
+STUCK_AT_0, STUCK_AT_1 = -1, -2  # in place of a cycle
 
 
 class Streams(NamedTuple):
@@ -203,26 +204,40 @@ def golden(w: Wires, streams: Streams, places: IntArray, words: IntArray, kept: 
     return states, gone
 
 
+@njit(forceinline=True, _nrt=False)
+def _struck(word: int, mask: int, bits: int, when: int) -> int:
+    """A word of a register of so many bits as a fault leaves it."""
+    after = word ^ mask
+    if when == STUCK_AT_0:
+        after = word & ~mask
+    elif when == STUCK_AT_1:
+        after = word | mask
+    return wrapped(after, bits) if bits > 1 else after & 1
+
+
 @njit()
 def replay(
     w: Wires, streams: Streams, collected: Collected, kept: IntArray, states: IntArray, gone: IntArray,
     place: int, mask: int, bits: int, when: int, changed: IntArray, raw: IntArray,
 ) -> tuple[int, int, int]:  # fmt: skip
-    """Run with bits of one register flipped after the edge of cycle `when`, from the last state kept before it until the states are equal.
+    """Run with bits of one register flipped after the edge of cycle `when`, from the last state kept before it until the states are equal;
+    where that is STUCK_AT_0 or STUCK_AT_1, with bits that are so all the time.
 
-    mask: bits that flip, of a register of `bits`. changed: int64[most, 2], places of the product and by how much words differ, in the
+    mask: which bits, of a register of `bits`. changed: int64[most, 2], places of the product and by how much words differ, in the
     order in which they leave. raw: int64[cycles, 2 * columns] to be told of every word and whether it is there, or int64[0, 0].
     Returns how many changed, words that never came, and words too many.
     """
     cycles, columns = streams.flags.shape[0], w.columns
-    keep = np.searchsorted(kept, when, side="right") - 1
+    keep: Any = max(0, np.searchsorted(kept, when, side="right") - 1)
     s, taken = states[keep].copy(), gone[keep].copy()
     lanes, marks = np.zeros((5, w.rows + columns), np.int64), np.zeros((w.rows + 1, columns), np.int64)
     out = w.at[3] + (w.rows - 1) * columns
     found, over = 0, 0
     next_keep = keep + 1
+    if when < 0:
+        s[place] = _struck(s[place], mask, bits, when)
     for cycle in range(kept[keep], cycles):
-        if cycle > when and next_keep < kept.size and kept[next_keep] == cycle:
+        if when >= 0 and cycle > when and next_keep < kept.size and kept[next_keep] == cycle:
             same = True
             for register in range(s.size):
                 if s[register] != states[next_keep, register]:
@@ -251,9 +266,8 @@ def replay(
                     found += 1
                 taken[column] = number + 1
         _edge(w, s, cycle, streams, lanes, marks)
-        if cycle == when:
-            word = s[place] ^ mask
-            s[place] = wrapped(word, bits) if bits > 1 else word & 1
+        if cycle == when or when < 0:
+            s[place] = _struck(s[place], mask, bits, when)
     missing = 0
     for column in range(columns):
         missing += collected.many[column] - taken[column]
@@ -264,7 +278,7 @@ def replay(
 def replay_all(
     w: Wires, streams: Streams, collected: Collected, kept: IntArray, states: IntArray, gone: IntArray, faults: IntArray, product: IntArray
 ) -> tuple[IntArray, IntArray, IntArray]:
-    """Replay many faults: int64[faults, 4], place, mask, bits of the register and cycle.
+    """Replay many faults: int64[faults, 4], place, mask, bits of the register, and cycle or how it is stuck.
 
     product: int64, the whole product, flat. Returns where the words that changed of each fault begin (int64[faults + 1]), the words
     (int64[changed, 2]: place and by how much, modulo sums of `sum_bits`), and words missing and too many (int64[faults, 2]).

@@ -38,6 +38,11 @@ class MemoryTarget:
         self.intervals: Intervals = intervals(mapped)
 
     @property
+    def noun(self) -> str:
+        """Bits that flip once."""
+        return "upsets"
+
+    @property
     def chunk(self) -> int:
         """About a second's."""
         return _CHUNK

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accelsim.faults.grid import GridRun
-from accelsim.rtl.fast import QUICK, Library
+from accelsim.faults.kernels_replay import STUCK_AT_0, STUCK_AT_1
+from accelsim.rtl.fast import QUICK, Instance, Library
 from accelsim.sim.systolic import RESULT
 
 if TYPE_CHECKING:
@@ -32,22 +34,22 @@ class GridRtl:
 
     def raw(self, place: int, mask: int, when: int) -> IntArray:
         """int64[cycles, 2 * columns]: the word at each column's end before each edge, and whether one leaves. Bits of the register at a
-        place of a state flip after the edge of a cycle; mask 0: none does.
+        place of a state flip after the edge of a cycle, or are stuck, as in `kernels_replay.replay`; mask 0: none does.
         """
         import numpy as np
 
         instance = self.library.start()
         instance.run({"rst_i": np.ones(_RESET, np.uint64)})
         cycles = self.run.streams.flags.shape[0]
-        before = instance.run({name: each[: when + 1] for name, each in self.inputs.items()})
-        site = self.run.registers.site(place)
-        for bit in range(site.field.bits):
-            if mask >> bit & 1:
-                scope, name, width, at = self.run.registers.rtl(site, bit)
-                instance.register(scope, name, width)[at // 8] ^= 1 << at % 8
-        parts = [before]
-        if when + 1 < cycles:
-            parts.append(instance.run({name: each[when + 1 :] for name, each in self.inputs.items()}))
+        cuts = [0, when + 1, cycles] if when >= 0 else list(range(cycles + 1))
+        parts = []
+        if when < 0:
+            self._strike(instance, place, mask, when)
+        for start, end in pairwise(cuts):
+            if start < end:
+                parts.append(instance.run({name: each[start:end] for name, each in self.inputs.items()}))
+            if end < cycles:
+                self._strike(instance, place, mask, when)
         found = np.zeros((cycles, 2 * self.run.grid.columns), np.int64)
         columns, bits = self.run.grid.columns, self.run.widths.sum
         words = np.concatenate([_bits(part["z_o"], columns * bits) for part in parts])
@@ -57,6 +59,15 @@ class GridRtl:
             found[:, column] = (np.asarray(word) << left) >> left
         found[:, columns:] = np.concatenate([_bits(part["z_valid_o"], columns) for part in parts])
         return found
+
+    def _strike(self, instance: Instance, place: int, mask: int, when: int) -> None:
+        site = self.run.registers.site(place)
+        for bit in range(site.field.bits):
+            if mask >> bit & 1:
+                scope, name, width, at = self.run.registers.rtl(site, bit)
+                held, one = instance.register(scope, name, width), 1 << at % 8
+                before = int(held[at // 8])
+                held[at // 8] = before & ~one if when == STUCK_AT_0 else before | one if when == STUCK_AT_1 else before ^ one
 
 
 def module_of(run: GridRun) -> str:

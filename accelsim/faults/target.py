@@ -39,6 +39,11 @@ class Target(Protocol):
         ...
 
     @property
+    def noun(self) -> str:
+        """What its faults are called, many of them."""
+        ...
+
+    @property
     def chunk(self) -> int:
         """How many faults are worth handing out at once: those of a second or so."""
         ...

@@ -45,6 +45,7 @@ T = TypeVar("T")
 _ROLES = (OPERANDS, SUMS, CONTROL)
 _DRAWS = ("uniform", "normal")
 _PLACES = ("array", "memories")
+_FLIPS, _STUCK = "upset", "stuck"
 
 
 def load_campaign(path: Path | str, settings: Sequence[str] = ()) -> Campaign:
@@ -103,6 +104,8 @@ def _rates(item: Item | None, target: Target, folder: Path) -> Rates | None:
         return None
     if not isinstance(target, ArrayTarget):
         raise item.error("rates are known for registers of an array only, and upsets are in memories", "leave it out")
+    if target.stuck:
+        raise item.error("no table has rates of bits that are stuck", "leave out 'rates', or write 'kind: upset'")
     if target.together > 1:
         raise item.error(f"rates are of single bits, and {target.together} flip here", "leave out 'rates', or write 'bits: 1'")
     found = load_rates(_file(item, RATES, folder))
@@ -149,10 +152,10 @@ def _array(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Arc
     einsum = _placed(named, lambda item: einsum_on_array(cascade, machine, mapping, None if item is document else item.name("'einsum'")))
     made = products(Evaluator(cascade, machine), mapping, einsum, _inputs(keys.get("inputs"), cascade))
     requantise = _outputs(keys.get("outputs"), made)
-    fields, together = _faults(keys.get("faults"), made[0])
+    fields, together, stuck = _faults(keys.get("faults"), made[0])
     decides = None if "decision" not in keys else _decisions(keys["decision"], cascade, einsum)
     unit = next(leaf.unit for _, leaf in mapping.paths() if leaf.einsum == einsum.name)
-    return ArrayTarget(unit, made, requantise, fields, together, decides)
+    return ArrayTarget(unit, made, requantise, fields, together, decides, stuck)
 
 
 def _memories(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree) -> MemoryTarget:
@@ -235,9 +238,12 @@ def _outputs(item: Item | None, made: list[Product]) -> Requantise:
         raise item.error(error.what, error.mend) from None
 
 
-def _faults(item: Item | None, product: Product) -> tuple[tuple[str, ...], int]:
-    """The fields that faults are in, by role or name, and how many adjacent bits flip."""
-    keys = item.only(("in", "bits"), "faults") if item is not None else {}
+def _faults(item: Item | None, product: Product) -> tuple[tuple[str, ...], int, bool]:
+    """The fields that faults are in, by role or name, how many adjacent bits flip, and whether they are stuck instead."""
+    keys = item.only(("in", "bits", "kind"), "faults") if item is not None else {}
+    kind = keys["kind"].name("'kind'") if "kind" in keys else _FLIPS
+    if kind not in (_FLIPS, _STUCK):
+        raise keys["kind"].error(f"there is no kind of fault '{kind}'", did_you_mean(kind, (_FLIPS, _STUCK)))
     known = [*_ROLES, *(field.name for field in product.run.registers.fields)]
     found = []
     for each in keys["in"].items("'in'") if "in" in keys else []:
@@ -248,7 +254,7 @@ def _faults(item: Item | None, product: Product) -> tuple[tuple[str, ...], int]:
     bits = keys["bits"].integer("'bits'", 1) if "bits" in keys else 1
     if bits > 64:
         raise keys["bits"].error(f"{bits} bits at once", "write at most 64")
-    return tuple(found), bits
+    return tuple(found), bits, kind == _STUCK
 
 
 def _decisions(item: Item, cascade: Cascade, einsum: Einsum) -> IntArray:

@@ -32,7 +32,7 @@ def document(outcome: Outcome, confirmed: Confirmation | None = None) -> dict[st
             row["worst"] = {**tally.to_json()["worst"], **campaign.target.site(number, tally.worst[0])}
         strata.append(row)
     return {
-        "schema": SCHEMA, "campaign": campaign.name, "seed": campaign.seed, "finished": outcome.finished,
+        "schema": SCHEMA, "campaign": campaign.name, "faults": campaign.target.noun, "seed": campaign.seed, "finished": outcome.finished,
         "confidence": campaign.sample.confidence, "injected": sum(each.tally.total + each.pilot for each in outcome.found),
         "population": sum(each.stratum.population for each in outcome.found), "avf": outcome.avf().to_json(),
         "avf_likely": outcome.likely(outcome.shares).to_json(), "strata": strata,
@@ -76,7 +76,7 @@ def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:
     from rich.table import Table
 
     state = "" if whole["finished"] else ", not finished: run it again to go on"
-    yield f"{whole['campaign']}: {whole['injected']:,} of {whole['population']:,} upsets injected (seed {whole['seed']}){state}"
+    yield f"{whole['campaign']}: {whole['injected']:,} of {whole['population']:,} {whole['faults']} injected (seed {whole['seed']}){state}"
     shown = [name for name in NAMES if any(row["outcomes"][name] for row in whole["strata"])]
     sampled = [] if all(row["exhaustive"] for row in whole["strata"]) else [f"{whole['confidence']:.0%} interval"]
     decided = ["decisions"] if any(row["decisions_changed"] for row in whole["strata"]) else []
@@ -99,7 +99,7 @@ def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:
     likely = whole["avf_likely"][1:]
     exact = all(row["exhaustive"] for row in whole["strata"])
     said = f", between {low:.5f} and {high:.5f} at {whole['confidence']:.0%}; by its posterior {likely[0]:.5f} to {likely[1]:.5f}"
-    yield f"AVF of all bits: {value:.5f}" + (", exact: every upset was injected" if exact else said)
+    yield f"AVF of all bits: {value:.5f}" + (", exact: all were injected" if exact else said)
     if whole["failures"] is not None:
         yield from _failing(whole)
     if whole["rtl"] is not None:

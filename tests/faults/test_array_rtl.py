@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from accelsim.faults.grid import GridRun, product_run
+from accelsim.faults.kernels_replay import STUCK_AT_0, STUCK_AT_1
 from accelsim.faults.registers import CONTROL, Widths
 from accelsim.faults.rtl import GridRtl, driven, module_of, parameters, replayed
 from accelsim.sim.systolic import Grid
@@ -51,6 +52,19 @@ def test_upset_does_in_rtl_what_it_does_in_the_simulator(case: tuple[int, int, s
     assert all(told[1 : len(faults) // 5]), "flags that are known to corrupt do"
     roles = [run.registers.site(place).field.role for place, _, _ in faults]
     assert sum(each and role != CONTROL for each, role in zip(told, roles, strict=True)) > len(faults) // 20
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stationary", "ZB")
+def test_stuck_bit_does_in_rtl_what_it_does_in_the_simulator(stationary: str) -> None:
+    rng = Random(stationary)
+    run = product_run(words(rng, 6, 5, 8), words(rng, 5, 7, 8), Grid(3, 4), stationary)
+    places = [rng.randrange(run.registers.size) for _ in range(share(300, 80, 10))]
+    faults = [(place, 1 << rng.randrange(run.registers.site(place).field.bits), rng.choice((STUCK_AT_0, STUCK_AT_1))) for place in places]
+    rtl, golden = GridRtl(run, RTL), replayed(run, [(0, 0, 0)])[0]
+    expected = replayed(run, faults)
+    assert [fault for fault, raw in zip(faults, expected, strict=True) if (rtl.raw(*fault) != raw).any()] == []
+    assert sum(bool((raw != golden).any()) for raw in expected) > len(faults) // 3
 
 
 @pytest.mark.slow

@@ -92,6 +92,25 @@ def test_exhaustive_campaign_is_the_sum_of_all_upsets() -> None:
         assert each.tally.worst[1] == max(effects.worst[effects.outcome == CORRUPTED], default=0)
 
 
+def test_stuck_operand_is_as_if_its_words_had_the_bit() -> None:
+    """Where nothing else shares the register: an array of one element that holds one operand, whose bits are stuck one by one."""
+    a, b = np.array([[3], [-7], [20], [0]]), np.array([[37]])
+    made = Product(product_run(a, b, Grid(1, 1), "B"), np.arange(4).reshape(4, 1))
+    target = ArrayTarget("MAC", [made, made], Requantise.none(32), ("w_q", "v_q"), stuck=True)
+    assert [each.population for each in target.strata] == [16, 16]
+    effects = target.effects(1, np.arange(16))
+    for number in range(16):
+        bit, one = divmod(number, 2)
+        word = 37 | 1 << bit if one else 37 & ~(1 << bit)
+        word = (word + 128) % 256 - 128
+        moved = abs(a[:, 0] * (word - 37))
+        assert effects.worst[number] == moved.max()
+        assert effects.wrong[number] == 2 * (moved > 0).sum()
+        assert target.site(1, number)["stuck_at"] == one
+    # the word in use is taken from v_q in the first step, and from w_q after it
+    assert target.effects(0, np.arange(16)).wrong.tolist() == [2 * int((abs(a[1:, 0]) > 0).sum()) * int(each > 0) for each in effects.wrong]
+
+
 def test_decision_is_which_output_of_a_group_is_largest() -> None:
     """Against numpy's argmax over the outputs of every upset, its sums recomputed from the words that change."""
     rng = Random(4)
