@@ -213,7 +213,8 @@ def _ranges(item: Item, cascade: Cascade) -> dict[str, tuple[float, float]]:
             raise pair.error(f"the range of {name} is not a least and a largest value", "write [least, largest]")
         half = 2.0 ** (int(cascade.tensors[name].final.bits) - 1)
         if whole and not -half <= ends[0] <= ends[1] < half:
-            raise pair.error(f"the range of {name} is wider than its type, {cascade.tensors[name].final.name}", "write values that it holds")
+            kind = cascade.tensors[name].final.name
+            raise pair.error(f"the range of {name} is wider than its type, {kind}", "write values that it holds")
         found[name] = (ends[0], ends[1])
     return found
 
