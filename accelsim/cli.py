@@ -147,7 +147,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     run.add_argument("--seed", default="0", metavar="N", help="seed of the inputs (default 0)")
     about = "say whether a file of any kind is right; a mapping or constraints against --workload and --arch"
     check = command("check", commands.check_, about)
-    check.add_argument("file", metavar="FILE", help="a workload, machine, mapping, technology, DRAM or constraints file, or a shipped name")
+    about = "a workload, machine, mapping, technology, DRAM, campaign, rates or constraints file, or a shipped name"
+    check.add_argument("file", metavar="FILE", help=about)
     check.add_argument("--workload", metavar="WORKLOAD", help="the workload that a mapping or constraints are for")
     check.add_argument("--arch", metavar="MACHINE", help="the machine that a mapping or constraints are for")
     passes = command("passes", commands.passes_, "how often each rank must be traversed, and what crosses from pass to pass")
@@ -167,7 +168,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     ):
         count.add_argument(f"--{name}", default=number, metavar="N", help=f"{about} (default {number})")
     listing = command("list", commands.list_, "what accelsim ships")
-    listing.add_argument("kind", metavar="KIND", help="workloads, archs, mappings, campaigns, technologies or drams")
+    listing.add_argument("kind", metavar="KIND", help="workloads, archs, mappings, campaigns, technologies, drams or rates")
     report = command("report", commands.report_, "show a saved evaluation again")
     report.add_argument("file", metavar="FILE.json", help="what --json wrote")
     for each in found.values():

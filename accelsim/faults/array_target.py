@@ -44,7 +44,7 @@ class ArrayTarget:
         """One for each field."""
         cycles = sum(product.run.cycles for product in self.products)
         return tuple(
-            Stratum(self.block, each.name, each.role, self.registers.count(each) * each.bits, many, many)
+            Stratum(self.block, each.name, each.role, self.registers.count(each) * each.bits, many, many, "flop")
             for each, many in ((each, self._starts(each) * cycles) for each in self.fields)
         )
 

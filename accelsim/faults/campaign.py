@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accelsim.faults.outcomes import MASKED, SILENT, UNRECOVERED, Tally
+from accelsim.faults.plan import Plan, Sample
+from accelsim.faults.ranges import Range
+from accelsim.faults.rates import Rates
 from accelsim.faults.target import Stratum, Target
 from accelsim.jobs.workers import side_by_side
 
@@ -22,96 +25,69 @@ if TYPE_CHECKING:
 
     IntArray = NDArray[np.int64]
 
-MOST_CHUNKS = 4096
+_POSTERIOR = (1 << 64) - 1  # the stream of its draws, which no fault has
 _WAIT_S = 0.05
 Tell = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """How many faults: all of each stratum with at most `exhaustive` faults; of others `faults` each, or fewer where after some chunks the
-    interval of the silent share (at all looks at once) is narrower than `half_width` on each side.
-    """
-
-    faults: int = 1 << 20
-    exhaustive: int = 0
-    half_width: float | None = None
-    confidence: float = 0.95
-
-
 @dataclass(frozen=True)
 class Campaign:
-    """Faults of a target. `name`, `described`: what it is, in words that tell it from others; `seed`: of the numbers that are drawn."""
+    """Faults of a target. `name`, `described`: what it is, in words that tell it from others; `seed`: of the numbers that are drawn;
+    `rates`: raw rates of its cells, if they are known.
+    """
 
     name: str
     target: Target
     sample: Sample
     seed: int
     described: str
+    rates: Rates | None = None
 
     @cached_property
-    def chunk(self) -> int:
-        """Faults of a chunk."""
-        most = max((self.wanted(stratum) for stratum in range(len(self.target.strata))), default=0)
-        return max(self.target.chunk, -(-most // MOST_CHUNKS))
+    def first(self) -> Plan:
+        """What is to be injected, as far as it is known beforehand."""
+        return Plan.first(self.target.strata, self.sample, self.target.chunk)
 
-    def is_exhaustive(self, stratum: Stratum) -> bool:
-        """Whether every fault of a stratum is injected."""
-        return stratum.classes <= max(self.sample.exhaustive, self.sample.faults)
+    @cached_property
+    def weights(self) -> tuple[float, ...]:
+        """What a stratum's failing share weighs in the whole: its FIT if rates are known, else its upsets."""
+        rates = self.rates
+        return tuple(each.population * (rates.of(each.cell).fit.value if rates else 1.0) for each in self.target.strata)
 
-    def wanted(self, stratum: int) -> int:
-        """Faults of a stratum, if none stops it."""
-        found = self.target.strata[stratum]
-        return found.classes if self.is_exhaustive(found) else self.sample.faults
+    def plan(self, done: Mapping[Chunk, Tally]) -> Plan:
+        """What is to be injected, as far as it is known from the chunks that are done. It follows from pilots alone, whoever did them."""
+        return self.first.after(self.target.strata, self.sample, self.weights, done)
 
-    def chunks(self) -> list[Chunk]:
-        """All chunks, first those that come first in their strata."""
-        many = [-(-self.wanted(stratum) // self.chunk) for stratum in range(len(self.target.strata))]
-        return [(stratum, chunk) for chunk in range(max(many, default=0)) for stratum in range(len(many)) if chunk < many[stratum]]
+    def numbers(self, chunk: Chunk, plan: Plan | None = None) -> IntArray:
+        """The faults of a chunk of a plan (None: the first)."""
+        return (plan or self.first).numbers(self.seed, chunk, self.target.strata[chunk[0]].population)
 
-    def numbers(self, chunk: Chunk) -> IntArray:
-        """The faults of a chunk; where all are injected, the classes."""
-        import numpy as np
-
-        from accelsim.faults.randomness import below
-
-        stratum, number = chunk
-        found = self.target.strata[stratum]
-        indices = np.arange(number * self.chunk, min((number + 1) * self.chunk, self.wanted(stratum)), dtype=np.int64)
-        if self.is_exhaustive(found):
-            return indices
-        return below(self.seed, indices * len(self.target.strata) + stratum, found.population)[:, 0]
-
-    def work(self, chunk: Chunk) -> Tally:
-        """What comes of a chunk."""
-        numbers, target = self.numbers(chunk), self.target
-        ask = target.of_classes if self.is_exhaustive(target.strata[chunk[0]]) else target.effects
+    def work(self, chunk: Chunk, plan: Plan) -> Tally:
+        """What comes of a chunk; of classes, where all are injected."""
+        numbers, target = self.numbers(chunk, plan), self.target
+        ask = target.of_classes if plan.whole[chunk[0]] and chunk[1] in plan.counted(chunk[0]) else target.effects
         return Tally.of(ask(chunk[0], numbers), numbers)
 
 
 @dataclass(frozen=True, slots=True)
-class Share:
-    """A part of a stratum's faults, with an interval that covers it; without sampling error where all were injected."""
-
-    value: float
-    low: float
-    high: float
-
-    def to_json(self) -> list[float]:
-        """As plain data."""
-        return [self.value, self.low, self.high]
-
-
-@dataclass(frozen=True, slots=True)
 class Found:
-    """What came of a stratum's faults. `silent`: outputs are wrong and nothing tells; `unrecovered`: words never come, or too many do."""
+    """What came of a stratum's faults. `silent`: outputs are wrong and nothing tells; `unrecovered`: words never come, or too many do; each
+    with an interval that covers it, without sampling error where all were injected. `pilot`: faults that only said how many to inject.
+    """
 
     stratum: Stratum
     tally: Tally
     exhaustive: bool
-    masked: Share
-    silent: Share
-    unrecovered: Share
+    masked: Range
+    silent: Range
+    unrecovered: Range
+    pilot: int = 0
+
+    @property
+    def avf(self) -> Range:
+        """The share of its upsets that matters."""
+        both = Range.total((self.silent, self.unrecovered))
+        return Range(both.value, both.low, min(1.0, both.high))
 
 
 @dataclass(frozen=True)
@@ -122,14 +98,31 @@ class Outcome:
     found: tuple[Found, ...]
     finished: bool
 
-    def avf(self) -> Share:
+    def avf(self) -> Range:
         """The share of all upsets that is silent or unrecovered, bits and cycles alike (AVF): of intervals that all hold at once."""
-        total = sum(each.stratum.population for each in self.found)
-        if not total:
-            return Share(0.0, 0.0, 0.0)
-        parts = [(each.stratum.population / total, each.silent, each.unrecovered) for each in self.found]
-        value, low, high = (sum(w * (getattr(a, way) + getattr(b, way)) for w, a, b in parts) for way in ("value", "low", "high"))
-        return Share(value, low, min(1.0, high))
+        return Range.total(each.avf.times(share) for each, share in zip(self.found, self.shares, strict=True))
+
+    @property
+    def shares(self) -> list[float]:
+        """What part of all upsets is in each stratum."""
+        total = sum(each.stratum.population for each in self.found) or 1
+        return [each.stratum.population / total for each in self.found]
+
+    def likely(self, weights: Sequence[float]) -> Range:
+        """The sum of weights times failing shares, where its posterior says that it is with the sample's confidence: narrower than the sum
+        of intervals that all hold at once, near its confidence on average over shares, and no guarantee.
+        """
+        from accelsim.faults.randomness import generator
+        from accelsim.faults.sampling import posterior
+
+        sides = list(zip(self.found, weights, strict=True))
+        known = Range.total(each.avf.times(weight) for each, weight in sides if each.exhaustive)
+        counts = [(weight, each.tally.some((*SILENT, *UNRECOVERED)), each.tally.total) for each, weight in sides if not each.exhaustive]
+        if not counts:
+            return known
+        some, failures, injections = zip(*counts, strict=True)
+        rng = generator(self.campaign.seed, _POSTERIOR)
+        return Range.total((known, posterior(some, failures, injections, rng, self.campaign.sample.confidence)))
 
 
 def run(campaign: Campaign, path: Path | None, workers: int = 1, tell: Tell | None = None) -> Outcome:
@@ -166,18 +159,22 @@ class _Worker:
     """Works on chunks until none is left."""
 
     def __init__(self, campaign: Campaign, path: Path) -> None:
-        self.campaign, self.path, self.chunks, self.stopped = campaign, path, campaign.chunks(), False
+        self.campaign, self.path, self.stopped = campaign, path, False
 
     def __call__(self, tell: Tell, hurry: bool) -> _Done:
         from accelsim.jobs.interrupts import stopped_by_interrupts
 
         campaign, results, stops = self.campaign, opened(self.campaign, self.path), Stops(self.campaign)
         self.stopped = hurry
+        plan = campaign.first
+        chunks = plan.chunks()
         try:
             with stopped_by_interrupts(self._stop):
                 while not self.stopped:
                     done = results.chunks()
-                    left = [chunk for chunk in self.chunks if chunk not in done and not stops.stopped(done, chunk)]
+                    if plan.open and not (plan := campaign.plan(done)).open:
+                        chunks = plan.chunks()
+                    left = [chunk for chunk in chunks if chunk not in done and not stops.stopped(done, chunk)]
                     if not left:
                         break
                     chunk = results.claim(left)
@@ -186,7 +183,7 @@ class _Worker:
                         continue
                     injected = sum(tally.total for tally in done.values())
                     tell(f"{injected:,} faults injected, {len(left):,} chunks to go")
-                    results.put(chunk, campaign.work(chunk))
+                    results.put(chunk, campaign.work(chunk, plan))
             return _Done(self.stopped)
         finally:
             results.close()
@@ -205,7 +202,7 @@ class Stops:
         self.campaign, self.total, self.seen = campaign, [Tally()] * len(strata), [0] * len(strata)
         self.ends: dict[int, int] = {}  # of strata that have enough
         fixed = campaign.sample.half_width is None
-        self.looks = [not fixed and not campaign.is_exhaustive(stratum) for stratum in strata]
+        self.looks = [not fixed and not whole for whole in campaign.first.whole]
 
     def stopped(self, done: dict[Chunk, Tally], chunk: Chunk) -> bool:
         """Whether a stratum needs no chunk from this one on."""
@@ -230,18 +227,19 @@ def outcome(campaign: Campaign, done: dict[Chunk, Tally], finished: bool) -> Out
     """What chunks add up to; of a stratum that was stopped, those up to there."""
     from accelsim.faults.intervals import clopper_pearson, confidence_sequence
 
-    found, stops = [], Stops(campaign)
+    found, stops, plan = [], Stops(campaign), campaign.plan(done)
     strata = campaign.target.strata
     confidence = 1 - (1 - campaign.sample.confidence) / max(1, 2 * len(strata))  # of all intervals together
     for number, stratum in enumerate(strata):
-        total, chunk, complete = Tally(), 0, True
-        while chunk * campaign.chunk < campaign.wanted(number) and not stops.stopped(done, (number, chunk)):
+        total, complete = Tally(), not plan.open or not plan.pilot[number]
+        for chunk in plan.counted(number):
+            if stops.stopped(done, (number, chunk)):
+                break
             tally = done.get((number, chunk))
             complete = complete and tally is not None
             total += tally or Tally()
-            chunk += 1
         finished = finished and complete
-        exact = campaign.is_exhaustive(stratum) and complete
+        exact = plan.whole[number] and complete
         shares = []
         for kinds in (MASKED, SILENT, UNRECOVERED):
             count = total.some(kinds)
@@ -250,6 +248,8 @@ def outcome(campaign: Campaign, done: dict[Chunk, Tally], finished: bool) -> Out
             if not exact:
                 way: Callable[..., Any] = clopper_pearson if campaign.sample.half_width is None else confidence_sequence
                 low, high = (float(each) for each in way(count, total.total, confidence))
-            shares.append(Share(value, low, high))
-        found.append(Found(stratum, total, exact, *shares))
+            shares.append(Range(value, low, high))
+        pilot = done[number, 0].total if plan.pilot[number] and (number, 0) in done else 0
+        masked, silent, unrecovered = shares
+        found.append(Found(stratum, total, exact, masked, silent, unrecovered, pilot))
     return Outcome(campaign, tuple(found), finished)

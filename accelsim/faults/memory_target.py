@@ -24,8 +24,9 @@ _NOT_FINITE = 1 << 62
 
 
 class MemoryTarget:
-    """A stratum is what one keep holds of a tensor, complete words and incomplete sums apart; a class is a bit of a word from one read to the
-    next. Differences of integer outputs are as they are, those of others in millionths of the largest output; what is not finite is 2^62.
+    """A stratum is what one keep holds of a tensor, complete words and incomplete sums apart; a class is a bit of a word from one read to
+    the next. Differences of integer outputs are as they are, those of others in millionths of the largest output; what is not finite is
+    2^62.
 
     `decides`: a tensor, and the group of each of its elements; a decision is which of its group is largest.
     """

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Stratum:
     """Faults that are alike: in registers or words of one name. `block`: what holds them; `bits` of storage; `population`: faults, one for
-    each bit (or run of bits that flip together) and unit of time. `classes`: how many injections stand for all of them.
+    each bit (or run of bits that flip together) and unit of time. `classes`: how many injections stand for all of them; `cell`: the kind of
+    storage, by which rates are looked up ('': not known).
     """
 
     block: str
@@ -26,6 +27,7 @@ class Stratum:
     bits: int
     population: int
     classes: int
+    cell: str = ""
 
 
 class Target(Protocol):

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from accelsim.errors import InputError, did_you_mean
 from accelsim.faults.array_target import ArrayTarget
-from accelsim.faults.campaign import Campaign, Sample
+from accelsim.faults.campaign import Campaign
 from accelsim.faults.firings import Product, einsum_on_array, products
 from accelsim.faults.memory_target import MemoryTarget
+from accelsim.faults.plan import EACH, NEYMAN, Plan, Sample
+from accelsim.faults.rates import Rates
 from accelsim.faults.registers import CONTROL, OPERANDS, SUMS
 from accelsim.faults.requantise import Requantise
 from accelsim.faults.stationed import stationed
 from accelsim.faults.target import Target
 from accelsim.hardware.architecture import Architecture
-from accelsim.io.catalogue import CAMPAIGN, MACHINE, MAPPING, WORKLOAD, refuse_other, resolve
+from accelsim.io.catalogue import CAMPAIGN, MACHINE, MAPPING, RATES, WORKLOAD, refuse_other, resolve
 from accelsim.io.hardware import load_architecture
 from accelsim.io.mapping import load_fitting
 from accelsim.io.overrides import Overrides, overrides
+from accelsim.io.rates import load_rates
 from accelsim.io.source import Item, load, plain
 from accelsim.io.workload import load_workload
 from accelsim.jobs.store import content_key
@@ -36,7 +39,7 @@ if TYPE_CHECKING:
 
 _KEYS = (
     "campaign", "about", "source", "workload", "arch", "in", "mapping", "stationary", "einsum", "set", "inputs", "outputs", "decision",
-    "faults", "sample", "seed",
+    "faults", "sample", "seed", "rates",
 )  # fmt: skip
 T = TypeVar("T")
 _ROLES = (OPERANDS, SUMS, CONTROL)
@@ -84,9 +87,28 @@ def _campaign(document: Item, keys: dict[str, Item], settings: Sequence[str], fo
     else:
         target = _array(document, keys, cascade, machine, mapping)
     seed = keys["seed"].integer("'seed'", 0) if "seed" in keys else 0
-    said = {key: repr(plain(item)) for key, item in keys.items() if key not in {"about", "source"}}
+    sample, rates = _sample(keys.get("sample")), _rates(keys.get("rates"), target, folder)
+    _placed(keys.get("sample", document), lambda _: Plan.first(target.strata, sample, target.chunk))
+    unsaid = {"about", "source"} | (set() if sample.by == NEYMAN else {"rates"})  # rates change what is injected by NEYMAN only
+    said = {key: repr(plain(item)) for key, item in keys.items() if key not in unsaid}
+    if rates is not None and sample.by == NEYMAN:
+        said["rates"] = repr(rates)
     described = content_key(said, tuple(_merged(keys, settings)), cascade, machine, mapping)
-    return Campaign(keys["campaign"].name("a campaign"), target, _sample(keys.get("sample")), seed, described)
+    return Campaign(keys["campaign"].name("a campaign"), target, sample, seed, described, rates)
+
+
+def _rates(item: Item | None, target: Target, folder: Path) -> Rates | None:
+    """The table of raw rates, if one is named, which must have those of all cells. They are of single bits."""
+    if item is None:
+        return None
+    if not isinstance(target, ArrayTarget):
+        raise item.error("rates are known for registers of an array only, and upsets are in memories", "leave it out")
+    if target.together > 1:
+        raise item.error(f"rates are of single bits, and {target.together} flip here", "leave out 'rates', or write 'bits: 1'")
+    found = load_rates(_file(item, RATES, folder))
+    for stratum in target.strata:
+        _placed(item, lambda _, cell=stratum.cell: found.of(cell))  # type: ignore[misc]
+    return found
 
 
 def _mapping(
@@ -272,16 +294,22 @@ def _decisions(item: Item, cascade: Cascade, einsum: Einsum) -> IntArray:
 
 
 def _sample(item: Item | None) -> Sample:
-    """`exhaustive`, or how many faults of each stratum, and when fewer are enough."""
+    """`exhaustive`, or how many faults of each stratum, and when fewer are enough; or how many in all, by whose allocation."""
     if item is None:
         return Sample()
     if item.value == "exhaustive":
         return Sample(faults=0, exhaustive=1 << 62)
-    keys = item.only(("faults", "exhaustive", "half_width", "confidence"), "sample")
+    keys = item.only(("faults", "exhaustive", "half_width", "confidence", "by"), "sample")
     faults = keys["faults"].integer("'faults'", 1) if "faults" in keys else Sample().faults
     exhaustive = keys["exhaustive"].integer("'exhaustive'", 0) if "exhaustive" in keys else 0
     width = _share(keys["half_width"], "'half_width'") if "half_width" in keys else None
-    return Sample(faults, exhaustive, width, _share(keys["confidence"], "'confidence'") if "confidence" in keys else 0.95)
+    confidence = _share(keys["confidence"], "'confidence'") if "confidence" in keys else 0.95
+    by = keys["by"].name("'by'") if "by" in keys else EACH
+    if by not in (EACH, NEYMAN):
+        raise keys["by"].error(f"faults cannot be allotted by '{by}'", did_you_mean(by, (EACH, NEYMAN)))
+    if by == NEYMAN and width is not None:
+        raise keys["half_width"].error("faults that are allotted to strata do not stop early", "leave out 'half_width' or 'by'")
+    return Sample(faults, exhaustive, width, confidence, by)
 
 
 def _share(item: Item, what: str) -> float:

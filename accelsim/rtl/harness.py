@@ -25,9 +25,11 @@ extern "C" {{
 {low_at_first}  sim->model->eval();
   return sim;
 }}
-void drop(void* it) {{ Sim* sim = (Sim*)it; {dropped}delete sim->model; delete sim; }}
+// what Verilator keeps by name, it keeps in the context of the thread
+void drop(void* it) {{ Sim* sim = (Sim*)it; Verilated::threadContextp(&sim->context); {dropped}delete sim->model; delete sim; }}
 void run(void* it, const uint32_t* in, uint32_t* out, int64_t cycles) {{
   V{top}* top = ((Sim*)it)->model;
+  Verilated::threadContextp(&((Sim*)it)->context);
   for (int64_t cycle = 0; cycle < cycles; ++cycle) {{
 {inputs}
 {low}    top->eval();

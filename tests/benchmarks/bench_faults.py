@@ -2,8 +2,8 @@
 
     python tests/benchmarks/bench_faults.py
 
-A product of 256 x 256 x 256 on an array of 16 x 16, with B in its elements, then with the result; random bytes, random upsets. Registers and
-RTL run a smaller product, since they run the array from the fault on.
+A product of 256 x 256 x 256 on an array of 16 x 16, with B in its elements, then with the result; random bytes, random upsets. Registers
+and RTL run a smaller product, since they run the array from the fault on.
 """
 
 from __future__ import annotations

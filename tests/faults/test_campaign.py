@@ -22,10 +22,11 @@ from scipy.stats import beta
 from accelsim.cli import main
 from accelsim.errors import InputError
 from accelsim.faults.array_target import ArrayTarget
-from accelsim.faults.campaign import Campaign, Sample, run
+from accelsim.faults.campaign import Campaign, run
 from accelsim.faults.firings import Product
 from accelsim.faults.grid import product_run
 from accelsim.faults.outcomes import CORRUPTED, NAMES, Effects, Tally
+from accelsim.faults.plan import Sample
 from accelsim.faults.requantise import Requantise
 from accelsim.faults.results import Results
 from accelsim.faults.target import Stratum
@@ -61,7 +62,14 @@ class Coin:
 
     @property
     def strata(self) -> tuple[Stratum, ...]:
-        return tuple(Stratum("coin", f"c{place}", "operands", 1, self.population) for place in range(len(self.shares)))
+        return tuple(Stratum("coin", f"c{place}", "operands", 1, self.population, self.population) for place in range(len(self.shares)))
+
+    @property
+    def chunk(self) -> int:
+        return 1 << 16
+
+    def of_classes(self, stratum: int, numbers: Any) -> Effects:
+        return self.effects(stratum, numbers)
 
     def effects(self, stratum: int, numbers: Any) -> Effects:
         corrupted = (numbers * 2654435761 % (1 << 32)) < self.shares[stratum] * (1 << 32)

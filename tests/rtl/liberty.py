@@ -24,11 +24,11 @@ import yaml
 from accelsim.hardware.architecture import Quantity
 from accelsim.io.catalogue import TECHNOLOGY, shipped
 from accelsim.io.technology import load_technology
+from accelsim.rtl.netlist import ONE, ZERO, FloatArray, IntArray, Netlist, netlist
+from accelsim.rtl.synthesis import COARSE, sources, version
 from tests.rtl.library import Flop, Library, parsed
-from tests.rtl.netlist import ONE, ZERO, FloatArray, IntArray, Netlist, netlist
 from tests.rtl.operands import KINDS, WARM, operands
 from tests.rtl.runner import ROOT, RTL
-from tests.rtl.synthesis import COARSE, sources, version
 
 Row: TypeAlias = dict[str, Any]
 
@@ -181,7 +181,7 @@ def mapped(block: str, parameters: Mapping[str, int], text: str) -> Mapping[str,
     with tempfile.TemporaryDirectory() as work:
         out, cells = Path(work) / "out.json", Path(work) / "cells.lib"
         cells.write_text(text, encoding="utf-8")
-        files, top = [str(RTL / name) for name in sources(block)] if block not in OPERATORS else [f"{work}/operator.sv"], block
+        files, top = [str(RTL / name) for name in sources(block, RTL)] if block not in OPERATORS else [f"{work}/operator.sv"], block
         if block in OPERATORS:
             Path(files[0]).write_text(OPERATOR.format(OPERATORS[block]), encoding="utf-8")
             top = "operator"

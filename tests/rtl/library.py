@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from tests.rtl.netlist import Gate
+from accelsim.rtl.netlist import MOST_PINS, Gate
 
 TOKEN = re.compile(r'"([^"]*)"|([\w.+\-*/\[\]!&|^]+)|([(){}:;,])')
 UNITS = {"leakage_power_unit": "1nW", "voltage_unit": "1V"}
@@ -108,6 +108,16 @@ def holds(power: Group, state: Mapping[str, int]) -> bool:
     return bool(eval(when.replace("!", "~"), {"__builtins__": {}}, dict(state)) & 1)
 
 
+def gate_of(output: str, function: str) -> Gate:
+    """From an expression of names with ! & ^ | and parentheses; mixed operators have to be in parentheses."""
+    assert re.fullmatch(r"[\w!&|^() ]+", function), function
+    pins = tuple(sorted({*re.findall(r"[A-Za-z_]\w*", function)}))
+    assert len(pins) <= MOST_PINS, function
+    rows = 1 << len(pins)
+    columns = {pin: sum(1 << row for row in range(rows) if row >> place & 1) for place, pin in enumerate(pins)}
+    return Gate(pins, output, eval(function.replace("!", "~"), {"__builtins__": {}}, columns) & ((1 << rows) - 1))
+
+
 @dataclass(frozen=True, slots=True)
 class Cell:
     """A gate or a flip-flop. capacitance_ff: of inputs, the clock too; powers: energies of changes, by pin."""
@@ -193,7 +203,7 @@ class Library:
             plain = len(flops) == 1 and flops[0].values.get("next_state") == "D" and not {"clear", "preset"} & set(flops[0].values)
             if not (plain or (len(outputs) == 1 and not sequential and not any("three_state" in pin.values for pin in pins.values()))):
                 continue
-            gate = None if plain else next(Gate.of(name, pin.values["function"]) for name, pin in outputs.items())
+            gate = None if plain else next(gate_of(name, pin.values["function"]) for name, pin in outputs.items())
             found[cell.names[0]] = Cell(
                 float(cell.values["area"]), float(cell.values.get("cell_leakage_power", 0)),
                 {name: float(pin.values["capacitance"]) for name, pin in pins.items() if pin.values["direction"] == "input"},

@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import TypeAlias
 
+from accelsim.rtl.netlist import LANES
 from tests.rtl.hamming import encoded
-from tests.rtl.netlist import LANES
 
 Words: TypeAlias = dict[str, list[list[int]]]
 

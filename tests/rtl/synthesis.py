@@ -9,26 +9,22 @@ flip-flops are gates.
 
 from __future__ import annotations
 
-import json
 import os
-import re
-import subprocess
 import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
 
 from accelsim.io.catalogue import MACHINE, shipped
 from accelsim.io.hardware import load_architecture
+from accelsim.rtl.netlist import FLOP, LANES, netlist
 from accelsim.rtl.processor import Shape
-from tests.rtl.netlist import FLOP, LANES, netlist
+from accelsim.rtl.synthesis import MEMORY, synthesise, version
 from tests.rtl.operands import COUNTED, DRIVERS, KINDS, WARM, operands
 from tests.rtl.runner import ROOT, RTL, modules
 
@@ -36,7 +32,6 @@ Row: TypeAlias = dict[str, Any]
 
 PROCESSOR, APART = "mini", ("npu_lane", "npu_scan")
 FILE = ROOT / "hw" / "synthesis.yaml"
-MEMORY = "$mem_v2"
 # Transistors of a static CMOS gate over the 4 of a two-input NAND: two for each input of an inverter, NAND, NOR or complex gate; 10 for an
 # exclusive or (a NOR and a complex gate of 6) and for an inverting multiplexer (a complex gate of 8 and an inverter for the select), 12 for
 # one that does not invert; 24 for a flip-flop (two latches with pass gates, and inverters for the clock and the output).
@@ -45,13 +40,6 @@ GATES = {
     "$_XOR_": 2.5, "$_XNOR_": 2.5, "$_NMUX_": 2.5, "$_MUX_": 3.0,
 }  # fmt: skip
 FLIP_FLOP = 6.0
-COARSE = (
-    "chparam {parameters} {top}; hierarchy -check -top {top}; proc; {apart}flatten; opt_expr; opt_clean;"
-    " check -assert; opt -nodffe -nosdff; fsm; opt; wreduce; peepopt; opt_clean; alumacc; share; opt; {memory};"
-    " opt_clean; opt -fast -full; opt -undriven -fine; techmap; dfflegalize -cell $_DFF_P_ x; opt_expr; opt_merge; opt_clean; "
-)
-SCRIPT = "read_verilog -sv {sources}; " + COARSE + "abc {effort}-g cmos; opt_clean -purge; check -assert; write_json {out}"
-WHOLE = "memory -nordff -nomap"  # memories are cells
 WIDTHS = (8, 16, 32)
 WIDER: dict[str, list[dict[str, int]]] = {
     "pe_os": [{"AW": width, "BW": width, "CW": 2 * width + 16} for width in WIDTHS],
@@ -67,11 +55,6 @@ ABOUT = (
 )
 
 
-def version() -> str:
-    """Of yosys."""
-    return subprocess.run(["yosys", "-V"], capture_output=True, text=True, check=True).stdout.split("(")[0].strip()
-
-
 def configurations() -> list[tuple[str, dict[str, int]]]:
     """All modules with the parameters of their benches, and some wider ones; with those that a bench calls SYNTHESISED, if it has some:
     a lane of 32 bits is in `processor`.
@@ -82,41 +65,6 @@ def configurations() -> list[tuple[str, dict[str, int]]]:
         sets = getattr(bench, "SYNTHESISED", bench.PARAMETERS) + WIDER.get(module, [])
         found += [(module, dict(each)) for each in {tuple(sorted(each.items())): each for each in sets}.values()]
     return found
-
-
-def sources(module: str, rtl: Path = RTL) -> list[str]:
-    """Files of a module and of all below it. Others are not read: what yosys makes hangs on the names that it has given before."""
-    found, left = set[str](), [module]
-    while left:
-        now = left.pop()
-        found.add(now)
-        words = set(re.findall(r"\w+", re.sub(r"//.*", "", (rtl / f"{now}.sv").read_text(encoding="utf-8"))))
-        left += [name for name in modules(rtl) if name in words and name not in found]
-    return [f"{name}.sv" for name in sorted(found)]
-
-
-def synthesise(module: str, parameters: Mapping[str, int], rtl: Path = RTL, apart: Sequence[str] = (), effort: str = "") -> Row:
-    """The flat module of `write_json`; refuses latches and whatever else is no gate.
-
-    apart: modules whose copies stay cells; effort: `-fast `, without a search for gates that compute the same.
-    """
-    with tempfile.TemporaryDirectory() as work:
-        out = Path(work) / "out.json"
-        script = SCRIPT.format(
-            sources=" ".join(sources(module, rtl)), top=module, out=out, memory=WHOLE,
-            apart="".join(f"blackbox *{each}*; " for each in apart), effort=effort,
-            parameters=" ".join(f"-set {name} {value}" for name, value in parameters.items()),
-        )  # fmt: skip
-        done = subprocess.run(["yosys", "-q", "-p", script], capture_output=True, text=True, cwd=rtl)
-        assert done.returncode == 0, f"{module} {dict(parameters)}: {done.stderr[-2000:]}"
-        written = json.loads(out.read_text(encoding="utf-8"))["modules"].values()
-        (found,) = (each for each in written if "top" in each["attributes"])
-    for cell in found["cells"].values():
-        cell["type"] = next((each for each in apart if each in cell["type"]), cell["type"])  # the name says its parameters too
-    kinds = {cell["type"] for cell in found["cells"].values()} - {*apart}
-    assert kinds <= {*GATES, FLOP, MEMORY}, f"{module} {dict(parameters)}: {kinds - {*GATES, FLOP, MEMORY}}"
-    flat: Row = found
-    return flat
 
 
 def toggles(module: str, parameters: Mapping[str, int], found: Row) -> dict[str, float]:
@@ -141,7 +89,7 @@ def sizes(module: str, parameters: Mapping[str, int], found: Row) -> Row:
 
 def measure(module: str, parameters: Mapping[str, int]) -> Row:
     """A row of the file."""
-    found = synthesise(module, parameters)
+    found = synthesise(RTL, module, parameters)
     row = sizes(module, parameters, found)
     return row | ({"toggles": toggles(module, parameters, found)} if moves(row) else {})
 
@@ -160,10 +108,10 @@ def processor() -> list[Row]:
     lane = {"W": shape["W"]}
     latency = shape.pop("LATENCY")
     top = shape | {"FLIGHT": latency + 1}
-    found = synthesise("npu_top", top, apart=APART)
+    found = synthesise(RTL, "npu_top", top, apart=APART)
     copies = Counter(cell["type"] for cell in found["cells"].values())
     lanes = [
-        sizes(each, lane, synthesise(each, lane, effort="-fast ")) | {"copies": copies[each], "effort": "fast"} for each in APART
+        sizes(each, lane, synthesise(RTL, each, lane, effort="-fast ")) | {"copies": copies[each], "effort": "fast"} for each in APART
     ]  # fmt: skip
     return [*lanes, sizes("npu_top", top, found) | {"copies": 1, "apart": ", ".join(APART)}]
 

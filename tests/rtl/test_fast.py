@@ -73,3 +73,16 @@ def test_number_that_is_held_may_be_wider_than_64_bits() -> None:
     library = Library(RTL, "delay_line", {"W": 68, "DEPTH": 1}, effort=QUICK)
     found = library.start().run({"rst_i": np.zeros(4, np.uint64), "word_i": number})
     assert numbers(library.outputs["word_o"], found["word_o"])[1:] == [number] * 3
+
+
+def test_registers_of_an_instance_are_its_own_whatever_becomes_of_others() -> None:
+    library = Library(RTL, "delay_line", {"W": 8, "DEPTH": 1}, ["delay_line.chain_q"], effort=QUICK)
+    first, second = library.start(), library.start()
+    first.register("g_chain", "chain_q", 8)[0] = 5
+    second.register("g_chain", "chain_q", 8)[0] = 7
+    assert int(second.run({"word_i": 0})["word_o"][0]) == 7
+    del second
+    assert int(first.run({"word_i": 9})["word_o"][0]) == 5
+    assert int(first.register("g_chain", "chain_q", 8)[0]) == 9
+    with pytest.raises(InputError, match=r"^TOP\.delay_line has no register late_q; name it when the library is made$"):
+        first.register("", "late_q", 8)

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from accelsim.rtl.netlist import LANES, netlist
+from accelsim.rtl.synthesis import synthesise
 from tests.rtl.liberty import BLOCKS, HELD, LIBRARY, LIBRARY_VOLTS, Mapped, held, held_table, library, main, mapped, stored, table
 from tests.rtl.library import Flop, Library, energy_fj, mean_fj, parsed, range_fj
-from tests.rtl.netlist import LANES, netlist
 from tests.rtl.operands import KINDS, operands
-from tests.rtl.runner import ROOT
+from tests.rtl.runner import ROOT, RTL
 from tests.rtl.synthesis import stored as simple
-from tests.rtl.synthesis import synthesise
 
 
 def gate(name: str, area: float, pins: str, function: str) -> str:
@@ -153,7 +153,7 @@ def test_cells_do_what_simple_gates_do(block: str, parameters: dict[str, int]) -
     if block == "fifo":
         assert said["word_o"][3:] == words["word_i"][2:-1]  # in with the first edge after the reset, out a cycle later
     else:
-        assert said == netlist(synthesise(block, parameters)).run(words, 5)[1]
+        assert said == netlist(synthesise(RTL, block, parameters)).run(words, 5)[1]
 
 
 @pytest.mark.usefixtures("rtl_tools")

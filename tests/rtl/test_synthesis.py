@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import numpy as np
 import pytest
 
+from accelsim.errors import InputError
+from accelsim.rtl import synthesis
+from accelsim.rtl.netlist import FLOP, LANES, SIMPLE, netlist
+from accelsim.rtl.synthesis import synthesise, version
 from accelsim.workload.fixed import Fixed, exp
 from tests.rtl.bench import signed
-from tests.rtl.netlist import FLOP, LANES, SIMPLE, netlist
 from tests.rtl.operands import CYCLES, RESET, operands
-from tests.rtl.runner import ROOT
-from tests.rtl.synthesis import GATES, configurations, key, measure, moves, processor, processor_table, stored, synthesise, table, version
+from tests.rtl.runner import ROOT, RTL
+from tests.rtl.synthesis import GATES, configurations, key, measure, moves, processor, processor_table, stored, table
 from tests.share import share
 
 pytestmark = pytest.mark.usefixtures("rtl_tools")
@@ -64,7 +68,7 @@ def test_page_has_the_tables() -> None:
 def test_netlist_multiplies_and_adds() -> None:
     """Sums of products in Python integers; both kinds of operands of the measurement."""
     parameters, kinds = {"AW": 4, "BW": 6, "CW": 10}, Counter[str]()
-    found = synthesise("pe_os", parameters)
+    found = synthesise(RTL, "pe_os", parameters)
     net = netlist(found)
     for kind in ("uniform", "sparse"):
         words = operands("pe_os", parameters, kind, {name: len(bits) for name, bits in net.ports.items()})
@@ -83,7 +87,7 @@ def test_netlist_multiplies_and_adds() -> None:
 def test_netlist_of_exp_is_exp() -> None:
     """Against the simulator's exp, six cycles later."""
     parameters = {"XW": 8, "XF": 4, "OF": 7, "G": 3, "TW": 1}
-    net = netlist(synthesise("exp_pe", parameters))
+    net = netlist(synthesise(RTL, "exp_pe", parameters))
     words = operands("exp_pe", parameters, "uniform", {name: len(bits) for name, bits in net.ports.items()})
     _, said = net.run(words, RESET)
     for cycle in range(RESET, CYCLES - 6):
@@ -97,7 +101,7 @@ def test_netlists_of_the_tests_have_all_kinds_of_gates() -> None:
         for module, parameters in (
             ("pe_os", {"AW": 4, "BW": 6, "CW": 10}), ("exp_pe", {"XW": 8, "XF": 4, "OF": 7, "G": 3, "TW": 1})
         )
-        for cell in synthesise(module, parameters)["cells"].values()
+        for cell in synthesise(RTL, module, parameters)["cells"].values()
     }  # fmt: skip
     assert kinds == {*GATES, FLOP} and {*GATES} == {*SIMPLE}
 
@@ -112,3 +116,37 @@ def test_changes_are_counted_by_hand() -> None:
     changes, said = net.run({"x_i": column}, 5)
     assert changes[net.driven].sum() == 1.0 and changes.sum() == 1.5
     assert [row[0] for row in said["y_o"]] == [3, *(2 + (1 - cycle // 2 % 2) for cycle in range(20))]
+
+
+def test_netlists_are_kept_by_the_text_of_their_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second call has no yosys to ask; another text asks it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    rtl, source = tmp_path / "rtl", "module it (input logic a_i, b_i, output logic y_o);\n  assign y_o = a_i & b_i;\nendmodule\n"
+    rtl.mkdir()
+    (rtl / "it.sv").write_text(source)
+    found = synthesise(rtl, "it", {})
+    monkeypatch.setattr(synthesis, "_made", lambda *_: pytest.fail("made again"))
+    assert synthesise(rtl, "it", {}) == found
+    (rtl / "it.sv").write_text(source.replace("&", "|"))
+    with pytest.raises(pytest.fail.Exception):
+        synthesise(rtl, "it", {})
+
+
+def test_what_cannot_be_synthesised_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InputError) as error:
+        synthesise(RTL, "pe_wz", {})
+    assert str(error.value) == f"there is no module pe_wz in {RTL}; did you mean 'pe_ws'?"
+    latch = "module latch (input logic e_i, d_i, output logic q_o);\n  always_latch if (e_i) q_o = d_i;\nendmodule\n"
+    (tmp_path / "latch.sv").write_text(latch)
+    with pytest.raises(InputError, match=r"^yosys refuses latch {}: .*D latches are not supported; see hw/rtl$"):
+        synthesise(tmp_path, "latch", {})
+    (tmp_path / "wrong.sv").write_text("module wrong (input logic a_i); assign; endmodule\n")
+    with pytest.raises(InputError) as error:
+        synthesise(tmp_path, "wrong", {})
+    what = "wrong.sv:1: syntax error, unexpected ';', expecting TOK_ID or '#' or '{'"
+    assert str(error.value) == f"yosys refuses wrong {{}}: {what}; see hw/rtl"
+    monkeypatch.setattr(synthesis.shutil, "which", lambda _: None)
+    version.cache_clear()
+    with pytest.raises(InputError) as error:
+        synthesise(RTL, "pe_ws", {})
+    assert str(error.value) == "yosys is not installed; on Debian: apt-get install yosys"

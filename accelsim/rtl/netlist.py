@@ -5,8 +5,7 @@ Delays are zero: a net settles once a cycle, so that glitches are not seen.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Any, TypeAlias
@@ -14,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from accelsim.kernel_cache import njit
+from accelsim.rtl.kernels_netlist import MOST_PINS, ONE, ZERO, run
 
 IntArray: TypeAlias = npt.NDArray[np.int64]
 FloatArray: TypeAlias = npt.NDArray[np.float64]
@@ -22,8 +21,6 @@ WordArray: TypeAlias = npt.NDArray[np.uint64]
 
 LANES = 64
 FLOP = "$_DFF_P_"
-MOST_PINS = 6  # inputs of a gate
-ZERO, ONE = 0, 1  # the nets of the constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,42 +32,50 @@ class Gate:
     table: int
 
     @classmethod
-    def of(cls, output: str, function: str) -> Gate:
-        """From an expression of names with ! & ^ | and parentheses, as Liberty has it; mixed operators have to be in parentheses."""
-        assert re.fullmatch(r"[\w!&|^() ]+", function), function
-        pins = tuple(sorted({*re.findall(r"[A-Za-z_]\w*", function)}))
-        assert len(pins) <= MOST_PINS, function
+    def of(cls, pins: str, function: Callable[..., int]) -> Gate:
+        """With output Y, from the names of its pins, a letter each, and a function of words of bits; of its result one bit a row counts."""
         rows = 1 << len(pins)
-        columns = {pin: sum(1 << row for row in range(rows) if row >> place & 1) for place, pin in enumerate(pins)}
-        return cls(pins, output, eval(function.replace("!", "~"), {"__builtins__": {}}, columns) & ((1 << rows) - 1))
+        columns = [sum(1 << row for row in range(rows) if row >> place & 1) for place in range(len(pins))]
+        return cls(tuple(pins), "Y", function(*columns) & ((1 << rows) - 1))
 
 
 SIMPLE = {
-    name: Gate.of("Y", function)
-    for name, function in {
-        "$_NOT_": "!A", "$_NAND_": "!(A & B)", "$_NOR_": "!(A | B)", "$_XOR_": "A ^ B", "$_XNOR_": "!(A ^ B)",
-        "$_MUX_": "(A & !S) | (B & S)", "$_NMUX_": "!((A & !S) | (B & S))", "$_AOI3_": "!((A & B) | C)", "$_OAI3_": "!((A | B) & C)",
-        "$_AOI4_": "!((A & B) | (C & D))", "$_OAI4_": "!((A | B) & (C | D))",
-    }.items()
-}  # fmt: skip
+    "$_NOT_": Gate.of("A", lambda a: ~a),
+    "$_NAND_": Gate.of("AB", lambda a, b: ~(a & b)),
+    "$_NOR_": Gate.of("AB", lambda a, b: ~(a | b)),
+    "$_XOR_": Gate.of("AB", lambda a, b: a ^ b),
+    "$_XNOR_": Gate.of("AB", lambda a, b: ~(a ^ b)),
+    "$_MUX_": Gate.of("ABS", lambda a, b, s: (a & ~s) | (b & s)),
+    "$_NMUX_": Gate.of("ABS", lambda a, b, s: ~((a & ~s) | (b & s))),
+    "$_AOI3_": Gate.of("ABC", lambda a, b, c: ~((a & b) | c)),
+    "$_OAI3_": Gate.of("ABC", lambda a, b, c: ~((a | b) & c)),
+    "$_AOI4_": Gate.of("ABCD", lambda a, b, c, d: ~((a & b) | (c & d))),
+    "$_OAI4_": Gate.of("ABCD", lambda a, b, c, d: ~((a | b) & (c | d))),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Netlist:
     """Gates in an order in which each comes after those that drive it; a net is a place among values.
 
-    kinds: type of each gate; tables: uint64[gates] and sizes: int64[gates], as in `Gate`; inputs: int64[gates, MOST_PINS], nets;
-    outputs: int64[gates]; flops: int64[flops, 2], nets of D and Q; ports: nets of each input and output, low bit first.
+    kinds: type of each gate; pins: names of its inputs; tables: uint64[gates] and sizes: int64[gates], as in `Gate`;
+    inputs: int64[gates, MOST_PINS], nets; outputs: int64[gates]; flops: int64[flops, 2], nets of D and Q; ports: nets of each input and
+    output, low bit first; cells: names of gates, then of flip-flops; wires: nets of what has a name in the source, registers too; bits:
+    what yosys calls each net.
     """
 
     nets: int
     kinds: tuple[str, ...]
+    pins: tuple[tuple[str, ...], ...]
     tables: WordArray
     sizes: IntArray
     inputs: IntArray
     outputs: IntArray
     flops: IntArray
     ports: Mapping[str, tuple[int, ...]]
+    cells: tuple[str, ...]
+    wires: Mapping[str, tuple[int, ...]]
+    bits: tuple[int | str, ...]
 
     @property
     def driven(self) -> IntArray:
@@ -89,7 +94,7 @@ class Netlist:
         given = np.stack([rows for _, rows in driven], axis=1)
         outputs = [name for name in self.ports if name.endswith("_o")]
         seen = np.array([net for name in outputs for net in self.ports[name]], np.int64)
-        changes, found = _run(self.nets, self.tables, self.sizes, self.inputs, self.outputs, self.flops, places, given, seen, warm)
+        changes, found = run(self.nets, self.tables, self.sizes, self.inputs, self.outputs, self.flops, places, given, seen, warm)
         bits = np.unpackbits(found.view(np.uint8).reshape(cycles, len(seen), 8), axis=2, bitorder="little")
         said, start = {}, 0
         for name in outputs:
@@ -116,7 +121,7 @@ def netlist(module: Mapping[str, Any], gates: Mapping[str, Gate] = SIMPLE, flop:
     def net(bit: int | str) -> int:
         return numbers.setdefault(bit, len(numbers) - 1)  # 0 and x are one
 
-    cells = list(module["cells"].values())
+    names, cells = list(module["cells"]), list(module["cells"].values())
     driver = {each["connections"][gates[each["type"]].output][0]: place for place, each in enumerate(cells) if each["type"] != flop}
     order = TopologicalSorter(
         {
@@ -124,13 +129,15 @@ def netlist(module: Mapping[str, Any], gates: Mapping[str, Gate] = SIMPLE, flop:
             for place in driver.values()
         }
     )
-    found = [cells[place] for place in order.static_order()]
+    places = list(order.static_order())
+    found = [cells[place] for place in places]
     kinds = [gates[each["type"]] for each in found]
     inputs = np.zeros((len(found), MOST_PINS), np.int64)
     for row, each, kind in zip(inputs, found, kinds, strict=True):
         row[: len(kind.pins)] = [net(each["connections"][pin][0]) for pin in kind.pins]
     return Netlist(
         kinds=tuple(each["type"] for each in found),
+        pins=tuple(kind.pins for kind in kinds),
         tables=np.array([kind.table for kind in kinds], np.uint64),
         sizes=np.array([len(kind.pins) for kind in kinds], np.int64),
         inputs=inputs,
@@ -139,58 +146,12 @@ def netlist(module: Mapping[str, Any], gates: Mapping[str, Gate] = SIMPLE, flop:
             [[net(each["connections"][pin][0]) for pin in "DQ"] for each in cells if each["type"] == flop], np.int64
         ).reshape(-1, 2),
         ports={name: tuple(net(bit) for bit in port["bits"]) for name, port in module["ports"].items()},
+        cells=(*(names[place] for place in places), *(name for name, each in module["cells"].items() if each["type"] == flop)),
+        wires={
+            name: tuple(numbers[bit] for bit in wire["bits"])
+            for name, wire in module.get("netnames", {}).items()
+            if not wire.get("hide_name") and all(bit in numbers for bit in wire["bits"])
+        },
         nets=len(numbers) - 1,
+        bits=tuple(bit for bit in numbers if bit != "x"),
     )  # fmt: skip
-
-
-@njit()
-def _ones(word: Any) -> Any:
-    """Ones of a word of 64 bits."""
-    word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
-    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
-    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
-    return (word * np.uint64(0x0101010101010101)) >> np.uint64(56)
-
-
-@njit()
-def _run(
-    nets: int, tables: WordArray, sizes: IntArray, inputs: IntArray, outputs: IntArray, flops: IntArray, places: IntArray,
-    given: WordArray, seen: IntArray, warm: int,
-) -> tuple[IntArray, WordArray]:  # fmt: skip
-    """Changes of each net from cycle `warm` on, int64[nets], and uint64[cycles, seen]."""
-    now = np.zeros(nets, np.uint64)
-    now[ONE] = ~np.uint64(0)
-    after = np.zeros(len(flops), np.uint64)
-    found = np.zeros((len(given), len(seen)), np.uint64)
-    changes = np.zeros(nets, np.int64)
-    fold = np.zeros(1 << MOST_PINS, np.uint64)
-    for cycle in range(len(given)):
-        counts = cycle >= warm
-        for flop in range(len(flops)):
-            net = flops[flop, 1]
-            if counts:
-                changes[net] += int(_ones(now[net] ^ after[flop]))
-            now[net] = after[flop]
-        for place in range(len(places)):
-            net = places[place]
-            if counts:
-                changes[net] += int(_ones(now[net] ^ given[cycle, place]))
-            now[net] = given[cycle, place]
-        for gate in range(len(tables)):
-            size = sizes[gate]
-            rows = 1 << size
-            for row in range(rows):
-                fold[row] = np.uint64(0) - ((tables[gate] >> np.uint64(row)) & np.uint64(1))
-            for pin in range(size):
-                rows //= 2
-                word = now[inputs[gate, pin]]
-                for row in range(rows):
-                    fold[row] = (fold[2 * row] & ~word) | (fold[2 * row + 1] & word)
-            net = outputs[gate]
-            if counts:
-                changes[net] += int(_ones(now[net] ^ fold[0]))
-            now[net] = fold[0]
-        for flop in range(len(flops)):
-            after[flop] = now[flops[flop, 0]]
-        found[cycle] = now[seen]
-    return changes, found
