@@ -253,6 +253,10 @@ BAD = [
     ("campaign: small", "campaign: small\noutputs: {shift: 3}", r":2:10: a multiplier and a shift go together; write both or none"),
     ("campaign: small", "campaign: small\ndecision: k", r":2:11: Z has no rank 'k' to decide along; known: m, n$"),
     ("campaign: small", "campaign: small\ninputs: {draw: normale}", r":2:16: inputs cannot be drawn 'normale'; did you mean 'normal'\?"),
+    ("campaign: small", "campaign: small\ninputs: {ranges: {C: [0, 1]}}", r":2:19: matmul has no input 'C'; known: A, B$"),
+    ("campaign: small", "campaign: small\ninputs: {ranges: {A: [0, 0.5]}}", r":2:22: the range of A is not of whole numbers; "),
+    ("campaign: small", "campaign: small\ninputs: {ranges: {A: [1, 0]}}", r":2:22: the range of A is not a least and a largest "),
+    ("campaign: small", "campaign: small\ninputs: {ranges: {A: [0, 128]}}", r":2:22: the range of A is wider than its type, int8; "),
     ("  type.default: int8\n", "", r"words of bf16, and the array of hw/rtl adds integers; give its tensors integer types"),
     ("campaign: small", "campaign: small\nmapping: attention-flat", r": a campaign names a mapping, or a tensor that stays in the array"),
 ]
@@ -267,6 +271,15 @@ def test_bad_campaign_is_refused_in_one_line(case: tuple[str, str, str], tmp_pat
     assert main(["inject", str(tmp_path / "bad.yaml")]) in {1, 2}
     error = capsys.readouterr().err.splitlines()[0]
     assert re.search(said, error), error
+
+
+def test_inputs_with_a_range_lie_in_it_and_reach_both_ends(tmp_path: Path) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL.format(stays="Z") + "inputs: {ranges: {A: [-2, 3]}}\n")
+    target = load_campaign(tmp_path / "small.yaml").target
+    assert isinstance(target, ArrayTarget)
+    values = target.products[0].run.a
+    assert (values.min(), values.max()) == (-2, 3)
+    assert target.products[0].run.b.max() > 3  # the other input keeps its own
 
 
 def test_report_and_json_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

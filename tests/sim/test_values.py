@@ -145,7 +145,8 @@ def test_shipped_mappings_compute_what_their_cascades_say(path: Path) -> None:
     named = re.match(r"(\S+) on (\S+): ", about(path))
     assert named
     sizes = {"shape.h": "1", "shape.p": "1024", "shape.m": "1024", "shape.e": "1", "shape.f": "1"}
-    made = load_workload(resolve(named[1], WORKLOAD), sizes)
+    scans = {"shape.t": "128", "shape.i": "3", "shape.n": "4"}
+    made = load_workload(resolve(named[1], WORKLOAD), scans if "scan" in named[1] else sizes)
     assert isinstance(made, Cascade)
     target, mapping = load_architecture(resolve(named[2], MACHINE), {}), load_mapping(path, dict(made.extents))
     inputs = random_inputs(made, np.random.default_rng(0))
