@@ -1,4 +1,4 @@
-"""Text with a unit to an exact number of base units, and back: bits, seconds, hertz, picojoules, watts, square micrometres, cycles."""
+"""Text with a unit to an exact number of base units, and back: bits, seconds, hertz, picojoules, watts, square micrometres, cycles, FIT."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ _LARGEST = Fraction(10) ** 40
 class Amount:
     """A number of base units of a dimension.
 
-    Base units: `size` bit, `time` s, `frequency` Hz, `energy` pJ, `power` W, `area` um2, `gates` GE, `cycles` cycle; `a/b` a ratio.
+    Base units: `size` bit, `time` s, `frequency` Hz, `energy` pJ, `power` W, `area` um2, `gates` GE, `cycles` cycle, `failures` FIT
+    (in 10**9 hours); `a/b` a ratio.
     """
 
     value: Fraction
@@ -45,6 +46,7 @@ UNITS: dict[str, tuple[str, Fraction]] = {
     **_scaled("area", {"um2": _TEN**0, "µm2": _TEN**0, "um²": _TEN**0, "µm²": _TEN**0, "mm2": _TEN**6, "mm²": _TEN**6}),
     **_scaled("gates", {"GE": _TEN**0}),
     **_scaled("cycles", {"cycle": _TEN**0, "cycles": _TEN**0}),
+    **_scaled("failures", {"FIT": _TEN**0}),
 }
 EXAMPLES = {
     "size": "64 KiB",
@@ -62,10 +64,12 @@ EXAMPLES = {
     "area/size": "0.4 um2/bit",
     "area/gates": "0.8 um2/GE",
     "power/gates": "20 nW/GE",
+    "failures/size": "600 FIT/MiB",
 }
 _NOUNS = {"size/time": "bandwidth", "size/cycles": "number of bits per cycle", "energy/size": "energy per bit"}
 _NOUNS |= {"area/gates": "area per gate equivalent", "power/gates": "power per gate equivalent", "gates": "number of gate equivalents"}
 _NOUNS |= {"power/area": "power per area", "power/size": "power per bit", "area/size": "area per bit", "cycles": "number of cycles"}
+_NOUNS |= {"failures": "rate of failures", "failures/size": "rate of failures per bit"}
 _WITH_UNIT = re.compile(r"(?P<number>.*?(?:(?<=[\s\d)])|^))(?P<unit>[A-Za-zµ][A-Za-z0-9µ²]*(?:/[A-Za-zµ][A-Za-z0-9µ²]*)?)$", re.DOTALL)
 _NUMBER = re.compile(r"[+-]?(\d{1,60}(\.\d{0,60})?|\.\d{1,60})([eE][+-]?\d{1,2})?(/\d{1,40})?", re.ASCII)
 

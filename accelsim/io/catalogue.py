@@ -1,4 +1,4 @@
-"""Names of workloads, machines, mappings, technologies and DRAMs: a path first, then what accelsim ships, else the nearest name."""
+"""Names of workloads, machines, mappings, technologies, DRAMs and rates: a path first, then what accelsim ships, else the nearest name."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ MAPPING = Kind("mapping", "mappings", "mappings", "mapping")
 TECHNOLOGY = Kind("technology", "technologies", "hw/tech", "technology")
 DRAM = Kind("DRAM", "drams", "hw/dram", "dram")
 CAMPAIGN = Kind("campaign", "campaigns", "campaigns", "campaign")
-KINDS = (CAMPAIGN, WORKLOAD, MACHINE, MAPPING, TECHNOLOGY, DRAM)
+RATES = Kind("table of rates", "rates", "hw/rates", "rates")
+KINDS = (CAMPAIGN, WORKLOAD, MACHINE, MAPPING, TECHNOLOGY, DRAM, RATES)  # a campaign names rates too, under their key: it comes first
 CONSTRAINTS = Kind("file of constraints", "constraints", "", "constraints")  # none are shipped
 
 
@@ -100,7 +101,7 @@ def identify(text: str) -> tuple[Path, Kind]:
     for kind in (*KINDS, CONSTRAINTS):
         if kind.key in keys:
             return found, kind
-    kinds = "workload, machine, mapping, technology, DRAM, campaign or constraints"
+    kinds = "workload, machine, mapping, technology, DRAM, rates, campaign or constraints"
     raise document.error(f"no {kinds}", "name it at the top, as in 'workload: NAME'")
 
 

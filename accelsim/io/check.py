@@ -8,7 +8,7 @@ from pathlib import Path
 
 from accelsim.errors import InputError
 from accelsim.hardware.architecture import Architecture
-from accelsim.io.catalogue import CONSTRAINTS, DRAM, MACHINE, MAPPING, TECHNOLOGY, WORKLOAD, Kind
+from accelsim.io.catalogue import CONSTRAINTS, DRAM, MACHINE, MAPPING, RATES, TECHNOLOGY, WORKLOAD, Kind
 from accelsim.io.overrides import Overrides
 from accelsim.workload.cascade import Cascade, Model
 from accelsim.workload.expression import Call, accesses, names
@@ -37,6 +37,8 @@ def check(path: Path, kind: Kind, settings: Overrides, workload: Path | None = N
         return Checked(kind.noun, technology.name, f"{len(technology.rows)} rows, each with its source")
     if kind is DRAM:
         return _dram(path)
+    if kind is RATES:
+        return _rates(path)
     if workload is None or machine is None:
         raise InputError(f"{path}: a {kind.noun} is right for a workload on a machine", "add --workload NAME and --arch NAME")
     if kind is CONSTRAINTS:
@@ -108,6 +110,15 @@ def _dram(path: Path) -> Checked:
     shown = [f"{name} {cycles} ({float(cycles / found.clock_hz * 10**9):.4g} ns)" for name, cycles in times if cycles]
     lines += [", ".join(shown[at : at + 4]) for at in range(0, len(shown), 4)]
     return Checked(DRAM.noun, found.name, "\n".join(lines))
+
+
+def _rates(path: Path) -> Checked:
+    from accelsim.io.rates import load_rates
+
+    found = load_rates(path)
+    shown = [(f"{row.cell}, {row.fault} faults", row.fit) for row in found.rows]
+    lines = [f"{what}: {fit.value:.4g} FIT/bit, between {fit.low:.4g} and {fit.high:.4g}" for what, fit in shown]
+    return Checked(RATES.noun, found.name, "\n".join(lines))
 
 
 def _mapping(path: Path, workload: Path, machine: Path, settings: Overrides) -> Checked:
