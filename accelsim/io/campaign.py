@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -27,6 +28,7 @@ from accelsim.io.rates import load_rates
 from accelsim.io.source import Item, load, plain
 from accelsim.io.workload import load_workload
 from accelsim.jobs.store import content_key
+from accelsim.mapping.legality import check
 from accelsim.mapping.tree import Mapping as LoopTree
 from accelsim.model.evaluation import Evaluator
 from accelsim.workload.cascade import Cascade, Einsum, Model
@@ -45,6 +47,7 @@ T = TypeVar("T")
 _ROLES = (OPERANDS, SUMS, CONTROL)
 _DRAWS = ("uniform", "normal")
 _PLACES = ("array", "memories")
+_MOST_POINTS = 1 << 17
 _FLIPS, _STUCK = "upset", "stuck"
 
 
@@ -53,17 +56,55 @@ def load_campaign(path: Path | str, settings: Sequence[str] = ()) -> Campaign:
 
     Names of workloads, machines and mappings are files beside it, or shipped. InputError with the place for what is wrong.
     """
-    document = load(Path(path))
+    document, keys = _read(Path(path))
+    try:
+        return _campaign(document, keys, settings, Path(path).parent)
+    except InputError as error:
+        raise _at_home(error, keys, document) from None
+
+
+def check_campaign(path: Path) -> tuple[str, str]:
+    """The name of the campaign in a file that is right, and what it injects; a cascade in memories is not run for that."""
+    document, keys = _read(path)
+    if not _in_memories(keys):
+        found = load_campaign(path)
+        strata = found.target.strata
+        return found.name, f"{len(strata)} kinds of registers, {sum(each.population for each in strata):,} {found.target.noun}"
+    try:
+        given = overrides(_merged(keys, ()))
+        cascade, machine = _nouns(keys, given, path.parent)
+        if "mapping" in keys:
+            _, cascade = _mapping(document, keys, given, path.parent, cascade, machine)
+        _refuse_large(cascade, keys["workload"])
+        _sample(keys.get("sample"))
+    except InputError as error:
+        raise _at_home(error, keys, document) from None
+    return keys["campaign"].name("a campaign"), f"upsets in the memories of {machine.name} while it runs {cascade.name}"
+
+
+def _read(path: Path) -> tuple[Item, dict[str, Item]]:
+    document = load(path)
     refuse_other(document, CAMPAIGN)
     keys = document.only(_KEYS, "a campaign")
     for needed in ("campaign", "workload", "arch"):
         if needed not in keys:
             raise document.error(f"a campaign has no '{needed}'", f"write {needed}: NAME")
-    folder = Path(path).parent
-    try:
-        return _campaign(document, keys, settings, folder)
-    except InputError as error:
-        raise _at_home(error, keys, document) from None
+    return document, keys
+
+
+def _nouns(keys: dict[str, Item], given: Overrides, folder: Path) -> tuple[Cascade, Architecture]:
+    cascade = load_workload(_file(keys["workload"], WORKLOAD, folder), given.workload)
+    if isinstance(cascade, Model):
+        raise keys["workload"].error(f"{cascade.name} is a model of several layers", "name a workload of one cascade")
+    return cascade, load_architecture(_file(keys["arch"], MACHINE, folder), given.arch)
+
+
+def _refuse_large(cascade: Cascade, item: Item) -> None:
+    """An InputError for more points than are walked one by one in a reasonable time."""
+    points = sum(prod(cascade.extents[rank] for rank in einsum.ranks) for einsum in cascade.work)
+    if points > _MOST_POINTS:
+        what = f"{cascade.name} has {points:,} points, more than the {_MOST_POINTS:,} that are walked one by one"
+        raise item.error(what, "make it smaller, as in set: {shape.m: 16}")
 
 
 def _at_home(error: InputError, keys: Mapping[str, Item], document: Item) -> InputError:
@@ -78,10 +119,9 @@ def _at_home(error: InputError, keys: Mapping[str, Item], document: Item) -> Inp
 
 def _campaign(document: Item, keys: dict[str, Item], settings: Sequence[str], folder: Path) -> Campaign:
     given = overrides(_merged(keys, settings))
-    cascade = load_workload(_file(keys["workload"], WORKLOAD, folder), given.workload)
-    if isinstance(cascade, Model):
-        raise keys["workload"].error(f"{cascade.name} is a model of several layers", "name a workload of one cascade")
-    machine = load_architecture(_file(keys["arch"], MACHINE, folder), given.arch)
+    cascade, machine = _nouns(keys, given, folder)
+    if _in_memories(keys):
+        _refuse_large(cascade, keys["workload"])
     mapping, cascade = _mapping(document, keys, given, folder, cascade, machine)
     if _in_memories(keys):
         target: Target = _memories(document, keys, cascade, machine, mapping)
@@ -121,7 +161,9 @@ def _mapping(
     if "mapping" in keys and "stationary" in keys:
         raise keys["stationary"].error("a campaign names a mapping, or a tensor that stays in the array", "leave one of the two out")
     if "mapping" in keys:
-        return load_fitting(_file(keys["mapping"], MAPPING, folder), cascade, given.mapping)
+        mapping, cascade = load_fitting(_file(keys["mapping"], MAPPING, folder), cascade, given.mapping)
+        check(cascade, machine, mapping)
+        return mapping, cascade
     given.refuse("mapping")
     if "stationary" in keys:
         return _placed(keys["stationary"], lambda item: stationed(cascade, machine, item.name("'stationary'"))), cascade

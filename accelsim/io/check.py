@@ -55,11 +55,9 @@ def _unread(kind: Kind, workload: Path | None, machine: Path | None) -> tuple[st
 
 
 def _campaign(path: Path) -> Checked:
-    from accelsim.io.campaign import load_campaign
+    from accelsim.io.campaign import check_campaign
 
-    campaign = load_campaign(path)
-    strata = campaign.target.strata
-    return Checked(CAMPAIGN.noun, campaign.name, f"{len(strata)} kinds of words, {sum(each.population for each in strata):,} upsets")
+    return Checked(CAMPAIGN.noun, *check_campaign(path))
 
 
 def _workload(path: Path, settings: Overrides) -> Checked:

@@ -282,6 +282,12 @@ def test_inputs_with_a_range_lie_in_it_and_reach_both_ends(tmp_path: Path) -> No
     assert target.products[0].run.b.max() > 3  # the other input keeps its own
 
 
+def test_cascade_of_too_many_points_is_refused_before_it_is_walked(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["inject", "attention-memories", "--set", "shape.m=4096", "--set", "shape.p=4096"]) == 2
+    error = capsys.readouterr().err.splitlines()[0]
+    assert re.search(r":4:11: attention-naive has [\d,]+ points, more than the 131,072 that are walked one by one; make it smaller", error)
+
+
 def test_report_and_json_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "small.yaml").write_text(SMALL.format(stays="Z") + "sample: {faults: 500}\n")
     assert main(["inject", str(tmp_path / "small.yaml"), "--json", str(tmp_path / "out.json"), "--workers", "1"]) == 0
