@@ -12,6 +12,7 @@ import numpy as np
 from accelsim.errors import InputError
 from accelsim.model.counts import DRAINS, FILLS, READS, UPDATES
 from accelsim.model.evaluation import Evaluator
+from accelsim.model.narrow import refuse_narrow_operand, refuse_narrow_result
 from accelsim.model.outline import Dense, Fitting, Outline, Result, Stored, Weighed
 from accelsim.model.stored_traffic import FILLED, READ, UPDATED, value_bits, with_words
 from accelsim.sparse.even import Amounts
@@ -55,6 +56,7 @@ class ExpectedTraffic:
         for operand, places, reached in found.places:
             self._check_places(operand, amounts.total(places), amounts.total(reached))
         for operand, bits, needed in found.whole:
+            refuse_narrow_operand(self.cascade, nest, operand)
             self.whole[operand.tensor] = self._weighed(bits), amounts.total(needed) * value_bits(self.cascade.tensors[operand.tensor])
         for row in found.rows:
             if isinstance(row, Stored):
@@ -148,6 +150,7 @@ class ExpectedTraffic:
         crossing = self.nest.crossings[row.number]
         name, parent, child, pieces = crossing.tensor, crossing.parent, crossing.child, self.clock.pieces
         tensor = self.cascade.tensors[name]
+        refuse_narrow_result(self.cascade, self.nest)
         grouped, entering, different = (self.amounts.of(each) for each in (row.grouped, row.entering, row.different))
         moved, drained, new = grouped.total, entering.total, different.total
         back = max(0.0, moved - new)

@@ -14,6 +14,7 @@ import numpy as np
 from accelsim.errors import InputError
 from accelsim.model.counts import DRAINS, FILLS, READS, UPDATES
 from accelsim.model.evaluation import Evaluator
+from accelsim.model.narrow import refuse_narrow_operand, refuse_narrow_result
 from accelsim.model.stored_work import Cached, Tile, Together
 from accelsim.sparse import kernels as k
 from accelsim.sparse.caches import fewest, missed_elements
@@ -21,7 +22,7 @@ from accelsim.sparse.cuts import Level
 from accelsim.sparse.fibers import Fibers
 from accelsim.sparse.needs import taking_part
 from accelsim.sparse.nest import NO_ROOM, Crossing, Nest, Operand, Room, Walk, known
-from accelsim.sparse.storage import Sizes, coordinate_bits, masked, sizes
+from accelsim.sparse.storage import Sizes, masked, sizes
 from accelsim.workload.storage import Storage
 
 if TYPE_CHECKING:
@@ -164,19 +165,11 @@ class Traffic:
         tensor, levels = self.cascade.tensors[operand.tensor], self.nest.levels(operand)
         storage = _stored_as(tensor)
         value, tables = value_bits(tensor), walk.tables
-        self._check_coordinates(tensor, storage, operand.ranks, coordinate_bits(storage, levels))
+        refuse_narrow_operand(self.cascade, self.nest, operand)
         found = sizes(storage, self.fibers[operand.tensor], levels, tensor.shape, value)
         if tensor.is_input:
             self.whole[operand.tensor] = found.whole, taking_part(self.nest, which) * value
         return Layout(which, levels, storage, value, found, tables.at[which].tolist(), tables.start_at[which].tolist())
-
-    def _check_coordinates(self, tensor: Tensor, storage: Storage, ranks: tuple[str, ...], needed: dict[int, int]) -> None:
-        """Refuse coordinates that do not tell the elements of a fiber apart."""
-        for dimension, bits in needed.items():
-            if 0 < storage.coordinate_bits < bits:
-                what = f"a coordinate of {tensor.name} has {storage.coordinate_bits} bits, and those along {ranks[dimension]} take {bits}"
-                place = self.cascade.declaration.place("format", tensor.name) if self.cascade.declaration is not None else None
-                raise InputError(what, f"write coordinate: {max(needed.values())} bit", place)
 
     def _move(self, tensor: str, memory: str, column: int, words: int, final: int = 0) -> None:
         """Note words of a direction."""
@@ -399,10 +392,7 @@ class Traffic:
         """Words of the result, and those that come back."""
         name, parent, child = crossing.tensor, crossing.parent, crossing.child
         tensor, bits = self.cascade.tensors[name], self.widths.bits
-        if tensor.storage is not None:
-            kinds = enumerate(zip(tensor.storage.kinds, tensor.shape, strict=True))
-            needed = {place: max(1, (size - 1).bit_length()) for place, (kind, size) in kinds if kind == "compressed"}
-            self._check_coordinates(tensor, tensor.storage, self.nest.result, needed)
+        refuse_narrow_result(self.cascade, self.nest)
         grouped, entering, different = self.counts.grouped[number], self.counts.entering[number], known(self.nest, self.counts, number)
         moved, drained, new = int(grouped.sum()), int(entering.sum()), int(different.sum())
         brought = entering

@@ -359,7 +359,9 @@ class Terms:
             return self.total(counted, [*plain, *counted_by], copies & counted)
         if len(with_reduced) != 2 or used[0] != used[1]:
             self.refuse("elements of the result are made of operands that share some summed ranks", "split it into two Einsums")
-        most = int(np.prod([self.nest.extents[rank] for rank in used[0]]))
+        most = math.prod(self.nest.extents[rank] for rank in used[0])
+        if most > MOST:
+            self.refuse(f"fibers along {', '.join(sorted(used[0]))} have {most:,} places, and how many they have in common", "make them shorter")
         for one, other in (with_reduced, with_reduced[::-1]):
             blank = self.densities[other.tensor].blank(frozenset(other.ranks.index(rank) for rank in used[0]), most)
             if blank is not None:

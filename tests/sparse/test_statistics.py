@@ -323,3 +323,26 @@ def test_masks_of_places_that_may_be_empty_are_not_expected_without_pointers(tmp
     assert main(given) == 2
     said = "Z: A has masks and no pointers, and places that may be empty, which has no closed form; state a pointer\n"
     assert capsys.readouterr().err == f"{tmp_path / 'share.yaml'}:13:5: {said}"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "what"),
+    [
+        ({"m": 100_000_000}, "m has 100,000,000 places, more than the 16,777,216 that loops are followed to without elements; make m smaller"),
+        (
+            {"k": 4096, "l": 8192},
+            "fibers along k, l have 33,554,432 places, and how many they have in common, which has no closed form; make them shorter",
+        ),
+    ],
+)
+def test_ranks_of_very_many_places_are_refused_before_they_are_listed(
+    sizes: dict[str, int], what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every place of a rank of 100 million, or the chances of as many numbers of places, take gigabytes."""
+    command = write(tmp_path)
+    path = tmp_path / "product.yaml"
+    if "l" in sizes:
+        text = path.read_text().replace("{m: 16, k: 16,", "{m: 16, k: 16, l: 4,").replace("A[m,k] * B[k,n]", "A[m,k,l] * B[k,l,n]")
+        path.write_text(text.replace("A: csr, B: csr", "A: {ranks: [compressed, compressed, compressed]}, B: {ranks: [compressed, compressed, compressed]}"))
+    code, text = run(capsys, *command, "--statistics", *(f"--set=shape.{rank}={size}" for rank, size in sizes.items()))
+    assert (code, text.strip()) == (2, f"{path}:7:5: Z: {what}")

@@ -423,6 +423,40 @@ def test_parts_of_tiles_and_places_that_tensors_share_are_refused(
     assert run(capsys, "evaluate", *files)[0] == 0
 
 
+NARROW = {
+    "narrow": """\
+workload: narrow
+shape: {m: 16, k: 16, n: 16}
+type: {default: int8, Z: int32}
+density: {A: 0.25, B: 0.25}
+format: {A: csr, B: csr, Z: csr}
+einsums:
+  - Z[m,n] = A[m,k] * B[k,n]
+""",
+    "one": """\
+machine: one
+source: made up for this test
+clock: 1 GHz
+tree:
+  memory: DRAM
+  size: unlimited
+  bandwidth: 16 B/cycle
+  energy: 8 pJ/bit
+  feeds:
+    unit: MAC
+    executes: {mac: 2 pJ}
+""",
+    "flat": """\
+mapping: flat
+tree:
+  - keep DRAM: [A, B, Z]
+  - for m: 1
+  - for n: 1
+  - {einsum: Z, unit: MAC}
+""",
+}
+
+
 @pytest.mark.parametrize(
     ("tensor", "bits", "message"),
     [
@@ -440,6 +474,26 @@ def test_coordinates_that_do_not_tell_elements_apart_are_refused(
     path.write_text(path.read_text().replace(written, written.replace("32", str(bits))))
     code, text = run(capsys, "evaluate", path, "--arch", tmp_path / "by-rows.yaml", "--mapping", tmp_path / "rows.yaml")
     assert (code == 2 and text.strip().endswith(message) and len(text.splitlines()) == 1) if message else code == 0
+
+
+@pytest.mark.parametrize(
+    ("tensor", "bits", "message"),
+    [
+        ("A", 3, "a coordinate of A has 3 bits, and those along k take 4; write coordinate: 4 bit"),
+        ("Z", 3, "a coordinate of Z has 3 bits, and those along n take 4; write coordinate: 4 bit"),
+        ("A", 4, ""),
+    ],
+)
+@pytest.mark.parametrize("statistics", [False, True])
+def test_narrow_coordinates_are_refused_with_elements_and_without(
+    tensor: str, bits: int, message: str, statistics: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Rows of 16 places, of which whole ones come to the unit: a coordinate takes 4 bits."""
+    for name, text in NARROW.items():
+        (tmp_path / f"{name}.yaml").write_text(text.replace(f"{tensor}: csr", f"{tensor}: {{ranks: csr, coordinate: {bits} bit}}"))
+    files = [tmp_path / "narrow.yaml", "--arch", tmp_path / "one.yaml", "--mapping", tmp_path / "flat.yaml"]
+    code, text = run(capsys, "evaluate", *files, *(["--statistics"] if statistics else []))
+    assert (code == 2 and text.strip().endswith(message) and len(text.splitlines()) == 1) if message else code == 0, text
 
 
 def test_coordinates_inside_tiles_take_fewer_bits(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
