@@ -153,7 +153,8 @@ class Axes:
         self._totals: dict[Sum, Shares] = {}
         for rank, extent in nest.extents.items():
             if extent > MOST:
-                what = f"{nest.einsum.name}: {rank} has {extent:,} places, more than the {MOST:,} that loops are followed to without elements"
+                places = f"{rank} has {extent:,} places, more than the {MOST:,}"
+                what = f"{nest.einsum.name}: {places} that loops are followed to without elements"
                 raise InputError(what, f"make {rank} smaller", nest.einsum.place)
         self._rank_loops = {
             rank: rank_loops(extent, tuple(self.turns[loop].tile for loop in self.loops[rank])) for rank, extent in nest.extents.items()

@@ -268,6 +268,8 @@ class Terms:
         mend = f"put loops over {', '.join(names)} inside those over {', '.join(sorted({self.nest.turns[n].rank for n in inside}))}"
         if any(each & inside for each in others) or not inside <= asked or any(each & joined for each in others):
             self.refuse(what, mend)
+        if not self.big(mine) <= asked:  # a tile of which nothing is stored comes too, and takes its place
+            self.refuse(what, mend)
         if operand.tensor in self.densities and not isinstance(self.densities[operand.tensor], UniformBoxes):
             self.refuse(what, mend)
         return "alone"
@@ -361,7 +363,8 @@ class Terms:
             self.refuse("elements of the result are made of operands that share some summed ranks", "split it into two Einsums")
         most = math.prod(self.nest.extents[rank] for rank in used[0])
         if most > MOST:
-            self.refuse(f"fibers along {', '.join(sorted(used[0]))} have {most:,} places, and how many they have in common", "make them shorter")
+            what = f"fibers along {', '.join(sorted(used[0]))} have {most:,} places, and how many they have in common"
+            self.refuse(what, "make them shorter")
         for one, other in (with_reduced, with_reduced[::-1]):
             blank = self.densities[other.tensor].blank(frozenset(other.ranks.index(rank) for rank in used[0]), most)
             if blank is not None:

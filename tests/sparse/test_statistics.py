@@ -328,7 +328,8 @@ def test_masks_of_places_that_may_be_empty_are_not_expected_without_pointers(tmp
 @pytest.mark.parametrize(
     ("sizes", "what"),
     [
-        ({"m": 100_000_000}, "m has 100,000,000 places, more than the 16,777,216 that loops are followed to without elements; make m smaller"),
+        ({"m": 100_000_000},
+         "m has 100,000,000 places, more than the 16,777,216 that loops are followed to without elements; make m smaller"),
         (
             {"k": 4096, "l": 8192},
             "fibers along k, l have 33,554,432 places, and how many they have in common, which has no closed form; make them shorter",
@@ -343,6 +344,65 @@ def test_ranks_of_very_many_places_are_refused_before_they_are_listed(
     path = tmp_path / "product.yaml"
     if "l" in sizes:
         text = path.read_text().replace("{m: 16, k: 16,", "{m: 16, k: 16, l: 4,").replace("A[m,k] * B[k,n]", "A[m,k,l] * B[k,l,n]")
-        path.write_text(text.replace("A: csr, B: csr", "A: {ranks: [compressed, compressed, compressed]}, B: {ranks: [compressed, compressed, compressed]}"))
+        path.write_text(text.replace("A: csr, B: csr", "A: {ranks: [compressed, compressed, compressed]}, "
+            "B: {ranks: [compressed, compressed, compressed]}"))
     code, text = run(capsys, *command, "--statistics", *(f"--set=shape.{rank}={size}" for rank, size in sizes.items()))
     assert (code, text.strip()) == (2, f"{path}:7:5: Z: {what}")
+
+
+_WORKLOAD = """\
+workload: w
+shape: {k: 4, m: 12, n: 6}
+type: {default: int8, Z: {partial: int32, final: int16}}
+density: {A: 0.1, B: 1}
+format: {A: {ranks: [compressed, compressed]}, B: {ranks: [uncompressed, uncompressed]}}
+einsums:
+  - Z[m,n] = A[m,k] * B[k,n]
+"""
+_MACHINE = """\
+machine: copies
+source: made up
+clock: 1 GHz
+tree:
+  memory: DRAM
+  size: unlimited
+  bandwidth: 16 B/cycle
+  energy: 1 pJ/bit
+  intersect: {by: leading, energy: unpriced}
+  feeds:
+    memory: Buffer
+    size: 4 KiB
+    bandwidth: 4 B/cycle
+    energy: 1 pJ/bit
+    feeds:
+      array: copies
+      axes: {x: {size: 4, multicast: true}}
+      feeds:
+        memory: Regs
+        size: 1 KiB
+        bandwidth: unlimited
+        energy: 1 pJ/bit
+        feeds:
+          unit: MAC
+          executes: {mac mul add: 1 pJ}
+"""
+_TILES = """\
+mapping: t
+tree:
+  - keep DRAM: [A, B, Z]
+  - for n: 2
+  - for k: 2
+  - keep Buffer: [A, B, Z]
+  - spatial x m: 3
+  - keep Regs: [A, Z]
+  - {einsum: Z, unit: MAC}
+"""
+
+
+def test_copy_whose_tile_holds_nothing_does_not_keep_the_one_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All of A comes again in every turn of n, in each draw: the turn of k in between is visited though a copy may have nothing of it."""
+    for name, text in (("w", _WORKLOAD), ("m", _MACHINE), ("t", _TILES)):
+        (tmp_path / f"{name}.yaml").write_text(text)
+    command = ["evaluate", str(tmp_path / "w.yaml"), "--arch", str(tmp_path / "m.yaml"), "--mapping", str(tmp_path / "t.yaml")]
+    assert main([*command, "--statistics"]) == 2
+    assert "a tile of A may stay from one turn of n to the next by chance, which has no closed form" in capsys.readouterr().err
