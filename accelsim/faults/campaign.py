@@ -245,7 +245,11 @@ def outcome(campaign: Campaign, done: dict[Chunk, Tally], finished: bool) -> Out
             count = total.some(kinds)
             value = count / total.total if total.total else 0.0
             low = high = value
-            if not exact:
+            if plan.whole[number] and not complete:  # the first ones are no sample: of the others any may be so
+                low = count / stratum.population
+                high = (count + stratum.population - total.total) / stratum.population
+                value = min(max(value, low), high)
+            elif not exact:
                 way: Callable[..., Any] = clopper_pearson if campaign.sample.half_width is None else confidence_sequence
                 low, high = (float(each) for each in way(count, total.total, confidence))
             shares.append(Range(value, low, high))

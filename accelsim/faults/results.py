@@ -35,6 +35,9 @@ class Results:
         self.path, self._seen, self._done = path, 0, dict[Chunk, Tally]()
         try:
             self._connection = sqlite3.connect(path, timeout=60.0, isolation_level=None)
+            names = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            if names - {"campaign", "chunks", "claims"} or (names and "campaign" not in names):
+                raise InputError(f"{path}: is a database of something else", "name another file")
             self._connection.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {_TABLES}")
             with self._written():
                 said = {"schema": SCHEMA, "digest": digest, "campaign": description}

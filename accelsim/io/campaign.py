@@ -196,6 +196,9 @@ def _array(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Arc
     requantise = _outputs(keys.get("outputs"), made)
     fields, together, stuck = _faults(keys.get("faults"), made[0])
     decides = None if "decision" not in keys else _decisions(keys["decision"], cascade, einsum)
+    if decides is not None and any(len({*decides[product.elements.ravel()].tolist()}) == product.elements.size for product in made):
+        what = f"an output of one product is not compared with one of another, and {keys['decision'].value} has a product each"
+        raise keys["decision"].error(what, "decide along a rank that one of the operands lacks")
     unit = next(leaf.unit for _, leaf in mapping.paths() if leaf.einsum == einsum.name)
     return ArrayTarget(unit, made, requantise, fields, together, decides, stuck)
 
@@ -321,6 +324,9 @@ def _faults(item: Item | None, product: Product) -> tuple[tuple[str, ...], int, 
         if name not in known:
             raise each.error(f"the array has no registers '{name}'", did_you_mean(name, known))
         found.append(name)
+    registers = product.run.registers
+    if "in" in keys and not any(registers.count(each) for each in registers.fields if {each.name, each.role} & {*found}):
+        raise keys["in"].error("the array has none of these registers", "name others, or leave 'in' out for all")
     bits = keys["bits"].integer("'bits'", 1) if "bits" in keys else 1
     if bits > 64:
         raise keys["bits"].error(f"{bits} bits at once", "write at most 64")

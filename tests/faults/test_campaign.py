@@ -22,7 +22,7 @@ from scipy.stats import beta
 from accelsim.cli import main
 from accelsim.errors import InputError
 from accelsim.faults.array_target import ArrayTarget
-from accelsim.faults.campaign import Campaign, run
+from accelsim.faults.campaign import Campaign, outcome, run
 from accelsim.faults.firings import Product
 from accelsim.faults.grid import product_run
 from accelsim.faults.outcomes import CORRUPTED, NAMES, Effects, Tally
@@ -252,6 +252,7 @@ BAD = [
     ("campaign: small", "campaign: small\nsample: {half_width: 2}", r":2:22: 'half_width' must be between 0 and 1, not 2; write a share"),
     ("campaign: small", "campaign: small\noutputs: {shift: 3}", r":2:10: a multiplier and a shift go together; write both or none"),
     ("campaign: small", "campaign: small\ndecision: k", r":2:11: Z has no rank 'k' to decide along; known: m, n$"),
+    ("campaign: small", "campaign: small\nfaults: {in: []}", r":2:14: the array has none of these registers; name others"),
     ("campaign: small", "campaign: small\ninputs: {draw: normale}", r":2:16: inputs cannot be drawn 'normale'; did you mean 'normal'\?"),
     ("campaign: small", "campaign: small\ninputs: {ranges: {C: [0, 1]}}", r":2:19: matmul has no input 'C'; known: A, B$"),
     ("campaign: small", "campaign: small\ninputs: {ranges: {A: [0, 0.5]}}", r":2:22: the range of A is not of whole numbers; "),
@@ -280,6 +281,26 @@ def test_inputs_with_a_range_lie_in_it_and_reach_both_ends(tmp_path: Path) -> No
     values = target.products[0].run.a
     assert (values.min(), values.max()) == (-2, 3)
     assert target.products[0].run.b.max() > 3  # the other input keeps its own
+
+
+def test_exhaustive_stratum_that_is_not_finished_is_bounded_by_what_is_left() -> None:
+    """Its first chunks are no sample of it: the faults that were not injected may all corrupt, or none."""
+    campaign = Campaign("coin", Coin((0.5,), population=1 << 18), Sample(faults=0, exhaustive=1 << 30), 3, "coin")
+    first = (0, 0)
+    tally = campaign.work(first, campaign.first)
+    (found,) = outcome(campaign, {first: tally}, False).found
+    count, left = tally.counts[CORRUPTED], (1 << 18) - tally.total
+    assert left > 0
+    assert (found.silent.low, found.silent.high) == (count / (1 << 18), (count + left) / (1 << 18))
+
+
+def test_database_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "other.db") as connection:
+        connection.execute("CREATE TABLE mine (a INTEGER)")
+    with pytest.raises(InputError, match=r"other\.db: is a database of something else; name another file$"):
+        run(Campaign("coin", Coin((0.1,)), Sample(faults=10), 3, "coin"), tmp_path / "other.db")
+    with sqlite3.connect(tmp_path / "other.db") as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("mine",)]
 
 
 def test_cascade_of_too_many_points_is_refused_before_it_is_walked(capsys: pytest.CaptureFixture[str]) -> None:
