@@ -94,7 +94,8 @@ def test_wrong_arguments_are_refused_in_one_line(
         (b"\xff\xfe\x00binary", "bad.yaml: not UTF-8 text; accelsim reads YAML text files\n"),
         (
             b"name: matmul\n",
-            "bad.yaml:1:1: no workload, machine, mapping, technology, DRAM, rates, campaign or constraints; name it at the top, as in 'workload: NAME'\n",
+            "bad.yaml:1:1: no workload, machine, mapping, technology, DRAM, rates, campaign or constraints;"
+            " name it at the top, as in 'workload: NAME'\n",
         ),
         (b"- 1\n", "bad.yaml:1:1: the file must be a mapping of keys to values, not a list; write 'key: value' lines\n"),
         (b"workload: x\nworkload: y\n", "bad.yaml:2:1: 'workload' is given twice; remove one of the two\n"),
