@@ -43,8 +43,9 @@ class Requantise:
     def fitted(cls, sums: IntArray, bits: int = 8) -> Requantise:
         """One that brings sums to the range of so many bits, as a layer's scale does: their largest magnitude to the largest output."""
         largest = max(1, int(abs(sums).max(initial=1)))
-        shift = 24
-        multiplier = max(1, round(((1 << bits - 1) - 1) * (1 << shift) / largest))
+        most = (1 << bits - 1) - 1
+        shift = next(each for each in range(24, -1, -1) if most * (1 << each) < largest << 30 or each == 0)
+        multiplier = max(1, round(most * (1 << shift) / largest))
         return cls(multiplier, shift, 0, -(1 << bits - 1), (1 << bits - 1) - 1)
 
     def outputs(self, sums: IntArray) -> IntArray:

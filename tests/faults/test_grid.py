@@ -125,3 +125,11 @@ def test_word_that_does_not_fit_is_refused() -> None:
         product_run(np.full((2, 2), 128), np.zeros((2, 2), np.int64), Grid(2, 2), "Z")
     with pytest.raises(InputError, match="faults are known in arrays with shadow registers whose results leave through the edge"):
         product_run(np.zeros((2, 2), np.int64), np.zeros((2, 2), np.int64), Grid(2, 2, shadow=False), "Z", Widths())
+
+
+def test_scale_that_fits_brings_the_largest_sum_to_the_largest_output_of_any_width() -> None:
+    for bits in (2, 8, 16, 32):
+        for largest in (1, 7, 300, 1 << 20, (1 << 31) - 1):
+            sums = np.array([largest, 0])
+            top = (1 << bits - 1) - 1
+            assert abs(int(Requantise.fitted(sums, bits).outputs(sums)[0]) - top) <= max(1, top >> 20)
