@@ -20,11 +20,11 @@ from accelsim.faults.outcomes import Tally
 
 SCHEMA = "accelsim/campaign/1"
 LEASE_S = 300.0
-_TABLES = """
-CREATE TABLE IF NOT EXISTS campaign (key TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS chunks (stratum INTEGER, chunk INTEGER, tally TEXT NOT NULL, PRIMARY KEY (stratum, chunk));
-CREATE TABLE IF NOT EXISTS claims (stratum INTEGER, chunk INTEGER, host TEXT, process INTEGER, since REAL, PRIMARY KEY (stratum, chunk));
-"""
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS campaign (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS chunks (stratum INTEGER, chunk INTEGER, tally TEXT NOT NULL, PRIMARY KEY (stratum, chunk))",
+    "CREATE TABLE IF NOT EXISTS claims (stratum INTEGER, chunk INTEGER, host TEXT, process INTEGER, since REAL, PRIMARY KEY (stratum, chunk))",
+)
 Chunk = tuple[int, int]  # stratum and number
 
 
@@ -38,8 +38,10 @@ class Results:
             names = {name for (name,) in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             if names - {"campaign", "chunks", "claims"} or (names and "campaign" not in names):
                 raise InputError(f"{path}: is a database of something else", "name another file")
-            self._connection.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {_TABLES}")
+            self._connection.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL")
             with self._written():
+                for table in _TABLES:
+                    self._connection.execute(table)
                 said = {"schema": SCHEMA, "digest": digest, "campaign": description}
                 for key, value in said.items():
                     self._connection.execute("INSERT OR IGNORE INTO campaign VALUES (?, ?)", (key, value))
