@@ -58,6 +58,23 @@ class Campaign:
         """What is to be injected, as far as it is known from the chunks that are done. It follows from pilots alone, whoever did them."""
         return self.first.after(self.target.strata, self.sample, self.weights, done)
 
+    def foreign(self, done: Mapping[Chunk, Tally]) -> str | None:
+        """Says which chunks it does not have, or which hold more or fewer faults than it injects there."""
+        plan, strata = self.plan(done), self.target.strata
+        known, totals = {*plan.chunks()}, dict[int, int]()
+        for (stratum, number), tally in done.items():
+            called = f"chunk {number} of stratum {stratum}"
+            if (stratum, number) not in known:
+                return f"it holds {called}, which this campaign does not have"
+            places = len(plan.places((stratum, number)))
+            wrong = tally.total != places
+            if plan.whole[stratum] and number in plan.counted(stratum):  # a class in each place, of one fault or more
+                totals[stratum] = totals.get(stratum, 0) + tally.total
+                wrong = tally.total < places or totals[stratum] > strata[stratum].population
+            if wrong:
+                return f"{called} holds {tally.total:,} faults, which are not those of this campaign"
+        return None
+
     def numbers(self, chunk: Chunk, plan: Plan | None = None) -> IntArray:
         """The faults of a chunk of a plan (None: the first)."""
         return (plan or self.first).numbers(self.seed, chunk, self.target.strata[chunk[0]].population)
@@ -147,7 +164,7 @@ def opened(campaign: Campaign, path: Path) -> Results:
 
     from accelsim.faults.results import Results
 
-    return Results(path, campaign.described, hashlib.sha256(campaign.described.encode()).hexdigest())
+    return Results(path, campaign.described, hashlib.sha256(campaign.described.encode()).hexdigest(), campaign.foreign)
 
 
 @dataclass(frozen=True, slots=True)
