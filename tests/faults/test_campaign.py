@@ -319,3 +319,40 @@ def test_report_and_json_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixt
     assert f"{whole['injected']:,} of {whole['population']:,} upsets injected" in text
     assert f"{whole['avf'][0]:.5f}" in text
     assert whole["avf"][1] <= whole["avf"][0] <= whole["avf"][2]
+
+
+SAME = [
+    ("sample: {faults: 500}", ("shape.m=5", "arch.rows.size=4")),
+    ("sample: {faults: 500}\nabout: words", ()),
+    ("sample: {faults: 500, confidence: 0.9}\nfaults: {in: [operands, sums, control]}\nseed: 0", ()),
+    ("sample: {faults: 500}\ninputs: {draw: uniform, seed: 0}\noutputs: {bits: 8}", ("shape.m=5",)),
+]
+OTHER = [
+    ("sample: {faults: 501}", ()), ("seed: 1", ()), ("faults: {in: [operands]}", ()), ("faults: {bits: 2}", ()), ("faults: {kind: stuck}", ()),
+    ("inputs: {seed: 1}", ()), ("inputs: {draw: normal}", ()), ("outputs: sums", ()), ("decision: n", ()), ("decision: m", ()),
+    ("sample: {half_width: 0.01}", ()), ("sample: {half_width: 0.01, confidence: 0.9}", ()), ("", ("shape.m=6",)), ("", ("arch.rows.size=5",)),
+]  # fmt: skip
+
+
+def described(tmp_path: Path, more: str, settings: tuple[str, ...] = ()) -> str:
+    base = "" if "sample" in more else "sample: {faults: 500}\n"
+    (tmp_path / "small.yaml").write_text(SMALL.format(stays="B") + base + more + "\n")
+    return load_campaign(tmp_path / "small.yaml", settings).described
+
+
+def test_campaigns_are_told_apart_by_what_they_inject_and_not_by_how_it_is_said(tmp_path: Path) -> None:
+    one = described(tmp_path, "sample: {faults: 500}")
+    assert [described(tmp_path, more, settings) for more, settings in SAME] == [one] * len(SAME)
+    others = [described(tmp_path, more, settings) for more, settings in OTHER]
+    assert len({one, *others}) == 1 + len(OTHER)
+
+
+def test_memory_campaigns_are_told_apart_by_inputs_and_decisions(tmp_path: Path) -> None:
+    text = shipped(CAMPAIGN)["attention-memories"].read_text()
+    found = []
+    for more in ("", "decision: f\n", "seed: 1\n"):
+        (tmp_path / "memories.yaml").write_text(text + more)
+        found.append(load_campaign(tmp_path / "memories.yaml").described)
+    found.append(load_campaign(shipped(CAMPAIGN)["attention-memories"], ["shape.p=3"]).described)
+    assert len(set(found)) == 4
+    assert load_campaign(shipped(CAMPAIGN)["attention-memories"], ["shape.p=2"]).described == found[0]
