@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
@@ -49,6 +51,7 @@ _ROLES = (OPERANDS, SUMS, CONTROL)
 _DRAWS = ("uniform", "normal")
 _PLACES = ("array", "memories")
 _MOST_POINTS = 1 << 17
+_LEAST_DOUBT = 1e-9  # is shared out to all intervals; near 1 a float says no more
 _FLIPS, _STUCK = "upset", "stuck"
 
 
@@ -61,7 +64,7 @@ def load_campaign(path: Path | str, settings: Sequence[str] = ()) -> Campaign:
     try:
         return _campaign(document, keys, settings, Path(path).parent)
     except InputError as error:
-        raise _at_home(error, keys, document) from None
+        raise _at_home(error, keys, document, settings) from None
 
 
 def check_campaign(path: Path) -> tuple[str, str]:
@@ -108,14 +111,13 @@ def _refuse_large(cascade: Cascade, item: Item) -> None:
         raise item.error(what, "make it smaller, as in set: {shape.m: 16}")
 
 
-def _at_home(error: InputError, keys: Mapping[str, Item], document: Item) -> InputError:
-    """The error with a place in the campaign's file: of what has none, and of settings that stand there."""
-    where = {f"--set {path}": item for path, item in keys["set"].mapping("set").items()} if "set" in keys else {}
-    mine = next((item for said, item in where.items() if str(error.place or error.what).startswith(said)), None)
-    if error.place is not None and mine is None:
+def _at_home(error: InputError, keys: Mapping[str, Item], document: Item, settings: Sequence[str] = ()) -> InputError:
+    """The error with a place in the campaign's file: of what has none, and of settings that stand there and not on the command line."""
+    said = str(error.place or error.what)
+    mine = [item for path, item in _settings(keys, settings).items() if re.match(rf"--set {re.escape(path)}(?![\w.])", said)]
+    if not mine and (error.place is not None or said.startswith("--set ")):
         return error
-    what = error.what.removeprefix("--set ")
-    return InputError(what, error.mend, document.place if mine is None else mine.place)
+    return InputError(error.what.removeprefix("--set "), error.mend, mine[0].place if mine else document.place)
 
 
 def _campaign(document: Item, keys: dict[str, Item], settings: Sequence[str], folder: Path) -> Campaign:
@@ -245,19 +247,25 @@ def _placed(item: Item, make: Callable[[Item], T]) -> T:
 def _file(item: Item, kind: Any, folder: Path) -> Path:
     name = item.name(f"a {kind.noun}")
     beside = folder / name
-    if beside.is_file():
+    if os.path.isfile(beside):
         return beside
     try:
         return resolve(name, kind)
     except InputError as error:
-        raise item.error(error.what, error.mend) from None
+        file = beside.with_name(f"{beside.name}.yaml") if beside.name else beside
+        raise item.error(error.what, f"did you mean '{name}.yaml'?" if os.path.isfile(file) else error.mend) from None
 
 
 def _merged(keys: Mapping[str, Item], settings: Sequence[str]) -> list[str]:
     """Settings of the file that the command line does not replace, and those of the command line."""
-    paths = {setting.partition("=")[0].strip() for setting in settings}
+    return [*(f"{path}={item.text(path)}" for path, item in _settings(keys, settings).items()), *settings]
+
+
+def _settings(keys: Mapping[str, Item], settings: Sequence[str]) -> dict[str, Item]:
+    """Settings of the file that the command line does not replace."""
+    replaced = {setting.partition("=")[0].strip().removeprefix("workload.") for setting in settings}
     mine = keys["set"].mapping("set") if "set" in keys else {}
-    return [*(f"{path}={item.text(path)}" for path, item in mine.items() if path not in paths), *settings]
+    return {path: item for path, item in mine.items() if path.removeprefix("workload.") not in replaced}
 
 
 def _inputs(item: Item | None, cascade: Cascade) -> Inputs:
@@ -379,6 +387,8 @@ def _sample(item: Item | None) -> Sample:
     exhaustive = keys["exhaustive"].integer("'exhaustive'", 0) if "exhaustive" in keys else 0
     width = _share(keys["half_width"], "'half_width'") if "half_width" in keys else None
     confidence = _share(keys["confidence"], "'confidence'") if "confidence" in keys else 0.95
+    if 1 - confidence < _LEAST_DOUBT:
+        raise keys["confidence"].error(f"no interval is known to hold with a confidence of {confidence}", "write less, as in 0.999")
     by = keys["by"].name("'by'") if "by" in keys else EACH
     if by not in (EACH, NEYMAN):
         raise keys["by"].error(f"faults cannot be allotted by '{by}'", did_you_mean(by, (EACH, NEYMAN)))
