@@ -340,8 +340,8 @@ def test_report_and_json_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixt
     whole = json.loads((tmp_path / "out.json").read_text())
     text = capsys.readouterr().out
     assert f"{whole['injected']:,} of {whole['population']:,} upsets injected" in text
-    assert f"{whole['avf'][0]:.5f}" in text
-    assert whole["avf"][1] <= whole["avf"][0] <= whole["avf"][2]
+    assert f"{whole['avf']['value']:.5f}" in text
+    assert whole["avf"]["low"] <= whole["avf"]["value"] <= whole["avf"]["high"]
 
 
 SAME = [
