@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
@@ -25,7 +27,7 @@ from accelsim.io.hardware import load_architecture
 from accelsim.io.mapping import load_fitting
 from accelsim.io.overrides import Overrides, overrides
 from accelsim.io.rates import load_rates
-from accelsim.io.source import Item, load, plain
+from accelsim.io.source import Item, load
 from accelsim.io.workload import load_workload
 from accelsim.jobs.store import content_key
 from accelsim.mapping.legality import check
@@ -43,11 +45,13 @@ _KEYS = (
     "campaign", "about", "source", "workload", "arch", "in", "mapping", "stationary", "einsum", "set", "inputs", "outputs", "decision",
     "faults", "sample", "seed", "rates",
 )  # fmt: skip
+Inputs = dict[str, Any]  # an array for each
 T = TypeVar("T")
 _ROLES = (OPERANDS, SUMS, CONTROL)
 _DRAWS = ("uniform", "normal")
 _PLACES = ("array", "memories")
 _MOST_POINTS = 1 << 17
+_LEAST_DOUBT = 1e-9  # is shared out to all intervals; near 1 a float says no more
 _FLIPS, _STUCK = "upset", "stuck"
 
 
@@ -60,7 +64,7 @@ def load_campaign(path: Path | str, settings: Sequence[str] = ()) -> Campaign:
     try:
         return _campaign(document, keys, settings, Path(path).parent)
     except InputError as error:
-        raise _at_home(error, keys, document) from None
+        raise _at_home(error, keys, document, settings) from None
 
 
 def check_campaign(path: Path) -> tuple[str, str]:
@@ -107,14 +111,13 @@ def _refuse_large(cascade: Cascade, item: Item) -> None:
         raise item.error(what, "make it smaller, as in set: {shape.m: 16}")
 
 
-def _at_home(error: InputError, keys: Mapping[str, Item], document: Item) -> InputError:
-    """The error with a place in the campaign's file: of what has none, and of settings that stand there."""
-    where = {f"--set {path}": item for path, item in keys["set"].mapping("set").items()} if "set" in keys else {}
-    mine = next((item for said, item in where.items() if str(error.place or error.what).startswith(said)), None)
-    if error.place is not None and mine is None:
+def _at_home(error: InputError, keys: Mapping[str, Item], document: Item, settings: Sequence[str] = ()) -> InputError:
+    """The error with a place in the campaign's file: of what has none, and of settings that stand there and not on the command line."""
+    said = str(error.place or error.what)
+    mine = [item for path, item in _settings(keys, settings).items() if re.match(rf"--set {re.escape(path)}(?![\w.])", said)]
+    if not mine and (error.place is not None or said.startswith("--set ")):
         return error
-    what = error.what.removeprefix("--set ")
-    return InputError(what, error.mend, document.place if mine is None else mine.place)
+    return InputError(error.what.removeprefix("--set "), error.mend, mine[0].place if mine else document.place)
 
 
 def _campaign(document: Item, keys: dict[str, Item], settings: Sequence[str], folder: Path) -> Campaign:
@@ -123,19 +126,35 @@ def _campaign(document: Item, keys: dict[str, Item], settings: Sequence[str], fo
     if _in_memories(keys):
         _refuse_large(cascade, keys["workload"])
     mapping, cascade = _mapping(document, keys, given, folder, cascade, machine)
-    if _in_memories(keys):
-        target: Target = _memories(document, keys, cascade, machine, mapping)
-    else:
-        target = _array(document, keys, cascade, machine, mapping)
+    inputs = _inputs(keys.get("inputs"), cascade)
+    make: Callable[..., Target] = _memories if _in_memories(keys) else _array
+    target = make(document, keys, cascade, machine, mapping, inputs)
     seed = keys["seed"].integer("'seed'", 0) if "seed" in keys else 0
     sample, rates = _sample(keys.get("sample")), _rates(keys.get("rates"), target, folder)
     _placed(keys.get("sample", document), lambda _: Plan.first(target.strata, sample, target.chunk))
-    unsaid = {"about", "source"} | (set() if sample.by == NEYMAN else {"rates"})  # rates change what is injected by NEYMAN only
-    said = {key: repr(plain(item)) for key, item in keys.items() if key not in unsaid}
-    if rates is not None and sample.by == NEYMAN:
-        said["rates"] = repr(rates)
-    described = content_key(said, tuple(_merged(keys, settings)), cascade, machine, mapping)
+    run = (cascade, machine, mapping, {name: _digest(values) for name, values in inputs.items()}, _injected(target))
+    looks = sample if sample.half_width is not None else replace(sample, confidence=0.0)  # of those that never look it changes no fault
+    described = content_key(*run, looks, seed, rates if sample.by == NEYMAN else None)
     return Campaign(keys["campaign"].name("a campaign"), target, sample, seed, described, rates)
+
+
+def _injected(target: Target) -> tuple[object, ...]:
+    """What of a target does not follow from the cascade, the machine, the mapping and the inputs."""
+    if isinstance(target, ArrayTarget):
+        decides = None if target.decides is None else _digest(target.decides)
+        made = tuple(_digest(product.elements) for product in target.products)
+        return target.noun, target.strata, made, target.requantise, target.together, decides
+    assert isinstance(target, MemoryTarget)
+    return target.noun, target.strata, None if target.decides is None else (target.decides[0], _digest(target.decides[1]))
+
+
+def _digest(values: Any) -> str:
+    import hashlib
+
+    import numpy as np
+
+    array = np.ascontiguousarray(values)
+    return f"{array.dtype.str}{array.shape}{hashlib.sha256(array.tobytes()).hexdigest()}"
 
 
 def _rates(item: Item | None, target: Target, folder: Path) -> Rates | None:
@@ -189,10 +208,12 @@ def _in_memories(keys: dict[str, Item]) -> bool:
     return where == "memories"
 
 
-def _array(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree) -> ArrayTarget:
+def _array(
+    document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree, inputs: Inputs
+) -> ArrayTarget:
     named = keys.get("einsum", document)
     einsum = _placed(named, lambda item: einsum_on_array(cascade, machine, mapping, None if item is document else item.name("'einsum'")))
-    made = products(Evaluator(cascade, machine), mapping, einsum, _inputs(keys.get("inputs"), cascade))
+    made = products(Evaluator(cascade, machine), mapping, einsum, inputs)
     requantise = _outputs(keys.get("outputs"), made)
     fields, together, stuck = _faults(keys.get("faults"), made[0])
     decides = None if "decision" not in keys else _decisions(keys["decision"], cascade, einsum)
@@ -203,10 +224,12 @@ def _array(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Arc
     return ArrayTarget(unit, made, requantise, fields, together, decides, stuck)
 
 
-def _memories(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree) -> MemoryTarget:
+def _memories(
+    document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree, inputs: Inputs
+) -> MemoryTarget:
     from accelsim.faults.cones import Mapped
 
-    mapped = _placed(document, lambda _: Mapped(cascade, machine, mapping, _inputs(keys.get("inputs"), cascade)))
+    mapped = _placed(document, lambda _: Mapped(cascade, machine, mapping, inputs))
     if "decision" not in keys:
         return MemoryTarget(mapped)
     last = next(einsum for einsum in reversed(cascade.work) if cascade.tensors[einsum.output.tensor].is_output)
@@ -224,22 +247,28 @@ def _placed(item: Item, make: Callable[[Item], T]) -> T:
 def _file(item: Item, kind: Any, folder: Path) -> Path:
     name = item.name(f"a {kind.noun}")
     beside = folder / name
-    if beside.is_file():
+    if os.path.isfile(beside):
         return beside
     try:
         return resolve(name, kind)
     except InputError as error:
-        raise item.error(error.what, error.mend) from None
+        file = beside.with_name(f"{beside.name}.yaml") if beside.name else beside
+        raise item.error(error.what, f"did you mean '{name}.yaml'?" if os.path.isfile(file) else error.mend) from None
 
 
 def _merged(keys: Mapping[str, Item], settings: Sequence[str]) -> list[str]:
     """Settings of the file that the command line does not replace, and those of the command line."""
-    paths = {setting.partition("=")[0].strip() for setting in settings}
+    return [*(f"{path}={item.text(path)}" for path, item in _settings(keys, settings).items()), *settings]
+
+
+def _settings(keys: Mapping[str, Item], settings: Sequence[str]) -> dict[str, Item]:
+    """Settings of the file that the command line does not replace."""
+    replaced = {setting.partition("=")[0].strip().removeprefix("workload.") for setting in settings}
     mine = keys["set"].mapping("set") if "set" in keys else {}
-    return [*(f"{path}={item.text(path)}" for path, item in mine.items() if path not in paths), *settings]
+    return {path: item for path, item in mine.items() if path.removeprefix("workload.") not in replaced}
 
 
-def _inputs(item: Item | None, cascade: Cascade) -> dict[str, Any]:
+def _inputs(item: Item | None, cascade: Cascade) -> Inputs:
     """Uniform, or normal with a deviation of a quarter of the largest: integers of each input's type, else numbers up to 1. Inputs with a
     range are uniform in it, whole if their type is.
     """
@@ -251,7 +280,7 @@ def _inputs(item: Item | None, cascade: Cascade) -> dict[str, Any]:
         raise keys["draw"].error(f"inputs cannot be drawn '{draw}'", did_you_mean(draw, _DRAWS))
     ranges = _ranges(keys["ranges"], cascade) if "ranges" in keys else {}
     rng = np.random.default_rng(keys["seed"].integer("'seed'", 0) if "seed" in keys else 0)
-    found: dict[str, Any] = {}
+    found: Inputs = {}
     for name, tensor in cascade.tensors.items():
         if tensor.is_input:
             if not tensor.final.name.startswith("int"):
@@ -358,6 +387,8 @@ def _sample(item: Item | None) -> Sample:
     exhaustive = keys["exhaustive"].integer("'exhaustive'", 0) if "exhaustive" in keys else 0
     width = _share(keys["half_width"], "'half_width'") if "half_width" in keys else None
     confidence = _share(keys["confidence"], "'confidence'") if "confidence" in keys else 0.95
+    if 1 - confidence < _LEAST_DOUBT:
+        raise keys["confidence"].error(f"no interval is known to hold with a confidence of {confidence}", "write less, as in 0.999")
     by = keys["by"].name("'by'") if "by" in keys else EACH
     if by not in (EACH, NEYMAN):
         raise keys["by"].error(f"faults cannot be allotted by '{by}'", did_you_mean(by, (EACH, NEYMAN)))
