@@ -140,7 +140,8 @@ class Mapped:
         return partials_of(self.points, self.chain, self.slots)
 
     @cached_property
-    def _tables(self) -> list[Terms]:
+    def tables(self) -> list[Terms]:
+        """What each Einsum of `points` computes without a fault."""
         return [Terms(each, self.cascade, self.overflow, self.values, self.depth) for each in self.points]
 
     @cached_property
@@ -180,7 +181,7 @@ class Mapped:
 
     def changes(self, upsets: Upsets) -> Changes:
         """What many upsets change, each alone."""
-        spread = Spread(self._tables, self._readers, self.values, len(upsets.store))
+        spread = Spread(self.tables, self._readers, len(upsets.store))
         found: dict[str, list[tuple[IntArray, IntArray, Any]]] = {}
         reached = np.zeros(len(upsets.store), dtype=bool)
         for number in np.unique(upsets.store):
@@ -229,7 +230,7 @@ class Mapped:
         values = flipped(self.values[store.tensor][root], tensor.final, upsets.bit[faults])
         inside, of = self._filled_after(stays, step)
         for table, place in self._readers[store.tensor]:
-            terms = self._tables[table]
+            terms = self.tables[table]
             slots, readers = terms.readers[place].of(stays)
             later = terms.step[slots] >= step[readers]
             slots, readers = slots[later], readers[later]
@@ -266,7 +267,7 @@ class Mapped:
             some = there[sums.number[where[there]] == each.number]
             if some.size:
                 made, faults = sums.made[where[some]], mine[some]
-                values = self._tables[table].struck(made, sums.turn[where[some]], upsets.bit[faults])
+                values = self.tables[table].struck(made, sums.turn[where[some]], upsets.bit[faults])
                 spread.ended[faults] = table
                 spread.note(table, faults, made, values)
         return where >= 0

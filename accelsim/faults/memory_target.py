@@ -43,7 +43,7 @@ class MemoryTarget:
 
     @property
     def chunk(self) -> int:
-        """About a second's."""
+        """As many as are worth working out side by side."""
         return _CHUNK
 
     @cached_property

@@ -1,7 +1,7 @@
 """How changed words of a mapped cascade change others, of many faults side by side: from words to the points that read them, and on.
 
-Every change is a row (fault, place in a table); what has to be worked out again waits in the order in which one word is made out of the
-other, and all faults are worked out together.
+A read that changes is a row: fault times the slots of the Einsum plus the slot. Rows wait in the order in which one word is made out of the
+other, and those of all faults are worked out together.
 """
 
 from __future__ import annotations
@@ -15,16 +15,14 @@ from accelsim.faults.stores import IntArray
 from accelsim.faults.terms import Terms
 from accelsim.faults.wordbits import differs
 
-Rows = tuple[IntArray, Any]  # places (fault times points, plus the slot), and values
-
 
 class Spread:
     """Faults on their way. `changed`: chunks of fault, number and value of words that differ, by tensor; `ended`: the place of the Einsum
     that was last worked out again, by fault (-1: none).
     """
 
-    def __init__(self, tables: Sequence[Terms], readers: dict[str, list[tuple[int, int]]], values: dict[str, Any], count: int) -> None:
-        self.tables, self.readers, self.values = tables, readers, values
+    def __init__(self, tables: Sequence[Terms], readers: dict[str, list[tuple[int, int]]], count: int) -> None:
+        self.tables, self.readers = tables, readers
         self.changed: dict[str, list[tuple[IntArray, IntArray, Any]]] = {}
         self.ended = np.full(count, -1, dtype=np.int64)
         self.pending: dict[int, dict[int, list[tuple[int, IntArray, Any]]]] = {}
@@ -35,9 +33,12 @@ class Spread:
         depth, where = terms.depth[slots], fault * terms.size + slots
         low, high = (int(depth.min()), int(depth.max())) if len(depth) else (1, 0)
         for level in range(low, high + 1):
-            mine = slice(None) if low == high else np.flatnonzero(depth == level)
-            if low == high or len(mine):
-                self.pending.setdefault(level, {}).setdefault(table, []).append((place, where[mine], values[mine]))
+            rows = where, values
+            if low < high:
+                mine = np.flatnonzero(depth == level)
+                rows = where[mine], values[mine]
+            if len(rows[0]):
+                self.pending.setdefault(level, {}).setdefault(table, []).append((place, *rows))
 
     def run(self) -> None:
         """Until nothing waits."""

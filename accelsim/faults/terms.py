@@ -15,7 +15,7 @@ import numpy as np
 from accelsim.faults.flows import Groups, Points, grouped
 from accelsim.faults.kernels_sums import Rounding, add_on
 from accelsim.faults.stores import IntArray
-from accelsim.faults.wordbits import differs, flipped
+from accelsim.faults.wordbits import flipped
 from accelsim.sim.arithmetic import Noted, compute, working
 from accelsim.sim.formats import FORMATS, WRAP, round_to
 from accelsim.workload.cascade import Cascade
@@ -132,7 +132,8 @@ class Terms:
     @cached_property
     def _most(self) -> IntArray:
         """Of each word how far any sum of some of its terms is from 0 at most."""
-        return np.abs(self._full).reshape(self.words, -1).sum(axis=1)
+        found: IntArray = np.abs(self._full).reshape(self.words, -1).sum(axis=1)
+        return found
 
     def _stays_within(self, words: IntArray, change: Any) -> Any:
         """Whether sums of whole numbers whose terms change by so much, and all their parts, are as if their type had no end."""
@@ -140,6 +141,11 @@ class Terms:
 
     def _final(self, values: Any) -> Any:
         return round_to(values, self.output.final, overflow=self.overflow)
+
+    @property
+    def words_made(self) -> Any:
+        """The words without a fault, by number of the word made: what `sim.values.execute` finds by walking the mapping."""
+        return self._final(self._before[:, -1] if self.einsum.reduced else self.terms)
 
     # Sums of which terms are others.
 
@@ -212,8 +218,3 @@ class Terms:
                 now = self.arithmetic.combine(self.einsum.reduce, now, added[:, turn, part])
             total = np.where((turn >= starts) & (turn < last), now, total)
         return total
-
-
-def same(left: Any, right: Any) -> Any:
-    """Where words are the same."""
-    return ~differs(left, right)
