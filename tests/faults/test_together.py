@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,13 @@ from accelsim.faults.outcomes import CORRUPTED, DEAD, LOGICAL
 from accelsim.faults.residency import Intervals, intervals
 from accelsim.faults.wordbits import differs
 from accelsim.hardware.types import TYPES
+from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping
 from accelsim.sim.formats import FORMATS, SATURATE, WRAP, round_to
-from tests.faults.mapped import agrees, seeded_cases
+from accelsim.workload.build import cascade as build
+from tests.faults.mapped import Case, agrees, built, seeded_cases
 from tests.model.strategies import recurrent_triples, seeded_triples
 from tests.share import share
+from tests.sim.test_values import line
 
 
 def drawn(every: Intervals, rng: np.random.Generator, many: int) -> tuple[Any, Any]:
@@ -68,6 +72,25 @@ def test_the_kernel_rounds_as_the_formats_do(name: str, overflow: str) -> None:
     rounding = Rounding.of(TYPES[name], overflow)
     found = np.array([rounded(rounding, float(each)) for each in given])
     assert not differs(found, round_to(given, TYPES[name], overflow=overflow)).any()
+
+
+def test_sums_of_whole_numbers_that_saturate_on_the_way_are_added_up_again() -> None:
+    made = build("product", "Z[m] = A[m,k] * B[k]", {"m": 3, "k": 8}, types={"default": "int8"})
+    made = replace(made, tensors={name: replace(each, partial=TYPES["int8"]) for name, each in made.tensors.items()})
+    mapping = Mapping("by hand", (Keep("Main", tuple(map(Held, "ABZ"))), Leaf("Z", "PE", (For("m", 1), For("k", 1)))))
+    rng = np.random.default_rng(35)
+    inputs = {"A": rng.integers(-9, 10, (3, 8)), "B": rng.integers(-9, 10, 8)}
+    found = built(made, line(), mapping, inputs)
+    assert isinstance(found, Case)
+    every = intervals(found.mapped)
+    chosen = rng.integers(every.population, size=200)
+    assert np.abs(np.cumsum(inputs["A"] * inputs["B"], axis=1)).max() > 127
+    changed = 0
+    for fault in map(every.fault, chosen.tolist()):
+        wanted = found.replayed(fault)
+        assert agrees(found.mapped.inject(fault), wanted)
+        changed += bool(wanted)
+    assert changed > 20
 
 
 def plainly(mapped: Mapped, every: Intervals, at: int, bit: int, decides: tuple[str, Any]) -> tuple[int, int, int, int]:
