@@ -6,21 +6,20 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from accelsim.faults.outcomes import CORRUPTED, DEAD, LOGICAL, Effects
+from accelsim.faults.outcomes import DEAD, Effects
 from accelsim.faults.target import Stratum
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from accelsim.faults.cones import Effect, Mapped
+    from accelsim.faults.cones import Mapped
     from accelsim.faults.residency import Intervals, Site
 
     IntArray = NDArray[np.int64]
 
 _CHUNK = 1 << 10
-_PARTS = 10**6  # of the largest output, in which differences of floating-point outputs are counted
-_NOT_FINITE = 1 << 62
+_TOGETHER = 1 << 12  # injected side by side
 
 
 class MemoryTarget:
@@ -44,7 +43,7 @@ class MemoryTarget:
 
     @property
     def chunk(self) -> int:
-        """About a second's."""
+        """As many as are worth working out side by side."""
         return _CHUNK
 
     @cached_property
@@ -88,8 +87,8 @@ class MemoryTarget:
 
     def effects(self, stratum: int, numbers: IntArray) -> Effects:
         """Bits turn inside steps, and those inside intervals."""
-        mine, bit, step = self._decoded(stratum, numbers)
-        return self._effects(mine, bit, step)
+        mine, bit, _ = self._decoded(stratum, numbers)
+        return self._effects(mine, bit)
 
     def _decoded(self, stratum: int, numbers: IntArray) -> tuple[IntArray, IntArray, IntArray]:
         """Interval, bit and step of faults."""
@@ -111,59 +110,25 @@ class MemoryTarget:
         mine = self._members[stratum][place]
         bits, length = self.intervals.bits[mine], self.intervals.stop[mine] - self.intervals.start[mine]
         bit = numbers - (ends[place] - bits)
-        return replace(self._effects(mine, bit, self.intervals.start[mine]), fault=faults[place] - bits * length + bit, weight=length)
+        return replace(self._effects(mine, bit), fault=faults[place] - bits * length + bit, weight=length)
 
-    def _effects(self, mine: IntArray, bit: IntArray, step: IntArray) -> Effects:
+    def _effects(self, mine: IntArray, bit: IntArray) -> Effects:
+        """Of bits of intervals: those that come more than once are injected once, and all of them side by side."""
         import numpy as np
 
-        found = np.zeros((len(mine), 4), np.int64)
-        for place in np.flatnonzero(self.intervals.live[mine]).tolist():
-            fault = self.intervals.at(int(mine[place]), int(bit[place]), int(step[place]))
-            found[place] = self._judged(self.mapped.inject(fault))
+        from accelsim.faults.judgement import judged
+
+        most = int(self.intervals.bits.max(initial=1))
+        classes, again = np.unique(mine * most + bit, return_inverse=True)
+        at, bits = np.divmod(classes, most)
+        found = np.zeros((len(classes), 4), np.int64)
+        found[:, 0] = DEAD
+        live = np.flatnonzero(self.intervals.live[at])
+        for begin in range(0, len(live), _TOGETHER):
+            some = live[begin : begin + _TOGETHER]
+            found[some] = judged(self.mapped, self.mapped.changes(self.intervals.upsets(at[some], bits[some])), self.decides)
+        found = found[again]
         return Effects(found[:, 0], found[:, 1], found[:, 2], found[:, 3] > 0)
-
-    def _judged(self, effect: Effect) -> tuple[int, int, int, int]:
-        """Outcome, output words that differ, the largest difference, and whether a decision changes."""
-        from accelsim.faults.cones import STALE, UNREAD
-
-        if effect.masked is not None:
-            return (DEAD if effect.masked in {UNREAD, STALE} else LOGICAL), 0, 0, 0
-        wrong, worst, decided = 0, 0, 0
-        for name, (places, values) in effect.changed.items():
-            if not self.mapped.cascade.tensors[name].is_output or not len(places):
-                continue
-            wrong += len(places)
-            worst = max(worst, self._difference(name, places, values))
-            if self.decides is not None and self.decides[0] == name:
-                decided = int(self._is_decided(name, places, values))
-        return CORRUPTED, wrong, worst, decided
-
-    def _difference(self, name: str, places: IntArray, values: Any) -> int:
-        import numpy as np
-
-        golden = self.mapped.golden[name]
-        values = np.asarray(values)
-        if golden.dtype.kind in "iub":
-            return int(np.abs(values.astype(object) - golden[places].astype(object)).max())
-        if not np.isfinite(values).all():
-            return _NOT_FINITE
-        largest = float(np.abs(golden[np.isfinite(golden)]).max(initial=0)) or 1.0
-        with np.errstate(over="ignore", invalid="ignore"):
-            parts = float(np.abs(values - golden[places]).max()) / largest * _PARTS
-        return min(_NOT_FINITE, max(1, round(parts))) if np.isfinite(parts) else _NOT_FINITE
-
-    def _is_decided(self, name: str, places: IntArray, values: Any) -> bool:
-        import numpy as np
-
-        assert self.decides is not None
-        golden, groups = self.mapped.golden[name], self.decides[1]
-        after = golden.copy()
-        after[places] = values
-        for group in np.unique(groups[places]):
-            members = np.flatnonzero(groups == group)
-            if np.argmax(golden[members]) != np.argmax(after[members]):
-                return True
-        return False
 
     def site(self, stratum: int, number: int) -> dict[str, Any]:
         """The word, the copy of its memory, and the step."""

@@ -1,4 +1,4 @@
-"""The bits of a stored word: an upset inverts one of them."""
+"""The bits of stored words: an upset inverts one of them."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ def width(number_type: NumberType) -> int:
     return int(number_type.bits)
 
 
-def flipped(value: Any, number_type: NumberType, bit: int) -> Any:
-    """A word with one bit inverted, bit 0 being the least; int64 or float64, as words are kept. A NaN is any NaN."""
-    bits = width(number_type)
-    if not 0 <= bit < bits:
-        raise InputError(f"a word of type {number_type.name} has no bit {bit}", f"take one of 0 to {bits - 1}")
+def flipped(value: Any, number_type: NumberType, bit: Any) -> Any:
+    """Words with one bit inverted, bit 0 being the least; int64 or float64, as words are kept. A NaN is any NaN."""
+    bits, bit = width(number_type), np.asarray(bit, dtype=np.int64)
+    beyond = bit[(bit < 0) | (bit >= bits)]
+    if beyond.size:
+        raise InputError(f"a word of type {number_type.name} has no bit {beyond.flat[0]}", f"take one of 0 to {bits - 1}")
     if number_type.kind == "integer":
-        code = (int(value) & ((1 << bits) - 1)) ^ (1 << bit)
-        return np.int64(code - (1 << bits) if code >> (bits - 1) else code)
+        code = (np.asarray(value).astype(np.int64) & ((1 << bits) - 1)) ^ (np.int64(1) << bit)
+        return np.where(code >> (bits - 1), code - (1 << bits), code)[()]
     element = FORMATS[number_type.name].element
     if not element.startswith("float") or "_" in element:
         import ml_dtypes
@@ -33,12 +34,12 @@ def flipped(value: Any, number_type: NumberType, bit: int) -> Any:
         kind = np.dtype(getattr(ml_dtypes, element))
     else:
         kind = np.dtype(element)
-    held = np.asarray([np.nan if np.isnan(value) else value], dtype=np.float64)
+    held = np.where(np.isnan(value), np.nan, np.asarray(value, dtype=np.float64))
     with np.errstate(all="ignore"):
-        held = (held.astype(np.float32) if bits < 32 else held).astype(kind)
-        raw = held.view({8: np.uint8, 16: np.uint16, 32: np.uint32}[bits])
-        raw ^= raw.dtype.type(1 << bit)
-        return np.float64(held.astype(np.float64)[0])
+        stored = np.ascontiguousarray((held.astype(np.float32) if bits < 32 else held).astype(kind))
+        raw = stored.view({8: np.uint8, 16: np.uint16, 32: np.uint32}[bits])
+        struck = np.ascontiguousarray(raw ^ (np.int64(1) << bit).astype(raw.dtype))
+        return struck.view(kind).astype(np.float64).reshape(np.broadcast_shapes(held.shape, bit.shape))[()]
 
 
 def differs(left: Any, right: Any) -> Any:
