@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, NoReturn
 import numpy as np
 
 from accelsim.errors import InputError
+from accelsim.sparse import kernels_even as k
 from accelsim.sparse.axes import Axes
 from accelsim.sparse.boxes import Boxes, UniformBoxes, volume
 from accelsim.sparse.meeting import SKIP_AHEAD, TWO_FINGERS, Part
-from accelsim.sparse.sums import MOST, Factor, Loops, Signed, Sum
+from accelsim.sparse.sums import MOST, Factor, Loops, Rule, Signed, Sizes, Sum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -79,13 +80,15 @@ class Terms:
         return found if below is None else frozenset(n for n in found if n < below)
 
     def factor(
-        self, operand: Operand, cut: Loops, values: Callable[[Nest, Boxes, Box], Shares], what: Hashable, rest: bool = False
-    ) -> Factor:
+        self, operand: Operand, cut: Loops, values: Callable[[Nest, Boxes, Box], Shares], what: Hashable, rest: bool = False,
+        rule: Rule | None = None, one: Callable[[Sizes, tuple[int, ...]], float] | None = None,
+    ) -> Factor:  # fmt: skip
         """Values of the boxes that some loops leave of a stored operand, or their rest; `what` they are, which tells them from others."""
         boxes = self.densities[operand.tensor]
         return Factor(
             (what, operand.tensor), self._cuts(operand, cut), lambda nest, box: values(nest, boxes, box),
             tuple(boxes.period(place) for place in range(len(operand.ranks))), boxes.exchangeable, operand.tensor, rest,
+            rule, one,
         )  # fmt: skip
 
     def _cuts(self, operand: Operand, *cuts: Loops) -> tuple[tuple[str, tuple[Loops, ...]], ...]:
@@ -93,13 +96,21 @@ class Terms:
 
     def something(self, operand: Operand, cut: Loops) -> Factor:
         """Chances that tiles hold something."""
-        return self.factor(operand, cut, _nothing, "nothing", rest=True)
+        return self.factor(operand, cut, _nothing, "nothing", True, self._emptiness(operand))
+
+    def _emptiness(self, operand: Operand) -> Rule | None:
+        listed = self.densities[operand.tensor].listed
+        return Rule(k.EMPTY, listed=listed) if listed is not None else None
 
     def elements(self, operand: Operand, cut: Loops) -> Factor:
         """Elements of tiles."""
         if operand.tensor in self.densities:
-            return self.factor(operand, cut, _mean, "elements")
-        return Factor(("elements", operand.tensor), self._cuts(operand, cut), _volumes, (1,) * len(operand.ranks), True, operand.tensor)
+            mean = Rule(k.MEAN, numbers=(self.densities[operand.tensor].share, 0.0))
+            return self.factor(operand, cut, _mean, "elements", rule=mean)
+        return Factor(
+            ("elements", operand.tensor), self._cuts(operand, cut), _volumes, (1,) * len(operand.ranks), True, operand.tensor,
+            rule=Rule(k.VOLUME),
+        )  # fmt: skip
 
     def asked(self, operand: Operand, depth: int) -> Loops:
         """Loops that leave the tile of an operand that has to hold something where what is below the first loops is visited."""
@@ -109,7 +120,7 @@ class Terms:
         if not cut:
             return cut
         if (operand.tensor, cut) not in self._asked:
-            missing = Sum(cut, (self.factor(operand, cut, _nothing, "nothing"),), frozenset())
+            missing = Sum(cut, (self.factor(operand, cut, _nothing, "nothing", rule=self._emptiness(operand)),), frozenset())
             lacks = self.lacking[self._place(missing)] = bool(self.axes.total(missing).sum() > 0)
             self._asked[operand.tensor, cut] = cut if lacks else frozenset()
         return self._asked[operand.tensor, cut]
@@ -163,7 +174,10 @@ class Terms:
             self.refuse(what, "write lanes: 1, or no 'intersect' at the unit")
         above = frozenset(range(leaf))
         cuts = tuple((rank, (above & self.loops([rank]),)) for rank in self.nest.extents)
-        together = Factor("together", cuts, lambda _, box: np.ceil(volume(*box) / lanes), (1,) * len(cuts), True, self.nest.einsum.name)
+        together = Factor(
+            "together", cuts, lambda _, box: np.ceil(volume(*box) / lanes), (1,) * len(cuts), True, self.nest.einsum.name,
+            rule=Rule(k.TOGETHER, numbers=(float(lanes), 0.0)),
+        )  # fmt: skip
         return self.total(above, [*self.conditions(leaf), together], above)
 
     def steps(self, level: int) -> Signed:
@@ -181,7 +195,7 @@ class Terms:
         found: Signed | None = None
         for one, other, paired, sign in parts:
             factors = [
-                self.factor(operand, self.loops(operand.ranks, level), part, part)
+                self.factor(operand, self.loops(operand.ranks, level), part, part, rule=part.rule(self.densities[operand.tensor]))
                 for operand, part in (
                     (operand, Part(how, operand.ranks.index(turn.rank), level, paired)) for operand, how in ((met[0], one), (met[1], other))
                 )
@@ -303,7 +317,11 @@ class Terms:
             return np.asarray(alone - boxes.empty_set(rest + size))
 
         cuts = self._cuts(operand, cut, inner, group)
-        return Factor(("alone", kind, operand.tensor), cuts, values, (1,) * len(cuts), True, operand.tensor)
+        rule = Rule(k.ALONE_MEAN if kind == "mean" else k.ALONE_SOME, (), (float(boxes.count), whole), listed=boxes.listed)
+        return Factor(
+            ("alone", kind, operand.tensor), cuts, values, (1,) * len(cuts), True, operand.tensor,
+            rule=rule if boxes.listed is not None else None,
+        )  # fmt: skip
 
     def _operand(self, number: int) -> Operand:
         tensor = self.nest.crossings[number].tensor
@@ -374,7 +392,7 @@ class Terms:
     def _matched(self, one: Operand, blank: Shares, counted: Loops, reduced: frozenset[str]) -> Factor:
         """Chances that a fiber of one operand and one of another, of which `blank` says when places are empty, have one in common."""
 
-        einsum, many, boxes = self.nest.einsum, len(one.ranks), self.densities[one.tensor]
+        einsum, many, boxes, none = self.nest.einsum, len(one.ranks), self.densities[one.tensor], (0,) * len(one.ranks)
 
         @lru_cache(maxsize=_KEPT)
         def missed(row: tuple[int, ...]) -> float:
@@ -391,7 +409,10 @@ class Terms:
         cut = counted & self.loops(one.ranks)
         for rank in set(one.ranks) - reduced:
             cut |= self.loops([rank])
-        return self.factor(one, cut, values, ("matched", reduced, cut))
+        rule = None
+        if isinstance(boxes, UniformBoxes):
+            rule = Rule(k.MATCHED, (), (float(math.prod(boxes.shape)), float(boxes.count)), blank=blank)
+        return self.factor(one, cut, values, ("matched", reduced, cut), rule=rule, one=lambda _, sizes: 1 - missed((*none, *sizes)))
 
 
 def _nothing(_: Nest, boxes: Boxes, box: Box) -> Shares:
