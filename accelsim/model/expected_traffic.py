@@ -99,7 +99,8 @@ class ExpectedTraffic:
     def _check_places(self, operand: Operand, places: float, reached: float) -> None:
         """Refuse places without a pointer that may hold nothing, whose masks are not expected."""
         if places - reached > _ROUNDING * places:
-            what = f"{self.outline.einsum}: {operand.tensor} has masks and no pointers, and places that may be empty, which has no closed form"
+            lacking = f"{operand.tensor} has masks and no pointers, and places that may be empty"
+            what = f"{self.outline.einsum}: {lacking}, which has no closed form"
             raise InputError(what, "state a pointer", self.nest().einsum.place)
 
     # Operands

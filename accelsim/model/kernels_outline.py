@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 class Asked(NamedTuple):
-    """What is made of sums, as integers. `many`: amounts, and weighed amounts. `parts`: amount, sign, sum, by amount. `weighed`: its number,
-    fixed bits of one, an amount; `told`: loops whose turns take further bits to tell apart. `counts`: loops whose turns are multiplied.
-    `tiles`: ranks, and `above`: loops, of largest tiles.
+    """What is made of sums, as integers. `many`: amounts, and weighed amounts. `parts`: amount, sign, sum, by amount. `weighed`: its
+    number, fixed bits of one, an amount; `told`: loops whose turns take further bits to tell apart. `counts`: loops whose turns are
+    multiplied. `tiles`: ranks, and `above`: loops, of largest tiles.
     """
 
     many: IntArray  # [2]

@@ -73,8 +73,8 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Dense:
-    """Of a crossing of an operand that has all its elements. `width`: pieces of bits of a word; `tile`: places of the largest; `whole`: of an
-    input its bits, and those that are needed.
+    """Of a crossing of an operand that has all its elements. `width`: pieces of bits of a word; `tile`: places of the largest; `whole`: of
+    an input its bits, and those that are needed.
     """
 
     tensor: str
@@ -92,8 +92,7 @@ class Dense:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Of a crossing of the result: words that its child sends, that come to the parent, and that are different there; `again`: those that come
-    again, by copy where both are.
+    """Of a crossing of the result: words that its child sends, that come to the parent, that are different there, and that come again.
 
     `partial`, `final`: pieces of bits of a word; `extra`: bits that go with each, `once`: at its home. `home`: bits of a word of an output
     there, with what goes with it and without, None elsewhere.
@@ -174,7 +173,7 @@ class Outline:
         """Whether it is that of the nest with these amounts: where ranks are cut evenly it does not hang on sizes what tiles stay."""
         if any((amounts.total_of(place) > 0) != above for place, above in self.lacking):
             return False
-        return not self.staying or all(amounts.axes.several(*asked) == found for asked, found in self.staying if asked[0] in amounts.uneven)
+        return not self.staying or all(amounts.several(*asked) == found for asked, found in self.staying if asked[0] in amounts.uneven)
 
     def figures(self, amounts: Amounts) -> Figures:
         """What all comes to."""

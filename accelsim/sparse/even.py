@@ -40,8 +40,8 @@ class Table:
     """
 
     def __init__(self, sums: Iterable[Sum], nest: Nest) -> None:
-        self.sums, self._ranks = tuple(sums), tuple(nest.extents)
-        self._loops = {rank: [n for n, turn in enumerate(nest.turns) if turn.rank == rank] for rank in self._ranks}
+        self.sums, self._ranks, self.extents = tuple(sums), tuple(nest.extents), nest.extents
+        self.loops = {rank: [n for n, turn in enumerate(nest.turns) if turn.rank == rank] for rank in self._ranks}
         self._big = frozenset(n for n, turn in enumerate(nest.turns) if turn.trips > 1)
         self._pieces: dict[tuple[str, Loops], int] = {}
         self._given: list[tuple[Factor, _Pieces]] = []
@@ -87,10 +87,12 @@ class Table:
         return k.Tables(
             _table([place[turn.rank] for turn in nest.turns]), _table([nest.extents[rank] for rank in self._ranks]), _table(pieces_of, 3),
             flags([cut for _, cut in self._pieces], many), made, flags([rule.told for rule in rules], many),
-            np.array([rule.numbers for rule in rules], np.float64).reshape(-1, 2), _table(of_factor), _table(rows, 4), _table(of_sum), flags([each.counted for each in self.sums], many),
+            np.array([rule.numbers for rule in rules], np.float64).reshape(-1, 2), _table(of_factor), _table(rows, 4), _table(of_sum),
+            flags([each.counted for each in self.sums], many),
             flags([each.chosen for each in self.sums], many), _table(borders, 3),
             np.array([[self._hangs_on(each, rank) for rank in self._ranks] for each in self.sums], np.bool_).reshape(-1, len(self._ranks)),
-            _table([[self._depth_of(each, rank) for rank in self._ranks] for each in self.sums], len(self._ranks)), chances, np.concatenate(blanks),
+            _table([[self._depth_of(each, rank) for rank in self._ranks] for each in self.sums], len(self._ranks)), chances,
+            np.concatenate(blanks),
         )  # fmt: skip
 
     def _is_alike(self, factor: Factor, counted: Loops) -> bool:
@@ -110,16 +112,16 @@ class Table:
 
     def _stands(self, rank: str, cut: Loops) -> bool:
         """Whether places that some loops leave of a rank stand together: no loop of several turns between or outside them is missing."""
-        kept = [loop in cut for loop in self._loops[rank] if loop in self._big]
+        kept = [loop in cut for loop in self.loops[rank] if loop in self._big]
         return kept == sorted(kept, reverse=True)
 
     def _depth_of(self, asked: Sum, rank: str) -> int:
         """How many loops over a rank there are down to the last that is counted."""
-        return max((place + 1 for place, loop in enumerate(self._loops[rank]) if loop in asked.counted & self._big), default=0)
+        return max((place + 1 for place, loop in enumerate(self.loops[rank]) if loop in asked.counted & self._big), default=0)
 
     def _hangs_on(self, asked: Sum, rank: str) -> bool:
         """Whether a sum hangs on more than the ways through the loops over a rank that is cut unevenly."""
-        loops = self._big.intersection(self._loops[rank])
+        loops = self._big.intersection(self.loops[rank])
         mine = [each for factor in asked.factors for each in zip(factor.cuts, factor.periods, strict=True) if each[0][0] == rank]
         cuts = [asked.counted, *(cut & asked.counted for (_, cuts), _ in mine for cut in cuts)]
         return bool(asked.chosen & loops) or any(period != 1 for _, period in mine) or not all(self._stands(rank, cut) for cut in cuts)
@@ -131,18 +133,15 @@ class Table:
     def at(self, sizes: Sizes, nest: Callable[[], Nest]) -> Amounts:
         """The sums of the nest with some sizes of loops; it is made where they do not tell all."""
         array = np.array(sizes, np.int64).reshape(-1, 2)
-        given = self._worked_out(sizes, array, nest) if self._given else _NONE_GIVEN
-        return Amounts(self.sums, self._ranks, array, k.totals(self._tables, array, given, MOST_WAYS, MOST), nest)
-
-    def _worked_out(self, sizes: Sizes, array: IntArray, nest: Callable[[], Nest]) -> Shares:
-        """What no compiled rule tells, float64[ways, factors]."""
-        boxes: list[list[int]] = k.boxes(self._tables, array, MOST_WAYS).tolist()
-        return np.array([[_one(factor, pieces, way, sizes, nest) for factor, pieces in self._given] for way in boxes]).reshape(
-            -1, len(self._given)
-        )
+        given = _NONE_GIVEN
+        if self._given:  # what no compiled rule tells
+            boxes: list[list[int]] = k.totals(self._tables, array, _NO_WAYS, MOST_WAYS, MOST)[-1].tolist()
+            rows = [[_one(factor, pieces, way, sizes, nest) for factor, pieces in self._given] for way in boxes]
+            given = np.array(rows, np.float64).reshape(-1, len(self._given))
+        return Amounts(self, array, k.totals(self._tables, array, given, MOST_WAYS, MOST), nest)
 
 
-_NONE_GIVEN = np.zeros((MOST_WAYS, 0))
+_NONE_GIVEN, _NO_WAYS = np.zeros((MOST_WAYS, 0)), np.zeros((0, 0))
 
 
 def _one(factor: Factor, pieces: _Pieces, sizes_of: list[int], sizes: Sizes, nest: Callable[[], Nest]) -> float:
@@ -162,16 +161,22 @@ class Amounts:
     """
 
     def __init__(
-        self, sums: Sequence[Sum], ranks: Sequence[str], sizes: IntArray, found: tuple[Shares, IntArray, Flags, Flags, bool],
-        nest: Callable[[], Nest],
-    ) -> None:  # fmt: skip
-        self.sizes, self._sums, self._ranks, self._nest = sizes, sums, ranks, nest
-        self.totals, self.copies, self._even, self._uneven, self.known = found
+        self, table: Table, sizes: IntArray, found: tuple[Shares, IntArray, Flags, Flags, bool, IntArray], nest: Callable[[], Nest]
+    ) -> None:
+        self.sizes, self._table, self._sums, self._nest = sizes, table, table.sums, nest
+        self.totals, self.copies, self._even, self._uneven, self.known, _ = found
 
     @cached_property
     def uneven(self) -> frozenset[str]:
         """Ranks that some loop does not cut evenly."""
-        return frozenset([rank for rank, cut in zip(self._ranks, self._uneven.tolist(), strict=True) if cut])
+        return frozenset([rank for rank, cut in zip(self._table.extents, self._uneven.tolist(), strict=True) if cut])
+
+    def several(self, rank: str, cut: Loops, finer: Loops) -> tuple[bool, bool]:
+        """Whether finer loops cut what some loops leave of a rank into several sets everywhere, and nowhere."""
+        loops = self._table.loops[rank]
+        if finer and any(loop in cut for loop in loops if loop > min(finer)):
+            return self.axes.several(rank, cut, finer)
+        return cut_into_several(self._table.extents[rank], [(int(self.sizes[loop, 0]), loop in cut, loop in finer) for loop in loops])
 
     @cached_property
     def axes(self) -> Axes:
@@ -204,6 +209,21 @@ class Amounts:
     def total(self, asked: Signed) -> float:
         """The same of all copies together."""
         return sum(sign * self.total_of(place) for sign, place in asked.parts)
+
+
+def cut_into_several(extent: int, loops: Iterable[tuple[int, bool, bool]]) -> tuple[bool, bool]:
+    """Whether loops over a rank cut what others leave of it into several sets everywhere, and nowhere.
+
+    `loops`: from outside in the tile of each, whether it leaves something, and whether it cuts that; none that leaves is inside one that
+    cuts. A loop that does neither unites its turns, all of which lie in the first as far as inner loops tell.
+    """
+    left = {(extent, False)}  # sizes, and whether these are cut
+    for tile, leaves, cuts in loops:
+        if leaves:
+            left = {(min(size, tile), False) for size, _ in left} | {(size % tile, False) for size, _ in left if size % tile}
+        else:
+            left = {(min(size, tile), cut or (cuts and size > tile)) for size, cut in left}
+    return all(cut for _, cut in left), not any(cut for _, cut in left)
 
 
 @lru_cache(maxsize=16)

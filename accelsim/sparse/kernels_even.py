@@ -133,18 +133,18 @@ def _size(t: Tables, sizes: IntArray, left: IntArray, way: Int, piece: Int) -> I
     """Places of a piece, of one way; of one that does not stand together, if its rank is cut evenly."""
     rank, last = t.pieces[piece, RANK], t.pieces[piece, LAST]
     if t.pieces[piece, STANDS] and way >= 0:
-        return t.extents[rank] if last < 0 else left[way, last]
+        return np.int64(t.extents[rank] if last < 0 else left[way, last])
     turns = 1
     for loop in range(sizes.shape[0]):
         if t.cut[piece, loop]:
             turns *= sizes[loop, 1]
-    return max(1, t.extents[rank] // turns)
+    return np.int64(max(1, t.extents[rank] // turns))
 
 
 @helper()
 def _listed(t: Tables, number: Int, places: float) -> float:
     """The chance of a list for so many places, the last one for more."""
-    return t.chances[t.factors[number, START] + min(np.int64(places), t.factors[number, LENGTH] - 1)]
+    return float(t.chances[t.factors[number, START] + min(np.int64(places), t.factors[number, LENGTH] - 1)])
 
 
 @helper()
@@ -161,11 +161,11 @@ def _empty(t: Tables, number: Int, low: IntArray, high: IntArray) -> float:
     if kind == ANYWHERE:
         return _listed(t, number, places)
     if kind == IN_ROWS:
-        return _listed(t, number, high[last] - low[last]) ** places
+        return float(_listed(t, number, high[last] - low[last]) ** places)
     first = min(high[last], -(-low[last] // side) * side) - low[last]
     rest = high[last] - low[last] - first
     row = 0.0 if rest >= side else _listed(t, number, first) * _listed(t, number, rest % side)
-    return row**places
+    return float(row**places)
 
 
 @helper()
@@ -235,7 +235,7 @@ def _value(t: Tables, sizes: IntArray, boxes: IntArray, given: Shares, number: I
     """A factor of one turn. boxes: sizes of pieces; given: by factor whose rule is so."""
     rule, loop = t.factors[number, RULE], t.factors[number, LOOP]
     if rule == GIVEN:
-        return given[loop]
+        return float(given[loop])
     places = _boxed(t, boxes, number, 0, high)
     if rule == MATCHED:
         return 1.0 - _drawn(t, number, places, 0, True)
@@ -244,18 +244,18 @@ def _value(t: Tables, sizes: IntArray, boxes: IntArray, given: Shares, number: I
     if rule == EMPTY:
         return _empty(t, number, low, high)
     if rule == MEAN:
-        return places * t.numbers[number, 0]
+        return float(places * t.numbers[number, 0])
     if rule == PLACES:
-        return np.ceil(places / sizes[loop, 0])
+        return float(np.ceil(places / sizes[loop, 0]))
     if rule == TOGETHER:
-        return np.ceil(places / t.numbers[number, 0])
+        return float(np.ceil(places / t.numbers[number, 0]))
     if rule in (ALONE_MEAN, ALONE_SOME):
         mine = _boxed(t, boxes, number, 1, high)
         rest = _boxed(t, boxes, number, 2, high) - mine
         alone = _listed(t, number, rest)
         if rule == ALONE_SOME:
             return alone - _listed(t, number, rest + places)
-        return alone * t.numbers[number, 0] * places / max(1.0, t.numbers[number, 1] - rest)
+        return float(alone * t.numbers[number, 0] * places / max(1.0, t.numbers[number, 1] - rest))
     return places
 
 
@@ -325,22 +325,12 @@ def _is_even(t: Tables, sizes: IntArray, left: IntArray, number: Int, few: bool,
 
 
 @njit(error_model="numpy")
-def boxes(t: Tables, sizes: IntArray, most_ways: Int) -> IntArray:
-    """Sizes of pieces by way, int64[ways, pieces]: of what Python works out for `totals`."""
-    _, left, _ = _ways(t, sizes, most_ways, np.empty(t.extents.size, np.bool_))
-    found = np.empty((left.shape[0], t.pieces.shape[0]), np.int64)
-    for way in range(found.shape[0]):
-        for piece in range(found.shape[1]):
-            found[way, piece] = _size(t, sizes, left, way, piece)
-    return found
+def totals(t: Tables, sizes: IntArray, given: Shares, most_ways: Int, most: Int) -> tuple[Shares, IntArray, Flags, Flags, bool, IntArray]:
+    """Sums, over how many copies each is, which are known, which ranks are cut unevenly, whether all are known, and sizes of pieces.
 
-
-@njit(error_model="numpy")
-def totals(t: Tables, sizes: IntArray, given: Shares, most_ways: Int, most: Int) -> tuple[Shares, IntArray, Flags, Flags, bool]:
-    """Sums, over how many copies each is, which of them are known, which ranks are cut unevenly, and whether all are known.
-
-    sizes: int64[loops, 2], tiles and turns of loops. given: float64[ways, factors whose rule is GIVEN]. Sums over more than `most_ways`
-    ways, or that pair more than `most` turns, are not known.
+    sizes: int64[loops, 2], tiles and turns of loops. given: float64[ways, factors whose rule is GIVEN], which follow from the sizes of
+    pieces, int64[ways, pieces]; of no ways: these sizes alone are wanted. Sums over more than `most_ways` ways, or that pair more than
+    `most` turns, are not known.
     """
     many, loops, ranks = t.sums.shape[0], sizes.shape[0], t.extents.size
     found, copies, known, uneven = np.zeros(many), np.ones(many, np.int64), np.zeros(many, np.bool_), np.empty(ranks, np.bool_)
@@ -350,14 +340,16 @@ def totals(t: Tables, sizes: IntArray, given: Shares, most_ways: Int, most: Int)
         for loop in range(loops):
             if t.chosen[number, loop]:
                 copies[number] *= sizes[loop, 1]
-    values, cut = np.empty(t.factors.shape[0]), np.empty(t.pieces.shape[0], np.int64)
+    values, boxes = np.empty(t.factors.shape[0]), np.empty((trips.shape[0], t.pieces.shape[0]), np.int64)
+    for way in range(trips.shape[0]):
+        for piece in range(boxes.shape[1]):
+            boxes[way, piece] = _size(t, sizes, left, way, piece)
     dimensions = 1
     for number in range(values.size):
         dimensions = max(dimensions, t.factors[number, DIMENSIONS])
     low, high = np.zeros(dimensions, np.int64), np.empty((2, dimensions), np.int64)
-    for way in range(trips.shape[0]):
-        for piece in range(cut.size):
-            cut[piece] = _size(t, sizes, left, way, piece)
+    for way in range(min(trips.shape[0], given.shape[0])):
+        cut = boxes[way]
         for number in range(values.size):
             values[number] = 1.0
             if t.factors[number, RULE] != ALONG:
@@ -378,4 +370,4 @@ def totals(t: Tables, sizes: IntArray, given: Shares, most_ways: Int, most: Int)
             if t.sums[number, MET]:
                 product *= _meeting(t, sizes, cut, t.of_sum[first] // 2, t.of_sum[first + 1] // 2, low, high)
             found[number] += turns * product
-    return found, copies, known, uneven, bool(known.all())
+    return found, copies, known, uneven, bool(known.all()), boxes
