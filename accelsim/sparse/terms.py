@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable
 from collections.abc import Mapping as Dict
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
@@ -19,6 +19,7 @@ from accelsim.errors import InputError
 from accelsim.sparse import kernels_even as k
 from accelsim.sparse.axes import Axes
 from accelsim.sparse.boxes import Boxes, UniformBoxes, volume
+from accelsim.sparse.factors import alone, matched, mean, nothing, volumes
 from accelsim.sparse.meeting import SKIP_AHEAD, TWO_FINGERS, Part
 from accelsim.sparse.sums import MOST, Factor, Loops, Rule, Signed, Sizes, Sum
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 
     Shares = NDArray[np.float64]
     Box = tuple[Bounds, Bounds]
-
-_KEPT = 1 << 12  # chances of a kind that are kept for other nests
 
 
 class Terms:
@@ -96,7 +95,7 @@ class Terms:
 
     def something(self, operand: Operand, cut: Loops) -> Factor:
         """Chances that tiles hold something."""
-        return self.factor(operand, cut, _nothing, "nothing", True, self._emptiness(operand))
+        return self.factor(operand, cut, nothing, "nothing", True, self._emptiness(operand))
 
     def _emptiness(self, operand: Operand) -> Rule | None:
         listed = self.densities[operand.tensor].listed
@@ -105,10 +104,10 @@ class Terms:
     def elements(self, operand: Operand, cut: Loops) -> Factor:
         """Elements of tiles."""
         if operand.tensor in self.densities:
-            mean = Rule(k.MEAN, numbers=(self.densities[operand.tensor].share, 0.0))
-            return self.factor(operand, cut, _mean, "elements", rule=mean)
+            rule = Rule(k.MEAN, numbers=(self.densities[operand.tensor].share, 0.0))
+            return self.factor(operand, cut, mean, "elements", rule=rule)
         return Factor(
-            ("elements", operand.tensor), self._cuts(operand, cut), _volumes, (1,) * len(operand.ranks), True, operand.tensor,
+            ("elements", operand.tensor), self._cuts(operand, cut), volumes, (1,) * len(operand.ranks), True, operand.tensor,
             rule=Rule(k.VOLUME),
         )  # fmt: skip
 
@@ -120,7 +119,7 @@ class Terms:
         if not cut:
             return cut
         if (operand.tensor, cut) not in self._asked:
-            missing = Sum(cut, (self.factor(operand, cut, _nothing, "nothing", rule=self._emptiness(operand)),), frozenset())
+            missing = Sum(cut, (self.factor(operand, cut, nothing, "nothing", rule=self._emptiness(operand)),), frozenset())
             lacks = self.lacking[self._place(missing)] = bool(self.axes.total(missing).sum() > 0)
             self._asked[operand.tensor, cut] = cut if lacks else frozenset()
         return self._asked[operand.tensor, cut]
@@ -307,21 +306,9 @@ class Terms:
             return self.elements(operand, cut) if kind == "mean" else self.something(operand, cut)
         boxes, inner = self.densities[operand.tensor], cut if own is None else own
         assert isinstance(boxes, UniformBoxes)
-        whole = float(np.prod(boxes.shape))
-
-        def values(_: Nest, box: Box, mine: Box, outer: Box) -> Shares:
-            rest, size = volume(*outer) - volume(*mine), volume(*box)
-            alone = boxes.empty_set(rest)
-            if kind == "mean":
-                return np.asarray(alone * boxes.count * size / np.maximum(1.0, whole - rest))
-            return np.asarray(alone - boxes.empty_set(rest + size))
-
         cuts = self._cuts(operand, cut, inner, group)
-        rule = Rule(k.ALONE_MEAN if kind == "mean" else k.ALONE_SOME, (), (float(boxes.count), whole), listed=boxes.listed)
-        return Factor(
-            ("alone", kind, operand.tensor), cuts, values, (1,) * len(cuts), True, operand.tensor,
-            rule=rule if boxes.listed is not None else None,
-        )  # fmt: skip
+        values, rule = alone(boxes, kind)
+        return Factor(("alone", kind, operand.tensor), cuts, values, (1,) * len(cuts), True, operand.tensor, rule=rule)
 
     def _operand(self, number: int) -> Operand:
         tensor = self.nest.crossings[number].tensor
@@ -392,37 +379,8 @@ class Terms:
     def _matched(self, one: Operand, blank: Shares, counted: Loops, reduced: frozenset[str]) -> Factor:
         """Chances that a fiber of one operand and one of another, of which `blank` says when places are empty, have one in common."""
 
-        einsum, many, boxes, none = self.nest.einsum, len(one.ranks), self.densities[one.tensor], (0,) * len(one.ranks)
-
-        @lru_cache(maxsize=_KEPT)
-        def missed(row: tuple[int, ...]) -> float:
-            chances = boxes.occupancy(row[:many], row[many:])
-            return float(chances @ blank[: chances.size])
-
-        def values(_nest: Nest, _boxes: Boxes, box: Box) -> Shares:
-            rows = np.broadcast(*box[0], *box[1])
-            if rows.size * math.prod(int(each.max()) for each in box[1]) > MOST:
-                what = f"{einsum.name}: {einsum.name} has too many fibers of {one.tensor} that differ, which has no closed form"
-                raise InputError(what, "state its density as a share", einsum.place)
-            return 1 - np.array([missed(tuple(map(int, row))) for row in rows]).reshape(rows.shape)
-
         cut = counted & self.loops(one.ranks)
         for rank in set(one.ranks) - reduced:
             cut |= self.loops([rank])
-        rule = None
-        if isinstance(boxes, UniformBoxes):
-            rule = Rule(k.MATCHED, (), (float(math.prod(boxes.shape)), float(boxes.count)), blank=blank)
-        return self.factor(one, cut, values, ("matched", reduced, cut), rule=rule, one=lambda _, sizes: 1 - missed((*none, *sizes)))
-
-
-def _nothing(_: Nest, boxes: Boxes, box: Box) -> Shares:
-    return boxes.empty(*box)
-
-
-def _mean(_: Nest, boxes: Boxes, box: Box) -> Shares:
-    return boxes.mean(*box)
-
-
-def _volumes(_: Nest, *boxes: Box) -> Shares:
-    """Places of a box; of a tensor without ranks, which has none, one."""
-    return volume(*boxes[0]) if boxes else np.ones(())
+        values, rule, single = matched(self.nest.einsum, one.tensor, self.densities[one.tensor], blank)
+        return self.factor(one, cut, values, ("matched", reduced, cut), rule=rule, one=single)
