@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from accelsim import commands
-from accelsim.cli import INTERNAL_ERROR, main
+from accelsim.cli import INTERNAL_ERROR, ROUNDER, main
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -193,7 +193,7 @@ def test_message_stays_one_line_whatever_the_input_holds(here: Path, capsys: pyt
     ("raised", "code", "message"),
     [
         (MemoryError(), 2, "too large: the memory of this computer does not suffice; make the shape smaller\n"),
-        (OverflowError("x"), 2, "too large: a number leaves the range that accelsim counts in; make the shape smaller\n"),
+        (OverflowError("x"), 2, f"too large: a number leaves the range that accelsim counts in; {ROUNDER}\n"),
         (RecursionError(), 2, "nested too deeply; write it with fewer levels\n"),
         (KeyboardInterrupt(), 130, "interrupted before anything was found\n"),
         (
