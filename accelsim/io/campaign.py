@@ -119,7 +119,8 @@ def _refuse_large(cascade: Cascade, item: Item, walked: bool = True) -> None:
 def _at_home(error: InputError, keys: Mapping[str, Item], document: Item, settings: Sequence[str] = ()) -> InputError:
     """The error with a place in the campaign's file: of what has none, and of settings that stand there and not on the command line."""
     said = str(error.place or error.what)
-    mine = [item for path, item in _settings(keys, settings).items() if re.match(rf"--set {re.escape(path)}(?![\w.])", said)]
+    there = [(path.partition("=")[0].strip(), item) for path, item in _settings(keys, settings).items()]
+    mine = [item for path, item in there if re.match(rf"--set {re.escape(path)}(?![\w.])", said)]
     if not mine and (error.place is not None or said.startswith("--set ")):
         return error
     return InputError(error.what.removeprefix("--set "), error.mend, mine[0].place if mine else document.place)
