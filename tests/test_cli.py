@@ -91,7 +91,8 @@ def test_wrong_arguments_are_refused_in_one_line(
         (b"", "bad.yaml:1:1: the file is empty; see `accelsim list` for shipped examples\n"),
         (b"workload: &x a\n", "bad.yaml:1:11: YAML anchors and aliases are not accepted; write the value out\n"),
         (b"a" * 10_000_000, "bad.yaml: larger than 256 KiB; a description this long is a data file; split it\n"),
-        (b"\xff\xfe\x00binary", "bad.yaml: not UTF-8 text; accelsim reads YAML text files\n"),
+        (b"\xff\xfe\x00binary", "bad.yaml:1:1: not UTF-8 text; accelsim reads YAML text files\n"),
+        (b"workload: a\nabout: \xc3\xa9t\xe9\n", "bad.yaml:2:10: not UTF-8 text; accelsim reads YAML text files\n"),
         (
             b"name: matmul\n",
             "bad.yaml:1:1: no workload, machine, mapping, technology, DRAM, rates, campaign or constraints;"
