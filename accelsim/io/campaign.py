@@ -50,7 +50,7 @@ T = TypeVar("T")
 _ROLES = (OPERANDS, SUMS, CONTROL)
 _DRAWS = ("uniform", "normal")
 _PLACES = ("array", "memories")
-_MOST_POINTS = 1 << 17
+_MOST_POINTS, _MOST_WORDS = 1 << 17, 1 << 24
 _LEAST_DOUBT = 1e-9  # is shared out to all intervals; near 1 a float says no more
 _FLIPS, _STUCK = "upset", "stuck"
 
@@ -103,18 +103,24 @@ def _nouns(keys: dict[str, Item], given: Overrides, folder: Path) -> tuple[Casca
     return cascade, load_architecture(_file(keys["arch"], MACHINE, folder), given.arch)
 
 
-def _refuse_large(cascade: Cascade, item: Item) -> None:
-    """An InputError for more points than are walked one by one in a reasonable time."""
+def _refuse_large(cascade: Cascade, item: Item, walked: bool = True) -> None:
+    """An InputError for more points than are walked one by one in a reasonable time, or for tensors of more words than are drawn."""
     points = sum(prod(cascade.extents[rank] for rank in einsum.ranks) for einsum in cascade.work)
-    if points > _MOST_POINTS:
+    large = max(cascade.tensors, key=lambda name: prod(cascade.tensors[name].shape))
+    words, what = prod(cascade.tensors[large].shape), ""
+    if walked and points > _MOST_POINTS:
         what = f"{cascade.name} has {points:,} points, more than the {_MOST_POINTS:,} that are walked one by one"
+    elif words > _MOST_WORDS:
+        what = f"{large} of {cascade.name} has {words:,} words, more than the {_MOST_WORDS:,} of a tensor in a campaign"
+    if what:
         raise item.error(what, "make it smaller, as in set: {shape.m: 16}")
 
 
 def _at_home(error: InputError, keys: Mapping[str, Item], document: Item, settings: Sequence[str] = ()) -> InputError:
     """The error with a place in the campaign's file: of what has none, and of settings that stand there and not on the command line."""
     said = str(error.place or error.what)
-    mine = [item for path, item in _settings(keys, settings).items() if re.match(rf"--set {re.escape(path)}(?![\w.])", said)]
+    there = [(path.partition("=")[0].strip(), item) for path, item in _settings(keys, settings).items()]
+    mine = [item for path, item in there if re.match(rf"--set {re.escape(path)}(?![\w.])", said)]
     if not mine and (error.place is not None or said.startswith("--set ")):
         return error
     return InputError(error.what.removeprefix("--set "), error.mend, mine[0].place if mine else document.place)
@@ -123,8 +129,7 @@ def _at_home(error: InputError, keys: Mapping[str, Item], document: Item, settin
 def _campaign(document: Item, keys: dict[str, Item], settings: Sequence[str], folder: Path) -> Campaign:
     given = overrides(_merged(keys, settings))
     cascade, machine = _nouns(keys, given, folder)
-    if _in_memories(keys):
-        _refuse_large(cascade, keys["workload"])
+    _refuse_large(cascade, keys["workload"], _in_memories(keys))
     mapping, cascade = _mapping(document, keys, given, folder, cascade, machine)
     inputs = _inputs(keys.get("inputs"), cascade)
     make: Callable[..., Target] = _memories if _in_memories(keys) else _array
