@@ -25,7 +25,7 @@ out and tokens; the operand it holds; the next one; what it loads and whether.
 class Reach(NamedTuple):
     """By register: the elements that its word reaches at an edge and as what (`elements[starts[i]:starts[i + 1]]`, `reads`), the register
     to which it moves (`follows`), and the column whose way out it is part of (`column`); -1: none. Elements are row times columns plus
-    column.
+    column: `row_of` and `column_of` them.
     """
 
     starts: IntArray
@@ -33,6 +33,8 @@ class Reach(NamedTuple):
     reads: IntArray
     follows: IntArray
     column: IntArray
+    row_of: IntArray
+    column_of: IntArray
 
 
 class Now(NamedTuple):
@@ -49,13 +51,12 @@ class Now(NamedTuple):
 
 
 class Pool(NamedTuple):
-    """Registers that differ and what is in them, and scratch: `many`[0], how many; `seen` elements, what to work out, and what each of
+    """Registers of a fault that differ and what is in them, and scratch: `seen` elements, what to work out, and what each of
     all elements then reads otherwise (`reads`); by column how many more sums end.
     """
 
     registers: IntArray
     words: IntArray
-    many: IntArray
     seen: IntArray
     elements: IntArray
     reads: IntArray
@@ -114,16 +115,15 @@ def reach_of(w: Wires) -> Reach:
                 elements[many], reads[many] = element, read
                 many += 1
             starts[register + 1] = many
-    return Reach(starts, elements[:many].copy(), reads[:many].copy(), follows, column)
+    every = np.arange(rows * columns)
+    return Reach(starts, elements[:many].copy(), reads[:many].copy(), follows, column, every // columns, every % columns)
 
 
 @njit(forceinline=True, _nrt=False)
-def _put(pool: Pool, after: IntArray, register: int, word: Any) -> None:
-    """A register after the edge, if it differs."""
-    if after[register] != word:
-        many = pool.many[0]
-        pool.registers[many], pool.words[many] = register, word
-        pool.many[0] = many + 1
+def _put(pool: Pool, after: IntArray, many: Any, register: int, word: Any) -> Any:
+    """A register after the edge, if it differs; returns how many do by now."""
+    pool.registers[many], pool.words[many] = register, word
+    return many + (after[register] != word)
 
 
 @njit(forceinline=True, _nrt=False)
@@ -133,10 +133,10 @@ def _lane(s: IntArray, start: int, lane: int, word: Any) -> Any:
 
 
 @njit(forceinline=True, _nrt=False)
-def _result_element(w: Wires, streams: Streams, now: Now, pool: Pool, here: int, tokens: bool) -> None:
+def _result_element(w: Wires, streams: Streams, reach: Reach, now: Now, pool: Pool, here: int, tokens: bool, many: Any) -> Any:
     """An element of an array in which results stay, worked out again; `tokens`: some differ."""
     at, s, after, columns, cycle = w.at, now.mine, now.after, w.columns, now.cycle
-    row, column = here // columns, here % columns
+    row, column = reach.row_of[here], reach.column_of[here]
     above = here - columns
     if column == 0:
         bottom = 1 if row == w.rows - 1 or streams.rows[cycle, row + 1] == 0 else 0
@@ -158,19 +158,19 @@ def _result_element(w: Wires, streams: Streams, now: Now, pool: Pool, here: int,
     if taken:
         total = wrapped((0 if a_first else total) + a * b, w.sum_bits)
     if reads & LEFT:
-        _put(pool, after, at[0] + here, a)
-        _put(pool, after, at[6] + here, a_valid)
-        _put(pool, after, at[8] + here, a_first)
-        _put(pool, after, at[9] + here, a_last)
-        _put(pool, after, at[10] + here, a_bottom)
+        many = _put(pool, after, many, at[0] + here, a)
+        many = _put(pool, after, many, at[6] + here, a_valid)
+        many = _put(pool, after, many, at[8] + here, a_first)
+        many = _put(pool, after, many, at[9] + here, a_last)
+        many = _put(pool, after, many, at[10] + here, a_bottom)
     if reads & ABOVE:
-        _put(pool, after, at[1] + here, b)
-        _put(pool, after, at[7] + here, b_valid)
+        many = _put(pool, after, many, at[1] + here, b)
+        many = _put(pool, after, many, at[7] + here, b_valid)
     if reads & (LEFT | ABOVE | SUM):
-        _put(pool, after, at[2] + here, total)
+        many = _put(pool, after, many, at[2] + here, total)
     if taken & a_last:
-        _put(pool, after, at[3] + here, total)
-        _put(pool, after, at[11] + here, 1)
+        many = _put(pool, after, many, at[3] + here, total)
+        many = _put(pool, after, many, at[11] + here, 1)
         pool.more[column] += a_bottom - now.ends[here]
     elif reads & (LEFT | ABOVE | WAY):
         d, d_valid, mark = s[at[3] + here], s[at[11] + here], now.marks[row, column]
@@ -180,16 +180,17 @@ def _result_element(w: Wires, streams: Streams, now: Now, pool: Pool, here: int,
                 mark |= s[at[12] + to * columns + column]
         if mark:
             d, d_valid = (0, 0) if row == 0 else (s[at[3] + above], s[at[11] + above])
-        _put(pool, after, at[3] + here, d)
-        _put(pool, after, at[11] + here, d_valid)
+        many = _put(pool, after, many, at[3] + here, d)
+        many = _put(pool, after, many, at[11] + here, d_valid)
         pool.more[column] -= now.ends[here]
+    return many
 
 
 @njit(forceinline=True, _nrt=False)
-def _operand_element(w: Wires, streams: Streams, now: Now, pool: Pool, here: int) -> None:
+def _operand_element(w: Wires, streams: Streams, reach: Reach, now: Now, pool: Pool, here: int, many: Any) -> Any:
     """An element of an array in which an operand stays, worked out again."""
     at, s, after, columns, cycle = w.at, now.mine, now.after, w.columns, now.cycle
-    row, column = here // columns, here % columns
+    row, column = reach.row_of[here], reach.column_of[here]
     above = here - columns
     if column == 0:
         a = _lane(s, at[4], row, streams.a[cycle, row])
@@ -200,35 +201,38 @@ def _operand_element(w: Wires, streams: Streams, now: Now, pool: Pool, here: int
     if a_valid & a_first:
         held = waits
     if reads & LEFT:
-        _put(pool, after, at[0] + here, a)
-        _put(pool, after, at[6] + here, a_valid)
-        _put(pool, after, at[7] + here, a_first)
+        many = _put(pool, after, many, at[0] + here, a)
+        many = _put(pool, after, many, at[6] + here, a_valid)
+        many = _put(pool, after, many, at[7] + here, a_first)
     if reads & (LEFT | HELD | WAITS):
-        _put(pool, after, at[1] + here, held)
+        many = _put(pool, after, many, at[1] + here, held)
     if reads & ~LOAD:
         total = s[at[3] + here]
         if a_valid:
             total = wrapped((0 if row == 0 else s[at[3] + above]) + a * held, w.sum_bits)
-        _put(pool, after, at[3] + here, total)
+        many = _put(pool, after, many, at[3] + here, total)
     if reads & (WAITS | LOAD):
         load = _lane(s, at[12], column, streams.columns[cycle, column])
         if row:
             load &= (1 - _lane(s, at[11], column, streams.flags[cycle, 2])) & s[at[8] + above]
         if load:
             waits = _lane(s, at[5], column, streams.b[cycle, column]) if row == 0 else s[at[2] + above]
-        _put(pool, after, at[2] + here, waits)
+        many = _put(pool, after, many, at[2] + here, waits)
         if row < w.rows - 1:
-            _put(pool, after, at[8] + here, load)
+            many = _put(pool, after, many, at[8] + here, load)
+    return many
 
 
 @njit(forceinline=True, _nrt=False)
-def _edge_of(w: Wires, streams: Streams, reach: Reach, now: Now, pool: Pool, registers: IntArray, begin: int, end: int, stamp: int) -> None:
-    """One clock edge of a fault whose words `now.mine` has; some `registers` of them differ. What differs after it goes to the pool."""
-    some, tokens = 0, False
+def _edge_of(w: Wires, streams: Streams, reach: Reach, now: Now, pool: Pool, registers: IntArray, begin: int, end: int, stamp: int) -> Any:
+    """One clock edge of a fault whose words `now.mine` has; some `registers` of them differ. What differs after it goes to the pool;
+    returns how many.
+    """
+    some, many, tokens = 0, 0, False
     for each in range(begin, end):
         register = registers[each]
         if reach.follows[register] >= 0:
-            _put(pool, now.after, reach.follows[register], now.mine[register])
+            many = _put(pool, now.after, many, reach.follows[register], now.mine[register])
         tokens |= w.result and w.at[12] <= register < w.at[13]
         for at in range(reach.starts[register], reach.starts[register + 1]):
             element = reach.elements[at]
@@ -240,15 +244,16 @@ def _edge_of(w: Wires, streams: Streams, reach: Reach, now: Now, pool: Pool, reg
                 some += 1
     if not w.result:
         for each in range(some):
-            _operand_element(w, streams, now, pool, pool.elements[each])
-        return
+            many = _operand_element(w, streams, reach, now, pool, pool.elements[each], many)
+        return many
     for each in range(some):
-        _result_element(w, streams, now, pool, pool.elements[each], tokens)
+        many = _result_element(w, streams, reach, now, pool, pool.elements[each], tokens, many)
     for each in range(some):
-        column = pool.elements[each] % w.columns
+        column = reach.column_of[pool.elements[each]]
         if pool.more[column]:
-            _put(pool, now.after, w.at[12] + column, 1 if now.ended[column] + pool.more[column] > 0 else 0)
+            many = _put(pool, now.after, many, w.at[12] + column, 1 if now.ended[column] + pool.more[column] > 0 else 0)
             pool.more[column] = 0
+    return many
 
 
 @njit(_nrt=False)
@@ -284,19 +289,19 @@ def _grown(words: IntArray, size: int) -> IntArray:
 
 
 @njit(forceinline=True, _nrt=False)
-def _held(pool: Pool, faults: IntArray, fault: int, golden: int) -> None:
-    """A stuck register of a fault after an edge, which without a fault holds `golden`."""
-    many, place = pool.many[0], faults[fault, 0]
-    at = 0
+def _held(pool: Pool, many: int, faults: IntArray, fault: int, golden: int) -> int:
+    """A stuck register of a fault after an edge, which without a fault holds `golden`; returns how many differ."""
+    at, place = 0, faults[fault, 0]
     while at < many and pool.registers[at] != place:
         at += 1
     word = struck(pool.words[at] if at < many else golden, faults[fault, 1], faults[fault, 2], faults[fault, 3])
     if word != golden:
         pool.registers[at], pool.words[at] = place, word
-        pool.many[0] = max(many, at + 1)
-    elif at < many:
+        return max(many, at + 1)
+    if at < many:
         pool.registers[at], pool.words[at] = pool.registers[many - 1], pool.words[many - 1]
-        pool.many[0] = many - 1
+        return many - 1
+    return many
 
 
 class Differing(NamedTuple):
@@ -372,20 +377,20 @@ def _edges(
             before.words[each], s[register] = s[register], word
         if some:
             at[2] = _leave(w, s, ways, collected, fault, changed, many)
-        pool.many[0] = 0
+        differ = 0
         if end > begin:
             at[3] += 1
-            _edge_of(w, streams, reach, now, pool, before.registers, begin, end, at[3])
+            differ = _edge_of(w, streams, reach, now, pool, before.registers, begin, end, at[3])
             for each in range(begin, end):
                 s[before.registers[each]] = before.words[each]
         if faults[fault, 3] < 0:
-            _held(pool, faults, fault, now.after[faults[fault, 0]])
+            differ = _held(pool, differ, faults, fault, now.after[faults[fault, 0]])
         at[0] = done + 1
-        if pool.many[0] == 0 and ways.odd[fault] == 0 and faults[fault, 3] >= 0:
+        if differ == 0 and ways.odd[fault] == 0 and faults[fault, 3] >= 0:
             continue
-        for each in range(pool.many[0]):
+        for each in range(differ):
             after.registers[filled + each], after.words[filled + each] = pool.registers[each], pool.words[each]
-        after.faults[left], after.starts[left + 1] = fault, filled + pool.many[0]
+        after.faults[left], after.starts[left + 1] = fault, filled + differ
         at[1] = left + 1
 
 
@@ -431,7 +436,7 @@ def _run(
         np.zeros(many, np.int64), np.zeros((many, 2), np.int64),
     )  # fmt: skip
     pool = Pool(
-        np.zeros(size + 1, np.int64), np.zeros(size + 1, np.int64), np.zeros(1, np.int64), np.zeros(elements, np.int64),
+        np.zeros(size + 1, np.int64), np.zeros(size + 1, np.int64), np.zeros(elements, np.int64),
         np.zeros(elements, np.int64), np.zeros(elements, np.int64), np.zeros(columns, np.int64),
     )  # fmt: skip
     nothing = Differing(np.zeros(0, np.int64), np.zeros(1, np.int64), np.zeros(0, np.int64), np.zeros(0, np.int64))
