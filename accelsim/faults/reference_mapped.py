@@ -6,35 +6,30 @@ operators. Source: docs/faults-mapped.md.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from accelsim.faults.reference_copies import Copies, Copy, State, Where, Word, loop_of
+from accelsim.faults.reference_operators import Operators, invert
 from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.types import NumberType
 from accelsim.mapping.tree import Address, For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode
-from accelsim.model.reference_nest import Footprint, Nest, Step, Tile, build_nests, value
-from accelsim.sim.arithmetic import UNROUNDED
-from accelsim.sim.formats import SATURATE, round_to
+from accelsim.model.reference_nest import Nest, Step, Tile, value
+from accelsim.sim.formats import SATURATE
 from accelsim.workload.cascade import Cascade
-from accelsim.workload.expression import Access, Call, Expression, Name, Number, accesses
-from accelsim.workload.operators import OPERATORS
+from accelsim.workload.expression import Access
 
 if TYPE_CHECKING:
     from accelsim.faults.cones import Fault
 
-Word = tuple[int, ...]
-Copy = tuple[int, ...]
-Loop = tuple[str, str, int]
-Where = tuple[tuple[Loop, int], ...]  # an index for every spatial loop passed
-Store = tuple[Address, str]  # the address of a keep (() for the home of a computed tensor), the tensor
 Values = dict[str, dict[Word, Any]]
+__all__ = ["Replay", "Values", "invert", "replay"]
 
 
 def replay(
@@ -51,57 +46,22 @@ def replay(
     return Replay(cascade, architecture, mapping, inputs, overflow).run(fault)
 
 
-@dataclass(frozen=True)
-class _State:
-    """Where a leaf stands: a tile for every copy, its turns in time so far, whether it waits for a turn and whether this is the last."""
-
-    nest: Nest
-    tiles: dict[Where, Tile]
-    turns: tuple[tuple[int, int], ...] = ()
-    idle: bool = False
-    last: bool = True
-
-
-@dataclass
-class _Copies:
-    """What a store holds: complete words and incomplete sums of every copy; `keys`: the spatial loops above."""
-
-    keys: tuple[Loop, ...]
-    parent: Store | None
-    words: dict[Copy, dict[Word, Any]] = field(default_factory=dict)
-    sums: dict[Copy, dict[Word, Any]] = field(default_factory=dict)
-
-    def copy(self, where: Where) -> Copy:
-        index = dict(where)
-        return tuple(index.get(key, 0) for key in self.keys)
-
-
-class Replay:
+class Replay(Copies):
     """A mapped cascade that can be replayed with one fault after the other."""
 
     def __init__(
         self, cascade: Cascade, architecture: Architecture, mapping: Mapping, inputs: Dict[str, Any], overflow: str = SATURATE
     ) -> None:
-        self.cascade, self.architecture, self.mapping, self.overflow = cascade, architecture, mapping, overflow
-        self.nests = build_nests(cascade, mapping)
-        self.uses = {name: tuple(dict.fromkeys((*nest.einsum.reads, nest.einsum.output))) for name, nest in self.nests.items()}
+        self.architecture, self.mapping, self.overflow, self.operators = architecture, mapping, overflow, Operators(cascade, overflow)
+        given = {name: self._input(inputs[name], tensor.final) for name, tensor in cascade.tensors.items() if tensor.is_input}
+        super().__init__(cascade, mapping, given)
         self.reads = {name: nest.einsum.reads for name, nest in self.nests.items()}
-        self.parts = {name: _parts(nest) for name, nest in self.nests.items()}
-        self.boxes: dict[tuple[str, Access], Footprint] = {}
-        self.chains: dict[tuple[str, str], list[tuple[Store, int]]] = {}
-        self.keys: dict[Store, tuple[tuple[Loop, ...], Store | None]] = {}
-        self.inputs = {name: self._input(inputs[name], tensor.final) for name, tensor in cascade.tensors.items() if tensor.is_input}
         self.constants = self._constants()
         self.points = {name: self._points(nest) for name, nest in self.nests.items()}
         for nest in self.nests.values():
             for step in nest.steps:
                 if step and step.demand:
                     step.demand = cache(step.demand)
-            for name in dict.fromkeys(access.tensor for access in self.uses[nest.einsum.name]):
-                parent = None
-                for store, level in self.chain(nest, name):
-                    self.keys.setdefault(store, (tuple(sorted(_keys(nest, level))), parent))
-                    parent = store
         self.begin(None)
 
     def begin(self, fault: Fault | None) -> None:
@@ -111,7 +71,7 @@ class Replay:
         self.home_of: dict[tuple[str, Word], Copy] = {}
         self.left: dict[tuple[str, Copy, Word], int] = {}
         self.ran: set[Any] = set()
-        self.stores = {store: _Copies(keys, parent) for store, (keys, parent) in self.keys.items()}
+        self.empty()
         self.missing: dict[str, set[Word]] = {name: set() for name in self.cascade.tensors}
         for name, nest in self.nests.items():
             self.missing[nest.einsum.output.tensor] |= set(self.points[name])
@@ -119,14 +79,14 @@ class Replay:
     def run(self, fault: Fault | None = None) -> Values:
         """As `replay`."""
         self.begin(fault)
-        states = [_State(nest, {(): nest.whole()}) for nest in self.nests.values()]
+        states = [State(nest, {(): nest.whole()}) for nest in self.nests.values()]
         self.nodes(self.mapping.nodes, 0, 0, (), [state for state in states if _visited(state.nest, state.tiles)])
         return self.found()
 
     def _input(self, given: Any, number_type: NumberType) -> Any:
         array = np.asarray(given)
         array = array.astype(np.int64 if array.dtype.kind in "iub" else np.float64)
-        return round_to(np.where(np.isneginf(array), number_type.lowest, array), number_type, overflow=self.overflow)
+        return self.operators.rounded(np.where(np.isneginf(array), number_type.lowest, array), number_type)
 
     def _constants(self) -> Values:
         """First slices of iterative tensors."""
@@ -138,8 +98,8 @@ class Replay:
                     known = {**self.cascade.sizes, **dict(zip(einsum.ranks, point, strict=True))}
                     if einsum.condition is None or value(einsum.condition, known):
                         word = tuple(int(value(index, known)) for index in einsum.output.indices)
-                        set_to = self._number(einsum.expression, known, tensor.final.lowest)
-                        found[tensor.name][word] = self._rounded(set_to, tensor.final)
+                        set_to = self.operators.number(einsum.expression, known, tensor.final.lowest)
+                        found[tensor.name][word] = self.operators.rounded(set_to, tensor.final)
         return found
 
     def _points(self, nest: Nest) -> dict[Word, int]:
@@ -152,109 +112,13 @@ class Replay:
         name = nest.einsum.output.tensor
         for word, points in found.items():
             if not points and nest.einsum.reduced and self.is_inside(name, word):
-                self.constants[name][word] = self._rounded(self.identity(nest, True), self.cascade.tensors[name].final)
+                constant = self.operators.identity(nest.einsum, True)
+                self.constants[name][word] = self.operators.rounded(constant, self.cascade.tensors[name].final)
         return {word: points for word, points in found.items() if points and self.is_inside(name, word)}
-
-    # Stores.
-
-    def chain(self, nest: Nest, name: str) -> list[tuple[Store, int]]:
-        """The keeps of a tensor on the way to a leaf, outermost first, with their levels."""
-        key = (nest.einsum.name, name)
-        if key not in self.chains:
-            levels, computed = nest.keepers(name), not self.cascade.tensors[name].is_input
-            self.chains[key] = [((() if computed and at == levels[0] else nest.nodes[at][0], name), at) for at in levels]
-        return self.chains[key]
-
-    def box(self, nest: Nest, access: Access, tile: Tile) -> frozenset[Word]:
-        key = (nest.einsum.name, access)
-        if key not in self.boxes:
-            self.boxes[key] = Footprint(self.cascade, access, as_box=False)
-        return self.boxes[key].box(tile)
-
-    def above(self, store: Store, copy: Copy) -> Copy:
-        """The copy of the parent that a copy belongs to."""
-        here = self.stores[store]
-        assert here.parent is not None
-        return self.stores[here.parent].copy(tuple(zip(here.keys, copy, strict=True)))
-
-    def fetch(self, store: Store, copy: Copy, word: Word) -> bool:
-        """Sees to it that a copy holds a word; False if it is nowhere."""
-        here = self.stores[store]
-        words = here.words.setdefault(copy, {})
-        if word in words:
-            return True
-        if here.parent is None:
-            if store[1] not in self.inputs:
-                return False
-            words[word] = self.inputs[store[1]][word]
-            return True
-        above = self.above(store, copy)
-        if not self.fetch(here.parent, above, word):
-            return False
-        words[word] = self.stores[here.parent].words[above][word]
-        return True
-
-    def arrive(self, level: int, states: list[_State]) -> None:
-        """A keep gets its next tile in every copy that has one."""
-        boxes: dict[tuple[Store, Copy], set[Word]] = {}
-        results: dict[tuple[Store, Copy], set[Word]] = {}
-        for state in states:
-            einsum = state.nest.einsum
-            for access in self.uses[einsum.name]:
-                for store, at in self.chain(state.nest, access.tensor):
-                    if at != level or not store[0]:
-                        continue
-                    for where, tile in state.tiles.items():
-                        key = (store, self.stores[store].copy(where))
-                        box = self.box(state.nest, access, tile)
-                        boxes.setdefault(key, set()).update(box)
-                        if access is einsum.output and not self.parted(state.nest):
-                            results.setdefault(key, set()).update(box)
-        for (store, copy), box_ in boxes.items():
-            here = self.stores[store]
-            words = here.words.setdefault(copy, {})
-            for word in [word for word in words if word not in box_]:
-                del words[word]
-            for word in box_:
-                there = here.parent is None or word in self.stores[here.parent].words.get(self.above(store, copy), {})
-                if word not in words and there:
-                    self.fetch(store, copy, word)
-        for (store, copy), box_ in results.items():
-            here = self.stores[store]
-            sums = here.sums.setdefault(copy, {})
-            gone = {word for each in self.within(store, copy) for word in each if word not in box_}
-            for word in gone:
-                self.flush(store, copy, word)
-            assert here.parent is not None
-            outer = self.stores[here.parent].sums.setdefault(self.above(store, copy), {})
-            for word in box_:
-                if word in outer:
-                    sums[word] = outer.pop(word)
-
-    def within(self, store: Store, copy: Copy) -> Iterator[dict[Word, Any]]:
-        """The sums of a copy and of all copies further in."""
-        yield self.stores[store].sums.get(copy, {})
-        for child, each in self.stores.items():
-            if each.parent == store:
-                for inner in each.sums:
-                    if self.above(child, inner) == copy:
-                        yield from self.within(child, inner)
-
-    def flush(self, store: Store, copy: Copy, word: Word) -> None:
-        """A sum leaves a copy, from further in first."""
-        for child, each in self.stores.items():
-            if each.parent == store:
-                for inner in list(each.sums):
-                    if self.above(child, inner) == copy:
-                        self.flush(child, inner, word)
-        here = self.stores[store]
-        if word in here.sums.get(copy, {}):
-            assert here.parent is not None
-            self.stores[here.parent].sums.setdefault(self.above(store, copy), {})[word] = here.sums[copy].pop(word)
 
     # The walk.
 
-    def nodes(self, nodes: tuple[TreeNode, ...], at: int, level: int, above: Address, states: list[_State]) -> None:
+    def nodes(self, nodes: tuple[TreeNode, ...], at: int, level: int, above: Address, states: list[State]) -> None:
         if not states:
             return
         node, address = nodes[at], (*above, at)
@@ -269,7 +133,7 @@ class Replay:
             for turned in self.turns(node, level, states):
                 self.nodes(nodes, at + 1, level + 1, above, turned)
 
-    def inside(self, state: _State, level: int) -> None:
+    def inside(self, state: State, level: int) -> None:
         if level == state.nest.residual:
             self.visit(state)
             return
@@ -279,7 +143,7 @@ class Replay:
             for inner in turned:
                 self.inside(inner, level + 1)
 
-    def turns(self, node: Keep | For | Spatial, level: int, states: list[_State]) -> Iterator[list[_State]]:
+    def turns(self, node: Keep | For | Spatial, level: int, states: list[State]) -> Iterator[list[State]]:
         if isinstance(node, Keep):
             self.arrive(level, states)
             yield states
@@ -292,14 +156,14 @@ class Replay:
             found = [self.turned(state, level, pieces, turn) for state, pieces in zip(states, cut, strict=True)]
             yield [state for state in found if state is not None]
 
-    def spread(self, state: _State, level: int, pieces: dict[Where, list[Tile]]) -> _State:
-        key = _loop(state.nest, level)
+    def spread(self, state: State, level: int, pieces: dict[Where, list[Tile]]) -> State:
+        key = loop_of(state.nest, level)
         if state.nest.steps[level] is None:  # nothing to this Einsum: the first copy has it all
             return replace(state, tiles={(*where, (key, 0)): parts[0] for where, parts in pieces.items()})
         tiles = {(*where, (key, at)): part for where, parts in pieces.items() for at, part in enumerate(parts) if state.nest.size(part)}
         return replace(state, tiles=tiles)
 
-    def turned(self, state: _State, level: int, pieces: dict[Where, list[Tile]], turn: int) -> _State | None:
+    def turned(self, state: State, level: int, pieces: dict[Where, list[Tile]], turn: int) -> State | None:
         if state.nest.steps[level] is None:
             count = max(map(len, pieces.values()))
             tiles = {where: parts[min(turn, len(parts) - 1)] for where, parts in pieces.items()}
@@ -309,7 +173,7 @@ class Replay:
             return None
         return replace(state, tiles=tiles, turns=(*state.turns, (level, turn)))
 
-    def runs(self, state: _State) -> bool:
+    def runs(self, state: State) -> bool:
         if not state.idle:
             return True
         key = (state.nest.einsum.name, state.turns)
@@ -318,7 +182,7 @@ class Replay:
         self.ran.add(key)
         return True
 
-    def ready(self, state: _State) -> bool:
+    def ready(self, state: State) -> bool:
         for tile in state.tiles.values():
             for point in state.nest.points(tile):
                 if state.nest.satisfied(point):
@@ -336,7 +200,7 @@ class Replay:
 
     # Points.
 
-    def visit(self, state: _State) -> None:
+    def visit(self, state: State) -> None:
         """An innermost tile, step by step: all copies side by side."""
         nest, ranks = state.nest, state.nest.einsum.ranks
         lengths = [max(tile[rank][1] - tile[rank][0] for tile in state.tiles.values()) for rank in ranks]
@@ -366,7 +230,7 @@ class Replay:
         spot: dict[tuple[Copy, Word], Where] = {}
         for where, point in live:
             index = dict(where)
-            digits = tuple(index[_loop(nest, level)] for level in self.parts[einsum.name])
+            digits = tuple(index[loop_of(nest, level)] for level in self.parts[einsum.name])
             terms.setdefault(results[where], {})[digits] = self.term(nest, where, point)
         ended = []
         for where, _ in live:
@@ -416,11 +280,6 @@ class Replay:
         here = self.stores[store]
         return here.sums.setdefault(here.copy(where), {})
 
-    def parted(self, nest: Nest) -> bool:
-        """Whether copies keep parts of sums: a keep of the result stands below a loop whose copies have such."""
-        last = self.chain(nest, nest.einsum.output.tensor)[-1][1]
-        return any(level < last for level in self.parts[nest.einsum.name])
-
     def term(self, nest: Nest, where: Where, point: tuple[int, ...]) -> Any:
         partial = self.cascade.tensors[nest.einsum.output.tensor].partial
         known = {**self.cascade.sizes, **dict(zip(nest.einsum.ranks, point, strict=True))}
@@ -438,48 +297,7 @@ class Replay:
             fill = 0 if tensor.fill is None else tensor.fill
             return np.int64(fill) if tensor.final.kind == "integer" and float(fill).is_integer() else np.float64(fill)
 
-        return self._rounded(self._value(nest.einsum.expression, known, read, partial), partial)
-
-    def _value(self, expression: Expression, known: dict[str, Any], read: Any, number_type: NumberType) -> Any:
-        """A map expression at one point, every operation rounded."""
-        if isinstance(expression, Access):
-            return read(expression)
-        if not accesses(expression):
-            return self._number(expression, known, number_type.lowest)
-        assert isinstance(expression, Call)
-        parts = [self._value(part, known, read, number_type) for part in expression.arguments]
-        with np.errstate(all="ignore"):
-            found = OPERATORS[expression.function].meaning(np, *parts)
-        return found if expression.function in UNROUNDED else self._rounded(found, number_type)
-
-    def _number(self, expression: Expression, known: Dict[str, Any], lowest: float) -> Any:
-        """A part without a tensor."""
-        if isinstance(expression, Number):
-            if expression.value in (float("inf"), float("-inf")):
-                return lowest if expression.value < 0 else -lowest
-            return int(expression.value) if float(expression.value).is_integer() and abs(expression.value) < 2**53 else expression.value
-        if isinstance(expression, Name):
-            found = known[expression.name]
-            return int(found) if isinstance(found, float) and found.is_integer() else found
-        assert isinstance(expression, Call)
-        with np.errstate(all="ignore"):
-            return OPERATORS[expression.function].meaning(np, *(self._number(part, known, lowest) for part in expression.arguments))
-
-    def _rounded(self, number: Any, number_type: NumberType) -> Any:
-        return round_to(np.asarray(number), number_type, overflow=self.overflow)[()]
-
-    def identity(self, nest: Nest, whole: bool) -> Any:
-        partial = self.cascade.tensors[nest.einsum.output.tensor].partial
-        integer = partial.kind == "integer"
-        found = {"add": 0, "mul": 1, "max": partial.lowest, "min": -partial.lowest - integer, "and": 1, "or": 0}[nest.einsum.reduce]
-        return np.int64(found) if integer and whole else np.float64(found)
-
-    def combine(self, nest: Nest, left: Any, right: Any) -> Any:
-        with np.errstate(all="ignore"):
-            found = OPERATORS[nest.einsum.reduce].meaning(np, left, right)
-        if nest.einsum.reduce in {"max", "min"}:
-            return found
-        return self._rounded(found, self.cascade.tensors[nest.einsum.output.tensor].partial)
+        return self.operators.rounded(self.operators.value(nest.einsum.expression, known, read, partial), partial)
 
     def add(self, nest: Nest, where: Where, word: Word, terms: dict[tuple[int, ...], Any]) -> None:
         """The terms of one step go into a sum, those of copies added up on the way where axes do so."""
@@ -495,22 +313,22 @@ class Replay:
                 rows.setdefault((*digits[:place], -1, *digits[place + 1 :]), {})[digits[place]] = term
             terms = {}
             for digits, row in rows.items():
-                parts = [row.get(at, self.identity(nest, True)) for at in range(max(row) + 1)]
+                parts = [row.get(at, self.operators.identity(nest.einsum, True)) for at in range(max(row) + 1)]
                 while len(parts) > 1:
                     if axis.forwards:
-                        parts = [self.combine(nest, parts[0], parts[1]), *parts[2:]]
+                        parts = [self.operators.combine(nest.einsum, parts[0], parts[1]), *parts[2:]]
                     else:
-                        pairs = [self.combine(nest, parts[at], parts[at + 1]) for at in range(0, len(parts) - 1, 2)]
+                        pairs = [self.operators.combine(nest.einsum, parts[at], parts[at + 1]) for at in range(0, len(parts) - 1, 2)]
                         parts = [*pairs, parts[-1]] if len(parts) % 2 else pairs
                 terms[digits] = parts[0]
         sums = self.inner(nest, where)
         for digits in sorted(terms):
-            sums[word] = self.combine(nest, sums.get(word, self.identity(nest, True)), terms[digits])
+            sums[word] = self.operators.combine(nest.einsum, sums.get(word, self.operators.identity(nest.einsum, True)), terms[digits])
 
     def complete(self, nest: Nest, where: Where, word: Word, found: Any) -> None:
         """A word is complete: it goes to its home and to the keeps on the way that hold no parts."""
         name = nest.einsum.output.tensor
-        found = self._rounded(found, self.cascade.tensors[name].final)
+        found = self.operators.rounded(found, self.cascade.tensors[name].final)
         outside = min(self.parts[nest.einsum.name], default=len(nest.nodes))
         chain = self.chain(nest, name)
         for place, (store, level) in enumerate(chain):
@@ -545,66 +363,6 @@ def _below(nest: Nest, branch: Address, nodes: tuple[TreeNode, ...]) -> bool:
     return alone or any(len(here) > len(branch) and here[: len(branch)] == branch for here, _ in nest.nodes)
 
 
-def _keys(nest: Nest, level: int) -> list[Loop]:
-    """The spatial loops above a level."""
-    return [_loop(nest, at) for at in range(level) if isinstance(nest.nodes[at][1], Spatial)]
-
-
-def _loop(nest: Nest, level: int) -> Loop:
-    """A spatial loop by axis, rank, and how many of both are outside of it."""
-    node = nest.nodes[level][1]
-    assert isinstance(node, Spatial)
-    same = [other for _, other in nest.nodes[:level] if isinstance(other, Spatial) and (other.axis, other.rank) == (node.axis, node.rank)]
-    return (node.axis, node.rank, len(same))
-
-
-def _parts(nest: Nest) -> list[int]:
-    """Levels of the loops of which several copies each have a part of a sum."""
-    found = []
-    for level, (_, node) in enumerate(nest.nodes):
-        if isinstance(node, Spatial) and node.rank in nest.einsum.reduced:
-            low, high = nest.first_tile(level)[node.rank]
-            if high - low > node.tile:
-                found.append(level)
-    return found
-
-
 def _pieces(step: Step | None, node: For | Spatial, tile: Tile) -> list[Tile]:
     """The tiles of the turns (or copies) of a loop."""
     return (step or Step(node.rank, node.tile, None, "own")).pieces(tile)
-
-
-def invert(held: Any, number_type: NumberType, bit: int) -> Any:
-    """A word with one bit inverted."""
-    bits = int(number_type.bits)
-    if number_type.kind == "integer":
-        raw = (int(held) % 2**bits) ^ (1 << bit)
-        return np.int64(raw - 2**bits if raw >= 2 ** (bits - 1) else raw)
-    if number_type.name == "fp32":
-        with np.errstate(all="ignore"):
-            raw = struct.unpack("<I", np.float32(held).tobytes())[0] ^ (1 << bit)
-        return np.float64(struct.unpack("<f", struct.pack("<I", raw))[0])
-    if number_type.name == "fp16":
-        raw = struct.unpack("<H", np.float16(held).tobytes())[0] ^ (1 << bit)
-        return np.float64(struct.unpack("<e", struct.pack("<H", raw))[0])
-    if number_type.name == "bf16":
-        raw = (struct.unpack("<I", np.float32(held).tobytes())[0] >> 16) ^ (1 << bit)
-        return np.float64(struct.unpack("<f", struct.pack("<I", raw << 16))[0])
-    digits, bias = {"e4m3": (3, 7), "e5m2": (2, 15)}[number_type.name]
-    table = [_small(code, digits, bias) for code in range(256)]
-    return table[next(code for code in range(256) if _same(table[code], held)) ^ (1 << bit)]
-
-
-def _small(code: int, digits: int, bias: int) -> Any:
-    """The value of a code of 8-bit floating point: sign, exponent, `digits` of the significand (OCP 8-bit floating point 1.0)."""
-    sign, exponent, part = -1.0 if code >> 7 else 1.0, (code & 127) >> digits, code & ((1 << digits) - 1)
-    if digits == 2 and exponent == 31:
-        return np.float64(np.nan if part else sign * np.inf)
-    if digits == 3 and code & 127 == 127:
-        return np.float64(np.nan)
-    size = part * 2.0 ** (1 - bias - digits) if exponent == 0 else (1 + part * 2.0**-digits) * 2.0 ** (exponent - bias)
-    return np.float64(sign * size)
-
-
-def _same(left: Any, right: Any) -> bool:
-    return bool((np.isnan(left) and np.isnan(right)) or (left == right and np.signbit(left) == np.signbit(right)))
