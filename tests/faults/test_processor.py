@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from dataclasses import replace
 from random import Random
 
 import numpy as np
 import pytest
 
 from accelsim.faults.processor_rtl import Ended, ProcessorRtl, Site, Upset
+from accelsim.mapper import search
+from accelsim.rtl.cosim import random_words
 from accelsim.rtl.reference_processor import Processor
-from tests.rtl.npu import STATEMENTS, Case, case, machine
+from tests.faults.buffered import Buffered
+from tests.rtl.npu import STATEMENTS, Case, case, machine, work
 from tests.rtl.runner import RTL
 from tests.share import share
 
@@ -73,3 +77,31 @@ def test_upset_does_in_rtl_what_it_does_in_a_model_of_all_registers(kind: str) -
         assert same(said, both.modelled(upset)), (both.rtl.registers[upset.number].scope, both.rtl.registers[upset.number].name, upset)
         struck += not same(said, golden)
     assert struck > share(200, 6, 0)
+
+
+@pytest.mark.parametrize("kind", ["product", "two layers", "recurrence"])
+def test_upset_in_the_buffer_does_in_rtl_what_the_intervals_of_the_mapping_say(kind: str) -> None:
+    rng, seen = Random(3), dict[str, int]()
+    for number in range(share(6, 2, 1)):
+        chosen = work(kind, rng, 6)
+        inputs = random_words(chosen, number)
+        buffered = Buffered(chosen, machine(), search(chosen, machine()).mapping, inputs)
+        rtl = ProcessorRtl(buffered.program, inputs, RTL)
+        buffer = next(site.number for site in rtl.sites() if site.name == "buffer_q")
+        classes = [each for each in buffered.classes() if each.cycles]
+        for _ in range(share(200, 100, 20)):
+            struck = rng.choice(classes)
+            bit = rng.randrange(struck.bits)
+            said = rtl.run(Upset(buffer, struck.address, bit, rng.choice(struck.cycles)))
+            effect = buffered.mapped.inject(replace(struck.fault, bit=bit))
+            expected = rtl.golden.ended.memory.copy()
+            for name, (places, values) in effect.changed.items():
+                if chosen.tensors[name].is_output:
+                    expected[buffered.program.places[name] + places] = values
+            assert (said.memory == expected).all(), struck
+            assert (said.cycles, said.counts) == (rtl.cycles, rtl.golden.ended.counts)
+            key = f"{struck.kind}, {'no effect' if (expected == rtl.golden.ended.memory).all() else 'effect'}"
+            seen[key] = seen.get(key, 0) + 1
+    print(kind, seen)
+    assert {"word, effect", "read for the last time, no effect"} <= {*seen}
+    assert kind != "product" or {"result, effect", "sum, effect"} <= {*seen}
