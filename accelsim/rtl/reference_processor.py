@@ -53,7 +53,9 @@ class Generator(Part):
     """hw/rtl/address_generator.sv."""
 
     def __init__(self, loops: int, bits: int, count_bits: int) -> None:
-        super().__init__(valid_q=(1, 1), strides_q=(loops, bits), at_q=(loops, bits), final_q=(loops, count_bits), index_q=(loops, count_bits))
+        super().__init__(
+            valid_q=(1, 1), strides_q=(loops, bits), at_q=(loops, bits), final_q=(loops, count_bits), index_q=(loops, count_bits)
+        )
         self.loops = loops
 
     @property
@@ -76,7 +78,7 @@ class Generator(Part):
         return not self.valid or (goes and self.last)
 
     def edge(self, start: bool, goes: bool, base: int, trips: Sequence[int], strides: Sequence[int]) -> None:
-        """The nest begins, if there is one and it is ready; or the innermost loop that has a trip left steps, and those in it begin anew."""
+        """A nest begins, if it is ready; or the innermost loop that has a trip left steps, and those inside it begin anew."""
         if start and self.ready(goes):
             self.set(valid_q=1)
             for loop in range(self.loops):
@@ -100,7 +102,10 @@ class Queue(Part):
 
     def __init__(self, bits: int, depth: int) -> None:
         super().__init__(
-            words_q=(depth, bits), count_q=(1, depth.bit_length()), head_q=(1, (depth - 1).bit_length()), tail_q=(1, (depth - 1).bit_length())
+            words_q=(depth, bits),
+            count_q=(1, depth.bit_length()),
+            head_q=(1, (depth - 1).bit_length()),
+            tail_q=(1, (depth - 1).bit_length()),
         )
         self.depth = depth
 
@@ -306,18 +311,18 @@ class Processor:
         comes, tag = answer and bool(mover.flight.at("count_q")), mover.flight.word
         drained = goes and not loads and mover.inner.last and bool(mover.at("counts_q"))
         rises = [comes and bool(tag >> mover.bits), drained, *(engine.ends()[2] for engine in self.engines)]
-        done = [
-            (count + rise) & ((1 << self.top.width["done_q"]) - 1) for count, rise in zip(self.top.held["done_q"], rises, strict=True)
-        ]  # fmt: skip
+        counted = (1 << self.top.width["done_q"]) - 1
+        done = [count + rise & counted for count, rise in zip(self.top.held["done_q"], rises, strict=True)]
         address, leaving = mover.outer.address, buffer[mover.inner.address]
         written = {tag & ((1 << mover.bits) - 1): answered} if comes else {}
         for engine in self.engines:
             written |= engine.writes(buffer)
         asked = memory.at("words_q", address)
-        for part, program in zip((mover, *self.engines), self.programs, strict=True):
+        for number, program in enumerate(self.programs):
             instruction = program.now() if program.valid else [0] * program.fields
-            able = program.valid and all(count >= field & 0xFFFF for count, field in zip(done, instruction, strict=False))
-            program.edge(part.edge(able, instruction, answer) if isinstance(part, Mover) else part.edge(able, instruction))
+            able = program.valid and all(count >= field & counted for count, field in zip(done, instruction, strict=False))
+            takes = self.engines[number - 1].edge(able, instruction) if number else mover.edge(able, instruction, answer)
+            program.edge(takes)
         memory.held["valid_q"] = [int(goes and loads), *memory.held["valid_q"][:-1]]
         memory.held["word_q"] = [asked, *memory.held["word_q"][:-1]]
         if goes and not loads:
@@ -355,7 +360,8 @@ def _named(processor: Processor) -> dict[str, Part]:
     mover = processor.mover
     found: dict[str, Part] = {
         "u_top.u_mover": mover, "u_top.u_mover.u_outer": mover.outer, "u_top.u_mover.u_inner": mover.inner,
-        "u_top.u_mover.u_flight": mover.flight, "u_top.u_mover.u_flight.g_many": mover.flight, "u_top.u_mover_program": processor.programs[0],
+        "u_top.u_mover.u_flight": mover.flight, "u_top.u_mover.u_flight.g_many": mover.flight,
+        "u_top.u_mover_program": processor.programs[0],
     }  # fmt: skip
     for unit, engine in enumerate(processor.engines):
         scope = f"u_top.g_unit[{unit}]"

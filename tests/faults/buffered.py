@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,18 @@ from accelsim.faults.residency import intervals
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluator
+from accelsim.rtl.nests import Range, nests
 from accelsim.rtl.program import _Export
 from accelsim.rtl.reference_processor import Processor
 from accelsim.sim.reference_events import Firing
 from accelsim.sim.tasks import BARRIER, COMPUTE, DRAIN
-from accelsim.workload.cascade import Cascade
+from accelsim.workload.cascade import Cascade, Einsum
 
 
 @dataclass(frozen=True)
 class Class:
-    """Upsets of a word that the mapping says are alike, whatever the bit: one of them, where the word is in the buffer, and the cycles after
-    whose edge it can be struck. kind: what the word is.
+    """Upsets of a word that the mapping says are alike, whatever the bit: one of them, where the word is in the buffer, and the cycles
+    after whose edge it can be struck. kind: what the word is.
     """
 
     fault: Fault
@@ -56,17 +58,28 @@ class Buffered:
         self.written = self._written()
 
     def _turns(self) -> dict[int, _Turn]:
-        """Steps of an Einsum are in the order in which the processor makes them. Cycles of the simulator begin at 0, at work from 1 on."""
+        """Steps by the coordinates of their points. Cycles of the simulator begin at 0, at work from 1 on."""
         found: dict[int, _Turn] = {}
         for each in self.mapped.points:
-            steps = sorted({*each.step.tolist()})
-            spans = []
+            ranks = each.einsum.ranks
+            steps = dict(zip(zip(*(each.at[rank].tolist() for rank in ranks), strict=True), each.step.tolist(), strict=True))
             for firing, phase in self.phases:
                 if firing.task.kind == COMPUTE and firing.task.einsum == each.einsum.name:
                     long = firing.task.issue_ticks // self.made.per_cycle
-                    spans += [_Turn(at + 1, at + long, firing) for at in range(phase.start, phase.finish, long)]
-            found |= dict(zip(steps, spans, strict=True))
+                    for number, place in enumerate(self._points(each.einsum, firing)):
+                        at = phase.start + number * long
+                        found[steps[place]] = _Turn(at + 1, at + long, firing)
         return found
+
+    def _points(self, einsum: Einsum, firing: Firing) -> Iterator[tuple[int, ...]]:
+        """Coordinates of the first lane, in the order of the program."""
+        whole = {rank: Range(0, (((), self.cascade.extents[rank]),)) for rank in einsum.ranks}
+        for nest in nests(self.made.paths.of(einsum.name), firing.digits, whole):
+            for turns in product(*(range(trips) for _, trips, _ in nest.loops)):
+                at = {rank: each.low for rank, each in nest.ranges.items()}
+                for (rank, _, by), turn in zip(nest.loops, turns, strict=True):
+                    at[rank] += by * turn
+                yield tuple(at[rank] for rank in einsum.ranks)
 
     def _written(self) -> dict[int, list[int]]:
         """By word of the buffer the cycles at whose edge it is written, in the model of all registers."""
@@ -92,8 +105,8 @@ class Buffered:
         return tile.base + sum((int(at) - zero) * by for at, zero, by in zip(places, tile.origin, tile.strides, strict=True))
 
     def classes(self) -> Iterator[Class]:
-        """Those of words in the buffer that are read next, or were read last, in some cycle. Engines may overtake each other: a cycle belongs to a
-        class if all reads before and after it are those before and after in the order of the mapping.
+        """Those of words in the buffer that are read next, or were read last, in some cycle. Engines may overtake each other: a cycle belongs
+        to a class if all reads before and after it are those before and after in the order of the mapping.
         """
         found = intervals(self.mapped)
         for at in range(len(found.store)):
@@ -103,7 +116,9 @@ class Buffered:
             start, stop = int(found.start[at]), int(found.stop[at])
             if fault.partial:
                 turns = [self.turns[step] for step in (start - 1, stop - 1)]
-                yield Class(fault, bits, self.address(fault.tensor, fault.word, turns[0].firing), range(turns[0].last, turns[1].first), "sum")
+                yield Class(
+                    fault, bits, self.address(fault.tensor, fault.word, turns[0].firing), range(turns[0].last, turns[1].first), "sum"
+                )
                 continue
             stay = self.mapped.stay_at(int(found.store[at]), int(found.row[at]), int(found.word[at]), start)
             reads = self.reads.get(stay, [])
