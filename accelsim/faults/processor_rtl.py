@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _PROCESSOR, _REGISTERS = "u_top", "*.*_q"
 _MEMORY = ("", "words_q")  # the outer one
-_WATCH = 2  # a run that takes so many times the cycles hangs
+WATCH = 2  # a run that takes so many times the cycles hangs
 _KEPT, _APART = 64, 16  # states that are kept, at least so many cycles apart
 _INDEX = re.compile(r"\[\d+\]")
 _INSTANCE = "u_"
@@ -77,6 +77,10 @@ class Ended:
     memory: IntArray
     again: bool = False
 
+    def same(self, other: Ended) -> bool:
+        """Whether the same words are there, and the same was done in as many cycles."""
+        return (self.cycles, self.counts) == (other.cycles, other.counts) and bool((self.memory == other.memory).all())
+
 
 @dataclass(frozen=True)
 class _Golden:
@@ -123,7 +127,7 @@ class ProcessorRtl:
             _, found = self._on(upset.cycle + 1 - at)
             at, done = upset.cycle + 1, done + found.sum(axis=0)
         self.flip(upset)
-        limit, differs = _WATCH * self.cycles, upset.number
+        limit, differs = WATCH * self.cycles, upset.number
         marks = [cycle for cycle in golden.kept if cycle > at]
         while at < limit:
             until = marks.pop(0) if marks else min(limit, at + _APART)
@@ -150,7 +154,7 @@ class ProcessorRtl:
         self._begin(0)
         done: list[tuple[Any, IntArray]] = []
         kept, at = {0: self._state([])}, 0
-        limit, apart = _WATCH * self.program.cycles + _APART, max(_APART, -(-self.program.cycles // _KEPT))
+        limit, apart = WATCH * self.program.cycles + _APART, max(_APART, -(-self.program.cycles // _KEPT))
         while not done or done[-1][0].all():
             if at > limit:
                 raise InputError(f"the RTL is not through after {limit} cycles", "please report this")

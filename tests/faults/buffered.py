@@ -105,8 +105,8 @@ class Buffered:
         return tile.base + sum((int(at) - zero) * by for at, zero, by in zip(places, tile.origin, tile.strides, strict=True))
 
     def classes(self) -> Iterator[Class]:
-        """Those of words in the buffer that are read next, or were read last, in some cycle. Engines may overtake each other: a cycle belongs
-        to a class if all reads before and after it are those before and after in the order of the mapping.
+        """Those of words in the buffer that are read next, or were read last, in some cycle. Engines may overtake each other: a cycle
+        belongs to a class if all reads before and after it are those before and after in the order of the mapping.
         """
         found = intervals(self.mapped)
         for at in range(len(found.store)):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -17,7 +16,8 @@ from accelsim.errors import InputError
 from accelsim.faults.campaign import Campaign, run
 from accelsim.faults.outcomes import CORRUPTED, HANG, LOGICAL, NAMES, PROTOCOL
 from accelsim.faults.plan import Sample
-from accelsim.faults.processor_rtl import Ended, ProcessorRtl, Site, Upset
+from accelsim.faults.processor_confirmation import Modelled, confirm_processor
+from accelsim.faults.processor_rtl import WATCH, Ended, ProcessorRtl, Site, Upset
 from accelsim.faults.processor_target import ProcessorTarget
 from accelsim.faults.randomness import below
 from accelsim.mapper import search
@@ -26,68 +26,62 @@ from accelsim.rtl.fast import QUICK, Library
 from accelsim.rtl.reference_processor import Processor
 from accelsim.rtl.synthesis import sources
 from tests.faults.buffered import Buffered
-from tests.rtl.npu import STATEMENTS, Case, case, machine, work
+from tests.rtl.npu import STATEMENTS, case, machine, work
 from tests.rtl.runner import RTL
 from tests.share import share
 
 pytestmark = [pytest.mark.usefixtures("rtl_tools"), pytest.mark.slow]
 KINDS = sorted(STATEMENTS)
-LIMIT = 2
 
 
-class Both:
-    """A program on the RTL and in the model, with the model's states before all cycles."""
-
-    def __init__(self, chosen: Case) -> None:
-        self.rtl, self.model = ProcessorRtl(chosen.program, chosen.inputs, RTL), Processor(chosen.program, chosen.inputs)
-        self.begin, self.cycle = self.model.state(), 0
-        self.before = [0] * len(self.model.edge())
-        self.model.restore(self.begin)
-
-    def sorted_upsets(self, rng: Random, many: int) -> Iterator[Upset]:
-        """In the order of their cycles; registers of each name of an instance alike, so that few bits are struck as often as many."""
-        groups: dict[tuple[str, str], list[Site]] = {}
-        for site in self.rtl.sites():
-            groups.setdefault((site.instance, site.name), []).append(site)
-        names = sorted(groups)
-        found = []
-        for _ in range(many):
-            site = rng.choice(groups[rng.choice(names)])
-            found.append(Upset(site.number, int(rng.choice(site.held)), rng.randrange(site.width), rng.randrange(self.rtl.cycles)))
-        return iter(sorted(found, key=lambda upset: upset.cycle))
-
-    def modelled(self, upset: Upset) -> Ended:
-        """What the model says. Upsets come in the order of their cycles."""
-        model = self.model
-        model.restore(self.begin)
-        while self.cycle <= upset.cycle:
-            self.before = [count + rise for count, rise in zip(self.before, model.edge(), strict=True)]
-            self.begin, self.cycle = model.state(), self.cycle + 1
-        self.strike(upset)
-        cycles, counts = model.run(self.cycle, LIMIT * self.rtl.cycles)
-        both = tuple(count + more for count, more in zip(self.before, counts, strict=True))
-        return Ended(cycles, both, np.array(model.words(), np.int64))
-
-    def strike(self, upset: Upset) -> None:
-        """Flip the bit in the model."""
-        register = self.rtl.registers[upset.number]
-        self.model.parts[register.scope].flip(register.name, upset.word, upset.bit)
-
-
-def same(one: Ended, other: Ended) -> bool:
-    """The same words in the same cycles."""
-    return (one.cycles, one.counts) == (other.cycles, other.counts) and bool((one.memory == other.memory).all())
+def upsets(run: ProcessorRtl, rng: Random, many: int) -> list[Upset]:
+    """In the order of their cycles; registers of each name of an instance alike, so that few bits are struck as often as many."""
+    groups: dict[tuple[str, str], list[Site]] = {}
+    for site in run.sites():
+        groups.setdefault((site.instance, site.name), []).append(site)
+    names, found = sorted(groups), []
+    for _ in range(many):
+        site = rng.choice(groups[rng.choice(names)])
+        found.append(Upset(site.number, int(rng.choice(site.held)), rng.randrange(site.width), rng.randrange(run.cycles)))
+    return sorted(found, key=lambda upset: upset.cycle)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_upset_does_in_rtl_what_it_does_in_a_model_of_all_registers(kind: str) -> None:
-    both = Both(case(kind, Random(1), machine(), 6))
-    golden, struck = both.rtl.golden.ended, 0
-    for upset in both.sorted_upsets(Random(2), share(1500, 60, 10)):
-        said = both.rtl.run(upset)
-        assert same(said, both.modelled(upset)), (both.rtl.registers[upset.number].scope, both.rtl.registers[upset.number].name, upset)
-        struck += not same(said, golden)
+    chosen = case(kind, Random(1), machine(), 6)
+    run = ProcessorRtl(chosen.program, chosen.inputs, RTL)
+    modelled, struck = Modelled(run), 0
+    for upset in upsets(run, Random(2), share(1500, 60, 10)):
+        said = run.run(upset)
+        assert said.same(modelled.says(upset)), (run.registers[upset.number].scope, run.registers[upset.number].name, upset)
+        struck += not said.same(run.golden.ended)
     assert struck > share(200, 6, 0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_model_has_the_registers_of_the_rtl_in_every_cycle(kind: str) -> None:
+    """Every register and every word that is written, of the processor and of the outer memory, with and without upsets."""
+    chosen, rng = case(kind, Random(5), machine(), 6), Random(6)
+    run = ProcessorRtl(chosen.program, chosen.inputs, RTL)
+    for upset in [None, *upsets(run, rng, share(12, 2, 1))]:
+        model, rtl = Processor(chosen.program, chosen.inputs), run.library.start()
+        registers = rtl.registers()
+        for each in registers:
+            each.held[:] = 0
+        load(rtl, chosen.program, chosen.inputs)
+        for cycle in range(run.cycles + 5):
+            model.edge()
+            rtl.run({"run_i": 1, "count_i": counts(chosen.program)})
+            if upset is not None and cycle == upset.cycle:
+                registers[upset.number].held[upset.word, upset.bit // 8] ^= 1 << upset.bit % 8
+                model.parts[registers[upset.number].scope].flip(registers[upset.number].name, upset.word, upset.bit)
+            for each, held in zip(registers, run.golden.held, strict=True):
+                part = model.parts[each.scope]
+                mine, width = part.held[each.name], part.width[each.name]
+                if each.words == 1:
+                    mine = [sum(word << width * at for at, word in enumerate(mine))]
+                for word in held:
+                    assert int.from_bytes(bytes(each.held[word]), "little") == mine[word], (each.scope, each.name, word, cycle, upset)
 
 
 @pytest.mark.parametrize("kind", ["product", "two layers", "recurrence"])
@@ -165,13 +159,13 @@ def test_upset_ends_as_in_a_run_that_starts_anew_and_never_stops_early(layers: P
         load(fresh, run.program, run.inputs)
         parts = [fresh.run({"run_i": np.ones(upset.cycle + 1, np.uint64), "count_i": counts(run.program)})]
         fresh.registers()[upset.number].held[upset.word, upset.bit // 8] ^= 1 << upset.bit % 8
-        parts.append(fresh.run({"run_i": np.ones(LIMIT * run.cycles - upset.cycle - 1, np.uint64), "count_i": counts(run.program)}))
+        parts.append(fresh.run({"run_i": np.ones(WATCH * run.cycles - upset.cycle - 1, np.uint64), "count_i": counts(run.program)}))
         busy, done = (np.concatenate([part[name] for part in parts]) for name in ("busy_o", "done_o"))
         cycles = int((busy == 0).argmax()) if (busy == 0).any() else -1
         until = cycles + 1 if cycles >= 0 else len(done)
         rises = tuple(int((done[:until] >> np.uint64(each) & np.uint64(1)).sum()) for each in range(len(golden.counts)))
         words = next(each.held for each in fresh.registers() if (each.scope, each.name) == ("", "words_q"))
-        assert same(said, Ended(cycles, rises, words.reshape(-1).view(np.int32).astype(np.int64))), upset
+        assert said.same(Ended(cycles, rises, words.reshape(-1).view(np.int32).astype(np.int64))), upset
     assert again > share(60, 10, 1)
 
 
@@ -228,9 +222,18 @@ def test_words_where_none_belong_are_against_the_protocol(layers: ProcessorTarge
     assert layers.judged(replace(golden, cycles=-1))[0] == HANG
 
 
-def test_comparison_sees_an_upset_in_another_cycle() -> None:
+def test_comparison_sees_an_upset_in_another_cycle(layers: ProcessorTarget) -> None:
     """The check is checked: the model is told of each upset one cycle late."""
-    both, wrong = Both(case("two layers", Random(1), machine(), 6)), 0
-    for upset in both.sorted_upsets(Random(2), 120):
-        wrong += not same(both.rtl.run(upset), both.modelled(replace(upset, cycle=upset.cycle + 1)))
+    modelled, wrong = Modelled(layers.run), 0
+    for upset in upsets(layers.run, Random(2), 120):
+        wrong += not layers.run.run(upset).same(modelled.says(replace(upset, cycle=upset.cycle + 1)))
     assert wrong > 5
+
+
+def test_confirmation_counts_what_does_not_agree(layers: ProcessorTarget, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = confirm_processor(layers, 60, 1)
+    assert (found.faults, found.known, found.agrees) == (60, 6, True) and found.effective > 10
+    golden = layers.run.golden.ended
+    monkeypatch.setattr(Modelled, "says", lambda *_: golden)
+    found = confirm_processor(layers, 20, 1)
+    assert 6 <= len(found.mismatches) == found.effective

@@ -62,7 +62,10 @@ def test_bad_file_is_refused_in_one_line(old: str, new: str, said: str, tmp_path
     ("old", "new", "said"),
     [
         ("done_q]", "don_q]", ":8:32: the processor has no registers 'don_q'; did you mean 'done_q'?"),
-        ("sample:", "rates: terrestrial\nsample:", ":9:8: rates are known for registers of an array only, and upsets are in a processor; leave it out"),
+        (
+            "sample:", "rates: terrestrial\nsample:",
+            ":9:8: rates are known for registers of an array only, and upsets are in a processor; leave it out",
+        ),
     ],
 )  # fmt: skip
 def test_what_only_the_rtl_knows_is_refused_too(
