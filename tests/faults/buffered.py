@@ -19,7 +19,7 @@ from accelsim.rtl.nests import Range, nests
 from accelsim.rtl.program import _Export
 from accelsim.rtl.reference_processor import Processor
 from accelsim.sim.reference_events import Firing
-from accelsim.sim.tasks import BARRIER, COMPUTE, DRAIN
+from accelsim.sim.tasks import BARRIER, COMPUTE
 from accelsim.workload.cascade import Cascade, Einsum
 
 
@@ -55,7 +55,7 @@ class Buffered:
         firings = [each for each in self.made.outcome.log if not each.is_idle and each.task.kind != BARRIER]
         self.phases = list(zip(firings, self.program.phases, strict=True))
         self.turns = self._turns()
-        self.written = self._written()
+        self.written, self.drained = self._logged()
 
     def _turns(self) -> dict[int, _Turn]:
         """Steps by the coordinates of their points. Cycles of the simulator begin at 0, at work from 1 on."""
@@ -81,20 +81,23 @@ class Buffered:
                     at[rank] += by * turn
                 yield tuple(at[rank] for rank in einsum.ranks)
 
-    def _written(self) -> dict[int, list[int]]:
-        """By word of the buffer the cycles at whose edge it is written, in the model of all registers."""
-        model, found, cycle = Processor(self.program, self.inputs), dict[int, list[int]](), 0
-        honest = model.top.put
+    def _logged(self) -> tuple[dict[int, list[int]], dict[int, list[int]]]:
+        """By word of the buffer the cycles at whose edge it is written, and those in which it is drained, in the model of all registers."""
+        model, cycle = Processor(self.program, self.inputs), 0
+        written, drained = dict[int, list[int]](), dict[int, list[int]]()
+        honest, mover = model.top.put, model.mover
 
         def put(name: str, word: int, value: int) -> None:
-            found.setdefault(word, []).append(cycle)
+            written.setdefault(word, []).append(cycle)
             honest(name, word, value)
 
         model.top.put = put  # type: ignore[method-assign]
         while model.busy:
+            if mover.outer.valid and not mover.at("loads_q"):
+                drained.setdefault(mover.inner.address, []).append(cycle)
             model.edge()
             cycle += 1
-        return found
+        return written, drained
 
     def address(self, tensor: str, word: int, firing: Firing) -> int:
         """Where a word of a tensor lies while an Einsum works on it."""
@@ -156,7 +159,6 @@ class Buffered:
             fault, turn = found.at(at, 0, int(found.start[at])), self.turns.get(int(found.start[at]) - 1)
             if not found.live[at] or turn is None:
                 continue
-            drains = [phase for firing, phase in self.phases if firing.task.kind == DRAIN and firing.task.tensor == store.tensor]
-            leaves = min((phase.served for phase in drains if phase.served >= turn.last), default=turn.last)
             address = self.address(store.tensor, fault.word, turn.firing)
-            yield Class(fault, int(found.bits[at]), address, range(turn.last, leaves + 1), "result")
+            leaves = min(cycle for cycle in self.drained[address] if cycle > turn.last)
+            yield Class(fault, int(found.bits[at]), address, range(turn.last, leaves), "result")
