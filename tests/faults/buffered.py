@@ -123,7 +123,8 @@ class Buffered:
                     fault, bits, self.address(fault.tensor, fault.word, turns[0].firing), range(turns[0].last, turns[1].first), "sum"
                 )
                 continue
-            stay = self.mapped.stay_at(int(found.store[at]), int(found.row[at]), int(found.word[at]), start)
+            here = slice(at, at + 1)
+            stay = int(self.mapped.stays.places.find(found.store[here], found.row[here], found.word[here], found.start[here])[0])
             reads = self.reads.get(stay, [])
             before = [self.turns[step] for step in reads if step < start]
             after = [self.turns[step] for step in reads if step >= start]
