@@ -16,16 +16,18 @@ from accelsim.faults.campaign import Campaign
 from accelsim.faults.firings import Product, einsum_on_array, products
 from accelsim.faults.memory_target import MemoryTarget
 from accelsim.faults.plan import EACH, NEYMAN, Plan, Sample
+from accelsim.faults.processor_target import ProcessorTarget
 from accelsim.faults.rates import Rates
 from accelsim.faults.registers import CONTROL, OPERANDS, SUMS
 from accelsim.faults.requantise import Requantise
 from accelsim.faults.stationed import stationed
 from accelsim.faults.target import Target
 from accelsim.hardware.architecture import Architecture
-from accelsim.io.catalogue import CAMPAIGN, MACHINE, MAPPING, RATES, WORKLOAD, refuse_other, resolve
+from accelsim.io.catalogue import CAMPAIGN, MACHINE, MAPPING, RATES, WORKLOAD, refuse_other, resolve, root
 from accelsim.io.hardware import load_architecture
 from accelsim.io.mapping import load_fitting
 from accelsim.io.overrides import Overrides, overrides
+from accelsim.io.processor_campaign import digest, processor_faults, refuse_others, refuse_unknown, whole_inputs, whole_ranges
 from accelsim.io.rates import load_rates
 from accelsim.io.source import Item, load
 from accelsim.io.workload import load_workload
@@ -33,6 +35,7 @@ from accelsim.jobs.store import content_key
 from accelsim.mapping.legality import check
 from accelsim.mapping.tree import Mapping as LoopTree
 from accelsim.model.evaluation import Evaluator
+from accelsim.rtl.program import export
 from accelsim.workload.cascade import Cascade, Einsum, Model
 
 if TYPE_CHECKING:
@@ -49,7 +52,9 @@ Inputs = dict[str, Any]  # an array for each
 T = TypeVar("T")
 _ROLES = (OPERANDS, SUMS, CONTROL)
 _DRAWS = ("uniform", "normal")
-_PLACES = ("array", "memories")
+_ARRAY, _MEMORIES, _PROCESSOR = "array", "memories", "processor"
+_PLACES = (_ARRAY, _MEMORIES, _PROCESSOR)
+_NOT_IN = {_MEMORIES: ("stationary", "einsum", "outputs", "faults"), _PROCESSOR: ("stationary", "einsum", "outputs")}
 _MOST_POINTS, _MOST_WORDS = 1 << 17, 1 << 24
 _LEAST_DOUBT = 1e-9  # is shared out to all intervals; near 1 a float says no more
 _FLIPS, _STUCK = "upset", "stuck"
@@ -68,9 +73,10 @@ def load_campaign(path: Path | str, settings: Sequence[str] = ()) -> Campaign:
 
 
 def check_campaign(path: Path) -> tuple[str, str]:
-    """The name of the campaign in a file that is right, and what it injects; a cascade in memories is not run for that."""
+    """The name of the campaign in a file that is right, and what it injects; only a product in an array is run for that."""
     document, keys = _read(path)
-    if not _in_memories(keys):
+    where = _where(keys)
+    if where == _ARRAY:
         found = load_campaign(path)
         strata = found.target.strata
         return found.name, f"{len(strata)} kinds of registers, {sum(each.population for each in strata):,} {found.target.noun}"
@@ -79,11 +85,14 @@ def check_campaign(path: Path) -> tuple[str, str]:
         cascade, machine = _nouns(keys, given, path.parent)
         if "mapping" in keys:
             _, cascade = _mapping(document, keys, given, path.parent, cascade, machine)
-        _refuse_large(cascade, keys["workload"])
+        _refuse_large(cascade, keys["workload"], where == _MEMORIES)
+        if where == _PROCESSOR:
+            refuse_others(cascade, machine, keys)
         _sample(keys.get("sample"))
     except InputError as error:
         raise _at_home(error, keys, document) from None
-    return keys["campaign"].name("a campaign"), f"upsets in the memories of {machine.name} while it runs {cascade.name}"
+    what = "memories" if where == _MEMORIES else "registers and memories"
+    return keys["campaign"].name("a campaign"), f"upsets in the {what} of {machine.name} while it runs {cascade.name}"
 
 
 def _read(path: Path) -> tuple[Item, dict[str, Item]]:
@@ -129,11 +138,17 @@ def _at_home(error: InputError, keys: Mapping[str, Item], document: Item, settin
 def _campaign(document: Item, keys: dict[str, Item], settings: Sequence[str], folder: Path) -> Campaign:
     given = overrides(_merged(keys, settings))
     cascade, machine = _nouns(keys, given, folder)
-    _refuse_large(cascade, keys["workload"], _in_memories(keys))
+    where = _where(keys)
+    _refuse_large(cascade, keys["workload"], where == _MEMORIES)
+    if where == _PROCESSOR:
+        cascade = refuse_others(cascade, machine, keys)
     mapping, cascade = _mapping(document, keys, given, folder, cascade, machine)
-    inputs = _inputs(keys.get("inputs"), cascade)
-    make: Callable[..., Target] = _memories if _in_memories(keys) else _array
-    target = make(document, keys, cascade, machine, mapping, inputs)
+    if where == _PROCESSOR:
+        inputs = _inputs(whole_inputs(keys.get("inputs")), cascade, whole_ranges(cascade))
+    else:
+        inputs = _inputs(keys.get("inputs"), cascade)
+    make: dict[str, Callable[..., Target]] = {_ARRAY: _array, _MEMORIES: _memories, _PROCESSOR: _processor}
+    target = make[where](document, keys, cascade, machine, mapping, inputs)
     seed = keys["seed"].integer("'seed'", 0) if "seed" in keys else 0
     sample, rates = _sample(keys.get("sample")), _rates(keys.get("rates"), target, folder)
     _placed(keys.get("sample", document), lambda _: Plan.first(target.strata, sample, target.chunk))
@@ -149,8 +164,9 @@ def _injected(target: Target) -> tuple[object, ...]:
         decides = None if target.decides is None else _digest(target.decides)
         made = tuple(_digest(product.elements) for product in target.products)
         return target.noun, target.strata, made, target.requantise, target.together, decides
-    assert isinstance(target, MemoryTarget)
-    return target.noun, target.strata, None if target.decides is None else (target.decides[0], _digest(target.decides[1]))
+    assert isinstance(target, MemoryTarget | ProcessorTarget)
+    rtl = digest(target.rtl) if isinstance(target, ProcessorTarget) else ""
+    return target.noun, target.strata, rtl, None if target.decides is None else (target.decides[0], _digest(target.decides[1]))
 
 
 def _digest(values: Any) -> str:
@@ -167,7 +183,8 @@ def _rates(item: Item | None, target: Target, folder: Path) -> Rates | None:
     if item is None:
         return None
     if not isinstance(target, ArrayTarget):
-        raise item.error("rates are known for registers of an array only, and upsets are in memories", "leave it out")
+        where = "memories" if isinstance(target, MemoryTarget) else "a processor"
+        raise item.error(f"rates are known for registers of an array only, and upsets are in {where}", "leave it out")
     if target.stuck:
         raise item.error("no table has rates of bits that are stuck", "leave out 'rates', or write 'kind: upset'")
     if target.together > 1:
@@ -191,7 +208,7 @@ def _mapping(
     given.refuse("mapping")
     if "stationary" in keys:
         return _placed(keys["stationary"], lambda item: stationed(cascade, machine, item.name("'stationary'"))), cascade
-    if not _in_memories(keys):
+    if _where(keys) == _ARRAY:
         raise document.error("a campaign in an array has to say what stays in it", "write stationary: TENSOR, or mapping: NAME")
     from accelsim.mapper import search
 
@@ -199,18 +216,18 @@ def _mapping(
     return found.mapping, found.evaluation.evaluator.cascade
 
 
-def _in_memories(keys: dict[str, Item]) -> bool:
-    """Whether upsets are in the memories of the machine; else they are in an array's registers."""
+def _where(keys: dict[str, Item]) -> str:
+    """What has upsets in it: an array's registers, the memories of the machine, or a processor."""
     if "in" not in keys:
-        return False
+        return _ARRAY
     where = keys["in"].name("'in'")
     if where not in _PLACES:
         raise keys["in"].error(f"there are no faults in '{where}'", did_you_mean(where, _PLACES))
-    if where == "memories":
-        for key in ("stationary", "einsum", "outputs", "faults"):
-            if key in keys:
-                raise keys[key].error(f"'{key}' is about an array, and upsets are in memories", "leave it out")
-    return where == "memories"
+    for key in _NOT_IN.get(where, ()):
+        if key in keys:
+            what = "memories" if where == _MEMORIES else "a processor"
+            raise keys[key].error(f"'{key}' is about an array, and upsets are in {what}", "leave it out")
+    return where
 
 
 def _array(
@@ -235,10 +252,26 @@ def _memories(
     from accelsim.faults.cones import Mapped
 
     mapped = _placed(document, lambda _: Mapped(cascade, machine, mapping, inputs))
+    return MemoryTarget(mapped, _decided(keys, cascade))
+
+
+def _processor(
+    document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree, inputs: Inputs
+) -> ProcessorTarget:
+    """Compiled, run once without an upset, and with those that are known to matter."""
+    chosen, program = processor_faults(keys.get("faults")), export(Evaluator(cascade, machine), mapping)
+    target = ProcessorTarget(program, inputs, root() / "hw" / "rtl", chosen, _decided(keys, cascade))
+    refuse_unknown(keys.get("faults"), target)
+    target.confirm()
+    return target
+
+
+def _decided(keys: dict[str, Item], cascade: Cascade) -> tuple[str, IntArray] | None:
+    """The last output, and the group that each of its elements is in."""
     if "decision" not in keys:
-        return MemoryTarget(mapped)
+        return None
     last = next(einsum for einsum in reversed(cascade.work) if cascade.tensors[einsum.output.tensor].is_output)
-    return MemoryTarget(mapped, (last.output.tensor, _decisions(keys["decision"], cascade, last)))
+    return last.output.tensor, _decisions(keys["decision"], cascade, last)
 
 
 def _placed(item: Item, make: Callable[[Item], T]) -> T:
@@ -273,9 +306,9 @@ def _settings(keys: Mapping[str, Item], settings: Sequence[str]) -> dict[str, It
     return {path: item for path, item in mine.items() if path.removeprefix("workload.") not in replaced}
 
 
-def _inputs(item: Item | None, cascade: Cascade) -> Inputs:
+def _inputs(item: Item | None, cascade: Cascade, usual: Mapping[str, tuple[float, float]] | None = None) -> Inputs:
     """Uniform, or normal with a deviation of a quarter of the largest: integers of each input's type, else numbers up to 1. Inputs with a
-    range are uniform in it, whole if their type is.
+    range, their own or the usual one, are uniform in it, whole if their type is.
     """
     import numpy as np
 
@@ -283,7 +316,7 @@ def _inputs(item: Item | None, cascade: Cascade) -> Inputs:
     draw = keys["draw"].name("'draw'") if "draw" in keys else "uniform"
     if draw not in _DRAWS:
         raise keys["draw"].error(f"inputs cannot be drawn '{draw}'", did_you_mean(draw, _DRAWS))
-    ranges = _ranges(keys["ranges"], cascade) if "ranges" in keys else {}
+    ranges = {**(usual or {}), **(_ranges(keys["ranges"], cascade) if "ranges" in keys else {})}
     rng = np.random.default_rng(keys["seed"].integer("'seed'", 0) if "seed" in keys else 0)
     found: Inputs = {}
     for name, tensor in cascade.tensors.items():

@@ -117,7 +117,7 @@ def _strata(whole: dict[str, Any], folds: Sequence[str]) -> RenderableType:
     sampled = [] if all(row["exhaustive"] for row in rows) else [f"{100 * whole['confidence']:.6g}% interval"]
     decided = ["decisions"] if "decisions" not in folds and _decisions(rows) else []
     where = ["block"] if len({row["block"] for row in rows}) > 1 else []
-    names = [*where, "words" if where else "registers"]
+    names = [*where, "words" if all(row["role"] == "words" for row in rows) else "registers"]
     counted = [name for name in ("bits", "injected") if name not in folds]
     largest = ["largest"] if "largest" not in folds else []
     table = _table([*names, *counted, *shown, *decided, "AVF", *sampled, *largest], names)

@@ -231,8 +231,22 @@ def chunks(file: Path) -> list[tuple[Any, ...]]:
         return connection.execute("SELECT stratum, chunk, tally FROM chunks ORDER BY stratum, chunk").fetchall()
 
 
-@pytest.mark.parametrize("name", sorted(shipped(CAMPAIGN)))
+IN_RTL = sorted(name for name, path in shipped(CAMPAIGN).items() if "in: processor" in path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", sorted({*shipped(CAMPAIGN)} - {*IN_RTL}))
 def test_shipped_campaign_loads_and_its_first_faults_are_the_same_alone(name: str) -> None:
+    first_faults_are_the_same_alone(name)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("rtl_tools")
+@pytest.mark.parametrize("name", IN_RTL)
+def test_shipped_campaign_in_rtl_loads_and_its_first_faults_are_the_same_alone(name: str) -> None:
+    first_faults_are_the_same_alone(name)
+
+
+def first_faults_are_the_same_alone(name: str) -> None:
     campaign = load_campaign(shipped(CAMPAIGN)[name])
     for stratum in range(len(campaign.target.strata)):
         numbers = campaign.numbers((stratum, 0))[:40]
