@@ -270,5 +270,5 @@ def _confirmed(arguments: Arguments, campaign: Campaign, tell: Callable[[str], N
     from accelsim.io.catalogue import root
 
     if not isinstance(campaign.target, ArrayTarget):
-        raise InputError("--rtl: only upsets in the registers of an array run in RTL", "leave --rtl out")
+        raise InputError("--rtl: only upsets in an array that runs one cascade run in RTL", "leave --rtl out")
     return confirm(campaign.target, root() / "hw" / "rtl", whole_of(arguments, "rtl"), campaign.seed, tell)
