@@ -275,5 +275,5 @@ def _confirmed(arguments: Arguments, campaign: Campaign, tell: Callable[[str], N
     if isinstance(campaign.target, ProcessorTarget):
         return confirm_processor(campaign.target, faults, seed, tell)
     if not isinstance(campaign.target, ArrayTarget):
-        raise InputError("--rtl: only upsets in registers run in RTL, and these are in memories of a mapping", "leave --rtl out")
+        raise InputError("--rtl: only upsets in an array that runs one cascade, or in a processor, run in RTL", "leave --rtl out")
     return confirm(campaign.target, root() / "hw" / "rtl", faults, seed, tell)

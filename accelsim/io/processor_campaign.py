@@ -56,7 +56,7 @@ def whole_inputs(item: Item | None) -> Item | None:
     return item
 
 
-def digest(rtl: Path) -> str:
+def rtl_digest(rtl: Path) -> str:
     """What tells the text of the RTL from another."""
     text = b"".join(file.read_bytes() for file in sorted(rtl.glob("*.sv")))
     return hashlib.sha256(text).hexdigest()
