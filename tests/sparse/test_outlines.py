@@ -21,6 +21,7 @@ from accelsim.model.statistics import evaluate_expected
 from accelsim.sparse import boxes
 from accelsim.sparse.axes import Axes
 from accelsim.sparse.boxes import UniformBoxes
+from accelsim.sparse.chances import hypergeometric
 from accelsim.workload.build import cascade
 from accelsim.workload.storage import Storage
 from tests.sparse.densities import KINDS
@@ -75,6 +76,22 @@ def test_sums_of_an_outline_are_those_of_all_turns_whether_chances_are_listed_or
                         if found.is_even(place):
                             expected = axes.total(each.table.sums[place])
                             assert found.sum(place).total == pytest.approx(expected.sum(), rel=1e-11, abs=1e-12), (mapping, place)
+
+
+@pytest.mark.parametrize(("short", "held"), [(1, 0), (0, 1), (-1, 1), (1, 1), (0, 2), (1, 2), (0, 3)])
+def test_tiles_that_just_fit_are_told_from_those_that_do_not(short: int, held: int) -> None:
+    """A is 4 x 8 in a tile, hypergeometric: 4 pointers of 7 bits, and 5 bits and a value for each element; one bit less holds one less."""
+    evaluator, densities = intersecting({"A": UniformBoxes((16, 16), 40), "B": UniformBoxes((16,), 4)})
+    tensors = evaluator.cascade.tensors
+    each, fitting = 5 + int(tensors["A"].final.bits), held + max(0, short)
+    stored = tensors | {"A": replace(tensors["A"], storage=Storage(("uncompressed", "compressed"), 5, 7))}
+    size = 4 * 7 + fitting * each - short
+    nodes = Keep("DRAM", (Held("A"), Held("B"), Held("Z"))), For("m", 4), For("k", 8), Keep("Buffer", (Held("A"),)), Leaf("Z", "U")
+    sized = Evaluator(replace(evaluator.cascade, tensors=stored), limited(evaluator.architecture, size))
+    found = evaluate_expected(sized, Mapping("four by eight", nodes), densities)
+    (fit,) = (fit for fit in found.works["Z"].fits if fit.tensor == "A")
+    chances = hypergeometric(256, 40, 32)
+    assert fit.chance == pytest.approx(chances[held + 1 :].sum() / chances[1:].sum(), rel=1e-12)
 
 
 def limited(machine: Architecture, size: int) -> Architecture:
