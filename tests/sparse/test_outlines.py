@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 from dataclasses import replace
+from fractions import Fraction
 from itertools import product
 from typing import Any
 
@@ -13,9 +14,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from accelsim.errors import AccelsimError
-from accelsim.hardware.architecture import Architecture
-from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping
+from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Operation, Unit
+from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping, Spatial
 from accelsim.model import outlines
+from accelsim.model.chain import LaterLowered
 from accelsim.model.evaluation import Evaluator
 from accelsim.model.statistics import evaluate_expected
 from accelsim.sparse import boxes
@@ -107,6 +109,24 @@ def test_mapping_that_no_plan_is_made_of_is_refused_though_its_loops_are_known()
     laid = replace(tiled(4), nodes=tuple(keep if isinstance(node, Keep) and node.memory == "Buffer" else node for node in tiled(4).nodes))
     with pytest.raises(AccelsimError, match="A: a layout in Buffer makes no difference"):
         evaluate_expected(evaluator, laid, densities)
+
+
+def test_reduction_takes_as_long_where_the_loops_are_known_as_in_the_plan() -> None:
+    """Four copies add up along an axis that takes 3 cycles, plus the unit's own; the plan itself is asked last."""
+    made = cascade("vectors", ["Z[m] = A[m,k] * B[k]"], {"m": 16, "k": 16})
+    unit = Unit("U", {name: Operation(name) for name in ("mac", "mul", "add")}, pipeline_depth=2)
+    axis = Axis("x", 4, multicast=True, reduces=("add",), reduction_latency={"add": 3})
+    buffer = Memory("Buffer", None, None, None, "shared", None, None, None, None, feeds=(Array("array", (axis,), feeds=(unit,)),))
+    root = Memory("DRAM", None, None, None, "shared", None, None, None, None, feeds=(buffer,))
+    evaluator = Evaluator(made, Architecture("adds", root, Fraction(10**9)))
+    densities = {"A": UniformBoxes((16, 16), 40)}
+    for size in (8, 4):
+        keeps = Keep("DRAM", (Held("A"), Held("B"), Held("Z"))), For("m", size), Keep("Buffer", (Held("A"), Held("B")))
+        found = evaluate_expected(evaluator, Mapping("spread", (*keeps, Spatial("x", "k", 4), Leaf("Z", "U"))), densities).evaluation
+        assert found.loads["Z"].latency == 5 * evaluator.clock.per_cycle
+        lowered = found.counts.lowered
+        assert isinstance(lowered, LaterLowered)
+        assert lowered.latencies == lowered.whole.latencies == {"Z": 3}
 
 
 def tiled(size: int, outer: str = "k") -> Mapping:
