@@ -93,6 +93,6 @@ def test_installed_command_maps_from_an_empty_folder_and_leaves_it_empty(site: P
 
 @pytest.mark.slow
 def test_cache_that_cannot_be_written_costs_time_and_nothing_else(site: Path, tmp_path: Path) -> None:
-    done = run(site, Path("/proc"), "map", "matmul", "--arch", "simple", XDG_CACHE_HOME="/proc/nowhere")
+    done = run(site, Path("/proc"), "map", "matmul", "--arch", "simple", "-q", XDG_CACHE_HOME="/proc/nowhere")
     assert (done.returncode, done.stderr) == (0, "")
     assert not list((site / "accelsim").rglob("*.nbi"))
