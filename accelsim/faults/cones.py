@@ -33,7 +33,7 @@ UNREAD, STALE = "never read again", "replaced before it is read"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An upset: one bit of a word of a tensor, in one copy of a keep, during a step.
+    """An upset: a bit of a word of a tensor, in one copy of a keep, during a step; `bits` of them from there up, if the word has so many.
 
     `keep`: address of the keep in the loop tree, () for the home of a computed tensor. `copy`: an index for every spatial loop above it, in
     order of axis, rank and place. `word`: flat. `partial`: the word is an incomplete sum, in its partial type.
@@ -47,6 +47,7 @@ class Fault:
     bit: int
     step: int
     partial: bool = False
+    bits: int = 1
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Mapped:
     ) -> None:
         """Refuses what `execute` and `Lineage` refuse, types whose words share a scale, and sums in parts whose order matters."""
         whole_types(cascade)
-        self.cascade, self.overflow = cascade, overflow
+        self.cascade, self.architecture, self.mapping, self.overflow = cascade, architecture, mapping, overflow
         also = [name for name, tensor in cascade.tensors.items() if not tensor.is_input]
         computed = execute(cascade, architecture, mapping, inputs, overflow=overflow, also=also)
         self.golden = {name: np.ravel(value) for name, value in computed.items()}
@@ -165,7 +166,7 @@ class Mapped:
         if stay < 0:
             return Effect({}, UNREAD)
         tensor, root = self.cascade.tensors[fault.tensor], int(self.stays.root[stay])
-        spread = _Spread(value=flipped(self.values[fault.tensor][root], tensor.final, fault.bit), ended=fault.tensor)
+        spread = _Spread(value=flipped(self.values[fault.tensor][root], tensor.final, fault.bit, fault.bits), ended=fault.tensor)
         inside = self._filled_after(stay, fault.step)
         for each, place in self.readers[fault.tensor]:
             direct = _of(each.readers[place], np.array([stay]))
@@ -215,7 +216,7 @@ class Mapped:
                 if each.rows[self.level(each, store)][made] != row:
                     continue
                 spread = _Spread()
-                value = self._sum(each, np.array([made]), spread, (turns, fault.bit))
+                value = self._sum(each, np.array([made]), spread, (turns, fault.bit, fault.bits))
                 self._note(spread, each, np.array([made]), value)
                 self._run(spread)
                 return self._effect(self._changes(spread), spread)
@@ -282,8 +283,8 @@ class Mapped:
             values = np.where(absent, int(fill) if float(fill).is_integer() and abs(fill) < 2**53 else fill, values)
         return values
 
-    def _sum(self, each: Points, made: IntArray, spread: _Spread, prefix: tuple[int, int] | None = None) -> Any:
-        """Words worked out again in the order of the mapping; `prefix`: after so many turns a bit of the partial result flips."""
+    def _sum(self, each: Points, made: IntArray, spread: _Spread, prefix: tuple[int, int, int] | None = None) -> Any:
+        """Words worked out again in the order of the mapping; `prefix`: after so many turns bits of the partial result flip."""
         einsum, tensor = each.einsum, self.cascade.tensors[each.einsum.output.tensor]
         arithmetic = working(tensor.partial, self.overflow)
         table = each.sums[made]
@@ -306,13 +307,13 @@ class Mapped:
         turns = each.turns[made]
         for turn in range(int(turns.max(initial=0))):
             if prefix is not None and turn == prefix[0]:
-                total = np.array([flipped(value, tensor.partial, prefix[1]) for value in total])
+                total = flipped(total, tensor.partial, *prefix[1:])
             now = total
             for group in range(full.shape[2]):
                 now = arithmetic.combine(einsum.reduce, now, full[:, turn, group])
             total = np.where(turn < turns, now, total)
         if prefix is not None and prefix[0] >= turns.max(initial=0):
-            total = np.array([flipped(value, tensor.partial, prefix[1]) for value in total])
+            total = flipped(total, tensor.partial, *prefix[1:])
         return self._final(total, tensor)
 
     def _over(self, each: Points, full: Any, arithmetic: Arithmetic) -> Any:

@@ -1,4 +1,4 @@
-"""The bits of a stored word: an upset inverts one of them."""
+"""The bits of a stored word: an upset inverts some of them, a stuck cell fixes them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from accelsim.errors import InputError
 from accelsim.hardware.types import NumberType
 from accelsim.sim.formats import FORMATS
 
+_RAW = {8: np.uint8, 16: np.uint16, 32: np.uint32}
+
 
 def width(number_type: NumberType) -> int:
     """Bits of a word. Refuses types whose words share a scale: an upset of the scale is no upset of a word."""
@@ -18,27 +20,56 @@ def width(number_type: NumberType) -> int:
     return int(number_type.bits)
 
 
-def flipped(value: Any, number_type: NumberType, bit: int) -> Any:
-    """A word with one bit inverted, bit 0 being the least; int64 or float64, as words are kept. A NaN is any NaN."""
-    bits = width(number_type)
-    if not 0 <= bit < bits:
-        raise InputError(f"a word of type {number_type.name} has no bit {bit}", f"take one of 0 to {bits - 1}")
-    if number_type.kind == "integer":
-        code = (int(value) & ((1 << bits) - 1)) ^ (1 << bit)
-        return np.int64(code - (1 << bits) if code >> (bits - 1) else code)
-    element = FORMATS[number_type.name].element
-    if not element.startswith("float") or "_" in element:
-        import ml_dtypes
+def run_of(bit: int, bits: int, number_type: NumberType) -> int:
+    """The mask of some adjacent bits of a word, the least being `bit`; a word with fewer is taken whole."""
+    wide = width(number_type)
+    ways = max(1, wide - bits + 1)
+    if not 0 <= bit < ways:
+        raise InputError(f"a word of type {number_type.name} has no bit {bit + min(bits, wide) - 1}", f"take one of 0 to {wide - 1}")
+    return ((1 << min(bits, wide)) - 1) << bit
 
-        kind = np.dtype(getattr(ml_dtypes, element))
-    else:
-        kind = np.dtype(element)
-    held = np.asarray([np.nan if np.isnan(value) else value], dtype=np.float64)
+
+def flipped(value: Any, number_type: NumberType, bit: int, bits: int = 1) -> Any:
+    """A word with some adjacent bits inverted, bit 0 being the least; int64 or float64, as words are kept. A NaN is any NaN."""
+    return words_of(codes(value, number_type) ^ run_of(bit, bits, number_type), number_type)
+
+
+def forced(values: Any, number_type: NumberType, mask: int, one: bool) -> Any:
+    """Words of which the bits of a mask are all 1, or all 0."""
+    held = codes(values, number_type)
+    return words_of(held | mask if one else held & ~np.int64(mask), number_type)
+
+
+def codes(values: Any, number_type: NumberType) -> Any:
+    """The bits of words as numbers from 0: int64 of their shape."""
+    bits = width(number_type)
+    if number_type.kind == "integer":
+        return np.asarray(values, np.int64) & ((1 << bits) - 1)
+    kind = _kind(number_type)
+    held = np.asarray(values, np.float64)
+    held = np.where(np.isnan(held), np.nan, held)
     with np.errstate(all="ignore"):
         held = (held.astype(np.float32) if bits < 32 else held).astype(kind)
-        raw = held.view({8: np.uint8, 16: np.uint16, 32: np.uint32}[bits])
-        raw ^= raw.dtype.type(1 << bit)
-        return np.float64(held.astype(np.float64)[0])
+    return held.view(_RAW[bits]).astype(np.int64)
+
+
+def words_of(held: Any, number_type: NumberType) -> Any:
+    """And back."""
+    bits = width(number_type)
+    if number_type.kind == "integer":
+        return np.asarray(held << (64 - bits) >> (64 - bits), np.int64)[()]
+    with np.errstate(all="ignore"):
+        return np.asarray(held).astype(_RAW[bits]).view(_kind(number_type)).astype(np.float64)[()]
+
+
+def _kind(number_type: NumberType) -> Any:
+    """The numpy type of a float's words."""
+    element = FORMATS[number_type.name].element
+    if element.startswith("float") and "_" not in element:
+        return np.dtype(element)
+    import ml_dtypes
+
+    return np.dtype(getattr(ml_dtypes, element))
 
 
 def differs(left: Any, right: Any) -> Any:

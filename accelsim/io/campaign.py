@@ -76,6 +76,7 @@ def check_campaign(path: Path) -> tuple[str, str]:
         if "mapping" in keys:
             _, cascade = _mapping(document, keys, given, path.parent, cascade, machine)
         _refuse_large(cascade, keys["workload"])
+        _in_words(keys.get("faults"))
         _sample(keys.get("sample"))
     except InputError as error:
         raise _at_home(error, keys, document) from None
@@ -183,7 +184,7 @@ def _in_memories(keys: dict[str, Item]) -> bool:
     if where not in _PLACES:
         raise keys["in"].error(f"there are no faults in '{where}'", did_you_mean(where, _PLACES))
     if where == "memories":
-        for key in ("stationary", "einsum", "outputs", "faults"):
+        for key in ("stationary", "einsum", "outputs"):
             if key in keys:
                 raise keys[key].error(f"'{key}' is about an array, and upsets are in memories", "leave it out")
     return where == "memories"
@@ -206,11 +207,13 @@ def _array(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Arc
 def _memories(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree) -> MemoryTarget:
     from accelsim.faults.cones import Mapped
 
+    together = _in_words(keys.get("faults"))
     mapped = _placed(document, lambda _: Mapped(cascade, machine, mapping, _inputs(keys.get("inputs"), cascade)))
-    if "decision" not in keys:
-        return MemoryTarget(mapped)
-    last = next(einsum for einsum in reversed(cascade.work) if cascade.tensors[einsum.output.tensor].is_output)
-    return MemoryTarget(mapped, (last.output.tensor, _decisions(keys["decision"], cascade, last)))
+    decides = None
+    if "decision" in keys:
+        last = next(einsum for einsum in reversed(cascade.work) if cascade.tensors[einsum.output.tensor].is_output)
+        decides = last.output.tensor, _decisions(keys["decision"], cascade, last)
+    return MemoryTarget(mapped, decides, together)
 
 
 def _placed(item: Item, make: Callable[[Item], T]) -> T:
@@ -327,10 +330,20 @@ def _faults(item: Item | None, product: Product) -> tuple[tuple[str, ...], int, 
     registers = product.run.registers
     if "in" in keys and not any(registers.count(each) for each in registers.fields if {each.name, each.role} & {*found}):
         raise keys["in"].error("the array has none of these registers", "name others, or leave 'in' out for all")
+    return tuple(found), _together(keys), kind == _STUCK
+
+
+def _in_words(item: Item | None) -> int:
+    """How many adjacent bits of a word of a memory fail at once."""
+    return _together(item.only(("bits",), "a fault in memories") if item is not None else {})
+
+
+def _together(keys: Mapping[str, Item]) -> int:
+    """How many adjacent bits fail at once."""
     bits = keys["bits"].integer("'bits'", 1) if "bits" in keys else 1
     if bits > 64:
         raise keys["bits"].error(f"{bits} bits at once", "write at most 64")
-    return tuple(found), bits, kind == _STUCK
+    return bits
 
 
 def _decisions(item: Item, cascade: Cascade, einsum: Einsum) -> IntArray:

@@ -1,0 +1,97 @@
+"""Campaigns in memories: what their faults add up to, against every fault replayed one by one, and what is refused."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from accelsim.cli import main
+from accelsim.faults.cones import Fault
+from accelsim.faults.memory_target import MemoryTarget
+from accelsim.faults.outcomes import CORRUPTED
+from accelsim.faults.reference_mapped import Replay
+from accelsim.io.campaign import load_campaign
+from tests.faults.mapped import difference
+
+SMALL = """\
+campaign: small
+workload: matmul
+arch: simple
+in: memories
+mapping: tiles.yaml
+set: {shape.m: 2, shape.n: 3, shape.k: 2, type.default: int8, type.Z.partial: int16, type.Z.final: int8}
+"""
+TILES = """\
+mapping: tiles
+tree:
+  - keep MainMemory: [A, B, Z]
+  - for m: 1
+  - keep GlobalBuffer: [A, Z]
+  - for n: 1
+  - keep GlobalBuffer: [B]
+  - {einsum: Z, unit: MAC, loops: [for k: 1]}
+"""
+
+
+def target(folder: Path, more: str) -> MemoryTarget:
+    (folder / "tiles.yaml").write_text(TILES)
+    (folder / "small.yaml").write_text(SMALL + more)
+    found = load_campaign(folder / "small.yaml").target
+    assert isinstance(found, MemoryTarget)
+    return found
+
+
+def replay_of(found: MemoryTarget) -> Replay:
+    """The twin of a target's mapping."""
+    mapped = found.mapped
+    inputs = {name: mapped.golden[name].reshape(mapped.cascade.tensors[name].shape) for name in "AB"}
+    return Replay(mapped.cascade, mapped.architecture, mapped.mapping, inputs, mapped.overflow)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 8, 16])
+def test_every_upset_of_adjacent_bits_ends_as_its_replay_and_classes_add_up_to_all(bits: int, tmp_path: Path) -> None:
+    found = target(tmp_path, f"faults: {{bits: {bits}}}\n")
+    replay = replay_of(found)
+    golden, ended = replay.run(), Counter[bool]()
+    for number, stratum in enumerate(found.strata):
+        name, partial = stratum.name.split()[0], "incomplete" in stratum.name
+        wide = 16 if partial else 8
+        store = next(each for each in found.mapped.stores if (each.memory, each.tensor) == (stratum.block, name))
+        sites = [found.site(number, each) for each in range(stratum.population)]
+        assert len({repr(each) for each in sites}) == stratum.population
+        assert all(each["bits"] == [*range(each["bits"][0], each["bits"][0] + min(bits, wide))] for each in sites)
+        wrong = np.zeros(stratum.population, bool)
+        for place, site in enumerate(sites):
+            word = np.ravel_multi_index(tuple(map(int, re.findall(r"\d+", site["word"]))), found.mapped.cascade.tensors[name].shape)
+            fault = Fault(
+                store.memory, name, store.address, tuple(site["copy"]), int(word), site["bits"][0], site["step"], partial, len(site["bits"])
+            )
+            wrong[place] = "Z" in difference(found.mapped.cascade, golden, replay.run(fault))
+        assert np.array_equal(found.effects(number, np.arange(stratum.population)).outcome == CORRUPTED, wrong)
+        classes = found.of_classes(number, np.arange(stratum.classes))
+        assert classes.weight is not None and classes.weight.sum() == stratum.population
+        assert classes.weight[classes.outcome == CORRUPTED].sum() == wrong.sum()
+        ended.update(wrong.tolist())
+    assert min(ended.values()) > 20
+
+
+BAD = [
+    ("faults: {bits: 65}", r":7:16: 65 bits at once; write at most 64$"),
+    ("faults: {in: [A]}", r":7:10: a fault in memories has no 'in'; known: bits"),
+]
+
+
+@pytest.mark.parametrize(("more", "said"), BAD)
+def test_bad_campaign_in_memories_is_refused_in_one_line(
+    more: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tiles.yaml").write_text(TILES)
+    (tmp_path / "small.yaml").write_text(SMALL + more)
+    for command in ("inject", "check"):
+        assert main([command, str(tmp_path / "small.yaml")]) == 2
+        error = capsys.readouterr().err.splitlines()[0]
+        assert re.search(said, error), error
