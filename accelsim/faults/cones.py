@@ -8,6 +8,7 @@ computes with the flipped bit, not an estimate. Source: docs/faults-mapped.md; t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from accelsim.errors import InputError, did_you_mean
-from accelsim.faults.flows import Groups, Points, Stays, depths, points_of, stays_of, whole_types
+from accelsim.faults.flows import Points, Stays, depths, of_any, points_of, stays_of, whole_types
 from accelsim.faults.lineage import Lineage
 from accelsim.faults.stores import IntArray, Store
 from accelsim.faults.wordbits import differs, flipped
@@ -61,11 +62,14 @@ class Effect:
 
 
 @dataclass
-class _Spread:
-    """A fault on its way: changed values by tensor and number, and reads that get the struck copy, by Einsum and read."""
+class Spread:
+    """A fault on its way: changed values by tensor and number, and reads that get a struck copy, by Einsum and read. `change`: what
+    a struck word is instead; `sums`: by Einsum and number of the word that it makes, after how many turns sums are struck.
+    """
 
     struck: dict[tuple[int, int], IntArray] = field(default_factory=dict)
-    value: Any = 0
+    sums: dict[int, dict[int, set[int]]] = field(default_factory=dict)
+    change: Callable[[Any], Any] = lambda value: value
     changed: dict[str, dict[int, Any]] = field(default_factory=dict)
     pending: dict[int, dict[int, list[IntArray]]] = field(default_factory=dict)
     ended: str = ""
@@ -145,12 +149,17 @@ class Mapped:
 
     def inject(self, fault: Fault) -> Effect:
         """What an upset changes. Refuses places that the mapping does not have."""
-        place = self._where.get((fault.tensor, fault.keep, fault.copy))
+        place = self.place(fault.tensor, fault.keep, fault.copy)
+        return self._partial(fault, *place) if fault.partial else self._stored(fault, *place)
+
+    def place(self, tensor: str, keep: Address, copy: tuple[int, ...]) -> tuple[int, int]:
+        """Store and row of a copy. Refuses those that the mapping does not have."""
+        place = self._where.get((tensor, keep, copy))
         if place is None:
             known = {store.tensor for store in self.stores}
-            mend = did_you_mean(fault.tensor, known) if fault.tensor not in known else "take a fault of `sites`"
-            raise InputError(f"no copy {list(fault.copy)} of a keep at {list(fault.keep)} holds {fault.tensor}", mend)
-        return self._partial(fault, *place) if fault.partial else self._stored(fault, *place)
+            mend = did_you_mean(tensor, known) if tensor not in known else "take a fault of `sites`"
+            raise InputError(f"no copy {list(copy)} of a keep at {list(keep)} holds {tensor}", mend)
+        return place
 
     def stay_at(self, store: int, row: int, word: int, step: int) -> int:
         """The stay of a word in a copy during a step, -1 if it is not there."""
@@ -166,24 +175,25 @@ class Mapped:
         if stay < 0:
             return Effect({}, UNREAD)
         tensor, root = self.cascade.tensors[fault.tensor], int(self.stays.root[stay])
-        spread = _Spread(value=flipped(self.values[fault.tensor][root], tensor.final, fault.bit, fault.bits), ended=fault.tensor)
+        value = flipped(self.values[fault.tensor][root], tensor.final, fault.bit, fault.bits)
+        spread = Spread(change=lambda _: value, ended=fault.tensor)
         inside = self._filled_after(stay, fault.step)
-        for each, place in self.readers[fault.tensor]:
-            direct = _of(each.readers[place], np.array([stay]))
-            hit = np.concatenate([direct[each.step[direct] >= fault.step], _of(each.readers[place], inside)])
+        for each, read in self.readers[fault.tensor]:
+            direct = of_any(each.readers[read], np.array([stay]))
+            hit = np.concatenate([direct[each.step[direct] >= fault.step], of_any(each.readers[read], inside)])
             if hit.size:
-                spread.struck[each.number, place] = np.unique(hit)
-                self._ask(spread, each, hit)
+                spread.struck[each.number, read] = np.unique(hit)
+                self.ask(spread, each, each.made[hit])
         output = tensor.is_output and not self.stores[store].address and self.latest[fault.tensor][fault.word] == root
         if not spread.pending and not output:
             return Effect({}, UNREAD)
-        self._run(spread)
-        changed = self._changes(spread)
+        self.run(spread)
+        changed = self.changes(spread)
         if output:
             words, values = changed.get(fault.tensor, (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=self.golden[fault.tensor].dtype)))
-            if differs(spread.value, self.golden[fault.tensor][fault.word]):
-                changed[fault.tensor] = (np.append(words, fault.word), np.append(values, spread.value))
-        return self._effect(changed, spread)
+            if differs(value, self.golden[fault.tensor][fault.word]):
+                changed[fault.tensor] = (np.append(words, fault.word), np.append(values, value))
+        return self.effect(changed, spread)
 
     def _filled_after(self, stay: int, step: int) -> IntArray:
         """All stays that hold what a stay held after a step."""
@@ -215,11 +225,11 @@ class Mapped:
                     continue
                 if each.rows[self.level(each, store)][made] != row:
                     continue
-                spread = _Spread()
-                value = self._sum(each, np.array([made]), spread, (turns, fault.bit, fault.bits))
-                self._note(spread, each, np.array([made]), value)
-                self._run(spread)
-                return self._effect(self._changes(spread), spread)
+                spread = Spread(change=lambda value: flipped(value, self.cascade.tensors[fault.tensor].partial, fault.bit, fault.bits))
+                spread.sums[each.number] = {int(made): {turns}}
+                self.ask(spread, each, np.array([made]))
+                self.run(spread)
+                return self.effect(self.changes(spread), spread)
         return Effect({}, STALE)
 
     def level(self, each: Points, store: int) -> int:
@@ -229,9 +239,8 @@ class Mapped:
 
     # From words to words.
 
-    def _ask(self, spread: _Spread, each: Points, points: IntArray) -> None:
-        """The words that points go into have to be worked out again."""
-        made = each.made[points]
+    def ask(self, spread: Spread, each: Points, made: IntArray) -> None:
+        """Words have to be worked out again."""
         depth = self.depth[each.einsum.output.tensor][each.numbers[made]]
         low, high = int(depth.min()), int(depth.max())
         for level in range(low, high + 1):
@@ -239,7 +248,7 @@ class Mapped:
             if part.size:
                 spread.pending.setdefault(level, {}).setdefault(each.number, []).append(part)
 
-    def _run(self, spread: _Spread) -> None:
+    def run(self, spread: Spread) -> None:
         while spread.pending:
             level = min(spread.pending)
             for number, parts in spread.pending.pop(level).items():
@@ -247,7 +256,7 @@ class Mapped:
                 made = np.unique(np.concatenate(parts))
                 self._note(spread, each, made, self._sum(each, made, spread))
 
-    def _note(self, spread: _Spread, each: Points, made: IntArray, values: Any) -> None:
+    def _note(self, spread: Spread, each: Points, made: IntArray, values: Any) -> None:
         """New values of words: what differs goes on to those that read it."""
         name = each.einsum.output.tensor
         where = differs(values, self.values[name][each.numbers[made]])
@@ -257,11 +266,11 @@ class Mapped:
         numbers = each.numbers[made[where]]
         spread.changed.setdefault(name, {}).update(zip(numbers.tolist(), values[where], strict=True))
         for other, place in self.readers[name]:
-            users = _of(other.users[place], numbers)
+            users = of_any(other.users[place], numbers)
             if users.size:
-                self._ask(spread, other, users)
+                self.ask(spread, other, other.made[users])
 
-    def _read(self, spread: _Spread, each: Points, access: Access, points: IntArray, lowest: float) -> Any:
+    def _read(self, spread: Spread, each: Points, access: Access, points: IntArray, lowest: float) -> Any:
         """What points read, with what has changed."""
         place = each.reads.index(access)
         numbers = each.value[place][points]
@@ -275,7 +284,7 @@ class Mapped:
         struck = spread.struck.get((each.number, place))
         if struck is not None:
             at = np.minimum(np.searchsorted(struck, points), len(struck) - 1)
-            values = np.where(struck[at] == points, spread.value, values)
+            values = np.where(struck[at] == points, spread.change(values), values)
         absent = numbers < 0
         if absent.any():
             fill = self.cascade.tensors[access.tensor].fill
@@ -283,8 +292,8 @@ class Mapped:
             values = np.where(absent, int(fill) if float(fill).is_integer() and abs(fill) < 2**53 else fill, values)
         return values
 
-    def _sum(self, each: Points, made: IntArray, spread: _Spread, prefix: tuple[int, int, int] | None = None) -> Any:
-        """Words worked out again in the order of the mapping; `prefix`: after so many turns bits of the partial result flip."""
+    def _sum(self, each: Points, made: IntArray, spread: Spread) -> Any:
+        """Words worked out again in the order of the mapping."""
         einsum, tensor = each.einsum, self.cascade.tensors[each.einsum.output.tensor]
         arithmetic = working(tensor.partial, self.overflow)
         table = each.sums[made]
@@ -301,19 +310,21 @@ class Mapped:
         full = np.full(table.shape, arithmetic.identity(einsum.reduce, whole), dtype=terms.dtype)
         full[there] = terms
         full = self._over(each, full, arithmetic)
-        if prefix is None and whole and einsum.reduce == "add" and self.overflow == WRAP:
+        struck = spread.sums.get(each.number, {})
+        if not struck and whole and einsum.reduce == "add" and self.overflow == WRAP:
             return self._final(arithmetic.rounded(full.sum(axis=(1, 2))), tensor)
         total = np.full(len(made), arithmetic.identity(einsum.reduce, whole), dtype=terms.dtype)
         turns = each.turns[made]
-        for turn in range(int(turns.max(initial=0))):
-            if prefix is not None and turn == prefix[0]:
-                total = flipped(total, tensor.partial, *prefix[1:])
+        for turn in range(int(turns.max(initial=0)) + 1):
+            hit = np.array([turn in struck.get(int(number), ()) for number in made], dtype=bool) if struck else np.zeros(0, bool)
+            if hit.any():
+                total[hit] = spread.change(total[hit])
+            if turn == full.shape[1]:
+                break
             now = total
             for group in range(full.shape[2]):
                 now = arithmetic.combine(einsum.reduce, now, full[:, turn, group])
             total = np.where(turn < turns, now, total)
-        if prefix is not None and prefix[0] >= turns.max(initial=0):
-            total = flipped(total, tensor.partial, *prefix[1:])
         return self._final(total, tensor)
 
     def _over(self, each: Points, full: Any, arithmetic: Arithmetic) -> Any:
@@ -335,7 +346,7 @@ class Mapped:
     def _final(self, values: Any, tensor: Any) -> Any:
         return round_to(values, tensor.final, overflow=self.overflow)
 
-    def _changes(self, spread: _Spread) -> dict[str, tuple[IntArray, Any]]:
+    def changes(self, spread: Spread) -> dict[str, tuple[IntArray, Any]]:
         """Words whose last value differs."""
         found = {}
         for name, changed in spread.changed.items():
@@ -353,18 +364,13 @@ class Mapped:
                 word[each.numbers] = each.word
         return word
 
-    def _effect(self, changed: dict[str, tuple[IntArray, Any]], spread: _Spread) -> Effect:
+    def effect(self, changed: dict[str, tuple[IntArray, Any]], spread: Spread) -> Effect:
         ordered = {}
         for name, (words, values) in changed.items():
             order = np.argsort(words)
             ordered[name] = (words[order], values[order])
         reaches = any(self.cascade.tensors[name].is_output for name in ordered)
         return Effect(ordered, None if reaches else f"no difference after {spread.ended}")
-
-
-def _of(groups: Groups, owners: IntArray) -> IntArray:
-    """Members of owners, of which some may be beyond all that have any."""
-    return groups.of(owners[owners < len(groups.starts) - 1])
 
 
 def _slots(lineage: Lineage) -> dict[tuple[int, int, int], list[tuple[int, int]]]:

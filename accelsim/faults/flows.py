@@ -45,6 +45,11 @@ class Groups:
         return self.order[ranges(self.starts[owners], self.starts[owners + 1])]
 
 
+def of_any(groups: Groups, owners: IntArray) -> IntArray:
+    """Members of owners, of which some may be beyond all that have any."""
+    return groups.of(owners[owners < len(groups.starts) - 1])
+
+
 def grouped(owners: IntArray, count: int) -> Groups:
     """Members 0, 1, … by their owners (-1: none), in order."""
     order = np.argsort(owners, kind="stable")
@@ -53,7 +58,9 @@ def grouped(owners: IntArray, count: int) -> Groups:
 
 @dataclass(frozen=True)
 class Stays:
-    """Every stay of a word in a copy, arrays by number: store, row, word, number of the value held, steps from and to, stay further out."""
+    """Every stay of a word in a copy, arrays by number: store, row, word, number of the value held, steps from and to, stay further out,
+    and whether the word was made there or came from outside of all memories, instead of from that stay.
+    """
 
     store: IntArray
     row: IntArray
@@ -62,6 +69,7 @@ class Stays:
     start: IntArray
     stop: IntArray
     parent: IntArray
+    written: IntArray
 
     @cached_property
     def inside(self) -> Groups:
@@ -72,8 +80,8 @@ class Stays:
 def stays_of(lineage: Lineage) -> Stays:
     """The stays of a walk. One that nothing ends lasts as long as the run."""
     found = lineage.stays
-    columns = [np.concatenate([chunk[at] for chunk in found.chunks]) if found.chunks else np.zeros(0, dtype=np.int64) for at in range(6)]
-    store, row, word, root, start, parent = columns
+    columns = [np.concatenate([chunk[at] for chunk in found.chunks]) if found.chunks else np.zeros(0, dtype=np.int64) for at in range(7)]
+    store, row, word, root, start, parent, written = columns
     stop = np.full(found.count, lineage.steps, dtype=np.int64)
     for numbers, time in found.ends:
         stop[numbers] = time
@@ -82,7 +90,7 @@ def stays_of(lineage: Lineage) -> Stays:
     while unknown.size:
         root[unknown] = root[parent[unknown]]
         unknown = unknown[root[unknown] < 0]
-    return Stays(store, row, word, root, start, np.maximum(stop, start), parent)
+    return Stays(store, row, word, root, start, np.maximum(stop, start), parent, np.where(parent < 0, 1, written))
 
 
 @dataclass(frozen=True)

@@ -113,6 +113,7 @@ class Lineage:
                 sizes = tuple(self.cascade.extents[rank] + 1 for _, rank, _ in keys)
                 store = Store(name, node.memory, where, keys, sizes, self.values[name], parent, tensor.is_input and parent is None)
                 store.number = len(self.stores)
+                store.spans = tuple(1 if where else size for size in tensor.shape or (1,))
                 self.stores.append(store)
                 if parent is not None:
                     parent.children.append(store)
@@ -258,9 +259,17 @@ class Lineage:
                     if access is branch.einsum.output:
                         results.setdefault((store.number, row), []).append(box)
         for (number, row), found in boxes.items():
-            self.stays.arrive(self.stores[number], row, np.unique(np.concatenate(found)), self.steps)
+            store, box = self.stores[number], np.unique(np.concatenate(found))
+            self._reach(store, box)
+            self.stays.arrive(store, row, box, self.steps)
         for (number, row), found in results.items():
             self.stays.hold(self.stores[number], row, np.unique(np.concatenate(found)), self.steps)
+
+    def _reach(self, store: Store, box: IntArray) -> None:
+        """Notes how far a tile reaches along each dimension."""
+        at = np.unravel_index(box, self.cascade.tensors[store.tensor].shape or (1,)) if box.size else ()
+        here = [int(each.max() - each.min()) + 1 for each in at] or [1] * len(store.spans)
+        store.spans = tuple(map(max, store.spans, here))
 
     def _spread(self, tile: Tile, rank: str, level: int) -> list[tuple[dict[int, int], IntArray]]:
         """The copies along the spatial loops over a rank above a level: their indices by level, and the coordinates of each."""
@@ -420,7 +429,7 @@ class Lineage:
         for place, (level, store) in enumerate(chain):
             if place == 0 or level < outside:
                 roots = made[final] if place == 0 else NONE
-                parents = self.stays.begin(store, rows[place][final], words[final], roots, times[final] + 1, parents)
+                parents = self.stays.begin(store, rows[place][final], words[final], roots, times[final] + 1, parents, 1)
 
 
 def _whole(extent: int) -> Span:

@@ -6,29 +6,25 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from accelsim.faults.outcomes import CORRUPTED, DEAD, LOGICAL, Effects
+from accelsim.faults.judgement import Judge
+from accelsim.faults.outcomes import Effects
 from accelsim.faults.target import Stratum
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from accelsim.faults.cones import Effect, Mapped
+    from accelsim.faults.cones import Mapped
     from accelsim.faults.residency import Intervals, Site
 
     IntArray = NDArray[np.int64]
 
 _CHUNK = 1 << 10
-_PARTS = 10**6  # of the largest output, in which differences of floating-point outputs are counted
-_NOT_FINITE = 1 << 62
 
 
 class MemoryTarget:
     """A stratum is what one keep holds of a tensor, complete words and incomplete sums apart; a class is a bit of a word from one read to
-    the next. Differences of integer outputs are as they are, those of others in millionths of the largest output; what is not finite is
-    2^62.
-
-    `decides`: a tensor, and the group of each of its elements; a decision is which of its group is largest. `together`: adjacent bits that
+    the next. `decides`: as of a `Judge`. `together`: adjacent bits that
     flip at once (words with fewer flip whole). `clock`: as in `intervals`.
     """
 
@@ -37,7 +33,7 @@ class MemoryTarget:
     ) -> None:
         from accelsim.faults.residency import intervals
 
-        self.mapped, self.decides = mapped, decides
+        self.mapped, self._judge = mapped, Judge(mapped, decides)
         self.intervals: Intervals = intervals(mapped, clock, together)
 
     @property
@@ -121,51 +117,8 @@ class MemoryTarget:
         found = np.zeros((len(mine), 4), np.int64)
         for place in np.flatnonzero(self.intervals.live[mine]).tolist():
             fault = self.intervals.at(int(mine[place]), int(bit[place]), int(step[place]))
-            found[place] = self._judged(self.mapped.inject(fault))
+            found[place] = self._judge.of(self.mapped.inject(fault))
         return Effects(found[:, 0], found[:, 1], found[:, 2], found[:, 3] > 0)
-
-    def _judged(self, effect: Effect) -> tuple[int, int, int, int]:
-        """Outcome, output words that differ, the largest difference, and whether a decision changes."""
-        from accelsim.faults.cones import STALE, UNREAD
-
-        if effect.masked is not None:
-            return (DEAD if effect.masked in {UNREAD, STALE} else LOGICAL), 0, 0, 0
-        wrong, worst, decided = 0, 0, 0
-        for name, (places, values) in effect.changed.items():
-            if not self.mapped.cascade.tensors[name].is_output or not len(places):
-                continue
-            wrong += len(places)
-            worst = max(worst, self._difference(name, places, values))
-            if self.decides is not None and self.decides[0] == name:
-                decided = int(self._is_decided(name, places, values))
-        return CORRUPTED, wrong, worst, decided
-
-    def _difference(self, name: str, places: IntArray, values: Any) -> int:
-        import numpy as np
-
-        golden = self.mapped.golden[name]
-        values = np.asarray(values)
-        if golden.dtype.kind in "iub":
-            return int(np.abs(values.astype(object) - golden[places].astype(object)).max())
-        if not np.isfinite(values).all():
-            return _NOT_FINITE
-        largest = float(np.abs(golden[np.isfinite(golden)]).max(initial=0)) or 1.0
-        with np.errstate(over="ignore", invalid="ignore"):
-            parts = float(np.abs(values - golden[places]).max()) / largest * _PARTS
-        return min(_NOT_FINITE, max(1, round(parts))) if np.isfinite(parts) else _NOT_FINITE
-
-    def _is_decided(self, name: str, places: IntArray, values: Any) -> bool:
-        import numpy as np
-
-        assert self.decides is not None
-        golden, groups = self.mapped.golden[name], self.decides[1]
-        after = golden.copy()
-        after[places] = values
-        for group in np.unique(groups[places]):
-            members = np.flatnonzero(groups == group)
-            if np.argmax(golden[members]) != np.argmax(after[members]):
-                return True
-        return False
 
     def site(self, stratum: int, number: int) -> dict[str, Any]:
         """The word, the copy of its memory, and the step."""

@@ -28,6 +28,7 @@ from accelsim.workload.operators import OPERATORS
 
 if TYPE_CHECKING:
     from accelsim.faults.cones import Fault
+    from accelsim.faults.stuck import Stuck
 
 Word = tuple[int, ...]
 Copy = tuple[int, ...]
@@ -42,7 +43,7 @@ def replay(
     architecture: Architecture,
     mapping: Mapping,
     inputs: Dict[str, Any],
-    fault: Fault | None = None,
+    fault: Fault | Stuck | None = None,
     overflow: str = SATURATE,
 ) -> Values:
     """The words of all tensors that a cascade computes, by coordinates: of outputs what their home holds at the end, of others what was
@@ -102,9 +103,12 @@ class Replay:
                 for store, level in self.chain(nest, name):
                     self.keys.setdefault(store, (tuple(sorted(_keys(nest, level))), parent))
                     parent = store
+        self.spans = {
+            store: tuple(1 if store[0] else size for size in cascade.tensors[store[1]].shape) for store in self.keys
+        }  # how far the widest tile of a keep reaches along each dimension; known once it has run
         self.begin(None)
 
-    def begin(self, fault: Fault | None) -> None:
+    def begin(self, fault: Fault | Stuck | None) -> None:
         """Nothing has happened yet."""
         self.fault, self.step = fault, 0
         self.made: Values = {name: {} for name, tensor in self.cascade.tensors.items() if not tensor.is_input}
@@ -116,7 +120,7 @@ class Replay:
         for name, nest in self.nests.items():
             self.missing[nest.einsum.output.tensor] |= set(self.points[name])
 
-    def run(self, fault: Fault | None = None) -> Values:
+    def run(self, fault: Fault | Stuck | None = None) -> Values:
         """As `replay`."""
         self.begin(fault)
         states = [_State(nest, {(): nest.whole()}) for nest in self.nests.values()]
@@ -186,13 +190,37 @@ class Replay:
         if here.parent is None:
             if store[1] not in self.inputs:
                 return False
-            words[word] = self.inputs[store[1]][word]
+            self.put(store, copy, word, self.inputs[store[1]][word])
             return True
         above = self.above(store, copy)
         if not self.fetch(here.parent, above, word):
             return False
-        words[word] = self.stores[here.parent].words[above][word]
+        self.put(store, copy, word, self.stores[here.parent].words[above][word])
         return True
+
+    def put(self, store: Store, copy: Copy, word: Word, found: Any) -> None:
+        """A complete word comes into a copy, in which bits of its cell may be stuck."""
+        if self.is_stuck(store, copy, word, False):
+            found = self.forced(found, self.cascade.tensors[store[1]].final)
+        self.stores[store].words.setdefault(copy, {})[word] = found
+
+    def is_stuck(self, store: Store, copy: Copy, word: Word, partial: bool) -> bool:
+        """Whether a word lies in the cell of the fault: at its coordinates modulo the spans."""
+        fault = self.fault
+        if fault is None or not hasattr(fault, "cell") or (fault.keep, fault.tensor, fault.copy, fault.partial) != (*store, copy, partial):
+            return False
+        cell = 0
+        for at, span in zip(word, self.spans[store], strict=True):
+            cell = cell * span + at % span
+        return cell == fault.cell
+
+    def forced(self, found: Any, number_type: NumberType) -> Any:
+        """A word with the bits of the fault as they are stuck."""
+        fault: Any = self.fault
+        stuck = [fault.bit + each for each in range(min(fault.bits, int(number_type.bits)))]
+        if fault.one:
+            return changed(found, number_type, lambda raw: raw | sum(1 << bit for bit in stuck))
+        return changed(found, number_type, lambda raw: sum(1 << bit for bit in range(64) if raw >> bit & 1 and bit not in stuck))
 
     def arrive(self, level: int, states: list[_State]) -> None:
         """A keep gets its next tile in every copy that has one."""
@@ -212,6 +240,8 @@ class Replay:
                             results.setdefault(key, set()).update(box)
         for (store, copy), box_ in boxes.items():
             here = self.stores[store]
+            reach = tuple(max(at) - min(at) + 1 for at in zip(*box_, strict=True)) or self.spans[store]
+            self.spans[store] = tuple(map(max, self.spans[store], reach))
             words = here.words.setdefault(copy, {})
             for word in [word for word in words if word not in box_]:
                 del words[word]
@@ -395,8 +425,17 @@ class Replay:
 
     def moment(self) -> None:
         """In the middle of a step, words have come and nothing is read yet."""
-        if self.fault is not None and self.fault.step == self.step:
-            self.strike(self.fault)
+        fault: Any = self.fault
+        if fault is None:
+            return
+        if not hasattr(fault, "cell"):
+            if fault.step == self.step:
+                self.strike(fault)
+        elif fault.partial and (store := (fault.keep, fault.tensor)) in self.stores:
+            sums = self.stores[store].sums.get(fault.copy, {})
+            for word in sums:
+                if self.is_stuck(store, fault.copy, word, True):
+                    sums[word] = self.forced(sums[word], self.cascade.tensors[fault.tensor].partial)
 
     def strike(self, fault: Fault) -> None:
         """The upset."""
@@ -515,8 +554,7 @@ class Replay:
         chain = self.chain(nest, name)
         for place, (store, level) in enumerate(chain):
             if place == 0 or level < outside:
-                here = self.stores[store]
-                here.words.setdefault(here.copy(where), {})[word] = found
+                self.put(store, self.stores[store].copy(where), word, found)
         self.made[name][word] = found
         self.home_of[name, word] = self.stores[chain[0][0]].copy(where)
         self.missing[name].discard(word)

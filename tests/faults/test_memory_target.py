@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from accelsim.faults.cones import Fault
 from accelsim.faults.memory_target import MemoryTarget
 from accelsim.faults.outcomes import CORRUPTED
 from accelsim.faults.reference_mapped import Replay
+from accelsim.faults.stuck_target import StuckTarget
 from accelsim.io.campaign import load_campaign
 from tests.faults.mapped import difference
 
@@ -37,15 +39,13 @@ tree:
 """
 
 
-def target(folder: Path, more: str) -> MemoryTarget:
+def target(folder: Path, more: str) -> Any:
     (folder / "tiles.yaml").write_text(TILES)
     (folder / "small.yaml").write_text(SMALL + more)
-    found = load_campaign(folder / "small.yaml").target
-    assert isinstance(found, MemoryTarget)
-    return found
+    return load_campaign(folder / "small.yaml").target
 
 
-def replay_of(found: MemoryTarget) -> Replay:
+def replay_of(found: MemoryTarget | StuckTarget) -> Replay:
     """The twin of a target's mapping."""
     mapped = found.mapped
     inputs = {name: mapped.golden[name].reshape(mapped.cascade.tensors[name].shape) for name in "AB"}
@@ -55,6 +55,7 @@ def replay_of(found: MemoryTarget) -> Replay:
 @pytest.mark.parametrize("bits", [1, 2, 8, 16])
 def test_every_upset_of_adjacent_bits_ends_as_its_replay_and_classes_add_up_to_all(bits: int, tmp_path: Path) -> None:
     found = target(tmp_path, f"faults: {{bits: {bits}}}\n")
+    assert isinstance(found, MemoryTarget)
     replay = replay_of(found)
     golden, ended = replay.run(), Counter[bool]()
     for number, stratum in enumerate(found.strata):
@@ -79,9 +80,29 @@ def test_every_upset_of_adjacent_bits_ends_as_its_replay_and_classes_add_up_to_a
     assert min(ended.values()) > 20
 
 
+@pytest.mark.parametrize("bits", [1, 3])
+def test_every_stuck_cell_ends_as_its_replay(bits: int, tmp_path: Path) -> None:
+    found = target(tmp_path, f"faults: {{kind: stuck, bits: {bits}}}\n")
+    assert isinstance(found, StuckTarget)
+    replay = replay_of(found)
+    golden, ended = replay.run(), Counter[bool]()
+    for number, stratum in enumerate(found.strata):
+        cells = {"GlobalBuffer A": 2, "GlobalBuffer Z": 3, "GlobalBuffer B": 2, "MainMemory A": 4, "MainMemory B": 6, "MainMemory Z": 6}
+        wide = 16 if "incomplete" in stratum.name else 8
+        assert stratum.bits == cells[f"{stratum.block} {stratum.name.split()[0]}"] * wide
+        assert stratum.population == 2 * stratum.bits // wide * (wide - bits + 1)
+        faults = [found.fault(number, each) for each in range(stratum.population)]
+        assert len(set(faults)) == stratum.population
+        wrong = [("Z" in difference(found.mapped.cascade, golden, replay.run(fault))) for fault in faults]
+        assert (found.effects(number, np.arange(stratum.population)).outcome == CORRUPTED).tolist() == wrong
+        ended.update(wrong)
+    assert min(ended.values()) > 20
+
+
 BAD = [
     ("faults: {bits: 65}", r":7:16: 65 bits at once; write at most 64$"),
-    ("faults: {in: [A]}", r":7:10: a fault in memories has no 'in'; known: bits"),
+    ("faults: {in: [A]}", r":7:10: a fault in memories has no 'in'; did you mean 'kind'\?$"),
+    ("faults: {kind: stick}", r":7:16: there is no kind of fault 'stick'; did you mean 'stuck'\?$"),
 ]
 
 
