@@ -36,6 +36,16 @@ class Tile:
     last: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """An innermost tile's turn: its branch, the turns of the loops in time by level, its first step and how many it takes."""
+
+    branch: Branch
+    turns: dict[int, int]
+    step: int
+    steps: int
+
+
 @dataclass
 class Flow:
     """What an Einsum executed, in order of execution: chunks of arrays along its points.
@@ -59,13 +69,14 @@ class Flow:
 
 
 class Lineage:
-    """A mapping walked: `stays`, the `flows` of all Einsums, the `stores` by number, and how many `steps` there are."""
+    """A mapping walked: `stays`, the `flows` of all Einsums, the `stores` by number, `visits` in order, and how many `steps` there are."""
 
     def __init__(self, cascade: Cascade, mapping: Mapping) -> None:
         self.cascade, self.branches = cascade, branches(cascade, mapping)
         self.demands = Demands(cascade, self.branches)
         self.stays, self.steps = Residencies(), 0
         self.stores: list[Store] = []
+        self.visits: list[Visit] = []
         self.chain: dict[tuple[int, str], list[tuple[int, Store]]] = {}
         self.keys = {branch.number: _keys(branch) for branch in self.branches}
         self.flows = {branch.number: Flow(branch, _reduced_levels(cascade, branch)) for branch in self.branches}
@@ -330,6 +341,7 @@ class Lineage:
                 for indices in fixed:
                     copies |= indices
                 self._points(flow, {rank: each[part] for rank, each in points.items()}, times[part], copies)
+        self.visits.append(Visit(branch, tile.turns, self.steps, math.prod(lengths)))
         self.steps += math.prod(lengths)
 
     def _rows(self, flow: Flow, store: Store, level: int, copies: dict[int, Any], count: int) -> IntArray:

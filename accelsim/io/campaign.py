@@ -8,7 +8,7 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from accelsim.errors import InputError, did_you_mean
+from accelsim.errors import AccelsimError, InputError, did_you_mean
 from accelsim.faults.array_target import ArrayTarget
 from accelsim.faults.campaign import Campaign
 from accelsim.faults.firings import Product, einsum_on_array, products
@@ -38,11 +38,13 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from accelsim.faults.cones import Mapped
+
     IntArray = NDArray[np.int64]
 
 _KEYS = (
     "campaign", "about", "source", "workload", "arch", "in", "mapping", "stationary", "einsum", "set", "inputs", "outputs", "decision",
-    "faults", "sample", "seed", "rates",
+    "faults", "time", "sample", "seed", "rates",
 )  # fmt: skip
 T = TypeVar("T")
 _ROLES = (OPERANDS, SUMS, CONTROL)
@@ -50,6 +52,7 @@ _DRAWS = ("uniform", "normal")
 _PLACES = ("array", "memories")
 _MOST_POINTS = 1 << 17
 _FLIPS, _STUCK = "upset", "stuck"
+_TIMES = ("steps", "cycles")
 
 
 def load_campaign(path: Path | str, settings: Sequence[str] = ()) -> Campaign:
@@ -78,6 +81,7 @@ def check_campaign(path: Path) -> tuple[str, str]:
             _, cascade = _mapping(document, keys, given, path.parent, cascade, machine)
         _refuse_large(cascade, keys["workload"])
         _in_words(keys.get("faults"))
+        _in_cycles(keys)
         _sample(keys.get("sample"))
     except InputError as error:
         raise _at_home(error, keys, document) from None
@@ -179,9 +183,9 @@ def _mapping(
 
 def _in_memories(keys: dict[str, Item]) -> bool:
     """Whether upsets are in the memories of the machine; else they are in an array's registers."""
-    if "in" not in keys:
-        return False
-    where = keys["in"].name("'in'")
+    where = keys["in"].name("'in'") if "in" in keys else _PLACES[0]
+    if where != "memories" and "time" in keys:
+        raise keys["time"].error("'time' is about memories, and an array counts clock edges", "leave it out")
     if where not in _PLACES:
         raise keys["in"].error(f"there are no faults in '{where}'", did_you_mean(where, _PLACES))
     if where == "memories":
@@ -208,13 +212,37 @@ def _array(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Arc
 def _memories(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree) -> Target:
     from accelsim.faults.cones import Mapped
 
-    together, stuck = _in_words(keys.get("faults"))
+    (together, stuck), by_cycle = _in_words(keys.get("faults")), _in_cycles(keys)
     mapped = _placed(document, lambda _: Mapped(cascade, machine, mapping, _inputs(keys.get("inputs"), cascade)))
     decides = None
     if "decision" in keys:
         last = next(einsum for einsum in reversed(cascade.work) if cascade.tensors[einsum.output.tensor].is_output)
         decides = last.output.tensor, _decisions(keys["decision"], cascade, last)
-    return StuckTarget(mapped, decides, together) if stuck else MemoryTarget(mapped, decides, together)
+    if stuck:
+        return StuckTarget(mapped, decides, together)
+    return MemoryTarget(mapped, decides, together, _clock(keys["time"], mapped) if by_cycle else None)
+
+
+def _clock(item: Item, mapped: Mapped) -> IntArray:
+    """When steps begin, by the simulator."""
+    from accelsim.faults.clock import cycles
+
+    try:
+        return cycles(mapped)
+    except AccelsimError as error:
+        raise item.error(error.what if isinstance(error, InputError) else str(error), "count time in steps") from None
+
+
+def _in_cycles(keys: Mapping[str, Item]) -> bool:
+    """Whether time is counted in cycles of the simulator, instead of steps of the mapping."""
+    if "time" not in keys:
+        return False
+    time = keys["time"].name("'time'")
+    if time not in _TIMES:
+        raise keys["time"].error(f"time is not counted in '{time}'", did_you_mean(time, _TIMES))
+    if _in_words(keys.get("faults"))[1]:
+        raise keys["time"].error("bits are stuck all the time", "leave out 'time', or write 'kind: upset'")
+    return time == "cycles"
 
 
 def _placed(item: Item, make: Callable[[Item], T]) -> T:

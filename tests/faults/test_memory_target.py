@@ -25,7 +25,8 @@ workload: matmul
 arch: simple
 in: memories
 mapping: tiles.yaml
-set: {shape.m: 2, shape.n: 3, shape.k: 2, type.default: int8, type.Z.partial: int16, type.Z.final: int8}
+set: {shape.m: 2, shape.n: 3, shape.k: 2, type.default: int8, type.Z.partial: int16, type.Z.final: int8,
+  arch.MainMemory.bandwidth: 100 MB/s}
 """
 TILES = """\
 mapping: tiles
@@ -99,10 +100,31 @@ def test_every_stuck_cell_ends_as_its_replay(bits: int, tmp_path: Path) -> None:
     assert min(ended.values()) > 20
 
 
+def test_upsets_by_cycle_are_those_of_their_steps_weighed_by_how_long_these_take(tmp_path: Path) -> None:
+    """Of a word in the outer memory, an upset in every cycle ends as in the step that begins last before it."""
+    by_step, by_cycle = (target(tmp_path, f"time: {time}\n") for time in ("steps", "cycles"))
+    clock = by_cycle.intervals.clock
+    assert clock[-1] > 100 and len(clock) == by_step.mapped.steps + 1  # loads from the outer memory take most of it
+    for number, stratum in enumerate(by_cycle.strata):
+        assert (stratum.block, stratum.name) == (by_step.strata[number].block, by_step.strata[number].name)
+        sites = [by_step.site(number, each) for each in range(by_step.strata[number].population)]
+        ends = by_step.effects(number, np.arange(len(sites))).outcome == CORRUPTED
+        length = np.diff(clock)
+        weights = np.array([length[site["step"]] for site in sites])
+        assert stratum.population == weights.sum()
+        classes = by_cycle.of_classes(number, np.arange(stratum.classes))
+        assert classes.weight is not None and classes.weight.sum() == stratum.population
+        assert classes.weight[classes.outcome == CORRUPTED].sum() == weights[ends].sum()
+        found = by_cycle.effects(number, np.arange(stratum.population)).outcome == CORRUPTED
+        assert found.sum() == weights[ends].sum()
+
+
 BAD = [
-    ("faults: {bits: 65}", r":7:16: 65 bits at once; write at most 64$"),
-    ("faults: {in: [A]}", r":7:10: a fault in memories has no 'in'; did you mean 'kind'\?$"),
-    ("faults: {kind: stick}", r":7:16: there is no kind of fault 'stick'; did you mean 'stuck'\?$"),
+    ("faults: {bits: 65}", r":8:16: 65 bits at once; write at most 64$"),
+    ("faults: {in: [A]}", r":8:10: a fault in memories has no 'in'; did you mean 'kind'\?$"),
+    ("time: cycle", r":8:7: time is not counted in 'cycle'; did you mean 'cycles'\?$"),
+    ("time: cycles\nfaults: {kind: stuck}", r":8:7: bits are stuck all the time; leave out 'time', or write 'kind: upset'$"),
+    ("faults: {kind: stick}", r":8:16: there is no kind of fault 'stick'; did you mean 'stuck'\?$"),
 ]
 
 
