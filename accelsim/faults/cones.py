@@ -95,7 +95,7 @@ class Mapped:
                 self.golden[name] = np.ravel(round_to(array, tensor.final, overflow=overflow))
         lineage = Lineage(cascade, mapping)
         self.stores: list[Store] = lineage.stores
-        self.steps, self.visits = lineage.steps, lineage.visits
+        self.steps, self.visits, self.branches = lineage.steps, lineage.visits, lineage.branches
         self.chain = lineage.chain
         self.stays: Stays = stays_of(lineage)
         self.slots = _slots(lineage)

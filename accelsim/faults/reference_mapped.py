@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from accelsim.faults.sites import FILL, READ, RESULT, Stuck, Transit
 from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.types import NumberType
 from accelsim.mapping.tree import Address, For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode
@@ -28,7 +29,6 @@ from accelsim.workload.operators import OPERATORS
 
 if TYPE_CHECKING:
     from accelsim.faults.cones import Fault
-    from accelsim.faults.stuck import Stuck
 
 Word = tuple[int, ...]
 Copy = tuple[int, ...]
@@ -43,7 +43,7 @@ def replay(
     architecture: Architecture,
     mapping: Mapping,
     inputs: Dict[str, Any],
-    fault: Fault | Stuck | None = None,
+    fault: Fault | Stuck | Transit | None = None,
     overflow: str = SATURATE,
 ) -> Values:
     """The words of all tensors that a cascade computes, by coordinates: of outputs what their home holds at the end, of others what was
@@ -108,7 +108,7 @@ class Replay:
         }  # how far the widest tile of a keep reaches along each dimension; known once it has run
         self.begin(None)
 
-    def begin(self, fault: Fault | Stuck | None) -> None:
+    def begin(self, fault: Fault | Stuck | Transit | None) -> None:
         """Nothing has happened yet."""
         self.fault, self.step = fault, 0
         self.made: Values = {name: {} for name, tensor in self.cascade.tensors.items() if not tensor.is_input}
@@ -120,7 +120,7 @@ class Replay:
         for name, nest in self.nests.items():
             self.missing[nest.einsum.output.tensor] |= set(self.points[name])
 
-    def run(self, fault: Fault | Stuck | None = None) -> Values:
+    def run(self, fault: Fault | Stuck | Transit | None = None) -> Values:
         """As `replay`."""
         self.begin(fault)
         states = [_State(nest, {(): nest.whole()}) for nest in self.nests.values()]
@@ -195,8 +195,48 @@ class Replay:
         above = self.above(store, copy)
         if not self.fetch(here.parent, above, word):
             return False
-        self.put(store, copy, word, self.stores[here.parent].words[above][word])
+        self.put(store, copy, word, self.carried(store, copy, word, self.stores[here.parent].words[above][word]))
         return True
+
+    def carried(self, store: Store, copy: Copy, word: Word, found: Any) -> Any:
+        """A word that comes into a copy from further out, as it arrives: all copies that share the transfer get what one does."""
+        fault, (keep, tensor) = self.fault, store
+        if not isinstance(fault, Transit) or (fault.kind, fault.keep, fault.tensor, fault.step) != (FILL, keep, tensor, self.step):
+            return found
+        if self.flat(tensor, word) != fault.word or self.above(store, copy) != self.above(store, fault.copy):
+            return found
+        for (axis, rank, _), here, there in zip(self.stores[store].keys, copy, fault.copy, strict=True):
+            if here != there and (not self.architecture.axes[axis][1].multicast or self.indexes(tensor, rank)):
+                return found
+        return invert(found, self.cascade.tensors[tensor].final, fault.bit, fault.bits)
+
+    def flat(self, tensor: str, word: Word) -> int:
+        """A word's number."""
+        number = 0
+        for at, size in zip(word, self.cascade.tensors[tensor].shape, strict=True):
+            number = number * size + at
+        return number
+
+    def indexes(self, tensor: str, rank: str) -> bool:
+        """Whether any Einsum indexes a tensor by a rank."""
+        uses = [access for nest in self.nests.values() for access in (*nest.einsum.reads, nest.einsum.output) if access.tensor == tensor]
+        return any(_names(index, rank) for access in uses for index in access.indices)
+
+    def read_from(self, nest: Nest, access: Access, copy: Copy, point: tuple[int, ...], found: Any) -> Any:
+        """A word that a unit reads, as it arrives."""
+        fault, name = self.fault, nest.einsum.name
+        store, level = self.chain(nest, access.tensor)[-1]
+        if not isinstance(fault, Transit) or (fault.kind, fault.einsum, fault.step) != (READ, name, self.step):
+            return found
+        word = self.flat(access.tensor, self.word(nest, access, point))
+        if (access, copy, word) != (self.reads[name][fault.read], fault.copy, fault.word):
+            return found
+        for rank, here, there in zip(nest.einsum.ranks, point, fault.point, strict=True):
+            loops = [node for _, node in nest.nodes[level:] if isinstance(node, Spatial) and node.rank == rank]
+            shared = all(self.architecture.axes[loop.axis][1].multicast for loop in loops) and not self.indexes(access.tensor, rank)
+            if here != there and not shared:
+                return found
+        return invert(found, self.cascade.tensors[store[1]].final, fault.bit, fault.bits)
 
     def put(self, store: Store, copy: Copy, word: Word, found: Any) -> None:
         """A complete word comes into a copy, in which bits of its cell may be stuck."""
@@ -207,7 +247,7 @@ class Replay:
     def is_stuck(self, store: Store, copy: Copy, word: Word, partial: bool) -> bool:
         """Whether a word lies in the cell of the fault: at its coordinates modulo the spans."""
         fault = self.fault
-        if fault is None or not hasattr(fault, "cell") or (fault.keep, fault.tensor, fault.copy, fault.partial) != (*store, copy, partial):
+        if not isinstance(fault, Stuck) or (fault.keep, fault.tensor, fault.copy, fault.partial) != (*store, copy, partial):
             return False
         cell = 0
         for at, span in zip(word, self.spans[store], strict=True):
@@ -425,10 +465,10 @@ class Replay:
 
     def moment(self) -> None:
         """In the middle of a step, words have come and nothing is read yet."""
-        fault: Any = self.fault
-        if fault is None:
+        fault = self.fault
+        if fault is None or isinstance(fault, Transit):
             return
-        if not hasattr(fault, "cell"):
+        if not isinstance(fault, Stuck):
             if fault.step == self.step:
                 self.strike(fault)
         elif fault.partial and (store := (fault.keep, fault.tensor)) in self.stores:
@@ -471,7 +511,7 @@ class Replay:
             store, _ = self.chain(nest, access.tensor)[-1]
             words = self.stores[store].words.get(self.stores[store].copy(where), {})
             if word in words:
-                return words[word]
+                return self.read_from(nest, access, self.stores[store].copy(where), point, words[word])
             if tensor.fill == float("-inf"):
                 return np.float64(partial.lowest)
             fill = 0 if tensor.fill is None else tensor.fill
@@ -551,10 +591,16 @@ class Replay:
         name = nest.einsum.output.tensor
         found = self._rounded(found, self.cascade.tensors[name].final)
         outside = min(self.parts[nest.einsum.name], default=len(nest.nodes))
-        chain = self.chain(nest, name)
-        for place, (store, level) in enumerate(chain):
+        chain, fault, on_way = self.chain(nest, name), self.fault, found
+        for place, (store, level) in reversed([*enumerate(chain)]):
             if place == 0 or level < outside:
-                self.put(store, self.stores[store].copy(where), word, found)
+                copy = self.stores[store].copy(where)
+                at = (RESULT, nest.einsum.name, *store, copy, self.flat(name, word), self.step)
+                if isinstance(fault, Transit) and at == (
+                    fault.kind, fault.einsum, fault.keep, fault.tensor, fault.copy, fault.word, fault.step
+                ):  # fmt: skip
+                    on_way = invert(found, self.cascade.tensors[name].final, fault.bit, fault.bits)
+                self.put(store, copy, word, on_way)
         self.made[name][word] = found
         self.home_of[name, word] = self.stores[chain[0][0]].copy(where)
         self.missing[name].discard(word)
@@ -570,6 +616,13 @@ class Replay:
                     assert home is not None
                     values[name][word] = home.words[self.home_of[name, word]][word]
         return values
+
+
+def _names(expression: Expression, rank: str) -> bool:
+    """Whether an index names a rank."""
+    if isinstance(expression, Call):
+        return any(_names(part, rank) for part in expression.arguments)
+    return isinstance(expression, Name) and expression.name == rank
 
 
 def _visited(nest: Nest, tiles: dict[Where, Tile]) -> bool:

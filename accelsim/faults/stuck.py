@@ -8,7 +8,6 @@ Source: docs/faults-mapped.md; the twin is `reference_mapped`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -16,27 +15,9 @@ import numpy as np
 from accelsim.errors import InputError
 from accelsim.faults.cones import UNREAD, Effect, Mapped, Spread
 from accelsim.faults.flows import Points, of_any
+from accelsim.faults.sites import Stuck
 from accelsim.faults.stores import IntArray, Store
 from accelsim.faults.wordbits import differs, forced, run_of
-from accelsim.mapping.tree import Address
-
-
-@dataclass(frozen=True, slots=True)
-class Stuck:
-    """Bits of a cell that are 0 all the time, or 1: `bits` of them from `bit` up, of the words of a tensor in one copy of a keep.
-
-    `keep`, `copy`: as of an upset. `partial`: the cell is one of those in which incomplete sums lie, in their partial type.
-    """
-
-    memory: str
-    tensor: str
-    keep: Address
-    copy: tuple[int, ...]
-    cell: int
-    bit: int
-    one: bool
-    partial: bool = False
-    bits: int = 1
 
 
 def cells_of(store: Store, shape: tuple[int, ...]) -> tuple[int, IntArray]:
@@ -65,15 +46,15 @@ def stick(mapped: Mapped, fault: Stuck) -> Effect:
             return Effect({}, UNREAD)
         mapped.run(spread)
         return mapped.effect(mapped.changes(spread), spread)
-    return _stored(mapped, spread, fault, number, row, cells == fault.cell)
+    stays = mapped.stays
+    own = np.flatnonzero((stays.store == number) & (stays.row == row))
+    return strike(mapped, spread, fault.tensor, own[cells[stays.word[own]] == fault.cell])
 
 
-def _stored(mapped: Mapped, spread: Spread, fault: Stuck, number: int, row: int, there: IntArray) -> Effect:
-    """Of complete words."""
-    stays, name = mapped.stays, fault.tensor
-    fresh = np.flatnonzero((stays.store == number) & (stays.row == row))
-    fresh = fresh[there[stays.word[fresh]]]
-    own, found = fresh, [fresh]
+def strike(mapped: Mapped, spread: Spread, name: str, own: IntArray) -> Effect:
+    """What it changes that complete words are others in some stays, and in all that are filled from these."""
+    stays = mapped.stays
+    fresh, found = own, [own]
     while fresh.size:
         fresh = stays.inside.of(fresh)
         fresh = fresh[stays.written[fresh] == 0]
@@ -89,8 +70,9 @@ def _stored(mapped: Mapped, spread: Spread, fault: Stuck, number: int, row: int,
             if moved.size:
                 mapped.ask(spread, each, each.made[moved])
     at_home = own[:0]
-    if mapped.cascade.tensors[name].is_output and not mapped.stores[number].address:
-        at_home = own[mapped.latest[name][stays.word[own]] == stays.root[own]]
+    if mapped.cascade.tensors[name].is_output:
+        home = np.array([not store.address for store in mapped.stores])
+        at_home = own[home[stays.store[own]] & (mapped.latest[name][stays.word[own]] == stays.root[own])]
     if not read and not at_home.size:
         return Effect({}, UNREAD)
     mapped.run(spread)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from accelsim.faults.cones import Mapped
     from accelsim.faults.residency import Site
+    from accelsim.faults.sites import Stuck
     from accelsim.faults.stores import Store
-    from accelsim.faults.stuck import Stuck
 
     IntArray = NDArray[np.int64]
 
@@ -79,7 +79,7 @@ class StuckTarget:
 
     def fault(self, stratum: int, number: int) -> Stuck:
         """A fault by its number."""
-        from accelsim.faults.stuck import Stuck
+        from accelsim.faults.sites import Stuck
 
         site, store, many, ways = self._places[stratum]
         rest, one = divmod(number, 2)

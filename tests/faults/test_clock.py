@@ -44,7 +44,8 @@ def test_what_runs_in_the_last_turn_of_a_loop_ends_after_it() -> None:
         "powers", ["R[0,i] = 3", "R[t+1,i] = A[t,i] * R[t,i]", "Z[i] = R[T,i] * R[T,i]"], {"t": 3, "i": 2}, types={"default": "int32"}
     )
     inner = (Fuse("sequential", ((Leaf("R", "U"),), (Leaf("Z", "U"),))),)
-    nodes = (Keep("Main", (Held("A"), Held("Z"))), Keep("Buffer", (Held("R"), Held("Z"))), For("t", 1), Keep("Buffer", (Held("A"),)), *inner)
+    outer = (Keep("Main", (Held("A"), Held("Z"))), Keep("Buffer", (Held("R"), Held("Z"))))
+    nodes = (*outer, For("t", 1), Keep("Buffer", (Held("A"),)), *inner)
     mapped = Mapped(made, scanner(), Mapping("powers", nodes), {"A": np.arange(6).reshape(3, 2)})
     assert cycles(mapped).tolist() == [0, 3, 4, 7, 8, 11, 12, 13, 14 + 2]
 

@@ -11,7 +11,8 @@ import pytest
 from accelsim.errors import InputError
 from accelsim.faults.cones import Mapped
 from accelsim.faults.residency import intervals
-from accelsim.faults.stuck import Stuck, cells_of, stick
+from accelsim.faults.sites import Stuck
+from accelsim.faults.stuck import cells_of, stick
 from accelsim.faults.wordbits import width
 from accelsim.mapping.tree import For, Held, Keep, Loop
 from tests.faults.mapped import Case, agrees, seeded_cases
