@@ -20,6 +20,7 @@ from accelsim.faults.requantise import Requantise
 from accelsim.faults.stationed import stationed
 from accelsim.faults.stuck_target import StuckTarget
 from accelsim.faults.target import Target
+from accelsim.faults.transit_target import TransitTarget
 from accelsim.hardware.architecture import Architecture
 from accelsim.io.catalogue import CAMPAIGN, MACHINE, MAPPING, RATES, WORKLOAD, refuse_other, resolve
 from accelsim.io.hardware import load_architecture
@@ -49,7 +50,7 @@ _KEYS = (
 T = TypeVar("T")
 _ROLES = (OPERANDS, SUMS, CONTROL)
 _DRAWS = ("uniform", "normal")
-_PLACES = ("array", "memories")
+_PLACES = ("array", "memories", "networks")
 _MOST_POINTS = 1 << 17
 _FLIPS, _STUCK = "upset", "stuck"
 _TIMES = ("steps", "cycles")
@@ -80,12 +81,13 @@ def check_campaign(path: Path) -> tuple[str, str]:
         if "mapping" in keys:
             _, cascade = _mapping(document, keys, given, path.parent, cascade, machine)
         _refuse_large(cascade, keys["workload"])
-        _in_words(keys.get("faults"))
+        _in_words(keys)
         _in_cycles(keys)
         _sample(keys.get("sample"))
     except InputError as error:
         raise _at_home(error, keys, document) from None
-    return keys["campaign"].name("a campaign"), f"upsets in the memories of {machine.name} while it runs {cascade.name}"
+    what = "upsets in words on their way through" if _on_way(keys) else "faults in the memories of"
+    return keys["campaign"].name("a campaign"), f"{what} {machine.name} while it runs {cascade.name}"
 
 
 def _read(path: Path) -> tuple[Item, dict[str, Item]]:
@@ -182,17 +184,23 @@ def _mapping(
 
 
 def _in_memories(keys: dict[str, Item]) -> bool:
-    """Whether upsets are in the memories of the machine; else they are in an array's registers."""
+    """Whether faults are in words of a mapped cascade, in memories or on their way; else they are in an array's registers."""
     where = keys["in"].name("'in'") if "in" in keys else _PLACES[0]
     if where != "memories" and "time" in keys:
-        raise keys["time"].error("'time' is about memories, and an array counts clock edges", "leave it out")
+        raise keys["time"].error(f"'time' is about memories, and faults are in {where}", "leave it out")
     if where not in _PLACES:
         raise keys["in"].error(f"there are no faults in '{where}'", did_you_mean(where, _PLACES))
-    if where == "memories":
-        for key in ("stationary", "einsum", "outputs"):
-            if key in keys:
-                raise keys[key].error(f"'{key}' is about an array, and upsets are in memories", "leave it out")
-    return where == "memories"
+    if where == _PLACES[0]:
+        return False
+    for key in ("stationary", "einsum", "outputs"):
+        if key in keys:
+            raise keys[key].error(f"'{key}' is about an array, and upsets are in {where}", "leave it out")
+    return True
+
+
+def _on_way(keys: Mapping[str, Item]) -> bool:
+    """Whether faults are in words on their way."""
+    return "in" in keys and keys["in"].name("'in'") == "networks"
 
 
 def _array(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree) -> ArrayTarget:
@@ -212,12 +220,14 @@ def _array(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Arc
 def _memories(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree) -> Target:
     from accelsim.faults.cones import Mapped
 
-    (together, stuck), by_cycle = _in_words(keys.get("faults")), _in_cycles(keys)
+    (together, stuck), by_cycle = _in_words(keys), _in_cycles(keys)
     mapped = _placed(document, lambda _: Mapped(cascade, machine, mapping, _inputs(keys.get("inputs"), cascade)))
     decides = None
     if "decision" in keys:
         last = next(einsum for einsum in reversed(cascade.work) if cascade.tensors[einsum.output.tensor].is_output)
         decides = last.output.tensor, _decisions(keys["decision"], cascade, last)
+    if _on_way(keys):
+        return TransitTarget(mapped, decides, together)
     if stuck:
         return StuckTarget(mapped, decides, together)
     return MemoryTarget(mapped, decides, together, _clock(keys["time"], mapped) if by_cycle else None)
@@ -240,7 +250,7 @@ def _in_cycles(keys: Mapping[str, Item]) -> bool:
     time = keys["time"].name("'time'")
     if time not in _TIMES:
         raise keys["time"].error(f"time is not counted in '{time}'", did_you_mean(time, _TIMES))
-    if _in_words(keys.get("faults"))[1]:
+    if _in_words(keys)[1]:
         raise keys["time"].error("bits are stuck all the time", "leave out 'time', or write 'kind: upset'")
     return time == "cycles"
 
@@ -359,10 +369,11 @@ def _faults(item: Item | None, product: Product) -> tuple[tuple[str, ...], int, 
     return tuple(found), _together(keys), _is_stuck(keys)
 
 
-def _in_words(item: Item | None) -> tuple[int, bool]:
-    """How many adjacent bits of a word of a memory fail at once, and whether they are stuck."""
-    keys = item.only(("bits", "kind"), "a fault in memories") if item is not None else {}
-    return _together(keys), _is_stuck(keys)
+def _in_words(keys: Mapping[str, Item]) -> tuple[int, bool]:
+    """How many adjacent bits of a word of a memory, or of one on its way, fail at once, and whether they are stuck."""
+    wanted, what = (("bits",), "a fault in networks") if _on_way(keys) else (("bits", "kind"), "a fault in memories")
+    mine = keys["faults"].only(wanted, what) if "faults" in keys else {}
+    return _together(mine), _is_stuck(mine)
 
 
 def _is_stuck(keys: Mapping[str, Item]) -> bool:

@@ -11,11 +11,14 @@ import numpy as np
 import pytest
 
 from accelsim.cli import main
+from accelsim.errors import InputError
 from accelsim.faults.cones import Fault
 from accelsim.faults.memory_target import MemoryTarget
 from accelsim.faults.outcomes import CORRUPTED
 from accelsim.faults.reference_mapped import Replay
 from accelsim.faults.stuck_target import StuckTarget
+from accelsim.faults.transit_target import TransitTarget
+from accelsim.faults.transits import transit
 from accelsim.io.campaign import load_campaign
 from tests.faults.mapped import difference
 
@@ -40,13 +43,13 @@ tree:
 """
 
 
-def target(folder: Path, more: str) -> Any:
+def target(folder: Path, more: str, where: str = "memories") -> Any:
     (folder / "tiles.yaml").write_text(TILES)
-    (folder / "small.yaml").write_text(SMALL + more)
+    (folder / "small.yaml").write_text(SMALL.replace("memories", where) + more)
     return load_campaign(folder / "small.yaml").target
 
 
-def replay_of(found: MemoryTarget | StuckTarget) -> Replay:
+def replay_of(found: MemoryTarget | StuckTarget | TransitTarget) -> Replay:
     """The twin of a target's mapping."""
     mapped = found.mapped
     inputs = {name: mapped.golden[name].reshape(mapped.cascade.tensors[name].shape) for name in "AB"}
@@ -100,6 +103,30 @@ def test_every_stuck_cell_ends_as_its_replay(bits: int, tmp_path: Path) -> None:
     assert min(ended.values()) > 20
 
 
+@pytest.mark.parametrize("bits", [1, 3])
+def test_every_upset_of_a_word_on_its_way_ends_as_its_replay(bits: int, tmp_path: Path) -> None:
+    found = target(tmp_path, f"faults: {{bits: {bits}}}\n", "networks")
+    assert isinstance(found, TransitTarget)
+    replay = replay_of(found)
+    golden, ended = replay.run(), Counter[bool]()
+    m, n, k = 2, 3, 2
+    # rows of A once, B for each of them again, an operand of each product, each result into the buffer and out of it
+    ways = {
+        ("MainMemory to GlobalBuffer", "A"): m * k, ("MainMemory to GlobalBuffer", "B"): m * n * k,
+        ("GlobalBuffer to MAC", "A for Z"): m * n * k, ("GlobalBuffer to MAC", "B for Z"): m * n * k,
+        ("MAC to GlobalBuffer", "Z"): m * n, ("GlobalBuffer to MainMemory", "Z"): m * n,
+    }  # fmt: skip
+    assert {(each.block, each.name): each.bits for each in found.strata} == {way: 8 * many for way, many in ways.items()}
+    for number, stratum in enumerate(found.strata):
+        faults = [transit(found.mapped, found.way(number), *divmod(each, 9 - bits), bits) for each in range(stratum.population)]
+        assert len(set(faults)) == stratum.population == stratum.bits // 8 * (9 - bits)
+        wrong = ["Z" in difference(found.mapped.cascade, golden, replay.run(fault)) for fault in faults]
+        assert (found.effects(number, np.arange(stratum.population)).outcome == CORRUPTED).tolist() == wrong
+        assert found.site(number, 0)["bits"] == list(range(bits))
+        ended.update(wrong)
+    assert min(ended.values()) > 20
+
+
 def test_upsets_by_cycle_are_those_of_their_steps_weighed_by_how_long_these_take(tmp_path: Path) -> None:
     """Of a word in the outer memory, an upset in every cycle ends as in the step that begins last before it."""
     by_step, by_cycle = (target(tmp_path, f"time: {time}\n") for time in ("steps", "cycles"))
@@ -126,6 +153,16 @@ BAD = [
     ("time: cycles\nfaults: {kind: stuck}", r":8:7: bits are stuck all the time; leave out 'time', or write 'kind: upset'$"),
     ("faults: {kind: stick}", r":8:16: there is no kind of fault 'stick'; did you mean 'stuck'\?$"),
 ]
+
+
+def test_what_is_about_memories_is_refused_in_networks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for more, said in (
+        ("faults: {kind: stuck}", r":8:10: a fault in networks has no 'kind'; known: bits$"),
+        ("time: cycles", r":8:7: 'time' is about memories, and faults are in networks; leave it out$"),
+        ("outputs: sums", r":8:10: 'outputs' is about an array, and upsets are in networks; leave it out$"),
+    ):
+        with pytest.raises(InputError, match=said):
+            target(tmp_path, more, "networks")
 
 
 @pytest.mark.parametrize(("more", "said"), BAD)
