@@ -14,6 +14,7 @@ from accelsim.kernel_cache import njit
 
 IntArray = NDArray[np.int64]
 STUCK_AT_0, STUCK_AT_1 = -1, -2  # in place of a cycle
+LATE = 0  # in place of bits: the register keeps what it held before the edge
 
 
 class Streams(NamedTuple):
@@ -223,8 +224,9 @@ def replay(
     """Run with bits of one register flipped after the edge of cycle `when`, from the last state kept before it until the states are equal;
     where that is STUCK_AT_0 or STUCK_AT_1, with bits that are so all the time.
 
-    mask: which bits, of a register of `bits`. changed: int64[most, 2], places of the product and by how much words differ, in the
-    order in which they leave. raw: int64[cycles, 2 * columns] to be told of every word and whether it is there, or int64[0, 0].
+    mask: which bits, of a register of `bits`; where these are LATE, it does not capture its new word at that edge. changed: int64[most, 2],
+    places of the product and by how much words differ, in the order in which they leave. raw: int64[cycles, 2 * columns] to be told of every
+    word and whether it is there, or int64[0, 0].
     Returns how many changed, words that never came, and words too many.
     """
     cycles, columns = streams.flags.shape[0], w.columns
@@ -265,9 +267,10 @@ def replay(
                     changed[found, 1] = word - collected.words[column, number]
                     found += 1
                 taken[column] = number + 1
+        before = s[place]
         _edge(w, s, cycle, streams, lanes, marks)
         if cycle == when or when < 0:
-            s[place] = _struck(s[place], mask, bits, when)
+            s[place] = before if bits == LATE else _struck(s[place], mask, bits, when)
     missing = 0
     for column in range(columns):
         missing += collected.many[column] - taken[column]
@@ -278,7 +281,7 @@ def replay(
 def replay_all(
     w: Wires, streams: Streams, collected: Collected, kept: IntArray, states: IntArray, gone: IntArray, faults: IntArray, product: IntArray
 ) -> tuple[IntArray, IntArray, IntArray]:
-    """Replay many faults: int64[faults, 4], place, mask, bits of the register, and cycle or how it is stuck.
+    """Replay many faults: int64[faults, 4], place, mask, bits of the register or LATE, and cycle or how it is stuck.
 
     product: int64, the whole product, flat. Returns where the words that changed of each fault begin (int64[faults + 1]), the words
     (int64[changed, 2]: place and by how much, modulo sums of `sum_bits`), and words missing and too many (int64[faults, 2]).

@@ -23,6 +23,7 @@ from accelsim.faults.target import Target
 from accelsim.faults.transit_target import TransitTarget
 from accelsim.hardware.architecture import Architecture
 from accelsim.io.catalogue import CAMPAIGN, MACHINE, MAPPING, RATES, WORKLOAD, refuse_other, resolve
+from accelsim.io.fault_kinds import FLIPS, LATE, STUCK, adjacent, in_cycles, in_words, kind_of, on_way
 from accelsim.io.hardware import load_architecture
 from accelsim.io.mapping import load_fitting
 from accelsim.io.overrides import Overrides, overrides
@@ -52,8 +53,6 @@ _ROLES = (OPERANDS, SUMS, CONTROL)
 _DRAWS = ("uniform", "normal")
 _PLACES = ("array", "memories", "networks")
 _MOST_POINTS = 1 << 17
-_FLIPS, _STUCK = "upset", "stuck"
-_TIMES = ("steps", "cycles")
 
 
 def load_campaign(path: Path | str, settings: Sequence[str] = ()) -> Campaign:
@@ -81,12 +80,12 @@ def check_campaign(path: Path) -> tuple[str, str]:
         if "mapping" in keys:
             _, cascade = _mapping(document, keys, given, path.parent, cascade, machine)
         _refuse_large(cascade, keys["workload"])
-        _in_words(keys)
-        _in_cycles(keys)
+        in_words(keys)
+        in_cycles(keys)
         _sample(keys.get("sample"))
     except InputError as error:
         raise _at_home(error, keys, document) from None
-    what = "upsets in words on their way through" if _on_way(keys) else "faults in the memories of"
+    what = "upsets in words on their way through" if on_way(keys) else "faults in the memories of"
     return keys["campaign"].name("a campaign"), f"{what} {machine.name} while it runs {cascade.name}"
 
 
@@ -154,6 +153,8 @@ def _rates(item: Item | None, target: Target, folder: Path) -> Rates | None:
         raise item.error("rates are known for registers of an array only, and upsets are in memories", "leave it out")
     if target.stuck:
         raise item.error("no table has rates of bits that are stuck", "leave out 'rates', or write 'kind: upset'")
+    if target.late:
+        raise item.error("no table has rates of registers that are late", "leave out 'rates', or write 'kind: upset'")
     if target.together > 1:
         raise item.error(f"rates are of single bits, and {target.together} flip here", "leave out 'rates', or write 'bits: 1'")
     found = load_rates(_file(item, RATES, folder))
@@ -198,35 +199,30 @@ def _in_memories(keys: dict[str, Item]) -> bool:
     return True
 
 
-def _on_way(keys: Mapping[str, Item]) -> bool:
-    """Whether faults are in words on their way."""
-    return "in" in keys and keys["in"].name("'in'") == "networks"
-
-
 def _array(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree) -> ArrayTarget:
     named = keys.get("einsum", document)
     einsum = _placed(named, lambda item: einsum_on_array(cascade, machine, mapping, None if item is document else item.name("'einsum'")))
     made = products(Evaluator(cascade, machine), mapping, einsum, _inputs(keys.get("inputs"), cascade))
     requantise = _outputs(keys.get("outputs"), made)
-    fields, together, stuck = _faults(keys.get("faults"), made[0])
+    fields, together, kind = _faults(keys.get("faults"), made[0])
     decides = None if "decision" not in keys else _decisions(keys["decision"], cascade, einsum)
     if decides is not None and any(len({*decides[product.elements.ravel()].tolist()}) == product.elements.size for product in made):
         what = f"an output of one product is not compared with one of another, and {keys['decision'].value} has a product each"
         raise keys["decision"].error(what, "decide along a rank that one of the operands lacks")
     unit = next(leaf.unit for _, leaf in mapping.paths() if leaf.einsum == einsum.name)
-    return ArrayTarget(unit, made, requantise, fields, together, decides, stuck)
+    return ArrayTarget(unit, made, requantise, fields, together, decides, kind == STUCK, kind == LATE)
 
 
 def _memories(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree) -> Target:
     from accelsim.faults.cones import Mapped
 
-    (together, stuck), by_cycle = _in_words(keys), _in_cycles(keys)
+    (together, stuck), by_cycle = in_words(keys), in_cycles(keys)
     mapped = _placed(document, lambda _: Mapped(cascade, machine, mapping, _inputs(keys.get("inputs"), cascade)))
     decides = None
     if "decision" in keys:
         last = next(einsum for einsum in reversed(cascade.work) if cascade.tensors[einsum.output.tensor].is_output)
         decides = last.output.tensor, _decisions(keys["decision"], cascade, last)
-    if _on_way(keys):
+    if on_way(keys):
         return TransitTarget(mapped, decides, together)
     if stuck:
         return StuckTarget(mapped, decides, together)
@@ -241,18 +237,6 @@ def _clock(item: Item, mapped: Mapped) -> IntArray:
         return cycles(mapped)
     except AccelsimError as error:
         raise item.error(error.what if isinstance(error, InputError) else str(error), "count time in steps") from None
-
-
-def _in_cycles(keys: Mapping[str, Item]) -> bool:
-    """Whether time is counted in cycles of the simulator, instead of steps of the mapping."""
-    if "time" not in keys:
-        return False
-    time = keys["time"].name("'time'")
-    if time not in _TIMES:
-        raise keys["time"].error(f"time is not counted in '{time}'", did_you_mean(time, _TIMES))
-    if _in_words(keys)[1]:
-        raise keys["time"].error("bits are stuck all the time", "leave out 'time', or write 'kind: upset'")
-    return time == "cycles"
 
 
 def _placed(item: Item, make: Callable[[Item], T]) -> T:
@@ -353,8 +337,8 @@ def _outputs(item: Item | None, made: list[Product]) -> Requantise:
         raise item.error(error.what, error.mend) from None
 
 
-def _faults(item: Item | None, product: Product) -> tuple[tuple[str, ...], int, bool]:
-    """The fields that faults are in, by role or name, how many adjacent bits flip, and whether they are stuck instead."""
+def _faults(item: Item | None, product: Product) -> tuple[tuple[str, ...], int, str]:
+    """The fields that faults are in, by role or name, how many adjacent bits flip, and the kind of faults."""
     keys = item.only(("in", "bits", "kind"), "faults") if item is not None else {}
     known = [*_ROLES, *(field.name for field in product.run.registers.fields)]
     found = []
@@ -366,29 +350,10 @@ def _faults(item: Item | None, product: Product) -> tuple[tuple[str, ...], int, 
     registers = product.run.registers
     if "in" in keys and not any(registers.count(each) for each in registers.fields if {each.name, each.role} & {*found}):
         raise keys["in"].error("the array has none of these registers", "name others, or leave 'in' out for all")
-    return tuple(found), _together(keys), _is_stuck(keys)
-
-
-def _in_words(keys: Mapping[str, Item]) -> tuple[int, bool]:
-    """How many adjacent bits of a word of a memory, or of one on its way, fail at once, and whether they are stuck."""
-    wanted, what = (("bits",), "a fault in networks") if _on_way(keys) else (("bits", "kind"), "a fault in memories")
-    mine = keys["faults"].only(wanted, what) if "faults" in keys else {}
-    return _together(mine), _is_stuck(mine)
-
-
-def _is_stuck(keys: Mapping[str, Item]) -> bool:
-    kind = keys["kind"].name("'kind'") if "kind" in keys else _FLIPS
-    if kind not in (_FLIPS, _STUCK):
-        raise keys["kind"].error(f"there is no kind of fault '{kind}'", did_you_mean(kind, (_FLIPS, _STUCK)))
-    return kind == _STUCK
-
-
-def _together(keys: Mapping[str, Item]) -> int:
-    """How many adjacent bits fail at once."""
-    bits = keys["bits"].integer("'bits'", 1) if "bits" in keys else 1
-    if bits > 64:
-        raise keys["bits"].error(f"{bits} bits at once", "write at most 64")
-    return bits
+    kind = kind_of(keys, (FLIPS, STUCK, LATE))
+    if kind == LATE and "bits" in keys:
+        raise keys["bits"].error("a register is late as a whole", "leave out 'bits'")
+    return tuple(found), adjacent(keys), kind
 
 
 def _decisions(item: Item, cascade: Cascade, einsum: Einsum) -> IntArray:
