@@ -224,9 +224,9 @@ def replay(
     """Run with bits of one register flipped after the edge of cycle `when`, from the last state kept before it until the states are equal;
     where that is STUCK_AT_0 or STUCK_AT_1, with bits that are so all the time.
 
-    mask: which bits, of a register of `bits`; where these are LATE, it does not capture its new word at that edge. changed: int64[most, 2],
-    places of the product and by how much words differ, in the order in which they leave. raw: int64[cycles, 2 * columns] to be told of every
-    word and whether it is there, or int64[0, 0].
+    mask: which bits, of a register of `bits`; where these are LATE, it does not capture its new word at that edge.
+    changed: int64[most, 2], places of the product and by how much words differ, in the order in which they leave.
+    raw: int64[cycles, 2 * columns] to be told of every word and whether it is there, or int64[0, 0].
     Returns how many changed, words that never came, and words too many.
     """
     cycles, columns = streams.flags.shape[0], w.columns
