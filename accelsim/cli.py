@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -16,6 +17,7 @@ from accelsim.errors import AccelsimError, InputError, did_you_mean
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
 MOST_CHARACTERS = 1000
+_LONG = re.compile(r"\S{256,}")  # words longer than any name of a file
 
 
 class Once(argparse.Action):
@@ -209,7 +211,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def one_line(error: AccelsimError) -> str:
     """An error as one line, whatever the input held; the line of the file with a caret under it follows where there is one."""
-    text = _printable(" ".join(str(AccelsimError(error.what, error.mend, error.place)).split()))
+    what, mend = (_LONG.sub(lambda word: word[0][:80] + "…", text) for text in (error.what, error.mend))
+    text = _printable(" ".join(str(AccelsimError(what, mend, error.place)).split()))
     if len(text) > MOST_CHARACTERS:
         text = text[: MOST_CHARACTERS - 1] + "…"
     return "\n".join([text, *map(_printable, error.excerpt.splitlines())])
@@ -243,17 +246,19 @@ def _dispatch(arguments: list[str]) -> int:
     draw = getattr(parsed, "draw", None)
     if draw is not None and not draw.lower().endswith((".png", ".svg", ".pdf")):
         raise InputError(f"--draw {draw}: not a kind of picture", "end the name in .png, .svg or .pdf")
-    _refuse_unwritable(getattr(parsed, "output", None), folder_too=True)
-    for target in (parsed.json, draw):
-        _refuse_unwritable(target)
+    _refuse_unwritable("-o", getattr(parsed, "output", None), folder_too=parsed.command == "map")
+    for option, target in (("--json", parsed.json), ("--draw", draw)):
+        _refuse_unwritable(option, target)
     verb: Callable[[Arguments], int] = parsed.verb
     return verb(parsed)
 
 
-def _refuse_unwritable(target: str | None, folder_too: bool = False) -> None:
+def _refuse_unwritable(option: str, target: str | None, folder_too: bool = False) -> None:
     """An InputError before any work is done if a file to be written cannot be."""
     if target is None or target == "-":
         return
+    if not target.strip():
+        raise InputError(f"{option} '{target}': names no file", f"write the name of a file, or leave {option} out")
     folder = os.path.dirname(target) or "."
     if not os.path.isdir(folder):
         raise InputError(f"{target}: there is no folder '{folder}'", "create it or name another")

@@ -301,6 +301,8 @@ def _evaluate_expected(arguments: Arguments, cascade: Cascade, machine: Architec
     from accelsim.report.expected import expected_report
     from accelsim.report.progress import progress
 
+    if "seed" in getattr(arguments, "given", ()):
+        raise InputError(f"--seed {arguments.seed}: with --statistics no element is drawn", "leave one of the two out")
     with progress(not arguments.quiet) as tell:
         tell("taking expectations")
         found = evaluate_expected(Evaluator(cascade, machine, counting), mapping, densities_of(cascade, arguments.data))

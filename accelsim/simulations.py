@@ -253,6 +253,8 @@ def inject_(arguments: Arguments) -> int:
     from accelsim.report.progress import progress
 
     workers = workers_of(arguments)
+    if arguments.output == "-":
+        raise InputError("-o -: results go into a database, not to standard output", "name a file; --json - writes JSON there")
     with progress(not arguments.quiet) as tell:
         tell("preparing")
         campaign = load_campaign(resolve(arguments.campaign, CAMPAIGN), arguments.set)

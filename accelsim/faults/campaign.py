@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from math import isnan, nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +59,23 @@ class Campaign:
         """What is to be injected, as far as it is known from the chunks that are done. It follows from pilots alone, whoever did them."""
         return self.first.after(self.target.strata, self.sample, self.weights, done)
 
+    def foreign(self, done: Mapping[Chunk, Tally]) -> str | None:
+        """Says which chunks it does not have, or which hold more or fewer faults than it injects there."""
+        plan, strata = self.plan(done), self.target.strata
+        known, totals = {*plan.chunks()}, dict[int, int]()
+        for (stratum, number), tally in done.items():
+            called = f"chunk {number} of stratum {stratum}"
+            if (stratum, number) not in known:
+                return f"it holds {called}, which this campaign does not have"
+            places = len(plan.places((stratum, number)))
+            wrong = tally.total != places
+            if plan.whole[stratum] and number in plan.counted(stratum):  # a class in each place, of one fault or more
+                totals[stratum] = totals.get(stratum, 0) + tally.total
+                wrong = tally.total < places or totals[stratum] > strata[stratum].population
+            if wrong:
+                return f"{called} holds {tally.total:,} faults, which are not those of this campaign"
+        return None
+
     def numbers(self, chunk: Chunk, plan: Plan | None = None) -> IntArray:
         """The faults of a chunk of a plan (None: the first)."""
         return (plan or self.first).numbers(self.seed, chunk, self.target.strata[chunk[0]].population)
@@ -72,7 +90,8 @@ class Campaign:
 @dataclass(frozen=True, slots=True)
 class Found:
     """What came of a stratum's faults. `silent`: outputs are wrong and nothing tells; `unrecovered`: words never come, or too many do; each
-    with an interval that covers it, without sampling error where all were injected. `pilot`: faults that only said how many to inject.
+    with an interval that covers it, without sampling error where all were injected; the value is nan while none of them, or only the first
+    of all, were. `pilot`: faults that only said how many to inject.
     """
 
     stratum: Stratum
@@ -115,6 +134,8 @@ class Outcome:
         from accelsim.faults.randomness import generator
         from accelsim.faults.sampling import posterior
 
+        if any(isnan(each.avf.value) for each in self.found):  # the first of all faults are no sample of them
+            return Range.total(each.avf.times(weight) for each, weight in zip(self.found, weights, strict=True))
         sides = list(zip(self.found, weights, strict=True))
         known = Range.total(each.avf.times(weight) for each, weight in sides if each.exhaustive)
         counts = [(weight, each.tally.some((*SILENT, *UNRECOVERED)), each.tally.total) for each, weight in sides if not each.exhaustive]
@@ -147,7 +168,7 @@ def opened(campaign: Campaign, path: Path) -> Results:
 
     from accelsim.faults.results import Results
 
-    return Results(path, campaign.described, hashlib.sha256(campaign.described.encode()).hexdigest())
+    return Results(path, campaign.described, hashlib.sha256(campaign.described.encode()).hexdigest(), campaign.foreign)
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,12 +264,12 @@ def outcome(campaign: Campaign, done: dict[Chunk, Tally], finished: bool) -> Out
         shares = []
         for kinds in (MASKED, SILENT, UNRECOVERED):
             count = total.some(kinds)
-            value = count / total.total if total.total else 0.0
+            value = count / total.total if total.total else 0.0 if complete else nan
             low = high = value
             if plan.whole[number] and not complete:  # the first ones are no sample: of the others any may be so
                 low = count / stratum.population
                 high = (count + stratum.population - total.total) / stratum.population
-                value = min(max(value, low), high)
+                value = nan
             elif not exact:
                 way: Callable[..., Any] = clopper_pearson if campaign.sample.half_width is None else confidence_sequence
                 low, high = (float(each) for each in way(count, total.total, confidence))

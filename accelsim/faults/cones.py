@@ -8,26 +8,27 @@ computes with the flipped bit, not an estimate. Source: docs/faults-mapped.md; t
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from accelsim.errors import InputError, did_you_mean
-from accelsim.faults.flows import Points, Stays, depths, of_any, points_of, stays_of, whole_types
+from accelsim.faults.flows import Stays, depths, points_of, stays_of, whole_types
 from accelsim.faults.lineage import Lineage
+from accelsim.faults.partials import Partials, partials_of, slots_of
+from accelsim.faults.spread import Spread
 from accelsim.faults.stores import IntArray, Store
+from accelsim.faults.terms import Terms
 from accelsim.faults.wordbits import differs, flipped
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.tree import Address, Mapping
-from accelsim.sim.arithmetic import Arithmetic, Noted, compute, working
-from accelsim.sim.formats import SATURATE, WRAP, round_to
+from accelsim.sim.arithmetic import Arithmetic
+from accelsim.sim.formats import SATURATE, round_to
 from accelsim.sim.values import execute
 from accelsim.workload.cascade import Cascade
-from accelsim.workload.expression import Access
 
 UNREAD, STALE = "never read again", "replaced before it is read"
 
@@ -61,18 +62,35 @@ class Effect:
     masked: str | None
 
 
-@dataclass
-class Spread:
-    """A fault on its way: changed values by tensor and number, and reads that get a struck copy, by Einsum and read. `change`: what
-    a struck word is instead; `sums`: by Einsum and number of the word that it makes, after how many turns sums are struck.
+class Upsets(NamedTuple):
+    """Many faults, int64 arrays of one length: store and row of the copy, flat word, bit, step, whether it strikes an incomplete sum; and
+    how many adjacent bits each inverts.
     """
 
-    struck: dict[tuple[int, int], IntArray] = field(default_factory=dict)
-    sums: dict[int, dict[int, set[int]]] = field(default_factory=dict)
-    change: Callable[[Any], Any] = lambda value: value
-    changed: dict[str, dict[int, Any]] = field(default_factory=dict)
-    pending: dict[int, dict[int, list[IntArray]]] = field(default_factory=dict)
-    ended: str = ""
+    store: IntArray
+    row: IntArray
+    word: IntArray
+    bit: IntArray
+    step: IntArray
+    partial: IntArray
+    bits: int = 1
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What many faults change. `words`: by tensor the fault, the word and the value of all that differ, in order of fault and word.
+
+    `masked`: int64[faults], 0 if an output differs, else why none does: `reasons[masked]`.
+    """
+
+    words: dict[str, tuple[IntArray, IntArray, Any]]
+    masked: IntArray
+    reasons: tuple[str | None, ...]
+
+    @property
+    def effect(self) -> Effect:
+        """That of the only fault."""
+        return Effect({name: (words, values) for name, (_, words, values) in self.words.items()}, self.reasons[self.masked[0]])
 
 
 class Mapped:
@@ -98,15 +116,10 @@ class Mapped:
         self.steps, self.visits, self.branches = lineage.steps, lineage.visits, lineage.branches
         self.chain = lineage.chain
         self.stays: Stays = stays_of(lineage)
-        self.slots = _slots(lineage)
+        self.slots = slots_of(lineage)
         self.points = [
             points_of(lineage, flow, self.stays, architecture, cascade, overflow) for flow in lineage.flows.values() if flow.made
         ]
-        self.by_number = {each.number: each for each in self.points}
-        self.readers: dict[str, list[tuple[Points, int]]] = {name: [] for name in cascade.tensors}
-        for each in self.points:
-            for place, read in enumerate(each.reads):
-                self.readers[read.tensor].append((each, place))
         self.values = {name: self.golden[name] for name in cascade.tensors}
         for name in cascade.tensors:
             word = np.arange(lineage.values[name], dtype=np.int64)
@@ -131,26 +144,45 @@ class Mapped:
         return found
 
     @cached_property
+    def partials(self) -> Partials:
+        """Where incomplete sums lie."""
+        return partials_of(self.points, self.chain, self.slots)
+
+    @cached_property
+    def tables(self) -> list[Terms]:
+        """What each Einsum of `points` computes without a fault."""
+        return [Terms(each, self.cascade, self.overflow, self.values, self.depth) for each in self.points]
+
+    @cached_property
+    def readers(self) -> dict[str, list[tuple[int, int]]]:
+        """What reads a tensor: Einsums by their place among `points`, and which of their reads."""
+        found: dict[str, list[tuple[int, int]]] = {name: [] for name in self.cascade.tensors}
+        for table, each in enumerate(self.points):
+            for place, read in enumerate(each.reads):
+                found[read.tensor].append((table, place))
+        return found
+
+    @cached_property
+    def word(self) -> dict[str, IntArray]:
+        """The word of every value of every tensor, by number."""
+        found = {name: np.arange(len(values), dtype=np.int64) for name, values in self.values.items()}
+        for each in self.points:
+            found[each.einsum.output.tensor][each.numbers] = each.word
+        return found
+
+    @cached_property
     def _where(self) -> dict[tuple[str, Address, tuple[int, ...]], tuple[int, int]]:
         """Store and row by tensor, keep and copy."""
         return {(store.tensor, store.address, copy): (store.number, row) for store in self.stores for row, copy in enumerate(store.copies)}
 
-    @cached_property
-    def _by_place(self) -> tuple[IntArray, IntArray]:
-        """Stays in order of store, row, word and start; and a key for the first three."""
-        key = self._key(self.stays.store, self.stays.row, self.stays.word)
-        order = np.lexsort((self.stays.start, key))
-        return order, key[order]
-
-    def _key(self, store: Any, row: Any, word: Any) -> Any:
-        rows = max((len(each.copies) for each in self.stores), default=1)
-        words = max(each.words for each in self.stores)
-        return (np.asarray(store) * rows + row) * words + word
-
     def inject(self, fault: Fault) -> Effect:
         """What an upset changes. Refuses places that the mapping does not have."""
         place = self.place(fault.tensor, fault.keep, fault.copy)
-        return self._partial(fault, *place) if fault.partial else self._stored(fault, *place)
+        if not 0 <= fault.word < self.stores[place[0]].words:
+            raise InputError(f"{fault.tensor} has no word {fault.word}", f"take one of 0 to {self.stores[place[0]].words - 1}")
+        columns = (*place, fault.word, fault.bit, fault.step, fault.partial)
+        store, row, word, bit, step, partial = (np.array([each], dtype=np.int64) for each in columns)
+        return self.changes(Upsets(store, row, word, bit, step, partial, fault.bits)).effect
 
     def place(self, tensor: str, keep: Address, copy: tuple[int, ...]) -> tuple[int, int]:
         """Store and row of a copy. Refuses those that the mapping does not have."""
@@ -161,222 +193,96 @@ class Mapped:
             raise InputError(f"no copy {list(copy)} of a keep at {list(keep)} holds {tensor}", mend)
         return place
 
-    def stay_at(self, store: int, row: int, word: int, step: int) -> int:
-        """The stay of a word in a copy during a step, -1 if it is not there."""
-        order, keys = self._by_place
-        key = int(self._key(store, row, word))
-        for at in range(int(np.searchsorted(keys, key)), int(np.searchsorted(keys, key, side="right"))):
-            if self.stays.start[order[at]] <= step < self.stays.stop[order[at]]:
-                return int(order[at])
-        return -1
+    def changes(self, upsets: Upsets) -> Changes:
+        """What many upsets change, each alone."""
+        spread = Spread(self.tables, self.readers, len(upsets.store))
+        found: dict[str, list[tuple[IntArray, IntArray, Any]]] = {}
+        reached = np.zeros(len(upsets.store), dtype=bool)
+        for number in np.unique(upsets.store):
+            mine = np.flatnonzero((upsets.store == number) & (upsets.partial == 0))
+            if mine.size:
+                reached[mine] = self._stored(self.stores[number], mine, upsets, spread, found)
+        sums = np.flatnonzero(upsets.partial)
+        reached[sums] = self._partial(sums, upsets, spread)
+        spread.run()
+        return self.ended(spread, found, reached, upsets.store, upsets.partial)
 
-    def _stored(self, fault: Fault, store: int, row: int) -> Effect:
-        stay = self.stay_at(store, row, fault.word, fault.step)
-        if stay < 0:
-            return Effect({}, UNREAD)
-        tensor, root = self.cascade.tensors[fault.tensor], int(self.stays.root[stay])
-        value = flipped(self.values[fault.tensor][root], tensor.final, fault.bit, fault.bits)
-        spread = Spread(change=lambda _: value, ended=fault.tensor)
-        inside = self._filled_after(stay, fault.step)
-        for each, read in self.readers[fault.tensor]:
-            direct = of_any(each.readers[read], np.array([stay]))
-            hit = np.concatenate([direct[each.step[direct] >= fault.step], of_any(each.readers[read], inside)])
-            if hit.size:
-                spread.struck[each.number, read] = np.unique(hit)
-                self.ask(spread, each, each.made[hit])
-        output = tensor.is_output and not self.stores[store].address and self.latest[fault.tensor][fault.word] == root
-        if not spread.pending and not output:
-            return Effect({}, UNREAD)
-        self.run(spread)
-        changed = self.changes(spread)
-        if output:
-            words, values = changed.get(fault.tensor, (np.zeros(0, dtype=np.int64), np.zeros(0, dtype=self.golden[fault.tensor].dtype)))
-            if differs(value, self.golden[fault.tensor][fault.word]):
-                changed[fault.tensor] = (np.append(words, fault.word), np.append(values, value))
-        return self.effect(changed, spread)
+    def ended(
+        self, spread: Spread, found: dict[str, list[tuple[IntArray, IntArray, Any]]], reached: Any, store: IntArray, partial: IntArray
+    ) -> Changes:
+        """What faults that have spread change, and `found` at home besides; `reached`: whether anything read what was struck."""
+        for name, chunks in spread.changed.items():
+            for fault, numbers, values in chunks:
+                made = self.word[name][numbers]
+                last = self.latest[name][made] == numbers
+                found.setdefault(name, []).append((fault[last], made[last], values[last]))
+        tensors = list(self.cascade.tensors)
+        after = [each.einsum.name for each in self.points] + tensors
+        reasons = (None, UNREAD, STALE, *(f"no difference after {name}" for name in after))
+        struck = np.array([tensors.index(store.tensor) for store in self.stores], dtype=np.int64)[store]
+        latest = np.where(spread.ended < 0, len(self.points) + struck, spread.ended)
+        masked = np.where(reached, 3 + latest, 1 + partial)
+        words = {}
+        for name, chunks in found.items():
+            fault, word, values = (np.concatenate([chunk[at] for chunk in chunks]) for at in range(3))
+            if len(fault):
+                order = np.lexsort((word, fault))
+                words[name] = (fault[order], word[order], values[order])
+                if self.cascade.tensors[name].is_output:
+                    masked[fault] = 0
+        return Changes(words, masked, reasons)
 
-    def _filled_after(self, stay: int, step: int) -> IntArray:
-        """All stays that hold what a stay held after a step."""
-        inside = self.stays.inside
-        fresh = inside.of(np.array([stay]))
-        fresh = fresh[self.stays.start[fresh] > step]
-        found = [fresh]
+    def _stored(
+        self, store: Store, mine: IntArray, upsets: Upsets, spread: Spread, found: dict[str, list[tuple[IntArray, IntArray, Any]]]
+    ) -> Any:
+        """Upsets of complete words in copies of one store: what reads them, and whether anything does; outputs at home are in `found`."""
+        tensor = self.cascade.tensors[store.tensor]
+        stays = self.stays.places.find(upsets.store[mine], upsets.row[mine], upsets.word[mine], upsets.step[mine])
+        reached, there = np.zeros(len(mine), dtype=bool), np.flatnonzero(stays >= 0)
+        stays, faults = stays[there], mine[there]
+        word, step = upsets.word[faults], upsets.step[faults]
+        root = self.stays.root[stays]
+        values = flipped(self.values[store.tensor][root], tensor.final, upsets.bit[faults], upsets.bits)
+        inside, of = self._filled_after(stays, step)
+        for table, place in self.readers[store.tensor]:
+            terms = self.tables[table]
+            slots, readers = terms.readers[place].of(stays)
+            later = terms.step[slots] >= step[readers]
+            slots, readers = slots[later], readers[later]
+            others, filled = terms.readers[place].of(inside)
+            slots, readers = np.append(slots, others), np.append(readers, of[filled])
+            spread.ask(table, place, faults[readers], slots, values[readers])
+            reached[there[readers]] = True
+        if tensor.is_output and not store.address:
+            kept = self.latest[store.tensor][word] == root
+            reached[there[kept]] = True
+            kept &= differs(values, self.golden[store.tensor][word])
+            found.setdefault(store.tensor, []).append((faults[kept], word[kept], values[kept]))
+        return reached
+
+    def _filled_after(self, stays: IntArray, steps: IntArray) -> tuple[IntArray, IntArray]:
+        """All stays that hold what some stays held after some steps, and which of these each holds it of."""
+        fresh, of = self.stays.inside.of(stays)
+        later = self.stays.start[fresh] > steps[of]
+        fresh, of = fresh[later], of[later]
+        found, owners = [fresh], [of]
         while fresh.size:
-            fresh = inside.of(fresh)
+            fresh, inner = self.stays.inside.of(fresh)
+            of = of[inner]
             found.append(fresh)
-        return np.concatenate(found)
+            owners.append(of)
+        return np.concatenate(found), np.concatenate(owners)
 
-    def holder(self, each: Points, made: int, step: int) -> int:
-        """The store where a word that is being made lies during a step: the innermost whose tile has it."""
-        chain = self.chain[each.number, each.einsum.output.tensor]
-        for (_, store), row in zip(reversed(chain[1:]), reversed([int(row[made]) for row in each.rows[1:]]), strict=True):
-            for start, stop in self.slots.get((store.number, row, int(each.word[made])), ()):
-                if start <= step < stop:
-                    return store.number
-        return chain[0][1].number
-
-    def _partial(self, fault: Fault, store: int, row: int) -> Effect:
-        for each in self.points:
-            if each.einsum.output.tensor != fault.tensor or not each.movable:
-                continue
-            for made in np.nonzero((each.word == fault.word) & (each.last >= fault.step))[0]:
-                turns = int(np.searchsorted(each.steps[made], fault.step))
-                if not turns or self.holder(each, int(made), fault.step) != store:
-                    continue
-                if each.rows[self.level(each, store)][made] != row:
-                    continue
-                spread = Spread(change=lambda value: flipped(value, self.cascade.tensors[fault.tensor].partial, fault.bit, fault.bits))
-                spread.sums[each.number] = {int(made): {turns}}
-                self.ask(spread, each, np.array([made]))
-                self.run(spread)
-                return self.effect(self.changes(spread), spread)
-        return Effect({}, STALE)
-
-    def level(self, each: Points, store: int) -> int:
-        """At which place among the stores of a result one is."""
-        chain = self.chain[each.number, each.einsum.output.tensor]
-        return next(place for place, (_, found) in enumerate(chain) if found.number == store)
-
-    # From words to words.
-
-    def ask(self, spread: Spread, each: Points, made: IntArray) -> None:
-        """Words have to be worked out again."""
-        depth = self.depth[each.einsum.output.tensor][each.numbers[made]]
-        low, high = int(depth.min()), int(depth.max())
-        for level in range(low, high + 1):
-            part = made if low == high else made[depth == level]
-            if part.size:
-                spread.pending.setdefault(level, {}).setdefault(each.number, []).append(part)
-
-    def run(self, spread: Spread) -> None:
-        while spread.pending:
-            level = min(spread.pending)
-            for number, parts in spread.pending.pop(level).items():
-                each = self.by_number[number]
-                made = np.unique(np.concatenate(parts))
-                self._note(spread, each, made, self._sum(each, made, spread))
-
-    def _note(self, spread: Spread, each: Points, made: IntArray, values: Any) -> None:
-        """New values of words: what differs goes on to those that read it."""
-        name = each.einsum.output.tensor
-        where = differs(values, self.values[name][each.numbers[made]])
-        spread.ended = each.einsum.name
-        if not where.any():
-            return
-        numbers = each.numbers[made[where]]
-        spread.changed.setdefault(name, {}).update(zip(numbers.tolist(), values[where], strict=True))
-        for other, place in self.readers[name]:
-            users = of_any(other.users[place], numbers)
-            if users.size:
-                self.ask(spread, other, other.made[users])
-
-    def _read(self, spread: Spread, each: Points, access: Access, points: IntArray, lowest: float) -> Any:
-        """What points read, with what has changed."""
-        place = each.reads.index(access)
-        numbers = each.value[place][points]
-        values = self.values[access.tensor][numbers]
-        changed = spread.changed.get(access.tensor)
-        if changed:
-            keys = np.fromiter(sorted(changed), dtype=np.int64)
-            new = np.array([changed[int(key)] for key in keys])
-            at = np.minimum(np.searchsorted(keys, numbers), len(keys) - 1)
-            values = np.where(keys[at] == numbers, new[at], values)
-        struck = spread.struck.get((each.number, place))
-        if struck is not None:
-            at = np.minimum(np.searchsorted(struck, points), len(struck) - 1)
-            values = np.where(struck[at] == points, spread.change(values), values)
-        absent = numbers < 0
-        if absent.any():
-            fill = self.cascade.tensors[access.tensor].fill
-            fill = 0 if fill is None else lowest if fill == float("-inf") else fill
-            values = np.where(absent, int(fill) if float(fill).is_integer() and abs(fill) < 2**53 else fill, values)
-        return values
-
-    def _sum(self, each: Points, made: IntArray, spread: Spread) -> Any:
-        """Words worked out again in the order of the mapping."""
-        einsum, tensor = each.einsum, self.cascade.tensors[each.einsum.output.tensor]
-        arithmetic = working(tensor.partial, self.overflow)
-        table = each.sums[made]
-        there = table >= 0
-        points = table[there]
-        known = {**self.cascade.sizes, **{rank: each.at[rank][points] for rank in each.named}}
-        found = compute(
-            einsum.expression, known, lambda access: Noted(self._read(spread, each, access, points, arithmetic.lowest)), arithmetic, False
-        )
-        terms = np.broadcast_to(arithmetic.rounded(np.asarray(found.values)), len(points))
-        whole = terms.dtype.kind == "i"
-        if not einsum.reduced:
-            return self._final(terms, tensor)
-        full = np.full(table.shape, arithmetic.identity(einsum.reduce, whole), dtype=terms.dtype)
-        full[there] = terms
-        full = self._over(each, full, arithmetic)
-        struck = spread.sums.get(each.number, {})
-        if not struck and whole and einsum.reduce == "add" and self.overflow == WRAP:
-            return self._final(arithmetic.rounded(full.sum(axis=(1, 2))), tensor)
-        total = np.full(len(made), arithmetic.identity(einsum.reduce, whole), dtype=terms.dtype)
-        turns = each.turns[made]
-        for turn in range(int(turns.max(initial=0)) + 1):
-            hit = np.array([turn in struck.get(int(number), ()) for number in made], dtype=bool) if struck else np.zeros(0, bool)
-            if hit.any():
-                total[hit] = spread.change(total[hit])
-            if turn == full.shape[1]:
-                break
-            now = total
-            for group in range(full.shape[2]):
-                now = arithmetic.combine(einsum.reduce, now, full[:, turn, group])
-            total = np.where(turn < turns, now, total)
-        return self._final(total, tensor)
-
-    def _over(self, each: Points, full: Any, arithmetic: Arithmetic) -> Any:
-        """The copies of each turn added up along axes that reduce: (words, turns, groups that the memory adds up)."""
-        for place in range(len(each.ways) - 1, -1, -1):
-            way = each.ways[place]
-            if way == "memory":
-                continue
-            parts = list(np.moveaxis(full, 2 + place, 0))
-            while len(parts) > 1:
-                if way == "forward":
-                    parts = [arithmetic.combine(each.einsum.reduce, parts[0], parts[1]), *parts[2:]]
-                else:
-                    pairs = [arithmetic.combine(each.einsum.reduce, *parts[at : at + 2]) for at in range(0, len(parts) - 1, 2)]
-                    parts = pairs + parts[len(parts) - len(parts) % 2 :]
-            full = parts[0]
-        return full.reshape(*full.shape[:2], -1)
-
-    def _final(self, values: Any, tensor: Any) -> Any:
-        return round_to(values, tensor.final, overflow=self.overflow)
-
-    def changes(self, spread: Spread) -> dict[str, tuple[IntArray, Any]]:
-        """Words whose last value differs."""
-        found = {}
-        for name, changed in spread.changed.items():
-            numbers = np.fromiter(sorted(changed), dtype=np.int64)
-            words = self._words(name)[numbers]
-            last = self.latest[name][words] == numbers
-            if last.any():
-                found[name] = (words[last], np.array([changed[int(number)] for number in numbers[last]]))
-        return found
-
-    def _words(self, name: str) -> IntArray:
-        word = np.arange(len(self.values[name]), dtype=np.int64)
-        for each in self.points:
-            if each.einsum.output.tensor == name:
-                word[each.numbers] = each.word
-        return word
-
-    def effect(self, changed: dict[str, tuple[IntArray, Any]], spread: Spread) -> Effect:
-        ordered = {}
-        for name, (words, values) in changed.items():
-            order = np.argsort(words)
-            ordered[name] = (words[order], values[order])
-        reaches = any(self.cascade.tensors[name].is_output for name in ordered)
-        return Effect(ordered, None if reaches else f"no difference after {spread.ended}")
-
-
-def _slots(lineage: Lineage) -> dict[tuple[int, int, int], list[tuple[int, int]]]:
-    """When tiles of results had a word, by store, row and word."""
-    found: dict[tuple[int, int, int], list[tuple[int, int]]] = {}
-    for store, row, words, since, until in lineage.stays.slots:
-        for word, start in zip(words.tolist(), since.tolist(), strict=True):
-            found.setdefault((store, row, word), []).append((start, until))
-    return found
+    def _partial(self, mine: IntArray, upsets: Upsets, spread: Spread) -> Any:
+        """Upsets of incomplete sums, and whether there was one."""
+        sums = self.partials
+        where = sums.places.find(upsets.store[mine], upsets.row[mine], upsets.word[mine], upsets.step[mine])
+        there = np.flatnonzero(where >= 0)
+        for table, each in enumerate(self.points):
+            some = there[sums.number[where[there]] == each.number]
+            if some.size:
+                made, faults = sums.made[where[some]], mine[some]
+                values = self.tables[table].struck(made, sums.turn[where[some]], upsets.bit[faults], upsets.bits)
+                spread.ended[faults] = table
+                spread.note(table, faults, made, values)
+        return where >= 0

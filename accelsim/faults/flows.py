@@ -40,20 +40,49 @@ class Groups:
     order: IntArray
     starts: IntArray
 
-    def of(self, owners: IntArray) -> IntArray:
-        """The members of some owners, owner by owner."""
-        return self.order[ranges(self.starts[owners], self.starts[owners + 1])]
-
-
-def of_any(groups: Groups, owners: IntArray) -> IntArray:
-    """Members of owners, of which some may be beyond all that have any."""
-    return groups.of(owners[owners < len(groups.starts) - 1])
+    def of(self, owners: IntArray) -> tuple[IntArray, IntArray]:
+        """The members of some owners, owner by owner, and which of these owners each is of; owners beyond the last have none."""
+        last = len(self.starts) - 1
+        starts, stops = self.starts[np.minimum(owners, last)], self.starts[np.minimum(owners + 1, last)]
+        return self.order[ranges(starts, stops)], np.repeat(np.arange(len(owners)), stops - starts)
 
 
 def grouped(owners: IntArray, count: int) -> Groups:
     """Members 0, 1, … by their owners (-1: none), in order."""
     order = np.argsort(owners, kind="stable")
     return Groups(order, np.searchsorted(owners[order], np.arange(count + 1)))
+
+
+@dataclass(frozen=True)
+class Places:
+    """What lies where, when: numbers in order of place (a number made of store, row and word) and start; `stop` by number."""
+
+    order: IntArray
+    place: IntArray
+    start: IntArray
+    stop: IntArray
+    sizes: tuple[int, ...]
+
+    @classmethod
+    def of(cls, store: IntArray, row: IntArray, word: IntArray, start: IntArray, stop: IntArray) -> Places:
+        """Of what comes at `start` and is gone at `stop`; at one place nothing lies while another does."""
+        lasting = np.flatnonzero(stop > start)
+        sizes = tuple(int(each.max(initial=0)) + 1 for each in (store, row, word))
+        place = np.ravel_multi_index((store[lasting], row[lasting], word[lasting]), sizes)
+        order = np.lexsort((start[lasting], place))
+        return cls(lasting[order], place[order], start[lasting][order], stop, sizes)
+
+    def find(self, store: IntArray, row: IntArray, word: IntArray, step: IntArray) -> IntArray:
+        """The numbers of what lies in some copies during some steps, -1: nothing."""
+        if not len(self.order):
+            return np.full(len(store), NONE, dtype=np.int64)
+        inside = (store < self.sizes[0]) & (row < self.sizes[1]) & (word < self.sizes[2])
+        place = np.ravel_multi_index((store, row, word), self.sizes, mode="clip")
+        span = 1 + max(int(self.start.max()), int(step.max(initial=0)))
+        at = np.searchsorted(self.place * span + self.start, place * span + step, side="right") - 1
+        found = self.order[np.maximum(at, 0)]
+        there = inside & (at >= 0) & (self.place[np.maximum(at, 0)] == place) & (step < self.stop[found])
+        return np.where(there, found, NONE)
 
 
 @dataclass(frozen=True)
@@ -75,6 +104,11 @@ class Stays:
     def inside(self) -> Groups:
         """Stays that were filled from each stay."""
         return grouped(self.parent, len(self.parent))
+
+    @cached_property
+    def places(self) -> Places:
+        """Where they are when."""
+        return Places.of(self.store, self.row, self.word, self.start, self.stop)
 
 
 def stays_of(lineage: Lineage) -> Stays:
@@ -129,16 +163,6 @@ class Points:
     def named(self) -> tuple[str, ...]:
         """Ranks whose coordinates are part of the value of a point."""
         return tuple(name for name in own_names(Access("", (self.einsum.expression,))) if name in self.at)
-
-    @cached_property
-    def readers(self) -> list[Groups]:
-        """For every read, points by stay."""
-        return [grouped(stay, int(stay.max(initial=-1)) + 1) for stay in self.stay]
-
-    @cached_property
-    def users(self) -> list[Groups]:
-        """For every read, points by number of the value."""
-        return [grouped(value, int(value.max(initial=-1)) + 1) for value in self.value]
 
 
 def points_of(lineage: Lineage, flow: Flow, stays: Stays, architecture: Architecture, cascade: Cascade, overflow: str) -> Points:

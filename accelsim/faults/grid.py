@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from accelsim.faults.kernels_array import Collected, Streams, Wires
     from accelsim.faults.kernels_cone import Work
-    from accelsim.faults.kernels_replay import Collected, Streams, Wires
 
     IntArray = NDArray[np.int64]
 
@@ -102,7 +102,7 @@ class GridRun:
         """For the kernels."""
         import numpy as np
 
-        from accelsim.faults.kernels_replay import Wires
+        from accelsim.faults.kernels_array import Wires
 
         result, widths = self.stays == RESULT, self.widths
         at = np.array(self.registers.starts, np.int64)
@@ -113,7 +113,7 @@ class GridRun:
         """What the edges bring; some cycles more than the run has, so that words that a fault delays can leave."""
         import numpy as np
 
-        from accelsim.faults.kernels_replay import Streams
+        from accelsim.faults.kernels_array import Streams
 
         rows, columns = self.grid.rows, self.grid.columns
         cycles = self.cycles + 1 + rows + columns
@@ -166,7 +166,7 @@ class GridRun:
         """Words that leave, and states kept: cycles, states and words gone before each."""
         import numpy as np
 
-        from accelsim.faults.kernels_replay import Collected, golden
+        from accelsim.faults.kernels_array import Collected, golden
 
         places, count = self.places
         spacing = max(_SPACING, self.cycles * self.registers.size // _MOST_KEPT)

@@ -1,71 +1,65 @@
-"""What the words that a fault changes in a mapped cascade are worth: an outcome, how many outputs, by how much, and whether a decision."""
+"""What becomes of the outputs of a mapped cascade of which words have changed, for many faults at once."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+
+from accelsim.faults.cones import STALE, UNREAD, Changes, Mapped
 from accelsim.faults.outcomes import CORRUPTED, DEAD, LOGICAL
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from accelsim.faults.cones import Effect, Mapped
-
-    IntArray = NDArray[np.int64]
+from accelsim.faults.stores import IntArray
 
 _PARTS = 10**6  # of the largest output, in which differences of floating-point outputs are counted
 _NOT_FINITE = 1 << 62
 
 
-class Judge:
-    """Differences of integer outputs are as they are, those of others in millionths of the largest output; what is not finite is 2^62.
+def judged(mapped: Mapped, changes: Changes, decides: tuple[str, IntArray] | None) -> IntArray:
+    """Outcome, output words that differ, the largest difference, and whether a decision changes: int64[faults, 4].
 
-    `decides`: a tensor, and the group of each of its elements; a decision is which of its group is largest.
+    Differences of integers are as they are, others in millionths of the largest output; 2^62 if something is not finite. `decides`: a
+    tensor, and the group of each of its elements.
     """
+    found = np.zeros((len(changes.masked), 4), np.int64)
+    outcomes = [CORRUPTED if why is None else DEAD if why in {UNREAD, STALE} else LOGICAL for why in changes.reasons]
+    found[:, 0] = np.array(outcomes)[changes.masked]
+    for name, (fault, words, values) in changes.words.items():
+        if not mapped.cascade.tensors[name].is_output:
+            continue
+        first = np.flatnonzero(np.append(True, fault[1:] != fault[:-1]))
+        owners = fault[first]
+        found[owners, 1] += np.diff(np.append(first, len(fault)))
+        found[owners, 2] = np.maximum(found[owners, 2], _differences(mapped.golden[name], first, words, values))
+        if decides is not None and decides[0] == name:
+            found[:, 3] = _decided(mapped.golden[name], decides[1], fault, words, values, len(found))
+    return found
 
-    def __init__(self, mapped: Mapped, decides: tuple[str, IntArray] | None) -> None:
-        self.cascade, self.golden, self.decides = mapped.cascade, mapped.golden, decides
 
-    def of(self, effect: Effect) -> tuple[int, int, int, int]:
-        """Outcome, output words that differ, the largest difference, and whether a decision changes."""
-        from accelsim.faults.cones import STALE, UNREAD
+def _differences(golden: Any, first: IntArray, words: IntArray, values: Any) -> IntArray:
+    """The largest difference of each run of words."""
+    if golden.dtype.kind in "iub":
+        return np.maximum.reduceat(np.abs(values - golden[words]), first)
+    largest = float(np.abs(golden[np.isfinite(golden)]).max(initial=0)) or 1.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        parts = np.maximum.reduceat(np.abs(values - golden[words]), first) / largest * _PARTS
+        finite = np.logical_and.reduceat(np.isfinite(values), first) & (parts < _NOT_FINITE)
+    return np.where(finite, np.maximum(1, np.rint(np.where(finite, parts, 0)).astype(np.int64)), _NOT_FINITE)
 
-        if effect.masked is not None:
-            return (DEAD if effect.masked in {UNREAD, STALE} else LOGICAL), 0, 0, 0
-        wrong, worst, decided = 0, 0, 0
-        for name, (places, values) in effect.changed.items():
-            if not self.cascade.tensors[name].is_output or not len(places):
-                continue
-            wrong += len(places)
-            worst = max(worst, self._difference(name, places, values))
-            if self.decides is not None and self.decides[0] == name:
-                decided = int(self._is_decided(name, places, values))
-        return CORRUPTED, wrong, worst, decided
 
-    def _difference(self, name: str, places: IntArray, values: Any) -> int:
-        import numpy as np
-
-        golden = self.golden[name]
-        values = np.asarray(values)
-        if golden.dtype.kind in "iub":
-            return int(np.abs(values.astype(object) - golden[places].astype(object)).max())
-        if not np.isfinite(values).all():
-            return _NOT_FINITE
-        largest = float(np.abs(golden[np.isfinite(golden)]).max(initial=0)) or 1.0
-        with np.errstate(over="ignore", invalid="ignore"):
-            parts = float(np.abs(values - golden[places]).max()) / largest * _PARTS
-        return min(_NOT_FINITE, max(1, round(parts))) if np.isfinite(parts) else _NOT_FINITE
-
-    def _is_decided(self, name: str, places: IntArray, values: Any) -> bool:
-        import numpy as np
-
-        assert self.decides is not None
-        golden, groups = self.golden[name], self.decides[1]
-        after = golden.copy()
-        after[places] = values
-        for group in np.unique(groups[places]):
-            members = np.flatnonzero(groups == group)
-            if np.argmax(golden[members]) != np.argmax(after[members]):
-                return True
-        return False
+def _decided(golden: Any, groups: IntArray, fault: IntArray, words: IntArray, values: Any, count: int) -> Any:
+    """Whether the largest word of some group is another one, by fault."""
+    order = np.argsort(groups, kind="stable")
+    names, begins, sizes = np.unique(groups[order], return_index=True, return_counts=True)
+    group = np.searchsorted(names, groups)
+    place = np.empty(len(groups), np.int64)
+    place[order] = np.arange(len(groups)) - begins[group[order]]
+    inside = np.arange(int(sizes.max()))
+    members = order[begins[:, None] + np.where(inside < sizes[:, None], inside, 0)]  # beyond a group's end its first again
+    asked, owner = np.unique(fault * len(names) + group[words], return_inverse=True)
+    number = asked % len(names)
+    after = golden[members[number]]
+    after[owner, place[words]] = values
+    after = np.where(inside < sizes[number][:, None], after, after[:, :1])
+    found = np.zeros(count, bool)
+    found[asked[after.argmax(axis=1) != golden[members[number]].argmax(axis=1)] // len(names)] = True
+    return found

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from accelsim.faults.kernels_array import wrapped
 from accelsim.faults.kernels_cone import CLAMPED, CORRUPTED, DEAD, ROUNDED, Quantise, quantised
-from accelsim.faults.kernels_replay import wrapped
 from accelsim.kernel_cache import njit
 
 IntArray = NDArray[np.int64]

@@ -6,8 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from accelsim.faults.judgement import Judge
-from accelsim.faults.outcomes import Effects
+from accelsim.faults.outcomes import DEAD, Effects
 from accelsim.faults.target import Stratum
 
 if TYPE_CHECKING:
@@ -20,11 +19,15 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
 
 _CHUNK = 1 << 10
+_TOGETHER = 1 << 12  # injected side by side
 
 
 class MemoryTarget:
     """A stratum is what one keep holds of a tensor, complete words and incomplete sums apart; a class is a bit of a word from one read to
-    the next. `decides`: as of a `Judge`. `together`: adjacent bits that
+    the next. Differences of integer outputs are as they are, those of others in millionths of the largest output; what is not finite is
+    2^62.
+
+    `decides`: a tensor, and the group of each of its elements; a decision is which of its group is largest. `together`: adjacent bits that
     flip at once (words with fewer flip whole). `clock`: as in `intervals`.
     """
 
@@ -33,7 +36,7 @@ class MemoryTarget:
     ) -> None:
         from accelsim.faults.residency import intervals
 
-        self.mapped, self._judge = mapped, Judge(mapped, decides)
+        self.mapped, self.decides, self.together = mapped, decides, together
         self.intervals: Intervals = intervals(mapped, clock, together)
 
     @property
@@ -43,7 +46,7 @@ class MemoryTarget:
 
     @property
     def chunk(self) -> int:
-        """About a second's."""
+        """As many as are worth working out side by side."""
         return _CHUNK
 
     @cached_property
@@ -85,8 +88,8 @@ class MemoryTarget:
 
     def effects(self, stratum: int, numbers: IntArray) -> Effects:
         """Bits turn inside units of time, and those inside intervals."""
-        mine, bit, step = self._decoded(stratum, numbers)
-        return self._effects(mine, bit, step)
+        mine, bit, _ = self._decoded(stratum, numbers)
+        return self._effects(mine, bit)
 
     def _decoded(self, stratum: int, numbers: IntArray) -> tuple[IntArray, IntArray, IntArray]:
         """Interval, lowest bit and step of faults."""
@@ -108,16 +111,24 @@ class MemoryTarget:
         place = np.searchsorted(ends, numbers, side="right")
         mine = self._members[stratum][place]
         bit, length = numbers - (ends[place] - self.intervals.ways[mine]), self.intervals.length[mine]
-        first = faults[place] - self.intervals.weight[mine] + bit
-        return replace(self._effects(mine, bit, self.intervals.start[mine]), fault=first, weight=length)
+        return replace(self._effects(mine, bit), fault=faults[place] - self.intervals.weight[mine] + bit, weight=length)
 
-    def _effects(self, mine: IntArray, bit: IntArray, step: IntArray) -> Effects:
+    def _effects(self, mine: IntArray, bit: IntArray) -> Effects:
+        """Of bits of intervals: those that come more than once are injected once, and all of them side by side."""
         import numpy as np
 
-        found = np.zeros((len(mine), 4), np.int64)
-        for place in np.flatnonzero(self.intervals.live[mine]).tolist():
-            fault = self.intervals.at(int(mine[place]), int(bit[place]), int(step[place]))
-            found[place] = self._judge.of(self.mapped.inject(fault))
+        from accelsim.faults.judgement import judged
+
+        most = int(self.intervals.bits.max(initial=1))
+        classes, again = np.unique(mine * most + bit, return_inverse=True)
+        at, bits = np.divmod(classes, most)
+        found = np.zeros((len(classes), 4), np.int64)
+        found[:, 0] = DEAD
+        live = np.flatnonzero(self.intervals.live[at])
+        for begin in range(0, len(live), _TOGETHER):
+            some = live[begin : begin + _TOGETHER]
+            found[some] = judged(self.mapped, self.mapped.changes(self.intervals.upsets(at[some], bits[some])), self.decides)
+        found = found[again]
         return Effects(found[:, 0], found[:, 1], found[:, 2], found[:, 3] > 0)
 
     def site(self, stratum: int, number: int) -> dict[str, Any]:

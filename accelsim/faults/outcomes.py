@@ -89,8 +89,18 @@ class Tally:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Tally:
-        """And back."""
-        magnitudes = [*data["magnitude_bits"], *[0] * MAGNITUDES][:MAGNITUDES]
-        worst = data["worst"]
-        counts = tuple(data["outcomes"][name] for name in NAMES)
-        return cls(counts, tuple(magnitudes), data["decisions_changed"], (worst["fault"], worst["difference"]))
+        """And back; ValueError for what `to_json` never gives."""
+        try:
+            counts = tuple(data["outcomes"][name] for name in NAMES)
+            magnitudes, decided = [*data["magnitude_bits"]], data["decisions_changed"]
+            worst = data["worst"]["fault"], data["worst"]["difference"]
+        except (KeyError, TypeError):
+            raise ValueError("counts are missing") from None
+        if not all(type(each) is int and -1 <= each < 1 << 63 for each in (*counts, *magnitudes, decided, *worst)):
+            raise ValueError("counts are not whole numbers")
+        corrupted = sum(counts[each] for each in SILENT)
+        if min(*counts, decided, worst[1], 0, *magnitudes) < 0 or len(magnitudes) > MAGNITUDES or sum(magnitudes) != corrupted:
+            raise ValueError("counts are negative, or do not add up")
+        if decided > sum(counts) or (worst[0] < 0) != (corrupted == 0):
+            raise ValueError("counts do not add up")
+        return cls(counts, tuple([*magnitudes, *[0] * MAGNITUDES][:MAGNITUDES]), decided, worst)

@@ -95,6 +95,15 @@ class Plan:
         ends = [self.counted(stratum).stop for stratum in range(len(self.wanted))]
         return [(stratum, chunk) for chunk in range(max(ends, default=0)) for stratum, end in enumerate(ends) if chunk < end]
 
+    def places(self, chunk: Chunk) -> range:
+        """Where the faults of a chunk stand among those of its stratum that count, or among its pilot."""
+        stratum, number = chunk
+        first = self.counted(stratum).start
+        if number < first:
+            return range(self.pilot[stratum])
+        begin = (number - first) * self.size
+        return range(begin, min(begin + self.size, self.wanted[stratum]))
+
     def numbers(self, seed: int, chunk: Chunk, population: int) -> IntArray:
         """The faults of a chunk: drawn, each by its own random number, or one after the other where all are injected."""
         import numpy as np
@@ -102,15 +111,12 @@ class Plan:
         from accelsim.faults.randomness import below
 
         stratum, number = chunk
-        pilot, first = self.pilot[stratum], self.counted(stratum).start
-        if number < first:
-            indices = np.arange(pilot, dtype=np.int64)
-        else:
-            begin = (number - first) * self.size
-            indices = np.arange(begin, min(begin + self.size, self.wanted[stratum]), dtype=np.int64)
+        places = self.places(chunk)
+        indices = np.arange(places.start, places.stop, dtype=np.int64)
+        if number in self.counted(stratum):
             if self.whole[stratum]:
                 return indices
-            indices += pilot
+            indices += self.pilot[stratum]
         return below(seed, indices * len(self.pilot) + stratum, population)[:, 0]
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from math import inf
+from math import inf, isfinite
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """low <= value <= high, none of them negative; `high` may be infinite."""
+    """low <= value <= high, none of them negative; `high` may be infinite, and `value` nan: not known yet."""
 
     value: float
     low: float
@@ -40,9 +40,9 @@ class Range:
         """1 less a share."""
         return Range(1 - self.value, 1 - self.high, 1 - self.low)
 
-    def to_json(self) -> list[float | None]:
-        """As plain data; what is infinite is None."""
-        return [None if each == inf else each for each in (self.value, self.low, self.high)]
+    def to_json(self) -> dict[str, float | None]:
+        """As plain data; what is infinite or not known is None."""
+        return {name: each if isfinite(each) else None for name, each in (("value", self.value), ("low", self.low), ("high", self.high))}
 
 
 def _part(number: float, by: float) -> float:

@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 
 import numpy as np
 
 from accelsim.errors import InputError
-from accelsim.faults.cones import Fault, Mapped
+from accelsim.faults.cones import Fault, Mapped, Upsets
 from accelsim.faults.stores import IntArray
 from accelsim.faults.wordbits import width
 
@@ -115,6 +114,10 @@ class Intervals:
         copy = store.copies[self.row[at]]
         return Fault(store.memory, store.tensor, store.address, copy, int(self.word[at]), bit, step, bool(self.partial[at]), self.together)
 
+    def upsets(self, at: IntArray, bit: IntArray) -> Upsets:
+        """Upsets of intervals in their first steps."""
+        return Upsets(self.store[at], self.row[at], self.word[at], bit, self.start[at], self.partial[at], self.together)
+
     def sites(self) -> tuple[Site, ...]:
         """What lies where, outermost keeps first."""
         found = []
@@ -186,25 +189,7 @@ def _stored(mapped: Mapped) -> tuple[IntArray, ...]:
 
 def _sums(mapped: Mapped) -> tuple[IntArray, ...]:
     """Of incomplete sums: between their turns, in the keep that has them."""
-    rows: list[tuple[int, ...]] = []
-    for each in mapped.points:
-        if not each.einsum.reduced or not each.movable:
-            continue
-        chain = [store for _, store in mapped.chain[each.number, each.einsum.output.tensor]]
-        bits = width(mapped.cascade.tensors[each.einsum.output.tensor].partial)
-        for made in range(len(each.numbers)):
-            word, turns = int(each.word[made]), each.steps[made, : each.turns[made]].tolist()
-            edges = {step + 1 for step in turns}
-            lasting = sorted(edges)
-            if len(lasting) < 2:
-                continue
-            for store, row in zip(chain[1:], each.rows[1:], strict=True):
-                for pair in mapped.slots.get((store.number, int(row[made]), word), ()):
-                    edges |= {edge for edge in pair if lasting[0] < edge < lasting[-1]}
-            cuts = sorted(edges)
-            for start, stop in pairwise(cuts):
-                holder = mapped.holder(each, made, start)
-                copy = int(each.rows[mapped.level(each, holder)][made])
-                rows.append((holder, copy, word, start, stop, bits, 1, 1))
-    table = np.array(rows, dtype=np.int64).reshape(-1, 8)
-    return tuple(table[:, column] for column in range(8))
+    sums = mapped.partials
+    bits = np.array([width(mapped.cascade.tensors[store.tensor].partial) for store in mapped.stores], dtype=np.int64)
+    ones = np.ones(len(sums.store), dtype=np.int64)
+    return sums.store, sums.row, sums.word, sums.start, sums.stop, bits[sums.store], ones, ones

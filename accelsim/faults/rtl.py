@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accelsim.faults.grid import GridRun
-from accelsim.faults.kernels_replay import STUCK_AT_0, STUCK_AT_1
+from accelsim.faults.kernels_array import STUCK_AT_0, STUCK_AT_1
 from accelsim.rtl.fast import QUICK, Instance, Library
 from accelsim.sim.systolic import RESULT
 

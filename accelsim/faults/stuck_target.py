@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from accelsim.faults.judgement import Judge
 from accelsim.faults.outcomes import Effects
 from accelsim.faults.target import Stratum
 
@@ -25,11 +24,11 @@ _CHUNK = 1 << 8
 
 class StuckTarget:
     """A stratum is the cells of all copies of one keep of a tensor, those of complete words and of incomplete sums apart. Values turn
-    inside bits, those inside cells, and these inside copies. `decides`: as of a `Judge`. `together`: adjacent bits that are stuck alike.
+    inside bits, those inside cells, and these inside copies. `decides`: as of a `MemoryTarget`. `together`: adjacent bits stuck alike.
     """
 
     def __init__(self, mapped: Mapped, decides: tuple[str, IntArray] | None = None, together: int = 1) -> None:
-        self.mapped, self._judge, self.together = mapped, Judge(mapped, decides), together
+        self.mapped, self.decides, self.together = mapped, decides, together
 
     @property
     def noun(self) -> str:
@@ -68,9 +67,12 @@ class StuckTarget:
         """One by one."""
         import numpy as np
 
+        from accelsim.faults.judgement import judged
         from accelsim.faults.stuck import stick
 
-        found = np.array([self._judge.of(stick(self.mapped, self.fault(stratum, int(each)))) for each in numbers], np.int64).reshape(-1, 4)
+        found = np.zeros((len(numbers), 4), np.int64)
+        for place, each in enumerate(numbers.tolist()):
+            found[place] = judged(self.mapped, stick(self.mapped, self.fault(stratum, each)), self.decides)[0]
         return Effects(found[:, 0], found[:, 1], found[:, 2], found[:, 3] > 0)
 
     def of_classes(self, stratum: int, numbers: IntArray) -> Effects:

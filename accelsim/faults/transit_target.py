@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from accelsim.faults.judgement import Judge
 from accelsim.faults.outcomes import Effects
 from accelsim.faults.sites import READ
 from accelsim.faults.target import Stratum
@@ -24,11 +23,11 @@ _CHUNK = 1 << 10
 
 class TransitTarget:
     """A stratum is the transfers of one tensor from one memory to another, or to a unit; places of bits turn inside transfers. `decides`:
-    as of a `Judge`. `together`: adjacent bits that flip at once (words with fewer flip whole).
+    as of a `MemoryTarget`. `together`: adjacent bits that flip at once (words with fewer flip whole).
     """
 
     def __init__(self, mapped: Mapped, decides: tuple[str, IntArray] | None = None, together: int = 1) -> None:
-        self.mapped, self._judge, self.together = mapped, Judge(mapped, decides), together
+        self.mapped, self.decides, self.together = mapped, decides, together
 
     @property
     def noun(self) -> str:
@@ -68,15 +67,16 @@ class TransitTarget:
         return tuple(found)
 
     def effects(self, stratum: int, numbers: IntArray) -> Effects:
-        """One by one."""
+        """Side by side."""
         import numpy as np
 
+        from accelsim.faults.judgement import judged
         from accelsim.faults.transits import carry
 
-        way, places = self._ways[stratum], self._places(self._ways[stratum])
-        found = [self._judge.of(carry(self.mapped, way, int(each) // places, int(each) % places, self.together)) for each in numbers]
-        table = np.array(found, np.int64).reshape(-1, 4)
-        return Effects(table[:, 0], table[:, 1], table[:, 2], table[:, 3] > 0)
+        way = self._ways[stratum]
+        number, bit = np.divmod(numbers, self._places(way))
+        found = judged(self.mapped, carry(self.mapped, way, number, bit, self.together), self.decides)
+        return Effects(found[:, 0], found[:, 1], found[:, 2], found[:, 3] > 0)
 
     def of_classes(self, stratum: int, numbers: IntArray) -> Effects:
         """Every fault is a class."""

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from accelsim.faults.cones import UNREAD, Effect, Mapped, Spread
+from accelsim.faults.cones import Changes, Mapped
 from accelsim.faults.flows import Groups, Points, grouped
 from accelsim.faults.sites import FILL, READ, RESULT, Transit
+from accelsim.faults.spread import Spread
 from accelsim.faults.stores import IntArray, Store
-from accelsim.faults.stuck import strike
-from accelsim.faults.wordbits import flipped, run_of, width
+from accelsim.faults.stuck import filled_from
+from accelsim.faults.wordbits import differs, flipped, width
 from accelsim.mapping.tree import Spatial
 from accelsim.workload.expression import own_names
 
@@ -51,7 +53,7 @@ def ways(mapped: Mapped) -> list[Way]:
 
 def transit(mapped: Mapped, way: Way, number: int, bit: int, bits: int = 1) -> Transit:
     """A flip in a transfer as a site of its own."""
-    first = int(way.members.of(np.array([number]))[0])
+    first = int(way.members.of(np.array([number]))[0][0])
     stays = mapped.stays
     if way.points is None:
         copy = way.store.copies[stays.row[first]]
@@ -62,28 +64,44 @@ def transit(mapped: Mapped, way: Way, number: int, bit: int, bits: int = 1) -> T
         copy, point = way.store.copies[stays.row[stay]], tuple(int(each.at[rank][first]) for rank in each.einsum.ranks)
         where = (way.store.address, copy, int(stays.word[stay]), int(each.step[first]))
         return Transit(READ, way.tensor, *where, bit, bits, name, way.read, point)
-    stay = next(stay for stay in way.members.of(np.array([number])).tolist() if stays.store[stay] == way.store.number)
+    stay = next(stay for stay in way.members.of(np.array([number]))[0].tolist() if stays.store[stay] == way.store.number)
     copy = way.store.copies[stays.row[stay]]
     return Transit(RESULT, way.tensor, way.store.address, copy, int(stays.word[stay]), int(stays.start[stay]) - 1, bit, bits, name)
 
 
-def carry(mapped: Mapped, way: Way, number: int, bit: int, bits: int = 1) -> Effect:
-    """What a flip in a transfer changes."""
-    number_type = mapped.cascade.tensors[way.tensor].final
-    run_of(bit, bits, number_type)
-    members = way.members.of(np.array([number]))
+def carry(mapped: Mapped, way: Way, numbers: IntArray, bits: IntArray, together: int = 1) -> Changes:
+    """What flips in some transfers of a way change, each alone; `bits`: the lowest that flips, int64[transfers]."""
+    tensor = mapped.cascade.tensors[way.tensor]
+    members, of = way.members.of(numbers)
     each = way.points if way.kind == READ else None
-    root = mapped.stays.root[members[0]] if each is None else each.value[way.read][members[0]]
-    value = flipped(mapped.values[way.tensor][root], number_type, bit, bits)
-    spread = Spread(change=lambda _: value, ended=way.tensor)
-    if each is None:
-        return strike(mapped, spread, way.tensor, members)
-    spread.struck[each.number, way.read] = np.sort(members)
-    mapped.ask(spread, each, each.made[members])
-    if not spread.pending:
-        return Effect({}, UNREAD)
-    mapped.run(spread)
-    return mapped.effect(mapped.changes(spread), spread)
+    roots = mapped.stays.root[members] if each is None else each.value[way.read][members]
+    root = np.empty(len(numbers), dtype=np.int64)
+    root[of] = roots
+    values = flipped(mapped.values[way.tensor][root], tensor.final, bits, together)
+    spread = Spread(mapped.tables, mapped.readers, len(numbers))
+    reached, found = np.zeros(len(numbers), dtype=bool), dict[str, list[tuple[IntArray, IntArray, Any]]]()
+    if each is not None:
+        table = next(number for number, other in enumerate(mapped.points) if other is each)
+        slot = np.empty(len(each.made), dtype=np.int64)
+        slot[mapped.tables[table].order] = np.arange(mapped.tables[table].size)
+        spread.ask(table, way.read, of, slot[members], values[of])
+        reached[:] = True
+    else:
+        hit, owner = filled_from(mapped, members)
+        for table, place in mapped.readers[way.tensor]:
+            slots, readers = mapped.tables[table].readers[place].of(hit)
+            faults = of[owner[readers]]
+            spread.ask(table, place, faults, slots, values[faults])
+            reached[faults] = True
+        if way.kind == RESULT and tensor.is_output:
+            word = mapped.word[way.tensor][root]
+            kept = mapped.latest[way.tensor][word] == root
+            reached |= kept
+            kept &= differs(values, mapped.golden[way.tensor][word])
+            found[way.tensor] = [(np.flatnonzero(kept), word[kept], values[kept])]
+    spread.run()
+    store = np.full(len(numbers), way.store.number)
+    return mapped.ended(spread, found, reached, store, np.zeros_like(store))
 
 
 def indexed(mapped: Mapped, tensor: str) -> set[str]:

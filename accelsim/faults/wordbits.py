@@ -1,4 +1,4 @@
-"""The bits of a stored word: an upset inverts some of them, a stuck cell fixes them."""
+"""The bits of stored words: an upset inverts some of them, a stuck cell fixes them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ def width(number_type: NumberType) -> int:
     return int(number_type.bits)
 
 
-def run_of(bit: int, bits: int, number_type: NumberType) -> int:
-    """The mask of some adjacent bits of a word, the least being `bit`; a word with fewer is taken whole."""
-    wide = width(number_type)
-    ways = max(1, wide - bits + 1)
-    if not 0 <= bit < ways:
-        raise InputError(f"a word of type {number_type.name} has no bit {bit + min(bits, wide) - 1}", f"take one of 0 to {wide - 1}")
-    return ((1 << min(bits, wide)) - 1) << bit
+def run_of(bit: Any, bits: int, number_type: NumberType) -> Any:
+    """Masks of some adjacent bits of words, the least being `bit`; a word with fewer is taken whole."""
+    wide, bit = width(number_type), np.asarray(bit, dtype=np.int64)
+    many = min(bits, wide)
+    beyond = bit[(bit < 0) | (bit > wide - many)]
+    if beyond.size:
+        raise InputError(f"a word of type {number_type.name} has no bit {beyond.flat[0] + many - 1}", f"take one of 0 to {wide - 1}")
+    return np.int64((1 << many) - 1) << bit
 
 
-def flipped(value: Any, number_type: NumberType, bit: int, bits: int = 1) -> Any:
-    """A word with some adjacent bits inverted, bit 0 being the least; int64 or float64, as words are kept. A NaN is any NaN."""
+def flipped(value: Any, number_type: NumberType, bit: Any, bits: int = 1) -> Any:
+    """Words with some adjacent bits inverted, bit 0 being the least; int64 or float64, as words are kept. A NaN is any NaN."""
     return words_of(codes(value, number_type) ^ run_of(bit, bits, number_type), number_type)
 
 
@@ -50,7 +51,7 @@ def codes(values: Any, number_type: NumberType) -> Any:
     held = np.where(np.isnan(held), np.nan, held)
     with np.errstate(all="ignore"):
         held = (held.astype(np.float32) if bits < 32 else held).astype(kind)
-    return held.view(_RAW[bits]).astype(np.int64)
+    return np.ascontiguousarray(held).view(_RAW[bits]).astype(np.int64).reshape(held.shape)
 
 
 def words_of(held: Any, number_type: NumberType) -> Any:
@@ -59,7 +60,8 @@ def words_of(held: Any, number_type: NumberType) -> Any:
     if number_type.kind == "integer":
         return np.asarray(held << (64 - bits) >> (64 - bits), np.int64)[()]
     with np.errstate(all="ignore"):
-        return np.asarray(held).astype(_RAW[bits]).view(_kind(number_type)).astype(np.float64)[()]
+        raw = np.ascontiguousarray(np.asarray(held).astype(_RAW[bits]))
+        return raw.view(_kind(number_type)).astype(np.float64).reshape(np.shape(held))[()]
 
 
 def _kind(number_type: NumberType) -> Any:

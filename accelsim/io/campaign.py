@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from accelsim.errors import AccelsimError, InputError, did_you_mean
+from accelsim.errors import InputError, did_you_mean
 from accelsim.faults.array_target import ArrayTarget
 from accelsim.faults.campaign import Campaign
 from accelsim.faults.firings import Product, einsum_on_array, products
@@ -23,12 +25,12 @@ from accelsim.faults.target import Target
 from accelsim.faults.transit_target import TransitTarget
 from accelsim.hardware.architecture import Architecture
 from accelsim.io.catalogue import CAMPAIGN, MACHINE, MAPPING, RATES, WORKLOAD, refuse_other, resolve
-from accelsim.io.fault_kinds import FLIPS, LATE, STUCK, adjacent, in_cycles, in_words, kind_of, on_way
+from accelsim.io.fault_kinds import FLIPS, LATE, STUCK, adjacent, clock_of, in_cycles, in_words, kind_of, on_way
 from accelsim.io.hardware import load_architecture
 from accelsim.io.mapping import load_fitting
 from accelsim.io.overrides import Overrides, overrides
 from accelsim.io.rates import load_rates
-from accelsim.io.source import Item, load, plain
+from accelsim.io.source import Item, load
 from accelsim.io.workload import load_workload
 from accelsim.jobs.store import content_key
 from accelsim.mapping.legality import check
@@ -40,19 +42,19 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from accelsim.faults.cones import Mapped
-
     IntArray = NDArray[np.int64]
 
 _KEYS = (
     "campaign", "about", "source", "workload", "arch", "in", "mapping", "stationary", "einsum", "set", "inputs", "outputs", "decision",
     "faults", "time", "sample", "seed", "rates",
 )  # fmt: skip
+Inputs = dict[str, Any]  # an array for each
 T = TypeVar("T")
 _ROLES = (OPERANDS, SUMS, CONTROL)
 _DRAWS = ("uniform", "normal")
 _PLACES = ("array", "memories", "networks")
 _MOST_POINTS = 1 << 17
+_LEAST_DOUBT = 1e-9  # is shared out to all intervals; near 1 a float says no more
 
 
 def load_campaign(path: Path | str, settings: Sequence[str] = ()) -> Campaign:
@@ -64,7 +66,7 @@ def load_campaign(path: Path | str, settings: Sequence[str] = ()) -> Campaign:
     try:
         return _campaign(document, keys, settings, Path(path).parent)
     except InputError as error:
-        raise _at_home(error, keys, document) from None
+        raise _at_home(error, keys, document, settings) from None
 
 
 def check_campaign(path: Path) -> tuple[str, str]:
@@ -114,14 +116,13 @@ def _refuse_large(cascade: Cascade, item: Item) -> None:
         raise item.error(what, "make it smaller, as in set: {shape.m: 16}")
 
 
-def _at_home(error: InputError, keys: Mapping[str, Item], document: Item) -> InputError:
-    """The error with a place in the campaign's file: of what has none, and of settings that stand there."""
-    where = {f"--set {path}": item for path, item in keys["set"].mapping("set").items()} if "set" in keys else {}
-    mine = next((item for said, item in where.items() if str(error.place or error.what).startswith(said)), None)
-    if error.place is not None and mine is None:
+def _at_home(error: InputError, keys: Mapping[str, Item], document: Item, settings: Sequence[str] = ()) -> InputError:
+    """The error with a place in the campaign's file: of what has none, and of settings that stand there and not on the command line."""
+    said = str(error.place or error.what)
+    mine = [item for path, item in _settings(keys, settings).items() if re.match(rf"--set {re.escape(path)}(?![\w.])", said)]
+    if not mine and (error.place is not None or said.startswith("--set ")):
         return error
-    what = error.what.removeprefix("--set ")
-    return InputError(what, error.mend, document.place if mine is None else mine.place)
+    return InputError(error.what.removeprefix("--set "), error.mend, mine[0].place if mine else document.place)
 
 
 def _campaign(document: Item, keys: dict[str, Item], settings: Sequence[str], folder: Path) -> Campaign:
@@ -130,19 +131,37 @@ def _campaign(document: Item, keys: dict[str, Item], settings: Sequence[str], fo
     if _in_memories(keys):
         _refuse_large(cascade, keys["workload"])
     mapping, cascade = _mapping(document, keys, given, folder, cascade, machine)
-    if _in_memories(keys):
-        target: Target = _memories(document, keys, cascade, machine, mapping)
-    else:
-        target = _array(document, keys, cascade, machine, mapping)
+    inputs = _inputs(keys.get("inputs"), cascade)
+    make: Callable[..., Target] = _memories if _in_memories(keys) else _array
+    target = make(document, keys, cascade, machine, mapping, inputs)
     seed = keys["seed"].integer("'seed'", 0) if "seed" in keys else 0
     sample, rates = _sample(keys.get("sample")), _rates(keys.get("rates"), target, folder)
     _placed(keys.get("sample", document), lambda _: Plan.first(target.strata, sample, target.chunk))
-    unsaid = {"about", "source"} | (set() if sample.by == NEYMAN else {"rates"})  # rates change what is injected by NEYMAN only
-    said = {key: repr(plain(item)) for key, item in keys.items() if key not in unsaid}
-    if rates is not None and sample.by == NEYMAN:
-        said["rates"] = repr(rates)
-    described = content_key(said, tuple(_merged(keys, settings)), cascade, machine, mapping)
+    run = (cascade, machine, mapping, {name: _digest(values) for name, values in inputs.items()}, _injected(target))
+    looks = sample if sample.half_width is not None else replace(sample, confidence=0.0)  # of those that never look it changes no fault
+    described = content_key(*run, looks, seed, rates if sample.by == NEYMAN else None)
     return Campaign(keys["campaign"].name("a campaign"), target, sample, seed, described, rates)
+
+
+def _injected(target: Target) -> tuple[object, ...]:
+    """What of a target does not follow from the cascade, the machine, the mapping and the inputs."""
+    if isinstance(target, ArrayTarget):
+        decides = None if target.decides is None else _digest(target.decides)
+        made = tuple(_digest(product.elements) for product in target.products)
+        return target.noun, target.strata, made, target.requantise, target.together, decides
+    assert isinstance(target, (MemoryTarget, StuckTarget, TransitTarget))
+    decision = None if target.decides is None else (target.decides[0], _digest(target.decides[1]))
+    clock = _digest(target.intervals.clock) if isinstance(target, MemoryTarget) else type(target).__name__
+    return target.noun, target.strata, decision, target.together, clock
+
+
+def _digest(values: Any) -> str:
+    import hashlib
+
+    import numpy as np
+
+    array = np.ascontiguousarray(values)
+    return f"{array.dtype.str}{array.shape}{hashlib.sha256(array.tobytes()).hexdigest()}"
 
 
 def _rates(item: Item | None, target: Target, folder: Path) -> Rates | None:
@@ -199,10 +218,12 @@ def _in_memories(keys: dict[str, Item]) -> bool:
     return True
 
 
-def _array(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree) -> ArrayTarget:
+def _array(
+    document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree, inputs: Inputs
+) -> ArrayTarget:
     named = keys.get("einsum", document)
     einsum = _placed(named, lambda item: einsum_on_array(cascade, machine, mapping, None if item is document else item.name("'einsum'")))
-    made = products(Evaluator(cascade, machine), mapping, einsum, _inputs(keys.get("inputs"), cascade))
+    made = products(Evaluator(cascade, machine), mapping, einsum, inputs)
     requantise = _outputs(keys.get("outputs"), made)
     fields, together, kind = _faults(keys.get("faults"), made[0])
     decides = None if "decision" not in keys else _decisions(keys["decision"], cascade, einsum)
@@ -213,11 +234,13 @@ def _array(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Arc
     return ArrayTarget(unit, made, requantise, fields, together, decides, kind == STUCK, kind == LATE)
 
 
-def _memories(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree) -> Target:
+def _memories(
+    document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree, inputs: Inputs
+) -> MemoryTarget | StuckTarget | TransitTarget:
     from accelsim.faults.cones import Mapped
 
     (together, stuck), by_cycle = in_words(keys), in_cycles(keys)
-    mapped = _placed(document, lambda _: Mapped(cascade, machine, mapping, _inputs(keys.get("inputs"), cascade)))
+    mapped = _placed(document, lambda _: Mapped(cascade, machine, mapping, inputs))
     decides = None
     if "decision" in keys:
         last = next(einsum for einsum in reversed(cascade.work) if cascade.tensors[einsum.output.tensor].is_output)
@@ -226,17 +249,7 @@ def _memories(document: Item, keys: dict[str, Item], cascade: Cascade, machine: 
         return TransitTarget(mapped, decides, together)
     if stuck:
         return StuckTarget(mapped, decides, together)
-    return MemoryTarget(mapped, decides, together, _clock(keys["time"], mapped) if by_cycle else None)
-
-
-def _clock(item: Item, mapped: Mapped) -> IntArray:
-    """When steps begin, by the simulator."""
-    from accelsim.faults.clock import cycles
-
-    try:
-        return cycles(mapped)
-    except AccelsimError as error:
-        raise item.error(error.what if isinstance(error, InputError) else str(error), "count time in steps") from None
+    return MemoryTarget(mapped, decides, together, clock_of(keys["time"], mapped) if by_cycle else None)
 
 
 def _placed(item: Item, make: Callable[[Item], T]) -> T:
@@ -250,22 +263,28 @@ def _placed(item: Item, make: Callable[[Item], T]) -> T:
 def _file(item: Item, kind: Any, folder: Path) -> Path:
     name = item.name(f"a {kind.noun}")
     beside = folder / name
-    if beside.is_file():
+    if os.path.isfile(beside):
         return beside
     try:
         return resolve(name, kind)
     except InputError as error:
-        raise item.error(error.what, error.mend) from None
+        file = beside.with_name(f"{beside.name}.yaml") if beside.name else beside
+        raise item.error(error.what, f"did you mean '{name}.yaml'?" if os.path.isfile(file) else error.mend) from None
 
 
 def _merged(keys: Mapping[str, Item], settings: Sequence[str]) -> list[str]:
     """Settings of the file that the command line does not replace, and those of the command line."""
-    paths = {setting.partition("=")[0].strip() for setting in settings}
+    return [*(f"{path}={item.text(path)}" for path, item in _settings(keys, settings).items()), *settings]
+
+
+def _settings(keys: Mapping[str, Item], settings: Sequence[str]) -> dict[str, Item]:
+    """Settings of the file that the command line does not replace."""
+    replaced = {setting.partition("=")[0].strip().removeprefix("workload.") for setting in settings}
     mine = keys["set"].mapping("set") if "set" in keys else {}
-    return [*(f"{path}={item.text(path)}" for path, item in mine.items() if path not in paths), *settings]
+    return {path: item for path, item in mine.items() if path.removeprefix("workload.") not in replaced}
 
 
-def _inputs(item: Item | None, cascade: Cascade) -> dict[str, Any]:
+def _inputs(item: Item | None, cascade: Cascade) -> Inputs:
     """Uniform, or normal with a deviation of a quarter of the largest: integers of each input's type, else numbers up to 1. Inputs with a
     range are uniform in it, whole if their type is.
     """
@@ -277,7 +296,7 @@ def _inputs(item: Item | None, cascade: Cascade) -> dict[str, Any]:
         raise keys["draw"].error(f"inputs cannot be drawn '{draw}'", did_you_mean(draw, _DRAWS))
     ranges = _ranges(keys["ranges"], cascade) if "ranges" in keys else {}
     rng = np.random.default_rng(keys["seed"].integer("'seed'", 0) if "seed" in keys else 0)
-    found: dict[str, Any] = {}
+    found: Inputs = {}
     for name, tensor in cascade.tensors.items():
         if tensor.is_input:
             if not tensor.final.name.startswith("int"):
@@ -381,6 +400,8 @@ def _sample(item: Item | None) -> Sample:
     exhaustive = keys["exhaustive"].integer("'exhaustive'", 0) if "exhaustive" in keys else 0
     width = _share(keys["half_width"], "'half_width'") if "half_width" in keys else None
     confidence = _share(keys["confidence"], "'confidence'") if "confidence" in keys else 0.95
+    if 1 - confidence < _LEAST_DOUBT:
+        raise keys["confidence"].error(f"no interval is known to hold with a confidence of {confidence}", "write less, as in 0.999")
     by = keys["by"].name("'by'") if "by" in keys else EACH
     if by not in (EACH, NEYMAN):
         raise keys["by"].error(f"faults cannot be allotted by '{by}'", did_you_mean(by, (EACH, NEYMAN)))

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from accelsim.errors import did_you_mean
+from typing import TYPE_CHECKING
+
+from accelsim.errors import AccelsimError, did_you_mean
 from accelsim.io.source import Item
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from accelsim.faults.cones import Mapped
+
+    IntArray = NDArray[np.int64]
 
 FLIPS, STUCK, LATE = "upset", "stuck", "late"
 _TIMES = ("steps", "cycles")
@@ -26,6 +36,16 @@ def in_cycles(keys: Mapping[str, Item]) -> bool:
     if in_words(keys)[1]:
         raise keys["time"].error("bits are stuck all the time", "leave out 'time', or write 'kind: upset'")
     return time == "cycles"
+
+
+def clock_of(item: Item, mapped: Mapped) -> IntArray:
+    """When steps begin, by the simulator."""
+    from accelsim.faults.clock import cycles
+
+    try:
+        return cycles(mapped)
+    except AccelsimError as error:
+        raise item.error(error.what, "count time in steps") from None
 
 
 def in_words(keys: Mapping[str, Item]) -> tuple[int, bool]:

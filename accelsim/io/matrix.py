@@ -47,11 +47,12 @@ def load_matrix(path: Path, shape: tuple[int, int] | None = None) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Market:
-    """A Matrix Market file: its lines, how many values an entry has, how it is mirrored, and where entries begin."""
+    """A Matrix Market file: its lines, how many values an entry has, whether they are whole, how it is mirrored, where entries begin."""
 
     path: Path
     text: str
     values: int
+    whole: bool
     mirror: int
     first_line: int
     first: int
@@ -90,7 +91,7 @@ def _market(path: Path) -> Any:
             break
     else:
         raise InputError(f"{path}:{line}: the sizes are missing", "write rows, columns and entries")
-    market = _Market(path, text, _FIELDS[field], _SYMMETRIES[symmetry], line, first)
+    market = _Market(path, text, _FIELDS[field], field == "integer", _SYMMETRIES[symmetry], line, first)
     numbers = [int(each) for each in sizes if each.isascii() and each.isdigit()]
     if len(numbers) != len(sizes) or len(numbers) != (3 if layout == "coordinate" else 2) or any(number >= 1 << 31 for number in numbers):
         what = "rows, columns and entries" if layout == "coordinate" else "rows and columns"
@@ -159,7 +160,7 @@ def _array(market: _Market, rows: int, columns: int) -> Any:
 
 
 def _read(market: _Market, count: int, width: int) -> Numbers:
-    """The numbers of all entries, float64[entries, width]; coordinates are whole."""
+    """The numbers of all entries, float64[entries, width]; coordinates are whole, and values of the field 'integer'."""
     body = market.text[market.first :]
     if "%" in body:
         body = "\n".join(" ".join(words) for _, words in market.entries())
@@ -168,7 +169,7 @@ def _read(market: _Market, count: int, width: int) -> Numbers:
     except ValueError:
         flat = np.zeros(0)
     found = flat.reshape(-1, width) if flat.size and flat.size % width == 0 else np.zeros((0, width))
-    whole = found[:, : width - market.values] if width > 1 else found[:, :0]
+    whole = found if market.whole else found[:, : width - market.values]
     if found.shape[0] == count and np.isfinite(found).all() and np.array_equal(whole, np.floor(whole)):
         return found
     return _by_line(market, count, width)
@@ -191,6 +192,8 @@ def _by_line(market: _Market, count: int, width: int) -> Numbers:
                 raise market.error(line, f"'{word}' is no number", "write a whole number" if place < 2 else "write a number") from None
             if not math.isfinite(number):
                 raise market.error(line, f"'{word}' is not a finite number", "write a number")
+            if market.whole and not float(number).is_integer():
+                raise market.error(line, f"'{word}' is no whole number", "write one, or 'real' instead of 'integer' in line 1")
             numbers.append(float(number))
         found.append(numbers)
     if len(found) < count:

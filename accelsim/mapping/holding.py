@@ -36,6 +36,8 @@ def refuse_by_elements(mapping: Mapping) -> None:
 
 def by_size(mapping: Mapping, extents: Dict[str, int], largest: Dict[int, int] | None = None) -> Mapping:
     """The mapping with tiles of a size where they hold so many elements: the largest by `id` of the loop, or all that is left."""
+    if not largest and next(loops_by_elements(mapping.nodes), None) is None:
+        return mapping
     return replace(mapping, nodes=tuple(_by_size(mapping.nodes, dict(extents), largest or {})))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from accelsim.mapping.tree import Held, Keep, Leaf
 from accelsim.model import plan as p
@@ -41,6 +42,30 @@ class Lowered:
     leaves: dict[str, Leaf]
     latencies: dict[str, int]
     special: bool  # some loop is derived or repeated, so the ranks are not those of the cascade
+
+
+@dataclass(frozen=True)
+class LaterLowered:
+    """`Lowered` of a mapping that is known to have a plan, which is made when it is asked for."""
+
+    leaves: dict[str, Leaf]
+    latencies: dict[str, int]
+    make: Callable[[], Lowered]
+
+    @cached_property
+    def whole(self) -> Lowered:
+        """All of it."""
+        return self.make()
+
+    @property
+    def plan(self) -> p.Plan:
+        """The plan."""
+        return self.whole.plan
+
+    @property
+    def chains(self) -> list[Chain]:
+        """Chains of keepers."""
+        return self.whole.chains
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.mapping.tree import Mapping
 from accelsim.model import plan as p
-from accelsim.model.chain import NOTHING_CROSSES, Chain, Lowered
+from accelsim.model.chain import NOTHING_CROSSES, Chain, LaterLowered, Lowered
 from accelsim.model.lowering import lower
 from accelsim.model.options import Counting
 from accelsim.model.program import Program
@@ -36,7 +36,7 @@ class Counts:
     operations: dict[str, int]
     masked: dict[str, int]
     issues: dict[str, int]
-    lowered: Lowered
+    lowered: Lowered | LaterLowered
     crossed: Rows = field(default_factory=dict)
     crossed_final: Rows = field(default_factory=dict)
     crossed_first: Rows = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -13,12 +13,12 @@ import numpy as np
 from accelsim.errors import InputError
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.tree import Fuse, Leaf
+from accelsim.model.chain import LaterLowered
 from accelsim.model.evaluation import Evaluator
-from accelsim.model.outline import Outline
+from accelsim.model.outline import Figures, Outline
 from accelsim.model.outlining import outline
 from accelsim.sparse.boxes import Boxes
-from accelsim.sparse.even import Amounts
-from accelsim.sparse.forms import form_of
+from accelsim.sparse.forms import Form, form_of
 from accelsim.sparse.nest import Nest, nest_of
 from accelsim.workload.cascade import Cascade
 
@@ -31,35 +31,59 @@ _BY_EVALUATOR: WeakKeyDictionary[Evaluator, dict[Hashable, _Known]] = WeakKeyDic
 
 @dataclass(frozen=True)
 class _Known:
-    """A nest of a form, and outlines of such nests."""
+    """A nest of a form, cycles from a visit's last issue to its complete reduction, and outlines of such nests."""
 
     nest: Nest
+    latency: int
     outlines: list[Outline] = field(default_factory=list)
 
 
 def outlined(
-    evaluator: Evaluator, path: tuple[Loop | Fuse, ...], leaf: Leaf, densities: Dict[str, Boxes]
-) -> tuple[Nest, Outline, Amounts]:
-    """The nest of a leaf over inputs of some densities, its outline, and what the sums of that come to. Refuses what has no closed form."""
-    forms = _BY_EVALUATOR.setdefault(evaluator, {})
+    evaluator: Evaluator, path: tuple[Loop | Fuse, ...], leaf: Leaf, densities: Dict[str, Boxes], lowered: LaterLowered
+) -> tuple[Outline, Figures, Callable[[], Nest]]:
+    """The outline of a leaf over inputs of some densities, what it comes to, and its nest. Refuses what has no closed form.
+
+    Notes in `lowered` the leaf's latency; it is lowered where no leaf of the same form was, whose sizes do not matter.
+    """
+    forms = _BY_EVALUATOR.get(evaluator)
+    if forms is None:
+        forms = _BY_EVALUATOR.setdefault(evaluator, {})
     cascade, machine = evaluator.cascade, evaluator.architecture
     form = form_of(path, leaf, cascade.by_name[leaf.einsum].ranks, cascade.extents)
     key = form.key, tuple(densities.items())
     known = forms.get(key)
-    nest = form.of(known.nest) if known is not None else None
-    if nest is None or known is None:
-        nest = _nest(cascade, machine, path, leaf, densities)
+    if known is None or (form.buffers and form.of(known.nest) is None):
+        latency = lowered.whole.latencies[leaf.einsum]
+        known = _Known(_nest(cascade, machine, path, leaf, densities), latency)
         if len(forms) >= MOST_FORMS:
             del forms[next(iter(forms))]
-        known = forms[key] = _Known(nest)
+        forms[key] = known
+    lowered.latencies[leaf.einsum] = known.latency
+    nest = _Later(form, known.nest)
     for each in known.outlines:
-        amounts = each.table.of(nest)
+        amounts = each.table.at(form.sizes, nest)
         if each.fits(amounts):
-            return nest, each, amounts
-    stored = {operand.tensor: densities[operand.tensor] for operand in nest.operands if operand.tensor in densities}
-    made = outline(cascade, machine, nest, stored)
-    known.outlines.append(made)
-    return nest, made, made.table.of(nest)
+            return each, each.figures(amounts), nest
+    made = nest()
+    stored = {operand.tensor: densities[operand.tensor] for operand in made.operands if operand.tensor in densities}
+    found = outline(evaluator, made, stored)
+    known.outlines.append(found)
+    return found, found.figures(found.table.of(made)), nest
+
+
+@dataclass(slots=True)
+class _Later:
+    """A nest of a form that is made when it is asked for."""
+
+    form: Form
+    known: Nest
+    made: Nest | None = None
+
+    def __call__(self) -> Nest:
+        if self.made is None:
+            self.made = self.form.of(self.known)
+            assert self.made is not None
+        return self.made
 
 
 def _nest(cascade: Cascade, machine: Architecture, path: tuple[Loop | Fuse, ...], leaf: Leaf, densities: Dict[str, Boxes]) -> Nest:

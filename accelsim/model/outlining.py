@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
-from math import prod
+from math import ceil, prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from accelsim.errors import InputError
-from accelsim.hardware.architecture import Architecture
-from accelsim.model.outline import Bits, Dense, Fitting, Outline, Result, Stored, Weighed
-from accelsim.model.stored_traffic import split_by_keep, value_bits
+from accelsim.model.evaluation import Evaluator
+from accelsim.model.narrow import refuse_narrow_operand, refuse_narrow_result
+from accelsim.model.numbering import Numbers
+from accelsim.model.outline import Bits, Dense, Fitting, Key, Met, Outline, Result, Stored, Weighed, Whole
+from accelsim.model.stored_traffic import split_by_keep, value_bits, with_words
+from accelsim.sparse import kernels_even as k
 from accelsim.sparse.axes import Axes
-from accelsim.sparse.boxes import Boxes, volume
+from accelsim.sparse.boxes import Boxes, UniformBoxes, volume
 from accelsim.sparse.even import Table
 from accelsim.sparse.nest import Crossing, Nest, Operand
 from accelsim.sparse.storage import fiber, following, last, masked
-from accelsim.sparse.sums import MOST, Factor, Loops, Signed
+from accelsim.sparse.sums import MOST, Factor, Loops, Rule, Signed, Sizes
 from accelsim.sparse.terms import Terms
-from accelsim.workload.cascade import Cascade
 from accelsim.workload.storage import Storage
 
 if TYPE_CHECKING:
@@ -55,54 +57,103 @@ class _Rank:
         return Bits(where.fixed + payload, where.loops)
 
 
-def outline(cascade: Cascade, machine: Architecture, nest: Nest, densities: Dict[str, Boxes]) -> Outline:
+def outline(evaluator: Evaluator, nest: Nest, densities: Dict[str, Boxes]) -> Outline:
     """The outline of a nest over operands with some densities. Refuses what has no closed form."""
-    return _Outlining(cascade, machine, Terms(nest, densities, Axes(nest))).run()
+    return _Outlining(evaluator, Terms(nest, densities, Axes(nest))).run()
 
 
 class _Outlining:
     """The asking of everything, crossing by crossing."""
 
-    def __init__(self, cascade: Cascade, machine: Architecture, terms: Terms) -> None:
-        self.cascade, self.machine, self.terms, self.nest = cascade, machine, terms, terms.nest
+    def __init__(self, evaluator: Evaluator, terms: Terms) -> None:
+        self.evaluator, self.terms, self.nest = evaluator, terms, terms.nest
+        self.cascade, self.machine = evaluator.cascade, evaluator.architecture
+        self.numbers = Numbers(terms.nest)
         self.ranks: dict[str, list[_Rank]] = {}
-        self.places: list[tuple[Operand, Signed, Signed]] = []
+        self.places: list[tuple[Operand, int, int]] = []
+        self.memories: dict[Key, int] = {}
 
     def run(self) -> Outline:
         """All of it."""
-        terms, nest = self.terms, self.nest
+        terms, nest, number = self.terms, self.nest, self.numbers.amount
         whole = tuple(self._whole(each) for each in terms.stored)
-        rows = tuple(self._row(number, crossing) for number, crossing in enumerate(nest.crossings))
-        meetings = tuple((level, terms.steps(level), terms.visits(level)) for level in nest.meeting)
-        points, effectual, issues = terms.points, terms.effectual, terms.issues
-        table = Table(terms.sums, nest)
-        looked_up = tuple(terms.lacking.items()), tuple(terms.staying.items())
-        return Outline(table, *looked_up, points, effectual, issues, meetings, whole, tuple(self.places), rows)
+        rows = tuple(self._row(place, crossing) for place, crossing in enumerate(nest.crossings))
+        meetings = tuple(self._met(level) for level in nest.meeting)
+        points, effectual, issues = number(terms.points), number(terms.effectual), number(terms.issues)
+        for each in terms.stored:
+            refuse_narrow_operand(self.cascade, nest, each)
+        refuse_narrow_result(self.cascade, nest)
+        asked, ends = self.numbers.asked()
+        return Outline(
+            nest.einsum.name, nest.unit, prod(nest.extents.values()), Table(terms.sums, nest), asked, ends, tuple(terms.lacking.items()),
+            tuple(terms.staying.items()), tuple(self.numbers.signed), points, effectual, issues, meetings, whole, tuple(self.places), rows,
+            tuple(self.memories),
+        )  # fmt: skip
+
+    def _memory(self, tensor: str, memory: str) -> int:
+        """The place of what a memory moves of a tensor, -1 of the unit."""
+        return self.memories.setdefault((self.nest.einsum.name, tensor, memory), len(self.memories)) if memory else -1
+
+    def _met(self, level: int) -> Met:
+        nest, turn, number = self.nest, self.nest.turns[level], self.numbers.amount
+        above = [len(nest.turns)]
+        if turn.node in self.machine.memories:
+            above = [each.above_child for each in nest.crossings if each.child == turn.node] or [0]
+        copies = tuple(self.numbers.turns(loop for loop in range(each) if nest.turns[loop].axis) for each in above)
+        return Met(turn.rank, turn.node, turn.meets, number(self.terms.steps(level)), number(self.terms.visits(level)), copies)
 
     def _row(self, number: int, crossing: Crossing) -> Stored | Dense | Result:
-        terms = self.terms
-        operand = next((each for each in self.nest.operands if each.tensor == crossing.tensor), None)
+        terms, name, amount = self.terms, crossing.tensor, self.numbers.amount
+        tensor, child, bits = self.cascade.tensors[name], crossing.child, self.machine.memories
+        operand = next((each for each in self.nest.operands if each.tensor == name), None)
         if operand is None:
-            return Result(number, terms.made(number, shared=True), terms.made(number), terms.different(number))
+            return self._result(number, crossing)
         grouped, entering = terms.words(number, shared=True), terms.words(number)
-        limited = crossing.child and self.machine.memories[crossing.child].size_bits is not None
-        if operand.tensor not in self.ranks:
-            visits = terms.arrivals(number, lambda group: [], frozenset()) if limited else None
-            return Dense(number, operand, grouped, entering, visits)
-        read = self._gone_through(crossing, operand)
-        if not crossing.child:
-            read += ((Bits(value_bits(self.cascade.tensors[operand.tensor])), grouped),)
-            return Stored(number, operand, grouped, entering, read, (), None)
-        read += self._tiles(number, crossing, operand, shared=True)
-        filled = self._tiles(number, crossing, operand, shared=False)
-        return Stored(number, operand, grouped, entering, read, filled, self._fitting(number, crossing, operand) if limited else None)
+        size = bits[child].size_bits if child else None
+        if name not in self.ranks:
+            places = self._memory(name, crossing.parent), self._memory(name, child)
+            visits = amount(terms.arrivals(number, lambda group: [], frozenset())) if size is not None else None
+            every = ceil(prod(tensor.shape) * tensor.final.bits)
+            return Dense(
+                name, child, size, *places, amount(grouped), amount(entering), self.evaluator.widths.read[self.nest.einsum.name, name],
+                visits, self.numbers.tile(operand.ranks, crossing.above_child),
+                (every, 0 if self.ranks else every) if tensor.is_input else None,
+            )  # fmt: skip
+        read, filled, fitting = self._gone_through(crossing, operand), Weighed(), None
+        if child:
+            read += self._tiles(number, crossing, operand, shared=True)
+            filled = self._tiles(number, crossing, operand, shared=False)
+            fitting = self._fitting(number, crossing, operand) if size is not None else None
+        else:
+            read += ((Bits(value_bits(tensor)), grouped),)
+        inner = self._memory(name, child)
+        return Stored(
+            name, child, size, self._memory(name, crossing.parent), inner, amount(grouped), amount(entering),
+            self.numbers.weighed(read), self.numbers.weighed(filled), fitting,
+        )  # fmt: skip
 
-    def _whole(self, operand: Operand) -> tuple[Operand, Weighed, Signed]:
+    def _result(self, number: int, crossing: Crossing) -> Result:
+        """Words of the result."""
+        terms, name, amount, widths = self.terms, crossing.tensor, self.numbers.amount, self.evaluator.widths
+        tensor, child = self.cascade.tensors[name], crossing.child
+        grouped, entering, different = terms.made(number, shared=True), terms.made(number), terms.different(number)
+        extra, once = with_words(tensor, number == min(n for n, each in enumerate(self.nest.crossings) if each.tensor == name))
+        home = float(tensor.final.bits + extra), float(tensor.final.bits)
+        return Result(
+            name, child, self.machine.memories[child].size_bits if child else None, self._memory(name, crossing.parent),
+            self._memory(name, child), amount(grouped), amount(entering), amount(different), amount(grouped - different),
+            widths.partial[name], widths.final[name], extra, once, home if crossing.above_parent == 0 and tensor.is_output else None,
+            self.numbers.tile(self.nest.result, crossing.above_child), ceil(tensor.partial.bits) + extra,
+        )  # fmt: skip
+
+    def _whole(self, operand: Operand) -> Whole:
         """What a stored operand takes as a whole; notes how it lies in memories."""
         terms = self.terms
         tensor, levels = self.cascade.tensors[operand.tensor], self.nest.levels(operand)
         storage = _storage(tensor.storage, operand)
         value, loops, made = value_bits(tensor), sorted(terms.loops(operand.ranks)), list[_Rank]()
+        told = [place for place, level in enumerate(levels) if storage.kinds[level.dimension] == "compressed"]
+        apart = tuple(self.numbers.turns(loops[each] for each in fiber(levels, place)) for place in told if storage.coordinate_bits)
         if storage.line_bits > 1:
             terms.refuse(f"{operand.tensor} begins its fibers on lines, and how many these fill", "leave 'line' out")
         for number, level in enumerate(levels):
@@ -132,9 +183,11 @@ class _Outlining:
             if begins and masked(storage, levels, number):
                 reached = frozenset(loops[: following(levels, number)])
                 places = terms.total(rank.loops, [self._places(operand, rank), *nodes])
-                self.places.append((operand, places, terms.total(reached, [terms.something(operand, reached)])))
+                held = terms.total(reached, [terms.something(operand, reached)])
+                self.places.append((operand, self.numbers.amount(places), self.numbers.amount(held)))
         self.ranks[operand.tensor] = made
-        return operand, tuple(bits), self._needed(operand)
+        needed = self.numbers.amount(self._needed(operand))
+        return Whole(operand, self.numbers.weighed(tuple(bits)), needed, value, storage.coordinate_bits if apart else 0, apart)
 
     def _places(self, operand: Operand, rank: _Rank) -> Factor:
         """Places of a fiber."""
@@ -142,7 +195,7 @@ class _Outlining:
         cuts = ((operand.ranks[rank.dimension], (rank.here,)),)
         return Factor(
             ("places", operand.tensor, loop), cuts, lambda nest, box: np.ceil(volume(*box) / nest.turns[loop].tile), (1,), True,
-            operand.tensor,
+            operand.tensor, rule=Rule(k.PLACES, ((k.LOOP, loop),)),
         )  # fmt: skip
 
     def _needed(self, operand: Operand) -> Signed:
@@ -188,7 +241,7 @@ class _Outlining:
         size = self.machine.memories[crossing.child].size_bits
         assert size is not None
         some: Callable[[Loops | None], list[Factor]] = lambda group: [terms.tile(operand, tile, group, "some", tile)] if tile else []  # noqa: E731
-        visits = terms.arrivals(number, some, tile)
+        visits, amount = self.numbers.amount(terms.arrivals(number, some, tile)), self.numbers.amount
         inner = ranks[len(tile) :]
         if not inner:
             return Fitting(visits, value_bits(self.cascade.tensors[operand.tensor]), None)
@@ -199,10 +252,11 @@ class _Outlining:
         def late(group: Loops | None) -> list[Factor]:
             if group is not None:
                 raise _NotKnownError
-            return [terms.factor(operand, tile, beyond, ("beyond", number))]
+            boxes = terms.densities[operand.tensor]
+            return [terms.factor(operand, tile, beyond, ("beyond", number), rule=beyond.rule(boxes), one=beyond.one(boxes))]
 
         try:
-            return Fitting(visits, None, terms.arrivals(number, late, tile))
+            return Fitting(visits, None, amount(terms.arrivals(number, late, tile)))
         except _NotKnownError:
             return Fitting(visits, None, None)
 
@@ -267,13 +321,37 @@ class _Beyond:
     def __call__(self, nest: Nest, boxes: Boxes, box: tuple[Bounds, Bounds]) -> Shares:
         rows, many = np.broadcast(*box[0], *box[1]), len(box[0])
         found = [([int(first) for first in row[:many]], [int(end) for end in row[many:]]) for row in rows]
-        if sum(prod(end - first for first, end in zip(*row, strict=True)) for row in found) > MOST:
-            raise InputError(f"{self.einsum} has too many tiles of {self.operand.tensor} that differ", "state its density as a share")
-        each, tile = self.child.of(nest) if self.child is not None else 0, nest.turns[self.fixed.last].tile
-        return np.array([self._chance(boxes, low, high, each, tile) for low, high in found]).reshape(rows.shape)
+        self._check(sum(prod(end - first for first, end in zip(*row, strict=True)) for row in found))
+        sizes = tuple((turn.tile, turn.trips) for turn in nest.turns)
+        return np.array([self._chance(boxes, low, high, sizes) for low, high in found]).reshape(rows.shape)
 
-    def _chance(self, boxes: Boxes, low: list[int], high: list[int], each: int, tile: int) -> float:
-        """That one tile does not fit, whose children take so much `each` and whose fixed places are so large."""
+    def rule(self, boxes: Boxes) -> Rule | None:
+        """The same, compiled, where all places are alike."""
+        if not isinstance(boxes, UniformBoxes):
+            return None
+        each, fixed = self.child if self.child is not None else Bits(0), self.fixed
+        columns = (
+            (k.LOOP, fixed.last), (k.PLACE, fixed.dimension), (k.ROOM, self.size), (k.FIXED, sum(fixed.fixed)), (k.EACH, each.fixed),
+            (k.SOME, int(self.some)),
+        )  # fmt: skip
+        return Rule(k.BEYOND, columns, (float(prod(boxes.shape)), float(boxes.count)), each.loops)
+
+    def one(self, boxes: Boxes) -> Callable[[Sizes, tuple[int, ...]], float]:
+        """The same of one box, by the sizes of loops and its own."""
+
+        def chance(sizes: Sizes, box: tuple[int, ...]) -> float:
+            self._check(prod(box))
+            return self._chance(boxes, [0] * len(box), list(box), sizes)
+
+        return chance
+
+    def _check(self, places: int) -> None:
+        if places > MOST:
+            raise InputError(f"{self.einsum} has too many tiles of {self.operand.tensor} that differ", "state its density as a share")
+
+    def _chance(self, boxes: Boxes, low: list[int], high: list[int], sizes: Sizes) -> float:
+        """That one tile does not fit."""
+        each, (tile, _) = self.child.of(sizes) if self.child is not None else 0, sizes[self.fixed.last]
         most = prod(end - first for first, end in zip(low, high, strict=True))
         room = self.size - -(-(high[self.fixed.dimension] - low[self.fixed.dimension]) // tile) * sum(self.fixed.fixed)
         least = max(int(self.some), 0 if room < 0 else most + 1 if not each else room // each + 1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping as Dict
 from dataclasses import dataclass
-from math import prod
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,23 +16,26 @@ from accelsim.errors import InputError
 from accelsim.mapping.holding import loops_by_elements, refused_by_size
 from accelsim.mapping.legality import check
 from accelsim.mapping.tree import Mapping
+from accelsim.model.chain import LaterLowered
 from accelsim.model.counts import Counts
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.expected_traffic import ExpectedTraffic, Fit, upward
 from accelsim.model.lowering import lower
 from accelsim.model.options import Counting
-from accelsim.model.outline import Outline
+from accelsim.model.outline import Figures, Outline
 from accelsim.model.outlines import outlined
 from accelsim.model.pricing import Range
 from accelsim.model.schedule import Load, schedule
 from accelsim.model.stored import StoredEvaluation
 from accelsim.model.stored_work import Meeting, Work
 from accelsim.sparse.boxes import Boxes
-from accelsim.sparse.even import Amounts
-from accelsim.sparse.nest import Nest
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from accelsim.hardware.architecture import Quantity
+
+    Shares = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -108,29 +111,32 @@ def evaluate_expected(evaluator: Evaluator, mapping: Mapping, densities: Dict[st
             place = cascade.declaration.place("format", name) if cascade.declaration is not None else None
             what = f"{name} is neither an input nor an output, and how it is stored is not counted yet"
             raise InputError(what, f"leave the format of {name} out", place)
-    lowered = lower(evaluator.program, mapping)
+    paths = list(mapping.paths())
+    lowered = LaterLowered({leaf.einsum: leaf for _, leaf in paths}, {}, partial(lower, evaluator.program, mapping))
     counts, loads, works = Counts({}, {}, {}, {}, {}, {}, {}, lowered), dict[str, Load](), dict[str, ExpectedWork]()
     bits: dict[tuple[str, str, str], tuple[int, int, int]] = {}
     whole: dict[str, tuple[float, float]] = {}
     extra: list[tuple[str, str, Range]] = []
     missing: list[str] = []
-    for path, leaf in mapping.paths():
-        nest, found, amounts = outlined(evaluator, path, leaf, densities)
-        name, unit = nest.einsum.name, machine.units[nest.unit]
-        traffic = ExpectedTraffic(evaluator, nest, found, amounts)
-        works[name] = work = _work(nest, found, amounts, traffic)
+    for path, leaf in paths:
+        found, figures, nest = outlined(evaluator, path, leaf, densities, lowered)
+        name, unit = leaf.einsum, machine.units[leaf.unit]
+        traffic = ExpectedTraffic(evaluator, nest, found, figures)
+        works[name] = work = _work(found, figures, traffic)
         whole = traffic.whole | whole
-        for target, rows in ((counts.words, traffic.words), (counts.final, traffic.final)):
-            target.update({(name, *key): [round(each) for each in row] for key, row in rows.items()})
-        bits |= {(name, *key): (round(row[0]), round(row[1]), round(row[2])) for key, row in traffic.bits.items()}
+        for key, words, final, moved in zip(found.memories, traffic.words, traffic.final, traffic.bits, strict=True):
+            counts.words[key] = [round(words[0]), round(words[1]), round(words[2]), round(words[3])]
+            if any(final):
+                counts.final[key] = [round(each) for each in final]
+            bits[key] = round(moved[0]), round(moved[1]), round(moved[2])
         counts.operations[name], counts.masked[name] = round(work.effectual if unit.sparse.gates else work.issued), 0
         counts.issues[name] = upward(work.busiest)
         per_cycle = evaluator.clock.per_cycle
         latency = (unit.pipeline_depth + lowered.latencies[name]) * per_cycle
-        loads[name] = Load(nest.unit, counts.issues[name] * evaluator.issue_ticks(name, nest.unit), traffic.ports(), latency)
-        for node, cycles in _met(evaluator, nest, found, amounts).items():
+        loads[name] = load = Load(leaf.unit, counts.issues[name] * evaluator.issue_ticks(name, leaf.unit), traffic.ports(), latency)
+        for node, cycles in _met(found, figures).items():
             if cycles:
-                loads[name].ports[f"{node} intersection"] = (cycles * per_cycle, 0)
+                load.ports[f"{node} intersection"] = (cycles * per_cycle, 0)
         for _, node, _, steps, _ in work.meetings:
             price: Quantity | None = machine.sparsity(node).intersect_pj
             if steps and price is None:
@@ -147,27 +153,24 @@ def evaluate_expected(evaluator: Evaluator, mapping: Mapping, densities: Dict[st
     return ExpectedEvaluation(evaluation, works, whole)
 
 
-def _work(nest: Nest, found: Outline, amounts: Amounts, traffic: ExpectedTraffic) -> ExpectedWork:
-    issues = amounts.of(found.issues)
-    meetings = [
-        (turn.rank, turn.node, turn.meets, amounts.total(steps), amounts.total(visits))
-        for turn, steps, visits in ((nest.turns[level], steps, visits) for level, steps, visits in found.meetings)
-    ]
+def _work(found: Outline, figures: Figures, traffic: ExpectedTraffic) -> ExpectedWork:
+    totals, issues = figures.totals, found.issues
+    meetings = [(each.rank, each.node, each.by, totals[each.steps], totals[each.visits]) for each in found.meetings]
     return ExpectedWork(
-        prod(nest.extents.values()), amounts.total(found.points), amounts.total(found.effectual), issues.most,
-        issues.total / issues.copies, meetings, traffic.fits,
+        found.dense, totals[found.points], totals[found.effectual], figures.most(issues), totals[issues] / figures.copies[issues],
+        meetings, traffic.fits,
     )  # fmt: skip
 
 
-def _met(evaluator: Evaluator, nest: Nest, found: Outline, amounts: Amounts) -> dict[str, int]:
+def _met(found: Outline, figures: Figures) -> dict[str, int]:
     """Busy cycles expected of the busiest copy of every node that intersects."""
-    by_node = dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]]()
-    for level, steps, _ in found.meetings:
-        turn, here = nest.turns[level], amounts.of(steps).by_copy
-        above = nest.copies[-1]
-        if turn.node in evaluator.architecture.memories:
-            above = max((nest.copies[each.above_child] for each in nest.crossings if each.child == turn.node), default=1)
-        cycles = here.reshape(min(above, here.size), -1).sum(axis=1)
-        before = by_node.get(turn.node)
-        by_node[turn.node] = cycles if before is None or before.size != cycles.size else before + cycles
-    return {node: upward(float(cycles.max())) for node, cycles in by_node.items()}
+    by_node: dict[str, tuple[int, float | Shares]] = {}
+    for met in found.meetings:
+        size = int(figures.copies[met.steps])
+        nodes = min(int(max([figures.counts[each] for each in met.copies])), size)
+        cycles: float | Shares = figures.totals[met.steps] / nodes  # each has as many
+        if met.steps in figures.differ:
+            cycles = figures.differ[met.steps].reshape(nodes, -1).sum(axis=1)
+        before = by_node.get(met.node)
+        by_node[met.node] = nodes, cycles if before is None or before[0] != nodes else before[1] + cycles
+    return {node: upward(cycles if isinstance(cycles, float) else float(cycles.max())) for node, (_, cycles) in by_node.items()}

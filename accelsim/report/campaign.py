@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from accelsim.faults.campaign import Outcome
 from accelsim.faults.confirmation import Confirmation
 from accelsim.faults.metrics import avf, mttf_h, raw_fit
-from accelsim.faults.outcomes import NAMES
+from accelsim.faults.outcomes import MASKED, NAMES
 from accelsim.faults.ranges import Range
 from accelsim.faults.rates import Rates
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+    from rich.table import Table
 
-SCHEMA = "accelsim/campaign/1"
+SCHEMA = "accelsim/campaign/2"
+_MASKED = [NAMES[each] for each in MASKED]
+_ENDS = ("value", "low", "high")
 
 
 def document(outcome: Outcome, confirmed: Confirmation | None = None) -> dict[str, Any]:
-    """All of it as plain data; shares as value, low and high."""
+    """All of it as plain data, described in docs/faults.md, "JSON"."""
     campaign, strata = outcome.campaign, []
     for number, found in enumerate(outcome.found):
         stratum, tally = found.stratum, found.tally
         row = {
             "block": stratum.block, "registers": stratum.name, "role": stratum.role, "bits": stratum.bits, "population": stratum.population,
             "injected": tally.total, "exhaustive": found.exhaustive, "masked": found.masked.to_json(), "silent": found.silent.to_json(),
-            "unrecovered": found.unrecovered.to_json(), "pilot": found.pilot, **tally.to_json(),
+            "unrecovered": found.unrecovered.to_json(), "avf": found.avf.to_json(), "pilot": found.pilot, **tally.to_json(),
         }  # fmt: skip
         if tally.worst[0] >= 0:
             row["worst"] = {**tally.to_json()["worst"], **campaign.target.site(number, tally.worst[0])}
@@ -73,33 +76,21 @@ def failures(outcome: Outcome, rates: Rates) -> dict[str, Any]:
 
 def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:
     """The report."""
-    from rich.table import Table
+    from accelsim.report.terminal import Forms
 
     state = "" if whole["finished"] else ", not finished: run it again to go on"
     yield f"{whole['campaign']}: {whole['injected']:,} of {whole['population']:,} {whole['faults']} injected (seed {whole['seed']}){state}"
-    shown = [name for name in NAMES if any(row["outcomes"][name] for row in whole["strata"])]
-    sampled = [] if all(row["exhaustive"] for row in whole["strata"]) else [f"{whole['confidence']:.0%} interval"]
-    decided = ["decisions"] if any(row["decisions_changed"] for row in whole["strata"]) else []
-    where = ["block"] if len({row["block"] for row in whole["strata"]}) > 1 else []
-    names = [*where, "words" if where else "registers"]
-    table = Table(*names, "bits", "injected", *shown, *decided, "AVF", *sampled, "largest", box=None, pad_edge=False)
-    for column in table.columns:
-        column.no_wrap, column.justify = True, "left" if column.header in names else "right"
-    for row in whole["strata"]:
-        shares = [_share(row["outcomes"][name], row["injected"]) for name in shown]
-        shares += [_share(row["decisions_changed"], row["injected"]) for _ in decided]
-        value, low, high = (row["silent"][at] + row["unrecovered"][at] for at in range(3))
-        interval = ["exact" if row["exhaustive"] else f"{low:.4f} {min(1, high):.4f}" for _ in sampled]
-        counts, largest = (f"{row['bits']:,}", f"{row['injected']:,}"), _difference(row["worst"]["difference"])
-        table.add_row(*(row["block"] for _ in where), row["registers"], *counts, *shares, f"{value:.4f}", *interval, largest)
-    yield table
+    yield Forms(tuple(_strata(whole, _FOLDS[:many]) for many in range(len(_FOLDS) + 1)))
     if pilots := sum(row["pilot"] for row in whole["strata"]):
         yield f"{pilots:,} of them were pilots, which say how many to inject and count no further."
-    value, low, high = whole["avf"]
-    likely = whole["avf_likely"][1:]
+    share, likely = whole["avf"], whole["avf_likely"]
     exact = all(row["exhaustive"] for row in whole["strata"])
-    said = f", between {low:.5f} and {high:.5f} at {whole['confidence']:.0%}; by its posterior {likely[0]:.5f} to {likely[1]:.5f}"
-    yield f"AVF of all bits: {value:.5f}" + (", exact: all were injected" if exact else said)
+    said = f", between {share['low']:.5f} and {share['high']:.5f} at {100 * whole['confidence']:.6g}%"
+    if share["value"] is None:
+        yield f"AVF of all bits: not yet known{said}"
+    else:
+        said += f"; by its posterior {likely['low']:.5f} to {likely['high']:.5f}"
+        yield f"AVF of all bits: {share['value']:.5f}" + (", exact: all were injected" if exact else said)
     if whole["failures"] is not None:
         yield from _failing(whole)
     if whole["rtl"] is not None:
@@ -108,29 +99,86 @@ def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:
         yield f"{what}: every word in every cycle agrees." if rtl["agrees"] else f"{what}: {len(rtl['mismatches']):,} do not agree."
 
 
-def _failing(whole: dict[str, Any]) -> Iterator[RenderableType]:
+_FOLDS = ("largest", "masked", "bits", "decisions", "outcomes", "injected")
+"""What a narrow terminal goes without, first what matters least: of `masked` and of `outcomes` the kinds, whose sums stay."""
+
+
+def _strata(whole: dict[str, Any], folds: Sequence[str]) -> RenderableType:
+    """A row for each stratum, without what does not fit, which a line below it says."""
+    from rich.console import Group
+
+    rows = whole["strata"]
+    shown = [name for name in NAMES if any(row["outcomes"][name] for row in rows)]
+    masked = [name for name in shown if name in _MASKED]
+    if "masked" in folds and len(masked) > 1:
+        shown = ["masked", *(name for name in shown if name not in masked)]
+    if "outcomes" in folds:
+        shown = []
+    sampled = [] if all(row["exhaustive"] for row in rows) else [f"{100 * whole['confidence']:.6g}% interval"]
+    decided = ["decisions"] if "decisions" not in folds and _decisions(rows) else []
+    where = ["block"] if len({row["block"] for row in rows}) > 1 else []
+    names = [*where, "words" if where else "registers"]
+    counted = [name for name in ("bits", "injected") if name not in folds]
+    largest = ["largest"] if "largest" not in folds else []
+    table = _table([*names, *counted, *shown, *decided, "AVF", *sampled, *largest], names)
+    for row in rows:
+        outcomes = {**row["outcomes"], "masked": sum(row["outcomes"][name] for name in masked)}
+        shares = [_share(outcomes[name], row["injected"]) for name in shown]
+        shares += [_share(row["decisions_changed"], row["injected"]) for _ in decided]
+        avf = row["avf"]
+        interval = "exact" if row["exhaustive"] else f"{avf['low']:.4f} {avf['high']:.4f}" if row["injected"] else "not yet"
+        value = "-" if avf["value"] is None else f"{avf['value']:.4f}"
+        worst = [_difference(row["worst"]["difference"]) for _ in largest]
+        named = [row["block"] for _ in where] + [row["registers"]]
+        table.add_row(*named, *(f"{row[name]:,}" for name in counted), *shares, value, *(interval for _ in sampled), *worst)
+    left = [name for name in folds if name in ("largest", "bits", "injected") or (name == "decisions" and _decisions(rows))]
+    left += ["outcomes"] if "outcomes" in folds else [f"{', '.join(masked)} (together: masked)"] if "masked" in shown else []
+    return Group(table, "", f"Left out for want of room: {', '.join(left)}.") if left else table
+
+
+def _decisions(rows: Sequence[dict[str, Any]]) -> bool:
+    return any(row["decisions_changed"] for row in rows)
+
+
+def _table(columns: Sequence[str], names: Sequence[str]) -> Table:
+    """A table of names and of numbers, whose digits take more lines where there is no room for them."""
     from rich.table import Table
 
-    found = whole["failures"]
-    table = Table("registers", "raw FIT", "FIT", "low", "high", "rates' doubt too", box=None, pad_edge=False)
+    table = Table(*columns, box=None, pad_edge=False)
     for column in table.columns:
-        column.no_wrap, column.justify = True, "left" if column.header == "registers" else "right"
-    sums = {"registers": "all", **{key: found[key] for key in ("raw_fit", "fit", "fit_of_rates")}}
-    for row in [*({"registers": row["registers"], **each} for row, each in zip(whole["strata"], found["strata"], strict=True)), sums]:
-        _, low, high = row["fit_of_rates"]
-        figures = [_number(each) for each in (row["raw_fit"][0], *row["fit"])]
-        table.add_row(row["registers"], *figures, f"{_number(low)} {_number(high)}")
-    yield table
+        column.overflow, column.justify = "fold", "left" if column.header in names else "right"
+    return table
+
+
+def _failing(whole: dict[str, Any]) -> Iterator[RenderableType]:
+    from accelsim.report.terminal import Forms
+
+    found = whole["failures"]
+    yield Forms(tuple(_fit_table(whole, found, wide) for wide in (True, False)))
     for name, cell in found["cells"].items():
-        rate, low, high = (_number(each) for each in cell["fit_per_bit"])
+        rate, low, high = (_number(cell["fit_per_bit"][each]) for each in _ENDS)
         doubt = f"{cell['doubt'][:1].upper()}{cell['doubt'][1:]}"
         yield f"Rates {found['rates']}: {name} {rate} FIT/bit, between {low} and {high} ({cell['source']}). {doubt}."
-    hours, low, high = (_number(each) for each in found["mttf_of_rates_h"])
-    yield f"Mean time to a failure, if this runs all the time: {hours} h, between {low} and {high} at any of these rates"
+    hours, low, high = (_number(found["mttf_of_rates_h"][each], "never") for each in _ENDS)
+    hours = "not yet known" if whole["avf"]["value"] is None else f"{hours} h"
+    yield f"Mean time to a failure, if this runs all the time: {hours}, between {low} and {high} at any of these rates"
 
 
-def _number(value: float | None) -> str:
-    return "never" if value is None else f"{value:.3g}"
+def _fit_table(whole: dict[str, Any], found: dict[str, Any], wide: bool) -> RenderableType:
+    from rich.console import Group
+
+    columns = ["registers", *(["raw FIT"] if wide else []), "FIT", "low", "high", *(["rates' doubt too"] if wide else [])]
+    table = _table(columns, ["registers"])
+    sums = {"registers": "all", **{key: found[key] for key in ("raw_fit", "fit", "fit_of_rates")}}
+    for row in [*({"registers": row["registers"], **each} for row, each in zip(whole["strata"], found["strata"], strict=True)), sums]:
+        raw, doubted = [_number(row["raw_fit"]["value"])], " ".join(_number(row["fit_of_rates"][each]) for each in ("low", "high"))
+        fit = [_number(row["fit"][each]) for each in _ENDS]
+        table.add_row(row["registers"], *(raw if wide else []), *fit, *([doubted] if wide else []))
+    return table if wide else Group(table, "", "Left out for want of room: raw FIT, rates' doubt.")
+
+
+def _number(value: float | None, unknown: str = "-") -> str:
+    return unknown if value is None else f"{value:.3g}"
 
 
 def _difference(largest: int) -> str:

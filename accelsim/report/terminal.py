@@ -1,6 +1,6 @@
 """An evaluation on a terminal: first what limits the run, then time, energy and traffic, then tables by Einsum and by component.
 
-Works from the JSON of the contract, so that a fresh evaluation and a saved one look the same. At most 100 columns.
+Works from the JSON of the contract, so that a fresh evaluation and a saved one look the same. At most 100 columns, but for `Forms`.
 """
 
 from __future__ import annotations
@@ -30,12 +30,16 @@ def show(blocks: Iterable[RenderableType], stream: TextIO | None = None) -> None
 
     stream = stream or sys.stdout
     live = stream.isatty()
-    width = min(Console(file=stream).width, WIDTH) if live else WIDTH
+    room = Console(file=stream).width if live else None
     text = io.StringIO()
-    console = Console(file=stream if live else text, width=width, force_terminal=live, highlight=False, emoji=False, markup=False)
+    console = Console(file=stream if live else text, width=WIDTH, force_terminal=live, highlight=False, emoji=False, markup=False)
     for position, block in enumerate(blocks):
         if position:
             console.print()
+        if isinstance(block, Forms):
+            console.width = block.widest(console) if room is None else room
+        else:
+            console.width = WIDTH if room is None else min(room, WIDTH)
         console.print(block)
     if not live:
         stream.write("".join(line.rstrip() + "\n" for line in text.getvalue().splitlines()))
@@ -135,6 +139,26 @@ def _einsums(evaluation: Document) -> Table:
         share = row["busy_cycles"] / cycles if cycles else None
         rows.add_row(name, row["unit"], operations or "-", whole(row["busy_cycles"]), percent(share), joules(row["energy_pj"]))
     return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Forms:
+    """A block in several forms, each narrower than the one before: of them the first that fits a terminal, the first of all in a pipe."""
+
+    forms: tuple[RenderableType, ...]
+
+    def widest(self, console: Console) -> int:
+        """How many columns the first form takes."""
+        return _columns(console, self.forms[0])
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+        yield next((form for form in self.forms if _columns(console, form) <= options.max_width), self.forms[-1])
+
+
+def _columns(console: Console, block: RenderableType) -> int:
+    from rich.measure import Measurement
+
+    return Measurement.get(console, console.options.update(max_width=1 << 16), block).maximum
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from itertools import product
 from typing import Any
 
 from accelsim.hardware.architecture import Array
+from accelsim.mapping.legality import check
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluator
 from accelsim.rtl.layout import Layout, plain_maps, refuse
@@ -102,7 +103,7 @@ def refuse_beyond(cascade: Cascade) -> None:
 
 
 def export(evaluator: Evaluator, mapping: Mapping) -> Program:
-    """The program of a legal mapping. IllegalMapping where the processor cannot do what it asks for."""
+    """The program of a mapping. IllegalMapping for one that is not legal, and where the processor cannot do what it asks for."""
     return _Export(evaluator, mapping).program
 
 
@@ -113,6 +114,7 @@ class _Export:
         self.evaluator, self.cascade = evaluator, evaluator.cascade
         self.shape = Shape.of(evaluator.architecture)
         refuse_beyond(self.cascade)
+        check(self.cascade, evaluator.architecture, mapping)
         self.paths = Paths(evaluator, mapping)
         self.outcome = self._fastest(evaluator, mapping)
         self.per_cycle = evaluator.clock.per_cycle
@@ -123,7 +125,7 @@ class _Export:
         self._emit()
 
     def _fastest(self, evaluator: Evaluator, mapping: Mapping) -> Outcome:
-        latencies = evaluator.evaluate(mapping).counts.lowered.latencies
+        latencies = evaluator.evaluate(mapping, checked=True).counts.lowered.latencies
         return min((run(tasks, evaluator.clock.per_cycle) for tasks in lower(evaluator, mapping, latencies)), key=lambda done: done.ticks)
 
     def _emit(self) -> None:

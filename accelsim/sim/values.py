@@ -17,6 +17,7 @@ from typing import Any
 from accelsim.errors import InputError, did_you_mean
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.holding import refuse_by_elements
+from accelsim.mapping.legality import check
 from accelsim.mapping.tree import Address, For, Fuse, Leaf, Spatial, TreeNode
 from accelsim.mapping.tree import Mapping as LoopTree
 from accelsim.sim.formats import OVERFLOWS, SATURATE
@@ -45,14 +46,16 @@ def execute(
     types: str = DECLARED,
     overflow: str = SATURATE,
     also: Collection[str] = (),
+    checked: bool = False,
 ) -> dict[str, Any]:
     """Every output of a cascade, and the intermediates named in `also`, as the mapped machine computes them.
 
     `types`: `declared` rounds to the types of the cascade (int64 or float64 arrays of such values come back), `exact` computes in double
-    precision, or in 64-bit integers where inputs are integers. `overflow`: `saturate` or `wrap`, see `formats`. Refuses missing, unknown
-    and misshapen inputs and statements that write a word twice; a mapping that reads what is not there is a BrokenSchedule.
+    precision, or in 64-bit integers where inputs are integers. `overflow`: `saturate` or `wrap`, see `formats`. `checked`: the caller
+    knows that the mapping is legal. Refuses mappings that are not (IllegalMapping), missing, unknown and misshapen inputs and statements
+    that write a word twice; a mapping that reads what is not there all the same is a BrokenSchedule.
     """
-    return run(cascade, architecture, mapping, inputs, types, overflow, also, bounds=False).values
+    return run(cascade, architecture, mapping, inputs, types, overflow, also, bounds=False, checked=checked).values
 
 
 def run(
@@ -64,6 +67,7 @@ def run(
     overflow: str = SATURATE,
     also: Collection[str] = (),
     bounds: bool = True,
+    checked: bool = False,
 ) -> Executed:
     """As `execute`, with bounds of the errors of all values."""
     for what, value, known in (("types", types, TYPINGS), ("overflow", overflow, OVERFLOWS)):
@@ -72,6 +76,8 @@ def run(
     for name in also:
         if name not in cascade.tensors:
             raise InputError(f"'{cascade.name}' has no tensor '{name}'", did_you_mean(name, cascade.tensors))
+    if not checked:
+        check(cascade, architecture, mapping)
     refuse_by_elements(mapping)
     work = Work(cascade, architecture, mapping, types == DECLARED, overflow, bounds)
     work.load(inputs)

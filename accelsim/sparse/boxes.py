@@ -16,6 +16,7 @@ import numpy as np
 from accelsim.errors import InputError
 from accelsim.sparse import density as d
 from accelsim.sparse.chances import hypergeometric
+from accelsim.sparse.kernels_even import ANYWHERE, IN_BLOCKS, IN_BLOCKS_OF_ROWS, IN_ROWS
 from accelsim.sparse.pattern import Pattern
 
 if TYPE_CHECKING:
@@ -30,6 +31,15 @@ MOST_CELLS = 1 << 24
 MOST_LISTED = 1 << 22
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Listed:
+    """Chances float64 that boxes hold nothing, one after the other: `kind` as in `kernels_even` says by what; the side of a block."""
+
+    kind: int
+    chances: Shares
+    side: int = 1
+
+
 class Boxes(Protocol):
     """A density of a tensor, asked for boxes."""
 
@@ -41,6 +51,16 @@ class Boxes(Protocol):
     @property
     def exchangeable(self) -> bool:
         """Whether all places are alike, so that only the size of a set of them matters."""
+        ...
+
+    @property
+    def listed(self) -> Listed | None:
+        """Chances that boxes hold nothing, where they can be listed."""
+        ...
+
+    @property
+    def share(self) -> float:
+        """Elements that a place is expected to hold, of all places together."""
         ...
 
     def period(self, dimension: int) -> int:
@@ -84,6 +104,14 @@ class UniformBoxes:
     count: int
     exchangeable: bool = True
 
+    @cached_property
+    def listed(self) -> Listed | None:
+        return Listed(ANYWHERE, self._none) if math.prod(self.shape) <= MOST_LISTED else None
+
+    @property
+    def share(self) -> float:
+        return self.count / math.prod(self.shape)
+
     def period(self, dimension: int) -> int:
         return 1
 
@@ -114,7 +142,7 @@ class UniformBoxes:
         return self.empty_set(np.arange(places + 1.0))
 
     def mean(self, low: Bounds, high: Bounds) -> Shares:
-        return np.asarray(volume(low, high) * (self.count / math.prod(self.shape)))
+        return np.asarray(volume(low, high) * self.share)
 
     def occupancy(self, low: Sequence[int], high: Sequence[int]) -> Shares:
         size = math.prod(end - first for first, end in zip(low, high, strict=True))
@@ -129,6 +157,14 @@ class StructuredBoxes:
     kept: int
     of: int
     exchangeable: bool = False
+
+    @cached_property
+    def listed(self) -> Listed | None:
+        return Listed(IN_BLOCKS_OF_ROWS, self._one, self.of)
+
+    @property
+    def share(self) -> float:
+        return self.kept / self.of
 
     def period(self, dimension: int) -> int:
         return self.of if dimension == len(self.shape) - 1 else 1
@@ -152,10 +188,10 @@ class StructuredBoxes:
 
     def blank(self, dimensions: frozenset[int], places: int) -> Shares | None:
         """Places of different rows are independent."""
-        return None if len(self.shape) - 1 in dimensions else np.asarray((1 - self.kept / self.of) ** np.arange(places + 1.0))
+        return None if len(self.shape) - 1 in dimensions else np.asarray((1 - self.share) ** np.arange(places + 1.0))
 
     def mean(self, low: Bounds, high: Bounds) -> Shares:
-        return np.asarray(volume(low, high) * (self.kept / self.of))
+        return np.asarray(volume(low, high) * self.share)
 
     def occupancy(self, low: Sequence[int], high: Sequence[int]) -> Shares:
         first, blocks, last = (int(each) for each in self._parts(np.asarray(low[-1]), np.asarray(high[-1])))
@@ -173,6 +209,14 @@ class FiberBoxes:
     shape: tuple[int, ...]
     histogram: tuple[float, ...]
     exchangeable: bool = False
+
+    @cached_property
+    def listed(self) -> Listed | None:
+        return Listed(IN_ROWS, self._one)
+
+    @cached_property
+    def share(self) -> float:
+        return sum(length * share for length, share in enumerate(self.histogram)) / self.shape[-1]
 
     def period(self, dimension: int) -> int:
         return 1
@@ -193,8 +237,7 @@ class FiberBoxes:
         """Places of one row are alike, and those of different rows independent."""
         last, some = len(self.shape) - 1, np.arange(places + 1.0)
         if last not in dimensions:
-            mean = sum(length * share for length, share in enumerate(self.histogram))
-            return np.asarray((1 - mean / self.shape[-1]) ** some)
+            return np.asarray((1 - self.share) ** some)
         if dimensions != {last}:
             return None
         return np.asarray(
@@ -202,8 +245,7 @@ class FiberBoxes:
         )
 
     def mean(self, low: Bounds, high: Bounds) -> Shares:
-        mean = sum(length * share for length, share in enumerate(self.histogram))
-        return np.asarray(volume(low, high) * (mean / self.shape[-1]))
+        return np.asarray(volume(low, high) * self.share)
 
     def occupancy(self, low: Sequence[int], high: Sequence[int]) -> Shares:
         width = high[-1] - low[-1]
@@ -222,6 +264,19 @@ class BlockBoxes:
     full: int
     exchangeable: bool = False
 
+    @property
+    def _blocks(self) -> UniformBoxes:
+        return UniformBoxes((math.prod(self.shape) // self.side**2,), self.full)
+
+    @cached_property
+    def listed(self) -> Listed | None:
+        found = self._blocks.listed
+        return None if found is None else Listed(IN_BLOCKS, found.chances, self.side)
+
+    @property
+    def share(self) -> float:
+        return self.full * self.side**2 / math.prod(self.shape)
+
     def period(self, dimension: int) -> int:
         return self.side
 
@@ -230,13 +285,13 @@ class BlockBoxes:
         touched: Shares = np.ones(1)
         for first, end in zip(low, high, strict=True):
             touched = touched * np.where(end > first, -(-end // self.side) - first // self.side, 0)
-        return UniformBoxes((math.prod(self.shape) // self.side**2,), self.full).empty_set(touched)
+        return self._blocks.empty_set(touched)
 
     def blank(self, dimensions: frozenset[int], places: int) -> Shares | None:
         return None
 
     def mean(self, low: Bounds, high: Bounds) -> Shares:
-        return np.asarray(volume(low, high) * (self.full * self.side**2 / math.prod(self.shape)))
+        return np.asarray(volume(low, high) * self.share)
 
     def occupancy(self, low: Sequence[int], high: Sequence[int]) -> Shares:
         from accelsim.sparse.chances import without_replacement
@@ -262,6 +317,8 @@ class CellBoxes:
         sure = chances >= 1
         self._mean, self._sure = _summed(chances), _summed(sure)
         self._log = _summed(np.log1p(-np.where(sure, 0.0, chances)))
+        self.listed: Listed | None = None
+        self.share = float(chances.mean()) if chances.size else 0.0
 
     def period(self, dimension: int) -> int:
         return 0

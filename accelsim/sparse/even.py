@@ -5,21 +5,20 @@ Source: docs/sparse.md, "Statistics".
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import product
-from typing import TYPE_CHECKING, NamedTuple
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from accelsim.sparse import kernels_even as k
 from accelsim.sparse.axes import Axes
-from accelsim.sparse.sums import Amount, Factor, Loops, Signed, Sum
+from accelsim.sparse.sums import MOST, Amount, Factor, Loops, Rule, Signed, Sizes, Sum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from accelsim.sparse.boxes import Listed
     from accelsim.sparse.nest import Nest
     from accelsim.sparse.pattern import IntArray
 
@@ -27,21 +26,7 @@ if TYPE_CHECKING:
     Flags = NDArray[np.bool_]
 
 MOST_WAYS = 256  # through the loops of all ranks, up to which they are gone one by one
-_FIRST = np.zeros(1, np.int64)  # where a piece may be taken to begin
-_Key = tuple[Hashable, tuple[tuple[int, ...], ...]]  # a factor's kind, and by rank and box the piece that it has
-
-
-@dataclass(frozen=True, eq=False, slots=True)
-class _Family:
-    """Factors that are one function of boxes: their places among all factors, and of each box and dimension the pieces that these have."""
-
-    values: Callable[..., Shares]
-    places: IntArray
-    pieces: tuple[tuple[IntArray, ...], ...]
-
-    def of(self, nest: Nest, sizes: IntArray) -> Shares:
-        """Their values, by the sizes of pieces."""
-        return self.values(nest, *(([_FIRST] * len(box), [sizes[piece] for piece in box]) for box in self.pieces))
+_Pieces = tuple[tuple[int, ...], ...]  # by rank and box the piece that a factor has
 
 
 class Table:
@@ -55,43 +40,60 @@ class Table:
     """
 
     def __init__(self, sums: Iterable[Sum], nest: Nest) -> None:
-        self.sums, self._ranks = tuple(sums), tuple(nest.extents)
-        self._loops = {rank: [n for n, turn in enumerate(nest.turns) if turn.rank == rank] for rank in self._ranks}
+        self.sums, self._ranks, self.extents = tuple(sums), tuple(nest.extents), nest.extents
+        self.loops = {rank: [n for n, turn in enumerate(nest.turns) if turn.rank == rank] for rank in self._ranks}
         self._big = frozenset(n for n, turn in enumerate(nest.turns) if turn.trips > 1)
         self._pieces: dict[tuple[str, Loops], int] = {}
-        factors: dict[_Key, tuple[int, Factor]] = {}
-        of_sum: list[list[int]] = []
-        borders: list[tuple[int, int, int]] = []  # sum, piece, period
-        alike = [all(self._is_alike(factor, each.counted) for factor in each.factors) for each in self.sums]
+        self._given: list[tuple[Factor, _Pieces]] = []
+        factors: dict[tuple[Hashable, _Pieces], tuple[int, Factor]] = {}
+        rows, of_sum, borders = list[tuple[int, ...]](), list[int](), list[tuple[int, int, int]]()
         for number, each in enumerate(self.sums):
-            of_sum.append([])
-            for factor in each.factors if alike[number] else ():
+            alike, first = all(self._is_alike(factor, each.counted) for factor in each.factors), len(of_sum)
+            for factor in each.factors if alike else ():
                 pieces = self._of(factor, each.counted)
                 place, _ = factors.setdefault((factor.kind, pieces), (len(factors), factor))
-                of_sum[number].append(2 * place + factor.rest)
+                of_sum.append(2 * place + factor.rest)
                 for mine, period in zip(pieces, factor.periods, strict=True):
                     borders += [(number, piece, period) for piece in mine if period > 1]
-        self._alike, self._borders = np.array(alike, bool), np.array(borders, np.int64).reshape(-1, 3).T
-        many = len(nest.turns)
-        self._counted = _rows([each.counted for each in self.sums], many)
-        self._chosen = _rows([each.chosen for each in self.sums], many)
-        self._cut = _rows([cut for _, cut in self._pieces], many)
-        self._extents = np.array([nest.extents[rank] for rank, _ in self._pieces], np.int64)
-        self._last = np.array([max(cut, default=-1) for _, cut in self._pieces], np.int64)
-        self._stand = np.array([self._stands(*piece) for piece in self._pieces], bool)
-        self._hangs = np.array([[self._hangs_on(each, rank) for rank in self._ranks] for each in self.sums]).reshape(-1, len(self._ranks))
-        self._depth = np.array([[self._depth_of(each, rank) for rank in self._ranks] for each in self.sums]).reshape(-1, len(self._ranks))
-        self._none = 2 * len(factors)
-        self._factors = np.full((len(self.sums), max(map(len, of_sum), default=0)), self._none)
-        for number, row in enumerate(of_sum):
-            self._factors[number, : len(row)] = row
-        self._met = [(number, row[0], row[1]) for number, (row, each) in enumerate(zip(of_sum, self.sums, strict=True)) if each.met and row]
-        met = {place for _, *row in self._met for place in row}
-        self._along = {2 * each[0]: _family([(key, *each)]) for key, each in factors.items() if 2 * each[0] in met}
-        self._families = [
-            _family([(key, *each) for key, each in factors.items() if key[0] == kind])
-            for kind in dict.fromkeys(key[0] for key, each in factors.items() if 2 * each[0] not in met)
-        ]
+            met = [factors[factor.kind, self._of(factor, each.counted)][1] for factor in each.factors[: each.met]] if alike else []
+            alike = alike and all(factor.rule is not None for factor in met)
+            rows.append((first, len(of_sum), each.met, alike))
+        self._tables = self._tabled(nest, rows, of_sum, borders, factors)
+
+    def _tabled(
+        self, nest: Nest, rows: list[tuple[int, ...]], of_sum: list[int], borders: list[tuple[int, int, int]],
+        factors: dict[tuple[Hashable, _Pieces], tuple[int, Factor]],
+    ) -> k.Tables:  # fmt: skip
+        """What the kernel takes."""
+        many, place = len(nest.turns), {rank: number for number, rank in enumerate(self._ranks)}
+        rules = [each.rule or Rule(k.GIVEN) for _, each in factors.values()]
+        chances, starts = _joined(tuple(dict.fromkeys(rule.listed for rule in rules if rule.listed is not None)))
+        made, of_factor, blanks = np.zeros((len(rules), k.COLUMNS), np.int64), list[int](), [np.zeros(0)]
+        for row, (_, pieces), (_, factor), rule in zip(made, factors, factors.values(), rules, strict=True):
+            row[[k.RULE, k.BEGIN, k.DIMENSIONS]] = rule.code, len(of_factor), len(pieces)
+            of_factor += [mine[box] for box in range(len(pieces[0]) if pieces else 0) for mine in pieces]
+            if rule.listed is not None:
+                row[[k.LISTED, k.SIDE]] = rule.listed.kind, rule.listed.side
+                row[[k.START, k.LENGTH]] = starts[rule.listed], rule.listed.chances.size
+            if rule.blank is not None:
+                row[[k.START, k.LENGTH]] = sum(each.size for each in blanks), rule.blank.size
+                blanks.append(rule.blank)
+            for column, value in rule.columns:
+                row[column] = value
+            if factor.rule is None:
+                row[k.LOOP] = len(self._given)
+                self._given.append((factor, pieces))
+        pieces_of = [(place[rank], max(cut, default=-1), self._stands(rank, cut)) for rank, cut in self._pieces]
+        return k.Tables(
+            _table([place[turn.rank] for turn in nest.turns]), _table([nest.extents[rank] for rank in self._ranks]), _table(pieces_of, 3),
+            flags([cut for _, cut in self._pieces], many), made, flags([rule.told for rule in rules], many),
+            np.array([rule.numbers for rule in rules], np.float64).reshape(-1, 2), _table(of_factor), _table(rows, 4), _table(of_sum),
+            flags([each.counted for each in self.sums], many),
+            flags([each.chosen for each in self.sums], many), _table(borders, 3),
+            np.array([[self._hangs_on(each, rank) for rank in self._ranks] for each in self.sums], np.bool_).reshape(-1, len(self._ranks)),
+            _table([[self._depth_of(each, rank) for rank in self._ranks] for each in self.sums], len(self._ranks)), chances,
+            np.concatenate(blanks),
+        )  # fmt: skip
 
     def _is_alike(self, factor: Factor, counted: Loops) -> bool:
         """Whether a factor may be the same at all turns: nothing hangs on single places, and pieces stand together if they have to."""
@@ -99,7 +101,7 @@ class Table:
             factor.sizes_alone or all(self._stands(rank, cut & counted) for rank, cuts in factor.cuts for cut in cuts)
         )
 
-    def _of(self, factor: Factor, counted: Loops) -> tuple[tuple[int, ...], ...]:
+    def _of(self, factor: Factor, counted: Loops) -> _Pieces:
         """Pieces of every rank of a factor, one for each box: a loop that is not counted unites what it cuts."""
         cut = counted & self._big
 
@@ -110,90 +112,90 @@ class Table:
 
     def _stands(self, rank: str, cut: Loops) -> bool:
         """Whether places that some loops leave of a rank stand together: no loop of several turns between or outside them is missing."""
-        kept = [loop in cut for loop in self._loops[rank] if loop in self._big]
+        kept = [loop in cut for loop in self.loops[rank] if loop in self._big]
         return kept == sorted(kept, reverse=True)
 
     def _depth_of(self, asked: Sum, rank: str) -> int:
         """How many loops over a rank there are down to the last that is counted."""
-        return max((place + 1 for place, loop in enumerate(self._loops[rank]) if loop in asked.counted & self._big), default=0)
+        return max((place + 1 for place, loop in enumerate(self.loops[rank]) if loop in asked.counted & self._big), default=0)
 
     def _hangs_on(self, asked: Sum, rank: str) -> bool:
         """Whether a sum hangs on more than the ways through the loops over a rank that is cut unevenly."""
-        loops = self._big.intersection(self._loops[rank])
+        loops = self._big.intersection(self.loops[rank])
         mine = [each for factor in asked.factors for each in zip(factor.cuts, factor.periods, strict=True) if each[0][0] == rank]
         cuts = [asked.counted, *(cut & asked.counted for (_, cuts), _ in mine for cut in cuts)]
         return bool(asked.chosen & loops) or any(period != 1 for _, period in mine) or not all(self._stands(rank, cut) for cut in cuts)
 
     def of(self, nest: Nest) -> Amounts:
         """The sums of one of the nests."""
-        ways = [_ways(nest.extents[rank], tuple([nest.turns[loop].tile for loop in self._loops[rank]])) for rank in self._ranks]
-        uneven = frozenset([rank for rank, each in zip(self._ranks, ways, strict=True) if len(each) > 1])
-        trips = np.array([turn.trips for turn in nest.turns], np.float64)
-        sizes = np.maximum(1, self._extents // _product(self._cut, trips).astype(np.int64))
-        copies, even = _product(self._chosen, trips).tolist(), self._alike
-        if self._borders.size:
-            number, piece, period = self._borders
-            even = even.copy()
-            even[number[(sizes[piece] % period != 0) & (period % sizes[piece] != 0)]] = False
-        if uneven:
-            few = math.prod(map(len, ways)) <= MOST_WAYS
-            even = even & few & ~(self._hangs @ [rank in uneven for rank in self._ranks])
-        if not even.any():
-            return Amounts(self.sums, nest, uneven, [None] * len(self.sums), copies)
-        once: Flags | None = None
-        if uneven:  # a last axis for ways
-            trips, sizes, once = self._apart(ways, sizes)
-        values = np.ones((self._none + 1, *trips.shape[1:]))  # of every factor, what is left of 1, and of none
-        for family in self._families:
-            values[family.places] = family.of(nest, sizes)
-        values[1:-1:2] -= values[:-1:2]
-        totals = _product(self._counted, trips) * values[self._factors].prod(axis=1)
-        along = {place: family.of(nest, sizes).reshape(*trips.shape[1:], -1) for place, family in self._along.items()}
-        for each, one, other in self._met:
-            totals[each] *= (along[one] * along[other]).sum(axis=-1)
-        totals = totals if once is None else (totals * once).sum(axis=1)
-        known = [total if kept else None for total, kept in zip(totals.tolist(), even.tolist(), strict=True)]
-        return Amounts(self.sums, nest, uneven, known, copies)
+        return self.at(tuple([(turn.tile, turn.trips) for turn in nest.turns]), lambda: nest)
 
-    def _apart(self, ways: list[tuple[_Way, ...]], sizes: IntArray) -> tuple[Shares, IntArray, Flags]:
-        """Of all ways through the loops of all ranks: turns float64[loops, ways], sizes of pieces int64[pieces, ways], and whether it is
-        the first in which the counted loops of a sum go this way, bool[sums, ways]. `sizes`: of pieces if ranks are cut evenly.
-        """
-        chosen, loops = list(product(*ways)), self._counted.shape[1]
-        trips, left = np.ones((loops, len(chosen))), np.zeros((loops + 1, len(chosen)), np.int64)
-        for number, way in enumerate(chosen):
-            for rank, mine in zip(self._ranks, way, strict=True):
-                trips[self._loops[rank], number], left[self._loops[rank], number] = mine.trips, mine.left
-        sizes = np.where(self._stand[:, None], np.where(self._last[:, None] < 0, self._extents[:, None], left[self._last]), sizes[:, None])
-        known = np.array([[mine.known for mine in way] for way in chosen])
-        return trips, sizes, np.asarray((known < self._depth[:, None, :]).all(axis=2))
+    def at(self, sizes: Sizes, nest: Callable[[], Nest]) -> Amounts:
+        """The sums of the nest with some sizes of loops; it is made where they do not tell all."""
+        array = np.array(sizes, np.int64).reshape(-1, 2)
+        given = _NONE_GIVEN
+        if self._given:  # what no compiled rule tells
+            boxes: list[list[int]] = k.totals(self._tables, array, _NO_WAYS, MOST_WAYS, MOST)[-1].tolist()
+            rows = [[_one(factor, pieces, way, sizes, nest) for factor, pieces in self._given] for way in boxes]
+            given = np.array(rows, np.float64).reshape(-1, len(self._given))
+        return Amounts(self, array, k.totals(self._tables, array, given, MOST_WAYS, MOST), nest)
+
+
+_NONE_GIVEN, _NO_WAYS = np.zeros((MOST_WAYS, 0)), np.zeros((0, 0))
+
+
+def _one(factor: Factor, pieces: _Pieces, sizes_of: list[int], sizes: Sizes, nest: Callable[[], Nest]) -> float:
+    """A factor of one turn, by the sizes of pieces."""
+    if factor.one is not None:
+        return factor.one(sizes, tuple([sizes_of[mine[0]] for mine in pieces]))
+    low = [np.zeros(1, np.int64)] * len(pieces)
+    boxes = [(low, [np.array([sizes_of[mine[box]]]) for mine in pieces]) for box in range(len(pieces[0]) if pieces else 0)]
+    return float(factor.values(nest(), *boxes).reshape(-1)[0])
 
 
 class Amounts:
     """What the sums of a list come to for a nest: those that are even are known, others are worked out when they are asked for.
 
-    `uneven`: ranks that some loop does not cut evenly.
+    `sizes`: int64[loops, 2], tiles and turns. `uneven`: ranks that some loop does not cut evenly. `known`: whether all are even.
+    `totals`, `copies`: of even sums, float64[sums] and int64[sums].
     """
 
-    def __init__(self, sums: Sequence[Sum], nest: Nest, uneven: frozenset[str], totals: list[float | None], copies: list[float]) -> None:
-        self._sums, self._nest, self._totals, self._copies, self.uneven = sums, nest, totals, copies, uneven
-        self._axes: Axes | None = None
+    def __init__(
+        self, table: Table, sizes: IntArray, found: tuple[Shares, IntArray, Flags, Flags, bool, IntArray], nest: Callable[[], Nest]
+    ) -> None:
+        self.sizes, self._table, self._sums, self._nest = sizes, table, table.sums, nest
+        self.totals, self.copies, self._even, self._uneven, self.known, _ = found
 
-    @property
+    @cached_property
+    def uneven(self) -> frozenset[str]:
+        """Ranks that some loop does not cut evenly."""
+        return frozenset([rank for rank, cut in zip(self._table.extents, self._uneven.tolist(), strict=True) if cut])
+
+    def several(self, rank: str, cut: Loops, finer: Loops) -> tuple[bool, bool]:
+        """Whether finer loops cut what some loops leave of a rank into several sets everywhere, and nowhere."""
+        loops = self._table.loops[rank]
+        if finer and any(loop in cut for loop in loops if loop > min(finer)):
+            return self.axes.several(rank, cut, finer)
+        return cut_into_several(self._table.extents[rank], [(int(self.sizes[loop, 0]), loop in cut, loop in finer) for loop in loops])
+
+    @cached_property
     def axes(self) -> Axes:
         """The loops of the nest, rank by rank."""
-        if self._axes is None:
-            self._axes = Axes(self._nest)
-        return self._axes
+        return Axes(self._nest())
 
     def is_even(self, place: int) -> bool:
         """Whether a sum of the list is a product."""
-        return self._totals[place] is not None
+        return bool(self._even[place])
 
     def sum(self, place: int) -> Amount:
         """A sum of the list."""
-        total = self._totals[place]
-        return Amount(total, int(self._copies[place])) if total is not None else Amount.of(self.axes.total(self._sums[place]))
+        if self._even[place]:
+            return Amount(float(self.totals[place]), int(self.copies[place]))
+        return Amount.of(self.axes.total(self._sums[place]))
+
+    def total_of(self, place: int) -> float:
+        """A sum of the list, of all copies together."""
+        return float(self.totals[place] if self._even[place] else self.axes.total(self._sums[place]).sum())
 
     def of(self, asked: Signed) -> Amount:
         """What signed sums come to."""
@@ -206,58 +208,40 @@ class Amounts:
 
     def total(self, asked: Signed) -> float:
         """The same of all copies together."""
-        found = 0.0
-        for sign, place in asked.parts:
-            total = self._totals[place]
-            found += sign * (total if total is not None else float(self.axes.total(self._sums[place]).sum()))
-        return found
+        return sum(sign * self.total_of(place) for sign, place in asked.parts)
 
 
-def _rows(loops: Sequence[Loops], many: int) -> Flags:
+def cut_into_several(extent: int, loops: Iterable[tuple[int, bool, bool]]) -> tuple[bool, bool]:
+    """Whether loops over a rank cut what others leave of it into several sets everywhere, and nowhere.
+
+    `loops`: from outside in the tile of each, whether it leaves something, and whether it cuts that; none that leaves is inside one that
+    cuts. A loop that does neither unites its turns, all of which lie in the first as far as inner loops tell.
+    """
+    left = {(extent, False)}  # sizes, and whether these are cut
+    for tile, leaves, cuts in loops:
+        if leaves:
+            left = {(min(size, tile), False) for size, _ in left} | {(size % tile, False) for size, _ in left if size % tile}
+        else:
+            left = {(min(size, tile), cut or (cuts and size > tile)) for size, cut in left}
+    return all(cut for _, cut in left), not any(cut for _, cut in left)
+
+
+@lru_cache(maxsize=16)
+def _joined(lists: tuple[Listed, ...]) -> tuple[Shares, dict[Listed, int]]:
+    """Lists of chances one after the other, and where each begins."""
+    starts = np.cumsum([0, *(each.chances.size for each in lists)]).tolist()
+    return np.concatenate([np.zeros(0), *(each.chances for each in lists)]), dict(zip(lists, starts, strict=False))
+
+
+def _table(rows: Sequence[Sequence[int]] | Sequence[int], columns: int = 0) -> IntArray:
+    """Rows of integers int64[rows, columns], or integers int64[rows]."""
+    found = np.array(rows, np.int64)
+    return found.reshape(-1, columns) if columns else found
+
+
+def flags(loops: Sequence[Iterable[int]], many: int) -> Flags:
     """Sets of loops as flags bool[sets, loops]."""
     found = np.zeros((len(loops), many), bool)
     for row, each in enumerate(loops):
         found[row, sorted(each)] = True
     return found
-
-
-def _product(rows: Flags, trips: Shares) -> Shares:
-    """Turns of all loops of each row together, float64[rows], or float64[rows, ways]."""
-    return np.asarray(np.where(rows if trips.ndim == 1 else rows[:, :, None], trips, 1.0).prod(axis=1))
-
-
-def _family(members: Sequence[tuple[_Key, int, Factor]]) -> _Family:
-    """Factors of one kind."""
-    pieces = [key[1] for key, *_ in members]
-    ranks, boxes = len(pieces[0]), len(pieces[0][0]) if pieces[0] else 0
-    by_box = tuple(tuple(np.array([each[rank][box] for each in pieces]) for rank in range(ranks)) for box in range(boxes))
-    return _Family(members[0][2].values, np.array([2 * place for _, place, _ in members]), by_box)
-
-
-class _Way(NamedTuple):
-    """A way through the loops over a rank: turns that are alike, and what each leaves; how many loops go the way before, -1: none did."""
-
-    trips: tuple[int, ...]
-    left: tuple[int, ...]
-    known: int
-
-
-@lru_cache(maxsize=1024)
-def _ways(extent: int, tiles: tuple[int, ...]) -> tuple[_Way, ...]:
-    """All ways: at every loop through its whole tiles, and through the one that is left; one if all are whole."""
-    paths: list[tuple[tuple[int, ...], tuple[int, ...]]] = [((), (extent,))]
-    for tile in tiles:
-        parts = [(*divmod(left[-1], tile), trips, left) for trips, left in paths]
-        paths = [
-            ((*trips, many), (*left, size))
-            for whole, rest, trips, left in parts
-            for many, size in ((whole, tile), (1, rest))
-            if many and size
-        ]
-    found: list[_Way] = []
-    for trips, (_, *left) in paths:
-        known = -1
-        if found:
-            known = next(place for place, (one, other) in enumerate(zip(left, found[-1].left, strict=True)) if one != other)
-        found.append(_Way(trips, tuple(left), known))
-    return tuple(found)

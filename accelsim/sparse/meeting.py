@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from accelsim.errors import InputError
-from accelsim.sparse.sums import MOST
+from accelsim.sparse import kernels_even as k
+from accelsim.sparse.sums import MOST, Rule
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,6 +53,7 @@ def after_both(empty: Empty, first: IntArray, turn: IntArray, last: int) -> Shar
     return empty(first, turn) - empty(first, np.full_like(turn, last))
 
 
+_CODES: dict[Chance, int] = {here: k.HERE, on: k.ON, later: k.LATER, both: k.BOTH, after_both: k.AFTER_BOTH}
 # Chances of the first and of the second fiber, whether of pairs of turns, and the sign.
 TWO_FINGERS = ((here, on, False, 1), (on, here, False, 1), (here, here, False, -1))
 # Every match, and every advance on one side but those that follow an advance on the same side.
@@ -68,6 +70,13 @@ class Part:
     place: int
     level: int
     paired: bool
+
+    def rule(self, boxes: Boxes) -> Rule | None:
+        """The same, compiled; None where chances are not listed."""
+        if boxes.listed is None:
+            return None
+        columns = (k.LOOP, self.level), (k.PLACE, self.place), (k.CHANCE, _CODES[self.chance]), (k.PAIRED, int(self.paired))
+        return Rule(k.ALONG, columns, listed=boxes.listed)
 
     def __call__(self, nest: Nest, boxes: Boxes, box: tuple[Bounds, Bounds]) -> Shares:
         turn, place = nest.turns[self.level], self.place

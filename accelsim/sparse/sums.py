@@ -11,10 +11,31 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from accelsim.sparse.boxes import Listed
+
     Shares = NDArray[np.float64]
 
 MOST = 1 << 24
 Loops = frozenset[int]
+
+
+Sizes = tuple[tuple[int, int], ...]
+"""Of every loop of a nest its tile and how many turns it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How `kernels_even` works a factor out: one of its rules, with the columns and numbers that it has there, and lists of chances.
+
+    `told`: loops whose turns take bits to tell apart. `listed`: that boxes are empty, `blank`: that so many places are.
+    """
+
+    code: int
+    columns: tuple[tuple[int, int], ...] = ()
+    numbers: tuple[float, float] = (0.0, 0.0)
+    told: tuple[int, ...] = ()
+    listed: Listed | None = None
+    blank: Shares | None = None
 
 
 @dataclass(frozen=True)
@@ -25,7 +46,7 @@ class Factor:
     `kind`: what tells `values` from those of others: of one kind they are the same function of the nest and of boxes, element by element.
     `cuts`: by rank the loops of each box. `periods`: by rank after how many places values are alike again (1: only sizes matter; 0: never).
     `sizes_alone`: whether boxes may be sets of places that do not stand together, given as 0 and their size. `rest`: the number is what
-    `values` leave of 1.
+    `values` leave of 1. `rule`: how compiled sums work them out; `one`: else, one of them, from the sizes of loops and of its box.
     """
 
     kind: Hashable
@@ -35,6 +56,8 @@ class Factor:
     sizes_alone: bool = field(compare=False)
     what: str = field(compare=False, default="")
     rest: bool = False
+    rule: Rule | None = field(compare=False, default=None)
+    one: Callable[[Sizes, tuple[int, ...]], float] | None = field(compare=False, default=None)
 
 
 @dataclass(frozen=True)

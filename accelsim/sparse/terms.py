@@ -10,16 +10,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Hashable, Iterable
 from collections.abc import Mapping as Dict
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 
 from accelsim.errors import InputError
+from accelsim.sparse import kernels_even as k
 from accelsim.sparse.axes import Axes
 from accelsim.sparse.boxes import Boxes, UniformBoxes, volume
+from accelsim.sparse.factors import alone, matched, mean, nothing, volumes
 from accelsim.sparse.meeting import SKIP_AHEAD, TWO_FINGERS, Part
-from accelsim.sparse.sums import MOST, Factor, Loops, Signed, Sum
+from accelsim.sparse.sums import MOST, Factor, Loops, Rule, Signed, Sizes, Sum
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,8 +31,6 @@ if TYPE_CHECKING:
 
     Shares = NDArray[np.float64]
     Box = tuple[Bounds, Bounds]
-
-_KEPT = 1 << 12  # chances of a kind that are kept for other nests
 
 
 class Terms:
@@ -79,13 +79,15 @@ class Terms:
         return found if below is None else frozenset(n for n in found if n < below)
 
     def factor(
-        self, operand: Operand, cut: Loops, values: Callable[[Nest, Boxes, Box], Shares], what: Hashable, rest: bool = False
-    ) -> Factor:
+        self, operand: Operand, cut: Loops, values: Callable[[Nest, Boxes, Box], Shares], what: Hashable, rest: bool = False,
+        rule: Rule | None = None, one: Callable[[Sizes, tuple[int, ...]], float] | None = None,
+    ) -> Factor:  # fmt: skip
         """Values of the boxes that some loops leave of a stored operand, or their rest; `what` they are, which tells them from others."""
         boxes = self.densities[operand.tensor]
         return Factor(
             (what, operand.tensor), self._cuts(operand, cut), lambda nest, box: values(nest, boxes, box),
             tuple(boxes.period(place) for place in range(len(operand.ranks))), boxes.exchangeable, operand.tensor, rest,
+            rule, one,
         )  # fmt: skip
 
     def _cuts(self, operand: Operand, *cuts: Loops) -> tuple[tuple[str, tuple[Loops, ...]], ...]:
@@ -93,13 +95,21 @@ class Terms:
 
     def something(self, operand: Operand, cut: Loops) -> Factor:
         """Chances that tiles hold something."""
-        return self.factor(operand, cut, _nothing, "nothing", rest=True)
+        return self.factor(operand, cut, nothing, "nothing", True, self._emptiness(operand))
+
+    def _emptiness(self, operand: Operand) -> Rule | None:
+        listed = self.densities[operand.tensor].listed
+        return Rule(k.EMPTY, listed=listed) if listed is not None else None
 
     def elements(self, operand: Operand, cut: Loops) -> Factor:
         """Elements of tiles."""
         if operand.tensor in self.densities:
-            return self.factor(operand, cut, _mean, "elements")
-        return Factor(("elements", operand.tensor), self._cuts(operand, cut), _volumes, (1,) * len(operand.ranks), True, operand.tensor)
+            rule = Rule(k.MEAN, numbers=(self.densities[operand.tensor].share, 0.0))
+            return self.factor(operand, cut, mean, "elements", rule=rule)
+        return Factor(
+            ("elements", operand.tensor), self._cuts(operand, cut), volumes, (1,) * len(operand.ranks), True, operand.tensor,
+            rule=Rule(k.VOLUME),
+        )  # fmt: skip
 
     def asked(self, operand: Operand, depth: int) -> Loops:
         """Loops that leave the tile of an operand that has to hold something where what is below the first loops is visited."""
@@ -109,7 +119,7 @@ class Terms:
         if not cut:
             return cut
         if (operand.tensor, cut) not in self._asked:
-            missing = Sum(cut, (self.factor(operand, cut, _nothing, "nothing"),), frozenset())
+            missing = Sum(cut, (self.factor(operand, cut, nothing, "nothing", rule=self._emptiness(operand)),), frozenset())
             lacks = self.lacking[self._place(missing)] = bool(self.axes.total(missing).sum() > 0)
             self._asked[operand.tensor, cut] = cut if lacks else frozenset()
         return self._asked[operand.tensor, cut]
@@ -163,7 +173,10 @@ class Terms:
             self.refuse(what, "write lanes: 1, or no 'intersect' at the unit")
         above = frozenset(range(leaf))
         cuts = tuple((rank, (above & self.loops([rank]),)) for rank in self.nest.extents)
-        together = Factor("together", cuts, lambda _, box: np.ceil(volume(*box) / lanes), (1,) * len(cuts), True, self.nest.einsum.name)
+        together = Factor(
+            "together", cuts, lambda _, box: np.ceil(volume(*box) / lanes), (1,) * len(cuts), True, self.nest.einsum.name,
+            rule=Rule(k.TOGETHER, numbers=(float(lanes), 0.0)),
+        )  # fmt: skip
         return self.total(above, [*self.conditions(leaf), together], above)
 
     def steps(self, level: int) -> Signed:
@@ -181,7 +194,7 @@ class Terms:
         found: Signed | None = None
         for one, other, paired, sign in parts:
             factors = [
-                self.factor(operand, self.loops(operand.ranks, level), part, part)
+                self.factor(operand, self.loops(operand.ranks, level), part, part, rule=part.rule(self.densities[operand.tensor]))
                 for operand, part in (
                     (operand, Part(how, operand.ranks.index(turn.rank), level, paired)) for operand, how in ((met[0], one), (met[1], other))
                 )
@@ -293,17 +306,9 @@ class Terms:
             return self.elements(operand, cut) if kind == "mean" else self.something(operand, cut)
         boxes, inner = self.densities[operand.tensor], cut if own is None else own
         assert isinstance(boxes, UniformBoxes)
-        whole = float(np.prod(boxes.shape))
-
-        def values(_: Nest, box: Box, mine: Box, outer: Box) -> Shares:
-            rest, size = volume(*outer) - volume(*mine), volume(*box)
-            alone = boxes.empty_set(rest)
-            if kind == "mean":
-                return np.asarray(alone * boxes.count * size / np.maximum(1.0, whole - rest))
-            return np.asarray(alone - boxes.empty_set(rest + size))
-
         cuts = self._cuts(operand, cut, inner, group)
-        return Factor(("alone", kind, operand.tensor), cuts, values, (1,) * len(cuts), True, operand.tensor)
+        values, rule = alone(boxes, kind)
+        return Factor(("alone", kind, operand.tensor), cuts, values, (1,) * len(cuts), True, operand.tensor, rule=rule)
 
     def _operand(self, number: int) -> Operand:
         tensor = self.nest.crossings[number].tensor
@@ -374,34 +379,8 @@ class Terms:
     def _matched(self, one: Operand, blank: Shares, counted: Loops, reduced: frozenset[str]) -> Factor:
         """Chances that a fiber of one operand and one of another, of which `blank` says when places are empty, have one in common."""
 
-        einsum, many, boxes = self.nest.einsum, len(one.ranks), self.densities[one.tensor]
-
-        @lru_cache(maxsize=_KEPT)
-        def missed(row: tuple[int, ...]) -> float:
-            chances = boxes.occupancy(row[:many], row[many:])
-            return float(chances @ blank[: chances.size])
-
-        def values(_nest: Nest, _boxes: Boxes, box: Box) -> Shares:
-            rows = np.broadcast(*box[0], *box[1])
-            if rows.size * math.prod(int(each.max()) for each in box[1]) > MOST:
-                what = f"{einsum.name}: {einsum.name} has too many fibers of {one.tensor} that differ, which has no closed form"
-                raise InputError(what, "state its density as a share", einsum.place)
-            return 1 - np.array([missed(tuple(map(int, row))) for row in rows]).reshape(rows.shape)
-
         cut = counted & self.loops(one.ranks)
         for rank in set(one.ranks) - reduced:
             cut |= self.loops([rank])
-        return self.factor(one, cut, values, ("matched", reduced, cut))
-
-
-def _nothing(_: Nest, boxes: Boxes, box: Box) -> Shares:
-    return boxes.empty(*box)
-
-
-def _mean(_: Nest, boxes: Boxes, box: Box) -> Shares:
-    return boxes.mean(*box)
-
-
-def _volumes(_: Nest, *boxes: Box) -> Shares:
-    """Places of a box; of a tensor without ranks, which has none, one."""
-    return volume(*boxes[0]) if boxes else np.ones(())
+        values, rule, single = matched(self.nest.einsum, one.tensor, self.densities[one.tensor], blank)
+        return self.factor(one, cut, values, ("matched", reduced, cut), rule=rule, one=single)

@@ -279,6 +279,29 @@ def test_bad_campaign_is_refused_in_one_line(case: tuple[str, str, str], tmp_pat
     assert re.search(said, error), error
 
 
+ARGUMENTS = [
+    (["--set", "foo"], "--set foo: not a setting; write path=value, as in shape.m=16384"),
+    (["--set", "foo=3"], "--set foo=3: no part is called 'foo'; did you mean 'shape.foo', the size of a rank?"),
+    (["--set", "shape.m"], "--set shape.m: not a setting; write path=value, as in shape.m=16384"),
+    (["--set", "shape.m=0"], "--set shape.m: the size of rank 'm' must be at least 1, not 0"),
+    (["--set", "workload.shape.m=0"], "--set shape.m: the size of rank 'm' must be at least 1, not 0"),
+    (["--set", "mapping.let.x=3"], "--set mapping.let.x: this command reads no mapping; leave the setting out"),
+    (["-o", ""], "-o '': names no file; write the name of a file, or leave -o out"),
+    (["-o", "."], ".: is a folder; name a file"),
+    (["-o", "-"], "-o -: results go into a database, not to standard output; name a file; --json - writes JSON there"),
+    (["-o", "no/such"], "no/such: there is no folder 'no'; create it or name another"),
+    (["--json", ""], "--json '': names no file; write the name of a file, or leave --json out"),
+]
+
+
+@pytest.mark.parametrize("case", ARGUMENTS, ids=[" ".join(case[0]) for case in ARGUMENTS])
+def test_bad_argument_is_refused_as_it_was_typed(case: tuple[list[str], str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments, said = case
+    (tmp_path / "small.yaml").write_text(SMALL.format(stays="B"))
+    assert main(["inject", str(tmp_path / "small.yaml"), *arguments]) == 2
+    assert capsys.readouterr().err == f"{said}\n"
+
+
 def test_inputs_with_a_range_lie_in_it_and_reach_both_ends(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(SMALL.format(stays="Z") + "inputs: {ranges: {A: [-2, 3]}}\n")
     target = load_campaign(tmp_path / "small.yaml").target
@@ -320,5 +343,44 @@ def test_report_and_json_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixt
     whole = json.loads((tmp_path / "out.json").read_text())
     text = capsys.readouterr().out
     assert f"{whole['injected']:,} of {whole['population']:,} upsets injected" in text
-    assert f"{whole['avf'][0]:.5f}" in text
-    assert whole["avf"][1] <= whole["avf"][0] <= whole["avf"][2]
+    assert f"{whole['avf']['value']:.5f}" in text
+    assert whole["avf"]["low"] <= whole["avf"]["value"] <= whole["avf"]["high"]
+
+
+SAME = [
+    ("sample: {faults: 500}", ("shape.m=5", "arch.rows.size=4")),
+    ("sample: {faults: 500}\nabout: words", ()),
+    ("sample: {faults: 500, confidence: 0.9}\nfaults: {in: [operands, sums, control]}\nseed: 0", ()),
+    ("sample: {faults: 500}\ninputs: {draw: uniform, seed: 0}\noutputs: {bits: 8}", ("shape.m=5",)),
+]
+OTHER = [
+    ("sample: {faults: 501}", ()), ("seed: 1", ()), ("faults: {in: [operands]}", ()), ("faults: {bits: 2}", ()),
+    ("faults: {kind: stuck}", ()),
+    ("inputs: {seed: 1}", ()), ("inputs: {draw: normal}", ()), ("outputs: sums", ()), ("decision: n", ()), ("decision: m", ()),
+    ("sample: {half_width: 0.01}", ()), ("sample: {half_width: 0.01, confidence: 0.9}", ()), ("", ("shape.m=6",)),
+    ("", ("arch.rows.size=5",)),
+]  # fmt: skip
+
+
+def described(tmp_path: Path, more: str, settings: tuple[str, ...] = ()) -> str:
+    base = "" if "sample" in more else "sample: {faults: 500}\n"
+    (tmp_path / "small.yaml").write_text(SMALL.format(stays="B") + base + more + "\n")
+    return load_campaign(tmp_path / "small.yaml", settings).described
+
+
+def test_campaigns_are_told_apart_by_what_they_inject_and_not_by_how_it_is_said(tmp_path: Path) -> None:
+    one = described(tmp_path, "sample: {faults: 500}")
+    assert [described(tmp_path, more, settings) for more, settings in SAME] == [one] * len(SAME)
+    others = [described(tmp_path, more, settings) for more, settings in OTHER]
+    assert len({one, *others}) == 1 + len(OTHER)
+
+
+def test_memory_campaigns_are_told_apart_by_inputs_and_decisions(tmp_path: Path) -> None:
+    text = shipped(CAMPAIGN)["attention-memories"].read_text()
+    found = []
+    for more in ("", "decision: f\n", "seed: 1\n"):
+        (tmp_path / "memories.yaml").write_text(text + more)
+        found.append(load_campaign(tmp_path / "memories.yaml").described)
+    found.append(load_campaign(shipped(CAMPAIGN)["attention-memories"], ["shape.p=3"]).described)
+    assert len(set(found)) == 4
+    assert load_campaign(shipped(CAMPAIGN)["attention-memories"], ["shape.p=2"]).described == found[0]

@@ -14,6 +14,7 @@ from accelsim.faults.plan import NEYMAN
 from accelsim.io.campaign import load_campaign
 from tests.faults.test_campaign import SMALL
 
+ENDS = ("value", "low", "high")
 PRICED = SMALL.format(stays="Z") + "faults: {in: [operands, sums]}\nrates: terrestrial\nsample: {faults: 3000, by: neyman}\n"
 
 
@@ -26,27 +27,34 @@ def injected(tmp_path: Path, text: str, *arguments: str) -> dict[str, Any]:
     return found
 
 
+def ends(found: dict[str, float]) -> list[float]:
+    return [found[each] for each in ENDS]
+
+
 def test_failures_are_rate_times_bits_times_avf(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A flip-flop has 600 FIT/MiB, between half and twice; FIT of all registers and hours to a failure by hand."""
     whole = injected(tmp_path, PRICED)
     found, bit = whole["failures"], 600 / 2**23
     sums = [0.0, 0.0, 0.0]
     for row, each in zip(whole["strata"], found["strata"], strict=True):
-        shares = [row["silent"][at] + row["unrecovered"][at] for at in range(3)]
-        assert each["raw_fit"] == pytest.approx([bit * row["bits"], bit * row["bits"] / 2, bit * row["bits"] * 2])
-        assert each["fit"] == pytest.approx([bit * row["bits"] * share for share in shares])
-        assert each["fit_of_rates"] == pytest.approx([each["fit"][0], each["fit"][1] / 2, each["fit"][2] * 2])
-        sums = [a + b for a, b in zip(sums, each["fit"], strict=True)]
-    assert found["fit"] == pytest.approx(sums)
-    assert found["fit"] == pytest.approx([found["raw_fit"][0] * share for share in whole["avf"]])  # bits and upsets are in proportion
-    assert found["mttf_h"] == pytest.approx([1e9 / sums[0], 1e9 / sums[2], 1e9 / sums[1]])
-    assert found["mttf_of_rates_h"] == pytest.approx([1e9 / sums[0], 1e9 / sums[2] / 2, 1e9 / sums[1] * 2])
-    assert sums[1] < found["fit_likely"][1] < found["fit_likely"][0] < found["fit_likely"][2] < sums[2]
-    assert found["fit_likely"][0] == pytest.approx(sums[0])
+        shares = [row["silent"][at] + row["unrecovered"][at] for at in ENDS]
+        assert ends(row["avf"]) == pytest.approx(shares)
+        assert ends(each["raw_fit"]) == pytest.approx([bit * row["bits"], bit * row["bits"] / 2, bit * row["bits"] * 2])
+        assert ends(each["fit"]) == pytest.approx([bit * row["bits"] * share for share in shares])
+        value, low, high = ends(each["fit"])
+        assert ends(each["fit_of_rates"]) == pytest.approx([value, low / 2, high * 2])
+        sums = [a + b for a, b in zip(sums, (value, low, high), strict=True)]
+    assert ends(found["fit"]) == pytest.approx(sums)
+    assert ends(found["fit"]) == pytest.approx([found["raw_fit"]["value"] * share for share in ends(whole["avf"])])  # as bits and upsets
+    assert ends(found["mttf_h"]) == pytest.approx([1e9 / sums[0], 1e9 / sums[2], 1e9 / sums[1]])
+    assert ends(found["mttf_of_rates_h"]) == pytest.approx([1e9 / sums[0], 1e9 / sums[2] / 2, 1e9 / sums[1] * 2])
+    value, low, high = ends(found["fit_likely"])
+    assert sums[1] < low < value < high < sums[2]
+    assert value == pytest.approx(sums[0])
     (block,) = found["blocks"].values()
     assert block["avf"] == pytest.approx(whole["avf"]) and block["fit_of_rates"] == pytest.approx(found["fit_of_rates"])
     text = " ".join(capsys.readouterr().out.split())
-    assert f"Mean time to a failure, if this runs all the time: {found['mttf_h'][0]:.3g} h" in text
+    assert f"Mean time to a failure, if this runs all the time: {found['mttf_h']['value']:.3g} h" in text
     assert "Rates terrestrial: flop 7.15e-05 FIT/bit, between 3.58e-05 and 0.000143 (He, Balaprakash, Li" in text
     assert "Whether neutrons" not in text and "whether neutrons are included is not known." in text
 

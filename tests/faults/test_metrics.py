@@ -71,7 +71,7 @@ def test_time_to_failure_is_worked_by_hand() -> None:
     assert mttf_h(fit, 1000) == Range(5e4, 2.5e4, 1e5)
     assert executions_to_failure(fit, 3.6).value == pytest.approx(5e10)
     never = mttf_h(Range(0.0, 0.0, 1.0))
-    assert (never.value, never.low, never.high) == (inf, 1e9, inf) and never.to_json() == [None, 1e9, None]
+    assert (never.value, never.low, never.high) == (inf, 1e9, inf) and never.to_json() == {"value": None, "low": 1e9, "high": None}
 
 
 def test_executions_to_failure_are_one_over_avf_rate_bits_and_hours() -> None:

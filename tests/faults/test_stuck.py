@@ -39,7 +39,7 @@ def check(found: Case, rng: np.random.Generator, number: int) -> Counter[str]:
     ended = Counter[str]()
     for _ in range(number):
         fault = drawn(found, rng)
-        effect, wanted = stick(found.mapped, fault), found.replayed(fault)
+        effect, wanted = stick(found.mapped, fault).effect, found.replayed(fault)
         assert agrees(effect, wanted), (fault, effect, wanted, [einsum.text for einsum in found.cascade.work])
         assert (effect.masked is None) == any(found.cascade.tensors[name].is_output for name in wanted)
         ended["partial" if fault.partial else "complete"] += 1
@@ -94,7 +94,7 @@ def word(value: Any, mask: int, one: int, bits: int = 32) -> int:
 def changed(mapped: Mapped, fault: Stuck) -> Any:
     """Z with a stuck cell."""
     found = Z.reshape(-1).copy()
-    words, values = stick(mapped, fault).changed.get("Z", (np.zeros(0, dtype=np.int64), Z[0, :0]))
+    words, values = stick(mapped, fault).effect.changed.get("Z", (np.zeros(0, dtype=np.int64), Z[0, :0]))
     found[words] = values
     return found.reshape(M, N)
 

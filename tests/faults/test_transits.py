@@ -32,13 +32,13 @@ def check(found: Case, rng: np.random.Generator, number: int) -> Counter[str]:
             way, at = shared[rng.integers(len(shared))]
         together = int(rng.choice((1, 1, 1, 2, 9)))
         bit = int(rng.integers(max(1, way.bits - together + 1)))
-        effect = carry(found.mapped, way, at, bit, together)
+        effect = carry(found.mapped, way, np.array([at]), np.array([bit]), together).effect
         fault = transit(found.mapped, way, at, bit, together)
         wanted = found.replayed(fault)
         assert agrees(effect, wanted), (fault, effect, wanted, [einsum.text for einsum in found.cascade.work])
         assert (effect.masked is None) == any(found.cascade.tensors[name].is_output for name in wanted)
         ended[way.kind] += 1
-        members = way.members.of(np.array([at]))
+        members, _ = way.members.of(np.array([at]))
         ended[f"{way.kind} to several"] += len(members) > 1
         ended[f"{way.kind} {(effect.masked or 'not masked').split(' after ')[0]}"] += 1
     return ended
@@ -79,7 +79,8 @@ def spread(multicast: bool, keep: bool) -> Mapped:
 @pytest.mark.parametrize("multicast", [True, False])
 def test_word_that_is_multicast_is_wrong_in_all_copies_and_one_that_is_not_in_one(multicast: bool, keep: bool) -> None:
     mapped = spread(multicast, keep)
-    (way,) = [each for each in ways(mapped) if each.tensor == "A" and each.kind == (FILL if keep else READ) and each.source == "Main"]
+    kind = FILL if keep else READ
+    (way,) = [each for each in ways(mapped) if (each.tensor, each.kind, each.source) == ("A", kind, "Main")]
     assert way.count == M * K * (1 if multicast else N)
     seen = np.zeros((M, N), dtype=np.int64)
     for number in range(way.count):
@@ -88,7 +89,8 @@ def test_word_that_is_multicast_is_wrong_in_all_copies_and_one_that_is_not_in_on
         copies = range(N) if multicast else [site.copy[0] if keep else site.point[mapped.points[0].einsum.ranks.index("n")]]
         wanted = np.zeros((M, N), dtype=np.int64)
         wanted[m, list(copies)] = (delta(int(A[m, k]), 5) * B[k])[list(copies)]
-        words, values = carry(mapped, way, number, 5).changed.get("Z", (np.zeros(0, dtype=np.int64), Z[0, :0]))
+        changed = carry(mapped, way, np.array([number]), np.array([5])).effect.changed
+        words, values = changed.get("Z", (np.zeros(0, dtype=np.int64), Z[0, :0]))
         found = np.zeros(M * N, dtype=np.int64)
         found[words] = values - Z.reshape(-1)[words]
         assert np.array_equal(found.reshape(M, N), wanted)

@@ -74,6 +74,8 @@ def test_a_zero_that_is_stored_stays(tmp_path: Path) -> None:
         (f"{HEAD}2 2 1\n1 1 2 3\n", "3: '1 1 2 3' is no entry"),
         (f"{HEAD}2 2 1\n1.5 1 3\n", "3: '1.5' is no number; write a whole number"),
         (f"{HEAD}2 2 1\n1 1 x\n", "3: 'x' is no number; write a number"),
+        (HEAD.replace("real", "integer") + "2 2 1\n2 1 1.5\n", "3: '1.5' is no whole number; write one, or 'real' instead of 'integer'"),
+        (HEAD.replace("coordinate real", "array integer") + "2 1\n-3\n1e-9\n", "4: '1e-9' is no whole number; write one, or 'real'"),
         (HEAD.replace("general", "symmetric") + "2 3 0\n", "2: a symmetric matrix of 2 x 3 is not square; write 'general' in line 1"),
         (HEAD.replace("general", "symmetric") + "2 2 1\n1 2 5\n", "3: element (1, 2) is not below the diagonal"),
         (HEAD.replace("coordinate", "array") + "2 2\n1\n2\n3\n", "5: the file ends after 3 of 4 entries"),

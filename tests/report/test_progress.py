@@ -1,4 +1,4 @@
-"""Progress: a running clock on a terminal, nothing in a pipe, and a word about compiling where there are no kernels yet."""
+"""Progress: a running clock on a terminal, a line now and then in a pipe, and a word about compiling where there are no kernels yet."""
 
 from __future__ import annotations
 
@@ -63,7 +63,26 @@ def test_first_run_says_that_kernels_are_compiled_and_the_second_does_not(tmp_pa
     assert "compiling" not in again
 
 
-def test_pipe_gets_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
+def test_stream_in_place_of_standard_error_gets_no_progress(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("accelsim.report.progress.EVERY_S", 0.0)
     with progress() as tell:
         tell("working")
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(("wanted", "lines"), [(True, ["12 s: step 3", "24 s: step 6"]), (False, [])])
+def test_pipe_gets_a_line_now_and_then_unless_it_is_not_wanted(wanted: bool, lines: list[str]) -> None:
+    """A clock of the test's own: every step takes four seconds, and a line waits for ten."""
+    code = f"""
+import time
+from accelsim.report.progress import progress
+now = iter(range(0, 100, 4))
+time.monotonic = lambda: next(now)
+with progress({wanted}) as tell:
+    for step in range(1, 8):
+        tell(f'step {{step}}')
+"""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
+    assert ran.stdout == ""
+    assert ran.stderr.splitlines() == lines

@@ -351,3 +351,13 @@ def test_a_machine_has_parameters_of_its_own() -> None:
             search(work("product", Random(0), 3), machine()).mapping,
         )
     assert Library(RTL, "npu_lane", {"W": 8}, effort=QUICK).inputs["a_i"].width == 8
+
+
+ILLEGAL = "mapping: bad\ntree:\n  - keep DRAM: [A, B, Z]\n  - keep Buffer: [A, B, Z]\n  - {einsum: Z, unit: PE}\n"
+
+
+def test_mapping_that_is_not_legal_is_refused_before_it_becomes_a_program(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "bad.yaml").write_text(ILLEGAL)
+    small = [word for rank in "mnk" for word in ("--set", f"shape.{rank}=2")]
+    assert main(["export-program", "matmul", "--arch", "mini", "--mapping", str(tmp_path / "bad.yaml"), "-q", *small]) == 1
+    assert capsys.readouterr().err == f"{tmp_path / 'bad.yaml'}:5:5: no unit 'PE' in mini; known: MAC, SCAN, VEC\n"

@@ -25,7 +25,7 @@ from accelsim.workload.storage import Storage
 from tests.share import share
 from tests.sim.storednests import Problem, case
 
-CASES = share(4000, 280, 60)
+CASES = share(4000, 160, 40)
 REFUSALS = (
     "more than two tensors", "which is stored too, has no", "fetches", "hands out tiles", "come and go whole", "is cut twice",
     "copies along", "only one stored operand", "is a cache, of which",

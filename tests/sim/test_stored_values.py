@@ -21,7 +21,7 @@ from accelsim.workload.interpreter import random_inputs
 from tests.share import share
 from tests.sparse.nests import problem
 
-CASES = share(2000, 150, 20)
+CASES = share(2000, 90, 20)
 
 
 class Order(reference._Leaf):

@@ -17,9 +17,9 @@ from accelsim.errors import AccelsimError
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping, Spatial
 from accelsim.sparse import even
-from accelsim.sparse.axes import Axes
+from accelsim.sparse.axes import Axes, RankLoops
 from accelsim.sparse.boxes import StructuredBoxes
-from accelsim.sparse.even import Table
+from accelsim.sparse.even import Table, cut_into_several
 from accelsim.sparse.forms import Form, form_of
 from accelsim.sparse.nest import Nest, nest_of
 from accelsim.sparse.sums import Signed
@@ -168,6 +168,20 @@ def test_sums_over_more_ways_than_are_gone_one_by_one_are_the_same(monkeypatch: 
             assert [many.total(each) for each in signed] == pytest.approx(few, rel=1e-11, abs=1e-9)
             done += bool(many.uneven) and not any(many.is_even(place) for place in range(len(terms.sums)))
     assert done
+
+
+@given(
+    extent=st.integers(1, 40), outer=st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=3),
+    inner=st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=3),
+)  # fmt: skip
+def test_sets_that_loops_cut_into_several_are_those_of_all_places(extent: int, outer: list[Any], inner: list[Any]) -> None:
+    """Against labels of every place; loops that leave sets stand outside those that cut them, and others anywhere."""
+    tiles = tuple(tile for tile, _ in outer + inner)
+    leaves = [place for place, (_, mine) in enumerate(outer) if mine]
+    cuts = [len(outer) + place for place, (_, mine) in enumerate(inner) if mine]
+    least, most = RankLoops(extent, tiles).ways(frozenset(leaves), frozenset(cuts))
+    found = cut_into_several(extent, [(tile, place in leaves, place in cuts) for place, tile in enumerate(tiles)])
+    assert found == (least > 1, most == 1)
 
 
 @given(seed=st.integers(0, 10**6), many=st.integers(1, 3))

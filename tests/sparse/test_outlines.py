@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -12,10 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accelsim.errors import AccelsimError
+from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping
 from accelsim.model import outlines
 from accelsim.model.evaluation import Evaluator
 from accelsim.model.statistics import evaluate_expected
+from accelsim.sparse import boxes
+from accelsim.sparse.axes import Axes
 from accelsim.sparse.boxes import UniformBoxes
 from accelsim.workload.build import cascade
 from accelsim.workload.storage import Storage
@@ -44,6 +48,46 @@ def test_mapping_whose_form_is_known_costs_what_it_costs_alone(seed: int, ragged
     shared = Evaluator(replace(made.cascade, tensors=tensors), made.machine)
     for mapping in made.mappings:
         assert outcome(shared, mapping, made.densities) == outcome(Evaluator(shared.cascade, made.machine), mapping, made.densities)
+
+
+@given(seed=st.integers(0, 10**6), ragged=st.booleans(), kind=st.sampled_from(("uniform", "structured", "fibers", "blocks")))
+def test_sums_of_an_outline_are_those_of_all_turns_whether_chances_are_listed_or_not(seed: int, ragged: bool, kind: str) -> None:
+    """Of nests with formats and memories that tiles may not fit: by compiled rules, and by none but volumes and means, against `Axes`."""
+    rng, made = random.Random(seed), case(seed, ragged, kind, 3)
+    kinds = {name: ("uncompressed", *["compressed"] * (len(each.shape) - 1)) for name, each in made.densities.items()}
+    stored = {name: Storage(each, rng.choice([0, 5]), 7) for name, each in kinds.items()}
+    tensors = {name: replace(each, storage=stored.get(name)) for name, each in made.cascade.tensors.items()}
+    target = limited(made.machine, rng.choice([20, 60, 200]))
+    for most in (boxes.MOST_LISTED, 0):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(boxes, "MOST_LISTED", most)
+            densities = {name: replace(each) for name, each in made.densities.items()}  # without what was listed before
+            evaluator = Evaluator(replace(made.cascade, tensors=tensors), target)
+            for mapping in made.mappings:
+                outcome(evaluator, mapping, densities)
+            for known in outlines._BY_EVALUATOR.get(evaluator, {}).values():
+                for mapping, each in product(made.mappings, known.outlines):
+                    nest = made.nest(mapping)
+                    found, axes = each.table.of(nest), Axes(nest)
+                    for place in range(len(each.table.sums)):
+                        if found.is_even(place):
+                            expected = axes.total(each.table.sums[place])
+                            assert found.sum(place).total == pytest.approx(expected.sum(), rel=1e-11, abs=1e-12), (mapping, place)
+
+
+def limited(machine: Architecture, size: int) -> Architecture:
+    """With a buffer of so many bits."""
+    buffer = replace(machine.memories["Buffer"], size_bits=size)
+    return replace(machine, root=replace(machine.root, feeds=(buffer,)))
+
+
+def test_mapping_that_no_plan_is_made_of_is_refused_though_its_loops_are_known() -> None:
+    evaluator, densities = intersecting({"A": UniformBoxes((16, 16), 40), "B": UniformBoxes((16,), 4)})
+    evaluate_expected(evaluator, tiled(8), densities)
+    keep = Keep("Buffer", (Held("A", layout=("m", "k")), Held("B")))
+    laid = replace(tiled(4), nodes=tuple(keep if isinstance(node, Keep) and node.memory == "Buffer" else node for node in tiled(4).nodes))
+    with pytest.raises(AccelsimError, match="A: a layout in Buffer makes no difference"):
+        evaluate_expected(evaluator, laid, densities)
 
 
 def tiled(size: int, outer: str = "k") -> Mapping:

@@ -406,3 +406,5 @@ def test_copy_whose_tile_holds_nothing_does_not_keep_the_one_before(tmp_path: Pa
     command = ["evaluate", str(tmp_path / "w.yaml"), "--arch", str(tmp_path / "m.yaml"), "--mapping", str(tmp_path / "t.yaml")]
     assert main([*command, "--statistics"]) == 2
     assert "a tile of A may stay from one turn of n to the next by chance, which has no closed form" in capsys.readouterr().err
+    assert main([*command, "--statistics", "--seed", "0"]) == 2
+    assert capsys.readouterr().err == "--seed 0: with --statistics no element is drawn; leave one of the two out\n"

@@ -30,7 +30,7 @@ from tests.sparse.nests import problem
 from tests.sparse.test_cases import products
 from tests.sparse.test_nest import refused
 
-CASES = share(2000, 120, 30)
+CASES = share(2000, 80, 20)
 
 
 def test_without_elements_left_out_everything_is_that_of_the_dense_model() -> None:
@@ -573,7 +573,7 @@ def test_formats_of_nests_have_a_pointer_less_than_those_of_matrices() -> None:
     from tests.sparse.test_random import pair
 
     widths = formats.Widths(8, 16, 32)
-    for seed in range(share(1000, 100, 20)):
+    for seed in range(share(1000, 60, 20)):
         for pattern in (Pattern.of(each) for each in pair(seed)):
             levels = [Level(0, 1, pattern.rows), Level(1, 1, pattern.width)]
             tree = Fibers.of(elements(pattern), levels, (pattern.rows, pattern.width))
@@ -592,7 +592,7 @@ def test_without_pointers_every_row_has_a_mask() -> None:
     from accelsim.workload.storage import NAMED, Storage
     from tests.sparse.test_random import pair
 
-    for seed in range(share(1000, 100, 20)):
+    for seed in range(share(1000, 60, 20)):
         for pattern in (Pattern.of(each) for each in pair(seed)):
             shape, inside = (pattern.rows, pattern.width), Level(1, 1, pattern.width)
             for tile in (1, 3, pattern.rows):
