@@ -17,6 +17,7 @@ from accelsim.errors import AccelsimError, InputError, did_you_mean
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
 MOST_CHARACTERS = 1000
+ROUNDER = "make the shape smaller, or clocks and bandwidths rounder"  # those that share no divisor take long fractions
 _LONG = re.compile(r"\S{256,}")  # words longer than any name of a file
 
 
@@ -195,7 +196,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _fail("too large: the memory of this computer does not suffice; make the shape smaller", 2)
     except OverflowError:
-        return _fail("too large: a number leaves the range that accelsim counts in; make the shape smaller", 2)
+        return _fail(f"too large: a number leaves the range that accelsim counts in; {ROUNDER}", 2)
     except RecursionError:
         return _fail("nested too deeply; write it with fewer levels", 2)
     except BrokenPipeError:

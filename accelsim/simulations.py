@@ -267,8 +267,13 @@ def inject_(arguments: Arguments) -> int:
 def _confirmed(arguments: Arguments, campaign: Campaign, tell: Callable[[str], None]) -> Confirmation:
     from accelsim.faults.array_target import ArrayTarget
     from accelsim.faults.confirmation import confirm
+    from accelsim.faults.processor_confirmation import confirm_processor
+    from accelsim.faults.processor_target import ProcessorTarget
     from accelsim.io.catalogue import root
 
+    faults, seed = whole_of(arguments, "rtl"), campaign.seed
+    if isinstance(campaign.target, ProcessorTarget):
+        return confirm_processor(campaign.target, faults, seed, tell)
     if not isinstance(campaign.target, ArrayTarget):
-        raise InputError("--rtl: only upsets in the registers of an array run in RTL", "leave --rtl out")
-    return confirm(campaign.target, root() / "hw" / "rtl", whole_of(arguments, "rtl"), campaign.seed, tell)
+        raise InputError("--rtl: only upsets in an array that runs one cascade, or in a processor, run in RTL", "leave --rtl out")
+    return confirm(campaign.target, root() / "hw" / "rtl", faults, seed, tell)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from accelsim import commands
-from accelsim.cli import INTERNAL_ERROR, main
+from accelsim.cli import INTERNAL_ERROR, ROUNDER, main
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -91,7 +91,8 @@ def test_wrong_arguments_are_refused_in_one_line(
         (b"", "bad.yaml:1:1: the file is empty; see `accelsim list` for shipped examples\n"),
         (b"workload: &x a\n", "bad.yaml:1:11: YAML anchors and aliases are not accepted; write the value out\n"),
         (b"a" * 10_000_000, "bad.yaml: larger than 256 KiB; a description this long is a data file; split it\n"),
-        (b"\xff\xfe\x00binary", "bad.yaml: not UTF-8 text; accelsim reads YAML text files\n"),
+        (b"\xff\xfe\x00binary", "bad.yaml:1:1: not UTF-8 text; accelsim reads YAML text files\n"),
+        (b"workload: a\nabout: \xc3\xa9t\xe9\n", "bad.yaml:2:10: not UTF-8 text; accelsim reads YAML text files\n"),
         (
             b"name: matmul\n",
             "bad.yaml:1:1: no workload, machine, mapping, technology, DRAM, rates, campaign or constraints;"
@@ -193,7 +194,7 @@ def test_message_stays_one_line_whatever_the_input_holds(here: Path, capsys: pyt
     ("raised", "code", "message"),
     [
         (MemoryError(), 2, "too large: the memory of this computer does not suffice; make the shape smaller\n"),
-        (OverflowError("x"), 2, "too large: a number leaves the range that accelsim counts in; make the shape smaller\n"),
+        (OverflowError("x"), 2, f"too large: a number leaves the range that accelsim counts in; {ROUNDER}\n"),
         (RecursionError(), 2, "nested too deeply; write it with fewer levels\n"),
         (KeyboardInterrupt(), 130, "interrupted before anything was found\n"),
         (

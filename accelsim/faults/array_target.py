@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +24,19 @@ if TYPE_CHECKING:
 
 _CHUNK, _SLOW, _LATE = 1 << 16, 1 << 8, 1 << 12
 _GRAVITY = (DEAD, LOGICAL, ROUNDED, CLAMPED, CORRUPTED, PROTOCOL, HANG)  # of several products, the last counts
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What upsets in one product change. `faults`: places among those that were asked for; elements of the result, flat, from `starts`
+    (int64[faults + 1]) on, and by how much sums change there, modulo their width; `outcome`: of the product alone.
+    """
+
+    faults: IntArray
+    starts: IntArray
+    elements: IntArray
+    deltas: IntArray
+    outcome: IntArray
 
 
 class ArrayTarget:
@@ -111,12 +126,33 @@ class ArrayTarget:
     def _in_product(self, number: int, field: Field, register: IntArray, mask: IntArray, when: IntArray) -> IntArray:
         import numpy as np
 
+        from accelsim.faults.kernels_cone import outcomes
+
+        if self.decides is not None or self.stuck or self.late or field.role == CONTROL:
+            return self._changes(number, field, register, mask, when)[2]
+        found = np.zeros((len(register), 4), np.int64)
+        outcomes(self._works[number], self.requantise.kernel(), self._cones(field, register, mask, when), found)
+        return found
+
+    def _cones(self, field: Field, register: IntArray, mask: IntArray, when: IntArray) -> IntArray:
+        """Faults as `kernels_cone` takes them."""
+        import numpy as np
+
+        row, column = self._elements(field, register)
+        return np.stack([np.full_like(row, self.registers.fields.index(field)), row, column, mask, when], axis=1)
+
+    def _changes(
+        self, number: int, field: Field, register: IntArray, mask: IntArray, when: IntArray
+    ) -> tuple[IntArray, IntArray, IntArray]:
+        """Words of a product that change, as `kernels_cone.changes` returns them, and what comes of them: int64[faults, 4]."""
+        import numpy as np
+
         from accelsim.faults.kernels_cone import changes, outcomes
         from accelsim.faults.kernels_judge import judge
         from accelsim.faults.kernels_replay import LATE, replay_all
 
         run, quantise = self.products[number].run, self.requantise.kernel()
-        found, zeros = np.zeros((len(register), 4), np.int64), np.zeros((len(register), 2), np.int64)
+        found, said = np.zeros((len(register), 4), np.int64), np.zeros((len(register), 2), np.int64)
         work = self._works[number]
         replayed = self.stuck or self.late or field.role == CONTROL
         if replayed:
@@ -125,16 +161,22 @@ class ArrayTarget:
             faults = np.stack([place, mask, np.full_like(place, LATE if self.late else field.bits), when], axis=1)
             starts, words, said = replay_all(run.wires, run.streams, collected, kept, states, gone, faults, run.product.ravel())
         else:
-            row, column = self._elements(field, register)
-            code = np.full_like(row, self.registers.fields.index(field))
-            faults = np.stack([code, row, column, mask, when], axis=1)
-            if self.decides is None:
-                outcomes(work, quantise, faults, found)
-                return found
-            (starts, words), said = changes(work, faults), zeros
+            faults = self._cones(field, register, mask, when)
+            starts, words = changes(work, faults)
             outcomes(work, quantise, faults, found)
         judge(quantise, run.widths.sum, work.z, work.out, self._groups[number], starts, words, said, replayed, found)
-        return found
+        return starts, words, found
+
+    def changes(self, stratum: int, numbers: IntArray) -> Iterator[Changes]:
+        """What some upsets of a stratum change in each product."""
+        import numpy as np
+
+        product, register, mask, when = self._decoded(stratum, np.asarray(numbers, np.int64))
+        for number in np.unique(product).tolist():
+            some = np.flatnonzero(product == number)
+            starts, words, found = self._changes(number, self.fields[stratum], register[some], mask[some], when[some])
+            elements = self.products[number].elements.ravel()[words[:, 0]]
+            yield Changes(some, starts, elements, words[:, 1], found[:, 0])
 
     def _elements(self, field: Field, register: IntArray) -> tuple[IntArray, IntArray]:
         """Row and column of registers; in a chain one of them is the age."""

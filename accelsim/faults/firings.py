@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 Spans = dict[str, range]
 
 
+_MOST = 1 << 22  # rows, columns and steps of all tiles
+
+
 @dataclass(frozen=True)
 class Product:
     """One product that an array makes. `elements`: int64[shape of the run], which element of the result, flat, a place is."""
@@ -77,6 +80,7 @@ def products(evaluator: Evaluator, mapping: LoopTree, einsum: Einsum, values: Ma
     if stays == RESULT and not _spread(path, array.axes[0].name) <= set(_ranks(einsum, left)):
         left, right = right, left
     sides = _Sides(einsum, left, right, stays)
+    _widths(cascade, einsum, sides)  # refuses types before tiles are looked at one by one
     firings = list(_firings(cascade, path, held, [axis.name for axis in array.axes], sides))
     found = []
     for batch in dict.fromkeys(firing.batch for firing in firings):
@@ -135,6 +139,7 @@ def _firings(cascade: Cascade, path: Path, held: int, axes: list[str], sides: _S
                 what = f"{einsum.name} spreads {node.rank} over the array's {which}, which share no operand there"
                 raise InputError(what, "let it turn in time", node.place)
     whole = {rank: range(cascade.extents[rank]) for rank in einsum.ranks}
+    _refuse_many(whole, outer, [*spatial, *inner], einsum)
     for spans in _turns(whole, outer):
         lists = []
         for ranks, mine in ((sides.rows, groups[axes[0]]), (sides.columns, groups[axes[1]]), (sides.steps, tuple(inner))):
@@ -142,6 +147,20 @@ def _firings(cascade: Cascade, path: Path, held: int, axes: list[str], sides: _S
             lists.append([_only(found, ranks, einsum) for found in turns])
         fixed = _only({rank: spans[rank] for rank in sides.batch}, sides.batch, einsum)
         yield Firing(fixed, *lists)
+
+
+def _refuse_many(whole: Spans, outer: list[For], inner: list[For | Spatial], einsum: Einsum) -> None:
+    """An InputError for more tiles, each with its rows, columns and steps, than are looked at one by one in a reasonable time."""
+    left, tiles, turns = {rank: len(span) for rank, span in whole.items()}, 1, dict.fromkeys(whole, 1)
+    for place, node in enumerate((*outer, *inner)):
+        many, left[node.rank] = -(-left[node.rank] // node.tile), min(node.tile, left[node.rank])
+        if place < len(outer):
+            tiles *= many
+        else:
+            turns[node.rank] *= many
+    if tiles * sum(turns.values()) > _MOST:
+        what = f"{einsum.name} goes over the array in {tiles:,} tiles, which are too many to look at one by one"
+        raise InputError(what, "make the shape smaller, or the tiles larger", einsum.place)
 
 
 def _turns(spans: Spans, loops: Sequence[For | Spatial]) -> Iterator[Spans]:

@@ -164,7 +164,7 @@ def step_operand(w: Wires, s: IntArray, cycle: int, streams: Streams, lanes: Int
                 s[reached_q + here] = load
 
 
-@njit(_nrt=False)
+@njit(forceinline=True, _nrt=False)
 def leaves(w: Wires, s: IntArray, column: int) -> bool:
     """Whether a word leaves a column before the next edge."""
     last = (w.rows - 1) * w.columns + column

@@ -20,20 +20,10 @@ from accelsim.errors import InputError
 from accelsim.faults.stores import NONE, IntArray, Key, Residencies, Store
 from accelsim.mapping.tree import Address, For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode
 from accelsim.sim.arithmetic import plain
-from accelsim.sim.turns import ONCE, OWN, RECOMPUTED, REPEATED, RETAINED, Branch, Demands, Span, branches, ranks_of, touched_at
+from accelsim.sim.tiles import Tile, turned, whole_span
+from accelsim.sim.turns import ONCE, OWN, RECOMPUTED, REPEATED, RETAINED, Branch, Demands, branches, ranks_of, touched_at
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.expression import Access
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """Where a branch stands, as in `sim.work`: coordinates of every rank, turns of its loops in time, whether it waits for a turn."""
-
-    branch: Branch
-    spans: dict[str, Span]
-    turns: dict[int, int] = field(default_factory=dict)
-    idle: bool = False
-    last: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +80,7 @@ class Lineage:
             for name in dict.fromkeys(access.tensor for access in (*branch.einsum.reads, branch.einsum.output)):
                 self._chain(branch, name)
             self._written(branch)
-        tiles = [Tile(branch, {rank: _whole(extent) for rank, extent in cascade.extents.items()}) for branch in self.branches]
+        tiles = [Tile(branch, {rank: whole_span(extent) for rank, extent in cascade.extents.items()}) for branch in self.branches]
         self._nodes(mapping.nodes, 0, 0, (), [tile for tile in tiles if self._visited(tile)])
         self._close()
 
@@ -175,8 +165,8 @@ class Lineage:
                 into = (*address, number)
                 self._nodes(inner, 0, level + 1, into, [tile for tile in tiles if tile.branch.address[: len(into)] == into])
         else:
-            for turned in self._turns(node, level, tiles):
-                self._nodes(nodes, at + 1, level + 1, above, turned)
+            for inside in self._turns(node, level, tiles):
+                self._nodes(nodes, at + 1, level + 1, above, inside)
 
     def _inside(self, tile: Tile, level: int) -> None:
         """The own loops of a leaf."""
@@ -185,8 +175,8 @@ class Lineage:
             return
         node = tile.branch.nodes[level][1]
         assert isinstance(node, (Keep, For, Spatial))
-        for turned in self._turns(node, level, [tile]):
-            for inner in turned:
+        for inside in self._turns(node, level, [tile]):
+            for inner in inside:
                 self._inside(inner, level + 1)
 
     def _turns(self, node: Keep | For | Spatial, level: int, tiles: list[Tile]) -> Any:
@@ -199,27 +189,12 @@ class Lineage:
         else:
             made: dict[tuple[int, str], int] = {}
             for turn in range(max(tile.spans[node.rank].turns(node.tile) for tile in tiles)):
-                inside = [self._turned(tile, level, node, turn, made) for tile in tiles]
-                yield [tile for tile in inside if tile is not None]
+                inside = [turned(tile, level, node, turn, made, self.demands) for tile in tiles]
+                yield [tile for tile in inside if tile is not None and self._goes_on(tile, level)]
 
-    def _turned(self, tile: Tile, level: int, loop: For, turn: int, made: dict[tuple[int, str], int]) -> Tile | None:
-        branch, span = tile.branch, tile.spans[loop.rank]
-        count, how = span.turns(loop.tile), branch.steps[level].how
-        if how == ONCE:
-            here = span.turn(loop.tile, min(turn, count - 1))
-            return replace(tile, spans={**tile.spans, loop.rank: here}, idle=tile.idle or count > 1, last=tile.last and turn >= count - 1)
-        if turn >= count:
-            return None
-        here = span.turn(loop.tile, turn)
-        spans = {**tile.spans, loop.rank: here}
-        if how in {RETAINED, RECOMPUTED}:
-            for rank, (low, high) in self.demands.of(branch, level, loop.rank, here.hull).items():
-                if how == RETAINED:
-                    low = max(low, made.get((branch.number, rank), 0))
-                    made[branch.number, rank] = max(high, made.get((branch.number, rank), 0))
-                spans[rank] = spans[rank].within((low, high))
-        turned = replace(tile, spans=spans, turns={**tile.turns, level: turn})
-        return turned if all(len(spans[rank]) for rank in branch.einsum.ranks) and self._visited(turned) else None
+    def _goes_on(self, tile: Tile, level: int) -> bool:
+        """Whether a tile is walked after a turn: a loop that is nothing to an Einsum takes no step from it."""
+        return tile.branch.steps[level].how == ONCE or self._visited(tile)
 
     def _visited(self, tile: Tile) -> bool:
         """Whether a tile has a point that its condition leaves."""
@@ -442,10 +417,6 @@ class Lineage:
             if place == 0 or level < outside:
                 roots = made[final] if place == 0 else NONE
                 parents = self.stays.begin(store, rows[place][final], words[final], roots, times[final] + 1, parents, 1)
-
-
-def _whole(extent: int) -> Span:
-    return Span(np.arange(extent, dtype=np.int64), np.arange(extent, dtype=np.int64))
 
 
 def _reduced_levels(cascade: Cascade, branch: Branch) -> tuple[int, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -12,12 +13,13 @@ if TYPE_CHECKING:
 
     IntArray = NDArray[np.int64]
 
-DEAD, LOGICAL, ROUNDED, CLAMPED, CORRUPTED, HANG, PROTOCOL = range(7)
-NAMES = ("dead", "logical", "rounded", "clamped", "corrupted", "hang", "protocol")
-"""Masked: never read again (dead), without an effect on any sum (logical), rounded or clamped away when sums become outputs. Silent:
-outputs are corrupted. Not silent: words never come (a watchdog sees the hang), or too many do (protocol).
+DEAD, LOGICAL, ROUNDED, CLAMPED, CORRUPTED, HANG, PROTOCOL, ABSORBED = range(8)
+NAMES = ("dead", "logical", "rounded", "clamped", "corrupted", "hang", "protocol", "absorbed")
+"""Masked: never read again (dead), without an effect on any sum (logical), rounded or clamped away when sums become outputs, or in a
+network without a difference after some layer (absorbed). Silent: outputs are corrupted. Not silent: words never come (a watchdog sees the
+hang), or too many do (protocol).
 """
-MASKED, SILENT, UNRECOVERED = (DEAD, LOGICAL, ROUNDED, CLAMPED), (CORRUPTED,), (HANG, PROTOCOL)
+MASKED, SILENT, UNRECOVERED = (DEAD, LOGICAL, ROUNDED, CLAMPED, ABSORBED), (CORRUPTED,), (HANG, PROTOCOL)
 MAGNITUDES = 65  # by the bits that the largest difference of an output takes: 0, 1, 2 to 3, 4 to 7, …
 
 
@@ -25,6 +27,9 @@ MAGNITUDES = 65  # by the bits that the largest difference of an output takes: 0
 class Effects:
     """Of some faults, each of the same length: outcomes; outputs that change; the largest difference of one; whether a decision changes;
     and, where each stands for a class, which fault it is and how many there are in the class (None: each stands for itself).
+
+    Of a network too: `where`, the layer after which nothing differs (-1: not absorbed), and `decisions`: int64[faults, 3], how many change,
+    right ones that become wrong, and wrong ones that become right.
     """
 
     outcome: IntArray
@@ -33,18 +38,23 @@ class Effects:
     decided: NDArray[np.bool_]
     fault: IntArray | None = None
     weight: IntArray | None = None
+    where: IntArray | None = None
+    decisions: IntArray | None = None
 
 
 @dataclass(frozen=True)
 class Tally:
     """Many faults added up. `counts`: by outcome; `magnitudes`: corrupted ones by the bits of the largest difference; `decided`: those that
-    change a decision; `worst`: number and largest difference of the worst, (-1, 0) if none corrupts.
+    change a decision; `worst`: number and largest difference of the worst, (-1, 0) if none corrupts. `where`: absorbed ones by the layer
+    after which nothing differs (those behind the last are 0); `decisions`: how many change in all, are lost and are made right.
     """
 
     counts: tuple[int, ...] = (0,) * len(NAMES)
     magnitudes: tuple[int, ...] = (0,) * MAGNITUDES
     decided: int = 0
     worst: tuple[int, int] = (-1, 0)
+    where: tuple[int, ...] = ()
+    decisions: tuple[int, int, int] = (0, 0, 0)
     total: int = field(init=False, default=0)
 
     def __post_init__(self) -> None:
@@ -65,7 +75,17 @@ class Tally:
             worst = int((numbers if effects.fault is None else effects.fault)[at]), int(effects.worst[at])
         magnitudes = np.zeros(MAGNITUDES, np.int64)
         np.add.at(magnitudes, sizes, weight[corrupted])
-        return cls(tuple(counts), tuple(map(int, magnitudes)), int(weight[effects.decided].sum()), worst)
+        where: tuple[int, ...] = ()
+        decisions = 0, 0, 0
+        if effects.where is not None:
+            absorbed = effects.where >= 0
+            there = np.zeros(int(effects.where.max(initial=-1)) + 1, np.int64)
+            np.add.at(there, effects.where[absorbed], weight[absorbed])
+            where = tuple(map(int, there))
+        if effects.decisions is not None:
+            changed, lost, gained = (effects.decisions * weight[:, None]).sum(axis=0).tolist()
+            decisions = changed, lost, gained
+        return cls(tuple(counts), tuple(map(int, magnitudes)), int(weight[effects.decided].sum()), worst, where, decisions)
 
     def __add__(self, other: Tally) -> Tally:
         counts, magnitudes = (
@@ -73,7 +93,9 @@ class Tally:
             for each in ((self.counts, other.counts), (self.magnitudes, other.magnitudes))
         )  # fmt: skip
         worst = other.worst if other.worst[1] > self.worst[1] else self.worst
-        return Tally(counts, magnitudes, self.decided + other.decided, worst)
+        where = tuple(map(sum, zip_longest(self.where, other.where, fillvalue=0)))
+        changed, lost, gained = map(sum, zip(self.decisions, other.decisions, strict=True))
+        return Tally(counts, magnitudes, self.decided + other.decided, worst, where, (changed, lost, gained))
 
     def some(self, outcomes: tuple[int, ...]) -> int:
         """How many have one of these outcomes."""
@@ -82,9 +104,11 @@ class Tally:
     def to_json(self) -> dict[str, Any]:
         """As plain data."""
         last = max((place for place, count in enumerate(self.magnitudes) if count), default=-1)
+        network = {"absorbed_after": list(self.where), "decisions": list(self.decisions)} if self.where or any(self.decisions) else {}
         return {
             "outcomes": dict(zip(NAMES, self.counts, strict=True)), "magnitude_bits": list(self.magnitudes[: last + 1]),
             "decisions_changed": self.decided, "worst": {"fault": self.worst[0], "difference": self.worst[1]},
+            **network,
         }  # fmt: skip
 
     @classmethod
@@ -94,13 +118,19 @@ class Tally:
             counts = tuple(data["outcomes"][name] for name in NAMES)
             magnitudes, decided = [*data["magnitude_bits"]], data["decisions_changed"]
             worst = data["worst"]["fault"], data["worst"]["difference"]
+            where, decisions = [*data.get("absorbed_after", ())], [*data.get("decisions", (0, 0, 0))]
         except (KeyError, TypeError):
             raise ValueError("counts are missing") from None
-        if not all(type(each) is int and -1 <= each < 1 << 63 for each in (*counts, *magnitudes, decided, *worst)):
+        every = (*counts, *magnitudes, decided, *worst, *where, *decisions)
+        if not all(type(each) is int and -1 <= each < 1 << 63 for each in every) or len(decisions) != 3:
             raise ValueError("counts are not whole numbers")
         corrupted = sum(counts[each] for each in SILENT)
-        if min(*counts, decided, worst[1], 0, *magnitudes) < 0 or len(magnitudes) > MAGNITUDES or sum(magnitudes) != corrupted:
+        if min(*counts, decided, worst[1], 0, *magnitudes, *where, *decisions) < 0 or len(magnitudes) > MAGNITUDES:
+            raise ValueError("counts are negative, or do not add up")
+        if sum(magnitudes) != corrupted or (where and sum(where) != counts[ABSORBED]):
             raise ValueError("counts are negative, or do not add up")
         if decided > sum(counts) or (worst[0] < 0) != (corrupted == 0):
             raise ValueError("counts do not add up")
-        return cls(counts, tuple([*magnitudes, *[0] * MAGNITUDES][:MAGNITUDES]), decided, worst)
+        changed, lost, gained = decisions
+        filled = tuple([*magnitudes, *[0] * MAGNITUDES][:MAGNITUDES])
+        return cls(counts, filled, decided, worst, tuple(where), (changed, lost, gained))

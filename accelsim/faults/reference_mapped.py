@@ -6,36 +6,31 @@ operators. Source: docs/faults-mapped.md.
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from accelsim.faults.reference_copies import Copies, Copy, State, Store, Where, Word, loop_of
+from accelsim.faults.reference_operators import Operators, changed, invert
 from accelsim.faults.sites import FILL, READ, RESULT, Stuck, Transit
 from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.types import NumberType
 from accelsim.mapping.tree import Address, For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode
-from accelsim.model.reference_nest import Footprint, Nest, Step, Tile, build_nests, value
-from accelsim.sim.arithmetic import UNROUNDED
-from accelsim.sim.formats import SATURATE, round_to
+from accelsim.model.reference_nest import Nest, Step, Tile, value
+from accelsim.sim.formats import SATURATE
 from accelsim.workload.cascade import Cascade
-from accelsim.workload.expression import Access, Call, Expression, Name, Number, accesses
-from accelsim.workload.operators import OPERATORS
+from accelsim.workload.expression import Access, Call, Expression, Name
 
 if TYPE_CHECKING:
     from accelsim.faults.cones import Fault
 
-Word = tuple[int, ...]
-Copy = tuple[int, ...]
-Loop = tuple[str, str, int]
-Where = tuple[tuple[Loop, int], ...]  # an index for every spatial loop passed
-Store = tuple[Address, str]  # the address of a keep (() for the home of a computed tensor), the tensor
 Values = dict[str, dict[Word, Any]]
+__all__ = ["Replay", "Values", "invert", "replay"]
 
 
 def replay(
@@ -52,60 +47,22 @@ def replay(
     return Replay(cascade, architecture, mapping, inputs, overflow).run(fault)
 
 
-@dataclass(frozen=True)
-class _State:
-    """Where a leaf stands: a tile for every copy, its turns in time so far, whether it waits for a turn and whether this is the last."""
-
-    nest: Nest
-    tiles: dict[Where, Tile]
-    turns: tuple[tuple[int, int], ...] = ()
-    idle: bool = False
-    last: bool = True
-
-
-@dataclass
-class _Copies:
-    """What a store holds: complete words and incomplete sums of every copy; `keys`: the spatial loops above."""
-
-    keys: tuple[Loop, ...]
-    parent: Store | None
-    words: dict[Copy, dict[Word, Any]] = field(default_factory=dict)
-    sums: dict[Copy, dict[Word, Any]] = field(default_factory=dict)
-
-    def copy(self, where: Where) -> Copy:
-        index = dict(where)
-        return tuple(index.get(key, 0) for key in self.keys)
-
-
-class Replay:
+class Replay(Copies):
     """A mapped cascade that can be replayed with one fault after the other."""
 
     def __init__(
         self, cascade: Cascade, architecture: Architecture, mapping: Mapping, inputs: Dict[str, Any], overflow: str = SATURATE
     ) -> None:
-        self.cascade, self.architecture, self.mapping, self.overflow = cascade, architecture, mapping, overflow
-        self.nests = build_nests(cascade, mapping)
-        self.uses = {name: tuple(dict.fromkeys((*nest.einsum.reads, nest.einsum.output))) for name, nest in self.nests.items()}
+        self.architecture, self.mapping, self.overflow, self.operators = architecture, mapping, overflow, Operators(cascade, overflow)
+        given = {name: self._input(inputs[name], tensor.final) for name, tensor in cascade.tensors.items() if tensor.is_input}
+        super().__init__(cascade, mapping, given)
         self.reads = {name: nest.einsum.reads for name, nest in self.nests.items()}
-        self.parts = {name: _parts(nest) for name, nest in self.nests.items()}
-        self.boxes: dict[tuple[str, Access], Footprint] = {}
-        self.chains: dict[tuple[str, str], list[tuple[Store, int]]] = {}
-        self.keys: dict[Store, tuple[tuple[Loop, ...], Store | None]] = {}
-        self.inputs = {name: self._input(inputs[name], tensor.final) for name, tensor in cascade.tensors.items() if tensor.is_input}
         self.constants = self._constants()
         self.points = {name: self._points(nest) for name, nest in self.nests.items()}
         for nest in self.nests.values():
             for step in nest.steps:
                 if step and step.demand:
                     step.demand = cache(step.demand)
-            for name in dict.fromkeys(access.tensor for access in self.uses[nest.einsum.name]):
-                parent = None
-                for store, level in self.chain(nest, name):
-                    self.keys.setdefault(store, (tuple(sorted(_keys(nest, level))), parent))
-                    parent = store
-        self.spans = {
-            store: tuple(1 if store[0] else size for size in cascade.tensors[store[1]].shape) for store in self.keys
-        }  # how far the widest tile of a keep reaches along each dimension; known once it has run
         self.begin(None)
 
     def begin(self, fault: Fault | Stuck | Transit | None) -> None:
@@ -115,7 +72,7 @@ class Replay:
         self.home_of: dict[tuple[str, Word], Copy] = {}
         self.left: dict[tuple[str, Copy, Word], int] = {}
         self.ran: set[Any] = set()
-        self.stores = {store: _Copies(keys, parent) for store, (keys, parent) in self.keys.items()}
+        self.empty()
         self.missing: dict[str, set[Word]] = {name: set() for name in self.cascade.tensors}
         for name, nest in self.nests.items():
             self.missing[nest.einsum.output.tensor] |= set(self.points[name])
@@ -123,14 +80,14 @@ class Replay:
     def run(self, fault: Fault | Stuck | Transit | None = None) -> Values:
         """As `replay`."""
         self.begin(fault)
-        states = [_State(nest, {(): nest.whole()}) for nest in self.nests.values()]
+        states = [State(nest, {(): nest.whole()}) for nest in self.nests.values()]
         self.nodes(self.mapping.nodes, 0, 0, (), [state for state in states if _visited(state.nest, state.tiles)])
         return self.found()
 
     def _input(self, given: Any, number_type: NumberType) -> Any:
         array = np.asarray(given)
         array = array.astype(np.int64 if array.dtype.kind in "iub" else np.float64)
-        return round_to(np.where(np.isneginf(array), number_type.lowest, array), number_type, overflow=self.overflow)
+        return self.operators.rounded(np.where(np.isneginf(array), number_type.lowest, array), number_type)
 
     def _constants(self) -> Values:
         """First slices of iterative tensors."""
@@ -142,8 +99,8 @@ class Replay:
                     known = {**self.cascade.sizes, **dict(zip(einsum.ranks, point, strict=True))}
                     if einsum.condition is None or value(einsum.condition, known):
                         word = tuple(int(value(index, known)) for index in einsum.output.indices)
-                        set_to = self._number(einsum.expression, known, tensor.final.lowest)
-                        found[tensor.name][word] = self._rounded(set_to, tensor.final)
+                        set_to = self.operators.number(einsum.expression, known, tensor.final.lowest)
+                        found[tensor.name][word] = self.operators.rounded(set_to, tensor.final)
         return found
 
     def _points(self, nest: Nest) -> dict[Word, int]:
@@ -156,47 +113,164 @@ class Replay:
         name = nest.einsum.output.tensor
         for word, points in found.items():
             if not points and nest.einsum.reduced and self.is_inside(name, word):
-                self.constants[name][word] = self._rounded(self.identity(nest, True), self.cascade.tensors[name].final)
+                constant = self.operators.identity(nest.einsum, True)
+                self.constants[name][word] = self.operators.rounded(constant, self.cascade.tensors[name].final)
         return {word: points for word, points in found.items() if points and self.is_inside(name, word)}
 
-    # Stores.
+    # The walk.
 
-    def chain(self, nest: Nest, name: str) -> list[tuple[Store, int]]:
-        """The keeps of a tensor on the way to a leaf, outermost first, with their levels."""
-        key = (nest.einsum.name, name)
-        if key not in self.chains:
-            levels, computed = nest.keepers(name), not self.cascade.tensors[name].is_input
-            self.chains[key] = [((() if computed and at == levels[0] else nest.nodes[at][0], name), at) for at in levels]
-        return self.chains[key]
+    def nodes(self, nodes: tuple[TreeNode, ...], at: int, level: int, above: Address, states: list[State]) -> None:
+        if not states:
+            return
+        node, address = nodes[at], (*above, at)
+        if isinstance(node, Leaf):
+            if self.runs(states[0]):
+                self.inside(states[0], level)
+        elif isinstance(node, Fuse):
+            for number, inner in enumerate(node.branches):
+                into = (*address, number)
+                self.nodes(inner, 0, level + 1, into, [each for each in states if _below(each.nest, into, inner)])
+        else:
+            for turned in self.turns(node, level, states):
+                self.nodes(nodes, at + 1, level + 1, above, turned)
 
-    def box(self, nest: Nest, access: Access, tile: Tile) -> frozenset[Word]:
-        key = (nest.einsum.name, access)
-        if key not in self.boxes:
-            self.boxes[key] = Footprint(self.cascade, access, as_box=False)
-        return self.boxes[key].box(tile)
+    def inside(self, state: State, level: int) -> None:
+        if level == state.nest.residual:
+            self.visit(state)
+            return
+        node = state.nest.nodes[level][1]
+        assert isinstance(node, (Keep, For, Spatial))
+        for turned in self.turns(node, level, [state]):
+            for inner in turned:
+                self.inside(inner, level + 1)
 
-    def above(self, store: Store, copy: Copy) -> Copy:
-        """The copy of the parent that a copy belongs to."""
-        here = self.stores[store]
-        assert here.parent is not None
-        return self.stores[here.parent].copy(tuple(zip(here.keys, copy, strict=True)))
+    def turns(self, node: Keep | For | Spatial, level: int, states: list[State]) -> Iterator[list[State]]:
+        if isinstance(node, Keep):
+            self.arrive(level, states)
+            yield states
+            return
+        cut = [{where: _pieces(each.nest.steps[level], node, tile) for where, tile in each.tiles.items()} for each in states]
+        if isinstance(node, Spatial):
+            yield [self.spread(state, level, pieces) for state, pieces in zip(states, cut, strict=True)]
+            return
+        for turn in range(max(len(parts) for pieces in cut for parts in pieces.values())):
+            found = [self.turned(state, level, pieces, turn) for state, pieces in zip(states, cut, strict=True)]
+            yield [state for state in found if state is not None]
 
-    def fetch(self, store: Store, copy: Copy, word: Word) -> bool:
-        """Sees to it that a copy holds a word; False if it is nowhere."""
-        here = self.stores[store]
-        words = here.words.setdefault(copy, {})
-        if word in words:
+    def spread(self, state: State, level: int, pieces: dict[Where, list[Tile]]) -> State:
+        key = loop_of(state.nest, level)
+        if state.nest.steps[level] is None:  # nothing to this Einsum: the first copy has it all
+            return replace(state, tiles={(*where, (key, 0)): parts[0] for where, parts in pieces.items()})
+        tiles = {(*where, (key, at)): part for where, parts in pieces.items() for at, part in enumerate(parts) if state.nest.size(part)}
+        return replace(state, tiles=tiles)
+
+    def turned(self, state: State, level: int, pieces: dict[Where, list[Tile]], turn: int) -> State | None:
+        if state.nest.steps[level] is None:
+            count = max(map(len, pieces.values()))
+            tiles = {where: parts[min(turn, len(parts) - 1)] for where, parts in pieces.items()}
+            return replace(state, tiles=tiles, idle=state.idle or count > 1, last=state.last and turn >= count - 1)
+        tiles = {where: parts[turn] for where, parts in pieces.items() if turn < len(parts) and state.nest.size(parts[turn])}
+        if not tiles or not _visited(state.nest, tiles):
+            return None
+        return replace(state, tiles=tiles, turns=(*state.turns, (level, turn)))
+
+    def runs(self, state: State) -> bool:
+        if not state.idle:
             return True
-        if here.parent is None:
-            if store[1] not in self.inputs:
-                return False
-            self.put(store, copy, word, self.inputs[store[1]][word])
-            return True
-        above = self.above(store, copy)
-        if not self.fetch(here.parent, above, word):
+        key = (state.nest.einsum.name, state.turns)
+        if key in self.ran or not (state.last or self.ready(state)):
             return False
-        self.put(store, copy, word, self.carried(store, copy, word, self.stores[here.parent].words[above][word]))
+        self.ran.add(key)
         return True
+
+    def ready(self, state: State) -> bool:
+        for tile in state.tiles.values():
+            for point in state.nest.points(tile):
+                if state.nest.satisfied(point):
+                    for read in self.reads[state.nest.einsum.name]:
+                        if self.word(state.nest, read, point) in self.missing[read.tensor]:
+                            return False
+        return True
+
+    def word(self, nest: Nest, access: Access, point: tuple[int, ...]) -> Word:
+        known = {**self.cascade.sizes, **dict(zip(nest.einsum.ranks, point, strict=True))}
+        return tuple(int(value(index, known)) for index in access.indices)
+
+    def is_inside(self, name: str, word: Word) -> bool:
+        return all(0 <= at < size for at, size in zip(word, self.cascade.tensors[name].shape, strict=True))
+
+    # Points.
+
+    def visit(self, state: State) -> None:
+        """An innermost tile, step by step: all copies side by side."""
+        nest, ranks = state.nest, state.nest.einsum.ranks
+        lengths = [max(tile[rank][1] - tile[rank][0] for tile in state.tiles.values()) for rank in ranks]
+        home = self.stores[self.chain(nest, nest.einsum.output.tensor)[0][0]]
+        order = sorted(state.tiles, key=lambda where: (home.copy(where), where))
+        for offset in product(*map(range, lengths)):
+            points = []
+            for where in order:
+                tile = state.tiles[where]
+                point = tuple(tile[rank][0] + at for rank, at in zip(ranks, offset, strict=True))
+                if all(at < tile[rank][1] for rank, at in zip(ranks, point, strict=True)):
+                    points.append((where, point))
+            self.together(nest, points)
+            self.step += 1
+
+    def together(self, nest: Nest, points: list[tuple[Where, tuple[int, ...]]]) -> None:
+        """One step of an Einsum."""
+        einsum, name = nest.einsum, nest.einsum.output.tensor
+        home = self.stores[self.chain(nest, name)[0][0]]
+        results = {where: (home.copy(where), self.word(nest, einsum.output, point)) for where, point in points}
+        live = [(where, point) for where, point in points if self.is_inside(name, results[where][1]) and nest.satisfied(point)]
+        for where, point in live:
+            for read in self.reads[einsum.name]:
+                self.bring(nest, read, where, point)
+        self.moment()
+        terms: dict[tuple[Copy, Word], dict[tuple[int, ...], Any]] = {}
+        spot: dict[tuple[Copy, Word], Where] = {}
+        for where, point in live:
+            index = dict(where)
+            digits = tuple(index[loop_of(nest, level)] for level in self.parts[einsum.name])
+            terms.setdefault(results[where], {})[digits] = self.term(nest, where, point)
+        ended = []
+        for where, _ in live:
+            copy, word = results[where]
+            if not self.left.get((name, copy, word)):
+                self.left[name, copy, word] = self.points[einsum.name][word]
+            self.left[name, copy, word] -= 1
+            spot[copy, word] = where
+            if not self.left[name, copy, word]:
+                ended.append(where)
+        for result, found in terms.items():
+            if einsum.reduced:
+                self.add(nest, spot[result], result[1], found)
+        for where in ended:
+            copy, word = results[where]
+            if einsum.reduced:
+                self.complete(nest, where, word, self.inner(nest, where).pop(word))
+            else:
+                self.complete(nest, where, word, terms[copy, word][next(iter(terms[copy, word]))])
+
+    def bring(self, nest: Nest, read: Access, where: Where, point: tuple[int, ...]) -> None:
+        word = self.word(nest, read, point)
+        if self.is_inside(read.tensor, word) and word not in self.constants[read.tensor]:
+            store, _ = self.chain(nest, read.tensor)[-1]
+            self.fetch(store, self.stores[store].copy(where), word)
+
+    def moment(self) -> None:
+        """In the middle of a step, words have come and nothing is read yet."""
+        fault = self.fault
+        if fault is None or isinstance(fault, Transit):
+            return
+        if not isinstance(fault, Stuck):
+            if fault.step == self.step:
+                self.strike(fault)
+        elif fault.partial and (store := (fault.keep, fault.tensor)) in self.stores:
+            sums = self.stores[store].sums.get(fault.copy, {})
+            for word in sums:
+                if self.is_stuck(store, fault.copy, word, True):
+                    sums[word] = self.forced(sums[word], self.cascade.tensors[fault.tensor].partial)
 
     def carried(self, store: Store, copy: Copy, word: Word, found: Any) -> Any:
         """A word that comes into a copy from further out, as it arrives: all copies that share the transfer get what one does."""
@@ -262,221 +336,6 @@ class Replay:
             return changed(found, number_type, lambda raw: raw | sum(1 << bit for bit in stuck))
         return changed(found, number_type, lambda raw: sum(1 << bit for bit in range(64) if raw >> bit & 1 and bit not in stuck))
 
-    def arrive(self, level: int, states: list[_State]) -> None:
-        """A keep gets its next tile in every copy that has one."""
-        boxes: dict[tuple[Store, Copy], set[Word]] = {}
-        results: dict[tuple[Store, Copy], set[Word]] = {}
-        for state in states:
-            einsum = state.nest.einsum
-            for access in self.uses[einsum.name]:
-                for store, at in self.chain(state.nest, access.tensor):
-                    if at != level or not store[0]:
-                        continue
-                    for where, tile in state.tiles.items():
-                        key = (store, self.stores[store].copy(where))
-                        box = self.box(state.nest, access, tile)
-                        boxes.setdefault(key, set()).update(box)
-                        if access is einsum.output and not self.parted(state.nest):
-                            results.setdefault(key, set()).update(box)
-        for (store, copy), box_ in boxes.items():
-            here = self.stores[store]
-            reach = tuple(max(at) - min(at) + 1 for at in zip(*box_, strict=True)) or self.spans[store]
-            self.spans[store] = tuple(map(max, self.spans[store], reach))
-            words = here.words.setdefault(copy, {})
-            for word in [word for word in words if word not in box_]:
-                del words[word]
-            for word in box_:
-                there = here.parent is None or word in self.stores[here.parent].words.get(self.above(store, copy), {})
-                if word not in words and there:
-                    self.fetch(store, copy, word)
-        for (store, copy), box_ in results.items():
-            here = self.stores[store]
-            sums = here.sums.setdefault(copy, {})
-            gone = {word for each in self.within(store, copy) for word in each if word not in box_}
-            for word in gone:
-                self.flush(store, copy, word)
-            assert here.parent is not None
-            outer = self.stores[here.parent].sums.setdefault(self.above(store, copy), {})
-            for word in box_:
-                if word in outer:
-                    sums[word] = outer.pop(word)
-
-    def within(self, store: Store, copy: Copy) -> Iterator[dict[Word, Any]]:
-        """The sums of a copy and of all copies further in."""
-        yield self.stores[store].sums.get(copy, {})
-        for child, each in self.stores.items():
-            if each.parent == store:
-                for inner in each.sums:
-                    if self.above(child, inner) == copy:
-                        yield from self.within(child, inner)
-
-    def flush(self, store: Store, copy: Copy, word: Word) -> None:
-        """A sum leaves a copy, from further in first."""
-        for child, each in self.stores.items():
-            if each.parent == store:
-                for inner in list(each.sums):
-                    if self.above(child, inner) == copy:
-                        self.flush(child, inner, word)
-        here = self.stores[store]
-        if word in here.sums.get(copy, {}):
-            assert here.parent is not None
-            self.stores[here.parent].sums.setdefault(self.above(store, copy), {})[word] = here.sums[copy].pop(word)
-
-    # The walk.
-
-    def nodes(self, nodes: tuple[TreeNode, ...], at: int, level: int, above: Address, states: list[_State]) -> None:
-        if not states:
-            return
-        node, address = nodes[at], (*above, at)
-        if isinstance(node, Leaf):
-            if self.runs(states[0]):
-                self.inside(states[0], level)
-        elif isinstance(node, Fuse):
-            for number, inner in enumerate(node.branches):
-                into = (*address, number)
-                self.nodes(inner, 0, level + 1, into, [each for each in states if _below(each.nest, into, inner)])
-        else:
-            for turned in self.turns(node, level, states):
-                self.nodes(nodes, at + 1, level + 1, above, turned)
-
-    def inside(self, state: _State, level: int) -> None:
-        if level == state.nest.residual:
-            self.visit(state)
-            return
-        node = state.nest.nodes[level][1]
-        assert isinstance(node, (Keep, For, Spatial))
-        for turned in self.turns(node, level, [state]):
-            for inner in turned:
-                self.inside(inner, level + 1)
-
-    def turns(self, node: Keep | For | Spatial, level: int, states: list[_State]) -> Iterator[list[_State]]:
-        if isinstance(node, Keep):
-            self.arrive(level, states)
-            yield states
-            return
-        cut = [{where: _pieces(each.nest.steps[level], node, tile) for where, tile in each.tiles.items()} for each in states]
-        if isinstance(node, Spatial):
-            yield [self.spread(state, level, pieces) for state, pieces in zip(states, cut, strict=True)]
-            return
-        for turn in range(max(len(parts) for pieces in cut for parts in pieces.values())):
-            found = [self.turned(state, level, pieces, turn) for state, pieces in zip(states, cut, strict=True)]
-            yield [state for state in found if state is not None]
-
-    def spread(self, state: _State, level: int, pieces: dict[Where, list[Tile]]) -> _State:
-        key = _loop(state.nest, level)
-        if state.nest.steps[level] is None:  # nothing to this Einsum: the first copy has it all
-            return replace(state, tiles={(*where, (key, 0)): parts[0] for where, parts in pieces.items()})
-        tiles = {(*where, (key, at)): part for where, parts in pieces.items() for at, part in enumerate(parts) if state.nest.size(part)}
-        return replace(state, tiles=tiles)
-
-    def turned(self, state: _State, level: int, pieces: dict[Where, list[Tile]], turn: int) -> _State | None:
-        if state.nest.steps[level] is None:
-            count = max(map(len, pieces.values()))
-            tiles = {where: parts[min(turn, len(parts) - 1)] for where, parts in pieces.items()}
-            return replace(state, tiles=tiles, idle=state.idle or count > 1, last=state.last and turn >= count - 1)
-        tiles = {where: parts[turn] for where, parts in pieces.items() if turn < len(parts) and state.nest.size(parts[turn])}
-        if not tiles or not _visited(state.nest, tiles):
-            return None
-        return replace(state, tiles=tiles, turns=(*state.turns, (level, turn)))
-
-    def runs(self, state: _State) -> bool:
-        if not state.idle:
-            return True
-        key = (state.nest.einsum.name, state.turns)
-        if key in self.ran or not (state.last or self.ready(state)):
-            return False
-        self.ran.add(key)
-        return True
-
-    def ready(self, state: _State) -> bool:
-        for tile in state.tiles.values():
-            for point in state.nest.points(tile):
-                if state.nest.satisfied(point):
-                    for read in self.reads[state.nest.einsum.name]:
-                        if self.word(state.nest, read, point) in self.missing[read.tensor]:
-                            return False
-        return True
-
-    def word(self, nest: Nest, access: Access, point: tuple[int, ...]) -> Word:
-        known = {**self.cascade.sizes, **dict(zip(nest.einsum.ranks, point, strict=True))}
-        return tuple(int(value(index, known)) for index in access.indices)
-
-    def is_inside(self, name: str, word: Word) -> bool:
-        return all(0 <= at < size for at, size in zip(word, self.cascade.tensors[name].shape, strict=True))
-
-    # Points.
-
-    def visit(self, state: _State) -> None:
-        """An innermost tile, step by step: all copies side by side."""
-        nest, ranks = state.nest, state.nest.einsum.ranks
-        lengths = [max(tile[rank][1] - tile[rank][0] for tile in state.tiles.values()) for rank in ranks]
-        home = self.stores[self.chain(nest, nest.einsum.output.tensor)[0][0]]
-        order = sorted(state.tiles, key=lambda where: (home.copy(where), where))
-        for offset in product(*map(range, lengths)):
-            points = []
-            for where in order:
-                tile = state.tiles[where]
-                point = tuple(tile[rank][0] + at for rank, at in zip(ranks, offset, strict=True))
-                if all(at < tile[rank][1] for rank, at in zip(ranks, point, strict=True)):
-                    points.append((where, point))
-            self.together(nest, points)
-            self.step += 1
-
-    def together(self, nest: Nest, points: list[tuple[Where, tuple[int, ...]]]) -> None:
-        """One step of an Einsum."""
-        einsum, name = nest.einsum, nest.einsum.output.tensor
-        home = self.stores[self.chain(nest, name)[0][0]]
-        results = {where: (home.copy(where), self.word(nest, einsum.output, point)) for where, point in points}
-        live = [(where, point) for where, point in points if self.is_inside(name, results[where][1]) and nest.satisfied(point)]
-        for where, point in live:
-            for read in self.reads[einsum.name]:
-                self.bring(nest, read, where, point)
-        self.moment()
-        terms: dict[tuple[Copy, Word], dict[tuple[int, ...], Any]] = {}
-        spot: dict[tuple[Copy, Word], Where] = {}
-        for where, point in live:
-            index = dict(where)
-            digits = tuple(index[_loop(nest, level)] for level in self.parts[einsum.name])
-            terms.setdefault(results[where], {})[digits] = self.term(nest, where, point)
-        ended = []
-        for where, _ in live:
-            copy, word = results[where]
-            if not self.left.get((name, copy, word)):
-                self.left[name, copy, word] = self.points[einsum.name][word]
-            self.left[name, copy, word] -= 1
-            spot[copy, word] = where
-            if not self.left[name, copy, word]:
-                ended.append(where)
-        for result, found in terms.items():
-            if einsum.reduced:
-                self.add(nest, spot[result], result[1], found)
-        for where in ended:
-            copy, word = results[where]
-            if einsum.reduced:
-                self.complete(nest, where, word, self.inner(nest, where).pop(word))
-            else:
-                self.complete(nest, where, word, terms[copy, word][next(iter(terms[copy, word]))])
-
-    def bring(self, nest: Nest, read: Access, where: Where, point: tuple[int, ...]) -> None:
-        word = self.word(nest, read, point)
-        if self.is_inside(read.tensor, word) and word not in self.constants[read.tensor]:
-            store, _ = self.chain(nest, read.tensor)[-1]
-            self.fetch(store, self.stores[store].copy(where), word)
-
-    def moment(self) -> None:
-        """In the middle of a step, words have come and nothing is read yet."""
-        fault = self.fault
-        if fault is None or isinstance(fault, Transit):
-            return
-        if not isinstance(fault, Stuck):
-            if fault.step == self.step:
-                self.strike(fault)
-        elif fault.partial and (store := (fault.keep, fault.tensor)) in self.stores:
-            sums = self.stores[store].sums.get(fault.copy, {})
-            for word in sums:
-                if self.is_stuck(store, fault.copy, word, True):
-                    sums[word] = self.forced(sums[word], self.cascade.tensors[fault.tensor].partial)
-
     def strike(self, fault: Fault) -> None:
         """The upset."""
         here = self.stores.get((fault.keep, fault.tensor))
@@ -495,11 +354,6 @@ class Replay:
         here = self.stores[store]
         return here.sums.setdefault(here.copy(where), {})
 
-    def parted(self, nest: Nest) -> bool:
-        """Whether copies keep parts of sums: a keep of the result stands below a loop whose copies have such."""
-        last = self.chain(nest, nest.einsum.output.tensor)[-1][1]
-        return any(level < last for level in self.parts[nest.einsum.name])
-
     def term(self, nest: Nest, where: Where, point: tuple[int, ...]) -> Any:
         partial = self.cascade.tensors[nest.einsum.output.tensor].partial
         known = {**self.cascade.sizes, **dict(zip(nest.einsum.ranks, point, strict=True))}
@@ -517,48 +371,7 @@ class Replay:
             fill = 0 if tensor.fill is None else tensor.fill
             return np.int64(fill) if tensor.final.kind == "integer" and float(fill).is_integer() else np.float64(fill)
 
-        return self._rounded(self._value(nest.einsum.expression, known, read, partial), partial)
-
-    def _value(self, expression: Expression, known: dict[str, Any], read: Any, number_type: NumberType) -> Any:
-        """A map expression at one point, every operation rounded."""
-        if isinstance(expression, Access):
-            return read(expression)
-        if not accesses(expression):
-            return self._number(expression, known, number_type.lowest)
-        assert isinstance(expression, Call)
-        parts = [self._value(part, known, read, number_type) for part in expression.arguments]
-        with np.errstate(all="ignore"):
-            found = OPERATORS[expression.function].meaning(np, *parts)
-        return found if expression.function in UNROUNDED else self._rounded(found, number_type)
-
-    def _number(self, expression: Expression, known: Dict[str, Any], lowest: float) -> Any:
-        """A part without a tensor."""
-        if isinstance(expression, Number):
-            if expression.value in (float("inf"), float("-inf")):
-                return lowest if expression.value < 0 else -lowest
-            return int(expression.value) if float(expression.value).is_integer() and abs(expression.value) < 2**53 else expression.value
-        if isinstance(expression, Name):
-            found = known[expression.name]
-            return int(found) if isinstance(found, float) and found.is_integer() else found
-        assert isinstance(expression, Call)
-        with np.errstate(all="ignore"):
-            return OPERATORS[expression.function].meaning(np, *(self._number(part, known, lowest) for part in expression.arguments))
-
-    def _rounded(self, number: Any, number_type: NumberType) -> Any:
-        return round_to(np.asarray(number), number_type, overflow=self.overflow)[()]
-
-    def identity(self, nest: Nest, whole: bool) -> Any:
-        partial = self.cascade.tensors[nest.einsum.output.tensor].partial
-        integer = partial.kind == "integer"
-        found = {"add": 0, "mul": 1, "max": partial.lowest, "min": -partial.lowest - integer, "and": 1, "or": 0}[nest.einsum.reduce]
-        return np.int64(found) if integer and whole else np.float64(found)
-
-    def combine(self, nest: Nest, left: Any, right: Any) -> Any:
-        with np.errstate(all="ignore"):
-            found = OPERATORS[nest.einsum.reduce].meaning(np, left, right)
-        if nest.einsum.reduce in {"max", "min"}:
-            return found
-        return self._rounded(found, self.cascade.tensors[nest.einsum.output.tensor].partial)
+        return self.operators.rounded(self.operators.value(nest.einsum.expression, known, read, partial), partial)
 
     def add(self, nest: Nest, where: Where, word: Word, terms: dict[tuple[int, ...], Any]) -> None:
         """The terms of one step go into a sum, those of copies added up on the way where axes do so."""
@@ -574,22 +387,22 @@ class Replay:
                 rows.setdefault((*digits[:place], -1, *digits[place + 1 :]), {})[digits[place]] = term
             terms = {}
             for digits, row in rows.items():
-                parts = [row.get(at, self.identity(nest, True)) for at in range(max(row) + 1)]
+                parts = [row.get(at, self.operators.identity(nest.einsum, True)) for at in range(max(row) + 1)]
                 while len(parts) > 1:
                     if axis.forwards:
-                        parts = [self.combine(nest, parts[0], parts[1]), *parts[2:]]
+                        parts = [self.operators.combine(nest.einsum, parts[0], parts[1]), *parts[2:]]
                     else:
-                        pairs = [self.combine(nest, parts[at], parts[at + 1]) for at in range(0, len(parts) - 1, 2)]
+                        pairs = [self.operators.combine(nest.einsum, parts[at], parts[at + 1]) for at in range(0, len(parts) - 1, 2)]
                         parts = [*pairs, parts[-1]] if len(parts) % 2 else pairs
                 terms[digits] = parts[0]
         sums = self.inner(nest, where)
         for digits in sorted(terms):
-            sums[word] = self.combine(nest, sums.get(word, self.identity(nest, True)), terms[digits])
+            sums[word] = self.operators.combine(nest.einsum, sums.get(word, self.operators.identity(nest.einsum, True)), terms[digits])
 
     def complete(self, nest: Nest, where: Where, word: Word, found: Any) -> None:
         """A word is complete: it goes to its home and to the keeps on the way that hold no parts."""
         name = nest.einsum.output.tensor
-        found = self._rounded(found, self.cascade.tensors[name].final)
+        found = self.operators.rounded(found, self.cascade.tensors[name].final)
         outside = min(self.parts[nest.einsum.name], default=len(nest.nodes))
         chain, fault, on_way = self.chain(nest, name), self.fault, found
         for place, (store, level) in reversed([*enumerate(chain)]):
@@ -636,77 +449,6 @@ def _below(nest: Nest, branch: Address, nodes: tuple[TreeNode, ...]) -> bool:
     return alone or any(len(here) > len(branch) and here[: len(branch)] == branch for here, _ in nest.nodes)
 
 
-def _keys(nest: Nest, level: int) -> list[Loop]:
-    """The spatial loops above a level."""
-    return [_loop(nest, at) for at in range(level) if isinstance(nest.nodes[at][1], Spatial)]
-
-
-def _loop(nest: Nest, level: int) -> Loop:
-    """A spatial loop by axis, rank, and how many of both are outside of it."""
-    node = nest.nodes[level][1]
-    assert isinstance(node, Spatial)
-    same = [other for _, other in nest.nodes[:level] if isinstance(other, Spatial) and (other.axis, other.rank) == (node.axis, node.rank)]
-    return (node.axis, node.rank, len(same))
-
-
-def _parts(nest: Nest) -> list[int]:
-    """Levels of the loops of which several copies each have a part of a sum."""
-    found = []
-    for level, (_, node) in enumerate(nest.nodes):
-        if isinstance(node, Spatial) and node.rank in nest.einsum.reduced:
-            low, high = nest.first_tile(level)[node.rank]
-            if high - low > node.tile:
-                found.append(level)
-    return found
-
-
 def _pieces(step: Step | None, node: For | Spatial, tile: Tile) -> list[Tile]:
     """The tiles of the turns (or copies) of a loop."""
     return (step or Step(node.rank, node.tile, None, "own")).pieces(tile)
-
-
-def invert(held: Any, number_type: NumberType, bit: int, bits: int = 1) -> Any:
-    """A word with so many bits inverted from one up; one that has fewer is inverted whole."""
-    every = range(min(bits, int(number_type.bits)))
-    return changed(held, number_type, lambda raw: raw ^ sum(1 << (bit + each) for each in every))
-
-
-def changed(held: Any, number_type: NumberType, change: Callable[[int], int]) -> Any:
-    """A word with its bits changed as a number from 0; a NaN has the bits of a quiet one without a sign."""
-    bits = int(number_type.bits)
-    if number_type.kind == "integer":
-        raw = change(int(held) % 2**bits)
-        return np.int64(raw - 2**bits if raw >= 2 ** (bits - 1) else raw)
-    held = np.nan if held != held else held
-    if number_type.name == "fp32":
-        with np.errstate(all="ignore"):
-            raw = change(struct.unpack("<I", np.float32(held).tobytes())[0])
-        return np.float64(struct.unpack("<f", struct.pack("<I", raw))[0])
-    if number_type.name == "fp16":
-        raw = change(struct.unpack("<H", np.float16(held).tobytes())[0])
-        return np.float64(struct.unpack("<e", struct.pack("<H", raw))[0])
-    if number_type.name == "bf16":
-        raw = change(struct.unpack("<I", np.float32(held).tobytes())[0] >> 16)
-        return np.float64(struct.unpack("<f", struct.pack("<I", raw << 16))[0])
-    digits, bias = {"e4m3": (3, 7), "e5m2": (2, 15)}[number_type.name]
-    table = [_small(code, digits, bias) for code in range(256)]
-    codes = [code for code in range(256) if _same(table[code], held)]
-    return table[change(QUIET[number_type.name] if held != held else codes[0])]
-
-
-QUIET = {"e4m3": 127, "e5m2": 126}  # NaN: all ones, and exponent of ones with the first bit of the significand
-
-
-def _small(code: int, digits: int, bias: int) -> Any:
-    """The value of a code of 8-bit floating point: sign, exponent, `digits` of the significand (OCP 8-bit floating point 1.0)."""
-    sign, exponent, part = -1.0 if code >> 7 else 1.0, (code & 127) >> digits, code & ((1 << digits) - 1)
-    if digits == 2 and exponent == 31:
-        return np.float64(np.nan if part else sign * np.inf)
-    if digits == 3 and code & 127 == 127:
-        return np.float64(np.nan)
-    size = part * 2.0 ** (1 - bias - digits) if exponent == 0 else (1 + part * 2.0**-digits) * 2.0 ** (exponent - bias)
-    return np.float64(sign * size)
-
-
-def _same(left: Any, right: Any) -> bool:
-    return bool((np.isnan(left) and np.isnan(right)) or (left == right and np.signbit(left) == np.signbit(right)))

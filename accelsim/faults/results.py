@@ -41,6 +41,7 @@ class Results:
         self.path, self._seen, self._done = path, 0, dict[Chunk, Tally]()
         with self._told():
             self._connection = sqlite3.connect(path, timeout=60.0, isolation_level=None)
+            self._connection.text_factory = lambda text: text.decode("utf-8", "replace")
         try:
             with self._told():
                 self._refuse_other(digest, foreign)
@@ -84,6 +85,8 @@ class Results:
         """What SQLite refuses (a full disk, a file that is locked or read-only, pages that are no database) is an InputError."""
         try:
             yield
+        except UnicodeError:  # of a message of SQLite about a damaged table
+            raise self._damaged("its tables cannot be read") from None
         except sqlite3.Error as error:
             mend = _MENDS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "name another file")  # its upper bits say more
             raise InputError(f"{self.path}: cannot keep results there: {error}", mend) from None

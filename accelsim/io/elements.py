@@ -104,8 +104,11 @@ def _loaded(name: str, cascade: Cascade, path: str) -> IntArray:
 
 
 def _sized(name: str, cascade: Cascade, shape: tuple[int, ...]) -> str:
-    """The options that give a tensor a shape, as far as single ranks index it."""
+    """The options that give a tensor a shape, as far as single ranks index it, and none twice to two sizes."""
     access = next(each for einsum in cascade.einsums for each in einsum.reads if each.tensor == name)
     indices = zip(access.indices, shape, strict=True)
-    wanted = [f"--set shape.{index.name}={size}" for index, size in indices if isinstance(index, Name)]
+    sizes = dict.fromkeys((index.name, size) for index, size in indices if isinstance(index, Name))
+    if len({rank for rank, _ in sizes}) < len(sizes):
+        return f"give a square matrix, as both indices of {name} are one rank"
+    wanted = [f"--set shape.{rank}={size}" for rank, size in sizes]
     return f"write {' '.join(wanted)}" if wanted else "set the sizes of its ranks"

@@ -125,8 +125,10 @@ def read_text(path: Path) -> str:
         raise InputError(f"{shown}: larger than 256 KiB", "a description this long is a data file; split it")
     try:
         return data.decode("utf-8")
-    except UnicodeDecodeError:
-        raise InputError(f"{shown}: not UTF-8 text", "accelsim reads YAML text files") from None
+    except UnicodeDecodeError as error:
+        lines = data[: error.start].decode("utf-8").split("\n")
+        place = Place(shown, len(lines), len(lines[-1]) + 1)
+        raise InputError("not UTF-8 text", "accelsim reads YAML text files", place) from None
 
 
 def parse(text: str, file: str) -> Item:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 from accelsim.faults.campaign import Outcome
 from accelsim.faults.confirmation import Confirmation
 from accelsim.faults.metrics import avf, mttf_h, raw_fit
+from accelsim.faults.network_target import NetworkTarget
 from accelsim.faults.outcomes import MASKED, NAMES
 from accelsim.faults.ranges import Range
 from accelsim.faults.rates import Rates
+from accelsim.report import network
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-    from rich.table import Table
 
 SCHEMA = "accelsim/campaign/2"
 _MASKED = [NAMES[each] for each in MASKED]
@@ -33,6 +34,8 @@ def document(outcome: Outcome, confirmed: Confirmation | None = None) -> dict[st
         }  # fmt: skip
         if tally.worst[0] >= 0:
             row["worst"] = {**tally.to_json()["worst"], **campaign.target.site(number, tally.worst[0])}
+        if isinstance(campaign.target, NetworkTarget):
+            row |= network.tallied(tally, campaign.target)
         strata.append(row)
     return {
         "schema": SCHEMA, "campaign": campaign.name, "faults": campaign.target.noun, "seed": campaign.seed, "finished": outcome.finished,
@@ -41,6 +44,7 @@ def document(outcome: Outcome, confirmed: Confirmation | None = None) -> dict[st
         "avf_likely": outcome.likely(outcome.shares).to_json(), "strata": strata,
         "failures": None if campaign.rates is None else failures(outcome, campaign.rates),
         "rtl": None if confirmed is None else confirmed.to_json(),
+        "network": network.document(outcome, campaign.target) if isinstance(campaign.target, NetworkTarget) else None,
     }  # fmt: skip
 
 
@@ -80,7 +84,11 @@ def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:
 
     state = "" if whole["finished"] else ", not finished: run it again to go on"
     yield f"{whole['campaign']}: {whole['injected']:,} of {whole['population']:,} {whole['faults']} injected (seed {whole['seed']}){state}"
-    yield Forms(tuple(_strata(whole, _FOLDS[:many]) for many in range(len(_FOLDS) + 1)))
+    if whole["network"] is None:
+        yield Forms(tuple(_strata(whole, _FOLDS[:many]) for many in range(len(_FOLDS) + 1)))
+    else:
+        yield Forms(tuple(network.strata(whole, wide) for wide in (True, False)))
+        yield from network.blocks(whole)
     if pilots := sum(row["pilot"] for row in whole["strata"]):
         yield f"{pilots:,} of them were pilots, which say how many to inject and count no further."
     share, likely = whole["avf"], whole["avf_likely"]
@@ -107,6 +115,8 @@ def _strata(whole: dict[str, Any], folds: Sequence[str]) -> RenderableType:
     """A row for each stratum, without what does not fit, which a line below it says."""
     from rich.console import Group
 
+    from accelsim.report.terminal import folding_table
+
     rows = whole["strata"]
     shown = [name for name in NAMES if any(row["outcomes"][name] for row in rows)]
     masked = [name for name in shown if name in _MASKED]
@@ -117,10 +127,10 @@ def _strata(whole: dict[str, Any], folds: Sequence[str]) -> RenderableType:
     sampled = [] if all(row["exhaustive"] for row in rows) else [f"{100 * whole['confidence']:.6g}% interval"]
     decided = ["decisions"] if "decisions" not in folds and _decisions(rows) else []
     where = ["block"] if len({row["block"] for row in rows}) > 1 else []
-    names = [*where, "words" if where else "registers"]
+    names = [*where, "words" if all(row["role"] == "words" for row in rows) else "registers"]
     counted = [name for name in ("bits", "injected") if name not in folds]
     largest = ["largest"] if "largest" not in folds else []
-    table = _table([*names, *counted, *shown, *decided, "AVF", *sampled, *largest], names)
+    table = folding_table([*names, *counted, *shown, *decided, "AVF", *sampled, *largest], names)
     for row in rows:
         outcomes = {**row["outcomes"], "masked": sum(row["outcomes"][name] for name in masked)}
         shares = [_share(outcomes[name], row["injected"]) for name in shown]
@@ -140,16 +150,6 @@ def _decisions(rows: Sequence[dict[str, Any]]) -> bool:
     return any(row["decisions_changed"] for row in rows)
 
 
-def _table(columns: Sequence[str], names: Sequence[str]) -> Table:
-    """A table of names and of numbers, whose digits take more lines where there is no room for them."""
-    from rich.table import Table
-
-    table = Table(*columns, box=None, pad_edge=False)
-    for column in table.columns:
-        column.overflow, column.justify = "fold", "left" if column.header in names else "right"
-    return table
-
-
 def _failing(whole: dict[str, Any]) -> Iterator[RenderableType]:
     from accelsim.report.terminal import Forms
 
@@ -167,8 +167,10 @@ def _failing(whole: dict[str, Any]) -> Iterator[RenderableType]:
 def _fit_table(whole: dict[str, Any], found: dict[str, Any], wide: bool) -> RenderableType:
     from rich.console import Group
 
+    from accelsim.report.terminal import folding_table
+
     columns = ["registers", *(["raw FIT"] if wide else []), "FIT", "low", "high", *(["rates' doubt too"] if wide else [])]
-    table = _table(columns, ["registers"])
+    table = folding_table(columns, ["registers"])
     sums = {"registers": "all", **{key: found[key] for key in ("raw_fit", "fit", "fit_of_rates")}}
     for row in [*({"registers": row["registers"], **each} for row, each in zip(whole["strata"], found["strata"], strict=True)), sums]:
         raw, doubted = [_number(row["raw_fit"]["value"])], " ".join(_number(row["fit_of_rates"][each]) for each in ("low", "high"))

@@ -5,7 +5,7 @@ Works from the JSON of the contract, so that a fresh evaluation and a saved one 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -73,6 +73,16 @@ def _limits(evaluation: Document) -> Text:
         if limits["relief"]:
             text.append(f"\n{limits['relief'].rstrip('.')}.", "italic")
     return text
+
+
+def folding_table(columns: Sequence[str], names: Sequence[str]) -> Table:
+    """A table of names and of numbers, whose digits take more lines where there is no room for them."""
+    from rich.table import Table
+
+    table = Table(*columns, box=None, pad_edge=False)
+    for column in table.columns:
+        column.overflow, column.justify = "fold", "left" if column.header in names else "right"
+    return table
 
 
 def _grid() -> Table:

@@ -12,7 +12,7 @@ from accelsim.errors import InputError
 from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluator
-from accelsim.rtl.fast import QUICK, Library
+from accelsim.rtl.fast import QUICK, Instance, Library
 from accelsim.rtl.processor import COUNTS
 from accelsim.rtl.program import DRAINS, FIRST_UNIT, LOADS, Phase, Program, export
 from accelsim.sim.values import execute
@@ -106,12 +106,8 @@ def run(program: Program, inputs: dict[str, Any], rtl: Path, effort: str = QUICK
     parameters = program.parameters
     library = Library(rtl, MODULE, parameters, effort=effort, waves=waves is not None)
     processor = library.start()
-    processor.run({"rst_i": np.ones(2, np.uint64)})
-    for space, addresses, words in host_writes(program, inputs):
-        processor.run({"host_valid_i": 1, "host_space_i": space, "host_address_i": addresses, "host_word_i": words})
-    width = parameters["ENTRIES"].bit_length()
-    counts = sum(len(engine) << (number * width) for number, engine in enumerate(program.engines))
-    running = {"run_i": np.ones(program.cycles + SLACK, np.uint64), "count_i": counts}
+    load(processor, program, inputs)
+    running = {"run_i": np.ones(program.cycles + SLACK, np.uint64), "count_i": counts(program)}
     with processor.recorded(waves) if waves is not None else nullcontext():
         found = processor.run(running)
     memory = processor.run({"host_address_i": np.arange(max(1, program.words), dtype=np.uint64)})["host_word_o"]
@@ -120,6 +116,21 @@ def run(program: Program, inputs: dict[str, Any], rtl: Path, effort: str = QUICK
     if found["busy_o"][-1]:
         raise InputError(f"the RTL is not through after {program.cycles + SLACK} cycles", "please report this")
     return Ran(taken, done, max(int(each[-1]) for each in done if len(each)), memory.astype(np.uint32).view(np.int32))
+
+
+def load(processor: Instance, program: Program, inputs: dict[str, Any]) -> None:
+    """Reset a `processor_system`, and write programs and inputs through its host port."""
+    import numpy as np
+
+    processor.run({"rst_i": np.ones(2, np.uint64)})
+    for space, addresses, words in host_writes(program, inputs):
+        processor.run({"host_valid_i": 1, "host_space_i": space, "host_address_i": addresses, "host_word_i": words})
+
+
+def counts(program: Program) -> int:
+    """What `count_i` says: instructions of every engine, side by side."""
+    width = program.parameters["ENTRIES"].bit_length()
+    return sum(len(engine) << (number * width) for number, engine in enumerate(program.engines))
 
 
 def tensor_words(program: Program, name: str) -> int:

@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,23 @@ _NEEDED = ("verilator", "g++", "make")
 _TRACING = ["--trace-fst", "--timescale-override", "1ns/1ns"]
 
 
+@dataclass(frozen=True, slots=True)
+class Register:
+    """A register of an instance, or a memory of several words: the scope below the module that it is in ('': the module itself), its name,
+    bits of a word, and `held`, uint8[words, bytes of one], which may be read and written between runs.
+    """
+
+    scope: str
+    name: str
+    width: int
+    held: Any
+
+    @property
+    def words(self) -> int:
+        """How many it has, one after the other."""
+        return len(self.held)
+
+
 class Library:
     """A module with some parameters, compiled. `inputs` (but the clock) and `outputs` by name.
 
@@ -42,8 +60,8 @@ class Library:
     def __init__(
         self, rtl: Path, module: str, parameters: Mapping[str, int], registers: Sequence[str] = (), effort: str = FAST, waves: bool = False
     ) -> None:  # fmt: skip
-        """rtl: the folder of the sources, a module in each. registers: `module.name` of those that `register` may reach. effort: options of
-        the C++ compiler. waves: whether instances can `record`, which makes them slower.
+        """rtl: the folder of the sources, a module in each. registers: `module.name` of those that may be reached, with `*` for any
+        letters. effort: options of the C++ compiler. waves: whether instances can `record`, which makes them slower.
         """
         file = _compiled(rtl, module, tuple(sorted(parameters.items())), tuple(registers), effort, waves)
         self.module, self.waves = module, waves
@@ -54,6 +72,7 @@ class Library:
             raise InputError(f"{file}: cannot be loaded: {error.strerror or error}", "remove it, and it is compiled anew") from None
         for name in ("make", "site"):
             getattr(self._library, name).restype = ctypes.c_void_p
+        self._library.registers.restype = ctypes.c_char_p
         for name in ("run", "drop", *(("record", "stop") if waves else ())):
             getattr(self._library, name).restype = None
 
@@ -106,6 +125,17 @@ class Instance:
         finally:
             self._calls.stop(self._handle)
 
+    def registers(self) -> tuple[Register, ...]:
+        """All that may be reached, in the order of their names."""
+        top, found = f"TOP.{self.library.module}", []
+        for line in self._calls.registers(self._handle).decode().splitlines():
+            path, name, width, words = line.split()
+            scope = path.removeprefix(top).removeprefix(".")
+            size = _bytes(int(width))
+            held = self.register(scope, name, 8 * size * int(words)).reshape(-1)[: size * int(words)]
+            found.append(Register(scope, name, int(width), held.reshape(int(words), size)))
+        return tuple(sorted(found, key=lambda each: (_natural(each.scope), each.name)))
+
     def register(self, scope: str, name: str, width: int) -> Any:
         """A register as uint8[bytes] that may be read and written between runs. scope: as `u_array.g_row[0].u_pe`, '' for the module."""
         import numpy as np
@@ -114,9 +144,18 @@ class Instance:
         for path in (where, where.replace("[", "__BRA__").replace("]", "__KET__")):
             at = self._calls.site(self._handle, path.encode(), name.encode())
             if at:
-                bytes_ = 1 if width <= 8 else 2 if width <= 16 else 4 * -(-width // 32)
-                return np.ctypeslib.as_array(ctypes.cast(at, ctypes.POINTER(ctypes.c_uint8)), (bytes_,))
+                return np.ctypeslib.as_array(ctypes.cast(at, ctypes.POINTER(ctypes.c_uint8)), (_bytes(width),))
         raise InputError(f"{where} has no register {name}", "name it when the library is made")
+
+
+def _bytes(width: int) -> int:
+    """Bytes of a register, as Verilator lays it out."""
+    return 1 if width <= 8 else 2 if width <= 16 else 4 * -(-width // 32)
+
+
+def _natural(scope: str) -> tuple[tuple[str, int], ...]:
+    """What sorts the numbers of instances as numbers."""
+    return tuple((text, int(number or 0)) for text, number in re.findall(r"([^\[]+)(?:\[(\d+)\])?", scope))
 
 
 def _put(words: Words, port: Port, values: Any) -> None:

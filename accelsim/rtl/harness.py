@@ -11,6 +11,7 @@ PERIOD = 10  # ns of a cycle in the waves
 _PORT = re.compile(r"VL_(IN|OUT)(?:8|16|64|W)?\(&(\w+),(\d+),(\d+)(?:,\d+)?\);")
 _HARNESS = """
 #include <cstdint>
+#include <string>
 #include "V{top}.h"
 #include "verilated.h"
 #include "verilated_syms.h"
@@ -43,6 +44,22 @@ void* site(void* it, const char* scope, const char* name) {{
   const VerilatedScope* found = ((Sim*)it)->context.scopeFind(scope);
   VerilatedVar* var = found ? found->varFind(name) : nullptr;
   return var ? var->datap() : nullptr;
+}}
+// scope, name, bits of a word, words; one register a line
+const char* registers(void* it) {{
+  static thread_local std::string text;
+  text.clear();
+  for (auto& scope : *((Sim*)it)->context.scopeNameMap()) {{
+    if (!scope.second->varsp()) continue;
+    for (auto& var : *scope.second->varsp()) {{
+      if (var.second.isParam()) continue;
+      size_t words = 1;
+      for (int dim = 1; dim <= var.second.udims(); ++dim) words *= var.second.elements(dim);
+      text += std::string(scope.first) + " " + var.first + " " + std::to_string(var.second.packed().elements()) + " " +
+              std::to_string(words) + "\\n";
+    }}
+  }}
+  return text.c_str();
 }}
 }}
 """
@@ -92,7 +109,7 @@ def total(some: Mapping[str, Port]) -> int:
 
 
 def harness(top: str, inputs: Mapping[str, Port], outputs: Mapping[str, Port], waves: bool, clocked: bool = True) -> str:
-    """C++ functions make, drop, run, site; with waves also record and stop. clocked: whether the module has a clock.
+    """C++ functions make, drop, run, site, registers; with waves also record and stop. clocked: whether the module has a clock.
 
     A cycle of the waves lasts from a rising edge of the clock to the next, `PERIOD` ns; the first begins with the recording. Inputs change
     with the falling edge.

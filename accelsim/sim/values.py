@@ -21,8 +21,9 @@ from accelsim.mapping.legality import check
 from accelsim.mapping.tree import Address, For, Fuse, Leaf, Spatial, TreeNode
 from accelsim.mapping.tree import Mapping as LoopTree
 from accelsim.sim.formats import OVERFLOWS, SATURATE
-from accelsim.sim.turns import ONCE, OWN, RECOMPUTED, RETAINED, Demands, accesses_of, ranks_of, touched_at
-from accelsim.sim.work import Tile, Work, whole_span
+from accelsim.sim.tiles import Tile, turned, whole_span
+from accelsim.sim.turns import Demands, accesses_of, ranks_of, touched_at
+from accelsim.sim.work import Work
 from accelsim.workload.cascade import Cascade
 
 DECLARED, EXACT = "declared", "exact"
@@ -140,33 +141,10 @@ class _Walk:
         elif isinstance(node, For):
             made: dict[tuple[int, str], int] = {}
             for turn in range(max(tile.spans[node.rank].turns(node.tile) for tile in tiles)):
-                inside = [found for tile in tiles if (found := self._turned(tile, level, node, turn, made)) is not None]
+                inside = [found for tile in tiles if (found := turned(tile, level, node, turn, made, self.demands)) is not None]
                 self._nodes(nodes, at + 1, level + 1, above, inside)
         else:
             self._nodes(nodes, at + 1, level + 1, above, tiles)
-
-    def _turned(self, tile: Tile, level: int, loop: For, turn: int, made: dict[tuple[int, str], int]) -> Tile | None:
-        """The tile of a branch at one turn of a loop in time, if it has one. `made`: up to where turns before made what is retained."""
-        branch, span = tile.branch, tile.spans[loop.rank]
-        count, how = span.turns(loop.tile), branch.steps[level].how
-        if how == ONCE:
-            here = span.turn(loop.tile, min(turn, count - 1))
-            return replace(tile, spans={**tile.spans, loop.rank: here}, idle=tile.idle or count > 1, last=tile.last and turn >= count - 1)
-        if turn >= count:
-            return None
-        here = span.turn(loop.tile, turn)
-        spans, turns = {**tile.spans, loop.rank: here}, {**tile.turns, level: turn}
-        if how == OWN:
-            return replace(tile, spans=spans, turns=turns, trips={**tile.trips, level: count}) if len(here) else None
-        if how in {RETAINED, RECOMPUTED}:
-            for rank, (low, high) in self.demands.of(branch, level, loop.rank, here.hull).items():
-                if how == RETAINED:
-                    low = max(low, made.get((branch.number, rank), 0))
-                    made[branch.number, rank] = max(high, made.get((branch.number, rank), 0))
-                spans[rank] = spans[rank].within((low, high))
-            if any(not len(spans[rank]) for rank in branch.einsum.ranks):
-                return None
-        return replace(tile, spans=spans, turns=turns)
 
     def _arrive(self, address: Address, tiles: list[Tile]) -> None:
         """A keep gets its next tile: what the new one does not touch of the intermediates at home there is gone."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 from accelsim.errors import InputError, did_you_mean
@@ -16,6 +15,7 @@ from accelsim.sim.arithmetic import Arithmetic, Noted, compute, plain, stored_er
 from accelsim.sim.doubt import Doubt
 from accelsim.sim.formats import FORMATS, round_to
 from accelsim.sim.sums import Sums, crossings, digits_of, turns_of
+from accelsim.sim.tiles import Tile, whole_span
 from accelsim.sim.turns import RECOMPUTED, REPEATED, Branch, Span, branches
 from accelsim.sim.words import ABSENT, COMPLETE, DROPPED, MEND, MISSING, PARTIAL, BrokenSchedule, Words
 from accelsim.workload.cascade import Cascade, Einsum
@@ -23,22 +23,6 @@ from accelsim.workload.expression import Access
 
 POINTS = 2**19
 """Points whose terms are worked out at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tile:
-    """Where a branch stands: the coordinates that its copies have of every rank, and the turns of its loops in time by level.
-
-    `trips`: how many turns loops over its own ranks have. `idle`: a loop that is nothing to it has several turns; `last`: all such are
-    at their last.
-    """
-
-    branch: Branch
-    spans: dict[str, Span]
-    turns: dict[int, int] = field(default_factory=dict)
-    trips: dict[int, int] = field(default_factory=dict)
-    idle: bool = False
-    last: bool = True
 
 
 class Work:
@@ -344,12 +328,6 @@ class Work:
         under = self.over.get(name)
         if under is not None:
             self.words.state[under][flat] = DROPPED
-
-
-def whole_span(extent: int) -> Span:
-    import numpy as np
-
-    return Span(np.arange(extent, dtype=np.int64), np.arange(extent, dtype=np.int64))
 
 
 def _kept(node: TreeNode) -> tuple[str, ...]:

@@ -128,7 +128,7 @@ def _ways(t: Tables, sizes: IntArray, most: Int, uneven: Flags) -> tuple[Shares,
     return trips[:many], left[:many], known[:many]
 
 
-@helper()
+@helper(inline=True)
 def _size(t: Tables, sizes: IntArray, left: IntArray, way: Int, piece: Int) -> Int:
     """Places of a piece, of one way; of one that does not stand together, if its rank is cut evenly."""
     rank, last = t.pieces[piece, RANK], t.pieces[piece, LAST]
@@ -141,13 +141,13 @@ def _size(t: Tables, sizes: IntArray, left: IntArray, way: Int, piece: Int) -> I
     return np.int64(max(1, t.extents[rank] // turns))
 
 
-@helper()
+@helper(inline=True)
 def _listed(t: Tables, number: Int, places: float) -> float:
     """The chance of a list for so many places, the last one for more."""
     return float(t.chances[t.factors[number, START] + min(np.int64(places), t.factors[number, LENGTH] - 1)])
 
 
-@helper()
+@helper(inline=True)
 def _empty(t: Tables, number: Int, low: IntArray, high: IntArray) -> float:
     """The chance that a box of a factor holds nothing."""
     kind, side, last = t.factors[number, LISTED], t.factors[number, SIDE], t.factors[number, DIMENSIONS] - 1
@@ -168,7 +168,7 @@ def _empty(t: Tables, number: Int, low: IntArray, high: IntArray) -> float:
     return float(row**places)
 
 
-@helper()
+@helper(inline=True)
 def _boxed(t: Tables, boxes: IntArray, number: Int, box: Int, high: IntArray) -> float:
     """Sizes of a box of a factor, and its places."""
     many, places = t.factors[number, DIMENSIONS], 1.0
@@ -259,7 +259,7 @@ def _value(t: Tables, sizes: IntArray, boxes: IntArray, given: Shares, number: I
     return places
 
 
-@helper()
+@helper(inline=True)
 def _nothing(t: Tables, sizes: IntArray, number: Int, start: Int, end: Int, low: IntArray, high: IntArray) -> float:
     """The chance that turns of a loop from one to another, both inside, hold nothing of a box, whose sizes are in `high`."""
     place, tile = t.factors[number, PLACE], sizes[t.factors[number, LOOP], 0]
@@ -272,34 +272,47 @@ def _nothing(t: Tables, sizes: IntArray, number: Int, start: Int, end: Int, low:
 
 
 @helper()
-def _along(t: Tables, sizes: IntArray, number: Int, first: Int, turn: Int, last: Int, low: IntArray, high: IntArray) -> float:
-    """A chance of a turn, or of a pair of turns, as in `meeting`."""
+def _along(t: Tables, sizes: IntArray, number: Int, turn: Int, last: Int, low: IntArray, high: IntArray) -> float:
+    """A chance of a turn, as in `meeting`."""
     chance = t.factors[number, CHANCE]
-    if chance == HERE:
-        return 1 - _nothing(t, sizes, number, turn, turn, low, high)
-    if chance == ON:
-        return 1 - _nothing(t, sizes, number, turn, last, low, high)
-    if chance == LATER:
-        return _nothing(t, sizes, number, turn, turn, low, high) - _nothing(t, sizes, number, turn, last, low, high)
-    if chance == AFTER_BOTH:
-        return _nothing(t, sizes, number, first, turn, low, high) - _nothing(t, sizes, number, first, last, low, high)
-    inner = _nothing(t, sizes, number, first + 1, turn - 1, low, high) - _nothing(t, sizes, number, first, turn - 1, low, high)
-    return inner - _nothing(t, sizes, number, first + 1, turn, low, high) + _nothing(t, sizes, number, first, turn, low, high)
+    later = turn if chance == HERE else last
+    first = 1.0 if chance != LATER else _nothing(t, sizes, number, turn, turn, low, high)
+    return first - _nothing(t, sizes, number, turn, later, low, high)
 
 
-@helper()
-def _meeting(
-    t: Tables, sizes: IntArray, boxes: IntArray, one: Int, other: Int, low: IntArray, highs: IntArray
-) -> float:
+@helper(allocates=True)
+def _in_pairs(t: Tables, sizes: IntArray, one: Int, other: Int, low: IntArray, highs: IntArray) -> float:
+    """Over all pairs of turns of a loop, the sum of the product of a chance of one fiber and one of another, as in `meeting`."""
+    turns, total = sizes[t.factors[one, LOOP], 1], 0.0
+    nothing = np.empty((2, 2, turns + 1))  # of each fiber, from a turn or from the next one, to before a turn
+    for first in range(-1, turns - 1):
+        for fiber in range(2):
+            nothing[fiber, 0] = nothing[fiber, 1]
+            for end in range(first + 1, turns + 1):
+                number = one if fiber == 0 else other
+                nothing[fiber, 1, end] = _nothing(t, sizes, number, first + 1, end - 1, low, highs[fiber])
+        for turn in range(first + 1, turns if first >= 0 else 0):
+            product = 1.0
+            for fiber in range(2):
+                here, after = nothing[fiber]
+                if t.factors[one if fiber == 0 else other, CHANCE] == BOTH:
+                    product *= after[turn] - here[turn] - after[turn + 1] + here[turn + 1]
+                else:
+                    product *= here[turn + 1] - here[turns]
+            total += product
+    return total
+
+
+@helper(allocates=True)
+def _meeting(t: Tables, sizes: IntArray, boxes: IntArray, one: Int, other: Int, low: IntArray, highs: IntArray) -> float:
     """Over all turns of a loop, or all pairs, the sum of the product of a chance of one fiber and one of another."""
     _boxed(t, boxes, one, 0, highs[0])
     _boxed(t, boxes, other, 0, highs[1])
+    if t.factors[one, PAIRED]:
+        return _in_pairs(t, sizes, one, other, low, highs)
     turns, total = sizes[t.factors[one, LOOP], 1], 0.0
     for turn in range(turns):
-        for first in range(turn) if t.factors[one, PAIRED] else range(turn, turn + 1):
-            total += _along(t, sizes, one, first, turn, turns - 1, low, highs[0]) * _along(
-                t, sizes, other, first, turn, turns - 1, low, highs[1]
-            )
+        total += _along(t, sizes, one, turn, turns - 1, low, highs[0]) * _along(t, sizes, other, turn, turns - 1, low, highs[1])
     return total
 
 
@@ -335,8 +348,10 @@ def totals(t: Tables, sizes: IntArray, given: Shares, most_ways: Int, most: Int)
     many, loops, ranks = t.sums.shape[0], sizes.shape[0], t.extents.size
     found, copies, known, uneven = np.zeros(many), np.ones(many, np.int64), np.zeros(many, np.bool_), np.empty(ranks, np.bool_)
     trips, left, before = _ways(t, sizes, most_ways, uneven)
+    every = True
     for number in range(many):
         known[number] = _is_even(t, sizes, left, number, trips.shape[0] > 0, uneven, most)
+        every = every and known[number]
         for loop in range(loops):
             if t.chosen[number, loop]:
                 copies[number] *= sizes[loop, 1]
@@ -370,4 +385,4 @@ def totals(t: Tables, sizes: IntArray, given: Shares, most_ways: Int, most: Int)
             if t.sums[number, MET]:
                 product *= _meeting(t, sizes, cut, t.of_sum[first] // 2, t.of_sum[first + 1] // 2, low, high)
             found[number] += turns * product
-    return found, copies, known, uneven, bool(known.all()), boxes
+    return found, copies, known, uneven, every, boxes

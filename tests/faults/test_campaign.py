@@ -231,8 +231,22 @@ def chunks(file: Path) -> list[tuple[Any, ...]]:
         return connection.execute("SELECT stratum, chunk, tally FROM chunks ORDER BY stratum, chunk").fetchall()
 
 
-@pytest.mark.parametrize("name", sorted(shipped(CAMPAIGN)))
+IN_RTL = sorted(name for name, path in shipped(CAMPAIGN).items() if "in: processor" in path.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("name", sorted({*shipped(CAMPAIGN)} - {*IN_RTL}))
 def test_shipped_campaign_loads_and_its_first_faults_are_the_same_alone(name: str) -> None:
+    first_faults_are_the_same_alone(name)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("rtl_tools")
+@pytest.mark.parametrize("name", IN_RTL)
+def test_shipped_campaign_in_rtl_loads_and_its_first_faults_are_the_same_alone(name: str) -> None:
+    first_faults_are_the_same_alone(name)
+
+
+def first_faults_are_the_same_alone(name: str) -> None:
     campaign = load_campaign(shipped(CAMPAIGN)[name])
     for stratum in range(len(campaign.target.strata)):
         numbers = campaign.numbers((stratum, 0))[:40]
@@ -335,6 +349,20 @@ def test_cascade_of_too_many_points_is_refused_before_it_is_walked(capsys: pytes
     assert main(["inject", "attention-memories", "--set", "shape.m=4096", "--set", "shape.p=4096"]) == 2
     error = capsys.readouterr().err.splitlines()[0]
     assert re.search(r":4:11: attention-naive has [\d,]+ points, more than the 131,072 that are walked one by one; make it smaller", error)
+
+
+def test_product_of_too_many_tiles_is_refused_before_they_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """7 rows of B on 4 and 6 columns on 3 make 2 x 2 tiles."""
+    (tmp_path / "small.yaml").write_text(SMALL.format(stays="B"))
+    tile = 4 + 3 + 5  # rows, columns and steps
+    monkeypatch.setattr("accelsim.faults.firings._MOST", 4 * tile)
+    load_campaign(tmp_path / "small.yaml")
+    monkeypatch.setattr("accelsim.faults.firings._MOST", 4 * tile - 1)
+    said = r"matmul\.yaml:\d+:\d+: Z goes over the array in 4 tiles, which are too many to look at one by one; "
+    with pytest.raises(InputError, match=said):
+        load_campaign(tmp_path / "small.yaml")
+    with pytest.raises(InputError, match=r"small\.yaml:2:11: A of matmul has 70,000,000 words, more than the 16,777,216 of a tensor"):
+        load_campaign(tmp_path / "small.yaml", ["shape.m=10000000"])
 
 
 def test_report_and_json_say_the_same(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

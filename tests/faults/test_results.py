@@ -33,6 +33,7 @@ DAMAGE = {
     "chunk": ("UPDATE chunks SET chunk = 'x'", "a chunk of it is called (0, 'x')"),
     "another": ("UPDATE chunks SET chunk = 77", "it holds chunk 77 of stratum 0, which this campaign does not have"),
     "no stratum": ("UPDATE chunks SET stratum = 77", "it holds chunk 0 of stratum 77, which this campaign does not have"),
+    "no text": ("UPDATE chunks SET tally = CAST(x'7bff7d' AS TEXT)", NONE),
     "claims": ("INSERT INTO claims VALUES (0, 0, 'a', 'b', 'c')", "its table 'claims' holds no claims of processes"),
     "null": ("INSERT INTO claims VALUES (0, 0, NULL, -1, 1)", "its table 'claims' holds no claims of processes"),
 }  # fmt: skip
@@ -85,3 +86,23 @@ def test_file_that_another_holds_locked_is_refused_in_one_line(tmp_path: Path) -
         results.claim([(0, 0)])
     other.execute("ROLLBACK")
     assert results.claim([(0, 0)]) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (b"CREATE TABLE chunks (stratum", b"CREATE TABLE chunks \xe8stratum", "is damaged: its tables cannot be read"),
+        (b"CREATE TABLE chunks (stratum", b"CREATE TABLE chunks )stratum", "cannot keep results there: malformed database schema (chunks)"),
+        (b"SQLite format 3", b"SQLite format 4", "cannot keep results there: file is not a database; name another file"),
+    ],
+)
+def test_bytes_that_are_damaged_are_told_in_one_line(old: bytes, new: bytes, said: str, tmp_path: Path) -> None:
+    campaign, target = Campaign("coin", Coin((0.1,)), Sample(faults=10), 3, "coin"), tmp_path / "r.sqlite"
+    run(campaign, target)
+    assert old in target.read_bytes()
+    target.write_bytes(target.read_bytes().replace(old, new))
+    before = target.read_bytes()
+    with pytest.raises(InputError) as refused:
+        run(campaign, target)
+    assert str(refused.value).startswith(f"{target}: {said}")
+    assert target.read_bytes() == before

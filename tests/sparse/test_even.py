@@ -128,6 +128,27 @@ def test_sums_worked_out_together_are_those_of_all_turns(seed: int, ragged: bool
             assert found.total(each) == pytest.approx(amount.total, rel=1e-12, abs=1e-12 * most)
 
 
+@given(seed=st.integers(0, 10**6), ragged=st.booleans(), kind=st.sampled_from(KINDS[:4]), by=st.sampled_from(("two_finger", "skip_ahead")))
+def test_steps_worked_out_together_are_those_of_all_turns(seed: int, ragged: bool, kind: str, by: str) -> None:
+    """Of all loops over a rank of two stored operands, by either way of going through both."""
+    made = case(seed, ragged, kind, 2)
+    nests = [made.nest(each) for each in made.mappings]
+    first, *others = (replace(nest, turns=tuple(replace(turn, meets=by if turn.meets else "") for turn in nest.turns)) for nest in nests)
+    terms = Terms(first, made.densities, Axes(first))
+    steps = [terms.steps(level) for level in first.meeting]
+    sums = list(terms.sums)
+    table = Table(sums, first)
+    for nest in (first, *others):
+        found, axes = table.of(nest), Axes(nest)
+        for each in steps:
+            try:
+                total = sum(sign * axes.total(sums[place]).sum() for sign, place in each.parts)
+            except AccelsimError:
+                continue
+            most = max(float(axes.total(sums[place]).sum()) for _, place in each.parts)
+            assert found.total(each) == pytest.approx(total, rel=1e-12, abs=1e-12 * most), (nest, each)
+
+
 def test_tiles_that_do_not_divide_stand_across_the_borders_of_blocks() -> None:
     """One of every four places of four rows of twelve: tiles of five hold a block, three places of one and two of the next, and two."""
     made = cascade("blocks", ["Z[m] = A[m,k] * B[k]"], {"m": 4, "k": 12})

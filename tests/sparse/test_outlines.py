@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from accelsim.errors import AccelsimError
@@ -50,6 +50,8 @@ def test_mapping_whose_form_is_known_costs_what_it_costs_alone(seed: int, ragged
         assert outcome(shared, mapping, made.densities) == outcome(Evaluator(shared.cascade, made.machine), mapping, made.densities)
 
 
+@example(seed=313, ragged=False, kind="uniform")  # tiles that stay from turn to turn where they alone hold something are rare
+@example(seed=624, ragged=False, kind="uniform")
 @given(seed=st.integers(0, 10**6), ragged=st.booleans(), kind=st.sampled_from(("uniform", "structured", "fibers", "blocks")))
 def test_sums_of_an_outline_are_those_of_all_turns_whether_chances_are_listed_or_not(seed: int, ragged: bool, kind: str) -> None:
     """Of nests with formats and memories that tiles may not fit: by compiled rules, and by none but volumes and means, against `Axes`."""

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from accelsim.cli import main
-from accelsim.errors import AccelsimError
+from accelsim.errors import AccelsimError, InputError
+from accelsim.io.elements import elements_of
 from accelsim.io.hardware import load_architecture
 from accelsim.io.mapping import load_mapping
 from accelsim.io.workload import load_workload
@@ -902,3 +903,11 @@ def test_lines_of_a_result_that_comes_back_are_refused(tmp_path: Path) -> None:
         evaluated(tmp_path, "by-rows", "rows", pair)
     said = "fibers of Z begin on lines, and words of it leave more than once, so that where fibers end is not counted; keep Z so that"
     assert said in str(error.value) and len(str(error.value).splitlines()) == 1
+
+
+def test_matrix_of_two_sizes_for_one_rank_is_asked_to_be_square(tmp_path: Path) -> None:
+    (tmp_path / "trace.yaml").write_text("workload: trace\nshape: {k: 4}\neinsums:\n  - Z[k] = A[k,k]\n")
+    (tmp_path / "a.mtx").write_text("%%MatrixMarket matrix coordinate pattern general\n2 3 1\n1 1\n")
+    cascade = load_workload(tmp_path / "trace.yaml", {})
+    with pytest.raises(InputError, match=r"is 2 x 3, and A is 4 x 4; give a square matrix, as both indices of A are one rank$"):
+        elements_of(cascade, [f"A={tmp_path / 'a.mtx'}"], 0)
