@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
 
 _CHUNK = 1 << 10
-_TOGETHER = 1 << 12  # injected side by side
+_TOGETHER, _ROWS = 1 << 12, 1 << 24  # injected side by side, and points that they may change in all
 
 
 class MemoryTarget:
@@ -125,8 +125,10 @@ class MemoryTarget:
         found = np.zeros((len(classes), 4), np.int64)
         found[:, 0] = DEAD
         live = np.flatnonzero(self.intervals.live[at])
-        for begin in range(0, len(live), _TOGETHER):
-            some = live[begin : begin + _TOGETHER]
+        points = sum(len(each.step) for each in self.mapped.points)
+        together = min(_TOGETHER, max(1, _ROWS // max(1, points)))
+        for begin in range(0, len(live), together):
+            some = live[begin : begin + together]
             found[some] = judged(self.mapped, self.mapped.changes(self.intervals.upsets(at[some], bits[some])), self.decides)
         found = found[again]
         return Effects(found[:, 0], found[:, 1], found[:, 2], found[:, 3] > 0)

@@ -182,8 +182,13 @@ class ProcessorTarget:
                 found.append(Known(waits, f"the last instruction of {scope} waits for what never comes", (HANG,)))
         return found
 
-    def confirm(self) -> None:
-        """InputError where an upset that is known to matter does not: a campaign that misses it would say nothing."""
+    def confirm(self, values: dict[str, Any]) -> None:
+        """InputError where the run without an upset gives other outputs than these, or an upset that is known to matter does not: a
+        campaign that misses it would say nothing.
+        """
+        for name, words in self._outputs.items():
+            if (self.run.golden.ended.memory[words] != values[name].reshape(-1)).any():
+                raise InputError(f"{name} of the RTL is not that of the simulator", "please report this")
         known = self.known()
         if not known:
             raise InputError("no instruction waits for another, so that no upset is known to matter", "take a larger cascade")

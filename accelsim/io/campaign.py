@@ -45,6 +45,7 @@ from accelsim.jobs.store import content_key
 from accelsim.mapping.tree import Mapping as LoopTree
 from accelsim.model.evaluation import Evaluator
 from accelsim.rtl.program import export
+from accelsim.sim.values import execute
 from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
@@ -257,7 +258,8 @@ def _processor(
     chosen, program = processor_faults(keys.get("faults")), export(Evaluator(cascade, machine), mapping)
     target = ProcessorTarget(program, inputs, root() / "hw" / "rtl", chosen, _decided(keys, cascade))
     refuse_unknown(keys.get("faults"), target)
-    target.confirm()
+    values = placed(keys.get("inputs", document), lambda _: execute(cascade, machine, mapping, inputs))
+    target.confirm(values)
     return target
 
 

@@ -137,10 +137,13 @@ def test_registers_are_the_flip_flops_and_memories_that_synthesis_finds(tmp_path
     assert {".".join(filter(None, (each.scope, each.name))): (each.width, each.words) for each in registers} == expected
 
 
+LAYERS = "two layers", 1
+
+
 @pytest.fixture(scope="module")
 def layers() -> ProcessorTarget:
     """Two layers on the shipped machine."""
-    chosen = case("two layers", Random(1), machine(), 6)
+    chosen = case(LAYERS[0], Random(LAYERS[1]), machine(), 6)
     return ProcessorTarget(chosen.program, chosen.inputs, RTL)
 
 
@@ -199,11 +202,14 @@ def test_two_processes_find_what_one_does(layers: ProcessorTarget, tmp_path: Pat
 def test_control_that_is_known_to_matter_does(layers: ProcessorTarget, monkeypatch: pytest.MonkeyPatch) -> None:
     known = layers.known()
     assert len(known) == 6 and {each.outcomes for each in known} == {(CORRUPTED, HANG, PROTOCOL), (HANG,)}
-    layers.confirm()
+    values = case(LAYERS[0], Random(LAYERS[1]), machine(), 6).values
+    layers.confirm(values)
+    with pytest.raises(InputError, match=r"^Z of the RTL is not that of the simulator; please report this$"):
+        layers.confirm({"Z": values["Z"] + 1})
     golden = layers.run.golden.ended
     monkeypatch.setattr(layers.run, "run", lambda _: golden)
     with pytest.raises(InputError) as refusal:
-        layers.confirm()
+        layers.confirm(values)
     said = "an upset after which u_top.u_mover_program has no instruction left counts as logical; please report this"
     assert str(refusal.value) == said
 

@@ -18,7 +18,7 @@ from accelsim.hardware.architecture import Architecture
 from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping, Spatial
 from accelsim.sparse import even
 from accelsim.sparse.axes import Axes, RankLoops
-from accelsim.sparse.boxes import StructuredBoxes
+from accelsim.sparse.boxes import StructuredBoxes, UniformBoxes
 from accelsim.sparse.even import Table, cut_into_several
 from accelsim.sparse.forms import Form, form_of
 from accelsim.sparse.nest import Nest, nest_of
@@ -157,6 +157,21 @@ def test_tiles_that_do_not_divide_stand_across_the_borders_of_blocks() -> None:
     terms = Terms(nest, {"A": StructuredBoxes((4, 12), 1, 4)}, Axes(nest))
     tiles = terms.total(frozenset({0, 1}), [terms.something(nest.operands[0], frozenset({0, 1}))])
     assert Table(terms.sums, nest).of(nest).total(tiles) == pytest.approx(4 * (1 + (1 - 1 / 4 * 2 / 4) + 2 / 4))
+
+
+def test_turns_that_stand_across_the_borders_of_blocks_meet_as_often() -> None:
+    """Turns of three places of rows of blocks of four: the second holds one place of a block and two of the next."""
+    made = cascade("blocks", ["Z[m] = A[m,k] * B[k]"], {"m": 4, "k": 12})
+    nodes = Keep("DRAM", (Held("A"), Held("B"), Held("Z"))), For("m", 1), For("k", 3), Leaf("Z", "U")
+    densities = {"A": StructuredBoxes((4, 12), 1, 4), "B": UniformBoxes((12,), 3)}
+    nest = Case(made, machine(random.Random(0)), densities, []).nest(Mapping("three", nodes))
+    for by in ("two_finger", "skip_ahead"):
+        met = replace(nest, turns=tuple(replace(turn, meets=by if turn.rank == "k" else "") for turn in nest.turns))
+        terms = Terms(met, densities, axes := Axes(met))
+        steps = terms.steps(1)
+        sums, found = list(terms.sums), Table(terms.sums, met).of(met)
+        assert all(found.is_even(place) for _, place in steps.parts)
+        assert found.total(steps) == pytest.approx(sum(sign * axes.total(sums[place]).sum() for sign, place in steps.parts), rel=1e-12)
 
 
 @pytest.mark.parametrize(("ragged", "least"), [(False, 1.0), (True, 0.8)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import random
 from dataclasses import replace
+from fractions import Fraction
 from itertools import product
 from typing import Any
 
@@ -13,14 +14,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from accelsim.errors import AccelsimError
-from accelsim.hardware.architecture import Architecture
-from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping
+from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Operation, Unit
+from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping, Spatial
 from accelsim.model import outlines
+from accelsim.model.chain import LaterLowered
 from accelsim.model.evaluation import Evaluator
 from accelsim.model.statistics import evaluate_expected
 from accelsim.sparse import boxes
 from accelsim.sparse.axes import Axes
 from accelsim.sparse.boxes import UniformBoxes
+from accelsim.sparse.chances import hypergeometric
 from accelsim.workload.build import cascade
 from accelsim.workload.storage import Storage
 from tests.sparse.densities import KINDS
@@ -77,6 +80,22 @@ def test_sums_of_an_outline_are_those_of_all_turns_whether_chances_are_listed_or
                             assert found.sum(place).total == pytest.approx(expected.sum(), rel=1e-11, abs=1e-12), (mapping, place)
 
 
+@pytest.mark.parametrize(("short", "held"), [(1, 0), (0, 1), (-1, 1), (1, 1), (0, 2), (1, 2), (0, 3)])
+def test_tiles_that_just_fit_are_told_from_those_that_do_not(short: int, held: int) -> None:
+    """A is 4 x 8 in a tile, hypergeometric: 4 pointers of 7 bits, and 5 bits and a value for each element; one bit less holds one less."""
+    evaluator, densities = intersecting({"A": UniformBoxes((16, 16), 40), "B": UniformBoxes((16,), 4)})
+    tensors = evaluator.cascade.tensors
+    each, fitting = 5 + int(tensors["A"].final.bits), held + max(0, short)
+    stored = tensors | {"A": replace(tensors["A"], storage=Storage(("uncompressed", "compressed"), 5, 7))}
+    size = 4 * 7 + fitting * each - short
+    nodes = Keep("DRAM", (Held("A"), Held("B"), Held("Z"))), For("m", 4), For("k", 8), Keep("Buffer", (Held("A"),)), Leaf("Z", "U")
+    sized = Evaluator(replace(evaluator.cascade, tensors=stored), limited(evaluator.architecture, size))
+    found = evaluate_expected(sized, Mapping("four by eight", nodes), densities)
+    (fit,) = (fit for fit in found.works["Z"].fits if fit.tensor == "A")
+    chances = hypergeometric(256, 40, 32)
+    assert fit.chance == pytest.approx(chances[held + 1 :].sum() / chances[1:].sum(), rel=1e-12)
+
+
 def limited(machine: Architecture, size: int) -> Architecture:
     """With a buffer of so many bits."""
     buffer = replace(machine.memories["Buffer"], size_bits=size)
@@ -90,6 +109,24 @@ def test_mapping_that_no_plan_is_made_of_is_refused_though_its_loops_are_known()
     laid = replace(tiled(4), nodes=tuple(keep if isinstance(node, Keep) and node.memory == "Buffer" else node for node in tiled(4).nodes))
     with pytest.raises(AccelsimError, match="A: a layout in Buffer makes no difference"):
         evaluate_expected(evaluator, laid, densities)
+
+
+def test_reduction_takes_as_long_where_the_loops_are_known_as_in_the_plan() -> None:
+    """Four copies add up along an axis that takes 3 cycles, plus the unit's own; the plan itself is asked last."""
+    made = cascade("vectors", ["Z[m] = A[m,k] * B[k]"], {"m": 16, "k": 16})
+    unit = Unit("U", {name: Operation(name) for name in ("mac", "mul", "add")}, pipeline_depth=2)
+    axis = Axis("x", 4, multicast=True, reduces=("add",), reduction_latency={"add": 3})
+    buffer = Memory("Buffer", None, None, None, "shared", None, None, None, None, feeds=(Array("array", (axis,), feeds=(unit,)),))
+    root = Memory("DRAM", None, None, None, "shared", None, None, None, None, feeds=(buffer,))
+    evaluator = Evaluator(made, Architecture("adds", root, Fraction(10**9)))
+    densities = {"A": UniformBoxes((16, 16), 40)}
+    for size in (8, 4):
+        keeps = Keep("DRAM", (Held("A"), Held("B"), Held("Z"))), For("m", size), Keep("Buffer", (Held("A"), Held("B")))
+        found = evaluate_expected(evaluator, Mapping("spread", (*keeps, Spatial("x", "k", 4), Leaf("Z", "U"))), densities).evaluation
+        assert found.loads["Z"].latency == 5 * evaluator.clock.per_cycle
+        lowered = found.counts.lowered
+        assert isinstance(lowered, LaterLowered)
+        assert lowered.latencies == lowered.whole.latencies == {"Z": 3}
 
 
 def tiled(size: int, outer: str = "k") -> Mapping:
