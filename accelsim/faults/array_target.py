@@ -1,4 +1,4 @@
-"""Upsets in the registers of a grid array while it makes some products, and bits of them that are stuck all the time."""
+"""Upsets in the registers of a grid array while it makes some products, bits that are stuck all the time, and registers that are late."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     IntArray = NDArray[np.int64]
 
-_CHUNK, _SLOW = 1 << 16, 1 << 8
+_CHUNK, _SLOW, _LATE = 1 << 16, 1 << 8, 1 << 12
 _GRAVITY = (DEAD, LOGICAL, ROUNDED, CLAMPED, CORRUPTED, PROTOCOL, HANG)  # of several products, the last counts
 
 
@@ -41,7 +41,7 @@ class Changes:
 
 class ArrayTarget:
     """A stratum is a field of the array's registers. `together`: adjacent bits that flip at once (fields with fewer flip whole); `stuck`:
-    they are 0, or 1, in all products, and all is replayed.
+    they are 0, or 1, in all products; `late`: a register keeps its word at one edge, as if the new one came too late. Both are replayed.
 
     `decides`: int64[elements of the result], the group that each element is in; a decision is which of its group is largest. None: there
     are no decisions.
@@ -49,9 +49,9 @@ class ArrayTarget:
 
     def __init__(
         self, block: str, products: list[Product], requantise: Requantise, fields: tuple[str, ...] = (), together: int = 1,
-        decides: IntArray | None = None, stuck: bool = False,
+        decides: IntArray | None = None, stuck: bool = False, late: bool = False,
     ) -> None:  # fmt: skip
-        self.stuck = stuck
+        self.stuck, self.late = stuck, late
         self.block, self.products, self.requantise, self.together, self.decides = block, products, requantise, together, decides
         self.registers = products[0].run.registers
         wanted = [each for each in self.registers.fields if not fields or each.name in fields or each.role in fields]
@@ -68,21 +68,21 @@ class ArrayTarget:
 
     @property
     def noun(self) -> str:
-        """Bits that flip once, or never."""
-        return "stuck bits" if self.stuck else "upsets"
+        """Bits that flip once, or never; registers that are late once."""
+        return "stuck bits" if self.stuck else "late captures" if self.late else "upsets"
 
     @property
     def chunk(self) -> int:
         """Flags take longer; there are few of them."""
-        return _SLOW if self.stuck else _CHUNK
+        return _SLOW if self.stuck else _LATE if self.late else _CHUNK
 
     def of_classes(self, stratum: int, numbers: IntArray) -> Effects:
         """Every fault is a class."""
         return self.effects(stratum, numbers)
 
     def _ways(self, field: Field) -> int:
-        """In how many places of a register bits flip."""
-        return max(1, field.bits - self.together + 1)
+        """In how many places of a register bits flip; it is late as a whole."""
+        return 1 if self.late else max(1, field.bits - self.together + 1)
 
     def _starts(self, field: Field) -> int:
         return self.registers.count(field) * self._ways(field)
@@ -128,7 +128,7 @@ class ArrayTarget:
 
         from accelsim.faults.kernels_cone import outcomes
 
-        if self.decides is not None or self.stuck or field.role == CONTROL:
+        if self.decides is not None or self.stuck or self.late or field.role == CONTROL:
             return self._changes(number, field, register, mask, when)[2]
         found = np.zeros((len(register), 4), np.int64)
         outcomes(self._works[number], self.requantise.kernel(), self._cones(field, register, mask, when), found)
@@ -149,16 +149,16 @@ class ArrayTarget:
 
         from accelsim.faults.kernels_cone import changes, outcomes
         from accelsim.faults.kernels_judge import judge
-        from accelsim.faults.kernels_replay import replay_all
+        from accelsim.faults.kernels_replay import LATE, replay_all
 
         run, quantise = self.products[number].run, self.requantise.kernel()
         found, said = np.zeros((len(register), 4), np.int64), np.zeros((len(register), 2), np.int64)
         work = self._works[number]
-        replayed = self.stuck or field.role == CONTROL
+        replayed = self.stuck or self.late or field.role == CONTROL
         if replayed:
             collected, kept, states, gone = run.golden
             place = register + self.registers.starts[self.registers.fields.index(field)]
-            faults = np.stack([place, mask, np.full_like(place, field.bits), when], axis=1)
+            faults = np.stack([place, mask, np.full_like(place, LATE if self.late else field.bits), when], axis=1)
             starts, words, said = replay_all(run.wires, run.streams, collected, kept, states, gone, faults, run.product.ravel())
         else:
             faults = self._cones(field, register, mask, when)
@@ -207,12 +207,13 @@ class ArrayTarget:
         product, register, mask, when = (int(np.ravel(each)[0]) for each in self._decoded(stratum, np.array([number])))
         field = self.fields[stratum]
         site = self.registers.site(register + self.registers.starts[self.registers.fields.index(field)])
-        bits = [bit for bit in range(field.bits) if mask >> bit & 1]
+        bits = [bit for bit in range(field.bits) if self.late or mask >> bit & 1]
         scope, name, _, low = self.registers.rtl(site, bits[0])
         shown = f"{scope}.{name}[{low}]" if len(bits) == 1 else f"{scope}.{name}[{low + len(bits) - 1}:{low}]"
         where = {"row": site.row, "column": site.column}
         if self.stuck:
             return {"field": field.name, "register": shown, **where, "bits": bits, "stuck_at": -1 - when}
-        return {"product": product, "field": field.name, "register": shown, **where, "bits": bits, "cycle": when}
+        kind = {"kind": "late"} if self.late else {}
+        return {"product": product, "field": field.name, "register": shown, **where, **kind, "bits": bits, "cycle": when}
 
 

@@ -35,7 +35,7 @@ UNREAD, STALE = "never read again", "replaced before it is read"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """An upset: one bit of a word of a tensor, in one copy of a keep, during a step.
+    """An upset: a bit of a word of a tensor, in one copy of a keep, during a step; `bits` of them from there up, if the word has so many.
 
     `keep`: address of the keep in the loop tree, () for the home of a computed tensor. `copy`: an index for every spatial loop above it, in
     order of axis, rank and place. `word`: flat. `partial`: the word is an incomplete sum, in its partial type.
@@ -49,6 +49,7 @@ class Fault:
     bit: int
     step: int
     partial: bool = False
+    bits: int = 1
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,9 @@ class Effect:
 
 
 class Upsets(NamedTuple):
-    """Many faults, int64 arrays of one length: store and row of the copy, flat word, bit, step, whether it strikes an incomplete sum."""
+    """Many faults, int64 arrays of one length: store and row of the copy, flat word, bit, step, whether it strikes an incomplete sum; and
+    how many adjacent bits each inverts.
+    """
 
     store: IntArray
     row: IntArray
@@ -70,6 +73,7 @@ class Upsets(NamedTuple):
     bit: IntArray
     step: IntArray
     partial: IntArray
+    bits: int = 1
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,11 @@ class Changes:
     masked: IntArray
     reasons: tuple[str | None, ...]
 
+    @property
+    def effect(self) -> Effect:
+        """That of the only fault."""
+        return Effect({name: (words, values) for name, (_, words, values) in self.words.items()}, self.reasons[self.masked[0]])
+
 
 class Mapped:
     """A mapped cascade with its inputs, run once without a fault."""
@@ -92,7 +101,7 @@ class Mapped:
     ) -> None:
         """Refuses what `execute` and `Lineage` refuse, types whose words share a scale, and sums in parts whose order matters."""
         whole_types(cascade)
-        self.cascade, self.overflow = cascade, overflow
+        self.cascade, self.architecture, self.mapping, self.overflow = cascade, architecture, mapping, overflow
         also = [name for name, tensor in cascade.tensors.items() if not tensor.is_input]
         computed = execute(cascade, architecture, mapping, inputs, overflow=overflow, also=also)
         self.golden = {name: np.ravel(value) for name, value in computed.items()}
@@ -104,7 +113,7 @@ class Mapped:
                 self.golden[name] = np.ravel(round_to(array, tensor.final, overflow=overflow))
         lineage = Lineage(cascade, mapping)
         self.stores: list[Store] = lineage.stores
-        self.steps = lineage.steps
+        self.steps, self.visits, self.branches = lineage.steps, lineage.visits, lineage.branches
         self.chain = lineage.chain
         self.stays: Stays = stays_of(lineage)
         self.slots = slots_of(lineage)
@@ -145,7 +154,7 @@ class Mapped:
         return [Terms(each, self.cascade, self.overflow, self.values, self.depth) for each in self.points]
 
     @cached_property
-    def _readers(self) -> dict[str, list[tuple[int, int]]]:
+    def readers(self) -> dict[str, list[tuple[int, int]]]:
         """What reads a tensor: Einsums by their place among `points`, and which of their reads."""
         found: dict[str, list[tuple[int, int]]] = {name: [] for name in self.cascade.tensors}
         for table, each in enumerate(self.points):
@@ -154,7 +163,7 @@ class Mapped:
         return found
 
     @cached_property
-    def _word(self) -> dict[str, IntArray]:
+    def word(self) -> dict[str, IntArray]:
         """The word of every value of every tensor, by number."""
         found = {name: np.arange(len(values), dtype=np.int64) for name, values in self.values.items()}
         for each in self.points:
@@ -168,20 +177,25 @@ class Mapped:
 
     def inject(self, fault: Fault) -> Effect:
         """What an upset changes. Refuses places that the mapping does not have."""
-        place = self._where.get((fault.tensor, fault.keep, fault.copy))
-        if place is None:
-            known = {store.tensor for store in self.stores}
-            mend = did_you_mean(fault.tensor, known) if fault.tensor not in known else "take a fault of `sites`"
-            raise InputError(f"no copy {list(fault.copy)} of a keep at {list(fault.keep)} holds {fault.tensor}", mend)
+        place = self.place(fault.tensor, fault.keep, fault.copy)
         if not 0 <= fault.word < self.stores[place[0]].words:
             raise InputError(f"{fault.tensor} has no word {fault.word}", f"take one of 0 to {self.stores[place[0]].words - 1}")
         columns = (*place, fault.word, fault.bit, fault.step, fault.partial)
-        found = self.changes(Upsets(*(np.array([each], dtype=np.int64) for each in columns)))
-        return Effect({name: (words, values) for name, (_, words, values) in found.words.items()}, found.reasons[found.masked[0]])
+        store, row, word, bit, step, partial = (np.array([each], dtype=np.int64) for each in columns)
+        return self.changes(Upsets(store, row, word, bit, step, partial, fault.bits)).effect
+
+    def place(self, tensor: str, keep: Address, copy: tuple[int, ...]) -> tuple[int, int]:
+        """Store and row of a copy. Refuses those that the mapping does not have."""
+        place = self._where.get((tensor, keep, copy))
+        if place is None:
+            known = {store.tensor for store in self.stores}
+            mend = did_you_mean(tensor, known) if tensor not in known else "take a fault of `sites`"
+            raise InputError(f"no copy {list(copy)} of a keep at {list(keep)} holds {tensor}", mend)
+        return place
 
     def changes(self, upsets: Upsets) -> Changes:
         """What many upsets change, each alone."""
-        spread = Spread(self.tables, self._readers, len(upsets.store))
+        spread = Spread(self.tables, self.readers, len(upsets.store))
         found: dict[str, list[tuple[IntArray, IntArray, Any]]] = {}
         reached = np.zeros(len(upsets.store), dtype=bool)
         for number in np.unique(upsets.store):
@@ -191,22 +205,23 @@ class Mapped:
         sums = np.flatnonzero(upsets.partial)
         reached[sums] = self._partial(sums, upsets, spread)
         spread.run()
+        return self.ended(spread, found, reached, upsets.store, upsets.partial)
+
+    def ended(
+        self, spread: Spread, found: dict[str, list[tuple[IntArray, IntArray, Any]]], reached: Any, store: IntArray, partial: IntArray
+    ) -> Changes:
+        """What faults that have spread change, and `found` at home besides; `reached`: whether anything read what was struck."""
         for name, chunks in spread.changed.items():
             for fault, numbers, values in chunks:
-                words = self._word[name][numbers]
-                last = self.latest[name][words] == numbers
-                found.setdefault(name, []).append((fault[last], words[last], values[last]))
-        return self._changes(found, reached, spread.ended, upsets)
-
-    def _changes(
-        self, found: dict[str, list[tuple[IntArray, IntArray, Any]]], reached: Any, ended: IntArray, upsets: Upsets
-    ) -> Changes:  # fmt: skip
-        """Words in order, and why no output of a fault is among them."""
+                made = self.word[name][numbers]
+                last = self.latest[name][made] == numbers
+                found.setdefault(name, []).append((fault[last], made[last], values[last]))
         tensors = list(self.cascade.tensors)
         after = [each.einsum.name for each in self.points] + tensors
         reasons = (None, UNREAD, STALE, *(f"no difference after {name}" for name in after))
-        struck = np.array([tensors.index(store.tensor) for store in self.stores], dtype=np.int64)[upsets.store]
-        masked = np.where(reached, 3 + np.where(ended < 0, len(self.points) + struck, ended), 1 + upsets.partial)
+        struck = np.array([tensors.index(store.tensor) for store in self.stores], dtype=np.int64)[store]
+        latest = np.where(spread.ended < 0, len(self.points) + struck, spread.ended)
+        masked = np.where(reached, 3 + latest, 1 + partial)
         words = {}
         for name, chunks in found.items():
             fault, word, values = (np.concatenate([chunk[at] for chunk in chunks]) for at in range(3))
@@ -227,9 +242,9 @@ class Mapped:
         stays, faults = stays[there], mine[there]
         word, step = upsets.word[faults], upsets.step[faults]
         root = self.stays.root[stays]
-        values = flipped(self.values[store.tensor][root], tensor.final, upsets.bit[faults])
+        values = flipped(self.values[store.tensor][root], tensor.final, upsets.bit[faults], upsets.bits)
         inside, of = self._filled_after(stays, step)
-        for table, place in self._readers[store.tensor]:
+        for table, place in self.readers[store.tensor]:
             terms = self.tables[table]
             slots, readers = terms.readers[place].of(stays)
             later = terms.step[slots] >= step[readers]
@@ -267,7 +282,7 @@ class Mapped:
             some = there[sums.number[where[there]] == each.number]
             if some.size:
                 made, faults = sums.made[where[some]], mine[some]
-                values = self.tables[table].struck(made, sums.turn[where[some]], upsets.bit[faults])
+                values = self.tables[table].struck(made, sums.turn[where[some]], upsets.bit[faults], upsets.bits)
                 spread.ended[faults] = table
                 spread.note(table, faults, made, values)
         return where >= 0

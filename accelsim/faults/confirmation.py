@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
 
 _KNOWN, _TRIED = 10, 64  # a tenth of the faults, and at least one, are in flags that corrupt; drawn at most so often for each
-Fault = tuple[int, int, int]  # register, mask, cycle
+Fault = tuple[int, int | None, int]  # register, mask (None: it captures late), cycle
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def confirm(target: ArrayTarget, rtl: Path, faults: int, seed: int, tell: Callab
 
     run = target.products[0].run
     known = _known(run, max(1, faults // _KNOWN), seed)
-    drawn = [*known, *_drawn(run, max(0, faults - len(known)), seed, target.stuck)]
+    drawn = [*known, *_drawn(run, max(0, faults - len(known)), seed, target)]
     tell("compiling the RTL")
     array = GridRtl(run, rtl)
     golden, effective, wrong = array.raw(0, 0, 0), 0, []
@@ -66,14 +66,18 @@ def confirm(target: ArrayTarget, rtl: Path, faults: int, seed: int, tell: Callab
     return Confirmation(len(drawn), effective, len(known), tuple(wrong))
 
 
-def _drawn(run: GridRun, many: int, seed: int, stuck: bool) -> list[Fault]:
-    """Bits and cycles, all alike; or bits and how they are stuck."""
+def _drawn(run: GridRun, many: int, seed: int, target: ArrayTarget) -> list[Fault]:
+    """Bits and cycles, all alike; or bits and how they are stuck; or registers and cycles at which they are late."""
     import numpy as np
 
     from accelsim.faults.randomness import below
 
+    stuck = target.stuck
+    if target.late:
+        places = below(seed, np.arange(many), [run.registers.size, run.cycles]).tolist()
+        return [(place, None, cycle) for place, cycle in places]
     ends = np.cumsum([run.registers.site(place).field.bits for place in range(run.registers.size)])
-    found = []
+    found: list[Fault] = []
     for bit, cycle in below(seed, np.arange(many), [int(ends[-1]), 2 if stuck else run.cycles]).tolist():
         place = int(np.searchsorted(ends, bit, side="right"))
         found.append((place, 1 << int(ends[place] - 1 - bit), -1 - cycle if stuck else cycle))
@@ -101,6 +105,6 @@ def _known(run: GridRun, many: int, seed: int) -> list[Fault]:
 def _where(run: GridRun, fault: Fault) -> dict[str, Any]:
     place, mask, cycle = fault
     site = run.registers.site(place)
-    bits = [bit for bit in range(site.field.bits) if mask >> bit & 1]
+    bits = [bit for bit in range(site.field.bits) if mask is None or mask >> bit & 1]
     scope, name, _, low = run.registers.rtl(site, bits[0])
     return {"register": f"{scope}.{name}[{low}]", "bits": bits, "cycle": cycle}

@@ -87,7 +87,9 @@ class Places:
 
 @dataclass(frozen=True)
 class Stays:
-    """Every stay of a word in a copy, arrays by number: store, row, word, number of the value held, steps from and to, stay further out."""
+    """Every stay of a word in a copy, arrays by number: store, row, word, number of the value held, steps from and to, stay further out,
+    and whether the word was made there or came from outside of all memories, instead of from that stay.
+    """
 
     store: IntArray
     row: IntArray
@@ -96,6 +98,7 @@ class Stays:
     start: IntArray
     stop: IntArray
     parent: IntArray
+    written: IntArray
 
     @cached_property
     def inside(self) -> Groups:
@@ -111,8 +114,8 @@ class Stays:
 def stays_of(lineage: Lineage) -> Stays:
     """The stays of a walk. One that nothing ends lasts as long as the run."""
     found = lineage.stays
-    columns = [np.concatenate([chunk[at] for chunk in found.chunks]) if found.chunks else np.zeros(0, dtype=np.int64) for at in range(6)]
-    store, row, word, root, start, parent = columns
+    columns = [np.concatenate([chunk[at] for chunk in found.chunks]) if found.chunks else np.zeros(0, dtype=np.int64) for at in range(7)]
+    store, row, word, root, start, parent, written = columns
     stop = np.full(found.count, lineage.steps, dtype=np.int64)
     for numbers, time in found.ends:
         stop[numbers] = time
@@ -121,7 +124,7 @@ def stays_of(lineage: Lineage) -> Stays:
     while unknown.size:
         root[unknown] = root[parent[unknown]]
         unknown = unknown[root[unknown] < 0]
-    return Stays(store, row, word, root, start, np.maximum(stop, start), parent)
+    return Stays(store, row, word, root, start, np.maximum(stop, start), parent, np.where(parent < 0, 1, written))
 
 
 @dataclass(frozen=True)

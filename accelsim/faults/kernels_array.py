@@ -14,6 +14,7 @@ from accelsim.kernel_cache import njit
 
 IntArray = NDArray[np.int64]
 STUCK_AT_0, STUCK_AT_1 = -1, -2  # in place of a cycle
+LATE = 0  # in place of bits: the register keeps what it held before the edge
 
 
 class Streams(NamedTuple):

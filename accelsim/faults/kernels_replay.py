@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.faults.kernels_array import STUCK_AT_0, STUCK_AT_1, Collected, Streams, Wires, edge, leaves, struck
+from accelsim.faults.kernels_array import LATE, STUCK_AT_0, STUCK_AT_1, Collected, Streams, Wires, edge, leaves, struck
 from accelsim.faults.kernels_sweep import replay_all
 from accelsim.kernel_cache import njit
 
 IntArray = NDArray[np.int64]
-__all__ = ["STUCK_AT_0", "STUCK_AT_1", "replay", "replay_all"]
+__all__ = ["LATE", "STUCK_AT_0", "STUCK_AT_1", "replay", "replay_all"]
 
 
 @njit()
@@ -26,8 +26,9 @@ def replay(
     """Run with bits of one register flipped after the edge of cycle `when`, from the last state kept before it until the states are equal;
     where that is STUCK_AT_0 or STUCK_AT_1, with bits that are so all the time.
 
-    mask: which bits, of a register of `bits`. changed: int64[most, 2], places of the product and by how much words differ, in the
-    order in which they leave. raw: int64[cycles, 2 * columns] to be told of every word and whether it is there, or int64[0, 0].
+    mask: which bits, of a register of `bits`; where these are LATE, it does not capture its new word at that edge.
+    changed: int64[most, 2], places of the product and by how much words differ, in the order in which they leave.
+    raw: int64[cycles, 2 * columns] to be told of every word and whether it is there, or int64[0, 0].
     Returns how many changed, words that never came, and words too many.
     """
     cycles, columns = streams.flags.shape[0], w.columns
@@ -68,9 +69,10 @@ def replay(
                     changed[found, 1] = word - collected.words[column, number]
                     found += 1
                 taken[column] = number + 1
+        before = s[place]
         edge(w, s, cycle, streams, lanes, marks)
         if cycle == when or when < 0:
-            s[place] = struck(s[place], mask, bits, when)
+            s[place] = before if bits == LATE else struck(s[place], mask, bits, when)
     missing = 0
     for column in range(columns):
         missing += collected.many[column] - taken[column]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from accelsim.faults.kernels_array import Collected, Streams, Wires, edge, leaves, struck, wrapped
+from accelsim.faults.kernels_array import LATE, Collected, Streams, Wires, edge, leaves, struck, wrapped
 from accelsim.faults.kernels_elements import Now, Pool, Reach, edge_of, ends_of, reach_of
 from accelsim.kernel_cache import njit
 
@@ -143,12 +143,12 @@ def _room(differing: Differing, faults: int, registers: int) -> Differing:
 
 
 @njit()
-def _begun(differing: Differing, many: int, fault: int, given: IntArray, golden: IntArray) -> Differing:
-    """A fault more, whose register differs now (a stuck one may not)."""
+def _begun(differing: Differing, many: int, fault: int, given: IntArray, golden: IntArray, before: IntArray) -> Differing:
+    """A fault more, whose register differs now (a stuck or a late one may not). `before`: the array before the edge."""
     filled = differing.starts[many]
     found = _room(differing, many + 1, filled + 1)
     place = given[0]
-    word = struck(golden[place], given[1], given[2], given[3])
+    word = before[place] if given[2] == LATE else struck(golden[place], given[1], given[2], given[3])
     if word != golden[place]:
         found.registers[filled], found.words[filled] = place, word
         filled += 1
@@ -188,7 +188,7 @@ def _run(
                 cycle = kept[keep]
                 s[:], ways.taken[:] = states[keep], gone[keep]
             while come < many and faults[order[come], 3] < 0:
-                mine = _begun(mine, some, order[come], faults[order[come]], s)
+                mine = _begun(mine, some, order[come], faults[order[come]], s, s)
                 some, come = some + 1, come + 1
         if cycle >= cycles:
             break
@@ -209,7 +209,7 @@ def _run(
             others = _room(others, some, others.starts[at[1]] + size + 1)
         some = at[1]
         while come < many and faults[order[come], 3] == cycle:
-            others = _begun(others, some, order[come], faults[order[come]], after)
+            others = _begun(others, some, order[come], faults[order[come]], after, s)
             some, come = some + 1, come + 1
         mine, others = others, mine
         for column in range(columns):
@@ -226,7 +226,7 @@ def _run(
 def replay_all(
     w: Wires, streams: Streams, collected: Collected, kept: IntArray, states: IntArray, gone: IntArray, faults: IntArray, product: IntArray
 ) -> tuple[IntArray, IntArray, IntArray]:
-    """Replay many faults: int64[faults, 4], place, mask, bits of the register, and cycle or how it is stuck.
+    """Replay many faults: int64[faults, 4], place, mask, bits of the register or LATE, and cycle or how it is stuck.
 
     product: int64, the whole product, flat. Returns where the words that changed of each fault begin (int64[faults + 1]), the words
     (int64[changed, 2]: place and by how much, modulo sums of `sum_bits`), and words missing and too many (int64[faults, 2]).

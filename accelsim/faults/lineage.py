@@ -26,6 +26,16 @@ from accelsim.workload.cascade import Cascade
 from accelsim.workload.expression import Access
 
 
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """An innermost tile's turn: its branch, the turns of the loops in time by level, its first step and how many it takes."""
+
+    branch: Branch
+    turns: dict[int, int]
+    step: int
+    steps: int
+
+
 @dataclass
 class Flow:
     """What an Einsum executed, in order of execution: chunks of arrays along its points.
@@ -49,13 +59,14 @@ class Flow:
 
 
 class Lineage:
-    """A mapping walked: `stays`, the `flows` of all Einsums, the `stores` by number, and how many `steps` there are."""
+    """A mapping walked: `stays`, the `flows` of all Einsums, the `stores` by number, `visits` in order, and how many `steps` there are."""
 
     def __init__(self, cascade: Cascade, mapping: Mapping) -> None:
         self.cascade, self.branches = cascade, branches(cascade, mapping)
         self.demands = Demands(cascade, self.branches)
         self.stays, self.steps = Residencies(), 0
         self.stores: list[Store] = []
+        self.visits: list[Visit] = []
         self.chain: dict[tuple[int, str], list[tuple[int, Store]]] = {}
         self.keys = {branch.number: _keys(branch) for branch in self.branches}
         self.flows = {branch.number: Flow(branch, _reduced_levels(cascade, branch)) for branch in self.branches}
@@ -103,6 +114,7 @@ class Lineage:
                 sizes = tuple(self.cascade.extents[rank] + 1 for _, rank, _ in keys)
                 store = Store(name, node.memory, where, keys, sizes, self.values[name], parent, tensor.is_input and parent is None)
                 store.number = len(self.stores)
+                store.spans = tuple(1 if where else size for size in tensor.shape or (1,))
                 self.stores.append(store)
                 if parent is not None:
                     parent.children.append(store)
@@ -233,9 +245,17 @@ class Lineage:
                     if access is branch.einsum.output:
                         results.setdefault((store.number, row), []).append(box)
         for (number, row), found in boxes.items():
-            self.stays.arrive(self.stores[number], row, np.unique(np.concatenate(found)), self.steps)
+            store, box = self.stores[number], np.unique(np.concatenate(found))
+            self._reach(store, box)
+            self.stays.arrive(store, row, box, self.steps)
         for (number, row), found in results.items():
             self.stays.hold(self.stores[number], row, np.unique(np.concatenate(found)), self.steps)
+
+    def _reach(self, store: Store, box: IntArray) -> None:
+        """Notes how far a tile reaches along each dimension."""
+        at = np.unravel_index(box, self.cascade.tensors[store.tensor].shape or (1,)) if box.size else ()
+        here = [int(each.max() - each.min()) + 1 for each in at] or [1] * len(store.spans)
+        store.spans = tuple(map(max, store.spans, here))
 
     def _spread(self, tile: Tile, rank: str, level: int) -> list[tuple[dict[int, int], IntArray]]:
         """The copies along the spatial loops over a rank above a level: their indices by level, and the coordinates of each."""
@@ -296,6 +316,7 @@ class Lineage:
                 for indices in fixed:
                     copies |= indices
                 self._points(flow, {rank: each[part] for rank, each in points.items()}, times[part], copies)
+        self.visits.append(Visit(branch, tile.turns, self.steps, math.prod(lengths)))
         self.steps += math.prod(lengths)
 
     def _rows(self, flow: Flow, store: Store, level: int, copies: dict[int, Any], count: int) -> IntArray:
@@ -395,7 +416,7 @@ class Lineage:
         for place, (level, store) in enumerate(chain):
             if place == 0 or level < outside:
                 roots = made[final] if place == 0 else NONE
-                parents = self.stays.begin(store, rows[place][final], words[final], roots, times[final] + 1, parents)
+                parents = self.stays.begin(store, rows[place][final], words[final], roots, times[final] + 1, parents, 1)
 
 
 def _reduced_levels(cascade: Cascade, branch: Branch) -> tuple[int, ...]:

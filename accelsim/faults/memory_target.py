@@ -1,4 +1,4 @@
-"""Upsets in the memories of a mapped cascade, at any time of its run. A unit of time is a step of the mapping."""
+"""Upsets in the memories of a mapped cascade, at any time of its run. A unit of time is a step of the mapping, or a cycle."""
 
 from __future__ import annotations
 
@@ -27,14 +27,17 @@ class MemoryTarget:
     the next. Differences of integer outputs are as they are, those of others in millionths of the largest output; what is not finite is
     2^62.
 
-    `decides`: a tensor, and the group of each of its elements; a decision is which of its group is largest.
+    `decides`: a tensor, and the group of each of its elements; a decision is which of its group is largest. `together`: adjacent bits that
+    flip at once (words with fewer flip whole). `clock`: as in `intervals`.
     """
 
-    def __init__(self, mapped: Mapped, decides: tuple[str, IntArray] | None = None) -> None:
+    def __init__(
+        self, mapped: Mapped, decides: tuple[str, IntArray] | None = None, together: int = 1, clock: IntArray | None = None
+    ) -> None:
         from accelsim.faults.residency import intervals
 
-        self.mapped, self.decides = mapped, decides
-        self.intervals: Intervals = intervals(mapped)
+        self.mapped, self.decides, self.together = mapped, decides, together
+        self.intervals: Intervals = intervals(mapped, clock, together)
 
     @property
     def noun(self) -> str:
@@ -52,15 +55,15 @@ class MemoryTarget:
 
     @cached_property
     def _members(self) -> list[IntArray]:
-        """Intervals of each stratum."""
+        """Intervals of each stratum, those that take no time left out."""
         import numpy as np
 
         found = []
         for number in range(len(self.mapped.stores)):
             for partial in (False, True):
-                mine = np.flatnonzero((self.intervals.store == number) & (self.intervals.partial == partial))
-                if mine.size:
-                    found.append(mine)
+                mine = (self.intervals.store == number) & (self.intervals.partial == partial)
+                if mine.any():
+                    found.append(np.flatnonzero(mine & (self.intervals.length > 0)))
         return found
 
     @cached_property
@@ -72,8 +75,8 @@ class MemoryTarget:
         for site, mine in zip(self._sites, self._members, strict=True):
             words = np.unique(np.stack([self.intervals.row[mine], self.intervals.word[mine]]), axis=1).shape[1]
             name = f"{site.tensor} (incomplete)" if site.partial else site.tensor
-            classes = int(self.intervals.bits[mine].sum())
-            found.append(Stratum(site.memory, name, "words", words * site.bits, site.bit_steps, classes))
+            classes, population = int(self.intervals.ways[mine].sum()), int(self.intervals.weight[mine].sum())
+            found.append(Stratum(site.memory, name, "words", words * site.bits, population, classes))
         return tuple(found)
 
     @cached_property
@@ -81,25 +84,24 @@ class MemoryTarget:
         """Of each stratum, after how many faults, and after how many classes, each of its intervals ends."""
         import numpy as np
 
-        bits = self.intervals.bits
-        length = self.intervals.stop - self.intervals.start
-        return [(np.cumsum(bits[mine] * length[mine]), np.cumsum(bits[mine])) for mine in self._members]
+        return [(np.cumsum(self.intervals.weight[mine]), np.cumsum(self.intervals.ways[mine])) for mine in self._members]
 
     def effects(self, stratum: int, numbers: IntArray) -> Effects:
-        """Bits turn inside steps, and those inside intervals."""
+        """Bits turn inside units of time, and those inside intervals."""
         mine, bit, _ = self._decoded(stratum, numbers)
         return self._effects(mine, bit)
 
     def _decoded(self, stratum: int, numbers: IntArray) -> tuple[IntArray, IntArray, IntArray]:
-        """Interval, bit and step of faults."""
+        """Interval, lowest bit and step of faults."""
         import numpy as np
 
         ends, _ = self._ends[stratum]
         place = np.searchsorted(ends, numbers, side="right")
         mine = self._members[stratum][place]
-        bits = self.intervals.bits[mine]
-        left = numbers - (ends[place] - bits * (self.intervals.stop[mine] - self.intervals.start[mine]))
-        return mine, left % bits, self.intervals.start[mine] + left // bits
+        ways, clock = self.intervals.ways[mine], self.intervals.clock
+        left = numbers - (ends[place] - self.intervals.weight[mine])
+        when = clock[self.intervals.start[mine]] + left // ways
+        return mine, left % ways, np.searchsorted(clock, when, side="right") - 1
 
     def of_classes(self, stratum: int, numbers: IntArray) -> Effects:
         """The first step of an interval stands for all of them."""
@@ -108,9 +110,8 @@ class MemoryTarget:
         faults, ends = self._ends[stratum]
         place = np.searchsorted(ends, numbers, side="right")
         mine = self._members[stratum][place]
-        bits, length = self.intervals.bits[mine], self.intervals.stop[mine] - self.intervals.start[mine]
-        bit = numbers - (ends[place] - bits)
-        return replace(self._effects(mine, bit), fault=faults[place] - bits * length + bit, weight=length)
+        bit, length = numbers - (ends[place] - self.intervals.ways[mine]), self.intervals.length[mine]
+        return replace(self._effects(mine, bit), fault=faults[place] - self.intervals.weight[mine] + bit, weight=length)
 
     def _effects(self, mine: IntArray, bit: IntArray) -> Effects:
         """Of bits of intervals: those that come more than once are injected once, and all of them side by side."""
@@ -140,4 +141,5 @@ class MemoryTarget:
         fault = self.intervals.at(mine, bit, step)
         shape = self.mapped.cascade.tensors[fault.tensor].shape
         word = ",".join(str(int(each)) for each in np.unravel_index(fault.word, shape)) if shape else ""
-        return {"memory": fault.memory, "word": f"{fault.tensor}[{word}]", "copy": list(fault.copy), "bits": [bit], "step": step}
+        bits = list(range(bit, bit + min(fault.bits, int(self.intervals.bits[mine]))))
+        return {"memory": fault.memory, "word": f"{fault.tensor}[{word}]", "copy": list(fault.copy), "bits": bits, "step": step}

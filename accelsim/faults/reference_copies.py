@@ -62,6 +62,9 @@ class Copies:
                 for store, level in self.chain(nest, name):
                     self.keys.setdefault(store, (tuple(sorted(_keys(nest, level))), parent))
                     parent = store
+        self.spans = {
+            store: tuple(1 if store[0] else size for size in cascade.tensors[store[1]].shape) for store in self.keys
+        }  # how far the widest tile of a keep reaches along each dimension; known once it has run
         self.empty()
 
     def empty(self) -> None:
@@ -97,13 +100,21 @@ class Copies:
         if here.parent is None:
             if store[1] not in self.inputs:
                 return False
-            words[word] = self.inputs[store[1]][word]
+            self.put(store, copy, word, self.inputs[store[1]][word])
             return True
         above = self.above(store, copy)
         if not self.fetch(here.parent, above, word):
             return False
-        words[word] = self.stores[here.parent].words[above][word]
+        self.put(store, copy, word, self.carried(store, copy, word, self.stores[here.parent].words[above][word]))
         return True
+
+    def put(self, store: Store, copy: Copy, word: Word, found: Any) -> None:
+        """A complete word comes into a copy."""
+        self.stores[store].words.setdefault(copy, {})[word] = found
+
+    def carried(self, store: Store, copy: Copy, word: Word, found: Any) -> Any:
+        """A word that comes into a copy from further out, as it arrives."""
+        return found
 
     def arrive(self, level: int, states: list[State]) -> None:
         """A keep gets its next tile in every copy that has one."""
@@ -123,6 +134,8 @@ class Copies:
                             results.setdefault(key, set()).update(box)
         for (store, copy), box_ in boxes.items():
             here = self.stores[store]
+            reach = tuple(max(at) - min(at) + 1 for at in zip(*box_, strict=True)) or self.spans[store]
+            self.spans[store] = tuple(map(max, self.spans[store], reach))
             words = here.words.setdefault(copy, {})
             for word in [word for word in words if word not in box_]:
                 del words[word]

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from accelsim.faults.reference_copies import Copies, Copy, State, Where, Word, loop_of
-from accelsim.faults.reference_operators import Operators, invert
+from accelsim.faults.reference_copies import Copies, Copy, State, Store, Where, Word, loop_of
+from accelsim.faults.reference_operators import Operators, changed, invert
+from accelsim.faults.sites import FILL, READ, RESULT, Stuck, Transit
 from accelsim.hardware.architecture import Architecture
 from accelsim.hardware.types import NumberType
 from accelsim.mapping.tree import Address, For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode
 from accelsim.model.reference_nest import Nest, Step, Tile, value
 from accelsim.sim.formats import SATURATE
 from accelsim.workload.cascade import Cascade
-from accelsim.workload.expression import Access
+from accelsim.workload.expression import Access, Call, Expression, Name
 
 if TYPE_CHECKING:
     from accelsim.faults.cones import Fault
@@ -37,7 +38,7 @@ def replay(
     architecture: Architecture,
     mapping: Mapping,
     inputs: Dict[str, Any],
-    fault: Fault | None = None,
+    fault: Fault | Stuck | Transit | None = None,
     overflow: str = SATURATE,
 ) -> Values:
     """The words of all tensors that a cascade computes, by coordinates: of outputs what their home holds at the end, of others what was
@@ -64,7 +65,7 @@ class Replay(Copies):
                     step.demand = cache(step.demand)
         self.begin(None)
 
-    def begin(self, fault: Fault | None) -> None:
+    def begin(self, fault: Fault | Stuck | Transit | None) -> None:
         """Nothing has happened yet."""
         self.fault, self.step = fault, 0
         self.made: Values = {name: {} for name, tensor in self.cascade.tensors.items() if not tensor.is_input}
@@ -76,7 +77,7 @@ class Replay(Copies):
         for name, nest in self.nests.items():
             self.missing[nest.einsum.output.tensor] |= set(self.points[name])
 
-    def run(self, fault: Fault | None = None) -> Values:
+    def run(self, fault: Fault | Stuck | Transit | None = None) -> Values:
         """As `replay`."""
         self.begin(fault)
         states = [State(nest, {(): nest.whole()}) for nest in self.nests.values()]
@@ -259,8 +260,81 @@ class Replay(Copies):
 
     def moment(self) -> None:
         """In the middle of a step, words have come and nothing is read yet."""
-        if self.fault is not None and self.fault.step == self.step:
-            self.strike(self.fault)
+        fault = self.fault
+        if fault is None or isinstance(fault, Transit):
+            return
+        if not isinstance(fault, Stuck):
+            if fault.step == self.step:
+                self.strike(fault)
+        elif fault.partial and (store := (fault.keep, fault.tensor)) in self.stores:
+            sums = self.stores[store].sums.get(fault.copy, {})
+            for word in sums:
+                if self.is_stuck(store, fault.copy, word, True):
+                    sums[word] = self.forced(sums[word], self.cascade.tensors[fault.tensor].partial)
+
+    def carried(self, store: Store, copy: Copy, word: Word, found: Any) -> Any:
+        """A word that comes into a copy from further out, as it arrives: all copies that share the transfer get what one does."""
+        fault, (keep, tensor) = self.fault, store
+        if not isinstance(fault, Transit) or (fault.kind, fault.keep, fault.tensor, fault.step) != (FILL, keep, tensor, self.step):
+            return found
+        if self.flat(tensor, word) != fault.word or self.above(store, copy) != self.above(store, fault.copy):
+            return found
+        for (axis, rank, _), here, there in zip(self.stores[store].keys, copy, fault.copy, strict=True):
+            if here != there and (not self.architecture.axes[axis][1].multicast or self.indexes(tensor, rank)):
+                return found
+        return invert(found, self.cascade.tensors[tensor].final, fault.bit, fault.bits)
+
+    def flat(self, tensor: str, word: Word) -> int:
+        """A word's number."""
+        number = 0
+        for at, size in zip(word, self.cascade.tensors[tensor].shape, strict=True):
+            number = number * size + at
+        return number
+
+    def indexes(self, tensor: str, rank: str) -> bool:
+        """Whether any Einsum indexes a tensor by a rank."""
+        uses = [access for nest in self.nests.values() for access in (*nest.einsum.reads, nest.einsum.output) if access.tensor == tensor]
+        return any(_names(index, rank) for access in uses for index in access.indices)
+
+    def read_from(self, nest: Nest, access: Access, copy: Copy, point: tuple[int, ...], found: Any) -> Any:
+        """A word that a unit reads, as it arrives."""
+        fault, name = self.fault, nest.einsum.name
+        store, level = self.chain(nest, access.tensor)[-1]
+        if not isinstance(fault, Transit) or (fault.kind, fault.einsum, fault.step) != (READ, name, self.step):
+            return found
+        word = self.flat(access.tensor, self.word(nest, access, point))
+        if (access, copy, word) != (self.reads[name][fault.read], fault.copy, fault.word):
+            return found
+        for rank, here, there in zip(nest.einsum.ranks, point, fault.point, strict=True):
+            loops = [node for _, node in nest.nodes[level:] if isinstance(node, Spatial) and node.rank == rank]
+            shared = all(self.architecture.axes[loop.axis][1].multicast for loop in loops) and not self.indexes(access.tensor, rank)
+            if here != there and not shared:
+                return found
+        return invert(found, self.cascade.tensors[store[1]].final, fault.bit, fault.bits)
+
+    def put(self, store: Store, copy: Copy, word: Word, found: Any) -> None:
+        """A complete word comes into a copy, in which bits of its cell may be stuck."""
+        if self.is_stuck(store, copy, word, False):
+            found = self.forced(found, self.cascade.tensors[store[1]].final)
+        self.stores[store].words.setdefault(copy, {})[word] = found
+
+    def is_stuck(self, store: Store, copy: Copy, word: Word, partial: bool) -> bool:
+        """Whether a word lies in the cell of the fault: at its coordinates modulo the spans."""
+        fault = self.fault
+        if not isinstance(fault, Stuck) or (fault.keep, fault.tensor, fault.copy, fault.partial) != (*store, copy, partial):
+            return False
+        cell = 0
+        for at, span in zip(word, self.spans[store], strict=True):
+            cell = cell * span + at % span
+        return cell == fault.cell
+
+    def forced(self, found: Any, number_type: NumberType) -> Any:
+        """A word with the bits of the fault as they are stuck."""
+        fault: Any = self.fault
+        stuck = [fault.bit + each for each in range(min(fault.bits, int(number_type.bits)))]
+        if fault.one:
+            return changed(found, number_type, lambda raw: raw | sum(1 << bit for bit in stuck))
+        return changed(found, number_type, lambda raw: sum(1 << bit for bit in range(64) if raw >> bit & 1 and bit not in stuck))
 
     def strike(self, fault: Fault) -> None:
         """The upset."""
@@ -271,7 +345,7 @@ class Replay(Copies):
         held = (here.sums if fault.partial else here.words).get(fault.copy, {})
         word = tuple(int(at) for at in np.unravel_index(fault.word, tensor.shape)) if tensor.shape else ()
         if word in held:
-            held[word] = invert(held[word], tensor.partial if fault.partial else tensor.final, fault.bit)
+            held[word] = invert(held[word], tensor.partial if fault.partial else tensor.final, fault.bit, fault.bits)
 
     def inner(self, nest: Nest, where: Where) -> dict[Word, Any]:
         """Where the sums of a point lie: the innermost keep, or the home if copies keep parts (in types where order does not matter)."""
@@ -291,7 +365,7 @@ class Replay(Copies):
             store, _ = self.chain(nest, access.tensor)[-1]
             words = self.stores[store].words.get(self.stores[store].copy(where), {})
             if word in words:
-                return words[word]
+                return self.read_from(nest, access, self.stores[store].copy(where), point, words[word])
             if tensor.fill == float("-inf"):
                 return np.float64(partial.lowest)
             fill = 0 if tensor.fill is None else tensor.fill
@@ -330,11 +404,16 @@ class Replay(Copies):
         name = nest.einsum.output.tensor
         found = self.operators.rounded(found, self.cascade.tensors[name].final)
         outside = min(self.parts[nest.einsum.name], default=len(nest.nodes))
-        chain = self.chain(nest, name)
-        for place, (store, level) in enumerate(chain):
+        chain, fault, on_way = self.chain(nest, name), self.fault, found
+        for place, (store, level) in reversed([*enumerate(chain)]):
             if place == 0 or level < outside:
-                here = self.stores[store]
-                here.words.setdefault(here.copy(where), {})[word] = found
+                copy = self.stores[store].copy(where)
+                at = (RESULT, nest.einsum.name, *store, copy, self.flat(name, word), self.step)
+                if isinstance(fault, Transit) and at == (
+                    fault.kind, fault.einsum, fault.keep, fault.tensor, fault.copy, fault.word, fault.step
+                ):  # fmt: skip
+                    on_way = invert(found, self.cascade.tensors[name].final, fault.bit, fault.bits)
+                self.put(store, copy, word, on_way)
         self.made[name][word] = found
         self.home_of[name, word] = self.stores[chain[0][0]].copy(where)
         self.missing[name].discard(word)
@@ -350,6 +429,13 @@ class Replay(Copies):
                     assert home is not None
                     values[name][word] = home.words[self.home_of[name, word]][word]
         return values
+
+
+def _names(expression: Expression, rank: str) -> bool:
+    """Whether an index names a rank."""
+    if isinstance(expression, Call):
+        return any(_names(part, rank) for part in expression.arguments)
+    return isinstance(expression, Name) and expression.name == rank
 
 
 def _visited(nest: Nest, tiles: dict[Where, Tile]) -> bool:

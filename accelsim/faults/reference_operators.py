@@ -6,6 +6,7 @@ Source: docs/faults-mapped.md. `reference_mapped` replays with them.
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
 from collections.abc import Mapping as Dict
 from typing import Any
 
@@ -70,25 +71,36 @@ class Operators:
         return self.rounded(found, self.cascade.tensors[einsum.output.tensor].partial)
 
 
-def invert(held: Any, number_type: NumberType, bit: int) -> Any:
-    """A word with one bit inverted."""
+def invert(held: Any, number_type: NumberType, bit: int, bits: int = 1) -> Any:
+    """A word with so many bits inverted from one up; one that has fewer is inverted whole."""
+    every = range(min(bits, int(number_type.bits)))
+    return changed(held, number_type, lambda raw: raw ^ sum(1 << (bit + each) for each in every))
+
+
+def changed(held: Any, number_type: NumberType, change: Callable[[int], int]) -> Any:
+    """A word with its bits changed as a number from 0; a NaN has the bits of a quiet one without a sign."""
     bits = int(number_type.bits)
     if number_type.kind == "integer":
-        raw = (int(held) % 2**bits) ^ (1 << bit)
+        raw = change(int(held) % 2**bits)
         return np.int64(raw - 2**bits if raw >= 2 ** (bits - 1) else raw)
+    held = np.nan if held != held else held
     if number_type.name == "fp32":
         with np.errstate(all="ignore"):
-            raw = struct.unpack("<I", np.float32(held).tobytes())[0] ^ (1 << bit)
+            raw = change(struct.unpack("<I", np.float32(held).tobytes())[0])
         return np.float64(struct.unpack("<f", struct.pack("<I", raw))[0])
     if number_type.name == "fp16":
-        raw = struct.unpack("<H", np.float16(held).tobytes())[0] ^ (1 << bit)
+        raw = change(struct.unpack("<H", np.float16(held).tobytes())[0])
         return np.float64(struct.unpack("<e", struct.pack("<H", raw))[0])
     if number_type.name == "bf16":
-        raw = (struct.unpack("<I", np.float32(held).tobytes())[0] >> 16) ^ (1 << bit)
+        raw = change(struct.unpack("<I", np.float32(held).tobytes())[0] >> 16)
         return np.float64(struct.unpack("<f", struct.pack("<I", raw << 16))[0])
     digits, bias = {"e4m3": (3, 7), "e5m2": (2, 15)}[number_type.name]
     table = [_small(code, digits, bias) for code in range(256)]
-    return table[next(code for code in range(256) if _same(table[code], held)) ^ (1 << bit)]
+    codes = [code for code in range(256) if _same(table[code], held)]
+    return table[change(QUIET[number_type.name] if held != held else codes[0])]
+
+
+QUIET = {"e4m3": 127, "e5m2": 126}  # NaN: all ones, and exponent of ones with the first bit of the significand
 
 
 def _small(code: int, digits: int, bias: int) -> Any:

@@ -40,7 +40,8 @@ class Site:
 @dataclass(frozen=True)
 class Intervals:
     """All intervals of a mapped cascade, arrays by number: store, row of the copy, word, first step and the one after the last, bits of the
-    word, whether an upset can be read, whether it strikes an incomplete sum. `clock`: when each step begins and the last one ends.
+    word, whether an upset can be read, whether it strikes an incomplete sum. `clock`: when each step begins and the last one ends;
+    `together`: how many adjacent bits flip at once (all of a word that has fewer).
     """
 
     mapped: Mapped
@@ -53,21 +54,33 @@ class Intervals:
     live: IntArray
     partial: IntArray
     clock: IntArray
+    together: int = 1
+
+    @cached_property
+    def ways(self) -> IntArray:
+        """In how many places of a word bits flip."""
+        return np.maximum(1, self.bits - self.together + 1)
+
+    @cached_property
+    def length(self) -> IntArray:
+        """Time of each interval."""
+        found: IntArray = self.clock[self.stop] - self.clock[self.start]
+        return found
 
     @cached_property
     def weight(self) -> IntArray:
-        """Bits times time."""
-        found: IntArray = self.bits * (self.clock[self.stop] - self.clock[self.start])
+        """Upsets of each interval: places of bits times time."""
+        found: IntArray = self.ways * self.length
         return found
 
     @cached_property
     def _ends(self) -> IntArray:
-        found: IntArray = np.cumsum(self.bits * (self.stop - self.start))
+        found: IntArray = np.cumsum(self.ways * (self.stop - self.start))
         return found
 
     @property
     def population(self) -> int:
-        """Different upsets: bits times steps."""
+        """Different upsets: places of bits times steps."""
         return int(self._ends[-1]) if len(self._ends) else 0
 
     def fault(self, index: int) -> Fault:
@@ -75,9 +88,9 @@ class Intervals:
         if not 0 <= index < self.population:
             raise InputError(f"there is no upset {index}", f"take one of 0 to {self.population - 1}")
         at = int(np.searchsorted(self._ends, index, side="right"))
-        bits = int(self.bits[at])
-        left = index - int(self._ends[at]) + bits * int(self.stop[at] - self.start[at])
-        return self.at(at, left % bits, int(self.start[at]) + left // bits)
+        ways = int(self.ways[at])
+        left = index - int(self._ends[at]) + ways * int(self.stop[at] - self.start[at])
+        return self.at(at, left % ways, int(self.start[at]) + left // ways)
 
     def sample(self, rng: np.random.Generator) -> Fault:
         """An upset, all bits and all times being alike."""
@@ -86,24 +99,24 @@ class Intervals:
             raise InputError("no word lies anywhere for any time", "give the cascade a shape")
         at = int(np.searchsorted(edges, rng.integers(int(edges[-1])), side="right"))
         when = int(self.clock[self.start[at]] + rng.integers(int(self.clock[self.stop[at]] - self.clock[self.start[at]])))
-        return self.at(at, int(rng.integers(int(self.bits[at]))), int(np.searchsorted(self.clock, when, side="right")) - 1)
+        return self.at(at, int(rng.integers(int(self.ways[at]))), int(np.searchsorted(self.clock, when, side="right")) - 1)
 
     def classes(self) -> Iterator[tuple[Fault, int]]:
         """One upset of every class, those without effect left out, and its weight: the length of the interval."""
         for at in np.nonzero(self.live)[0].tolist():
-            length = int(self.clock[self.stop[at]] - self.clock[self.start[at]])
-            for bit in range(int(self.bits[at])) if length else ():
+            length = int(self.length[at])
+            for bit in range(int(self.ways[at])) if length else ():
                 yield self.at(at, bit, int(self.start[at])), length
 
     def at(self, at: int, bit: int, step: int) -> Fault:
         """An upset of an interval."""
         store = self.mapped.stores[self.store[at]]
         copy = store.copies[self.row[at]]
-        return Fault(store.memory, store.tensor, store.address, copy, int(self.word[at]), bit, step, bool(self.partial[at]))
+        return Fault(store.memory, store.tensor, store.address, copy, int(self.word[at]), bit, step, bool(self.partial[at]), self.together)
 
     def upsets(self, at: IntArray, bit: IntArray) -> Upsets:
         """Upsets of intervals in their first steps."""
-        return Upsets(self.store[at], self.row[at], self.word[at], bit, self.start[at], self.partial[at])
+        return Upsets(self.store[at], self.row[at], self.word[at], bit, self.start[at], self.partial[at], self.together)
 
     def sites(self) -> tuple[Site, ...]:
         """What lies where, outermost keeps first."""
@@ -112,7 +125,7 @@ class Intervals:
             for partial in (False, True):
                 mine = (self.store == number) & (self.partial == partial)
                 if mine.any():
-                    weight, rows = self.weight[mine], len(np.unique(self.row[mine]))
+                    weight, rows = self.bits[mine] * self.length[mine], len(np.unique(self.row[mine]))
                     live = int(weight[self.live[mine].astype(bool)].sum())
                     bits = int(self.bits[mine][0])
                     found.append(
@@ -121,15 +134,17 @@ class Intervals:
         return tuple(found)
 
 
-def intervals(mapped: Mapped, clock: IntArray | None = None) -> Intervals:
-    """The intervals of a mapped cascade. `clock`: int64[steps + 1], when each step begins and when the last ends; None: one unit a step."""
+def intervals(mapped: Mapped, clock: IntArray | None = None, together: int = 1) -> Intervals:
+    """The intervals of a mapped cascade. `clock`: int64[steps + 1], when each step begins and when the last ends; None: one unit a step.
+    `together`: so many adjacent bits flip at once.
+    """
     if clock is None:
         clock = np.arange(mapped.steps + 1, dtype=np.int64)
     if clock.shape != (mapped.steps + 1,) or np.any(np.diff(clock) < 0):
         raise InputError(f"a clock of {list(clock.shape)} values", f"give {mapped.steps + 1} that do not fall")
     stored, sums = _stored(mapped), _sums(mapped)
     store, row, word, start, stop, bits, live, partial = (np.concatenate([one, other]) for one, other in zip(stored, sums, strict=True))
-    return Intervals(mapped, store, row, word, start, stop, bits, live, partial, clock)
+    return Intervals(mapped, store, row, word, start, stop, bits, live, partial, clock, together)
 
 
 def _stored(mapped: Mapped) -> tuple[IntArray, ...]:

@@ -32,9 +32,10 @@ class GridRtl:
         self.library = Library(rtl, self.module, parameters(run), registers, effort)
         self.inputs = driven(run)
 
-    def raw(self, place: int, mask: int, when: int) -> IntArray:
+    def raw(self, place: int, mask: int | None, when: int) -> IntArray:
         """int64[cycles, 2 * columns]: the word at each column's end before each edge, and whether one leaves. Bits of the register at a
-        place of a state flip after the edge of a cycle, or are stuck, as in `kernels_replay.replay`; mask 0: none does.
+        place of a state flip after the edge of a cycle, or are stuck, as in `kernels_replay.replay`; mask 0: none does; None: all keep what
+        they held before that edge.
         """
         import numpy as np
 
@@ -42,13 +43,20 @@ class GridRtl:
         instance.run({"rst_i": np.ones(_RESET, np.uint64)})
         cycles = self.run.streams.flags.shape[0]
         cuts = [0, when + 1, cycles] if when >= 0 else list(range(cycles + 1))
-        parts = []
-        if when < 0:
+        if mask is None:
+            cuts = [0, when, when + 1, cycles]
+        parts, held = [], 0
+        if when < 0 and mask is not None:
             self._strike(instance, place, mask, when)
         for start, end in pairwise(cuts):
             if start < end:
                 parts.append(instance.run({name: each[start:end] for name, each in self.inputs.items()}))
-            if end < cycles:
+            if mask is None:
+                if end == when:
+                    held = self._word(instance, place)
+                elif end == when + 1:
+                    self._strike(instance, place, held ^ self._word(instance, place), when)
+            elif end < cycles:
                 self._strike(instance, place, mask, when)
         found = np.zeros((cycles, 2 * self.run.grid.columns), np.int64)
         columns, bits = self.run.grid.columns, self.run.widths.sum
@@ -58,6 +66,14 @@ class GridRtl:
             word = sum(words[:, column * bits + bit].astype(np.int64) << bit for bit in range(bits))
             found[:, column] = (np.asarray(word) << left) >> left
         found[:, columns:] = np.concatenate([_bits(part["z_valid_o"], columns) for part in parts])
+        return found
+
+    def _word(self, instance: Instance, place: int) -> int:
+        """The bits of a register, as a number from 0."""
+        site, found = self.run.registers.site(place), 0
+        for bit in range(site.field.bits):
+            scope, name, width, at = self.run.registers.rtl(site, bit)
+            found |= (int(instance.register(scope, name, width)[at // 8]) >> at % 8 & 1) << bit
         return found
 
     def _strike(self, instance: Instance, place: int, mask: int, when: int) -> None:
@@ -119,18 +135,18 @@ def _bits(found: Any, width: int) -> Any:
     return np.unpackbits(line, axis=1, bitorder="little")[:, :width]
 
 
-def replayed(run: GridRun, faults: Sequence[tuple[int, int, int]]) -> list[IntArray]:
+def replayed(run: GridRun, faults: Sequence[tuple[int, int | None, int]]) -> list[IntArray]:
     """What `GridRtl.raw` should say of some faults (place, mask, cycle), from the registers of the simulator."""
     import numpy as np
 
-    from accelsim.faults.kernels_replay import replay
+    from accelsim.faults.kernels_replay import LATE, replay
 
     collected, _, _, _ = run.golden
     first, states, gone = np.zeros(1, np.int64), np.zeros((1, run.registers.size), np.int64), np.zeros((1, run.grid.columns), np.int64)
     found, changed = [], np.zeros((max(1, int(collected.many.sum())), 2), np.int64)
     for place, mask, when in faults:
         raw = np.zeros((run.streams.flags.shape[0], 2 * run.grid.columns), np.int64)
-        bits = run.registers.site(place).field.bits
-        replay(run.wires, run.streams, collected, first, states, gone, place, mask, bits, when, changed, raw)
+        bits = LATE if mask is None else run.registers.site(place).field.bits
+        replay(run.wires, run.streams, collected, first, states, gone, place, mask or 0, bits, when, changed, raw)
         found.append(raw)
     return found

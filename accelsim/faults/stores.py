@@ -24,7 +24,8 @@ NONE = -1
 class Store:
     """What a keep holds of a tensor. `keys`: the spatial loops above, in order of name, with a `weight` each; a copy has a number, the sum
     of index times weight, and a row in `held` (residency of each word, -1: none) and `since` (from when its tile of results has a word).
-    `address`: of the keep, () for the home of a computed tensor.
+    `address`: of the keep, () for the home of a computed tensor. `spans`: along each dimension of the tensor, how many coordinates the
+    widest tile reaches over (of a home of a computed tensor all).
     """
 
     tensor: str
@@ -42,6 +43,7 @@ class Store:
     parent_rows: list[int] = field(default_factory=list)
     held: IntArray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
     since: IntArray = field(default_factory=lambda: np.zeros((0, 0), dtype=np.int64))
+    spans: tuple[int, ...] = ()
 
     @property
     def weights(self) -> dict[Key, int]:
@@ -80,9 +82,10 @@ class Store:
 
 @dataclass
 class Residencies:
-    """All stays so far, by number: chunks of (store, row, word, root, filled, parent), and when they ended.
+    """All stays so far, by number: chunks of (store, row, word, root, filled, parent, written), and when they ended.
 
-    `root`: of the words of a home the value that they hold, by its number among those of the tensor; -1 further in.
+    `root`: of the words of a home the value that they hold, by its number among those of the tensor; -1 further in. `written`: 1 where a
+    word did not come from further out.
     """
 
     count: int = 0
@@ -90,7 +93,7 @@ class Residencies:
     ends: list[tuple[IntArray, int | IntArray]] = field(default_factory=list)
     slots: list[tuple[int, int, IntArray, IntArray, int]] = field(default_factory=list)
 
-    def begin(self, store: Store, rows: Any, words: IntArray, roots: Any, times: Any, parents: Any) -> IntArray:
+    def begin(self, store: Store, rows: Any, words: IntArray, roots: Any, times: Any, parents: Any, written: int = 0) -> IntArray:
         """Words come; those that were there before are gone. Returns the numbers of the stays."""
         size = len(words)
         rows = np.broadcast_to(np.asarray(rows, dtype=np.int64), size)
@@ -100,7 +103,7 @@ class Residencies:
         if old.any():
             self.ends.append((before[old], times[old]))
         numbers = np.arange(self.count, self.count + size, dtype=np.int64)
-        columns = (np.full(size, store.number), rows, words, roots, times, parents)
+        columns = (np.full(size, store.number), rows, words, roots, times, parents, written)
         self.chunks.append(tuple(np.broadcast_to(np.asarray(column, dtype=np.int64), size).copy() for column in columns))
         self.count += size
         store.held[rows, words] = numbers

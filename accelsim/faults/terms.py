@@ -7,6 +7,7 @@ numbers, and whole numbers that may saturate, are made again from there on turn 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -168,10 +169,10 @@ class Terms:
             found[beyond] = self._again(words[beyond], starts, slots[part], terms[part])
         return owner, words, self._final(found)
 
-    def struck(self, words: IntArray, turns: IntArray, bits: IntArray) -> Any:
-        """Values of words of whose sums a bit is inverted before a turn."""
+    def struck(self, words: IntArray, turns: IntArray, bits: IntArray, together: int = 1) -> Any:
+        """Values of words of whose sums a bit, or so many adjacent ones from it up, is inverted before a turn."""
         before = self._before[words, turns]
-        start = flipped(before, self.output.partial, bits)
+        start = flipped(before, self.output.partial, bits, together)
         if self._is_whole:
             within = self._stays_within(words, np.abs(start - before))
             found = self.arithmetic.rounded(self._before[words, -1] + start - before)
@@ -179,6 +180,21 @@ class Terms:
                 return self._final(found)
         nothing = np.zeros(0, dtype=np.int64)
         return self._final(self._sums(words, turns, start, nothing, nothing, self._parts[:0, 0]))
+
+    def pressed(self, words: IntArray, slots: IntArray, terms: Any, turns: dict[int, set[int]], change: Callable[[Any], Any]) -> Any:
+        """Values of words with some terms changed, whose sums become others before each of some turns: `turns` of each word."""
+        full = self._full.reshape(-1).astype(np.result_type(self._full, terms))
+        full[self.flat[slots]] = terms
+        parts = self._over(full.reshape(self._full.shape)[words])
+        total, last = np.full(len(words), self._identity, dtype=parts.dtype), self.points.turns[words]
+        for turn in range(self.turns):
+            hit = np.array([turn in turns.get(int(word), ()) for word in words], dtype=bool)
+            total[hit] = change(total[hit])
+            now = total
+            for part in range(parts.shape[2]):
+                now = self.arithmetic.combine(self.einsum.reduce, now, parts[:, turn, part])
+            total = np.where(turn < last, now, total)
+        return self._final(total)
 
     def _again(self, words: IntArray, first: IntArray, slots: IntArray, terms: Any) -> Any:
         """Sums made again with some terms changed: those of words[i] from slots[first[i]] on."""

@@ -1,4 +1,4 @@
-"""The bits of stored words: an upset inverts one of them."""
+"""The bits of stored words: an upset inverts some of them, a stuck cell fixes them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from accelsim.errors import InputError
 from accelsim.hardware.types import NumberType
 from accelsim.sim.formats import FORMATS
 
+_RAW = {8: np.uint8, 16: np.uint16, 32: np.uint32}
+
 
 def width(number_type: NumberType) -> int:
     """Bits of a word. Refuses types whose words share a scale: an upset of the scale is no upset of a word."""
@@ -18,28 +20,58 @@ def width(number_type: NumberType) -> int:
     return int(number_type.bits)
 
 
-def flipped(value: Any, number_type: NumberType, bit: Any) -> Any:
-    """Words with one bit inverted, bit 0 being the least; int64 or float64, as words are kept. A NaN is any NaN."""
-    bits, bit = width(number_type), np.asarray(bit, dtype=np.int64)
-    beyond = bit[(bit < 0) | (bit >= bits)]
+def run_of(bit: Any, bits: int, number_type: NumberType) -> Any:
+    """Masks of some adjacent bits of words, the least being `bit`; a word with fewer is taken whole."""
+    wide, bit = width(number_type), np.asarray(bit, dtype=np.int64)
+    many = min(bits, wide)
+    beyond = bit[(bit < 0) | (bit > wide - many)]
     if beyond.size:
-        raise InputError(f"a word of type {number_type.name} has no bit {beyond.flat[0]}", f"take one of 0 to {bits - 1}")
-    if number_type.kind == "integer":
-        code = (np.asarray(value).astype(np.int64) & ((1 << bits) - 1)) ^ (np.int64(1) << bit)
-        return np.where(code >> (bits - 1), code - (1 << bits), code)[()]
-    element = FORMATS[number_type.name].element
-    if not element.startswith("float") or "_" in element:
-        import ml_dtypes
+        raise InputError(f"a word of type {number_type.name} has no bit {beyond.flat[0] + many - 1}", f"take one of 0 to {wide - 1}")
+    return np.int64((1 << many) - 1) << bit
 
-        kind = np.dtype(getattr(ml_dtypes, element))
-    else:
-        kind = np.dtype(element)
-    held = np.where(np.isnan(value), np.nan, np.asarray(value, dtype=np.float64))
+
+def flipped(value: Any, number_type: NumberType, bit: Any, bits: int = 1) -> Any:
+    """Words with some adjacent bits inverted, bit 0 being the least; int64 or float64, as words are kept. A NaN is any NaN."""
+    return words_of(codes(value, number_type) ^ run_of(bit, bits, number_type), number_type)
+
+
+def forced(values: Any, number_type: NumberType, mask: int, one: bool) -> Any:
+    """Words of which the bits of a mask are all 1, or all 0."""
+    held = codes(values, number_type)
+    return words_of(held | mask if one else held & ~np.int64(mask), number_type)
+
+
+def codes(values: Any, number_type: NumberType) -> Any:
+    """The bits of words as numbers from 0: int64 of their shape."""
+    bits = width(number_type)
+    if number_type.kind == "integer":
+        return np.asarray(values, np.int64) & ((1 << bits) - 1)
+    kind = _kind(number_type)
+    held = np.asarray(values, np.float64)
+    held = np.where(np.isnan(held), np.nan, held)
     with np.errstate(all="ignore"):
-        stored = np.ascontiguousarray((held.astype(np.float32) if bits < 32 else held).astype(kind))
-        raw = stored.view({8: np.uint8, 16: np.uint16, 32: np.uint32}[bits])
-        struck = np.ascontiguousarray(raw ^ (np.int64(1) << bit).astype(raw.dtype))
-        return struck.view(kind).astype(np.float64).reshape(np.broadcast_shapes(held.shape, bit.shape))[()]
+        held = (held.astype(np.float32) if bits < 32 else held).astype(kind)
+    return np.ascontiguousarray(held).view(_RAW[bits]).astype(np.int64).reshape(held.shape)
+
+
+def words_of(held: Any, number_type: NumberType) -> Any:
+    """And back."""
+    bits = width(number_type)
+    if number_type.kind == "integer":
+        return np.asarray(held << (64 - bits) >> (64 - bits), np.int64)[()]
+    with np.errstate(all="ignore"):
+        raw = np.ascontiguousarray(np.asarray(held).astype(_RAW[bits]))
+        return raw.view(_kind(number_type)).astype(np.float64).reshape(np.shape(held))[()]
+
+
+def _kind(number_type: NumberType) -> Any:
+    """The numpy type of a float's words."""
+    element = FORMATS[number_type.name].element
+    if element.startswith("float") and "_" not in element:
+        return np.dtype(element)
+    import ml_dtypes
+
+    return np.dtype(getattr(ml_dtypes, element))
 
 
 def differs(left: Any, right: Any) -> Any:

@@ -16,7 +16,9 @@ from accelsim.faults.memory_target import MemoryTarget
 from accelsim.faults.plan import NEYMAN, Plan
 from accelsim.faults.processor_target import ProcessorTarget
 from accelsim.faults.rates import Rates
+from accelsim.faults.stuck_target import StuckTarget
 from accelsim.faults.target import Target
+from accelsim.faults.transit_target import TransitTarget
 from accelsim.hardware.architecture import Architecture
 from accelsim.io.campaign_keys import (
     at_home,
@@ -32,6 +34,7 @@ from accelsim.io.campaign_keys import (
     scale_of,
 )
 from accelsim.io.catalogue import CAMPAIGN, MACHINE, RATES, WORKLOAD, refuse_other, root
+from accelsim.io.fault_kinds import FLIPS, LATE, STUCK, clock_of, in_cycles, in_words
 from accelsim.io.hardware import load_architecture
 from accelsim.io.overrides import Overrides, overrides
 from accelsim.io.processor_campaign import processor_faults, refuse_others, refuse_unknown, rtl_digest, whole_inputs, whole_ranges
@@ -53,12 +56,12 @@ if TYPE_CHECKING:
 
 _KEYS = (
     "campaign", "about", "source", "workload", "arch", "in", "mapping", "stationary", "einsum", "set", "inputs", "outputs", "decision",
-    "faults", "sample", "seed", "rates",
+    "faults", "time", "sample", "seed", "rates",
 )  # fmt: skip
 Inputs = dict[str, Any]  # an array for each
-_ARRAY, _MEMORIES, _PROCESSOR = "array", "memories", "processor"
-_PLACES = (_ARRAY, _MEMORIES, _PROCESSOR)
-_NOT_IN = {_MEMORIES: ("stationary", "einsum", "outputs", "faults"), _PROCESSOR: ("stationary", "einsum", "outputs")}
+_ARRAY, _MEMORIES, _NETWORKS, _PROCESSOR = "array", "memories", "networks", "processor"
+_PLACES = (_ARRAY, _MEMORIES, _NETWORKS, _PROCESSOR)
+_NOT_IN = ("stationary", "einsum", "outputs")  # but in an array
 _MOST_POINTS, _MOST_WORDS = 1 << 17, 1 << 24
 
 
@@ -95,14 +98,20 @@ def check_campaign(path: Path) -> tuple[str, str]:
         cascade, machine = _nouns(keys, given, path.parent)
         if "mapping" in keys:
             _, cascade = mapping_of(document, keys, given, path.parent, cascade, machine)
-        _refuse_large(cascade, keys["workload"], where == _MEMORIES)
+        _refuse_large(cascade, keys["workload"], where != _PROCESSOR)
         if where == _PROCESSOR:
             refuse_others(cascade, machine, keys)
+        else:
+            in_words(keys)
+            in_cycles(keys)
         sample_of(keys.get("sample"))
     except InputError as error:
         raise at_home(error, keys, document) from None
-    what = "memories" if where == _MEMORIES else "registers and memories"
-    return keys["campaign"].name("a campaign"), f"upsets in the {what} of {machine.name} while it runs {cascade.name}"
+    what = {
+        _MEMORIES: "faults in the memories of", _NETWORKS: "upsets in words on their way through",
+        _PROCESSOR: "upsets in the registers and memories of",
+    }[where]  # fmt: skip
+    return keys["campaign"].name("a campaign"), f"{what} {machine.name} while it runs {cascade.name}"
 
 
 def _read(path: Path) -> tuple[Item, dict[str, Item]]:
@@ -142,7 +151,7 @@ def _campaign(document: Item, keys: dict[str, Item], settings: Sequence[str], fo
     given = overrides(merged(keys, settings))
     cascade, machine = _nouns(keys, given, folder)
     where = _where(keys)
-    _refuse_large(cascade, keys["workload"], where == _MEMORIES)
+    _refuse_large(cascade, keys["workload"], where in {_MEMORIES, _NETWORKS})
     if where == _PROCESSOR:
         cascade = refuse_others(cascade, machine, keys)
     mapping, cascade = mapping_of(document, keys, given, folder, cascade, machine, where != _ARRAY)
@@ -150,7 +159,7 @@ def _campaign(document: Item, keys: dict[str, Item], settings: Sequence[str], fo
         inputs = inputs_of(whole_inputs(keys.get("inputs")), cascade, whole_ranges(cascade))
     else:
         inputs = inputs_of(keys.get("inputs"), cascade)
-    make: dict[str, Callable[..., Target]] = {_ARRAY: _array, _MEMORIES: _memories, _PROCESSOR: _processor}
+    make: dict[str, Callable[..., Target]] = {_ARRAY: _array, _MEMORIES: _memories, _NETWORKS: _memories, _PROCESSOR: _processor}
     target = make[where](document, keys, cascade, machine, mapping, inputs)
     seed = keys["seed"].integer("'seed'", 0) if "seed" in keys else 0
     sample, rates = sample_of(keys.get("sample")), _rates(keys.get("rates"), target, folder)
@@ -167,9 +176,12 @@ def _injected(target: Target) -> tuple[object, ...]:
         decides = None if target.decides is None else digest(target.decides)
         made = tuple(digest(product.elements) for product in target.products)
         return target.noun, target.strata, made, target.requantise, target.together, decides
-    assert isinstance(target, MemoryTarget | ProcessorTarget)
-    rtl = rtl_digest(target.rtl) if isinstance(target, ProcessorTarget) else ""
-    return target.noun, target.strata, rtl, None if target.decides is None else (target.decides[0], digest(target.decides[1]))
+    assert isinstance(target, MemoryTarget | StuckTarget | TransitTarget | ProcessorTarget)
+    decision = None if target.decides is None else (target.decides[0], digest(target.decides[1]))
+    if isinstance(target, ProcessorTarget):
+        return target.noun, target.strata, rtl_digest(target.rtl), decision
+    clock = digest(target.intervals.clock) if isinstance(target, MemoryTarget) else type(target).__name__
+    return target.noun, target.strata, clock, target.together, decision
 
 
 def _rates(item: Item | None, target: Target, folder: Path) -> Rates | None:
@@ -177,10 +189,12 @@ def _rates(item: Item | None, target: Target, folder: Path) -> Rates | None:
     if item is None:
         return None
     if not isinstance(target, ArrayTarget):
-        where = "memories" if isinstance(target, MemoryTarget) else "a processor"
+        where = "a processor" if isinstance(target, ProcessorTarget) else "memories"
         raise item.error(f"rates are known for registers of an array only, and upsets are in {where}", "leave it out")
     if target.stuck:
         raise item.error("no table has rates of bits that are stuck", "leave out 'rates', or write 'kind: upset'")
+    if target.late:
+        raise item.error("no table has rates of registers that are late", "leave out 'rates', or write 'kind: upset'")
     if target.together > 1:
         raise item.error(f"rates are of single bits, and {target.together} flip here", "leave out 'rates', or write 'bits: 1'")
     found = load_rates(file_of(item, RATES, folder))
@@ -190,15 +204,15 @@ def _rates(item: Item | None, target: Target, folder: Path) -> Rates | None:
 
 
 def _where(keys: dict[str, Item]) -> str:
-    """What has upsets in it: an array's registers, the memories of the machine, or a processor."""
-    if "in" not in keys:
-        return _ARRAY
-    where = keys["in"].name("'in'")
+    """What has faults in it: an array's registers, the memories of the machine, words on their way, or a processor."""
+    where = keys["in"].name("'in'") if "in" in keys else _ARRAY
     if where not in _PLACES:
         raise keys["in"].error(f"there are no faults in '{where}'", did_you_mean(where, _PLACES))
-    for key in _NOT_IN.get(where, ()):
+    if where != _MEMORIES and "time" in keys:
+        raise keys["time"].error(f"'time' is about memories, and faults are in {where}", "leave it out")
+    for key in _NOT_IN if where != _ARRAY else ():
         if key in keys:
-            what = "memories" if where == _MEMORIES else "a processor"
+            what = "a processor" if where == _PROCESSOR else where
             raise keys[key].error(f"'{key}' is about an array, and upsets are in {what}", "leave it out")
     return where
 
@@ -213,22 +227,28 @@ def _array(
     made = products(Evaluator(cascade, machine), mapping, einsum, inputs)
     sums = np.concatenate([product.run.product.ravel() for product in made])
     requantise = scale_of(keys.get("outputs"), made[0].run.widths.sum)(sums)
-    fields, together, stuck = faults_of(keys.get("faults"), [made[0].run.registers])
+    fields, together, kind = faults_of(keys.get("faults"), [made[0].run.registers], kinds=(FLIPS, STUCK, LATE))
     decides = None if "decision" not in keys else decided_by(keys["decision"], cascade, einsum)
     if decides is not None and any(len({*decides[product.elements.ravel()].tolist()}) == product.elements.size for product in made):
         what = f"an output of one product is not compared with one of another, and {keys['decision'].value} has a product each"
         raise keys["decision"].error(what, "decide along a rank that one of the operands lacks")
     unit = next(leaf.unit for _, leaf in mapping.paths() if leaf.einsum == einsum.name)
-    return ArrayTarget(unit, made, requantise, fields, together, decides, stuck)
+    return ArrayTarget(unit, made, requantise, fields, together, decides, kind == STUCK, kind == LATE)
 
 
 def _memories(
     document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree, inputs: Inputs
-) -> MemoryTarget:
+) -> MemoryTarget | StuckTarget | TransitTarget:
     from accelsim.faults.cones import Mapped
 
+    (together, stuck), by_cycle = in_words(keys), in_cycles(keys)
     mapped = placed(document, lambda _: Mapped(cascade, machine, mapping, inputs))
-    return MemoryTarget(mapped, _decided(keys, cascade))
+    decides = _decided(keys, cascade)
+    if _where(keys) == _NETWORKS:
+        return TransitTarget(mapped, decides, together)
+    if stuck:
+        return StuckTarget(mapped, decides, together)
+    return MemoryTarget(mapped, decides, together, clock_of(keys["time"], mapped) if by_cycle else None)
 
 
 def _processor(

@@ -16,6 +16,7 @@ from accelsim.faults.requantise import Requantise
 from accelsim.faults.stationed import stationed
 from accelsim.hardware.architecture import Architecture
 from accelsim.io.catalogue import MAPPING, resolve
+from accelsim.io.fault_kinds import FLIPS, LATE, STUCK, adjacent, kind_of
 from accelsim.io.mapping import load_fitting
 from accelsim.io.overrides import Overrides
 from accelsim.io.source import Item
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _ROLES = (OPERANDS, SUMS, CONTROL)
 _DRAWS = ("uniform", "normal")
-_FLIPS, _STUCK = "upset", "stuck"
 _LEAST_DOUBT = 1e-9  # is shared out to all intervals; near 1 a float says no more
 
 
@@ -145,12 +145,11 @@ def scale_of(item: Item | None, sum_bits: int, usual: int = 8) -> Callable[[IntA
     return lambda sums: placed(item, lambda _: replace(Requantise.fitted(sums, bits), **stated))
 
 
-def faults_of(item: Item | None, arrays: Sequence[Registers], also: tuple[str, ...] = ()) -> tuple[tuple[str, ...], int, bool]:
-    """The fields that faults are in, by role or name, how many adjacent bits flip, and whether they are stuck instead."""
+def faults_of(
+    item: Item | None, arrays: Sequence[Registers], also: tuple[str, ...] = (), kinds: tuple[str, ...] = (FLIPS, STUCK)
+) -> tuple[tuple[str, ...], int, str]:
+    """The fields that faults are in, by role or name, how many adjacent bits fail, and the kind of faults, one of `kinds`."""
     keys = item.only(("in", "bits", "kind", *also), "faults") if item is not None else {}
-    kind = keys["kind"].name("'kind'") if "kind" in keys else _FLIPS
-    if kind not in (_FLIPS, _STUCK):
-        raise keys["kind"].error(f"there is no kind of fault '{kind}'", did_you_mean(kind, (_FLIPS, _STUCK)))
     known = list(dict.fromkeys([*_ROLES, *(field.name for each in arrays for field in each.fields)]))
     found = []
     for each in keys["in"].items("'in'") if "in" in keys else []:
@@ -160,10 +159,10 @@ def faults_of(item: Item | None, arrays: Sequence[Registers], also: tuple[str, .
         found.append(name)
     if "in" in keys and not any(each.count(field) for each in arrays for field in each.fields if {field.name, field.role} & {*found}):
         raise keys["in"].error("the array has none of these registers", "name others, or leave 'in' out for all")
-    bits = keys["bits"].integer("'bits'", 1) if "bits" in keys else 1
-    if bits > 64:
-        raise keys["bits"].error(f"{bits} bits at once", "write at most 64")
-    return tuple(found), bits, kind == _STUCK
+    kind = kind_of(keys, kinds)
+    if kind == LATE and "bits" in keys:
+        raise keys["bits"].error("a register is late as a whole", "leave out 'bits'")
+    return tuple(found), adjacent(keys), kind
 
 
 def decided_by(item: Item, cascade: Cascade, einsum: Einsum) -> IntArray:

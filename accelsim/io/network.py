@@ -28,6 +28,7 @@ from accelsim.io.campaign_keys import (
     scale_of,
 )
 from accelsim.io.catalogue import MACHINE, WORKLOAD
+from accelsim.io.fault_kinds import STUCK
 from accelsim.io.hardware import load_architecture
 from accelsim.io.overrides import Overrides, overrides
 from accelsim.io.source import Item, read_text
@@ -338,8 +339,8 @@ def _arrays(item: Item | None, network: Network, entries: Sequence[_Entry], mach
             mapping, values = each.mapping, {read.tensor: network.values((each.name, read.tensor)) for read in each.einsum.reads}
             evaluator = Evaluator(each.on_array, machine)
             made[each.name] = placed(each.item, lambda _, v=evaluator, m=mapping, e=each.einsum, x=values: products(v, m, e, x))  # type: ignore[misc]
-    fields, together, stuck = faults_of(item, [some[0].run.registers for some in made.values()], ("layers",))
-    if stuck:
+    fields, together, kind = faults_of(item, [some[0].run.registers for some in made.values()], ("layers",))
+    if kind == STUCK:
         assert item is not None
         what = "bits that are stuck last through all layers, which is not followed"
         raise item.mapping("faults")["kind"].error(what, "write kind: upset")

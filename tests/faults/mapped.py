@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from accelsim.errors import InputError
+from accelsim.errors import AccelsimError
 from accelsim.faults.cones import Effect, Fault, Mapped
 from accelsim.faults.reference_mapped import Replay, Values
 from accelsim.hardware.architecture import Architecture
@@ -74,7 +74,7 @@ def built(made: Cascade, machine: Architecture, mapping: Mapping, inputs: dict[s
     try:
         mapped = Mapped(made, machine, mapping, inputs, overflow)
         replay = Replay(made, machine, mapping, inputs, overflow)
-    except InputError as refused:
+    except AccelsimError as refused:
         return str(refused)
     return Case(made, mapped, replay, replay.run())
 

@@ -68,6 +68,18 @@ def test_stuck_bit_does_in_rtl_what_it_does_in_the_simulator(stationary: str) ->
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("stationary", "ZB")
+def test_late_register_does_in_rtl_what_it_does_in_the_simulator(stationary: str) -> None:
+    rng = Random(stationary)
+    run = product_run(words(rng, 6, 5, 8), words(rng, 5, 7, 8), Grid(3, 4), stationary)
+    faults = [(rng.randrange(run.registers.size), None, rng.randrange(run.cycles)) for _ in range(share(1500, 300, 50))]
+    rtl, golden = GridRtl(run, RTL), replayed(run, [(0, 0, 0)])[0]
+    expected = replayed(run, faults)
+    assert [fault for fault, raw in zip(faults, expected, strict=True) if (rtl.raw(*fault) != raw).any()] == []
+    assert sum(bool((raw != golden).any()) for raw in expected) > len(faults) // 10
+
+
+@pytest.mark.slow
 def test_comparison_sees_a_fault_in_another_cycle() -> None:
     """The check is checked: the RTL is told of each fault one cycle late."""
     rng = Random(5)
