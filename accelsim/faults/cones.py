@@ -97,13 +97,16 @@ class Mapped:
     """A mapped cascade with its inputs, run once without a fault."""
 
     def __init__(
-        self, cascade: Cascade, architecture: Architecture, mapping: Mapping, inputs: Dict[str, Any], overflow: str = SATURATE
-    ) -> None:
-        """Refuses what `execute` and `Lineage` refuse, types whose words share a scale, and sums in parts whose order matters."""
+        self, cascade: Cascade, architecture: Architecture, mapping: Mapping, inputs: Dict[str, Any], overflow: str = SATURATE,
+        checked: bool = False,
+    ) -> None:  # fmt: skip
+        """Refuses what `execute` and `Lineage` refuse, types whose words share a scale, and sums in parts whose order matters; `checked`:
+        it does not ask whether the mapping is legal.
+        """
         whole_types(cascade)
         self.cascade, self.architecture, self.mapping, self.overflow = cascade, architecture, mapping, overflow
         also = [name for name, tensor in cascade.tensors.items() if not tensor.is_input]
-        computed = execute(cascade, architecture, mapping, inputs, overflow=overflow, also=also)
+        computed = execute(cascade, architecture, mapping, inputs, overflow=overflow, also=also, checked=checked)
         self.golden = {name: np.ravel(value) for name, value in computed.items()}
         for name, tensor in cascade.tensors.items():
             if tensor.is_input:

@@ -72,7 +72,7 @@ def case(drawn: Triple, seed: int) -> Case | str:
 def built(made: Cascade, machine: Architecture, mapping: Mapping, inputs: dict[str, Any], overflow: str = SATURATE) -> Case | str:
     """A case; or why there is none."""
     try:
-        mapped = Mapped(made, machine, mapping, inputs, overflow)
+        mapped = Mapped(made, machine, mapping, inputs, overflow, checked=True)
         replay = Replay(made, machine, mapping, inputs, overflow)
     except AccelsimError as refused:
         return str(refused)
