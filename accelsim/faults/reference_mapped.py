@@ -67,6 +67,7 @@ class Replay(Copies):
     def begin(self, fault: Fault | None) -> None:
         """Nothing has happened yet."""
         self.fault, self.step = fault, 0
+        self.seen: dict[tuple[str, Word], list[Any]] = {}  # what points read of each word
         self.made: Values = {name: {} for name, tensor in self.cascade.tensors.items() if not tensor.is_input}
         self.home_of: dict[tuple[str, Word], Copy] = {}
         self.left: dict[tuple[str, Copy, Word], int] = {}
@@ -291,6 +292,7 @@ class Replay(Copies):
             store, _ = self.chain(nest, access.tensor)[-1]
             words = self.stores[store].words.get(self.stores[store].copy(where), {})
             if word in words:
+                self.seen.setdefault((access.tensor, word), []).append(words[word])
                 return words[word]
             if tensor.fill == float("-inf"):
                 return np.float64(partial.lowest)
