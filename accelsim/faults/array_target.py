@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from accelsim.faults.firings import Product
-from accelsim.faults.outcomes import CLAMPED, CORRUPTED, DEAD, HANG, LOGICAL, PROTOCOL, ROUNDED, Effects
+from accelsim.faults.outcomes import Effects, gravest
 from accelsim.faults.registers import ACROSS, CONTROL, DOWN, Field
 from accelsim.faults.requantise import Requantise
 from accelsim.faults.target import Stratum
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     IntArray = NDArray[np.int64]
 
 _CHUNK, _SLOW, _LATE = 1 << 16, 1 << 8, 1 << 12
-_GRAVITY = (DEAD, LOGICAL, ROUNDED, CLAMPED, CORRUPTED, PROTOCOL, HANG)  # of several products, the last counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +66,11 @@ class ArrayTarget:
         )
 
     @property
+    def terms(self) -> tuple[str, str, str]:
+        """A register that is late is so as a whole."""
+        return "registers", "bits", "AVF of all captures" if self.late else "AVF of all bits"
+
+    @property
     def noun(self) -> str:
         """Bits that flip once, or never; registers that are late once."""
         return "stuck bits" if self.stuck else "late captures" if self.late else "upsets"
@@ -87,12 +91,19 @@ class ArrayTarget:
     def _starts(self, field: Field) -> int:
         return self.registers.count(field) * self._ways(field)
 
+    @cached_property
+    def _cycles(self) -> IntArray:
+        """Of each product; of bits that are stuck, how many values."""
+        import numpy as np
+
+        return np.array([2] if self.stuck else [product.run.cycles for product in self.products], np.int64)
+
     def _decoded(self, stratum: int, numbers: IntArray) -> tuple[IntArray, IntArray, IntArray, IntArray]:
         """Product, place among the field's registers, mask and cycle of faults: cycles turn inside bits, and those inside registers."""
         import numpy as np
 
         field = self.fields[stratum]
-        cycles = np.array([2] if self.stuck else [product.run.cycles for product in self.products], np.int64)
+        cycles = self._cycles
         ends = np.cumsum(cycles * self._starts(field))
         product = np.searchsorted(ends, numbers, side="right")
         inside = numbers - (ends - cycles * self._starts(field))[product]
@@ -100,6 +111,24 @@ class ArrayTarget:
         register, bit = np.divmod(rest, self._ways(field))
         mask = np.int64((1 << min(self.together, field.bits)) - 1)
         return product, register, mask << bit, -1 - when if self.stuck else when
+
+    def groups(self, stratum: int) -> IntArray:
+        """By the bit that flips, or is stuck."""
+        import numpy as np
+
+        field = self.fields[stratum]
+        return np.full(self._ways(field), self.registers.count(field) * int(self._cycles.sum()), np.int64)
+
+    def members(self, stratum: int, group: IntArray, places: IntArray) -> IntArray:
+        """Cycles turn inside registers, and those inside products."""
+        import numpy as np
+
+        field, cycles = self.fields[stratum], self._cycles
+        ends = np.cumsum(cycles * self.registers.count(field))
+        product = np.searchsorted(ends, places, side="right")
+        register, when = np.divmod(places - (ends - cycles * self.registers.count(field))[product], cycles[product])
+        before = ((ends - cycles * self.registers.count(field)) * self._ways(field))[product]
+        return np.asarray(before + (register * self._ways(field) + group) * cycles[product] + when, np.int64)
 
     def effects(self, stratum: int, numbers: IntArray) -> Effects:
         """In closed form for operands and sums; flags and tokens are replayed."""
@@ -109,19 +138,11 @@ class ArrayTarget:
         found = np.zeros((len(product), 4), np.int64)
         if self.stuck:
             each = [self._in_product(number, self.fields[stratum], register, mask, when) for number in range(len(self.products))]
-            return self._worst_of(np.stack(each))
+            return gravest(np.stack(each))
         for number in np.unique(product):
             some = np.flatnonzero(product == number)
             found[some] = self._in_product(int(number), self.fields[stratum], register[some], mask[some], when[some])
         return Effects(found[:, 0], found[:, 1], found[:, 2], found[:, 3] > 0)
-
-    def _worst_of(self, found: IntArray) -> Effects:
-        """int64[products, faults, 4] as one."""
-        import numpy as np
-
-        gravity = np.argsort(_GRAVITY)[found[:, :, 0]].max(axis=0)
-        wrong, worst, decided = found[:, :, 1].sum(axis=0), found[:, :, 2].max(axis=0), found[:, :, 3].max(axis=0) > 0
-        return Effects(np.array(_GRAVITY)[gravity], wrong, worst, decided)
 
     def _in_product(self, number: int, field: Field, register: IntArray, mask: IntArray, when: IntArray) -> IntArray:
         import numpy as np

@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accelsim.faults.outcomes import MASKED, SILENT, UNRECOVERED, Tally
-from accelsim.faults.plan import Plan, Sample
+from accelsim.faults.plan import IMPORTANCE, Plan, Sample
 from accelsim.faults.ranges import Range
 from accelsim.faults.rates import Rates
-from accelsim.faults.target import Stratum, Target
+from accelsim.faults.target import Grouped, Stratum, Target
 from accelsim.jobs.workers import side_by_side
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from accelsim.faults.importance import Mixture
     from accelsim.faults.results import Chunk, Results
 
     IntArray = NDArray[np.int64]
@@ -50,6 +51,14 @@ class Campaign:
         return Plan.first(self.target.strata, self.sample, self.target.chunk)
 
     @cached_property
+    def groups(self) -> tuple[IntArray, ...]:
+        """How many faults are in each group of each stratum, where the sample draws by groups."""
+        if self.sample.by != IMPORTANCE:
+            return ()
+        assert isinstance(self.target, Grouped)
+        return tuple(self.target.groups(number) for number in range(len(self.target.strata)))
+
+    @cached_property
     def weights(self) -> tuple[float, ...]:
         """What a stratum's failing share weighs in the whole: its FIT if rates are known, else its upsets."""
         rates = self.rates
@@ -57,7 +66,7 @@ class Campaign:
 
     def plan(self, done: Mapping[Chunk, Tally]) -> Plan:
         """What is to be injected, as far as it is known from the chunks that are done. It follows from pilots alone, whoever did them."""
-        return self.first.after(self.target.strata, self.sample, self.weights, done)
+        return self.first.after(self.target.strata, self.sample, self.weights, done, self.groups)
 
     def foreign(self, done: Mapping[Chunk, Tally]) -> str | None:
         """Says which chunks it does not have, or which hold more or fewer faults than it injects there."""
@@ -78,11 +87,23 @@ class Campaign:
 
     def numbers(self, chunk: Chunk, plan: Plan | None = None) -> IntArray:
         """The faults of a chunk of a plan (None: the first)."""
-        return (plan or self.first).numbers(self.seed, chunk, self.target.strata[chunk[0]].population)
+        plan = plan or self.first
+        if not self._is_grouped(chunk, plan):
+            return plan.numbers(self.seed, chunk, self.target.strata[chunk[0]].population)
+        assert isinstance(self.target, Grouped)
+        return self.target.members(chunk[0], *plan.grouped(self.seed, chunk, self.groups[chunk[0]]))
+
+    def _is_grouped(self, chunk: Chunk, plan: Plan) -> bool:
+        """Whether faults of a chunk are drawn by their groups."""
+        stratum, number = chunk
+        return bool(self.groups) and (number not in plan.counted(stratum) or plan.mixtures[stratum] is not None)
 
     def work(self, chunk: Chunk, plan: Plan) -> Tally:
         """What comes of a chunk; of classes, where all are injected."""
         numbers, target = self.numbers(chunk, plan), self.target
+        if self._is_grouped(chunk, plan):
+            group, _ = plan.grouped(self.seed, chunk, self.groups[chunk[0]])
+            return Tally.grouped(target.effects(chunk[0], numbers), numbers, group, self.groups[chunk[0]].size)
         ask = target.of_classes if plan.whole[chunk[0]] and chunk[1] in plan.counted(chunk[0]) else target.effects
         return Tally.of(ask(chunk[0], numbers), numbers)
 
@@ -92,6 +113,8 @@ class Found:
     """What came of a stratum's faults. `silent`: outputs are wrong and nothing tells; `unrecovered`: words never come, or too many do; each
     with an interval that covers it, without sampling error where all were injected; the value is nan while none of them, or only the first
     of all, were. `pilot`: faults that only said how many to inject.
+    `weights`: of faults of each group, where some groups were drawn more often than they occur; (): all weigh the same. `worth`: failures
+    and injections that say as much without weights.
     """
 
     stratum: Stratum
@@ -101,6 +124,16 @@ class Found:
     silent: Range
     unrecovered: Range
     pilot: int = 0
+    weights: tuple[float, ...] = ()
+    worth: tuple[float, float] = (0, 0)
+
+    def share(self, count: Callable[[Tally], int]) -> float:
+        """The part of a stratum's faults that some count of a tally stands for."""
+        if not self.tally.total:
+            return 0.0
+        if not self.weights:
+            return count(self.tally) / self.tally.total
+        return sum(weight * count(part) for weight, part in zip(self.weights, self.tally.parts, strict=True)) / self.tally.total
 
     @property
     def avf(self) -> Range:
@@ -138,7 +171,7 @@ class Outcome:
             return Range.total(each.avf.times(weight) for each, weight in zip(self.found, weights, strict=True))
         sides = list(zip(self.found, weights, strict=True))
         known = Range.total(each.avf.times(weight) for each, weight in sides if each.exhaustive)
-        counts = [(weight, each.tally.some((*SILENT, *UNRECOVERED)), each.tally.total) for each, weight in sides if not each.exhaustive]
+        counts = [(weight, *each.worth) for each, weight in sides if not each.exhaustive]
         if not counts:
             return known
         some, failures, injections = zip(*counts, strict=True)
@@ -260,7 +293,11 @@ def outcome(campaign: Campaign, done: dict[Chunk, Tally], finished: bool) -> Out
             complete = complete and tally is not None
             total += tally or Tally()
         finished = finished and complete
-        exact = plan.whole[number] and complete
+        exact, mixture = plan.whole[number] and complete, plan.mixtures[number]
+        pilot = done[number, 0].total if plan.pilot[number] and (number, 0) in done else 0
+        if mixture is not None and total.total > 1:
+            found.append(_weighted(stratum, total, mixture, confidence, pilot))
+            continue
         shares = []
         for kinds in (MASKED, SILENT, UNRECOVERED):
             count = total.some(kinds)
@@ -274,7 +311,23 @@ def outcome(campaign: Campaign, done: dict[Chunk, Tally], finished: bool) -> Out
                 way: Callable[..., Any] = clopper_pearson if campaign.sample.half_width is None else confidence_sequence
                 low, high = (float(each) for each in way(count, total.total, confidence))
             shares.append(Range(value, low, high))
-        pilot = done[number, 0].total if plan.pilot[number] and (number, 0) in done else 0
         masked, silent, unrecovered = shares
-        found.append(Found(stratum, total, exact, masked, silent, unrecovered, pilot))
+        worth = total.some((*SILENT, *UNRECOVERED)), total.total
+        found.append(Found(stratum, total, exact, masked, silent, unrecovered, pilot, worth=worth))
     return Outcome(campaign, tuple(found), finished)
+
+
+def _weighted(stratum: Stratum, total: Tally, mixture: Mixture, confidence: float, pilot: int) -> Found:
+    """Of faults whose groups were drawn by other chances than they occur."""
+    import numpy as np
+
+    from accelsim.faults.importance import weighted
+
+    weights = mixture.weights(np.arange(len(total.parts)))
+    shares = []
+    for kinds in (MASKED, SILENT, UNRECOVERED, (*SILENT, *UNRECOVERED)):
+        count = np.array([[part.some(kinds), part.total - part.some(kinds)] for part in total.parts], np.int64)
+        failing, each = np.repeat(np.tile([True, False], len(weights)), count.ravel()), np.repeat(weights, count.sum(axis=1))
+        shares.append(weighted(failing, each, float(weights.max()), confidence))
+    masked, silent, unrecovered, failures = shares
+    return Found(stratum, total, False, masked.share, silent.share, unrecovered.share, pilot, tuple(weights.tolist()), failures.worth)

@@ -9,7 +9,7 @@ computes with the flipped bit, not an estimate. Source: docs/faults-mapped.md; t
 from __future__ import annotations
 
 from collections.abc import Mapping as Dict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -30,6 +30,7 @@ from accelsim.sim.formats import SATURATE, round_to
 from accelsim.sim.values import execute
 from accelsim.workload.cascade import Cascade
 
+_Columns = dict[str, list[tuple[IntArray, IntArray, Any]]]  # by tensor: fault, word, value
 UNREAD, STALE = "never read again", "replaced before it is read"
 
 
@@ -80,12 +81,14 @@ class Upsets(NamedTuple):
 class Changes:
     """What many faults change. `words`: by tensor the fault, the word and the value of all that differ, in order of fault and word.
 
-    `masked`: int64[faults], 0 if an output differs, else why none does: `reasons[masked]`.
+    `masked`: int64[faults], 0 if an output differs, else why none does: `reasons[masked]`. `seen`: by tensor the fault, the word and the
+    value of struck copies that a point reads, in order of fault.
     """
 
     words: dict[str, tuple[IntArray, IntArray, Any]]
     masked: IntArray
     reasons: tuple[str | None, ...]
+    seen: dict[str, tuple[IntArray, IntArray, Any]]
 
     @property
     def effect(self) -> Effect:
@@ -199,19 +202,20 @@ class Mapped:
     def changes(self, upsets: Upsets) -> Changes:
         """What many upsets change, each alone."""
         spread = Spread(self.tables, self.readers, len(upsets.store))
-        found: dict[str, list[tuple[IntArray, IntArray, Any]]] = {}
+        found: _Columns = {}
+        seen: _Columns = {}
         reached = np.zeros(len(upsets.store), dtype=bool)
         for number in np.unique(upsets.store):
             mine = np.flatnonzero((upsets.store == number) & (upsets.partial == 0))
             if mine.size:
-                reached[mine] = self._stored(self.stores[number], mine, upsets, spread, found)
+                reached[mine] = self._stored(self.stores[number], mine, upsets, spread, found, seen)
         sums = np.flatnonzero(upsets.partial)
         reached[sums] = self._partial(sums, upsets, spread)
         spread.run()
-        return self.ended(spread, found, reached, upsets.store, upsets.partial)
+        return replace(self.ended(spread, found, reached, upsets.store, upsets.partial), seen=_sorted(seen))
 
     def ended(
-        self, spread: Spread, found: dict[str, list[tuple[IntArray, IntArray, Any]]], reached: Any, store: IntArray, partial: IntArray
+        self, spread: Spread, found: _Columns, reached: Any, store: IntArray, partial: IntArray
     ) -> Changes:
         """What faults that have spread change, and `found` at home besides; `reached`: whether anything read what was struck."""
         for name, chunks in spread.changed.items():
@@ -225,20 +229,18 @@ class Mapped:
         struck = np.array([tensors.index(store.tensor) for store in self.stores], dtype=np.int64)[store]
         latest = np.where(spread.ended < 0, len(self.points) + struck, spread.ended)
         masked = np.where(reached, 3 + latest, 1 + partial)
-        words = {}
-        for name, chunks in found.items():
-            fault, word, values = (np.concatenate([chunk[at] for chunk in chunks]) for at in range(3))
-            if len(fault):
-                order = np.lexsort((word, fault))
-                words[name] = (fault[order], word[order], values[order])
-                if self.cascade.tensors[name].is_output:
-                    masked[fault] = 0
-        return Changes(words, masked, reasons)
+        words = _sorted(found)
+        for name, (fault, _, _) in words.items():
+            if self.cascade.tensors[name].is_output:
+                masked[fault] = 0
+        return Changes(words, masked, reasons, {})
 
     def _stored(
-        self, store: Store, mine: IntArray, upsets: Upsets, spread: Spread, found: dict[str, list[tuple[IntArray, IntArray, Any]]]
-    ) -> Any:
-        """Upsets of complete words in copies of one store: what reads them, and whether anything does; outputs at home are in `found`."""
+        self, store: Store, mine: IntArray, upsets: Upsets, spread: Spread, found: _Columns, seen: _Columns
+    ) -> Any:  # fmt: skip
+        """Upsets of complete words in copies of one store, and whether anything reads them; outputs at home are in `found`, words
+        that points read in `seen`.
+        """
         tensor = self.cascade.tensors[store.tensor]
         stays = self.stays.places.find(upsets.store[mine], upsets.row[mine], upsets.word[mine], upsets.step[mine])
         reached, there = np.zeros(len(mine), dtype=bool), np.flatnonzero(stays >= 0)
@@ -256,6 +258,8 @@ class Mapped:
             slots, readers = np.append(slots, others), np.append(readers, of[filled])
             spread.ask(table, place, faults[readers], slots, values[readers])
             reached[there[readers]] = True
+        read = reached[there]
+        seen.setdefault(store.tensor, []).append((faults[read], word[read], values[read]))
         if tensor.is_output and not store.address:
             kept = self.latest[store.tensor][word] == root
             reached[there[kept]] = True
@@ -289,3 +293,14 @@ class Mapped:
                 spread.ended[faults] = table
                 spread.note(table, faults, made, values)
         return where >= 0
+
+
+def _sorted(found: _Columns) -> dict[str, tuple[IntArray, IntArray, Any]]:
+    """In order of fault and word."""
+    words = {}
+    for name, chunks in found.items():
+        fault, word, values = (np.concatenate([chunk[at] for chunk in chunks]) for at in range(3))
+        if len(fault):
+            order = np.lexsort((word, fault))
+            words[name] = (fault[order], word[order], values[order])
+    return words

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import InputError, did_you_mean
@@ -34,10 +34,13 @@ _MOST = 1 << 22  # rows, columns and steps of all tiles
 
 @dataclass(frozen=True)
 class Product:
-    """One product that an array makes. `elements`: int64[shape of the run], which element of the result, flat, a place is."""
+    """One product that an array makes. `elements`: int64[shape of the run], which element of the result, flat, a place is; `sources`: the
+    tensors of the left and the right operand, and which element of it a place is, -1 for its fill.
+    """
 
     run: GridRun
     elements: IntArray
+    sources: Mapping[str, IntArray] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,11 +208,14 @@ def _product(
         lists[name] = list(place)
         order.append(np.array(spans, np.int64).reshape(-1, 2))
     m, n, k = (lists[each] for each in (("rows", "columns", "steps") if sides.stays == RESULT else ("steps", "columns", "rows")))
-    left = _matrix(cascade, sides.left, at, (sides.m, m), (sides.k, k), values)
-    right = _matrix(cascade, sides.right, at, (sides.k, k), (sides.n, n), values)
+    sources = (
+        _sources(cascade, sides.left, at, (sides.m, m), (sides.k, k)), _sources(cascade, sides.right, at, (sides.k, k), (sides.n, n))
+    )  # fmt: skip
+    names = sides.left.tensor, sides.right.tensor
+    left, right = (_matrix(values[name], places, cascade.tensors[name].fill) for name, places in zip(names, sources, strict=True))
     elements = _places(cascade, einsum, at, (sides.m, m), (sides.n, n))
     run = GridRun(left, right, grid, sides.stays, _widths(cascade, einsum, sides), Order(*order))
-    return Product(run, elements)
+    return Product(run, elements, dict(zip(names, sources, strict=True)) if names[0] != names[1] else {})
 
 
 def _widths(cascade: Cascade, einsum: Einsum, sides: _Sides) -> Widths:
@@ -237,17 +243,25 @@ def _known(cascade: Cascade, at: Mapping[str, int], one: Side, other: Side) -> d
     return known
 
 
-def _matrix(cascade: Cascade, access: Access, at: Mapping[str, int], one: Side, other: Side, values: Mapping[str, Any]) -> IntArray:
+def _matrix(words: Any, places: IntArray, fill: float | None) -> IntArray:
     """An operand as a matrix; what lies outside of a tensor is its fill."""
     import numpy as np
 
-    known, tensor = _known(cascade, at, one, other), cascade.tensors[access.tensor]
+    found = np.asarray(words).ravel()[np.where(places < 0, 0, places)]
+    return np.where(places < 0, 0 if fill is None else fill, found).astype(np.int64)
+
+
+def _sources(cascade: Cascade, access: Access, at: Mapping[str, int], one: Side, other: Side) -> IntArray:
+    """Which element of its tensor each place of an operand is, -1 outside of it."""
+    import numpy as np
+
+    known, shape = _known(cascade, at, one, other), cascade.tensors[access.tensor].shape
     places = [np.broadcast_to(np.asarray(evaluate(index, known), np.int64), (len(one[1]), len(other[1]))) for index in access.indices]
     inside = np.ones((len(one[1]), len(other[1])), bool)
-    for place, size in zip(places, tensor.shape, strict=True):
+    for place, size in zip(places, shape, strict=True):
         inside &= (place >= 0) & (place < size)
-    words = np.asarray(values[access.tensor])[tuple(np.where(inside, place, 0) for place in places)]
-    return np.where(inside, words, 0 if tensor.fill is None else tensor.fill).astype(np.int64)
+    flat = np.ravel_multi_index(tuple(np.where(inside, place, 0) for place in places), shape)
+    return np.where(inside, flat, -1).astype(np.int64)
 
 
 def _places(cascade: Cascade, einsum: Einsum, at: Mapping[str, int], one: Side, other: Side) -> IntArray:

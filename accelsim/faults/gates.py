@@ -200,11 +200,16 @@ class Circuit:
             good = kernels.golden(gates, places, given[block], held[block])
             right[:, block] = good[at_cycle, at_net]
             wrong[:, :, block] = kernels.differences(gates, lines, good, at_cycle, at_net)
-        goods, bads = [], []
-        for look in range(len(looks)):
-            mine = [place for place, each in enumerate(seen) if each[2] == look]
-            goods.append(words_of(right[mine], vectors))
-            bads.append(words_of(wrong[:, mine], vectors))
+        of_look: list[list[int]] = [[] for _ in looks]
+        for place, (_, _, look) in enumerate(seen):
+            of_look[look].append(place)
+        goods, bads = [np.zeros(0, np.uint64)] * len(looks), [np.zeros(0, np.uint64)] * len(looks)
+        for name in {name for _, name in looks}:  # all cycles at once
+            mine = [look for look, (_, each) in enumerate(looks) if each == name]
+            at = np.array([of_look[look] for look in mine], np.int64)
+            good_words, bad_words = words_of(right[at], vectors), words_of(wrong[:, at], vectors)
+            for place, look in enumerate(mine):
+                goods[look], bads[look] = good_words[place], bad_words[:, place]
         return goods, bads
 
 
@@ -220,11 +225,13 @@ def planes_of(words: Any, width: int, vectors: int) -> WordArray:
     """Words as uint64[width, blocks], a vector in each bit. InputError for more than 64 bits."""
     if width > LANES:
         raise InputError(f"a word of {width} bits is wider than {LANES}", "give the unit parameters with narrower ports")
-    lanes = np.zeros(-(-vectors // LANES) * LANES, np.uint64)
+    blocks = -(-vectors // LANES)
     if isinstance(words, int):
-        lanes[:vectors] = np.uint64(words & (1 << LANES) - 1)
-    else:
-        lanes[:vectors] = np.asarray(words).astype(np.uint64)
+        full = np.full(blocks, (1 << LANES) - 1, np.uint64)
+        full[-1] = (1 << vectors - (blocks - 1) * LANES) - 1
+        return full[None, :] * (np.uint64(words & (1 << LANES) - 1) >> np.arange(width, dtype=np.uint64)[:, None] & np.uint64(1))
+    lanes = np.zeros(blocks * LANES, np.uint64)
+    lanes[:vectors] = np.asarray(words).astype(np.uint64)
     bits = lanes[None, :] >> np.arange(width, dtype=np.uint64)[:, None] & np.uint64(1)
     return np.packbits(bits.astype(np.uint8), axis=1, bitorder="little").view(np.uint64)
 

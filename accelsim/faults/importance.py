@@ -75,12 +75,22 @@ class Mixture:
 @dataclass(frozen=True, slots=True)
 class Weighted:
     """A share from weighted injections. `share`: between bounds; `effective`: how many unweighted injections the weights are worth, of
-    which few mean that the guess was bad; `largest`: of the weights.
+    which few mean that the guess was bad; `largest`: of the weights; `variance`: of the share, as the injections show it.
     """
 
     share: Range
     effective: float
     largest: float
+    variance: float
+
+    @property
+    def worth(self) -> tuple[float, float]:
+        """Failures and injections, no whole numbers, that would have this share and this variance without weights; where the injections
+        show no variance, as many as the weights are worth. Source: Korn, Graubard, Survey Methodology 24, 1998, p. 193.
+        """
+        value = self.share.value
+        many = value * (1 - value) / self.variance if self.variance and 0 < value < 1 else self.effective
+        return value * many, many
 
 
 def weighted(failing: ArrayLike, weights: ArrayLike, bound: float, confidence: float = 0.95) -> Weighted:
@@ -98,7 +108,8 @@ def weighted(failing: ArrayLike, weights: ArrayLike, bound: float, confidence: f
     doubt = np.log(4 / (1 - checked(confidence)))
     mean = float(terms.mean())
     half = float(np.sqrt(2 * terms.var(ddof=1) * doubt / n) + 7 * bound * doubt / (3 * (n - 1)))
-    return Weighted(Range(mean, max(0.0, mean - half), max(mean, min(1.0, mean + half))), effective_size(w), float(w.max()))
+    share = Range(mean, max(0.0, mean - half), max(mean, min(1.0, mean + half)))
+    return Weighted(share, effective_size(w), float(w.max()), float(terms.var(ddof=1)) / n)
 
 
 def effective_size(weights: ArrayLike) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from accelsim.faults.cascade_checks import CascadeChecks
 from accelsim.faults.cones import STALE, UNREAD, Changes, Mapped
 from accelsim.faults.outcomes import CORRUPTED, DEAD, LOGICAL
 from accelsim.faults.stores import IntArray
@@ -33,6 +34,30 @@ def judged(mapped: Mapped, changes: Changes, decides: tuple[str, IntArray] | Non
         if decides is not None and decides[0] == name:
             found[:, 3] = _decided(mapped.golden[name], decides[1], fault, words, values, len(found))
     return found
+
+
+def alarms(mapped: Mapped, changes: Changes, checks: CascadeChecks) -> IntArray:
+    """Faults that checks see."""
+    found = []
+    for fault in range(len(changes.masked)):
+        made = dict(mapped.golden)
+        for name, columns in changes.words.items():
+            _put(made, name, columns, fault)
+        read = dict(made)
+        for name, columns in changes.seen.items():
+            _put(read, name, columns, fault)
+        if checks.alarm(read, made):
+            found.append(fault)
+    return np.array(found, np.int64)
+
+
+def _put(values: dict[str, Any], name: str, columns: tuple[IntArray, IntArray, Any], fault: int) -> None:
+    """Words of one fault in place of others."""
+    faults, words, new = columns
+    first, last = np.searchsorted(faults, [fault, fault + 1])
+    if first < last:
+        values[name] = values[name].copy()
+        values[name][words[first:last]] = new[first:last]
 
 
 def _differences(golden: Any, first: IntArray, words: IntArray, values: Any) -> IntArray:

@@ -6,13 +6,15 @@ from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from accelsim.faults.outcomes import DEAD, Effects
+from accelsim.errors import InputError
+from accelsim.faults.outcomes import DEAD, DETECTED, Effects
 from accelsim.faults.target import Stratum
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from accelsim.faults.cascade_checks import CascadeChecks
     from accelsim.faults.cones import Mapped
     from accelsim.faults.residency import Intervals, Site
 
@@ -25,18 +27,25 @@ _TOGETHER, _ROWS = 1 << 12, 1 << 24  # injected side by side, and points that th
 class MemoryTarget:
     """A stratum is what one keep holds of a tensor, complete words and incomplete sums apart; a class is a bit of a word from one read to
     the next. Differences of integer outputs are as they are, those of others in millionths of the largest output; what is not finite is
-    2^62.
+    2^62. What `checks` see is detected, whether an output differs or not.
 
     `decides`: a tensor, and the group of each of its elements; a decision is which of its group is largest. `together`: adjacent bits that
     flip at once (words with fewer flip whole). `clock`: as in `intervals`.
     """
 
+    terms = ("words", "bits", "AVF of all bits")
+
     def __init__(
-        self, mapped: Mapped, decides: tuple[str, IntArray] | None = None, together: int = 1, clock: IntArray | None = None
-    ) -> None:
+        self, mapped: Mapped, decides: tuple[str, IntArray] | None = None, together: int = 1, clock: IntArray | None = None,
+        checks: CascadeChecks | None = None,
+    ) -> None:  # fmt: skip
+        """InputError for checks that raise an alarm without a fault."""
         from accelsim.faults.residency import intervals
 
-        self.mapped, self.decides, self.together = mapped, decides, together
+        self.mapped, self.decides, self.together, self.checks = mapped, decides, together, checks
+        if checks is not None and (worst := checks.worst(mapped.golden, mapped.golden)) > checks.threshold:
+            what = f"a threshold of {checks.threshold:g} raises an alarm without a fault"
+            raise InputError(what, f"write more than the {worst:.3g} units of roundoff that sums are off")
         self.intervals: Intervals = intervals(mapped, clock, together)
 
     @property
@@ -86,6 +95,39 @@ class MemoryTarget:
 
         return [(np.cumsum(self.intervals.weight[mine]), np.cumsum(self.intervals.ways[mine])) for mine in self._members]
 
+    @cached_property
+    def _lives(self) -> list[tuple[IntArray, IntArray]]:
+        """Of each stratum, after how many units of time of live intervals, and after how many faults of others, each interval ends."""
+        import numpy as np
+
+        found = []
+        for mine in self._members:
+            live, length, weight = (each[mine] for each in (self.intervals.live, self.intervals.length, self.intervals.weight))
+            found.append((np.cumsum(np.where(live, length, 0)), np.cumsum(np.where(live, 0, weight))))
+        return found
+
+    def groups(self, stratum: int) -> IntArray:
+        """Upsets of words that nobody reads again, and others by the bit that flips."""
+        import numpy as np
+
+        live, dead = self._lives[stratum]
+        ways = int(self.intervals.ways[self._members[stratum][0]])
+        sizes = np.array([dead[-1], *[live[-1]] * ways], np.int64)
+        return sizes[sizes > 0]
+
+    def members(self, stratum: int, group: IntArray, places: IntArray) -> IntArray:
+        """Time turns inside intervals."""
+        import numpy as np
+
+        mine, (ends, _), (live, dead) = self._members[stratum], self._ends[stratum], self._lives[stratum]
+        ways, length = self.intervals.ways[mine], self.intervals.length[mine]
+        number = group + (dead[-1] == 0)
+        of_dead, of_live = np.searchsorted(dead, places, side="right"), np.searchsorted(live, places, side="right")
+        place = np.where(number == 0, of_dead, of_live)
+        first = (ends - ways * length)[place]
+        late = places - np.where(number == 0, dead[place] - (ways * length)[place], live[place] - length[place])
+        return np.asarray(first + np.where(number == 0, late, late * ways[place] + number - 1), np.int64)
+
     def effects(self, stratum: int, numbers: IntArray) -> Effects:
         """Bits turn inside units of time, and those inside intervals."""
         mine, bit, _ = self._decoded(stratum, numbers)
@@ -117,7 +159,7 @@ class MemoryTarget:
         """Of bits of intervals: those that come more than once are injected once, and all of them side by side."""
         import numpy as np
 
-        from accelsim.faults.judgement import judged
+        from accelsim.faults.judgement import alarms, judged
 
         most = int(self.intervals.bits.max(initial=1))
         classes, again = np.unique(mine * most + bit, return_inverse=True)
@@ -129,7 +171,10 @@ class MemoryTarget:
         together = min(_TOGETHER, max(1, _ROWS // max(1, points)))
         for begin in range(0, len(live), together):
             some = live[begin : begin + together]
-            found[some] = judged(self.mapped, self.mapped.changes(self.intervals.upsets(at[some], bits[some])), self.decides)
+            changes = self.mapped.changes(self.intervals.upsets(at[some], bits[some]))
+            found[some] = judged(self.mapped, changes, self.decides)
+            if self.checks is not None:
+                found[some[alarms(self.mapped, changes, self.checks)]] = DETECTED, 0, 0, 0
         found = found[again]
         return Effects(found[:, 0], found[:, 1], found[:, 2], found[:, 3] > 0)
 

@@ -72,6 +72,8 @@ class NetworkTarget:
     An upset is of one layer: arrays begin each one anew. One after which words never come, or too many, is not followed any further.
     """
 
+    terms = ("registers", "bits", "AVF of all bits")
+
     def __init__(self, network: Network, arrays: Sequence[ArrayLayer], decisions: Decisions | None = None, together: int = 1) -> None:
         self.network, self.arrays, self.decisions, self.together = network, tuple(arrays), decisions, together
         for each in self.arrays:

@@ -41,6 +41,8 @@ class ProcessorTarget:
     a decision is which of its group is largest. `rtl`: the folder of the sources. It is compiled when it is run first.
     """
 
+    terms = ("registers", "bits", "AVF of all bits")
+
     def __init__(
         self, program: Program, inputs: dict[str, Any], rtl: Path, chosen: tuple[str, ...] = (), decides: tuple[str, IntArray] | None = None
     ) -> None:  # fmt: skip

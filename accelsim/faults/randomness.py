@@ -54,6 +54,15 @@ def below(seed: int, indices: ArrayLike, bounds: ArrayLike) -> NDArray[np.int64]
     return upper.astype(np.int64)
 
 
+def within(seed: int, indices: ArrayLike, bounds: ArrayLike) -> NDArray[np.int64]:
+    """One whole number in [0, bound) for each fault, which has a bound of its own, from 1 to 2**62: int64[faults].
+
+    As `below`, but of the second word of each stream, so that the first is left for what the bound depends on.
+    """
+    upper, _ = _product(words(seed, indices, 2)[:, 1], np.asarray(bounds).astype(np.uint64))
+    return upper.astype(np.int64)
+
+
 def generator(seed: int, index: int) -> np.random.Generator:
     """A NumPy generator at the start of one fault's stream, for draws of another kind."""
     key = np.array([checked_seed(seed), _indices(index)[0]], dtype=np.uint64)

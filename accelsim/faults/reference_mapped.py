@@ -68,6 +68,7 @@ class Replay(Copies):
     def begin(self, fault: Fault | Stuck | Transit | None) -> None:
         """Nothing has happened yet."""
         self.fault, self.step = fault, 0
+        self.taken: dict[tuple[str, Word], list[Any]] = {}  # what points read of each word
         self.made: Values = {name: {} for name, tensor in self.cascade.tensors.items() if not tensor.is_input}
         self.home_of: dict[tuple[str, Word], Copy] = {}
         self.left: dict[tuple[str, Copy, Word], int] = {}
@@ -365,7 +366,9 @@ class Replay(Copies):
             store, _ = self.chain(nest, access.tensor)[-1]
             words = self.stores[store].words.get(self.stores[store].copy(where), {})
             if word in words:
-                return self.read_from(nest, access, self.stores[store].copy(where), point, words[word])
+                found = self.read_from(nest, access, self.stores[store].copy(where), point, words[word])
+                self.taken.setdefault((access.tensor, word), []).append(found)
+                return found
             if tensor.fill == float("-inf"):
                 return np.float64(partial.lowest)
             fill = 0 if tensor.fill is None else tensor.fill

@@ -106,7 +106,7 @@ def stratified(
 
 
 def posterior(
-    weights: Sequence[float], failures: Sequence[int], injections: Sequence[int], rng: np.random.Generator, confidence: float = 0.95,
+    weights: Sequence[float], failures: Sequence[float], injections: Sequence[float], rng: np.random.Generator, confidence: float = 0.95,
     draws: int = 100_000,
 ) -> Range:  # fmt: skip
     """sum of w_h p_h, between quantiles of its posterior: Beta(k + 1/2, n - k + 1/2) for each share, drawn so many times.

@@ -20,6 +20,10 @@ class Undecodable(Exception):
     """A decoder that sees that a stream is wrong: a failure that tells, not a corruption."""
 
 
+class Starved(Undecodable):
+    """A stream that ends before all words have come: who waits for them waits forever."""
+
+
 class Codec(Protocol):
     """Weights to a stream and back."""
 
@@ -73,7 +77,7 @@ class Rice:
             stop = line.find("0", at)
             end = stop + 1 + low
             if stop < 0 or end > len(line):
-                raise Undecodable("the stream ends inside a word")
+                raise Starved("the stream ends inside a word")
             word = (stop - at) << low | (int(line[stop + 1 : end], 2) if low else 0)
             if word > most:
                 raise Undecodable(f"a word does not fit {self.bits} bits")
@@ -82,6 +86,39 @@ class Rice:
         if len(line) - at >= 8:
             raise Undecodable("the stream goes on after its last word")
         return np.array(found, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Bitmap:
+    """A bit for each word, 1 where it is not 0, and then the words that are not, of `bits` each, all from the lowest bit on.
+
+    A stream is wrong if it ends too early or is longer than its last word by a byte.
+    """
+
+    bits: int = 8
+
+    def encode(self, weights: IntArray) -> bytes:
+        """Zeros fill the last byte."""
+        half = 1 << self.bits - 1
+        if weights.size and not (-half <= weights.min() and weights.max() < half):
+            raise InputError(f"a weight does not fit {self.bits} bits", "choose wider words, or other weights")
+        values = weights[weights != 0]
+        line = np.concatenate([weights != 0, (values[:, None] >> np.arange(self.bits) & 1).ravel()]).astype(np.uint8)
+        return np.packbits(line, bitorder="little").tobytes()
+
+    def decode(self, stream: bytes, count: int) -> IntArray:
+        """int64[count]."""
+        line = np.unpackbits(np.frombuffer(stream, np.uint8), bitorder="little").astype(np.int64)
+        places = np.flatnonzero(line[:count])
+        left = line[count:]
+        if line.size < count or left.size < places.size * self.bits:
+            raise Starved("the stream ends inside a word")
+        if left.size - places.size * self.bits >= 8:
+            raise Undecodable("the stream goes on after its last word")
+        words = left[: places.size * self.bits].reshape(-1, self.bits) @ (1 << np.arange(self.bits))
+        found = np.zeros(count, np.int64)
+        found[places] = words - (words >> self.bits - 1 << self.bits)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +153,22 @@ class Stream:
         """
         if not 0 <= bit < self.bits:
             raise InputError(f"a stream of {self.bits} bits has no bit {bit}", f"write 0 to {self.bits - 1}")
-        flipped = bytearray(self.stored)
-        flipped[bit // 8] ^= 1 << bit % 8
         try:
-            after = self.codec.decode(bytes(flipped), self.weights.size)
+            after = self.after(bit)
         except Undecodable:
             return None
-        if after.shape != self.weights.shape:
-            return None  # who waits for the weights sees that there are more or fewer
         places = np.flatnonzero(after != self.weights)
         return places, after[places] - self.weights[places]
+
+
+    def after(self, bit: int) -> IntArray:
+        """Weights that come where a bit flips; Undecodable if the decoder sees it, Starved if it waits for more."""
+        flipped = bytearray(self.stored)
+        flipped[bit // 8] ^= 1 << bit % 8
+        after = self.codec.decode(bytes(flipped), self.weights.size)
+        if after.size != self.weights.size:  # who waits for the weights sees that there are more or fewer
+            raise (Starved if after.size < self.weights.size else Undecodable)("not as many weights come as there are")
+        return after
 
 
 @dataclass(frozen=True, slots=True)

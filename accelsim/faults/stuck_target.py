@@ -27,6 +27,8 @@ class StuckTarget:
     inside bits, those inside cells, and these inside copies. `decides`: as of a `MemoryTarget`. `together`: adjacent bits stuck alike.
     """
 
+    terms = ("cells", "bits", "AVF of all bits")
+
     def __init__(self, mapped: Mapped, decides: tuple[str, IntArray] | None = None, together: int = 1) -> None:
         self.mapped, self.decides, self.together = mapped, decides, together
 

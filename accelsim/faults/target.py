@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +39,11 @@ class Target(Protocol):
         ...
 
     @property
+    def terms(self) -> tuple[str, str, str]:
+        """What a report calls strata, what they have many of, and the share of their faults that matters."""
+        ...
+
+    @property
     def noun(self) -> str:
         """What its faults are called, many of them."""
         ...
@@ -58,4 +63,17 @@ class Target(Protocol):
 
     def site(self, stratum: int, number: int) -> dict[str, Any]:
         """Where and when a fault is, as plain data."""
+        ...
+
+
+@runtime_checkable
+class Grouped(Target, Protocol):
+    """A target whose faults are in groups, for samples by importance."""
+
+    def groups(self, stratum: int) -> IntArray:
+        """How many faults are in each group of those that are likely to have one outcome: a stratum's population in all."""
+        ...
+
+    def members(self, stratum: int, group: IntArray, places: IntArray) -> IntArray:
+        """Numbers of faults, each by its group and its place there."""
         ...

@@ -26,6 +26,8 @@ class TransitTarget:
     as of a `MemoryTarget`. `together`: adjacent bits that flip at once (words with fewer flip whole).
     """
 
+    terms = ("words", "bits", "AVF of all bits on their way")
+
     def __init__(self, mapped: Mapped, decides: tuple[str, IntArray] | None = None, together: int = 1) -> None:
         self.mapped, self.decides, self.together = mapped, decides, together
 

@@ -12,12 +12,14 @@ from accelsim.errors import InputError, did_you_mean
 from accelsim.faults.array_target import ArrayTarget
 from accelsim.faults.campaign import Campaign
 from accelsim.faults.firings import einsum_on_array, products
+from accelsim.faults.gate_target import GateTarget
 from accelsim.faults.memory_target import MemoryTarget
-from accelsim.faults.plan import NEYMAN, Plan
+from accelsim.faults.plan import EACH, IMPORTANCE, Plan
 from accelsim.faults.processor_target import ProcessorTarget
 from accelsim.faults.rates import Rates
+from accelsim.faults.stream_target import StreamTarget
 from accelsim.faults.stuck_target import StuckTarget
-from accelsim.faults.target import Target
+from accelsim.faults.target import Grouped, Target
 from accelsim.faults.transit_target import TransitTarget
 from accelsim.hardware.architecture import Architecture
 from accelsim.io.campaign_keys import (
@@ -33,6 +35,7 @@ from accelsim.io.campaign_keys import (
     sample_of,
     scale_of,
 )
+from accelsim.io.campaign_targets import Made, gates_of, injected, streams_of, threshold_of
 from accelsim.io.catalogue import CAMPAIGN, MACHINE, RATES, WORKLOAD, refuse_other, root
 from accelsim.io.fault_kinds import FLIPS, LATE, STUCK, clock_of, in_cycles, in_words
 from accelsim.io.hardware import load_architecture
@@ -56,11 +59,11 @@ if TYPE_CHECKING:
 
 _KEYS = (
     "campaign", "about", "source", "workload", "arch", "in", "mapping", "stationary", "einsum", "set", "inputs", "outputs", "decision",
-    "faults", "time", "sample", "seed", "rates",
+    "faults", "time", "sample", "seed", "rates", "protect",
 )  # fmt: skip
 Inputs = dict[str, Any]  # an array for each
-_ARRAY, _MEMORIES, _NETWORKS, _PROCESSOR = "array", "memories", "networks", "processor"
-_PLACES = (_ARRAY, _MEMORIES, _NETWORKS, _PROCESSOR)
+_ARRAY, _GATES, _STREAMS, _MEMORIES, _NETWORKS, _PROCESSOR = _PLACES = "array", "gates", "streams", "memories", "networks", "processor"
+_IN_ARRAY = (_ARRAY, _GATES, _STREAMS)
 _NOT_IN = ("stationary", "einsum", "outputs")  # but in an array
 _MOST_POINTS, _MOST_WORDS = 1 << 17, 1 << 24
 
@@ -89,10 +92,11 @@ def check_campaign(path: Path) -> tuple[str, str]:
 
         return check_network(document, keys, path.parent)
     where = _where(keys)
-    if where == _ARRAY:
+    if where in _IN_ARRAY:
         found = load_campaign(path)
         strata = found.target.strata
-        return found.name, f"{len(strata)} kinds of registers, {sum(each.population for each in strata):,} {found.target.noun}"
+        kinds = f"{len(strata)} kinds of {found.target.terms[0]}"
+        return found.name, f"{kinds}, {sum(each.population for each in strata):,} {found.target.noun}"
     try:
         given = overrides(merged(keys, ()))
         cascade, machine = _nouns(keys, given, path.parent)
@@ -154,19 +158,23 @@ def _campaign(document: Item, keys: dict[str, Item], settings: Sequence[str], fo
     _refuse_large(cascade, keys["workload"], where in {_MEMORIES, _NETWORKS})
     if where == _PROCESSOR:
         cascade = refuse_others(cascade, machine, keys)
-    mapping, cascade = mapping_of(document, keys, given, folder, cascade, machine, where != _ARRAY)
+    mapping, cascade = mapping_of(document, keys, given, folder, cascade, machine, where not in _IN_ARRAY)
     if where == _PROCESSOR:
         inputs = inputs_of(whole_inputs(keys.get("inputs")), cascade, whole_ranges(cascade))
     else:
         inputs = inputs_of(keys.get("inputs"), cascade)
-    make: dict[str, Callable[..., Target]] = {_ARRAY: _array, _MEMORIES: _memories, _NETWORKS: _memories, _PROCESSOR: _processor}
+    make: dict[str, Callable[..., Target]] = {
+        _ARRAY: _array, _GATES: _gates, _STREAMS: _streams, _MEMORIES: _memories, _NETWORKS: _memories, _PROCESSOR: _processor,
+    }  # fmt: skip
     target = make[where](document, keys, cascade, machine, mapping, inputs)
     seed = keys["seed"].integer("'seed'", 0) if "seed" in keys else 0
     sample, rates = sample_of(keys.get("sample")), _rates(keys.get("rates"), target, folder)
+    if sample.by == IMPORTANCE and not isinstance(target, Grouped):
+        raise keys["sample"].error(f"{target.noun} of {where} have no groups to draw by importance", "write 'by: neyman'")
     placed(keys.get("sample", document), lambda _: Plan.first(target.strata, sample, target.chunk))
     run = (cascade, machine, mapping, {name: digest(values) for name, values in inputs.items()}, _injected(target))
     looks = sample if sample.half_width is not None else replace(sample, confidence=0.0)  # of those that never look it changes no fault
-    described = content_key(*run, looks, seed, rates if sample.by == NEYMAN else None)
+    described = content_key(*run, looks, seed, rates if sample.by != EACH else None)
     return Campaign(keys["campaign"].name("a campaign"), target, sample, seed, described, rates)
 
 
@@ -176,12 +184,16 @@ def _injected(target: Target) -> tuple[object, ...]:
         decides = None if target.decides is None else digest(target.decides)
         made = tuple(digest(product.elements) for product in target.products)
         return target.noun, target.strata, made, target.requantise, target.together, decides
+    if isinstance(target, GateTarget | StreamTarget):
+        return injected(target)
     assert isinstance(target, MemoryTarget | StuckTarget | TransitTarget | ProcessorTarget)
     decision = None if target.decides is None else (target.decides[0], digest(target.decides[1]))
     if isinstance(target, ProcessorTarget):
         return target.noun, target.strata, rtl_digest(target.rtl), decision
-    clock = digest(target.intervals.clock) if isinstance(target, MemoryTarget) else type(target).__name__
-    return target.noun, target.strata, clock, target.together, decision
+    if not isinstance(target, MemoryTarget):
+        return target.noun, target.strata, type(target).__name__, target.together, decision
+    threshold = None if target.checks is None else target.checks.threshold
+    return target.noun, target.strata, digest(target.intervals.clock), target.together, decision, threshold
 
 
 def _rates(item: Item | None, target: Target, folder: Path) -> Rates | None:
@@ -189,8 +201,9 @@ def _rates(item: Item | None, target: Target, folder: Path) -> Rates | None:
     if item is None:
         return None
     if not isinstance(target, ArrayTarget):
-        where = "a processor" if isinstance(target, ProcessorTarget) else "memories"
-        raise item.error(f"rates are known for registers of an array only, and upsets are in {where}", "leave it out")
+        known = {ProcessorTarget: "a processor", MemoryTarget: "memories", StuckTarget: "memories"}
+        where = known.get(type(target), target.terms[0])
+        raise item.error(f"rates are known for registers of an array only, and {target.noun} are in {where}", "leave it out")
     if target.stuck:
         raise item.error("no table has rates of bits that are stuck", "leave out 'rates', or write 'kind: upset'")
     if target.late:
@@ -204,22 +217,42 @@ def _rates(item: Item | None, target: Target, folder: Path) -> Rates | None:
 
 
 def _where(keys: dict[str, Item]) -> str:
-    """What has faults in it: an array's registers, the memories of the machine, words on their way, or a processor."""
+    """What has faults in it: an array's registers, gates or streams, the memories of the machine, words on their way, or a processor."""
     where = keys["in"].name("'in'") if "in" in keys else _ARRAY
     if where not in _PLACES:
         raise keys["in"].error(f"there are no faults in '{where}'", did_you_mean(where, _PLACES))
     if where != _MEMORIES and "time" in keys:
         raise keys["time"].error(f"'time' is about memories, and faults are in {where}", "leave it out")
-    for key in _NOT_IN if where != _ARRAY else ():
+    for key in _NOT_IN if where not in _IN_ARRAY else ():
         if key in keys:
             what = "a processor" if where == _PROCESSOR else where
             raise keys[key].error(f"'{key}' is about an array, and upsets are in {what}", "leave it out")
+    if "protect" in keys and where != _MEMORIES:
+        raise keys["protect"].error("protection is simulated in memories only", "leave it out, or write 'in: memories'")
     return where
 
 
 def _array(
     document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree, inputs: Inputs
 ) -> ArrayTarget:
+    made = _made(document, keys, cascade, machine, mapping, inputs)
+    fields, together, kind = faults_of(keys.get("faults"), [made.products[0].run.registers], kinds=(FLIPS, STUCK, LATE))
+    return ArrayTarget(made.unit, made.products, made.requantise, fields, together, made.decides, kind == STUCK, kind == LATE)
+
+
+def _gates(
+    document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree, inputs: Inputs
+) -> GateTarget:
+    return gates_of(keys.get("faults"), document, _made(document, keys, cascade, machine, mapping, inputs))
+
+
+def _streams(
+    document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree, inputs: Inputs
+) -> StreamTarget:
+    return streams_of(keys.get("faults"), document, cascade, _made(document, keys, cascade, machine, mapping, inputs))
+
+
+def _made(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree, inputs: Inputs) -> Made:
     import numpy as np
 
     named = keys.get("einsum", document)
@@ -227,28 +260,35 @@ def _array(
     made = products(Evaluator(cascade, machine), mapping, einsum, inputs)
     sums = np.concatenate([product.run.product.ravel() for product in made])
     requantise = scale_of(keys.get("outputs"), made[0].run.widths.sum)(sums)
-    fields, together, kind = faults_of(keys.get("faults"), [made[0].run.registers], kinds=(FLIPS, STUCK, LATE))
     decides = None if "decision" not in keys else decided_by(keys["decision"], cascade, einsum)
     if decides is not None and any(len({*decides[product.elements.ravel()].tolist()}) == product.elements.size for product in made):
         what = f"an output of one product is not compared with one of another, and {keys['decision'].value} has a product each"
         raise keys["decision"].error(what, "decide along a rank that one of the operands lacks")
     unit = next(leaf.unit for _, leaf in mapping.paths() if leaf.einsum == einsum.name)
-    return ArrayTarget(unit, made, requantise, fields, together, decides, kind == STUCK, kind == LATE)
+    return Made(unit, made, requantise, decides, inputs)
 
 
 def _memories(
     document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree, inputs: Inputs
 ) -> MemoryTarget | StuckTarget | TransitTarget:
+    from accelsim.faults.cascade_checks import CascadeChecks
     from accelsim.faults.cones import Mapped
 
     (together, stuck), by_cycle = in_words(keys), in_cycles(keys)
     mapped = placed(document, lambda _: Mapped(cascade, machine, mapping, inputs))
     decides = _decided(keys, cascade)
+    protect = keys["protect"].only(("checksums",), "protect") if "protect" in keys else {}
+    if "checksums" in protect and (stuck or _where(keys) == _NETWORKS):
+        raise protect["checksums"].error("checksums are simulated of upsets in memories only", "leave 'protect' out")
     if _where(keys) == _NETWORKS:
         return TransitTarget(mapped, decides, together)
     if stuck:
         return StuckTarget(mapped, decides, together)
-    return MemoryTarget(mapped, decides, together, clock_of(keys["time"], mapped) if by_cycle else None)
+    clock = clock_of(keys["time"], mapped) if by_cycle else None
+    if "checksums" not in protect:
+        return MemoryTarget(mapped, decides, together, clock)
+    checks = placed(protect["checksums"], lambda item: CascadeChecks(cascade, threshold_of(item)))
+    return placed(protect["checksums"], lambda _: MemoryTarget(mapped, decides, together, clock, checks))
 
 
 def _processor(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from accelsim.errors import InputError, did_you_mean
-from accelsim.faults.plan import EACH, NEYMAN, Sample
+from accelsim.faults.plan import EACH, IMPORTANCE, WAYS, Sample
 from accelsim.faults.registers import CONTROL, OPERANDS, SUMS, Registers
 from accelsim.faults.requantise import Requantise
 from accelsim.faults.stationed import stationed
@@ -185,7 +185,7 @@ def sample_of(item: Item | None) -> Sample:
         return Sample()
     if item.value == "exhaustive":
         return Sample(faults=0, exhaustive=1 << 62)
-    keys = item.only(("faults", "exhaustive", "half_width", "confidence", "by"), "sample")
+    keys = item.only(("faults", "exhaustive", "half_width", "confidence", "by", "defence"), "sample")
     faults = keys["faults"].integer("'faults'", 1) if "faults" in keys else Sample().faults
     exhaustive = keys["exhaustive"].integer("'exhaustive'", 0) if "exhaustive" in keys else 0
     width = _share(keys["half_width"], "'half_width'") if "half_width" in keys else None
@@ -193,11 +193,14 @@ def sample_of(item: Item | None) -> Sample:
     if 1 - confidence < _LEAST_DOUBT:
         raise keys["confidence"].error(f"no interval is known to hold with a confidence of {confidence}", "write less, as in 0.999")
     by = keys["by"].name("'by'") if "by" in keys else EACH
-    if by not in (EACH, NEYMAN):
-        raise keys["by"].error(f"faults cannot be allotted by '{by}'", did_you_mean(by, (EACH, NEYMAN)))
-    if by == NEYMAN and width is not None:
+    if by not in WAYS:
+        raise keys["by"].error(f"faults cannot be allotted by '{by}'", did_you_mean(by, WAYS))
+    if by != EACH and width is not None:
         raise keys["half_width"].error("faults that are allotted to strata do not stop early", "leave out 'half_width' or 'by'")
-    return Sample(faults, exhaustive, width, confidence, by)
+    if "defence" in keys and by != IMPORTANCE:
+        raise keys["defence"].error("only faults that are drawn by importance have a defence", "leave it out, or write 'by: importance'")
+    defence = _share(keys["defence"], "'defence'") if "defence" in keys else Sample().defence
+    return Sample(faults, exhaustive, width, confidence, by, defence)
 
 
 def _share(item: Item, what: str) -> float:

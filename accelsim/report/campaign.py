@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from accelsim.faults.campaign import Outcome
@@ -30,7 +31,10 @@ def document(outcome: Outcome, confirmed: Confirmation | None = None) -> dict[st
         row = {
             "block": stratum.block, "registers": stratum.name, "role": stratum.role, "bits": stratum.bits, "population": stratum.population,
             "injected": tally.total, "exhaustive": found.exhaustive, "masked": found.masked.to_json(), "silent": found.silent.to_json(),
-            "unrecovered": found.unrecovered.to_json(), "avf": found.avf.to_json(), "pilot": found.pilot, **tally.to_json(),
+            "unrecovered": found.unrecovered.to_json(), "avf": found.avf.to_json(), "pilot": found.pilot,
+            **replace(tally, parts=()).to_json(),
+            "shares": {name: found.share(lambda some, at=at: some.counts[at]) for at, name in enumerate(NAMES)},  # type: ignore[misc]
+            "decided": found.share(lambda some: some.decided), "weighted": bool(found.weights),
         }  # fmt: skip
         if tally.worst[0] >= 0:
             row["worst"] = {**tally.to_json()["worst"], **campaign.target.site(number, tally.worst[0])}
@@ -38,7 +42,8 @@ def document(outcome: Outcome, confirmed: Confirmation | None = None) -> dict[st
             row |= network.tallied(tally, campaign.target)
         strata.append(row)
     return {
-        "schema": SCHEMA, "campaign": campaign.name, "faults": campaign.target.noun, "seed": campaign.seed, "finished": outcome.finished,
+        "schema": SCHEMA, "terms": list(campaign.target.terms),
+        "campaign": campaign.name, "faults": campaign.target.noun, "seed": campaign.seed, "finished": outcome.finished,
         "confidence": campaign.sample.confidence, "injected": sum(each.tally.total + each.pilot for each in outcome.found),
         "population": sum(each.stratum.population for each in outcome.found), "avf": outcome.avf().to_json(),
         "avf_likely": outcome.likely(outcome.shares).to_json(), "strata": strata,
@@ -90,15 +95,18 @@ def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:
         yield Forms(tuple(network.strata(whole, wide) for wide in (True, False)))
         yield from network.blocks(whole)
     if pilots := sum(row["pilot"] for row in whole["strata"]):
-        yield f"{pilots:,} of them were pilots, which say how many to inject and count no further."
+        weighed = ", and of what more; shares are weighted for that" if any(row["weighted"] for row in whole["strata"]) else ""
+        yield f"{pilots:,} of them were pilots, which say how many to inject{weighed} and count no further."
     share, likely = whole["avf"], whole["avf_likely"]
     exact = all(row["exhaustive"] for row in whole["strata"])
     said = f", between {share['low']:.5f} and {share['high']:.5f} at {100 * whole['confidence']:.6g}%"
     if share["value"] is None:
-        yield f"AVF of all bits: not yet known{said}"
+        yield f"{whole['terms'][2]}: not yet known{said}"
     else:
         said += f"; by its posterior {likely['low']:.5f} to {likely['high']:.5f}"
-        yield f"AVF of all bits: {share['value']:.5f}" + (", exact: all were injected" if exact else said)
+        yield f"{whole['terms'][2]}: {share['value']:.5f}" + (", exact: all were injected" if exact else said)
+    if any(row["outcomes"]["unknown"] for row in whole["strata"]):
+        yield "What is unknown counts as corrupted: it changes when words move, which is not worked out."
     if whole["failures"] is not None:
         yield from _failing(whole)
     if whole["rtl"] is not None:
@@ -127,14 +135,14 @@ def _strata(whole: dict[str, Any], folds: Sequence[str]) -> RenderableType:
     sampled = [] if all(row["exhaustive"] for row in rows) else [f"{100 * whole['confidence']:.6g}% interval"]
     decided = ["decisions"] if "decisions" not in folds and _decisions(rows) else []
     where = ["block"] if len({row["block"] for row in rows}) > 1 else []
-    names = [*where, "words" if all(row["role"] == "words" for row in rows) else "registers"]
+    site, unit, _ = whole["terms"]
+    names, units = [*where, "words" if all(row["role"] == "words" for row in rows) else site], {"bits": unit}
     counted = [name for name in ("bits", "injected") if name not in folds]
     largest = ["largest"] if "largest" not in folds else []
-    table = folding_table([*names, *counted, *shown, *decided, "AVF", *sampled, *largest], names)
+    table = folding_table([*names, *(units.get(name, name) for name in counted), *shown, *decided, "AVF", *sampled, *largest], names)
     for row in rows:
-        outcomes = {**row["outcomes"], "masked": sum(row["outcomes"][name] for name in masked)}
-        shares = [_share(outcomes[name], row["injected"]) for name in shown]
-        shares += [_share(row["decisions_changed"], row["injected"]) for _ in decided]
+        parts = {**row["shares"], "masked": sum(row["shares"][name] for name in masked)}
+        shares = [_share(parts[name]) for name in shown] + [_share(row["decided"]) for _ in decided]
         avf = row["avf"]
         interval = "exact" if row["exhaustive"] else f"{avf['low']:.4f} {avf['high']:.4f}" if row["injected"] else "not yet"
         value = "-" if avf["value"] is None else f"{avf['value']:.4f}"
@@ -187,5 +195,5 @@ def _difference(largest: int) -> str:
     return "not finite" if largest >= 1 << 62 else f"{largest:,}"
 
 
-def _share(count: int, total: int) -> str:
-    return "-" if not count else f"{count / total:.1%}"
+def _share(part: float) -> str:
+    return "-" if not part else f"{part:.1%}"

@@ -117,7 +117,7 @@ def array(
     made: Any, name: str, parameters: dict[str, int], size: tuple[int, int], place: tuple[int, int], faults: list[GateFault],
     inputs: list[dict[str, int]], sources: list[Path], folder: Path,
 ) -> list[list[int]]:  # fmt: skip
-    """What leaves an array of hw/rtl, all of whose elements are the netlist, by fault and cycle: one element has its line stuck."""
+    """What leaves an array of hw/rtl, all of whose elements are the netlist, by fault and cycle: a line of one is stuck or slow."""
     module, behind = buffered(made)
     kind, (rows, columns), (row, column) = name.removeprefix("pe_"), size, place
     written = verilog(module, name, folder)
@@ -134,14 +134,26 @@ def array(
     lines += [f"  wire [{columns * parameters['CW'] - 1}:0] z_o;"]
     lines += [f"  systolic_{kind} #({', '.join(f'.{each}({value})' for each, value in told.items())}) u"]
     lines += [f"    (.clk_i(clk_i), .z_o(z_o), .z_valid_o(), {', '.join(f'.{each}({each})' for each in widths)});", "  initial begin"]
-    clock = "clk_i = 1; #1; clk_i = 0; #1;"
+    clock, element = "clk_i = 1; #1; clk_i = 0; #1;", f"u.g_col[{column}].g_row[{row}].u_pe"
+    lines[1] += " reg earlier, latest, shown;"
+    given = {
+        bit: f"{element}.{each}" + (f"[{at}]" if len(port["bits"]) > 1 else "")
+        for each, port in made["ports"].items() for at, bit in enumerate(port["bits"]) if port["direction"] == "input"
+    }  # fmt: skip
     for fault in faults:
-        line = f"u.g_col[{column}].g_row[{row}].u_pe.n{behind[fault.net, fault.cell, fault.pin]}"
+        number = behind[fault.net, fault.cell, fault.pin]
+        (source,) = module["cells"][f"buffer{number}"]["connections"]["A"]
+        line, drive = f"{element}.n{number}", f"1'b{source}" if isinstance(source, str) else given.get(source, f"{element}.n{source}")
         lines += [f"    {each} = 0;" for each in widths] + [f"    rst_i = 1; {clock} {clock} rst_i = 0;"]
-        lines.append(f"    force {line} = 1'b{KINDS.index(fault.kind)}; #1;")
-        for words in inputs:
-            lines += [f"    {each} = {widths[each]}'d{words.get(each, 0)};" for each in widths] 
-            lines.append(f'    #1; $display("%h", z_o); {clock}')
+        stuck = fault.kind in KINDS[:2]
+        lines.append(f"    force {line} = 1'b{KINDS.index(fault.kind)}; #1;" if stuck else "")
+        for cycle, words in enumerate(inputs):
+            lines += [f"    {each} = {widths[each]}'d{words.get(each, 0)};" for each in widths]
+            if not stuck:
+                lines += [f"    release {line}; #1;", f"    earlier = {drive};" if cycle == 0 else ""]
+                operator = "&" if fault.kind == KINDS[2] else "|"
+                lines.append(f"    shown = {drive} {operator} earlier; force {line} = shown; #1; latest = {drive};")
+            lines.append(f'    #1; $display("%h", z_o); {clock} earlier = latest;')
         lines.append(f"    release {line};")
     (folder / "bench.v").write_text("\n".join([*lines, "  end", "endmodule", ""]), encoding="utf-8")
     command = ["iverilog", "-g2012", "-o", str(folder / "it"), str(folder / "bench.v"), str(written), *map(str, sources)]

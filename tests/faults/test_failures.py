@@ -107,6 +107,8 @@ BAD = [
     ("rates: terrestrial", "rates: terestrial", r":\d+:8: there is no table of rates 'terestrial'; did you mean 'terrestrial'\?$"),
     ("sums]}", "sums], bits: 2}", r":\d+:8: rates are of single bits, and 2 flip here; leave out 'rates', or write 'bits: 1'$"),
     ("by: neyman", "by: neymann", r":\d+:28: faults cannot be allotted by 'neymann'; did you mean 'neyman'\?$"),
+    ("by: neyman", "by: neyman, defence: 0.2", r": only faults that are drawn by importance have a defence; leave it out, or write 'by"),
+    ("by: neyman", "by: importance, defence: 2", r": 'defence' must be between 0 and 1, not 2; write a share, as in 0.01$"),
     ("by: neyman", "by: neyman, half_width: 0.1", r": faults that are allotted to strata do not stop early; leave out"),
     ("faults: 3000", "faults: 7", r":\d+:9: 7 faults are too few for a pilot and more of 6 strata; write at least 12$"),
 ]
