@@ -41,10 +41,13 @@ class Requantise:
 
     @classmethod
     def fitted(cls, sums: IntArray, bits: int = 8) -> Requantise:
-        """One that brings sums to the range of so many bits, as a layer's scale does: their largest magnitude to the largest output."""
+        """One that brings sums to the range of so many bits, as a layer's scale does: their largest magnitude to the largest output.
+
+        Where there is room the shift is that magnitude's bits or more, so that rounding the multiplier moves outputs by 0.5 at most.
+        """
         largest = max(1, int(abs(sums).max(initial=1)))
-        most = (1 << bits - 1) - 1
-        shift = next(each for each in range(24, -1, -1) if most * (1 << each) < largest << 30 or each == 0)
+        most, wanted = (1 << bits - 1) - 1, max(24, largest.bit_length())
+        shift = next(each for each in range(wanted, -1, -1) if most << each < min(largest << 30, 1 << 62) or each == 0)
         multiplier = max(1, round(most * (1 << shift) / largest))
         return cls(multiplier, shift, 0, -(1 << bits - 1), (1 << bits - 1) - 1)
 
