@@ -52,11 +52,11 @@ class Requantise:
         return cls(multiplier, shift, 0, -(1 << bits - 1), (1 << bits - 1) - 1)
 
     def outputs(self, sums: IntArray) -> IntArray:
-        """int64 of any shape."""
+        """int64 of any shape. A product with the multiplier beyond 2^62, which no sum of 32 bits has, counts as that much."""
         import numpy as np
 
-        half = (1 << self.shift) >> 1
-        scaled = (sums.astype(np.int64) * self.multiplier + half) >> self.shift
+        half, most = (1 << self.shift) >> 1, (1 << 62) // self.multiplier
+        scaled = (np.clip(sums.astype(np.int64), -most, most) * self.multiplier + half) >> self.shift
         return np.asarray(np.clip(scaled + self.zero, self.low, self.high), np.int64)
 
     def kernel(self) -> Quantise:
