@@ -5,6 +5,7 @@ Everything heavy is imported inside the verb that uses it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -255,6 +256,8 @@ def inject_(arguments: Arguments) -> int:
     workers = workers_of(arguments)
     if arguments.output == "-":
         raise InputError("-o -: results go into a database, not to standard output", "name a file; --json - writes JSON there")
+    if arguments.output and arguments.json and os.path.realpath(arguments.output) == os.path.realpath(arguments.json):
+        raise InputError(f"{arguments.output}: results and JSON do not go into one file", "name two files")
     with progress(not arguments.quiet) as tell:
         tell("preparing")
         campaign = load_campaign(resolve(arguments.campaign, CAMPAIGN), arguments.set)

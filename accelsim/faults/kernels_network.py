@@ -163,10 +163,11 @@ def replayed(w: Wiring, step: int, cell: int, now: IntArray, stack: IntArray) ->
 
 @njit(forceinline=True, _nrt=False)
 def scaled(w: Wiring, step: int, word: int) -> int:
-    """The value of a sum: wrapped, scaled with rounding half up, clamped."""
+    """The value of a sum: wrapped, scaled with rounding half up, clamped. A word beyond 2^62 when it is multiplied counts as that much."""
     left = 64 - w.bits[step]
     word = (word << left) >> left
-    shift = w.scale[step, 1]
+    shift, most = w.scale[step, 1], (np.int64(1) << 62) // w.scale[step, 0]
+    word = min(max(word, -most), most)
     word = ((word * w.scale[step, 0] + ((np.int64(1) << shift) >> 1)) >> shift) + w.scale[step, 2]
     return int(min(max(word, w.scale[step, 3]), w.scale[step, 4]))
 

@@ -41,19 +41,22 @@ class Requantise:
 
     @classmethod
     def fitted(cls, sums: IntArray, bits: int = 8) -> Requantise:
-        """One that brings sums to the range of so many bits, as a layer's scale does: their largest magnitude to the largest output."""
+        """One that brings sums to the range of so many bits, as a layer's scale does: their largest magnitude to the largest output.
+
+        Where there is room the shift is that magnitude's bits or more, so that rounding the multiplier moves outputs by 0.5 at most.
+        """
         largest = max(1, int(abs(sums).max(initial=1)))
-        most = (1 << bits - 1) - 1
-        shift = next(each for each in range(24, -1, -1) if most * (1 << each) < largest << 30 or each == 0)
+        most, wanted = (1 << bits - 1) - 1, max(24, largest.bit_length())
+        shift = next(each for each in range(wanted, -1, -1) if most << each < min(largest << 30, 1 << 62) or each == 0)
         multiplier = max(1, round(most * (1 << shift) / largest))
         return cls(multiplier, shift, 0, -(1 << bits - 1), (1 << bits - 1) - 1)
 
     def outputs(self, sums: IntArray) -> IntArray:
-        """int64 of any shape."""
+        """int64 of any shape. A product with the multiplier beyond 2^62, which no sum of 32 bits has, counts as that much."""
         import numpy as np
 
-        half = (1 << self.shift) >> 1
-        scaled = (sums.astype(np.int64) * self.multiplier + half) >> self.shift
+        half, most = (1 << self.shift) >> 1, (1 << 62) // self.multiplier
+        scaled = (np.clip(sums.astype(np.int64), -most, most) * self.multiplier + half) >> self.shift
         return np.asarray(np.clip(scaled + self.zero, self.low, self.high), np.int64)
 
     def kernel(self) -> Quantise:

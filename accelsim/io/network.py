@@ -31,7 +31,7 @@ from accelsim.io.catalogue import MACHINE, WORKLOAD
 from accelsim.io.fault_kinds import STUCK
 from accelsim.io.hardware import load_architecture
 from accelsim.io.overrides import Overrides, overrides
-from accelsim.io.source import Item, read_text
+from accelsim.io.source import Item, Setting, read_text
 from accelsim.io.workload import declaration, load_workload, with_setting
 from accelsim.jobs.store import content_key
 from accelsim.mapping.tree import Mapping as LoopTree
@@ -176,7 +176,10 @@ def _entry(
             raise InputError(f"--set arch.{next(iter(given.arch))}: layers share one machine", "write it in the campaign's own 'set'")
         cascade = _cascade(item, keys, name, given, folder)
     except InputError as error:
-        raise at_home(error, keys, item, settings) from None
+        told = at_home(error, keys, item, settings)
+        if isinstance(told.place, Setting):  # of the campaign or the command line, which call it by its layer
+            told = InputError(told.what, told.mend, replace(told.place, file=f"{name}.{told.place.file}"))
+        raise told from None
     last = next(each for each in reversed(cascade.work) if cascade.tensors[each.output.tensor].is_output)
     takes = _takes(keys.get("takes"), item, cascade, before)
     if not {"mapping", "stationary"} & set(keys):

@@ -304,6 +304,7 @@ ARGUMENTS = [
     (["-o", "."], ".: is a folder; name a file"),
     (["-o", "-"], "-o -: results go into a database, not to standard output; name a file; --json - writes JSON there"),
     (["-o", "no/such"], "no/such: there is no folder 'no'; create it or name another"),
+    (["-o", "one", "--json", "./one"], "one: results and JSON do not go into one file; name two files"),
     (["--json", ""], "--json '': names no file; write the name of a file, or leave --json out"),
 ]
 

@@ -129,7 +129,7 @@ def test_word_that_does_not_fit_is_refused() -> None:
 
 def test_scale_that_fits_brings_the_largest_sum_to_the_largest_output_of_any_width() -> None:
     for bits in (2, 8, 16, 32):
-        for largest in (1, 7, 300, 1 << 20, (1 << 31) - 1):
+        for largest in (1, 7, 300, 1 << 20, 1_400_000_000, 1_622_271_744, (1 << 31) - 1, 3 << 38):
             sums = np.array([largest, 0])
             top = (1 << bits - 1) - 1
             assert abs(int(Requantise.fitted(sums, bits).outputs(sums)[0]) - top) <= max(1, top >> 20)

@@ -356,6 +356,25 @@ def test_labels_count_right_decisions_that_are_lost(tmp_path: Path, capsys: pyte
     assert f"{(before == labels).sum()} are right without one" in capsys.readouterr().out
 
 
+def test_flip_of_an_integer_of_32_bits_scales_its_square_without_wrapping(tmp_path: Path) -> None:
+    text = "campaign: squares\narch: systolic128\nin: words\ninputs: {ranges: {one.X: [-1000, 1000]}}\nsample: exhaustive\nnetwork:\n"
+    layer = "  - {name: one, shape: {n: 4}, type: {default: int32, Y: {partial: int32, final: int8}}, einsums: ['Y[n] = X[n] * X[n]']}\n"
+    (tmp_path / "squares.yaml").write_text(text + layer)
+    target = load_campaign(tmp_path / "squares.yaml").target
+    assert isinstance(target, NetworkTarget)
+    values, made = target.network.values(("one", "X")), target.network.values(("one", "Y"))
+    scale = target.network.scales[target.network.number["one", "Y"]]
+    for word, held in enumerate(values.tolist()):
+        for bit in range(32):
+            after = (held ^ 1 << bit) if bit < 31 else held - (1 << 31 if held >= 0 else -1 << 31)
+            whole = (after * after * scale.multiplier + (1 << scale.shift - 1)) >> scale.shift  # Python's integers have no end
+            places, found = target.changes(0, word * 32 + bit).get(("one", "Y"), ([], []))
+            said = dict(zip(places, found, strict=True)).get(word, made[word])
+            assert said == min(whole, 127), (word, bit)
+    big = np.array([1 << 62, -(1 << 62)])
+    assert scale.outputs(big).tolist() == [127, -128]
+
+
 TYPE = "type: {default: int8, Y: {partial: int32, final: int8}}"
 MACHINE = "arch: systolic128\nset: {arch.rows.size: 2, arch.columns.size: 2}\n"
 BAD = [
@@ -395,6 +414,17 @@ def test_bad_network_is_refused_in_one_line(case: tuple[str, str, str], tmp_path
     assert main(["inject", str(tmp_path / "bad.yaml"), "--workers", "1"]) in {1, 2}
     error = capsys.readouterr().err.splitlines()[0]
     assert re.search(said, error), error
+
+
+def test_setting_of_a_layer_is_blamed_as_it_was_typed_and_where_it_stands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    layer = "network: [{name: one, shape: {n: 4}, type: {default: int8}, einsums: ['Y[n] = X[n]']}]\n"
+    file = tmp_path / "copy.yaml"
+    file.write_text("campaign: copy\nin: words\n" + layer)
+    assert main(["inject", str(file), "--set", "one.shape.q=2"]) == 2
+    assert capsys.readouterr().err == "--set one.shape.q: no statement uses rank 'q'; known: n\n"
+    file.write_text("campaign: copy\nin: words\nset: {one.shape.q: 2}\n" + layer)
+    assert main(["inject", str(file)]) == 2
+    assert re.search(r"copy\.yaml:3:\d+: no statement uses rank 'q'; known: n$", capsys.readouterr().err)
 
 
 def last_touched(ops: list[Op], struck: str, after: Values, differs: dict[str, Any]) -> int:
