@@ -75,7 +75,7 @@ class Lineage:
         self.fixed = {name: self._first_slices(name) for name in self.values}
         self.expected: dict[int, IntArray] = {}
         self.ran: set[tuple[int, tuple[tuple[int, int], ...]]] = set()
-        self._refuse(mapping)
+        self._refuse()
         for branch in self.branches:
             for name in dict.fromkeys(access.tensor for access in (*branch.einsum.reads, branch.einsum.output)):
                 self._chain(branch, name)
@@ -84,7 +84,7 @@ class Lineage:
         self._nodes(mapping.nodes, 0, 0, (), [tile for tile in tiles if self._visited(tile)])
         self._close()
 
-    def _refuse(self, mapping: Mapping) -> None:
+    def _refuse(self) -> None:
         for branch in self.branches:
             einsum, name = branch.einsum, branch.einsum.name
             if einsum.condition_reads or einsum.chosen:
@@ -182,7 +182,7 @@ class Lineage:
     def _turns(self, node: Keep | For | Spatial, level: int, tiles: list[Tile]) -> Any:
         """The tiles of each turn of a node."""
         if isinstance(node, Keep):
-            self._arrive(node, level, tiles)
+            self._arrive(level, tiles)
             yield tiles
         elif isinstance(node, Spatial):
             yield [replace(tile, spans={**tile.spans, node.rank: tile.spans[node.rank].spread(level, node.tile)}) for tile in tiles]
@@ -230,7 +230,7 @@ class Lineage:
 
     # Tiles of keeps.
 
-    def _arrive(self, node: Keep, level: int, tiles: list[Tile]) -> None:
+    def _arrive(self, level: int, tiles: list[Tile]) -> None:
         boxes: dict[tuple[int, int], list[IntArray]] = {}
         results: dict[tuple[int, int], list[IntArray]] = {}
         for tile in tiles:
