@@ -177,12 +177,11 @@ def _entry(
         cascade = _cascade(item, keys, name, given, folder)
     except InputError as error:
         raise at_home(error, keys, item, settings) from None
-    last = next(each for each in reversed(cascade.work) if cascade.tensors[each.output.tensor].is_output)
     takes = _takes(keys.get("takes"), item, cascade, before)
     if not {"mapping", "stationary"} & set(keys):
         if "einsum" in keys:
             raise keys["einsum"].error(f"layer '{name}' runs on no array", "leave 'einsum' out, or say what stays in the array")
-        return _Entry(item, keys, name, cascade, cascade, None, last, takes)
+        return _Entry(item, keys, name, cascade, cascade, None, cascade.last, takes)
     if machine is None:
         raise item.error(f"layer '{name}' runs on an array, and the campaign names no machine", "write arch: NAME in the campaign")
     from accelsim.faults.firings import einsum_on_array
@@ -370,7 +369,6 @@ def _decisions(keys: Mapping[str, Item], network: Network, last: _Entry, labels:
 
     if "decision" not in keys:
         return None
-    einsum = next(each for each in reversed(last.cascade.work) if last.cascade.tensors[each.output.tensor].is_output)
-    groups = decided_by(keys["decision"], last.cascade, einsum)
-    found = Decisions(network.number[last.name, einsum.output.tensor], groups)
+    einsum = last.cascade.last
+    found = Decisions(network.number[last.name, einsum.output.tensor], decided_by(keys["decision"], last.cascade, einsum))
     return found if labels is None else placed(keys["values"], lambda _: labelled(found, labels))
