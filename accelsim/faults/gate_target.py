@@ -10,7 +10,8 @@ from accelsim.faults.gates import SLOW, STUCK, Circuit, GateFault
 from accelsim.faults.outcomes import UNKNOWN, Effects, gravest
 from accelsim.faults.requantise import Requantise
 from accelsim.faults.sums import Sums
-from accelsim.faults.target import Stratum
+from accelsim.faults.target import Grouped, Stratum
+from accelsim.jobs.store import digest
 from accelsim.sim.systolic import OPERAND
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def module_of(product: Product) -> tuple[str, dict[str, int]]:
     return module, {"AW": widths.a, "BW": widths.b, "CW": widths.sum}
 
 
-class GateTarget:
+class GateTarget(Grouped):
     """A stratum is a kind of fault, of KINDS; its faults are those of every line of each of `elements` (row, column), each alone and in all
     products. A class is those of an element that no vector tells apart.
 
@@ -141,6 +142,12 @@ class GateTarget:
         found = self.sums.judged(number, results)
         found[marks] = UNKNOWN, 0, 0, 0
         return found
+
+    def key_parts(self) -> tuple[object, ...]:
+        """The circuit too, and elements with faults."""
+        net = self.circuit.net
+        tables = (digest(each) for each in (net.tables, net.inputs, net.outputs, net.flops))
+        return self.noun, self.strata, *self.sums.key_parts(), tuple(self.elements), self.kinds, *tables
 
     def site(self, stratum: int, number: int) -> dict[str, Any]:
         """The element and the line: a net as yosys numbers it, or an input of a cell."""

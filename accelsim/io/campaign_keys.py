@@ -220,15 +220,6 @@ def at_home(error: InputError, keys: Mapping[str, Item], document: Item, setting
     return InputError(error.what.removeprefix("--set "), error.mend, mine[0].place if mine else document.place)
 
 
-def digest(values: Any) -> str:
-    import hashlib
-
-    import numpy as np
-
-    array = np.ascontiguousarray(values)
-    return f"{array.dtype.str}{array.shape}{hashlib.sha256(array.tobytes()).hexdigest()}"
-
-
 def mapping_of(
     document: Item, keys: dict[str, Item], given: Overrides, folder: Path, cascade: Cascade, machine: Architecture, found: bool = False
 ) -> tuple[LoopTree, Cascade]:

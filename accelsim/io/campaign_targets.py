@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from accelsim.errors import did_you_mean
 from accelsim.faults.firings import Product
 from accelsim.faults.requantise import Requantise
-from accelsim.io.campaign_keys import digest, placed
+from accelsim.io.campaign_keys import placed
 from accelsim.io.source import Item
 from accelsim.workload.cascade import Cascade
 
@@ -33,18 +33,6 @@ class Made:
     requantise: Requantise
     decides: IntArray | None
     values: dict[str, Any]
-
-
-def injected(target: GateTarget | StreamTarget) -> tuple[object, ...]:
-    """What of a target does not follow from the cascade, the machine, the mapping and the inputs."""
-    from accelsim.faults.gate_target import GateTarget
-
-    sums, made = target.sums, tuple(digest(product.elements) for product in target.products)
-    said = target.noun, target.strata, made, sums.requantise, None if sums.decides is None else digest(sums.decides)
-    if isinstance(target, GateTarget):
-        net = target.circuit.net
-        return *said, tuple(target.elements), target.kinds, *(digest(each) for each in (net.tables, net.inputs, net.outputs, net.flops))
-    return *said, target.tensor, target.block, tuple(stream.stored.hex() for stream in target.streams)
 
 
 def gates_of(item: Item | None, document: Item, made: Made) -> GateTarget:

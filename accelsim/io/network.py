@@ -16,7 +16,6 @@ from accelsim.io.arrays import load_arrays
 from accelsim.io.campaign_keys import (
     at_home,
     decided_by,
-    digest,
     drawing_of,
     drawn,
     faults_of,
@@ -33,7 +32,7 @@ from accelsim.io.hardware import load_architecture
 from accelsim.io.overrides import Overrides, overrides
 from accelsim.io.source import Item, read_text
 from accelsim.io.workload import declaration, load_workload, with_setting
-from accelsim.jobs.store import content_key
+from accelsim.jobs.store import content_key, digest
 from accelsim.mapping.tree import Mapping as LoopTree
 from accelsim.workload.build import build
 from accelsim.workload.cascade import Cascade, Einsum, Model, Tensor
@@ -89,15 +88,8 @@ def load_network(document: Item, keys: dict[str, Item], settings: Sequence[str],
     seed = keys["seed"].integer("'seed'", 0) if "seed" in keys else 0
     layers = tuple((each.name, each.cascade, each.mapping, each.einsum.name, each.takes) for each in said.entries)
     values = {name: digest(words) for name, words in said.values.items()}
-    looks = sample if sample.half_width is not None else replace(sample, confidence=0.0)  # of those that never look it changes no fault
-    described = content_key(layers, said.machine, values, _injected(target), looks, seed)
+    described = content_key(layers, said.machine, values, target.key_parts(), sample.injects, seed)
     return Campaign(keys["campaign"].name("a campaign"), target, sample, seed, described)
-
-
-def _injected(target: NetworkTarget) -> tuple[object, ...]:
-    """What of a target does not follow from the layers, the machine and the values."""
-    asked, scales = target.decisions, tuple(target.network.scales.values())
-    return target.noun, target.strata, target.together, scales, None if asked is None else (asked.tensor, digest(asked.groups))
 
 
 def check_network(document: Item, keys: dict[str, Item], folder: Path) -> tuple[str, str]:
