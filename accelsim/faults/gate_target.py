@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +92,7 @@ class GateTarget(Grouped):
         element, fault = np.divmod(np.asarray(numbers, np.int64), ends.size)
         count = np.diff(ends, prepend=0)[fault]
         found = self._effects(stratum, element, fault)
-        return Effects(found.outcome, found.wrong, found.worst, found.decided, element * ends[-1] + ends[fault] - count, count)
+        return replace(found, fault=element * ends[-1] + ends[fault] - count, weight=count)
 
     def groups(self, stratum: int) -> IntArray:
         """By element."""
@@ -131,7 +132,6 @@ class GateTarget(Grouped):
 
     def _in_product(self, number: int, element: tuple[int, int], faults: list[GateFault]) -> IntArray:
         """int64[faults, 4]: outcome, outputs that change, largest difference, whether a decision changes."""
-
         from accelsim.faults.elements import operand_stays, result_stays
         from accelsim.sim.kernels_systolic import FoldTable
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import InputError
 from accelsim.faults.outcomes import DEAD, DETECTED, Effects
-from accelsim.faults.target import Stratum, Target, decision_key
+from accelsim.faults.target import Stratum, Target, decision_key, element_name
 from accelsim.jobs.store import digest
 
 if TYPE_CHECKING:
@@ -190,7 +190,6 @@ class MemoryTarget(Target):
 
         mine, bit, step = (int(np.ravel(each)[0]) for each in self._decoded(stratum, np.array([number])))
         fault = self.intervals.at(mine, bit, step)
-        shape = self.mapped.cascade.tensors[fault.tensor].shape
-        word = ",".join(str(int(each)) for each in np.unravel_index(fault.word, shape)) if shape else ""
+        word = element_name(fault.tensor, self.mapped.cascade.tensors[fault.tensor].shape, fault.word)
         bits = list(range(bit, bit + min(fault.bits, int(self.intervals.bits[mine]))))
-        return {"memory": fault.memory, "word": f"{fault.tensor}[{word}]", "copy": list(fault.copy), "bits": bits, "step": step}
+        return {"memory": fault.memory, "word": word, "copy": list(fault.copy), "bits": bits, "step": step}

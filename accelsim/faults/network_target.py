@@ -11,7 +11,7 @@ from accelsim.errors import InputError
 from accelsim.faults.array_target import ArrayTarget
 from accelsim.faults.network import Network, Source
 from accelsim.faults.outcomes import ABSORBED, CORRUPTED, DEAD, HANG, PROTOCOL, Effects
-from accelsim.faults.target import Stratum, Target
+from accelsim.faults.target import Stratum, Target, element_name
 from accelsim.jobs.store import digest
 
 if TYPE_CHECKING:
@@ -229,9 +229,8 @@ class NetworkTarget(Target):
             return {"layer": self.strata[stratum].block, **layer.target.site(own, number)}
         word, mask = self._decoded(stratum, np.array([number]))
         held = self.network.held[stratum]
-        at = ",".join(str(int(each)) for each in np.unravel_index(int(word[0]), held.shape)) if held.shape else ""
         bits = [bit for bit in range(held.bits) if int(mask[0]) >> bit & 1]
-        return {"layer": held.source[0], "word": f"{held.source[1]}[{at}]", "bits": bits}
+        return {"layer": held.source[0], "word": element_name(held.source[1], held.shape, int(word[0])), "bits": bits}
 
 
 def labelled(decisions: Decisions, labels: IntArray) -> Decisions:

@@ -36,6 +36,13 @@ class Stratum:
     cell: str = ""
 
 
+def element_name(tensor: str, shape: tuple[int, ...], word: int) -> str:
+    """An element of a tensor as one writes it, `Z[1,2]`, by its place in the order of elements."""
+    import numpy as np
+
+    return f"{tensor}[{','.join(str(int(each)) for each in np.unravel_index(word, shape))}]" if shape else f"{tensor}[]"
+
+
 def decision_key(decides: tuple[str, IntArray] | None) -> tuple[str, str] | None:
     """A tensor and the groups of its elements, as a part of a `content_key`."""
     return None if decides is None else (decides[0], digest(decides[1]))

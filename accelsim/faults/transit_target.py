@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from accelsim.faults.outcomes import Effects
 from accelsim.faults.sites import READ
-from accelsim.faults.target import Stratum, Target, decision_key
+from accelsim.faults.target import Stratum, Target, decision_key, element_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -86,15 +86,12 @@ class TransitTarget(Target):
 
     def site(self, stratum: int, number: int) -> dict[str, Any]:
         """The way, the word, one of the copies that it goes to (or that a unit reads from), and the step."""
-        import numpy as np
-
         from accelsim.faults.transits import transit
 
         way, places = self._ways[stratum], self._places(self._ways[stratum])
         site = transit(self.mapped, way, number // places, number % places, self.together)
-        shape = self.mapped.cascade.tensors[site.tensor].shape
-        word = ",".join(str(int(each)) for each in np.unravel_index(site.word, shape)) if shape else ""
+        word = element_name(site.tensor, self.mapped.cascade.tensors[site.tensor].shape, site.word)
         bits = list(range(site.bit, site.bit + min(site.bits, way.bits)))
-        where = {"from": way.source, "to": way.target, "word": f"{site.tensor}[{word}]", "copy": list(site.copy)}
+        where = {"from": way.source, "to": way.target, "word": word, "copy": list(site.copy)}
         point = {"point": list(site.point)} if site.point else {}
         return {**where, **point, "bits": bits, "step": site.step}

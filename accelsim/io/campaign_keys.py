@@ -45,6 +45,7 @@ def placed(item: Item, make: Callable[[Item], T]) -> T:
 
 
 def file_of(item: Item, kind: Any, folder: Path) -> Path:
+    """The file that an item names: one in the folder, with its ending, or a shipped one of a kind of the catalogue."""
     name = item.name(f"a {kind.noun}")
     beside = folder / name
     if os.path.isfile(beside):

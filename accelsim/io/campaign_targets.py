@@ -90,6 +90,7 @@ def streams_of(item: Item | None, document: Item, cascade: Cascade, made: Made) 
 
 
 def element_of(item: Item, rows: int, columns: int) -> tuple[int, int]:
+    """Row and column of an element of an array of this size."""
     found = [each.integer("an element's place", 0) for each in item.items("an element")]
     if len(found) != 2 or found[0] >= rows or found[1] >= columns:
         raise item.error(f"an array of {rows} x {columns} has no element {found}", "write [row, column], from 0 on")
@@ -97,6 +98,7 @@ def element_of(item: Item, rows: int, columns: int) -> tuple[int, int]:
 
 
 def threshold_of(item: Item) -> float:
+    """How far sums may be off before a checksum raises an alarm, in units of roundoff."""
     said = item.only(("threshold",), "checksums").get("threshold", item)
     value = said.value
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
