@@ -268,15 +268,10 @@ def inject_(arguments: Arguments) -> int:
 
 
 def _confirmed(arguments: Arguments, campaign: Campaign, tell: Callable[[str], None]) -> Confirmation:
-    from accelsim.faults.array_target import ArrayTarget
-    from accelsim.faults.confirmation import confirm
-    from accelsim.faults.processor_confirmation import confirm_processor
-    from accelsim.faults.processor_target import ProcessorTarget
+    from accelsim.faults.target import Confirmable
     from accelsim.io.catalogue import root
 
-    faults, seed = whole_of(arguments, "rtl"), campaign.seed
-    if isinstance(campaign.target, ProcessorTarget):
-        return confirm_processor(campaign.target, faults, seed, tell)
-    if not isinstance(campaign.target, ArrayTarget):
+    faults = whole_of(arguments, "rtl")
+    if not isinstance(campaign.target, Confirmable):
         raise InputError("--rtl: only upsets in an array that runs one cascade, or in a processor, run in RTL", "leave --rtl out")
-    return confirm(campaign.target, root() / "hw" / "rtl", faults, seed, tell)
+    return campaign.target.confirmed(root() / "hw" / "rtl", faults, campaign.seed, tell)

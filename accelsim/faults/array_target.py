@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -11,12 +11,16 @@ from accelsim.faults.firings import Product
 from accelsim.faults.outcomes import Effects, gravest
 from accelsim.faults.registers import ACROSS, CONTROL, DOWN, Field
 from accelsim.faults.requantise import Requantise
-from accelsim.faults.target import Stratum
+from accelsim.faults.target import Confirmable, Stratum
+from accelsim.jobs.store import digest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
+    from accelsim.faults.confirmation import Confirmation
     from accelsim.faults.kernels_cone import Work
     from accelsim.faults.kernels_judge import Groups
 
@@ -38,7 +42,7 @@ class Changes:
     outcome: IntArray
 
 
-class ArrayTarget:
+class ArrayTarget(Confirmable):
     """A stratum is a field of the array's registers. `together`: adjacent bits that flip at once (fields with fewer flip whole); `stuck`:
     they are 0, or 1, in all products; `late`: a register keeps its word at one edge, as if the new one came too late. Both are replayed.
 
@@ -79,10 +83,6 @@ class ArrayTarget:
     def chunk(self) -> int:
         """Flags take longer; there are few of them."""
         return _SLOW if self.stuck else _LATE if self.late else _CHUNK
-
-    def of_classes(self, stratum: int, numbers: IntArray) -> Effects:
-        """Every fault is a class."""
-        return self.effects(stratum, numbers)
 
     def _ways(self, field: Field) -> int:
         """In how many places of a register bits flip; it is late as a whole."""
@@ -142,7 +142,7 @@ class ArrayTarget:
         for number in np.unique(product):
             some = np.flatnonzero(product == number)
             found[some] = self._in_product(int(number), self.fields[stratum], register[some], mask[some], when[some])
-        return Effects(found[:, 0], found[:, 1], found[:, 2], found[:, 3] > 0)
+        return Effects.of(found)
 
     def _in_product(self, number: int, field: Field, register: IntArray, mask: IntArray, when: IntArray) -> IntArray:
         import numpy as np
@@ -220,6 +220,27 @@ class ArrayTarget:
         from accelsim.faults.kernels_judge import Groups
 
         return [Groups.of(None if self.decides is None else self.decides[product.elements.ravel()]) for product in self.products]
+
+    def key_parts(self) -> tuple[object, ...]:
+        """Elements of the products, and what is judged."""
+        made = tuple(digest(product.elements) for product in self.products)
+        return self.noun, self.strata, made, self.requantise, self.together, None if self.decides is None else digest(self.decides)
+
+    def unrated(self) -> tuple[str, str] | None:
+        """Rates are those of upsets of single bits."""
+        if self.stuck:
+            return "no table has rates of bits that are stuck", "leave out 'rates', or write 'kind: upset'"
+        if self.late:
+            return "no table has rates of registers that are late", "leave out 'rates', or write 'kind: upset'"
+        if self.together > 1:
+            return f"rates are of single bits, and {self.together} flip here", "leave out 'rates', or write 'bits: 1'"
+        return None
+
+    def confirmed(self, rtl: Path, faults: int, seed: int, tell: Callable[[str], None]) -> Confirmation:
+        """Of the first product."""
+        from accelsim.faults.confirmation import confirm
+
+        return confirm(self, rtl, faults, seed, tell)
 
     def site(self, stratum: int, number: int) -> dict[str, Any]:
         """The register by its name in the RTL."""

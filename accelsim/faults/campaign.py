@@ -34,7 +34,7 @@ Tell = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Campaign:
-    """Faults of a target. `name`, `described`: what it is, in words that tell it from others; `seed`: of the numbers that are drawn;
+    """Faults of a target. `described`: what tells it from others, a `content_key` or other text; `seed`: of the numbers that are drawn;
     `rates`: raw rates of its cells, if they are known.
     """
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from accelsim.errors import InputError
 from accelsim.faults.cones import Mapped
-from accelsim.faults.lineage import Visit
+from accelsim.faults.executed import Visit
 from accelsim.faults.stores import IntArray
 from accelsim.mapping.tree import For
 from accelsim.sim.paths import Path, Paths

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from accelsim.errors import InputError
-from accelsim.faults.lineage import Flow, Lineage
+from accelsim.faults.executed import Flow
+from accelsim.faults.lineage import Lineage
 from accelsim.faults.stores import NONE, IntArray
 from accelsim.hardware.architecture import Architecture
 from accelsim.sim.formats import FORMATS, WRAP

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,8 @@ from accelsim.faults.gates import SLOW, STUCK, Circuit, GateFault
 from accelsim.faults.outcomes import UNKNOWN, Effects, gravest
 from accelsim.faults.requantise import Requantise
 from accelsim.faults.sums import Sums
-from accelsim.faults.target import Stratum
+from accelsim.faults.target import Grouped, Stratum
+from accelsim.jobs.store import digest
 from accelsim.sim.systolic import OPERAND
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def module_of(product: Product) -> tuple[str, dict[str, int]]:
     return module, {"AW": widths.a, "BW": widths.b, "CW": widths.sum}
 
 
-class GateTarget:
+class GateTarget(Grouped):
     """A stratum is a kind of fault, of KINDS; its faults are those of every line of each of `elements` (row, column), each alone and in all
     products. A class is those of an element that no vector tells apart.
 
@@ -90,7 +92,7 @@ class GateTarget:
         element, fault = np.divmod(np.asarray(numbers, np.int64), ends.size)
         count = np.diff(ends, prepend=0)[fault]
         found = self._effects(stratum, element, fault)
-        return Effects(found.outcome, found.wrong, found.worst, found.decided, element * ends[-1] + ends[fault] - count, count)
+        return replace(found, fault=element * ends[-1] + ends[fault] - count, weight=count)
 
     def groups(self, stratum: int) -> IntArray:
         """By element."""
@@ -130,7 +132,6 @@ class GateTarget:
 
     def _in_product(self, number: int, element: tuple[int, int], faults: list[GateFault]) -> IntArray:
         """int64[faults, 4]: outcome, outputs that change, largest difference, whether a decision changes."""
-
         from accelsim.faults.elements import operand_stays, result_stays
         from accelsim.sim.kernels_systolic import FoldTable
 
@@ -141,6 +142,12 @@ class GateTarget:
         found = self.sums.judged(number, results)
         found[marks] = UNKNOWN, 0, 0, 0
         return found
+
+    def key_parts(self) -> tuple[object, ...]:
+        """The circuit too, and elements with faults."""
+        net = self.circuit.net
+        tables = (digest(each) for each in (net.tables, net.inputs, net.outputs, net.flops))
+        return self.noun, self.strata, *self.sums.key_parts(), tuple(self.elements), self.kinds, *tables
 
     def site(self, stratum: int, number: int) -> dict[str, Any]:
         """The element and the line: a net as yosys numbers it, or an input of a cell."""

@@ -17,7 +17,7 @@ from accelsim.kernel_cache import njit
 IntArray = NDArray[np.int64]
 CellArray = NDArray[np.int32]
 READ, NUMBER, NEG, ABS, RELU, STEP, NOT, COPY, ADD, SUB, MUL, FLOORDIV, MOD, MAX, MIN, LT, LE, GT, GE, EQ, NE, AND, OR, TAKE = range(24)
-UNARY, MOST_DEEP = (NEG, ABS, RELU, STEP, NOT, COPY), 64
+MOST_DEEP = 64
 
 
 class Wiring(NamedTuple):

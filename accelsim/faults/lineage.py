@@ -10,52 +10,21 @@ lies in the innermost keep whose tile has the word. Source: docs/faults-mapped.m
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
 import numpy as np
 
 from accelsim.errors import InputError
-from accelsim.faults.stores import NONE, IntArray, Key, Residencies, Store
+from accelsim.faults.executed import Flow, Visit, keys_of, reduced_levels
+from accelsim.faults.stores import NONE, IntArray, Residencies, Store
 from accelsim.mapping.tree import Address, For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode
 from accelsim.sim.arithmetic import plain
 from accelsim.sim.tiles import Tile, turned, whole_span
 from accelsim.sim.turns import ONCE, OWN, RECOMPUTED, REPEATED, RETAINED, Branch, Demands, branches, ranks_of, touched_at
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.expression import Access
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """An innermost tile's turn: its branch, the turns of the loops in time by level, its first step and how many it takes."""
-
-    branch: Branch
-    turns: dict[int, int]
-    step: int
-    steps: int
-
-
-@dataclass
-class Flow:
-    """What an Einsum executed, in order of execution: chunks of arrays along its points.
-
-    `points`: coordinates by rank, then the step, the number of the word that the point goes into, the copy along each spatial loop over a
-    reduced rank; then for each read the stay that it reads and, where that is -1, the number of a word that is not kept (-1: the fill).
-    """
-
-    branch: Branch
-    levels: tuple[int, ...]
-    chunks: list[tuple[IntArray, ...]] = field(default_factory=list)
-    made: list[tuple[IntArray, ...]] = field(default_factory=list)
-    done: list[tuple[IntArray, IntArray]] = field(default_factory=list)
-    left: dict[int, IntArray] = field(default_factory=dict)
-    open: dict[int, IntArray] = field(default_factory=dict)
-
-    @property
-    def serial(self) -> bool:
-        """Whether it reads its own results."""
-        return any(read.tensor == self.branch.einsum.output.tensor for read in self.branch.einsum.reads)
 
 
 class Lineage:
@@ -68,14 +37,14 @@ class Lineage:
         self.stores: list[Store] = []
         self.visits: list[Visit] = []
         self.chain: dict[tuple[int, str], list[tuple[int, Store]]] = {}
-        self.keys = {branch.number: _keys(branch) for branch in self.branches}
-        self.flows = {branch.number: Flow(branch, _reduced_levels(cascade, branch)) for branch in self.branches}
+        self.keys = {branch.number: keys_of(branch) for branch in self.branches}
+        self.flows = {branch.number: Flow(branch, reduced_levels(cascade, branch)) for branch in self.branches}
         self.values = {name: math.prod(tensor.shape) for name, tensor in cascade.tensors.items()}
         self.there = {name: np.ones(size, dtype=bool) for name, size in self.values.items()}
         self.fixed = {name: self._first_slices(name) for name in self.values}
         self.expected: dict[int, IntArray] = {}
         self.ran: set[tuple[int, tuple[tuple[int, int], ...]]] = set()
-        self._refuse(mapping)
+        self._refuse()
         for branch in self.branches:
             for name in dict.fromkeys(access.tensor for access in (*branch.einsum.reads, branch.einsum.output)):
                 self._chain(branch, name)
@@ -84,7 +53,7 @@ class Lineage:
         self._nodes(mapping.nodes, 0, 0, (), [tile for tile in tiles if self._visited(tile)])
         self._close()
 
-    def _refuse(self, mapping: Mapping) -> None:
+    def _refuse(self) -> None:
         for branch in self.branches:
             einsum, name = branch.einsum, branch.einsum.name
             if einsum.condition_reads or einsum.chosen:
@@ -182,7 +151,7 @@ class Lineage:
     def _turns(self, node: Keep | For | Spatial, level: int, tiles: list[Tile]) -> Any:
         """The tiles of each turn of a node."""
         if isinstance(node, Keep):
-            self._arrive(node, level, tiles)
+            self._arrive(level, tiles)
             yield tiles
         elif isinstance(node, Spatial):
             yield [replace(tile, spans={**tile.spans, node.rank: tile.spans[node.rank].spread(level, node.tile)}) for tile in tiles]
@@ -230,7 +199,7 @@ class Lineage:
 
     # Tiles of keeps.
 
-    def _arrive(self, node: Keep, level: int, tiles: list[Tile]) -> None:
+    def _arrive(self, level: int, tiles: list[Tile]) -> None:
         boxes: dict[tuple[int, int], list[IntArray]] = {}
         results: dict[tuple[int, int], list[IntArray]] = {}
         for tile in tiles:
@@ -417,25 +386,3 @@ class Lineage:
             if place == 0 or level < outside:
                 roots = made[final] if place == 0 else NONE
                 parents = self.stays.begin(store, rows[place][final], words[final], roots, times[final] + 1, parents, 1)
-
-
-def _reduced_levels(cascade: Cascade, branch: Branch) -> tuple[int, ...]:
-    """The loops of which several copies each have a part of a sum."""
-    left, found = dict(cascade.extents), []
-    for at, step in branch.steps.items():
-        rank, tile = step.loop.rank, step.loop.tile
-        if isinstance(step.loop, Spatial) and rank in branch.einsum.reduced and left[rank] > tile:
-            found.append(at)
-        left[rank] = min(left[rank], tile)
-    return tuple(found)
-
-
-def _keys(branch: Branch) -> dict[int, Key]:
-    """The spatial loops on the way to a leaf by level."""
-    found: dict[int, Key] = {}
-    seen: dict[tuple[str, str], int] = {}
-    for level, (_, node) in enumerate(branch.nodes):
-        if isinstance(node, Spatial):
-            place = seen[node.axis, node.rank] = seen.get((node.axis, node.rank), -1) + 1
-            found[level] = (node.axis, node.rank, place)
-    return found

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from accelsim.errors import InputError
 from accelsim.faults.outcomes import DEAD, DETECTED, Effects
-from accelsim.faults.target import Stratum
+from accelsim.faults.target import Stratum, Target, decision_key, element_name
+from accelsim.jobs.store import digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -24,7 +25,7 @@ _CHUNK = 1 << 10
 _TOGETHER, _ROWS = 1 << 12, 1 << 24  # injected side by side, and points that they may change in all
 
 
-class MemoryTarget:
+class MemoryTarget(Target):
     """A stratum is what one keep holds of a tensor, complete words and incomplete sums apart; a class is a bit of a word from one read to
     the next. Differences of integer outputs are as they are, those of others in millionths of the largest output; what is not finite is
     2^62. What `checks` see is detected, whether an output differs or not.
@@ -176,7 +177,12 @@ class MemoryTarget:
             if self.checks is not None:
                 found[some[alarms(self.mapped, changes, self.checks)]] = DETECTED, 0, 0, 0
         found = found[again]
-        return Effects(found[:, 0], found[:, 1], found[:, 2], found[:, 3] > 0)
+        return Effects.of(found)
+
+    def key_parts(self) -> tuple[object, ...]:
+        """The clock and the checks, and what is judged."""
+        threshold = None if self.checks is None else self.checks.threshold
+        return self.noun, self.strata, digest(self.intervals.clock), self.together, decision_key(self.decides), threshold
 
     def site(self, stratum: int, number: int) -> dict[str, Any]:
         """The word, the copy of its memory, and the step."""
@@ -184,7 +190,6 @@ class MemoryTarget:
 
         mine, bit, step = (int(np.ravel(each)[0]) for each in self._decoded(stratum, np.array([number])))
         fault = self.intervals.at(mine, bit, step)
-        shape = self.mapped.cascade.tensors[fault.tensor].shape
-        word = ",".join(str(int(each)) for each in np.unravel_index(fault.word, shape)) if shape else ""
+        word = element_name(fault.tensor, self.mapped.cascade.tensors[fault.tensor].shape, fault.word)
         bits = list(range(bit, bit + min(fault.bits, int(self.intervals.bits[mine]))))
-        return {"memory": fault.memory, "word": f"{fault.tensor}[{word}]", "copy": list(fault.copy), "bits": bits, "step": step}
+        return {"memory": fault.memory, "word": word, "copy": list(fault.copy), "bits": bits, "step": step}

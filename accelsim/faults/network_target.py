@@ -11,7 +11,8 @@ from accelsim.errors import InputError
 from accelsim.faults.array_target import ArrayTarget
 from accelsim.faults.network import Network, Source
 from accelsim.faults.outcomes import ABSORBED, CORRUPTED, DEAD, HANG, PROTOCOL, Effects
-from accelsim.faults.target import Stratum
+from accelsim.faults.target import Stratum, Target, element_name
+from accelsim.jobs.store import digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +66,7 @@ class _Struck:
     outcome: IntArray
 
 
-class NetworkTarget:
+class NetworkTarget(Target):
     """A stratum is a kind of register in a layer, or, where there are no `arrays`, the words of a tensor: a bit of one flips before the
     first layer reads it. `together`: adjacent bits that flip at once.
 
@@ -113,10 +114,6 @@ class NetworkTarget:
         """Fewer in larger networks, where a fault may be followed to more words."""
         least, most = _CHUNKS
         return min(most, max(least, _WORK // max(1, self.network.wiring.to.size)))
-
-    def of_classes(self, stratum: int, numbers: IntArray) -> Effects:
-        """Every fault is a class."""
-        return self.effects(stratum, numbers)
 
     def effects(self, stratum: int, numbers: IntArray) -> Effects:
         """In closed form up to the outputs of the layer, and from there by what changes."""
@@ -218,6 +215,11 @@ class NetworkTarget:
         word, bit = np.divmod(numbers, self._ways(bits))
         return word, np.int64((1 << min(self.together, bits)) - 1) << bit
 
+    def key_parts(self) -> tuple[object, ...]:
+        """The scales of the layers, which a file may state, and what is judged."""
+        asked, scales = self.decisions, tuple(self.network.scales.values())
+        return self.noun, self.strata, self.together, scales, None if asked is None else (asked.tensor, digest(asked.groups))
+
     def site(self, stratum: int, number: int) -> dict[str, Any]:
         """The layer and the register by its name in the RTL, or the word."""
         import numpy as np
@@ -227,9 +229,8 @@ class NetworkTarget:
             return {"layer": self.strata[stratum].block, **layer.target.site(own, number)}
         word, mask = self._decoded(stratum, np.array([number]))
         held = self.network.held[stratum]
-        at = ",".join(str(int(each)) for each in np.unravel_index(int(word[0]), held.shape)) if held.shape else ""
         bits = [bit for bit in range(held.bits) if int(mask[0]) >> bit & 1]
-        return {"layer": held.source[0], "word": f"{held.source[1]}[{at}]", "bits": bits}
+        return {"layer": held.source[0], "word": element_name(held.source[1], held.shape, int(word[0])), "bits": bits}
 
 
 def labelled(decisions: Decisions, labels: IntArray) -> Decisions:

@@ -42,6 +42,11 @@ class Effects:
     where: IntArray | None = None
     decisions: IntArray | None = None
 
+    @classmethod
+    def of(cls, found: IntArray) -> Effects:
+        """From int64[faults, 4]: outcome, outputs that change, largest difference, decisions that change."""
+        return cls(found[:, 0], found[:, 1], found[:, 2], found[:, 3] > 0)
+
 
 def gravest(found: IntArray) -> Effects:
     """Faults in several products: int64[products, faults, 4] of outcome, outputs that change, largest difference, decisions changed."""

@@ -40,6 +40,11 @@ class Sample:
     by: str = EACH
     defence: float = 0.1
 
+    @property
+    def injects(self) -> Sample:
+        """What of it decides which faults are injected: the confidence does where it looks at the width of intervals."""
+        return self if self.half_width is not None else replace(self, confidence=0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:

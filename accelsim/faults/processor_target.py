@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 from accelsim.errors import InputError
 from accelsim.faults.outcomes import CORRUPTED, HANG, LOGICAL, NAMES, PROTOCOL, Effects
 from accelsim.faults.processor_rtl import Ended, ProcessorRtl, Site, Upset
-from accelsim.faults.target import Stratum
+from accelsim.faults.target import Confirmable, Stratum, decision_key
+from accelsim.rtl.fast import sources_digest
 from accelsim.rtl.processor import COUNT_BITS, COUNTS
 from accelsim.rtl.program import Program
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from accelsim.faults.confirmation import Confirmation
 
     IntArray = NDArray[np.int64]
 
@@ -34,7 +38,7 @@ class Known:
     outcomes: tuple[int, ...]
 
 
-class ProcessorTarget:
+class ProcessorTarget(Confirmable):
     """A stratum has all registers of one name in instances of one name. A class is one upset.
 
     `chosen`: names of instances or registers that upsets are in, all if empty. `decides`: a tensor, and the group of each of its elements;
@@ -113,11 +117,7 @@ class ProcessorTarget:
 
         upsets = [self.upset(stratum, number)[1] for number in numbers.tolist()]
         found = np.array([self.judged(self.run.run(upset)) for upset in upsets], np.int64).reshape(-1, 4)
-        return Effects(found[:, 0], found[:, 1], found[:, 2], found[:, 3] > 0)
-
-    def of_classes(self, stratum: int, numbers: IntArray) -> Effects:
-        """Each upset is a class of its own."""
-        return self.effects(stratum, numbers)
+        return Effects.of(found)
 
     def judged(self, ended: Ended) -> tuple[int, int, int, int]:
         """Outcome, words of outputs that differ, the largest difference, and whether a decision changes."""
@@ -198,6 +198,16 @@ class ProcessorTarget:
             outcome = self.judged(self.run.run(each.upset))[0]
             if outcome not in each.outcomes:
                 raise InputError(f"an upset after which {each.what} counts as {NAMES[outcome]}", "please report this")
+
+    def key_parts(self) -> tuple[object, ...]:
+        """The text of the RTL too."""
+        return self.noun, self.strata, sources_digest(self.rtl), decision_key(self.decides)
+
+    def confirmed(self, rtl: Path, faults: int, seed: int, tell: Callable[[str], None]) -> Confirmation:
+        """In the RTL that it has, and in a model of all registers."""
+        from accelsim.faults.processor_confirmation import confirm_processor
+
+        return confirm_processor(self, faults, seed, tell)
 
     def site(self, stratum: int, number: int) -> dict[str, Any]:
         """The register, the word of a memory, the bit and the cycle."""

@@ -11,7 +11,7 @@ from accelsim.faults.outcomes import DEAD, DETECTED, HANG, Effects, gravest
 from accelsim.faults.requantise import Requantise
 from accelsim.faults.streams import Codec, Starved, Stream, Undecodable
 from accelsim.faults.sums import Sums
-from accelsim.faults.target import Stratum
+from accelsim.faults.target import Grouped, Stratum
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 9
 
 
-class StreamTarget:
+class StreamTarget(Grouped):
     """One stratum: bits of the streams of a tensor, which has `block` words in each, in the order of its elements. A bit is wrong whenever
     its stream is decoded, so that all products take the wrong words.
 
@@ -64,10 +64,6 @@ class StreamTarget:
     def chunk(self) -> int:
         """Each is decoded."""
         return _CHUNK
-
-    def of_classes(self, stratum: int, numbers: IntArray) -> Effects:
-        """Every fault is a class."""
-        return self.effects(stratum, numbers)
 
     def groups(self, stratum: int) -> IntArray:
         """By stream."""
@@ -121,6 +117,11 @@ class StreamTarget:
             operands.append(words + np.where(mine, change[np.where(mine, at, 0)], 0))
         left = 64 - product.run.widths.sum
         return np.asarray((operands[0] @ operands[1] << left) >> left, np.int64)
+
+    def key_parts(self) -> tuple[object, ...]:
+        """The streams too."""
+        streams = tuple(stream.stored.hex() for stream in self.streams)
+        return self.noun, self.strata, *self.sums.key_parts(), self.tensor, self.block, streams
 
     def site(self, stratum: int, number: int) -> dict[str, Any]:
         """The stream, by the first element that it holds, and the bit: 0 is the lowest of its first byte."""

@@ -37,7 +37,7 @@ def stick(mapped: Mapped, fault: Stuck) -> Changes:
         raise InputError(f"a copy of a keep of {fault.tensor} has no cell {fault.cell}", f"take one of 0 to {many - 1}")
     number_type = tensor.partial if fault.partial else tensor.final
     mask = int(run_of(fault.bit, fault.bits, number_type))
-    spread = _Pressed(mapped, lambda values: forced(values, number_type, mask, fault.one))
+    spread = _Forced(mapped, lambda values: forced(values, number_type, mask, fault.one))
     found: dict[str, list[tuple[IntArray, IntArray, Any]]] = {}
     if fault.partial:
         read = _strike_sums(mapped, spread, number, row, cells == fault.cell)
@@ -55,7 +55,7 @@ def stick(mapped: Mapped, fault: Stuck) -> Changes:
     return mapped.ended(spread, found, np.array([read]), np.array([number]), np.array([int(fault.partial)]))
 
 
-class _Pressed(Spread):
+class _Forced(Spread):
     """One fault on its way that changes whatever is read from some stays, or some sums before some of their turns."""
 
     def __init__(self, mapped: Mapped, change: Callable[[Any], Any]) -> None:
@@ -82,7 +82,7 @@ class _Pressed(Spread):
         sums = self.sums.get(table)
         if sums:
             words = np.unique(terms.word[slots])
-            self.note(table, np.zeros_like(words), words, terms.pressed(words, slots[moved], found[moved], sums, self.change))
+            self.note(table, np.zeros_like(words), words, terms.forced(words, slots[moved], found[moved], sums, self.change))
         elif moved.size:
             self.note(table, *terms.changed(np.zeros_like(moved), slots[moved], found[moved]))
 
@@ -100,7 +100,7 @@ def filled_from(mapped: Mapped, own: IntArray) -> tuple[IntArray, IntArray]:
     return np.concatenate(found), np.concatenate(owners)
 
 
-def _strike_words(mapped: Mapped, spread: _Pressed, name: str, own: IntArray) -> bool:
+def _strike_words(mapped: Mapped, spread: _Forced, name: str, own: IntArray) -> bool:
     """Asks for what reads some stays, or what is filled from them; whether anything does."""
     hit, read = np.unique(filled_from(mapped, own)[0]), False
     for table, place in mapped.readers[name]:
@@ -116,7 +116,7 @@ def _strike_words(mapped: Mapped, spread: _Pressed, name: str, own: IntArray) ->
 
 
 def _strike_home(
-    mapped: Mapped, spread: _Pressed, name: str, words: IntArray, found: dict[str, list[tuple[IntArray, IntArray, Any]]]
+    mapped: Mapped, spread: _Forced, name: str, words: IntArray, found: dict[str, list[tuple[IntArray, IntArray, Any]]]
 ) -> None:
     """Words of an output as their home gives them, in place of those that were made."""
     after, golden = mapped.golden[name].copy(), mapped.golden[name]
@@ -128,7 +128,7 @@ def _strike_home(
     found[name] = [(np.zeros_like(places), places, after[places])]
 
 
-def _strike_sums(mapped: Mapped, spread: _Pressed, number: int, row: int, there: IntArray) -> bool:
+def _strike_sums(mapped: Mapped, spread: _Forced, number: int, row: int, there: IntArray) -> bool:
     """Notes before which turns sums lie in a cell, and asks for their words; whether any does."""
     sums = mapped.partials
     mine = np.flatnonzero((sums.store == number) & (sums.row == row))

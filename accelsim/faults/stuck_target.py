@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from accelsim.faults.outcomes import Effects
-from accelsim.faults.target import Stratum
+from accelsim.faults.target import Stratum, Target, decision_key
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 8
 
 
-class StuckTarget:
+class StuckTarget(Target):
     """A stratum is the cells of all copies of one keep of a tensor, those of complete words and of incomplete sums apart. Values turn
     inside bits, those inside cells, and these inside copies. `decides`: as of a `MemoryTarget`. `together`: adjacent bits stuck alike.
     """
@@ -75,11 +75,7 @@ class StuckTarget:
         found = np.zeros((len(numbers), 4), np.int64)
         for place, each in enumerate(numbers.tolist()):
             found[place] = judged(self.mapped, stick(self.mapped, self.fault(stratum, each)), self.decides)[0]
-        return Effects(found[:, 0], found[:, 1], found[:, 2], found[:, 3] > 0)
-
-    def of_classes(self, stratum: int, numbers: IntArray) -> Effects:
-        """Every fault is a class."""
-        return self.effects(stratum, numbers)
+        return Effects.of(found)
 
     def fault(self, stratum: int, number: int) -> Stuck:
         """A fault by its number."""
@@ -90,6 +86,10 @@ class StuckTarget:
         rest, bit = divmod(rest, ways)
         row, cell = divmod(rest, many)
         return Stuck(store.memory, store.tensor, store.address, store.copies[row], cell, bit, bool(one), site.partial, self.together)
+
+    def key_parts(self) -> tuple[object, ...]:
+        """The sites, which follow from `strata`, and what is judged."""
+        return self.noun, self.strata, type(self).__name__, self.together, decision_key(self.decides)
 
     def site(self, stratum: int, number: int) -> dict[str, Any]:
         """The cell, the copy of its memory, and the bits."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from accelsim.faults.firings import Product
 from accelsim.faults.outcomes import DEAD, LOGICAL
 from accelsim.faults.requantise import Requantise
+from accelsim.jobs.store import digest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +44,11 @@ class Sums:
         judge(self.requantise.kernel(), run.widths.sum, z, out, self._groups[number], starts, words, said, True, found)
         found[found[:, 0] == DEAD, 0] = LOGICAL
         return found
+
+    def key_parts(self) -> tuple[object, ...]:
+        """Elements of the products and what is judged, as parts of a `content_key`."""
+        made = tuple(digest(product.elements) for product in self.products)
+        return made, self.requantise, None if self.decides is None else digest(self.decides)
 
     @cached_property
     def _groups(self) -> list[Groups]:

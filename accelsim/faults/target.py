@@ -5,10 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from accelsim.jobs.store import digest
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     import numpy as np
     from numpy.typing import NDArray
 
+    from accelsim.faults.confirmation import Confirmation
     from accelsim.faults.outcomes import Effects
 
     IntArray = NDArray[np.int64]
@@ -30,8 +36,20 @@ class Stratum:
     cell: str = ""
 
 
+def element_name(tensor: str, shape: tuple[int, ...], word: int) -> str:
+    """An element of a tensor as one writes it, `Z[1,2]`, by its place in the order of elements."""
+    import numpy as np
+
+    return f"{tensor}[{','.join(str(int(each)) for each in np.unravel_index(word, shape))}]" if shape else f"{tensor}[]"
+
+
+def decision_key(decides: tuple[str, IntArray] | None) -> tuple[str, str] | None:
+    """A tensor and the groups of its elements, as a part of a `content_key`."""
+    return None if decides is None else (decides[0], digest(decides[1]))
+
+
 class Target(Protocol):
-    """Faults by stratum and number, from 0 up to its population, or by class."""
+    """Faults by stratum and number, from 0 up to its population, or by class. Where nothing else is said, every fault is a class."""
 
     @property
     def strata(self) -> tuple[Stratum, ...]:
@@ -59,10 +77,27 @@ class Target(Protocol):
 
     def of_classes(self, stratum: int, numbers: IntArray) -> Effects:
         """What comes of one fault of some classes, with the number of faults that each class has."""
-        ...
+        return self.effects(stratum, numbers)
 
     def site(self, stratum: int, number: int) -> dict[str, Any]:
         """Where and when a fault is, as plain data."""
+        ...
+
+    def key_parts(self) -> tuple[object, ...]:
+        """What of it does not follow from the cascade, the machine, the mapping and the inputs, for a `jobs.store.content_key`."""
+        ...
+
+    def unrated(self) -> tuple[str, str] | None:
+        """Why no table can have raw rates of its faults, and how to mend it; None if one may."""
+        return None
+
+
+@runtime_checkable
+class Confirmable(Target, Protocol):
+    """A target whose faults can run in RTL too."""
+
+    def confirmed(self, rtl: Path, faults: int, seed: int, tell: Callable[[str], None]) -> Confirmation:
+        """So many faults there. rtl: the folder of the sources. InputError where Verilator is missing, or nothing is at stake."""
         ...
 
 

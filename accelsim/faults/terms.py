@@ -181,7 +181,7 @@ class Terms:
         nothing = np.zeros(0, dtype=np.int64)
         return self._final(self._sums(words, turns, start, nothing, nothing, self._parts[:0, 0]))
 
-    def pressed(self, words: IntArray, slots: IntArray, terms: Any, turns: dict[int, set[int]], change: Callable[[Any], Any]) -> Any:
+    def forced(self, words: IntArray, slots: IntArray, terms: Any, turns: dict[int, set[int]], change: Callable[[Any], Any]) -> Any:
         """Values of words with some terms changed, whose sums become others before each of some turns: `turns` of each word."""
         full = self._full.reshape(-1).astype(np.result_type(self._full, terms))
         full[self.flat[slots]] = terms

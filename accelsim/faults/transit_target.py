@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from accelsim.faults.outcomes import Effects
 from accelsim.faults.sites import READ
-from accelsim.faults.target import Stratum
+from accelsim.faults.target import Stratum, Target, decision_key, element_name
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _CHUNK = 1 << 10
 
 
-class TransitTarget:
+class TransitTarget(Target):
     """A stratum is the transfers of one tensor from one memory to another, or to a unit; places of bits turn inside transfers. `decides`:
     as of a `MemoryTarget`. `together`: adjacent bits that flip at once (words with fewer flip whole).
     """
@@ -78,23 +78,20 @@ class TransitTarget:
         way = self._ways[stratum]
         number, bit = np.divmod(numbers, self._places(way))
         found = judged(self.mapped, carry(self.mapped, way, number, bit, self.together), self.decides)
-        return Effects(found[:, 0], found[:, 1], found[:, 2], found[:, 3] > 0)
+        return Effects.of(found)
 
-    def of_classes(self, stratum: int, numbers: IntArray) -> Effects:
-        """Every fault is a class."""
-        return self.effects(stratum, numbers)
+    def key_parts(self) -> tuple[object, ...]:
+        """The sites, which follow from `strata`, and what is judged."""
+        return self.noun, self.strata, type(self).__name__, self.together, decision_key(self.decides)
 
     def site(self, stratum: int, number: int) -> dict[str, Any]:
         """The way, the word, one of the copies that it goes to (or that a unit reads from), and the step."""
-        import numpy as np
-
         from accelsim.faults.transits import transit
 
         way, places = self._ways[stratum], self._places(self._ways[stratum])
         site = transit(self.mapped, way, number // places, number % places, self.together)
-        shape = self.mapped.cascade.tensors[site.tensor].shape
-        word = ",".join(str(int(each)) for each in np.unravel_index(site.word, shape)) if shape else ""
+        word = element_name(site.tensor, self.mapped.cascade.tensors[site.tensor].shape, site.word)
         bits = list(range(site.bit, site.bit + min(site.bits, way.bits)))
-        where = {"from": way.source, "to": way.target, "word": f"{site.tensor}[{word}]", "copy": list(site.copy)}
+        where = {"from": way.source, "to": way.target, "word": word, "copy": list(site.copy)}
         point = {"point": list(site.point)} if site.point else {}
         return {**where, **point, "bits": bits, "step": site.step}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,12 +11,10 @@ from accelsim.errors import InputError, did_you_mean
 from accelsim.faults.array_target import ArrayTarget
 from accelsim.faults.campaign import Campaign
 from accelsim.faults.firings import einsum_on_array, products
-from accelsim.faults.gate_target import GateTarget
 from accelsim.faults.memory_target import MemoryTarget
 from accelsim.faults.plan import EACH, IMPORTANCE, Plan
 from accelsim.faults.processor_target import ProcessorTarget
 from accelsim.faults.rates import Rates
-from accelsim.faults.stream_target import StreamTarget
 from accelsim.faults.stuck_target import StuckTarget
 from accelsim.faults.target import Grouped, Target
 from accelsim.faults.transit_target import TransitTarget
@@ -25,7 +22,6 @@ from accelsim.hardware.architecture import Architecture
 from accelsim.io.campaign_keys import (
     at_home,
     decided_by,
-    digest,
     faults_of,
     file_of,
     inputs_of,
@@ -35,16 +31,16 @@ from accelsim.io.campaign_keys import (
     sample_of,
     scale_of,
 )
-from accelsim.io.campaign_targets import Made, gates_of, injected, streams_of, threshold_of
+from accelsim.io.campaign_targets import Made, gates_of, streams_of, threshold_of
 from accelsim.io.catalogue import CAMPAIGN, MACHINE, RATES, WORKLOAD, refuse_other, root
 from accelsim.io.fault_kinds import FLIPS, LATE, STUCK, clock_of, in_cycles, in_words
 from accelsim.io.hardware import load_architecture
 from accelsim.io.overrides import Overrides, overrides
-from accelsim.io.processor_campaign import processor_faults, refuse_others, refuse_unknown, rtl_digest, whole_inputs, whole_ranges
+from accelsim.io.processor_campaign import processor_faults, refuse_others, refuse_unknown, whole_inputs, whole_ranges
 from accelsim.io.rates import load_rates
 from accelsim.io.source import Item, load
 from accelsim.io.workload import load_workload
-from accelsim.jobs.store import content_key
+from accelsim.jobs.store import content_key, digest
 from accelsim.mapping.tree import Mapping as LoopTree
 from accelsim.model.evaluation import Evaluator
 from accelsim.rtl.program import export
@@ -54,6 +50,9 @@ from accelsim.workload.cascade import Cascade, Model
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from accelsim.faults.gate_target import GateTarget
+    from accelsim.faults.stream_target import StreamTarget
 
     IntArray = NDArray[np.int64]
 
@@ -168,48 +167,24 @@ def _campaign(document: Item, keys: dict[str, Item], settings: Sequence[str], fo
     }  # fmt: skip
     target = make[where](document, keys, cascade, machine, mapping, inputs)
     seed = keys["seed"].integer("'seed'", 0) if "seed" in keys else 0
-    sample, rates = sample_of(keys.get("sample")), _rates(keys.get("rates"), target, folder)
+    sample, rates = sample_of(keys.get("sample")), _rates(keys.get("rates"), target, where, folder)
     if sample.by == IMPORTANCE and not isinstance(target, Grouped):
         raise keys["sample"].error(f"{target.noun} of {where} have no groups to draw by importance", "write 'by: neyman'")
     placed(keys.get("sample", document), lambda _: Plan.first(target.strata, sample, target.chunk))
-    run = (cascade, machine, mapping, {name: digest(values) for name, values in inputs.items()}, _injected(target))
-    looks = sample if sample.half_width is not None else replace(sample, confidence=0.0)  # of those that never look it changes no fault
-    described = content_key(*run, looks, seed, rates if sample.by != EACH else None)
+    run = (cascade, machine, mapping, {name: digest(values) for name, values in inputs.items()}, target.key_parts())
+    described = content_key(*run, sample.injects, seed, rates if sample.by != EACH else None)
     return Campaign(keys["campaign"].name("a campaign"), target, sample, seed, described, rates)
 
 
-def _injected(target: Target) -> tuple[object, ...]:
-    """What of a target does not follow from the cascade, the machine, the mapping and the inputs."""
-    if isinstance(target, ArrayTarget):
-        decides = None if target.decides is None else digest(target.decides)
-        made = tuple(digest(product.elements) for product in target.products)
-        return target.noun, target.strata, made, target.requantise, target.together, decides
-    if isinstance(target, GateTarget | StreamTarget):
-        return injected(target)
-    assert isinstance(target, MemoryTarget | StuckTarget | TransitTarget | ProcessorTarget)
-    decision = None if target.decides is None else (target.decides[0], digest(target.decides[1]))
-    if isinstance(target, ProcessorTarget):
-        return target.noun, target.strata, rtl_digest(target.rtl), decision
-    if not isinstance(target, MemoryTarget):
-        return target.noun, target.strata, type(target).__name__, target.together, decision
-    threshold = None if target.checks is None else target.checks.threshold
-    return target.noun, target.strata, digest(target.intervals.clock), target.together, decision, threshold
-
-
-def _rates(item: Item | None, target: Target, folder: Path) -> Rates | None:
+def _rates(item: Item | None, target: Target, where: str, folder: Path) -> Rates | None:
     """The table of raw rates, if one is named, which must have those of all cells. They are of single bits."""
     if item is None:
         return None
-    if not isinstance(target, ArrayTarget):
-        known = {ProcessorTarget: "a processor", MemoryTarget: "memories", StuckTarget: "memories"}
-        where = known.get(type(target), target.terms[0])
-        raise item.error(f"rates are known for registers of an array only, and {target.noun} are in {where}", "leave it out")
-    if target.stuck:
-        raise item.error("no table has rates of bits that are stuck", "leave out 'rates', or write 'kind: upset'")
-    if target.late:
-        raise item.error("no table has rates of registers that are late", "leave out 'rates', or write 'kind: upset'")
-    if target.together > 1:
-        raise item.error(f"rates are of single bits, and {target.together} flip here", "leave out 'rates', or write 'bits: 1'")
+    if where != _ARRAY:
+        what = f"rates are known for registers of an array only, and {target.noun} are in {_called(where)}"
+        raise item.error(what, "leave it out")
+    if (wrong := target.unrated()) is not None:
+        raise item.error(*wrong)
     found = load_rates(file_of(item, RATES, folder))
     for stratum in target.strata:
         placed(item, lambda _, cell=stratum.cell: found.of(cell))  # type: ignore[misc]
@@ -225,11 +200,15 @@ def _where(keys: dict[str, Item]) -> str:
         raise keys["time"].error(f"'time' is about memories, and faults are in {where}", "leave it out")
     for key in _NOT_IN if where not in _IN_ARRAY else ():
         if key in keys:
-            what = "a processor" if where == _PROCESSOR else where
-            raise keys[key].error(f"'{key}' is about an array, and upsets are in {what}", "leave it out")
+            raise keys[key].error(f"'{key}' is about an array, and upsets are in {_called(where)}", "leave it out")
     if "protect" in keys and where != _MEMORIES:
         raise keys["protect"].error("protection is simulated in memories only", "leave it out, or write 'in: memories'")
     return where
+
+
+def _called(where: str) -> str:
+    """A place of faults in a sentence."""
+    return "a processor" if where == _PROCESSOR else where
 
 
 def _array(
@@ -307,5 +286,4 @@ def _decided(keys: dict[str, Item], cascade: Cascade) -> tuple[str, IntArray] | 
     """The last output, and the group that each of its elements is in."""
     if "decision" not in keys:
         return None
-    last = next(einsum for einsum in reversed(cascade.work) if cascade.tensors[einsum.output.tensor].is_output)
-    return last.output.tensor, decided_by(keys["decision"], cascade, last)
+    return cascade.last.output.tensor, decided_by(keys["decision"], cascade, cascade.last)

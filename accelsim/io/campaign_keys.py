@@ -45,6 +45,7 @@ def placed(item: Item, make: Callable[[Item], T]) -> T:
 
 
 def file_of(item: Item, kind: Any, folder: Path) -> Path:
+    """The file that an item names: one in the folder, with its ending, or a shipped one of a kind of the catalogue."""
     name = item.name(f"a {kind.noun}")
     beside = folder / name
     if os.path.isfile(beside):
@@ -218,15 +219,6 @@ def at_home(error: InputError, keys: Mapping[str, Item], document: Item, setting
     if not mine and (error.place is not None or said.startswith("--set ")):
         return error
     return InputError(error.what.removeprefix("--set "), error.mend, mine[0].place if mine else document.place)
-
-
-def digest(values: Any) -> str:
-    import hashlib
-
-    import numpy as np
-
-    array = np.ascontiguousarray(values)
-    return f"{array.dtype.str}{array.shape}{hashlib.sha256(array.tobytes()).hexdigest()}"
 
 
 def mapping_of(

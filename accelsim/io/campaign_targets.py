@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from accelsim.errors import did_you_mean
 from accelsim.faults.firings import Product
 from accelsim.faults.requantise import Requantise
-from accelsim.io.campaign_keys import digest, placed
+from accelsim.io.campaign_keys import placed
 from accelsim.io.source import Item
 from accelsim.workload.cascade import Cascade
 
@@ -33,18 +33,6 @@ class Made:
     requantise: Requantise
     decides: IntArray | None
     values: dict[str, Any]
-
-
-def injected(target: GateTarget | StreamTarget) -> tuple[object, ...]:
-    """What of a target does not follow from the cascade, the machine, the mapping and the inputs."""
-    from accelsim.faults.gate_target import GateTarget
-
-    sums, made = target.sums, tuple(digest(product.elements) for product in target.products)
-    said = target.noun, target.strata, made, sums.requantise, None if sums.decides is None else digest(sums.decides)
-    if isinstance(target, GateTarget):
-        net = target.circuit.net
-        return *said, tuple(target.elements), target.kinds, *(digest(each) for each in (net.tables, net.inputs, net.outputs, net.flops))
-    return *said, target.tensor, target.block, tuple(stream.stored.hex() for stream in target.streams)
 
 
 def gates_of(item: Item | None, document: Item, made: Made) -> GateTarget:
@@ -102,6 +90,7 @@ def streams_of(item: Item | None, document: Item, cascade: Cascade, made: Made) 
 
 
 def element_of(item: Item, rows: int, columns: int) -> tuple[int, int]:
+    """Row and column of an element of an array of this size."""
     found = [each.integer("an element's place", 0) for each in item.items("an element")]
     if len(found) != 2 or found[0] >= rows or found[1] >= columns:
         raise item.error(f"an array of {rows} x {columns} has no element {found}", "write [row, column], from 0 on")
@@ -109,6 +98,7 @@ def element_of(item: Item, rows: int, columns: int) -> tuple[int, int]:
 
 
 def threshold_of(item: Item) -> float:
+    """How far sums may be off before a checksum raises an alarm, in units of roundoff."""
     said = item.only(("threshold",), "checksums").get("threshold", item)
     value = said.value
     if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:

@@ -16,7 +16,6 @@ from accelsim.io.arrays import load_arrays
 from accelsim.io.campaign_keys import (
     at_home,
     decided_by,
-    digest,
     drawing_of,
     drawn,
     faults_of,
@@ -33,7 +32,7 @@ from accelsim.io.hardware import load_architecture
 from accelsim.io.overrides import Overrides, overrides
 from accelsim.io.source import Item, Setting, read_text
 from accelsim.io.workload import declaration, load_workload, with_setting
-from accelsim.jobs.store import content_key
+from accelsim.jobs.store import content_key, digest
 from accelsim.mapping.tree import Mapping as LoopTree
 from accelsim.workload.build import build
 from accelsim.workload.cascade import Cascade, Einsum, Model, Tensor
@@ -89,15 +88,8 @@ def load_network(document: Item, keys: dict[str, Item], settings: Sequence[str],
     seed = keys["seed"].integer("'seed'", 0) if "seed" in keys else 0
     layers = tuple((each.name, each.cascade, each.mapping, each.einsum.name, each.takes) for each in said.entries)
     values = {name: digest(words) for name, words in said.values.items()}
-    looks = sample if sample.half_width is not None else replace(sample, confidence=0.0)  # of those that never look it changes no fault
-    described = content_key(layers, said.machine, values, _injected(target), looks, seed)
+    described = content_key(layers, said.machine, values, target.key_parts(), sample.injects, seed)
     return Campaign(keys["campaign"].name("a campaign"), target, sample, seed, described)
-
-
-def _injected(target: NetworkTarget) -> tuple[object, ...]:
-    """What of a target does not follow from the layers, the machine and the values."""
-    asked, scales = target.decisions, tuple(target.network.scales.values())
-    return target.noun, target.strata, target.together, scales, None if asked is None else (asked.tensor, digest(asked.groups))
 
 
 def check_network(document: Item, keys: dict[str, Item], folder: Path) -> tuple[str, str]:
@@ -180,12 +172,11 @@ def _entry(
         if isinstance(told.place, Setting):  # of the campaign or the command line, which call it by its layer
             told = InputError(told.what, told.mend, replace(told.place, file=f"{name}.{told.place.file}"))
         raise told from None
-    last = next(each for each in reversed(cascade.work) if cascade.tensors[each.output.tensor].is_output)
     takes = _takes(keys.get("takes"), item, cascade, before)
     if not {"mapping", "stationary"} & set(keys):
         if "einsum" in keys:
             raise keys["einsum"].error(f"layer '{name}' runs on no array", "leave 'einsum' out, or say what stays in the array")
-        return _Entry(item, keys, name, cascade, cascade, None, last, takes)
+        return _Entry(item, keys, name, cascade, cascade, None, cascade.last, takes)
     if machine is None:
         raise item.error(f"layer '{name}' runs on an array, and the campaign names no machine", "write arch: NAME in the campaign")
     from accelsim.faults.firings import einsum_on_array
@@ -373,7 +364,6 @@ def _decisions(keys: Mapping[str, Item], network: Network, last: _Entry, labels:
 
     if "decision" not in keys:
         return None
-    einsum = next(each for each in reversed(last.cascade.work) if last.cascade.tensors[each.output.tensor].is_output)
-    groups = decided_by(keys["decision"], last.cascade, einsum)
-    found = Decisions(network.number[last.name, einsum.output.tensor], groups)
+    einsum = last.cascade.last
+    found = Decisions(network.number[last.name, einsum.output.tensor], decided_by(keys["decision"], last.cascade, einsum))
     return found if labels is None else placed(keys["values"], lambda _: labelled(found, labels))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from pathlib import Path
-
 from accelsim.errors import InputError, did_you_mean
 from accelsim.faults.processor_target import ProcessorTarget
 from accelsim.hardware.architecture import Architecture
@@ -54,9 +51,3 @@ def whole_inputs(item: Item | None) -> Item | None:
     if "draw" in keys and keys["draw"].value == "normal":
         raise keys["draw"].error("inputs of a processor are uniform in their ranges", "leave 'draw' out, or write ranges")
     return item
-
-
-def rtl_digest(rtl: Path) -> str:
-    """What tells the text of the RTL from another."""
-    text = b"".join(file.read_bytes() for file in sorted(rtl.glob("*.sv")))
-    return hashlib.sha256(text).hexdigest()

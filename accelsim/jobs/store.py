@@ -37,6 +37,14 @@ def content_key(*parts: object) -> str:
     return hashlib.sha256(_encoded((SCHEMA, __version__, _source_digest(), parts))).hexdigest()
 
 
+def digest(values: Any) -> str:
+    """An array as a part of a `content_key`: its dtype, its shape and the SHA-256 of its words."""
+    import numpy as np
+
+    array = np.ascontiguousarray(values)
+    return f"{array.dtype.str}{array.shape}{hashlib.sha256(array.tobytes()).hexdigest()}"
+
+
 def _encoded(value: object) -> bytes:
     """A value as class, length and content, so that different values never read the same."""
     kind = type(value)

@@ -123,7 +123,7 @@ def _strata(whole: dict[str, Any], folds: Sequence[str]) -> RenderableType:
     """A row for each stratum, without what does not fit, which a line below it says."""
     from rich.console import Group
 
-    from accelsim.report.terminal import folding_table
+    from accelsim.report.terminal import folding_table, share_text
 
     rows = whole["strata"]
     shown = [name for name in NAMES if any(row["outcomes"][name] for row in rows)]
@@ -142,7 +142,7 @@ def _strata(whole: dict[str, Any], folds: Sequence[str]) -> RenderableType:
     table = folding_table([*names, *(units.get(name, name) for name in counted), *shown, *decided, "AVF", *sampled, *largest], names)
     for row in rows:
         parts = {**row["shares"], "masked": sum(row["shares"][name] for name in masked)}
-        shares = [_share(parts[name]) for name in shown] + [_share(row["decided"]) for _ in decided]
+        shares = [share_text(parts[name]) for name in shown] + [share_text(row["decided"]) for _ in decided]
         avf = row["avf"]
         interval = "exact" if row["exhaustive"] else f"{avf['low']:.4f} {avf['high']:.4f}" if row["injected"] else "not yet"
         value = "-" if avf["value"] is None else f"{avf['value']:.4f}"
@@ -193,7 +193,3 @@ def _number(value: float | None, unknown: str = "-") -> str:
 
 def _difference(largest: int) -> str:
     return "not finite" if largest >= 1 << 62 else f"{largest:,}"
-
-
-def _share(part: float) -> str:
-    return "-" if not part else f"{part:.1%}"

@@ -9,7 +9,7 @@ from accelsim.faults.campaign import Found, Outcome
 from accelsim.faults.network_target import NetworkTarget
 from accelsim.faults.outcomes import ABSORBED, MASKED, NAMES, SILENT, UNRECOVERED, Tally
 from accelsim.faults.ranges import Range
-from accelsim.report.terminal import folding_table
+from accelsim.report.terminal import folding_table, share_text
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -72,7 +72,7 @@ def strata(whole: dict[str, Any], wide: bool) -> RenderableType:
         counts = [own, outcomes["absorbed"], outcomes["corrupted"], tells, *([row["decisions_changed"]] if decided else [])]
         interval = "exact" if row["exhaustive"] else f"{avf['low']:.4f} {avf['high']:.4f}" if total else "not yet"
         value = "-" if avf["value"] is None else f"{avf['value']:.4f}"
-        shares = [_share(count / total) if total else "-" for count in counts]
+        shares = [share_text(count / total) if total else "-" for count in counts]
         found.add_row(row["block"], row["registers"], *shares, value, *([interval] if sampled else []))
     return found
 
@@ -87,7 +87,7 @@ def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:
         shares = [row["masked"], *(row["absorbed_after"][name] for name in after), row["silent"], row["unrecovered"]]
         shares += [row["decision_changes"]] if decisions else []
         value = row["avf"]["value"]
-        found.add_row(row["layer"], *map(_share, shares), "-" if value is None else f"{value:.4f}")
+        found.add_row(row["layer"], *map(share_text, shares), "-" if value is None else f"{value:.4f}")
     yield found
     if not decisions or any(row["decisions_changed"] is None for row in layers):
         return
@@ -99,7 +99,3 @@ def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:
     yield f"An upset changes {changed / many:.3%} of {many:,} decisions on average" + (
         "" if right is None else f"; {right:,} are right without one, {lost / many:.3%} of all are lost and {gained / many:.3%} gained"
     )
-
-
-def _share(share: float | None) -> str:
-    return "-" if not share else f"{share:.1%}"

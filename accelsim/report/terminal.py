@@ -151,6 +151,11 @@ def _einsums(evaluation: Document) -> Table:
     return rows
 
 
+def share_text(share: float | None) -> str:
+    """A part of a whole in percent, `-` of none and of what is not known."""
+    return "-" if not share else f"{share:.1%}"
+
+
 @dataclass(frozen=True, slots=True)
 class Forms:
     """A block in several forms, each narrower than the one before: of them the first that fits a terminal, the first of all in a pipe."""

@@ -196,6 +196,11 @@ def _need_zlib() -> None:
         raise InputError("zlib.h, which waves need, is not installed", "on Debian: apt-get install zlib1g-dev")
 
 
+def sources_digest(rtl: Path) -> str:
+    """SHA-256, in hexadecimal digits, of the text of all modules in a folder."""
+    return hashlib.sha256(b"".join(file.read_bytes() for file in sorted(rtl.glob("*.sv")))).hexdigest()
+
+
 def _compiled(
     rtl: Path, module: str, parameters: tuple[tuple[str, int], ...], registers: tuple[str, ...], effort: str, waves: bool
 ) -> Path:  # fmt: skip

@@ -6,8 +6,23 @@ A step is 32 bits of constant and 27 of fields, see hw/rtl/npu_engine.sv; words 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntEnum
 
-_MAC = 7
+
+class Op(IntEnum):
+    """Operations by their names and codes in hw/rtl/npu_lane.sv; of any other code the word is x as it is."""
+
+    ADD = 0
+    SUB = 1
+    MUL = 2
+    MAX = 3
+    MIN = 4
+    SHIFT = 5
+    MAC = 7
+    ABS = 8
+    LESS = 9
+    EXP = 10
+    DIV = 11
 
 
 def signed(word: int, bits: int) -> int:
@@ -22,34 +37,34 @@ def lane(
     sources = [*kept, a, b, c, so_far, *[constant & (1 << bits) - 1] * 8]
     op, x, z, w = fields & 15, *(signed(sources[fields >> at & 15], bits) for at in (4, 8, 23))
     if fields >> 14 & 1 and first:
-        return _word(x * z if op == _MAC else z, bits)
+        return _word(x * z if op == Op.MAC else z, bits)
     return _word(_found(op, x, z, w, bits), bits)
 
 
 def _found(op: int, x: int, z: int, w: int, bits: int) -> int:
     """The value of an operation, which saturates."""
     match op:
-        case 0:
+        case Op.ADD:
             return x + z
-        case 1:
+        case Op.SUB:
             return x - z
-        case 2:
+        case Op.MUL:
             return x * z
-        case 3:
+        case Op.MAX:
             return max(x, z)
-        case 4:
+        case Op.MIN:
             return min(x, z)
-        case 5:
+        case Op.SHIFT:
             return x >> min(z % (1 << bits), bits)
-        case 7:
+        case Op.MAC:
             return w + signed(_word(x * z, bits), bits)
-        case 8:
+        case Op.ABS:
             return abs(x)
-        case 9:
+        case Op.LESS:
             return int(x < z)
-        case 10:
+        case Op.EXP:
             return _exp(x)
-        case 11:
+        case Op.DIV:
             return x // z if z else 0
         case _:
             return x

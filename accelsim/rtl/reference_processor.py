@@ -8,7 +8,6 @@ and writes outside of it are lost, as in compiled RTL. Source: headers of hw/rtl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from accelsim.rtl.cosim import BUFFER, OUTER, PROGRAMS, STEPS, host_writes
@@ -153,16 +152,6 @@ class Instructions(Part):
         """One is taken."""
         if taken:
             self.set(taken_q=self.at("taken_q") + 1, from_q=self.at("from_q") + self.fields)
-
-
-@dataclass
-class _Work:
-    """What an engine does in a cycle: whether it takes an instruction, ends a step, ends a point and ends the instruction."""
-
-    takes: bool
-    step: bool
-    point: bool
-    finishes: bool
 
 
 class Engine(Part):

@@ -48,15 +48,14 @@ class Table:
         factors: dict[tuple[Hashable, _Pieces], tuple[int, Factor]] = {}
         rows, of_sum, borders = list[tuple[int, ...]](), list[int](), list[tuple[int, int, int]]()
         for number, each in enumerate(self.sums):
-            alike, first = all(self._is_alike(factor, each.counted) for factor in each.factors), len(of_sum)
+            ruled = all(factor.rule is not None for factor in each.factors[: each.met])
+            alike, first = ruled and all(self._is_alike(factor, each.counted) for factor in each.factors), len(of_sum)
             for factor in each.factors if alike else ():
                 pieces = self._of(factor, each.counted)
                 place, _ = factors.setdefault((factor.kind, pieces), (len(factors), factor))
                 of_sum.append(2 * place + factor.rest)
                 for mine, period in zip(pieces, factor.periods, strict=True):
                     borders += [(number, piece, period) for piece in mine if period > 1]
-            met = [factors[factor.kind, self._of(factor, each.counted)][1] for factor in each.factors[: each.met]] if alike else []
-            alike = alike and all(factor.rule is not None for factor in met)
             rows.append((first, len(of_sum), each.met, alike))
         self._tables = self._tabled(nest, rows, of_sum, borders, factors)
 

@@ -133,6 +133,11 @@ class Cascade:
         """The Einsums that do work: all but the initial ones."""
         return tuple(einsum for einsum in self.einsums if not einsum.initial)
 
+    @property
+    def last(self) -> Einsum:
+        """The last Einsum that makes an output."""
+        return next(einsum for einsum in reversed(self.work) if self.tensors[einsum.output.tensor].is_output)
+
     @cached_property
     def by_name(self) -> dict[str, Einsum]:
         """Einsums by name."""

@@ -384,7 +384,7 @@ SAME = [
 ]
 OTHER = [
     ("sample: {faults: 501}", ()), ("seed: 1", ()), ("faults: {in: [operands]}", ()), ("faults: {bits: 2}", ()),
-    ("faults: {kind: stuck}", ()),
+    ("faults: {kind: stuck}", ()), ("faults: {kind: late}", ()),
     ("inputs: {seed: 1}", ()), ("inputs: {draw: normal}", ()), ("outputs: sums", ()), ("decision: n", ()), ("decision: m", ()),
     ("sample: {half_width: 0.01}", ()), ("sample: {half_width: 0.01, confidence: 0.9}", ()), ("", ("shape.m=6",)),
     ("", ("arch.rows.size=5",)),
@@ -404,12 +404,18 @@ def test_campaigns_are_told_apart_by_what_they_inject_and_not_by_how_it_is_said(
     assert len({one, *others}) == 1 + len(OTHER)
 
 
-def test_memory_campaigns_are_told_apart_by_inputs_and_decisions(tmp_path: Path) -> None:
+def test_memory_campaigns_are_told_apart_by_inputs_decisions_kinds_of_faults_time_and_checks(tmp_path: Path) -> None:
     text = shipped(CAMPAIGN)["attention-memories"].read_text()
+    moves = "faults: {bits: 1}\n", "faults: {bits: 2}\n", "faults: {kind: stuck}\n", "time: cycles\n"
+    checks = [f"protect: {{checksums: {{threshold: {threshold}}}}}\n" for threshold in (50, 60)]
     found = []
-    for more in ("", "decision: f\n", "seed: 1\n"):
+    for more in ("", "decision: f\n", "seed: 1\n", *moves[1:], *checks):
         (tmp_path / "memories.yaml").write_text(text + more)
         found.append(load_campaign(tmp_path / "memories.yaml").described)
+    (tmp_path / "memories.yaml").write_text(text.replace("in: memories", "in: networks"))
+    found.append(load_campaign(tmp_path / "memories.yaml").described)
     found.append(load_campaign(shipped(CAMPAIGN)["attention-memories"], ["shape.p=3"]).described)
-    assert len(set(found)) == 4
+    assert len(set(found)) == len(found) == 10
+    (tmp_path / "memories.yaml").write_text(text + moves[0])
+    assert load_campaign(tmp_path / "memories.yaml").described == found[0]
     assert load_campaign(shipped(CAMPAIGN)["attention-memories"], ["shape.p=2"]).described == found[0]

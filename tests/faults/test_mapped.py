@@ -69,7 +69,6 @@ def test_closed_form_is_the_replay_for_many_seeded_faults_of_all_kinds() -> None
     assert ended["complete"] + ended["partial"] > share(10_000, 300, 90)
     for kind in ("partial", "complete", "several", "not masked", "never read again", "no difference"):
         assert ended[kind] > 10, ended
-    print(dict(ended))
 
 
 @pytest.mark.slow

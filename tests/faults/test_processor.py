@@ -107,9 +107,8 @@ def test_upset_in_the_buffer_does_in_rtl_what_the_intervals_of_the_mapping_say(k
             assert (said.cycles, said.counts) == (rtl.cycles, rtl.golden.ended.counts)
             key = f"{struck.kind}, {'no effect' if (expected == rtl.golden.ended.memory).all() else 'effect'}"
             seen[key] = seen.get(key, 0) + 1
-    print(kind, seen)
-    assert {"word, effect", "read for the last time, no effect"} <= {*seen}
-    assert kind != "product" or {"result, effect", "sum, effect"} <= {*seen}
+    assert {"word, effect", "read for the last time, no effect"} <= {*seen}, seen
+    assert kind != "product" or {"result, effect", "sum, effect"} <= {*seen}, seen
 
 
 SMALL = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import threading
 import time
 from pathlib import Path
 
@@ -106,3 +107,18 @@ def test_bytes_that_are_damaged_are_told_in_one_line(old: bytes, new: bytes, sai
         run(campaign, target)
     assert str(refused.value).startswith(f"{target}: {said}")
     assert target.read_bytes() == before
+
+
+def test_file_that_another_holds_locked_for_a_moment_is_waited_for(tmp_path: Path) -> None:
+    """SQLite itself does not wait when a file comes to be written ahead."""
+    other = sqlite3.connect(tmp_path / "r.sqlite", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    ends = threading.Timer(0.2, other.execute, ("ROLLBACK",))
+    ends.start()
+    try:
+        results = Results(tmp_path / "r.sqlite", "coin", "coin")
+    finally:
+        ends.join()
+        other.close()
+    assert results.chunks() == {}
+    results.close()

@@ -55,7 +55,6 @@ def test_closed_form_of_stuck_cells_is_their_replay() -> None:
     assert ended["complete"] + ended["partial"] > share(6_000, 300, 90)
     for kind in ("not masked", "partial not masked", "never read again", "no difference"):
         assert ended[kind] > 5, ended
-    print(dict(ended))
 
 
 @pytest.mark.slow
@@ -64,7 +63,6 @@ def test_closed_form_of_stuck_cells_is_their_replay_in_recurrences() -> None:
     for found in seeded_cases(recurrent_triples(32, share(400, 20, 8))):
         ended += check(found, rng, 8)
     assert ended["not masked"] > 10
-    print(dict(ended))
 
 
 def test_no_two_words_are_in_one_cell_at_a_time() -> None:

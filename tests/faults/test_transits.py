@@ -52,7 +52,6 @@ def test_closed_form_of_words_on_their_way_is_their_replay() -> None:
     assert ended[FILL] + ended[READ] + ended[RESULT] > share(5_000, 450, 180)
     for kind in (FILL, READ, RESULT):
         assert ended[f"{kind} to several"] > share(50, 5, 1) and ended[f"{kind} not masked"] > 10, ended
-    print(dict(ended))
 
 
 @pytest.mark.slow
@@ -61,7 +60,6 @@ def test_closed_form_of_words_on_their_way_is_their_replay_in_recurrences() -> N
     for found in seeded_cases(recurrent_triples(32, share(400, 20, 8))):
         ended += check(found, rng, 8)
     assert ended[f"{RESULT} not masked"] > 5
-    print(dict(ended))
 
 
 def spread(multicast: bool, keep: bool) -> Mapped:

@@ -121,7 +121,8 @@ def test_sums_worked_out_together_are_those_of_all_turns(seed: int, ragged: bool
                 with pytest.raises(AccelsimError):
                     found.of(each)
                 continue
-            amount, most = found.of(each), max(float(axes.total(sums[place]).sum()) for _, place in each.parts)
+            # what comes to nothing leaves, of chances near one that are taken from each other, what these are rounded by
+            amount, most = found.of(each), 1 + max(float(axes.total(sums[place]).sum()) for _, place in each.parts)
             assert amount.by_copy == pytest.approx(row, rel=1e-12, abs=1e-12 * most), (nest, each)
             assert (amount.copies, amount.total) == (row.size, pytest.approx(row.sum(), rel=1e-12, abs=1e-12 * most))
             assert amount.most == pytest.approx(row.max(), rel=1e-12, abs=1e-12 * most)
