@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
+import threading
 import time
 from pathlib import Path
 
@@ -86,6 +87,27 @@ def test_file_that_another_holds_locked_is_refused_in_one_line(tmp_path: Path) -
         results.claim([(0, 0)])
     other.execute("ROLLBACK")
     assert results.claim([(0, 0)]) == (0, 0)
+
+
+def test_file_that_another_holds_for_a_moment_is_waited_for(tmp_path: Path) -> None:
+    """As where several processes open it at once: SQLite itself does not wait where a file is about to be written ahead."""
+    Results(tmp_path / "r.sqlite", "x", "x").close()
+    other = sqlite3.connect(tmp_path / "r.sqlite", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    leaves = threading.Timer(0.3, other.execute, ("ROLLBACK",))
+    leaves.start()
+    results = Results(tmp_path / "r.sqlite", "x", "x")
+    assert results.claim([(0, 0)]) == (0, 0)
+    leaves.join()
+
+
+def test_file_that_another_keeps_is_refused_when_it_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Results(tmp_path / "r.sqlite", "x", "x").close()
+    other = sqlite3.connect(tmp_path / "r.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr("accelsim.faults.results.WAIT_S", 0.1)
+    with pytest.raises(InputError, match=r"r\.sqlite: cannot keep results there: database is locked; end what else works on it$"):
+        Results(tmp_path / "r.sqlite", "x", "x")
 
 
 @pytest.mark.parametrize(
