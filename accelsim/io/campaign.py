@@ -258,8 +258,8 @@ def _streams(
 def _made(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree, inputs: Inputs) -> Made:
     import numpy as np
 
-    named = keys.get("einsum", document)
-    einsum = placed(named, lambda item: einsum_on_array(cascade, machine, mapping, None if item is document else item.name("'einsum'")))
+    name = keys["einsum"].name("'einsum'") if "einsum" in keys else None
+    einsum = placed(keys.get("einsum", keys.get("mapping", document)), lambda _: einsum_on_array(cascade, machine, mapping, name))
     made = placed(keys["arch"], lambda _: products(Evaluator(cascade, machine), mapping, einsum, inputs))
     sums = np.concatenate([product.run.product.ravel() for product in made])
     requantise = scale_of(keys.get("outputs"), made[0].run.widths.sum)(sums)

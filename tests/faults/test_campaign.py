@@ -279,6 +279,7 @@ BAD = [
     ("campaign: small", "campaign: small\ninputs: {ranges: {A: [0, 128]}}", r":2:22: the range of A is wider than its type, int8; "),
     ("  type.default: int8\n", "", r"words of bf16, and the array of hw/rtl adds integers; give its tensors integer types"),
     ("arch: systolic128", "arch: other.yaml", r"bad\.yaml:3:7: faults are known in arrays with shadow registers whose results leave "),
+    ("stationary: B", "mapping: vector.yaml", r":4:10: plain runs nothing on systolic arrays of systolic128; take a machine and "),
     ("campaign: small", "campaign: small\nmapping: attention-flat", r": a campaign names a mapping, or a tensor that stays in the array"),
 ]
 
@@ -289,6 +290,7 @@ def test_bad_campaign_is_refused_in_one_line(case: tuple[str, str, str], tmp_pat
     text = SMALL.format(stays="B")
     assert old in text
     (tmp_path / "bad.yaml").write_text(text.replace(old, new))
+    (tmp_path / "vector.yaml").write_text("mapping: plain\ntree: [keep DRAM: [A, B, Z], {einsum: Z, unit: Vector}]\n")
     (tmp_path / "other.yaml").write_text(resolve("systolic128", MACHINE).read_text().replace("shadow: true", "shadow: false"))
     assert main(["inject", str(tmp_path / "bad.yaml")]) in {1, 2}
     error = capsys.readouterr().err.splitlines()[0]
