@@ -266,6 +266,7 @@ BAD = [
     ("arch: systolic128\n", "", r": a campaign has no 'arch'; write arch: NAME"),
     ("campaign: small", "campaign: small\nfaults: {in: [b_q]}", r":2:15: the array has no registers 'b_q'; did you mean 'w_q'\?$"),
     ("campaign: small", "campaign: small\nsample: {half_width: 2}", r":2:22: 'half_width' must be between 0 and 1, not 2; write a share"),
+    ("campaign: small", "campaign: small\nsample: all", r":2:9: a sample is not 'all'; write exhaustive, or how many faults, as in "),
     ("campaign: small", "campaign: small\noutputs: {shift: 3}", r":2:10: a multiplier and a shift go together; write both or none"),
     ("campaign: small", "campaign: small\ndecision: k", r":2:11: Z has no rank 'k' to decide along; known: m, n$"),
     ("campaign: small", "campaign: small\nfaults: {kind: late, bits: 2}", r":2:28: a register is late as a whole; leave out 'bits'$"),
