@@ -95,7 +95,7 @@ def check_campaign(path: Path) -> tuple[str, str]:
     if where in _IN_ARRAY:
         found = load_campaign(path)
         strata = found.target.strata
-        kinds = f"{len(strata)} kinds of {found.target.terms[0]}"
+        kinds = f"{len(strata)} kind{'s' * (len(strata) != 1)} of {found.target.terms[0]}"
         return found.name, f"{kinds}, {sum(each.population for each in strata):,} {found.target.noun}"
     try:
         given = overrides(merged(keys, ()))
