@@ -261,8 +261,8 @@ def inject_(arguments: Arguments) -> int:
     with progress(not arguments.quiet) as tell:
         tell("preparing")
         campaign = load_campaign(resolve(arguments.campaign, CAMPAIGN), arguments.set)
+        confirmed = None if arguments.rtl is None else _confirmed(arguments, campaign, tell)  # first: what it refuses is refused at once
         found = run(campaign, None if arguments.output is None else Path(arguments.output), workers, tell)
-        confirmed = None if arguments.rtl is None else _confirmed(arguments, campaign, tell)
     give_blocks(arguments, document(found, confirmed), blocks)
     return 0 if found.finished and (confirmed is None or confirmed.agrees) else 1
 
@@ -273,5 +273,5 @@ def _confirmed(arguments: Arguments, campaign: Campaign, tell: Callable[[str], N
 
     faults = whole_of(arguments, "rtl")
     if not isinstance(campaign.target, Confirmable):
-        raise InputError("--rtl: only upsets in an array that runs one cascade, or in a processor, run in RTL", "leave --rtl out")
+        raise InputError("--rtl: only faults of an array that runs one cascade, or of a processor, run in RTL", "leave --rtl out")
     return campaign.target.confirmed(root() / "hw" / "rtl", faults, campaign.seed, tell)

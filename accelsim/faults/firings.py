@@ -62,7 +62,7 @@ def einsum_on_array(cascade: Cascade, machine: Architecture, mapping: LoopTree, 
         raise InputError(f"{mapping.name} runs {name} on no systolic array of {machine.name}", "name another Einsum, mapping or machine")
     if name is None and len(found) != 1:
         what = f"{mapping.name} runs {', '.join(found) or 'nothing'} on systolic arrays of {machine.name}"
-        raise InputError(what, "say which with 'einsum'" if found else "name a machine with one")
+        raise InputError(what, "say which with 'einsum'" if found else "take a machine and a mapping with an Einsum on one")
     return cascade.by_name[name or found[0]]
 
 

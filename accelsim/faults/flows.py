@@ -185,7 +185,7 @@ def points_of(lineage: Lineage, flow: Flow, stays: Stays, architecture: Architec
     free = partial.kind == "integer" and (overflow == WRAP or einsum.reduce in {"max", "min"})
     if parted and not free:
         what = f"copies keep parts of the sums of {einsum.name}, and the order of its {partial.name} sums matters"
-        raise InputError(what, "keep the result above the spatial loops over reduced ranks", flow.branch.leaf.place)
+        raise InputError(what, "take a mapping that keeps the result above the spatial loops over reduced ranks", flow.branch.leaf.place)
     known = dict(zip(unit.loops, unit.ways, strict=True))
     ways = tuple("memory" if parted else known[level] for level in levels)
     numbers, word, *rows = (np.concatenate([chunk[at] for chunk in flow.made]) for at in range(len(flow.made[0])))

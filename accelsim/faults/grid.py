@@ -61,7 +61,7 @@ class GridRun:
 
         if not grid.shadow or grid.exit != "edge" or grid.folds != "own":
             what = "faults are known in arrays with shadow registers whose results leave through the edge"
-            raise InputError(what, "write systolic: {shadow: true, exit: edge, folds: own}")
+            raise InputError(what, "in the machine write systolic: {shadow: true, exit: edge, folds: own}")
         for words, bits in ((left, widths.a), (right, widths.b)):
             if words.size and (words.min() < -(1 << bits - 1) or words.max() >= 1 << bits - 1):
                 raise InputError(f"a word does not fit {bits} bits", "choose wider types, or other values")

@@ -20,7 +20,7 @@ from accelsim.faults.outcomes import Tally
 
 SCHEMA = "accelsim/campaign/1"
 LEASE_S = 300.0
-_PATIENCE_S, _AGAIN_S = 60.0, 0.01  # how long others are waited for
+WAIT_S = 60.0  # for others that hold the file
 _TABLES = {
     "campaign": "key TEXT PRIMARY KEY, value TEXT NOT NULL",
     "chunks": "stratum INTEGER, chunk INTEGER, tally TEXT NOT NULL, PRIMARY KEY (stratum, chunk)",
@@ -41,12 +41,12 @@ class Results:
     def __init__(self, path: Path, description: str, digest: str, foreign: Foreign = lambda _: None) -> None:
         self.path, self._seen, self._done = path, 0, dict[Chunk, Tally]()
         with self._told():
-            self._connection = sqlite3.connect(path, timeout=_PATIENCE_S, isolation_level=None)
+            self._connection = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)
             self._connection.text_factory = lambda text: text.decode("utf-8", "replace")
         try:
             with self._told():
                 self._refuse_other(digest, foreign)
-                self._log_ahead()
+                self._write_ahead()
                 with self._written():
                     for table, columns in _TABLES.items():
                         self._connection.execute(f"CREATE TABLE IF NOT EXISTS {table} ({columns})")
@@ -57,6 +57,19 @@ class Results:
         except BaseException:
             self._connection.close()
             raise
+
+    def _write_ahead(self) -> None:
+        """Let others read while one writes. Here SQLite does not wait by itself for one that opens or closes the file at this moment."""
+        until = time.monotonic() + WAIT_S
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                    raise
+            time.sleep(0.01)
+        self._connection.execute("PRAGMA synchronous=NORMAL")
 
     def _refuse_other(self, digest: str, foreign: Foreign) -> None:
         """An InputError for all but an empty file and one of this campaign whose every row can be read."""
@@ -76,19 +89,6 @@ class Results:
         if wrong := foreign(self.chunks()):
             raise self._damaged(wrong)
         self._claims()
-
-    def _log_ahead(self) -> None:
-        """Has the file written ahead. SQLite does not wait for others with this, so that it is asked for again until they are done."""
-        until = time.monotonic() + _PATIENCE_S
-        while True:
-            try:
-                self._connection.execute("PRAGMA journal_mode=WAL").fetchall()
-                break
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
-                    raise
-                time.sleep(_AGAIN_S)
-        self._connection.execute("PRAGMA synchronous=NORMAL")
 
     def _damaged(self, what: str) -> InputError:
         """An InputError that says what is wrong with the file."""

@@ -15,7 +15,8 @@ def stationed(cascade: Cascade, machine: Architecture, tensor: str) -> Mapping:
     InputError for a cascade of several Einsums, a machine without a grid array, and a tensor that the Einsum does not have.
     """
     if len(cascade.work) != 1:
-        raise InputError(f"{cascade.name} has {len(cascade.work)} Einsums, and which runs where has to be said", "name a mapping")
+        what = f"{cascade.name} has {len(cascade.work)} Einsums, and which runs where has to be said"
+        raise InputError(what, "write mapping: FILE instead, with one of them on the array")
     (einsum,) = cascade.work
     tensors = [einsum.output.tensor, *(read.tensor for read in einsum.reads)]
     if tensor not in tensors:

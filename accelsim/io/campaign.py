@@ -94,7 +94,7 @@ def check_campaign(path: Path) -> tuple[str, str]:
     if where in _IN_ARRAY:
         found = load_campaign(path)
         strata = found.target.strata
-        kinds = f"{len(strata)} kinds of {found.target.terms[0]}"
+        kinds = f"{len(strata)} kind{'s' * (len(strata) != 1)} of {found.target.terms[0]}"
         return found.name, f"{kinds}, {sum(each.population for each in strata):,} {found.target.noun}"
     try:
         given = overrides(merged(keys, ()))
@@ -147,7 +147,10 @@ def _refuse_large(cascade: Cascade, item: Item, walked: bool = True) -> None:
     elif words > _MOST_WORDS:
         what = f"{large} of {cascade.name} has {words:,} words, more than the {_MOST_WORDS:,} of a tensor in a campaign"
     if what:
-        raise item.error(what, "make it smaller, as in set: {shape.m: 16}")
+        parts = {part for split in cascade.splits for part in split.parts}
+        whole = [rank for rank in cascade.extents if rank.isidentifier() and rank not in parts]
+        rank = max(whole, key=cascade.extents.__getitem__, default="RANK")
+        raise item.error(what, f"make it smaller, as in set: {{shape.{rank}: {cascade.extents.get(rank, 32) // 2}}}")
 
 
 def _campaign(document: Item, keys: dict[str, Item], settings: Sequence[str], folder: Path) -> Campaign:
@@ -234,9 +237,9 @@ def _streams(
 def _made(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree, inputs: Inputs) -> Made:
     import numpy as np
 
-    named = keys.get("einsum", document)
-    einsum = placed(named, lambda item: einsum_on_array(cascade, machine, mapping, None if item is document else item.name("'einsum'")))
-    made = products(Evaluator(cascade, machine), mapping, einsum, inputs)
+    name = keys["einsum"].name("'einsum'") if "einsum" in keys else None
+    einsum = placed(keys.get("einsum", keys.get("mapping", document)), lambda _: einsum_on_array(cascade, machine, mapping, name))
+    made = placed(keys["arch"], lambda _: products(Evaluator(cascade, machine), mapping, einsum, inputs))
     sums = np.concatenate([product.run.product.ravel() for product in made])
     requantise = scale_of(keys.get("outputs"), made[0].run.widths.sum)(sums)
     decides = None if "decision" not in keys else decided_by(keys["decision"], cascade, einsum)
@@ -254,7 +257,7 @@ def _memories(
     from accelsim.faults.cones import Mapped
 
     (together, stuck), by_cycle = in_words(keys), in_cycles(keys)
-    mapped = placed(document, lambda _: Mapped(cascade, machine, mapping, inputs))
+    mapped = placed(keys.get("mapping", keys["workload"]), lambda _: Mapped(cascade, machine, mapping, inputs))
     decides = _decided(keys, cascade)
     protect = keys["protect"].only(("checksums",), "protect") if "protect" in keys else {}
     if "checksums" in protect and (stuck or _where(keys) == _NETWORKS):

@@ -186,6 +186,8 @@ def sample_of(item: Item | None) -> Sample:
         return Sample()
     if item.value == "exhaustive":
         return Sample(faults=0, exhaustive=1 << 62)
+    if isinstance(item.value, str | int | float):
+        raise item.error(f"a sample is not '{item.value}'", "write exhaustive, or how many faults, as in {faults: 1000}")
     keys = item.only(("faults", "exhaustive", "half_width", "confidence", "by", "defence"), "sample")
     faults = keys["faults"].integer("'faults'", 1) if "faults" in keys else Sample().faults
     exhaustive = keys["exhaustive"].integer("'exhaustive'", 0) if "exhaustive" in keys else 0

@@ -111,7 +111,7 @@ def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:
         yield from _failing(whole)
     if whole["rtl"] is not None:
         rtl = whole["rtl"]
-        what = f"{rtl['faults']:,} faults in RTL, {rtl['effective']:,} of which change words, {rtl['known']:,} in flags known to"
+        what = f"{rtl['faults']:,} faults in RTL, {rtl['effective']:,} of which change words ({rtl['known']:,} were chosen because they do)"
         yield f"{what}: every word in every cycle agrees." if rtl["agrees"] else f"{what}: {len(rtl['mismatches']):,} do not agree."
 
 

@@ -96,6 +96,7 @@ def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:
         sum(row[f"decisions_{key}"] * row["population"] for row in layers) / total for key in ("changed", "lost", "gained")
     )  # fmt: skip
     many, right = decisions["count"], decisions["right"]
-    yield f"An upset changes {changed / many:.3%} of {many:,} decisions on average" + (
+    alone = f"{changed:.3%} of upsets change the one decision"
+    yield (alone if many == 1 else f"An upset changes {changed / many:.3%} of {many:,} decisions on average") + (
         "" if right is None else f"; {right:,} are right without one, {lost / many:.3%} of all are lost and {gained / many:.3%} gained"
     )

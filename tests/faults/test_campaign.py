@@ -31,7 +31,7 @@ from accelsim.faults.requantise import Requantise
 from accelsim.faults.results import Results
 from accelsim.faults.target import Stratum
 from accelsim.io.campaign import load_campaign
-from accelsim.io.catalogue import CAMPAIGN, shipped
+from accelsim.io.catalogue import CAMPAIGN, MACHINE, resolve, shipped
 from accelsim.sim.systolic import Grid
 from tests.faults.arrays import words
 from tests.share import share
@@ -266,6 +266,7 @@ BAD = [
     ("arch: systolic128\n", "", r": a campaign has no 'arch'; write arch: NAME"),
     ("campaign: small", "campaign: small\nfaults: {in: [b_q]}", r":2:15: the array has no registers 'b_q'; did you mean 'w_q'\?$"),
     ("campaign: small", "campaign: small\nsample: {half_width: 2}", r":2:22: 'half_width' must be between 0 and 1, not 2; write a share"),
+    ("campaign: small", "campaign: small\nsample: all", r":2:9: a sample is not 'all'; write exhaustive, or how many faults, as in "),
     ("campaign: small", "campaign: small\noutputs: {shift: 3}", r":2:10: a multiplier and a shift go together; write both or none"),
     ("campaign: small", "campaign: small\ndecision: k", r":2:11: Z has no rank 'k' to decide along; known: m, n$"),
     ("campaign: small", "campaign: small\nfaults: {kind: late, bits: 2}", r":2:28: a register is late as a whole; leave out 'bits'$"),
@@ -278,6 +279,8 @@ BAD = [
     ("campaign: small", "campaign: small\ninputs: {ranges: {A: [1, 0]}}", r":2:22: the range of A is not a least and a largest "),
     ("campaign: small", "campaign: small\ninputs: {ranges: {A: [0, 128]}}", r":2:22: the range of A is wider than its type, int8; "),
     ("  type.default: int8\n", "", r"words of bf16, and the array of hw/rtl adds integers; give its tensors integer types"),
+    ("arch: systolic128", "arch: other.yaml", r"bad\.yaml:3:7: faults are known in arrays with shadow registers whose results leave "),
+    ("stationary: B", "mapping: vector.yaml", r":4:10: plain runs nothing on systolic arrays of systolic128; take a machine and "),
     ("campaign: small", "campaign: small\nmapping: attention-flat", r": a campaign names a mapping, or a tensor that stays in the array"),
 ]
 
@@ -288,6 +291,8 @@ def test_bad_campaign_is_refused_in_one_line(case: tuple[str, str, str], tmp_pat
     text = SMALL.format(stays="B")
     assert old in text
     (tmp_path / "bad.yaml").write_text(text.replace(old, new))
+    (tmp_path / "vector.yaml").write_text("mapping: plain\ntree: [keep DRAM: [A, B, Z], {einsum: Z, unit: Vector}]\n")
+    (tmp_path / "other.yaml").write_text(resolve("systolic128", MACHINE).read_text().replace("shadow: true", "shadow: false"))
     assert main(["inject", str(tmp_path / "bad.yaml")]) in {1, 2}
     error = capsys.readouterr().err.splitlines()[0]
     assert re.search(said, error), error
@@ -305,6 +310,7 @@ ARGUMENTS = [
     (["-o", "-"], "-o -: results go into a database, not to standard output; name a file; --json - writes JSON there"),
     (["-o", "no/such"], "no/such: there is no folder 'no'; create it or name another"),
     (["-o", "one", "--json", "./one"], "one: results and JSON do not go into one file; name two files"),
+    (["--rtl", "0"], "--rtl '0' is not a whole number from 1; write digits, as in --rtl 32"),
     (["--json", ""], "--json '': names no file; write the name of a file, or leave --json out"),
 ]
 
@@ -315,6 +321,18 @@ def test_bad_argument_is_refused_as_it_was_typed(case: tuple[list[str], str], tm
     (tmp_path / "small.yaml").write_text(SMALL.format(stays="B"))
     assert main(["inject", str(tmp_path / "small.yaml"), *arguments]) == 2
     assert capsys.readouterr().err == f"{said}\n"
+
+
+def test_faults_that_no_rtl_has_are_refused_before_anything_is_injected(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def injects(*_: object) -> None:
+        raise AssertionError("the campaign ran")
+
+    monkeypatch.setattr("accelsim.faults.campaign.run", injects)
+    assert main(["inject", "stuck-memories", "--rtl", "10"]) == 2
+    said = "--rtl: only faults of an array that runs one cascade, or of a processor, run in RTL; leave --rtl out\n"
+    assert capsys.readouterr().err == said
 
 
 def test_inputs_with_a_range_lie_in_it_and_reach_both_ends(tmp_path: Path) -> None:
@@ -349,7 +367,8 @@ def test_database_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
 def test_cascade_of_too_many_points_is_refused_before_it_is_walked(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["inject", "attention-memories", "--set", "shape.m=4096", "--set", "shape.p=4096"]) == 2
     error = capsys.readouterr().err.splitlines()[0]
-    assert re.search(r":4:11: attention-naive has [\d,]+ points, more than the 131,072 that are walked one by one; make it smaller", error)
+    said = r":4:11: attention-naive has [\d,]+ points, more than the 131,072 that are walked one by one; make it smaller, as in set: "
+    assert re.search(said + r"{shape\.p: 2048}$", error)
 
 
 def test_product_of_too_many_tiles_is_refused_before_they_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

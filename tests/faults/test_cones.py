@@ -192,7 +192,7 @@ def test_refusals_say_what_and_how_to_mend_it() -> None:
     said = refusal(text, {"default": "fp32"}, loops=(Spatial("row", "k", 1),))
     assert said == (
         "copies keep parts of the sums of Z, and the order of its fp32 sums matters; "
-        "keep the result above the spatial loops over reduced ranks"
+        "take a mapping that keeps the result above the spatial loops over reduced ranks"
     )
 
 

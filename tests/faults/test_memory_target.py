@@ -165,6 +165,14 @@ def test_what_is_about_memories_is_refused_in_networks(tmp_path: Path, capsys: p
             target(tmp_path, more, "networks")
 
 
+def test_sums_in_parts_of_the_mapper_s_mapping_are_refused_at_the_workload(tmp_path: Path) -> None:
+    text = "campaign: found\nworkload: softmax\narch: eyeriss_like\nin: memories\nset: {shape.b: 16, shape.k: 16}\n"
+    (tmp_path / "found.yaml").write_text(text)
+    said = r"found\.yaml:2:11: copies keep parts of the sums of GM, and the order of its bf16 sums matters; take a mapping that "
+    with pytest.raises(InputError, match=said):
+        load_campaign(tmp_path / "found.yaml")
+
+
 @pytest.mark.parametrize(("more", "said"), BAD)
 def test_bad_campaign_in_memories_is_refused_in_one_line(
     more: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -89,6 +89,27 @@ def test_file_that_another_holds_locked_is_refused_in_one_line(tmp_path: Path) -
     assert results.claim([(0, 0)]) == (0, 0)
 
 
+def test_file_that_another_holds_for_a_moment_is_waited_for(tmp_path: Path) -> None:
+    """As where several processes open it at once: SQLite itself does not wait where a file is about to be written ahead."""
+    Results(tmp_path / "r.sqlite", "x", "x").close()
+    other = sqlite3.connect(tmp_path / "r.sqlite", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    leaves = threading.Timer(0.3, other.execute, ("ROLLBACK",))
+    leaves.start()
+    results = Results(tmp_path / "r.sqlite", "x", "x")
+    assert results.claim([(0, 0)]) == (0, 0)
+    leaves.join()
+
+
+def test_file_that_another_keeps_is_refused_when_it_is_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Results(tmp_path / "r.sqlite", "x", "x").close()
+    other = sqlite3.connect(tmp_path / "r.sqlite", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    monkeypatch.setattr("accelsim.faults.results.WAIT_S", 0.1)
+    with pytest.raises(InputError, match=r"r\.sqlite: cannot keep results there: database is locked; end what else works on it$"):
+        Results(tmp_path / "r.sqlite", "x", "x")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
@@ -107,18 +128,3 @@ def test_bytes_that_are_damaged_are_told_in_one_line(old: bytes, new: bytes, sai
         run(campaign, target)
     assert str(refused.value).startswith(f"{target}: {said}")
     assert target.read_bytes() == before
-
-
-def test_file_that_another_holds_locked_for_a_moment_is_waited_for(tmp_path: Path) -> None:
-    """SQLite itself does not wait when a file comes to be written ahead."""
-    other = sqlite3.connect(tmp_path / "r.sqlite", isolation_level=None, check_same_thread=False)
-    other.execute("BEGIN IMMEDIATE")
-    ends = threading.Timer(0.2, other.execute, ("ROLLBACK",))
-    ends.start()
-    try:
-        results = Results(tmp_path / "r.sqlite", "coin", "coin")
-    finally:
-        ends.join()
-        other.close()
-    assert results.chunks() == {}
-    results.close()
