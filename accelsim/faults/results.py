@@ -18,7 +18,7 @@ from pathlib import Path
 from accelsim.errors import InputError
 from accelsim.faults.outcomes import Tally
 
-SCHEMA = "accelsim/campaign/1"
+SCHEMA = "accelsim/campaign-results/1"
 LEASE_S = 300.0
 WAIT_S = 60.0  # for others that hold the file
 _TABLES = {
