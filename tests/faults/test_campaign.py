@@ -193,34 +193,27 @@ def test_file_of_another_campaign_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_campaign_killed_again_and_again_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    """Kill -9 of all four workers and what started them, at random moments."""
-    file = tmp_path / "small.yaml"
-    file.write_text(SMALL.format(stays="B") + "faults: {in: [operands, sums]}\nsample: {faults: 700000, exhaustive: 0}\n")
+    """Kill -9 of all four workers and what started them, each time at a random moment after they have come further."""
+    file, large = tmp_path / "small.yaml", SMALL.format(stays="B")
+    for old, new in (("m: 5", "m: 24"), ("n: 6", "n: 24"), ("k: 7", "k: 24"), ("size: 4", "size: 12"), ("size: 3", "size: 12")):
+        large = large.replace(old, new)
+    file.write_text(large + "faults: {kind: stuck}\n")
     command = [sys.executable, "-m", "accelsim", "inject", str(file), "--workers", "4", "-q", "-o"]
-    rng, kills, done = Random(8), 0, False
-    target = tmp_path / "killed.sqlite"
-    whole = tmp_path / "whole.sqlite"
-    started = time.monotonic()
+    target, whole = tmp_path / "killed.sqlite", tmp_path / "whole.sqlite"
     subprocess.run([*command, str(whole)], check=True)
-    length = time.monotonic() - started
-    many = chunks(whole)
-    seen = []
-    while kills < share(10, 10, 2) or not done:
+    many, rng, seen = chunks(whole), Random(8), [0]
+    for _ in range(share(10, 3, 2)):
         process = subprocess.Popen([*command, str(target)], start_new_session=True)
-        if kills < share(10, 10, 2):
-            time.sleep(rng.uniform(0.3, 0.5) * length if kills == 0 else rng.uniform(0.2, 0.6) * length / 2)
-            try:
-                os.killpg(process.pid, signal.SIGKILL)
-                kills += 1
-            except ProcessLookupError:
-                break
-            process.wait()
-            seen.append(len(chunks(target)))
-        else:
-            assert process.wait() == 0
-            done = True
+        while len(chunks(target)) <= seen[-1]:
+            assert process.poll() is None
+            time.sleep(0.01)
+        time.sleep(rng.uniform(0, 0.3))
+        os.killpg(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        seen.append(len(chunks(target)))
+    assert sorted({*seen}) == seen and seen[-1] < len(many)
+    subprocess.run([*command, str(target)], check=True)
     assert chunks(target) == many
-    assert seen == sorted(seen)
 
 
 def chunks(file: Path) -> list[tuple[Any, ...]]:
