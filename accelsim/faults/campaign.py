@@ -236,7 +236,8 @@ class _Worker:
                         time.sleep(_WAIT_S)
                         continue
                     injected = sum(tally.total for tally in done.values())
-                    tell(f"{injected:,} faults injected, {len(left):,} chunks to go")
+                    far = f"{injected:,} faults injected" if injected else "the first faults, which may compile for a minute or two"
+                    tell(f"{far}, {len(left):,} chunks to go")
                     results.put(chunk, campaign.work(chunk, plan))
             return _Done(self.stopped)
         finally:
