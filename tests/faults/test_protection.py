@@ -149,8 +149,8 @@ def test_shares_are_upper_bounds_where_sampled_and_exact_where_all_were_tried() 
 
 
 def test_observed_part_has_what_its_campaign_found() -> None:
-    """Dead, logical, rounded, clamped; corrupted; hang, protocol."""
-    assert Observed.of(Tally((1, 2, 3, 4, 50, 6, 7)), True) == Observed(50, 13, 73, True)
+    """Dead, logical, rounded, clamped; corrupted; hang, protocol; absorbed; unknown; detected."""
+    assert Observed.of(Tally((1, 2, 3, 4, 50, 6, 7, 8, 9, 10)), True) == Observed(50 + 9, 6 + 7 + 10, 100, True)
 
 
 @pytest.mark.parametrize(

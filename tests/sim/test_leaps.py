@@ -29,7 +29,7 @@ from tests.share import share
 from tests.sim.test_events import PAIRS, mapped, slow_machine, small
 
 pytestmark = pytest.mark.slow
-MAPPINGS = share(6000, 160, 80)
+MAPPINGS = share(6000, 360, 360)
 
 
 def outcomes(noun: Cascade, machine: Architecture, mapping: Mapping) -> list[tuple[Any, Any]]:
