@@ -193,7 +193,7 @@ def test_file_of_another_campaign_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_campaign_killed_again_and_again_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    """Kill -9 of all four workers and what started them, each time at a random moment after they have come further."""
+    """Kill -9 of all four workers and what started them, each time at a random moment, soon after so many more chunks as chance says."""
     file, large = tmp_path / "small.yaml", SMALL.format(stays="B")
     for old, new in (("m: 5", "m: 24"), ("n: 6", "n: 24"), ("k: 7", "k: 24"), ("size: 4", "size: 12"), ("size: 3", "size: 12")):
         large = large.replace(old, new)
@@ -202,12 +202,14 @@ def test_campaign_killed_again_and_again_ends_as_one_that_was_not(tmp_path: Path
     target, whole = tmp_path / "killed.sqlite", tmp_path / "whole.sqlite"
     subprocess.run([*command, str(whole)], check=True)
     many, rng, seen = chunks(whole), Random(8), [0]
-    for _ in range(share(10, 3, 2)):
+    kills = share(10, 3, 2)
+    for _ in range(kills):
+        further = seen[-1] + rng.randint(1, len(many) // (2 * kills))
         process = subprocess.Popen([*command, str(target)], start_new_session=True)
-        while len(chunks(target)) <= seen[-1]:
+        while len(chunks(target)) < further:
             assert process.poll() is None
-            time.sleep(0.01)
-        time.sleep(rng.uniform(0, 0.3))
+            time.sleep(0.002)
+        time.sleep(rng.uniform(0, 0.02))
         os.killpg(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         seen.append(len(chunks(target)))
