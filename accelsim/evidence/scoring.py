@@ -10,7 +10,7 @@ from accelsim.evidence.evaluate import Evaluator
 from accelsim.evidence.formula import Formula, paths
 from accelsim.evidence.nouns import Case, Evidence, Row
 
-WITHIN, OFF, NOT_REPRODUCED, NOT_RUN = "within", "off", "not reproduced", "not run"
+WITHIN, OFF, NOT_REPRODUCED, NOT_RUN, BESIDE = "within", "off", "not reproduced", "not run", "beside"
 Asked = tuple[str, Case, str]  # a run, a case and the first key of the path
 
 
@@ -102,6 +102,8 @@ def _result(evaluator: Evaluator, row: Row) -> Result:
         return Result(row, NOT_REPRODUCED, figures)
     if row.shown_by:
         return Result(row, NOT_RUN, figures)
+    if not row.published:
+        return Result(row, BESIDE, figures)
     return Result(row, WITHIN if all(figure.holds for figure in figures) else OFF, figures)
 
 

@@ -169,12 +169,12 @@ class _Reader:
         if "value" not in stated and not {"not_reproduced", "shown_by"} & set(stated):
             raise item.error("a row has no value", "write value: FORMULA, or not_reproduced: WHY, or shown_by: COMMAND")
         judged = "value" in stated and not {"not_reproduced", "shown_by"} & set(stated)
-        if judged and not published:
-            raise item.error("a row has nothing published", "write published: NUMBER")
+        if judged and not published and "explanation" not in stated:
+            raise item.error("a row has nothing published", "write published: NUMBER, or say what it is for under 'explanation'")
         if (expect == "between") != (len(published) == 2):
-            raise item.error("'between' needs two published figures, and others one", "write published: [LOW, HIGH]")
+            raise item.error("'between' has two published figures, and other rows have one", "write published: [LOW, HIGH]")
         tolerance = _tolerance(stated["tolerance"]) if "tolerance" in stated else None
-        if judged and tolerance is None and expect == "equal":
+        if judged and published and tolerance is None and expect == "equal":
             raise item.error("a row has no tolerance", "write tolerance: 1e-6, or 0.5 %, or '0.05 absolute'")
         row_kind = _one_of(stated["kind"], "the kind", KINDS) if "kind" in stated else kind
         if expect != "equal" and row_kind != PLAUSIBILITY and judged:
