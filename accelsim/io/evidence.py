@@ -21,7 +21,7 @@ _CHOICES = ("objective", "schedule", "tiles", "gap", "seed", "counting")
 _FLAGS = ("simulate", "statistics", "ahead")
 RUN_KEYS = (*_FILES, *_CHOICES, *_FLAGS, "set")
 _TEXTS = ("unit", "source", "explanation", "checked", "not_reproduced", "shown_by")
-ROW_KEYS = ("name", "value", "published", "tolerance", "expect", "kind", "each", "where", *_TEXTS)
+ROW_KEYS = ("name", "value", "published", "tolerance", "expect", "kind", "each", "where", "table", *_TEXTS)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z", re.ASCII)
 _TOLERANCE = re.compile(r"(\d+\.?\d*(?:[eE]-?\d+)?)\s*(%|absolute)?\Z", re.ASCII)
 
@@ -198,8 +198,17 @@ class _Reader:
             each=each,
             where=where,
             inside=inside,
+            table=self._table(stated, each),
             **texts,
         )
+
+    def _table(self, stated: Mapping[str, Item], each: tuple[str, ...]) -> bool:
+        """Whether the page shows all figures of a row."""
+        if "table" not in stated or not stated["table"].boolean("'table'"):
+            return False
+        if not each or "value" not in stated:
+            raise stated["table"].error("the row has one figure", "write 'each', or leave 'table' out")
+        return True
 
     def _where(self, item: Item | None) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
         """Labels by axis, or a table whose cases count; both as `{model: [A, B], table: NAME}`."""
@@ -287,8 +296,3 @@ def _tolerance(item: Item) -> Tolerance:
         raise item.error(f"'{text}' is no tolerance", "write 1e-6, 0.5 %, '0.05 absolute' or exact")
     share = float(match[1]) / (100 if match[2] == "%" else 1)
     return Tolerance(share, match[2] != "absolute", text)
-
-
-def checked_files(evidence: Evidence) -> Mapping[str, int]:
-    """How many rows, cases and runs a file has."""
-    return {"rows": len(evidence.rows), "cases": len(evidence.cases), "runs": len(evidence.runs)}
