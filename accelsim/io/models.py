@@ -73,20 +73,19 @@ class _Reader:
         if ("use" in stated) == ("einsums" in stated):
             raise entry.error("a layer either uses a workload or has einsums", "write {use: attention} or {name: ..., einsums: [...]}")
         times = stated["times"].integer("'times'", 1) if "times" in stated else 1
-        own = shape_of(stated.get("shape"))
         if "einsums" in stated:
             name = stated["name"].name("the layer's name") if "name" in stated else default
             made = declaration(entry, self.text, name)
-            ranks = {*made.shape, *made.split, *(part for parts in made.split.values() for part in parts)}
+            ranks = {*made.shape, *made.derived, *made.split, *(part for parts in made.split.values() for part in parts)}
             sizes = [str(size) for tensor in made.tensors.values() for size in tensor.shape or ()]
             texts = [*(statement.text for statement in made.statements), *sizes]
             ranks |= {rank for rank in self.shared if any(_mentions(text, rank) for text in texts)}
-            shape = {rank: size for rank, size in self.shared.items() if rank in ranks} | own
+            shape = {rank: size for rank, size in self.shared.items() if rank in ranks} | made.shape
             self.used.update(shape)
             return [Layer(build(dataclasses.replace(made, shape=shape)), times)]
         for key in set(stated) - {"use", "layer", "times", "shape", "name"}:
             raise entry.key_error(key, f"a layer that uses a workload has no '{key}'", "write it in that workload")
-        loaded = self._used(entry, stated, own)
+        loaded = self._used(entry, stated, shape_of(stated.get("shape")))
         if isinstance(loaded, Model) and "name" in stated and "layer" not in stated:
             what = f"{loaded.name} is a model, whose layers have their own names"
             raise stated["name"].error(what, "leave 'name' out, or say which 'layer'")

@@ -66,10 +66,11 @@ def declaration(item: Item, text: str, name: str) -> Declaration:
     if "about" in top:
         top["about"].text("about")
     default, types = _types(top.get("type"))
+    sizes, derived = _sizes(top.get("shape"))
     return Declaration(
         name,
         _statements(top["einsums"], lines),
-        shape_of(top.get("shape")),
+        sizes,
         _split(top.get("split")),
         default,
         types,
@@ -79,6 +80,7 @@ def declaration(item: Item, text: str, name: str) -> Declaration:
         _storage(top.get("format")),
         top["source"].text("source") if "source" in top else "",
         places,
+        derived,
     )
 
 
@@ -126,6 +128,18 @@ def shape_of(item: Item | None) -> dict[str, int]:
     if item is None:
         return {}
     return {rank: size.integer(f"the size of rank '{rank}'", 1) for rank, size in item.mapping("shape").items()}
+
+
+def _sizes(item: Item | None) -> tuple[dict[str, int], dict[str, str]]:
+    """Sizes of a cascade's section `shape`: numbers, and formulas over other sizes (which upper-case names tell from other text)."""
+    numbers: dict[str, int] = {}
+    formulas: dict[str, str] = {}
+    for rank, size in item.mapping("shape").items() if item is not None else ():
+        if isinstance(size.value, str) and size.value != size.value.lower():
+            formulas[rank] = size.value
+        else:
+            numbers[rank] = size.integer(f"the size of rank '{rank}'", 1)
+    return numbers, formulas
 
 
 def _split(item: Item | None) -> dict[str, dict[str, int | None]]:
