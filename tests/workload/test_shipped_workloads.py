@@ -13,6 +13,7 @@ from accelsim.workload.cascade import Cascade, Model
 from accelsim.workload.fixed import Fixed, exp
 from accelsim.workload.interpreter import model_inputs, random_inputs, run, run_model
 from accelsim.workload.operators import needed_primitives
+from tests.workload import convolutions, products
 
 Arrays = dict[str, Any]
 FOLDER = Path(__file__).resolve().parents[2] / "workloads"
@@ -236,6 +237,7 @@ CASES: dict[str, tuple[dict[str, int], Callable[[Arrays], Arrays]]] = {
     "scan-sequential": ({"t": 12, "i": 3, "n": 4}, lambda i: {"Y": scan(i)}),
     "scan-chunked": ({"t": 12, "i": 3, "n": 4, "q": 4}, chunked),
 }
+CASES |= convolutions.CASES | products.CASES
 
 
 WHOLE: dict[str, tuple[dict[str, int], dict[str, tuple[int, int]], Callable[[Arrays], Arrays]]] = {
@@ -274,6 +276,9 @@ WHOLE |= {
     "int8/fully-connected": ({"k": 7, "c": 9}, BYTES, lambda i: {"Y": rescaled(i["W"] @ i["I"])}),
     "int8/residual-block": ({"k": 2, "c": 2, "p": 5, "q": 6}, BYTES, residual),
 }
+
+
+WHOLE |= products.WHOLE
 
 
 MODELS: dict[str, tuple[dict[str, int], Callable[[Arrays], Arrays]]] = {
