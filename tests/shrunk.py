@@ -1,8 +1,8 @@
 """Shipped cascades at small sizes, by one rule for all: what is legal is found by asking, and no workload is named.
 
-Ranks of equal size stay equal (a product's two names for one axis, a filter's two sides). Class by class, from the largest on, the smallest size
-that the cascade still accepts is taken, and all classes are tried again until nothing shrinks: where one size bounds another (a window that must
-lie in its image, heads that share keys), the second goes first.
+Ranks of equal size stay equal (a product's two names for one axis, a filter's two sides). Class by class, from the largest on, the smallest
+size that the cascade still accepts is taken, and all classes are tried again until nothing shrinks: where one size bounds another (a
+window that must lie in its image, heads that share keys), the second goes first.
 """
 
 from __future__ import annotations

@@ -63,7 +63,8 @@ def run(cascade: Cascade, inputs: Mapping[str, Any], dtype: Any = None, most_byt
 
 
 def run_model(model: Model, inputs: Mapping[str, Any], dtype: Any = None) -> dict[str, Run]:
-    """Execute the cascades of a model in order, once each; outputs bind to inputs of later ones by their names in the model (`Layer.called`).
+    """Execute the cascades of a model in order, once each; outputs bind to inputs of later ones by their names in the model.
+
     Runs by cascade name.
     """
     known = dict(inputs)

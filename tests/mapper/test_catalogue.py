@@ -1,8 +1,8 @@
-"""Every shipped workload on every shipped machine, at small sizes: mapped, with counts that a replay confirms and no bound undercut, or refused
-with the primitive that is missing.
+"""Every shipped workload on every shipped machine, at small sizes: mapped, with counts that a replay confirms and no bound undercut, or
+refused with the primitive that is missing.
 
-Workloads, machines and sizes (`tests.shrunk`) are found, not listed. Operations and words: the kernel against `model.reference`, which shares no
-code with it. Refusals: against the primitives of the machine's units, read off its nodes here.
+Workloads, machines and sizes (`tests.shrunk`) are found, not listed. Operations and words: the kernel against `model.reference`, which
+shares no code with it. Refusals: against the primitives of the machine's units, read off its nodes here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from accelsim.errors import IllegalMapping
+from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture, Memory, Node, Unit
 from accelsim.io.catalogue import MACHINE, WORKLOAD, shipped
 from accelsim.io.hardware import load_architecture
@@ -42,13 +42,22 @@ SMALL = re.compile(r"(?P<memory>\w+) holds (?P<bits>[\d,]+) bits")
 
 @cache
 def catalogue() -> dict[str, Cascade]:
-    """All cascades, those of models by `MODEL LAYER`, of equal ones the first; stored elements have tests of their own (tests/sparse)."""
-    found: dict[str, Cascade] = {}
+    """All cascades, those of models by `MODEL LAYER`; of those that differ in sizes alone the first. Stored elements have tests/sparse."""
+    found: dict[object, tuple[str, Cascade]] = {}
     for name, path in shipped(WORKLOAD).items():
         for cascade in cascades(load_workload(path, {})):
             if all(tensor.storage is None for tensor in cascade.tensors.values()):
-                found[name if name.rsplit("/", 1)[-1] == cascade.name else f"{name} {cascade.name}"] = cascade
-    return found
+                title = name if name.rsplit("/", 1)[-1] == cascade.name else f"{name} {cascade.name}"
+                found.setdefault(form(cascade), (title, cascade))
+    return dict(found.values())
+
+
+def form(cascade: Cascade) -> str:
+    """All that is stated of a cascade but its name and its sizes."""
+    said = cascade.declaration
+    assert said is not None
+    statements = [(statement.label, statement.text) for statement in said.statements]
+    return repr((statements, said.split, said.default, said.types, said.tensors, said.constants, said.density))
 
 
 @cache
@@ -84,6 +93,10 @@ def test_every_workload_maps_on_every_machine_that_can_execute_it(name: str, mac
     made, target = small(name), machines()[machine]
     try:
         found = search(made, target, request=Request(objective_named("latency"), time_limit=SECONDS))
+    except InputError as reason:  # no machine skips what values leave out: such cascades run, have bounds, and are not mapped
+        masked = [einsum for einsum in made.work if einsum.condition_reads]
+        assert masked and re.search(rf"{masked[0].name}: its condition reads \w+, so what it leaves depends on data", str(reason))
+        return
     except IllegalMapping as reason:
         check_refusal(made, target, str(reason))
         return
@@ -136,8 +149,10 @@ def check_refusal(made: Cascade, target: Architecture, reason: str) -> None:
 
 
 def executable(einsum: Einsum, made: Cascade, target: Architecture) -> bool:
-    """Whether some unit executes all operators of an Einsum, by a search of its expression that is a rough twin of the mapper's: it takes any
-    covering of each operator by itself, and a fused one (`mac`, `subexp`, `scan`) for granted where the unit has it."""
+    """Whether some unit executes all operators of an Einsum, by a search of its expression that is a rough twin of the mapper's.
+
+    It takes any covering of each operator by itself, and a fused one (`mac`, `subexp`, `scan`) for granted where the unit has it.
+    """
     return any(covers(einsum, made, unit) for unit in units(target.root))
 
 
@@ -149,7 +164,7 @@ def covers(einsum: Einsum, made: Cascade, unit: Unit) -> bool:
     if einsum.chosen and "select" not in have:
         return False
     wanted = set(functions(einsum.expression)) | ({einsum.reduce} if einsum.reduced else set())
-    fused = {"mul": {"mac"}, "add": {"mac"}, "sub": {"subexp"}, "exp": {"subexp"}}
+    fused = {"mul": {"mac"}, "add": {"mac"} if wanted & {"mul", "take"} else set[str](), "sub": {"subexp"}, "exp": {"subexp"}}
     return all(
         fused.get(name, set()) & have or any(all(primitive in have for primitive, _ in option) for option in OPERATORS[name].coverings)
         for name in wanted
@@ -177,8 +192,7 @@ def memories(node: Node) -> dict[str, Memory]:
 
 def test_a_count_that_is_off_by_one_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The check itself, broken on purpose."""
-    name, machine = next(pair for pair in chosen() if pair[1] == "simple" or pair == chosen()[-1])
-    made, target = small(name), machines()["simple"]
+    made, target = small(chosen()[0][0]), machines()["simple"]
     found = search(made, target, request=Request(objective_named("latency"), time_limit=1.0))
     made = sized(made, found.mapping.sizes)
     whole = reference.count(made, target, found.mapping)

@@ -44,6 +44,11 @@ def kept_columns(i: Arrays) -> Arrays:
     return {"Y": (gate[kept] * (i["X"] @ i["WU"][:, kept])) @ i["WD"][kept]}
 
 
+def gathered(i: Arrays) -> Arrays:
+    kept = i["P"].astype(int)
+    return {"Y": (silu(i["X"] @ i["WG"])[kept] * (i["X"] @ i["WU"][:, kept])) @ i["WD"][kept]}
+
+
 def chosen_experts(i: Arrays) -> Arrays:
     """Token by token, through the experts whose gate is open."""
     found = np.zeros((len(i["X"]), i["W2"].shape[2]))
@@ -74,6 +79,7 @@ CASES: dict[str, Case] = {
     "quantised/matmul-mxfp4": ({"m": 5, "n": 6, "k": 7}, lambda i: {"Z": i["A"] @ i["B"].T}),
     "quantised/matmul-scaled": ({"m": 5, "n": 6, "g": 3, "i": 4}, in_blocks),
     "ffn-cats": ({"d": 6, "f": 20, "o": 5}, kept_columns),
+    "ffn-gathered": ({"d": 6, "f": 20, "j": 9, "o": 5}, gathered),
     "moe-ffn": ({"t": 9, "x": 5, "d": 6, "f": 7, "o": 4}, chosen_experts),
     "snn-lif": ({"t": 12, "i": 15, "j": 9}, leaky),
 }

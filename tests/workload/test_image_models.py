@@ -1,7 +1,8 @@
-"""Shipped image networks: values against networks written out in numpy, totals against the networks' own tables and against published totals.
+"""Shipped image networks: values against networks in numpy, totals against the networks' own tables and against published totals.
 
-A total counts every weight: filters, factors and offsets of normalisations (in training their scale and shift; means and variances are part of them), and
-the last layer with its offsets. Multiply-adds are those of convolutions and of the last layer, as published counts have them.
+A total counts every weight: filters, factors and offsets of normalisations (in training their scale and shift; means and variances
+become part of them), and the last layer with its offsets. Multiply-adds are those of convolutions and of the last layer, as published
+counts have them.
 """
 
 from __future__ import annotations
@@ -88,8 +89,8 @@ TABLES: dict[str, tuple[list[Conv], int]] = {
     "mobilenet-v1": (list(separable()), 1024),
     "mobilenet-v2": (list(inverted()), 1280),
 }
-# (parameters, multiply-adds): torchvision's documentation of its weights (num_params, GFLOPS) for the ResNets and MobileNetV2; trainable parameters
-# of keras.applications.MobileNet and table 8 of arXiv 1704.04861 (4.2 million, 569 million) for the first MobileNet. With how exact they are.
+# (parameters, multiply-adds, how exact these are): torchvision's documentation of its weights (num_params, GFLOPS) for the ResNets and
+# MobileNetV2; trainable parameters of keras.applications.MobileNet, and table 8 of arXiv 1704.04861 (4.2 and 569 million), for MobileNet.
 PUBLISHED = {
     "resnet18": (11_689_512, 1.81e9, 0.005),
     "resnet50": (25_557_032, 4.09e9, 0.005),

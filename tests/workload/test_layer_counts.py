@@ -1,7 +1,7 @@
 """Operations, compulsory words and least operations of shipped layers against closed forms worked out by hand.
 
-Points are what the interpreter counts when it runs; words are of `bounds`, which runs nothing. Forms: one multiply-add for every output and every
-filter element that it sees, inputs read once with their margin, outputs written once.
+Points are what the interpreter counts when it runs; words are of `bounds`, which runs nothing. Forms: one multiply-add for every output
+and every filter element that it sees, inputs read once with their margin, outputs written once.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def test_an_inverted_residual_counts_the_formula_of_its_paper() -> None:
 
 
 def test_a_partial_convolution_of_a_quarter_takes_a_sixteenth() -> None:
-    """FasterNet, section 3.2: with c_p = c/4 the convolution has 1/16 of the operations of a full one; the product after it is a full one."""
+    """FasterNet, section 3.2: with c_p = c/4 the convolution has 1/16 of the operations of a full one; the product after it is full."""
     b, c, k, p = 1, 16, 32, 6
     made = layer("conv2d-partial", b=b, c=c, k=k, a=c // 4, u=c // 4, p=p, q=p)
     counted = points(made)
@@ -150,6 +150,11 @@ def test_a_gate_leaves_d_f_and_two_d_for_each_column_that_it_keeps() -> None:
     counted = {name: each.executed for name, each in done.counts.items()}
     assert counted["G"] + counted["UP"] + counted["Y"] == d * f + 2 * d * kept
     assert counted["GU"] == kept
+    found = layer("ffn-gathered", d=d, f=f, j=kept, o=o)
+    places = np.flatnonzero(done.values["KP"])
+    same = run(found, {**{each: inputs[each] for each in ("X", "WG", "WU", "WD")}, "P": places})
+    assert np.allclose(same.values["Y"], done.values["Y"], rtol=0, atol=1e-12)
+    assert sum(found.bounds.operations[each]["mac"] for each in ("G", "UP", "Y")) == d * f + 2 * d * kept
 
 
 def test_experts_with_a_mask_count_the_pairs_that_it_opens_and_bounds_the_declared_share() -> None:
