@@ -282,6 +282,7 @@ def _bits(item: Item, what: str, key: str) -> int:
 
 def finder(path: Path) -> Find:
     """What finds the workloads that a file uses: beside it, else shipped ones."""
+
     def find(name: str) -> Path:
         from accelsim.io.catalogue import WORKLOAD, resolve
 

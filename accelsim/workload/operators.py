@@ -201,7 +201,14 @@ def _coverings(expression: Expression, reduce: str, initial: bool) -> tuple[Need
     if reduce == "add" and _is(expression, "mul"):
         assert isinstance(expression, Call)
         _operands(expression, needs)
-        needs.append(Need("a*b summed", (*_MAC, *_both(OPERATORS["mul"].coverings, OPERATORS["add"].coverings))))
+        needs.append(Need("a*b summed", (*_MAC, *_PRODUCT)))
+        return tuple(needs)
+    if reduce == "add" and _is(expression, "take"):
+        assert isinstance(expression, Call)
+        _operands(expression, needs)
+        needs.append(
+            Need("words taken and summed", (*_both(OPERATORS["take"].coverings[:1], OPERATORS["add"].coverings), *_MAC, *_PRODUCT))
+        )
         return tuple(needs)
     _visit(expression, needs)
     if reduce:
@@ -209,13 +216,17 @@ def _coverings(expression: Expression, reduce: str, initial: bool) -> tuple[Need
     return tuple(needs)
 
 
-_MAC: tuple[Cover, ...] = ((("mac", 1),),)
 _SELECT: tuple[Cover, ...] = ((("select", 1),),)
 _SUBEXP: tuple[Cover, ...] = ((("subexp", 1),),)
 
 
 def _both(left: tuple[Cover, ...], right: tuple[Cover, ...]) -> tuple[Cover, ...]:
     return tuple((*first, *second) for first in left for second in right)
+
+
+_MAC: tuple[Cover, ...] = ((("mac", 1),),)
+_PRODUCT = _both(OPERATORS["mul"].coverings, OPERATORS["add"].coverings)
+_TAKEN = _both(_or("take"), OPERATORS["add"].coverings)
 
 
 def _is(expression: Expression, function: str) -> bool:
@@ -251,7 +262,7 @@ def _visit(expression: Expression, needs: list[Need]) -> None:
         assert isinstance(product, Call)
         _operands(product, needs)
         _visit(other, needs)
-        needs.append(Need("a*b + c", (*_MAC, *_both(OPERATORS["mul"].coverings, OPERATORS["add"].coverings))))
+        needs.append(Need("a*b + c", (*_MAC, *_PRODUCT)))
         return
     if function == "pow" and isinstance(arguments[1], Number) and arguments[1].value.is_integer() and 1 <= arguments[1].value <= 64:
         _visit(arguments[0], needs)
