@@ -87,6 +87,12 @@ def _gelu(np: Any, a: Any) -> Any:
     return 0.5 * a * (1.0 + erf(a / 2.0**0.5))
 
 
+def _erf(np: Any, a: Any) -> Any:
+    from scipy.special import erf
+
+    return erf(a)
+
+
 _MUL = _or("mul", "mac")
 _CMP = _or("cmp", "sub", "add")
 # exp as six dependent mac: fifth-order Taylor, arXiv 2406.10491, section 5.
@@ -123,6 +129,7 @@ _ROWS = (
     Operator("softplus", 1, lambda np, a: np.logaddexp(a, 0.0), _or("softplus", "exp add log")),
     Operator("relu", 1, lambda np, a: np.maximum(a, 0), _or("relu", "max")),
     Operator("gelu", 1, _gelu, _or("gelu"), about="0.5 a (1 + erf(a / sqrt 2))"),
+    Operator("erf", 1, _erf, _or("erf"), about="the error function"),
     Operator("tanh", 1, lambda np, a: np.tanh(a), _or("tanh")),
     Operator("step", 1, lambda np, a: np.where(np.asarray(a) > 0, 1, 0), _CMP, about="1 where a > 0, else 0"),
     Operator("take", 2, lambda np, a, b: np.where(np.asarray(a) != 0, b, 0), _or("take", "mul", "mac"), about="b where a is not zero"),
