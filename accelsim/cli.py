@@ -177,6 +177,19 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
         ("pointer-bits", "32", "bits of a pointer"),
     ):
         count.add_argument(f"--{name}", default=number, metavar="N", help=f"{about} (default {number})")
+    about = "turn a file of another tool into a workload: a network in ONNX, a program of torch.export, tables and problems of other tools"
+    importing = command("import", commands.import_, about)
+    importing.add_argument("file", metavar="FILE", help="the file; its format follows from its name and what is in it")
+    importing.add_argument("-o", "--output", metavar="FILE", help="write the workload as YAML (default: to the terminal)")
+    importing.add_argument("--format", metavar="NAME", help="the format, where a file does not show it")
+    about = "what to do with operators that are not known: refuse (default), or count their traffic alone"
+    importing.add_argument("--unsupported", default="refuse", metavar="HOW", help=about)
+    about = "merged (default): equal layers once, with 'times'; each: every layer by itself; one: the whole network as one cascade"
+    importing.add_argument("--layers", default="merged", metavar="HOW", help=about)
+    about = "the size of a dimension that the file leaves open, as in batch=1; may be repeated"
+    importing.add_argument("--size", action="append", default=[], metavar="NAME=N", help=about)
+    about = "a number type in place of the file's floating-point types, as in bf16"
+    importing.add_argument("--type", default="", metavar="TYPE", help=about)
     listing = command("list", commands.list_, "what accelsim ships")
     listing.add_argument("kind", metavar="KIND", help="workloads, archs, mappings, campaigns, evidence, technologies, drams or rates")
     report = command("report", commands.report_, "show a saved evaluation again")
