@@ -120,7 +120,7 @@ def _settings(row: Row, copies: int) -> Iterator[dict[str, int]]:
         across, down = math.ceil(row.shape["m"] / m), math.ceil(row.shape["n"] / n)
         grids = {(each, copies // each) for each in range(1, copies + 1) if copies % each == 0}
         turns = {grid: math.ceil(across / grid[0]) * math.ceil(down / grid[1]) for grid in grids}
-        for grid in sorted(grids, key=lambda grid: (turns[grid], abs(grid[0] * m - grid[1] * n)))[:2]:
+        for grid in sorted(grids, key=lambda grid: (turns[grid], abs(grid[0] * m - grid[1] * n)))[:1]:
             yield {"TM": m, "TN": n, "GM": grid[0], "GN": grid[1]}
 
 
