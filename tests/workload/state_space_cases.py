@@ -73,8 +73,8 @@ def monarch(i: Arrays) -> Arrays:
     """With the full matrix."""
     blocks = len(i["RB"])
     full = np.zeros((blocks, blocks, blocks, blocks))
-    for l, j, k, m in np.ndindex(*full.shape):
-        full[l, j, k, m] = i["LB"][j, l, k] * i["RB"][k, j, m]
+    for row, j, k, m in np.ndindex(*full.shape):
+        full[row, j, k, m] = i["LB"][j, row, k] * i["RB"][k, j, m]
     return {"Y2": (i["X"] @ full.reshape(blocks**2, blocks**2).T).reshape(-1, blocks, blocks)}
 
 
