@@ -80,7 +80,7 @@ class _Reader:
             sizes = [str(size) for tensor in made.tensors.values() for size in tensor.shape or ()]
             texts = [*(statement.text for statement in made.statements), *sizes]
             ranks |= {rank for rank in self.shared if any(_mentions(text, rank) for text in texts)}
-            shape = {rank: size for rank, size in self.shared.items() if rank in ranks} | made.shape
+            shape = {rank: size for rank, size in self.shared.items() if rank in ranks} | dict(made.shape)
             self.used.update(shape)
             return [Layer(build(dataclasses.replace(made, shape=shape)), times)]
         for key in set(stated) - {"use", "layer", "times", "shape", "name"}:
