@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from accelsim.workload.build import cascade
 from accelsim.workload.interpreter import random_inputs, run
 from accelsim.workload.passes import passes
-from tests.workload.attention_cases import HEADS, LATENT, rows
 from tests.share import share
+from tests.workload.attention_cases import HEADS, LATENT, rows
 from tests.workload.catalogued import crossing, executed, shipped
 
 FEW = settings(max_examples=share(200, 8, 3))
@@ -41,7 +41,9 @@ PASSES = [
 
 
 @pytest.mark.parametrize(("name", "shape", "rank", "count", "crosses", "again"), PASSES, ids=[case[0] for case in PASSES])
-def test_passes_are_those_of_the_taxonomy(name: str, shape: dict[str, int], rank: str, count: int, crosses: set[str], again: set[str]) -> None:
+def test_passes_are_those_of_the_taxonomy(
+    name: str, shape: dict[str, int], rank: str, count: int, crosses: set[str], again: set[str]
+) -> None:
     assert crossing(shipped(name, shape), rank) == (count, crosses, again)
 
 
@@ -178,7 +180,9 @@ DECODE = [
 
 
 @pytest.mark.parametrize(("name", "shape", "products", "published", "exact"), DECODE)
-def test_published_intensity_of_decoding(name: str, shape: dict[str, int], products: tuple[str, ...], published: float, exact: float) -> None:
+def test_published_intensity_of_decoding(
+    name: str, shape: dict[str, int], products: tuple[str, ...], published: float, exact: float
+) -> None:
     made = shipped(name, {**shape, "b": 1} if "decode" in name else shape)
     macs = sum(made.bounds.points[product] for product in products)
     cached = {"attention-decode": ("K", "V"), "mla-decode": ("C", "KR"), "mfa": ("K", "V")}[name]
@@ -186,7 +190,9 @@ def test_published_intensity_of_decoding(name: str, shape: dict[str, int], produ
     assert 2 * macs / words == pytest.approx(exact, rel=1e-12) == pytest.approx(published, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", ["attention-naive", "attention-3pass", "attention-3pass-deferred", "attention-2pass", "attention-2pass-local"])
+@pytest.mark.parametrize(
+    "name", ["attention-naive", "attention-3pass", "attention-3pass-deferred", "attention-2pass", "attention-2pass-local"]
+)
 def test_compulsory_traffic_of_attention_does_not_hang_on_its_form(name: str) -> None:
     """B H (P(E+F) + M(E+F)) words: BERT at 1K, batch 64, 402 653 184 bytes and 512 products per word."""
     made = shipped(name, {"b": 64, "p": 1024, "m": 1024})
