@@ -99,6 +99,21 @@ PUBLISHED = {
 }
 
 
+FASTERNET = ((40, 56, 1), (80, 28, 2), (160, 14, 8), (320, 7, 2))  # arXiv 2303.03667, table of variants: channels, side, blocks of T0
+
+
+def test_a_network_of_partial_convolutions_has_the_published_totals() -> None:
+    """FasterNet-T0: 3.9 million parameters, 0.34 billion multiply-adds; of a block 9 (d/4)^2 + 2 d 2d weights and 4d of its normalisation."""
+    model = network("fasternet-t0")
+    blocks = [(times * (9 * (d // 4) ** 2 + 4 * d * d), times * 4 * d, side) for d, side, times in FASTERNET]
+    joints = [(48 * 40, 80, 56), (4 * 40 * 80, 160, 28), (4 * 80 * 160, 320, 14), (4 * 160 * 320, 640, 7)]
+    last = 320 * 1280 + 1280 * 1000
+    parameters = sum(products + norms for products, norms, _ in (*blocks, *joints)) + last + 1000
+    macs = sum(products * side**2 for products, _, side in (*blocks, *joints)) + last
+    assert weights(model, {"PHOTO"}) == parameters and round(parameters / 1e6, 1) == 3.9
+    assert multiply_adds(model) == macs and round(macs / 1e9, 2) == 0.34
+
+
 def weights(model: Model, images: set[str]) -> int:
     """Elements of all that is read and neither made by a layer nor an image; of a layer that is used several times, so many."""
     made = {layer.called(name) for layer in model.layers for name, tensor in layer.cascade.tensors.items() if tensor.is_output}
@@ -205,7 +220,27 @@ def mobilenet_2(i: Arrays) -> Any:
     return classes(i, c.relu6(conv(i, "last", x)))
 
 
+def fasternet(i: Arrays) -> Any:
+    def patches(name: str, image: Any) -> Any:
+        filters = i[f"{name}/F"]
+        return c.scaled(c.convolution(image, filters, stride=filters.shape[2]), i[f"{name}/G"], i[f"{name}/B"])
+
+    x = patches("embed", i["PHOTO"])
+    for stage in range(1, 5):
+        x = patches(f"merge{stage - 1}", x) if stage > 1 else x
+        first, second, filters = (i[f"stage{stage}/{each}"] for each in ("expand/W1", "project/W2", "mix/F"))
+        mixed = np.concatenate([c.convolution(x[:, : len(filters)], filters, pad=1), x[:, len(filters) :]], axis=1)
+        wide = gelu(c.scaled(c.pointwise(mixed, first), i[f"stage{stage}/expand/G"], i[f"stage{stage}/expand/B"]))
+        x = x + c.pointwise(wide, second)
+    return gelu(x.mean((2, 3)) @ i["head/W3"].T) @ i["head/W"].T + i["head/B"]
+
+
+def gelu(x: Any) -> Any:
+    return 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+
+
 NETWORKS = {
+    "fasternet-t0": fasternet,
     "resnet18": lambda i: resnet(i, wide=False),
     "resnet50": lambda i: resnet(i, wide=True),
     "mobilenet-v1": mobilenet_1,
@@ -221,7 +256,7 @@ def test_a_network_computes_what_it_does_in_numpy(name: str) -> None:
     """Of blocks that are repeated, each once; factors small enough that values stay within reach."""
     model = network(name, b=1, image=32)
     inputs = {each: value * (0.1 if each.endswith("/F") else 1) for each, value in model_inputs(model, np.random.default_rng(3)).items()}
-    found = run_model(model, inputs)["classifier"].values["Y"]
+    found = run_model(model, inputs)[model.layers[-1].cascade.name].values["Y"]
     expected = NETWORKS[name](inputs)
     assert found.shape == (1, 1000) and len(np.unique(found)) > 900
     assert np.max(np.abs(found - expected)) <= 1e-9 * np.max(np.abs(expected))
