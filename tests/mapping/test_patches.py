@@ -83,8 +83,10 @@ def test_patches_give_the_same_values() -> None:
 
 
 def test_the_peak_of_memory_falls_with_the_side_of_a_patch() -> None:
-    """By hand: a patch of t x t holds its part of the image, of what passes between (a partial result of 32 bits, then 8), of the result, and
-    the filters; MCUNetV2 reports 4 to 8 times less for the first layers of networks, whose filters are small."""
+    """By hand: a patch of t x t holds its part of the image, of what passes between (sums of 32 bits, then 8), of the result, and filters.
+
+    MCUNetV2 reports 4 to 8 times less for the first layers of networks, whose filters are small.
+    """
     c, k, o, results, r = 3, 4, 2, 32, 3
     made = pair(results, (c, k, o))
     held = {}
