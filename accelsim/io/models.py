@@ -103,7 +103,7 @@ class _Reader:
         return _bound([Layer(dataclasses.replace(loaded, name=name), times)], stated.get("bind"), name)
 
     def _sizes(self, item: Item | None) -> Shape:
-        """The sizes that a layer states: numbers, or formulas over the sizes of the model, in upper case."""
+        """The sizes that a layer states: numbers, or formulas over those of the model and its own before, in upper case."""
         names = {rank.upper(): size for rank, size in self.shared.items()}
         found: Shape = {}
         for rank, size in (item.mapping("shape") if item is not None else {}).items():
@@ -112,6 +112,7 @@ class _Reader:
                 self.used.update(known for known in self.shared if _mentions(size.value, known))
             else:
                 found[rank] = size.integer(f"the size of rank '{rank}'", 1)
+            names[rank.upper()] = found[rank]
         return found
 
     def _used(self, entry: Item, stated: Mapping[str, Item], own: Shape) -> Cascade | Model:

@@ -79,7 +79,7 @@ def resized(made: Cascade, shape: Mapping[str, int]) -> Cascade:
     """The same cascade with other sizes of ranks (or of parts of split ranks); needs a cascade that `build` made."""
     declaration = made.declaration
     assert declaration is not None, "a cascade made by hand has no declaration to build from"
-    allowed = {*declaration.shape, *made.extents}
+    allowed = {*declaration.shape, *declaration.derived, *made.extents}
     for rank in shape:
         if rank not in allowed:
             raise InputError(f"workload '{made.name}' has no rank '{rank}'", did_you_mean(rank, allowed))
@@ -288,7 +288,8 @@ def _check_used(declaration: Declaration, einsums: Sequence[Einsum], known: Size
     """What is stated must matter: ranks, constants, tensors and types that nothing uses are errors."""
     parts = [part for einsum in einsums for part in (einsum.output, einsum.expression, einsum.condition) if part is not None]
     words = {word for part in parts for word in names(part)}
-    words |= {word for value in declaration.constants.values() if isinstance(value, str) for word in _words(value)}
+    formulas = [*declaration.derived.values(), *(value for value in declaration.constants.values() if isinstance(value, str))]
+    words |= {word for text in formulas for word in _words(text)}
     reads = [access for einsum in einsums for access in (einsum.output, *einsum.reads)]
     places = {index.name for access in reads for index in access.indices if isinstance(index, Name)}
     declared = [item for tensor in declaration.tensors.values() for item in tensor.shape or () if isinstance(item, str)]
@@ -297,7 +298,7 @@ def _check_used(declaration: Declaration, einsums: Sequence[Einsum], known: Size
         if any(part in words or part.upper() in words for part in split.parts):
             words.add(split.rank)
             words.update(split.parts)
-    for rank in declaration.shape:
+    for rank in (*declaration.shape, *declaration.derived):
         if rank not in words and (rank.upper() not in words or rank.upper() in places):
             mend = did_you_mean(rank, [word for word in words if word in known.extents])
             if rank.upper() in words:
