@@ -47,6 +47,10 @@ def map_(arguments: Arguments) -> int:
     settings.refuse("mapping")
     machine = machine_of(required(arguments, "arch", "a machine"), settings)
     workload = workload_of(arguments.workload, settings)
+    if arguments.explore_cascades:
+        from accelsim.derivations import explore_cascades
+
+        return explore_cascades(arguments, workload, machine)
     if isinstance(workload, Model):
         refuse_stored(workload)
         for option in ("data", "formats"):

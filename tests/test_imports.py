@@ -31,6 +31,7 @@ LAYERS = (
     ("io",),
     ("arguments",),
     ("answers",),
+    ("derivations",),
     ("commands", "simulations"),
     ("cli",),
     ("__main__",),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from accelsim.errors import InputError, did_you_mean
 from accelsim.workload.cascade import Cascade
+from accelsim.workload.grammar import parse_expression
 from accelsim.workload.transform import recurrences, reductions, running, sequences, splitting, statements
 
 Words = tuple[str, ...]
@@ -61,6 +62,10 @@ def _inline(cascade: Cascade, tensor: str, into: str = "") -> Cascade:
     return statements.inline(cascade, tensor, into)
 
 
+def _name(cascade: Cascade, statement: str, part: str, tensor: str = "") -> Cascade:
+    return statements.name(cascade, statement, parse_expression(part), tensor)
+
+
 def _ranks(cascade: Cascade) -> Iterator[Words]:
     parts = {part for split in cascade.splits for part in split.parts}
     walked = {rank for einsum in cascade.work for rank in einsum.ranks}
@@ -87,6 +92,16 @@ def _recurrences(cascade: Cascade) -> Iterator[Words]:
 
 def _plain(cascade: Cascade) -> Iterator[Words]:
     yield from ((einsum.name,) for einsum in cascade.work if not einsum.reduced and einsum.name == einsum.output.tensor)
+
+
+def _named(cascade: Cascade) -> Iterator[Words]:
+    from accelsim.workload.expression import Call, walk
+    from accelsim.workload.transform.text import expression_text
+
+    for einsum in cascade.work:
+        for part in dict.fromkeys(walk(einsum.expression)):
+            if isinstance(part, Call) and part != einsum.expression:
+                yield einsum.name, expression_text(part).replace(" ", "")
 
 
 def _rebased(cascade: Cascade) -> Iterator[Words]:
@@ -116,12 +131,13 @@ VERBS: Mapping[str, Verb] = {
     ),
     "chunk": Verb("TENSOR [OUTER INNER [SIZE]]", "scan a linear recurrence in chunks with a carry", _chunk, _recurrences, 1, 4, explored=True),
     "inline": Verb("TENSOR [READER]", "write a tensor's definition where it is read", _inline, _plain, 1, 2),
+    "name": Verb("STATEMENT PART [TENSOR]", "make a part of an expression, without spaces, a tensor of its own", _name, _named, 2, 3),
     "share": Verb("", "compute once what is computed alike", statements.shared, lambda cascade: ((),), 0, 0),
     "stream": Verb(
-        "RANK [OUTER INNER]", "measure values along a rank from a running reference: one pass", None, _walked, 1, 3, sequences.streamed, True,
+        "RANK [OUTER INNER [SIZE]]", "measure values along a rank from a running reference: one pass", None, _walked, 1, 4, sequences.streamed, True,
     ),
     "local": Verb(
-        "RANK [OUTER INNER]", "measure values along a rank from the reference of their tile", None, _walked, 1, 3, sequences.local, True,
+        "RANK [OUTER INNER [SIZE]]", "measure values along a rank from the reference of their tile", None, _walked, 1, 4, sequences.local, True,
     ),
 }  # fmt: skip
 
