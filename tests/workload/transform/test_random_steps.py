@@ -22,7 +22,7 @@ Rng = random.Random
 
 def value_chain(rng: Rng) -> Cascade:
     """Values measured from a reduction, summed, divided and multiplied by others, in random variations."""
-    where = rng.choice(["", "", " where m <= p + 2", " where m + p >= 1"])
+    where = rng.choice(["", "", " where m <= p + M - P", " where m + p >= 1"])
     lines = ["QK[m,p] = Q[p,e] * K[m,e]" + where]
     operator = rng.choice(["max", "min"])
     lines.append(f"GM[p] = {operator}[m](QK[m,p]){where}")
@@ -33,7 +33,7 @@ def value_chain(rng: Rng) -> Cascade:
         lines.append(f"AV[f,p] = A[m,p] * V[m,f]{where}")
     else:
         lines.append(f"AV[f,p] = {rng.choice(['SN[m,p] * V[m,f] / SD[p]', 'V[m,f] * (SN[m,p] / SD[p])'])}{where}")
-    shape = {"m": rng.randint(2, 9), "p": rng.randint(1, 4), "e": rng.randint(1, 3), "f": rng.randint(1, 3)}
+    shape = {"m": rng.randint(4, 9), "p": rng.randint(1, 4), "e": rng.randint(1, 3), "f": rng.randint(1, 3)}
     return cascade("values", lines, shape)
 
 
