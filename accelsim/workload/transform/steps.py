@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from accelsim.errors import InputError, did_you_mean
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.grammar import parse_expression
-from accelsim.workload.transform import recurrences, reductions, running, sequences, splitting, statements
+from accelsim.workload.transform import contractions, recurrences, reductions, running, sequences, splitting, statements
 
 Words = tuple[str, ...]
 
@@ -94,6 +94,12 @@ def _plain(cascade: Cascade) -> Iterator[Words]:
     yield from ((einsum.name,) for einsum in cascade.work if not einsum.reduced and einsum.name == einsum.output.tensor)
 
 
+def _factors(cascade: Cascade) -> Iterator[Words]:
+    reduced = {einsum.output.tensor for einsum in cascade.work if einsum.reduced}
+    for einsum in cascade.work:
+        yield from ((access.tensor, einsum.name) for access in einsum.reads if einsum.reduced and access.tensor in reduced)
+
+
 def _named(cascade: Cascade) -> Iterator[Words]:
     from accelsim.workload.expression import Call, walk
     from accelsim.workload.transform.text import expression_text
@@ -131,8 +137,16 @@ VERBS: Mapping[str, Verb] = {
     ),
     "chunk": Verb("TENSOR [OUTER INNER [SIZE]]", "scan a linear recurrence in chunks with a carry", _chunk, _recurrences, 1, 4, explored=True),
     "inline": Verb("TENSOR [READER]", "write a tensor's definition where it is read", _inline, _plain, 1, 2),
+    "expand": Verb(
+        "STATEMENT", "multiply a sum out, and apply what is constant along it once", contractions.expand,
+        lambda cascade: ((einsum.name,) for einsum in cascade.work if einsum.reduced), 1, 1,
+    ),
+    "merge": Verb("TENSOR READER", "write a sum into a sum of which it is a factor", contractions.merge, _factors, 2, 2),
     "name": Verb("STATEMENT PART [TENSOR]", "make a part of an expression, without spaces, a tensor of its own", _name, _named, 2, 3),
     "share": Verb("", "compute once what is computed alike", statements.shared, lambda cascade: ((),), 0, 0),
+    "reassociate": Verb(
+        "TENSOR READER", "sum what the reader reduces first: (Q K) V as Q (K V)", None, _factors, 2, 2, contractions.reassociated, True,
+    ),
     "stream": Verb(
         "RANK [OUTER INNER [SIZE]]", "measure values along a rank from a running reference: one pass", None, _walked, 1, 4, sequences.streamed, True,
     ),
