@@ -107,5 +107,3 @@ def _along(place: str, element: str, stride: int) -> str:
 def _types(output: str, type: str) -> dict[str, str]:
     """Numbers of one type, with wider sums where these are of eight bits."""
     return {"default": type} | ({output: f"{{partial: int32, final: {type}}}"} if type == "int8" else {})
-
-

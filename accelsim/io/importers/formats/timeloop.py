@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from accelsim.errors import InputError, did_you_mean
+from accelsim.errors import did_you_mean
 from accelsim.io.importers.names import identifier, layer_name
 from accelsim.io.importers.network import Imported, Request, written
 from accelsim.io.importers.sheet import Sheet
