@@ -77,14 +77,14 @@ class _Reader:
         own = self._sizes(stated.get("shape"))
         if "einsums" in stated:
             name = stated["name"].name("the layer's name") if "name" in stated else default
-            made = declaration(entry, self.text, name)
-            ranks = {*made.shape, *made.derived, *made.split, *(part for parts in made.split.values() for part in parts)}
+            made = declaration(_with_sizes(entry, own), self.text, name)
+            ranks = {*made.shape, *made.split, *(part for parts in made.split.values() for part in parts)}
             sizes = [str(size) for tensor in made.tensors.values() for size in tensor.shape or ()]
             texts = [*(statement.text for statement in made.statements), *sizes]
             ranks |= {rank for rank in self.shared if any(_mentions(text, rank) for text in texts)}
             shape = {rank: size for rank, size in self.shared.items() if rank in ranks} | own
             self.used.update(shape)
-            return [Layer(build(dataclasses.replace(made, shape=shape)), times)]
+            return _bound([Layer(build(dataclasses.replace(made, shape=shape)), times)], stated.get("bind"), name)
         for key in set(stated) - {"use", "layer", "times", "shape", "name", "bind"}:
             raise entry.key_error(key, f"a layer that uses a workload has no '{key}'", "write it in that workload")
         loaded = self._used(entry, stated, own)
@@ -217,6 +217,16 @@ def _chosen(model: Model, stated: Mapping[str, Item]) -> list[Layer]:
     if "name" in stated:
         name = stated["name"].name("the layer's name")
     return [dataclasses.replace(layer, cascade=dataclasses.replace(layer.cascade, name=name)) for layer in found]
+
+
+def _with_sizes(entry: Item, own: Shape) -> Item:
+    """A layer whose shape is in numbers."""
+    stated = entry.mapping("a layer")
+    if "shape" not in stated:
+        return entry
+    shape = stated["shape"].mapping("shape")
+    sizes = {rank: dataclasses.replace(item, value=own[rank]) for rank, item in shape.items()}
+    return dataclasses.replace(entry, value={**stated, "shape": dataclasses.replace(stated["shape"], value=sizes)})
 
 
 def _bound(layers: Sequence[Layer], item: Item | None, inside: str) -> list[Layer]:
