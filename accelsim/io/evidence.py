@@ -10,7 +10,7 @@ from typing import Any
 
 from accelsim.errors import InputError, did_you_mean
 from accelsim.evidence.formula import FUNCTIONS, REDUCTIONS, Formula, parse, paths
-from accelsim.evidence.nouns import EXPECTATIONS, KINDS, PLAUSIBILITY, Case, Evidence, Row, Run, Table, Tolerance, Value
+from accelsim.evidence.nouns import EXPECTATIONS, KINDS, PLAUSIBILITY, REPRODUCTION, Case, Evidence, Row, Run, Table, Tolerance, Value
 from accelsim.io.source import Item, load, plain
 from accelsim.io.tables import load_rows, load_table
 
@@ -177,10 +177,9 @@ class _Reader:
         if judged and published and tolerance is None and expect == "equal":
             raise item.error("a row has no tolerance", "write tolerance: 1e-6, or 0.5 %, or '0.05 absolute'")
         row_kind = _one_of(stated["kind"], "the kind", KINDS) if "kind" in stated else kind
-        if expect != "equal" and row_kind != PLAUSIBILITY and judged:
-            raise stated["expect" if "expect" in stated else "published"].error(
-                f"'{expect}' agrees with much, which is {PLAUSIBILITY}", f"write kind: {PLAUSIBILITY}"
-            )
+        if expect != "equal" and row_kind == REPRODUCTION and judged:
+            key = "expect" if "expect" in stated else "published"
+            raise stated[key].error(f"'{expect}' agrees with much, which is no {REPRODUCTION}", f"write kind: {PLAUSIBILITY}")
         each = tuple(axis.name("an axis") for axis in stated["each"].items("'each'")) if "each" in stated else ()
         for axis in each:
             if axis not in self.labels:
