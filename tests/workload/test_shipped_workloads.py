@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tests.workload.published_cases as published
 from accelsim.io.workload import load_workload
 from accelsim.workload.cascade import Cascade, Model
 from accelsim.workload.fixed import Fixed, exp
@@ -288,6 +289,10 @@ MODELS: dict[str, tuple[dict[str, int], Callable[[Arrays], Arrays]]] = {
     "mamba-130m-step": ({"b": 3, "d": 6, "i": 8, "n": 3, "r": 2, "w": 4, "v": 9}, further),
     "llama3-8b": ({"b": 2, "p": 3, "m": 7, "d": 8, "g": 2, "r": 2, "e": 3, "f": 4, "s": 10, "v": 9}, grouped_decoder),
 }
+
+
+CASES |= published.CASES
+MODELS |= published.MODELS
 
 
 def small(name: str, shape: dict[str, int]) -> Cascade | Model:
