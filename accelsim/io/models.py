@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from accelsim.errors import InputError, did_you_mean
+from accelsim.formula import whole
 from accelsim.io.source import Item, parse, read_text
 from accelsim.io.workload import KEYS, Find, declaration, finder, read_workload, shape_of, with_setting
 from accelsim.workload.build import build
 from accelsim.workload.cascade import Cascade, Layer, Model, Phase
 
 _KEYS = ("workload", "about", "source", "shape")
-_LAYER_KEYS = ("use", "layer", "name", "times", "shape", "split", "type", "tensors", "constants", "einsums", "density", "format")
+_LAYER_KEYS = ("use", "layer", "name", "times", "bind", "shape", "split", "type", "tensors", "constants", "einsums", "density", "format")
 _PHASE_KEYS = ("name", "use", "layers", "shape", "steps", "tokens", "grows")
 _GROWS_KEYS = ("rank", "from", "to", "every")
 _DEEPEST_USE = 6
@@ -73,29 +74,46 @@ class _Reader:
         if ("use" in stated) == ("einsums" in stated):
             raise entry.error("a layer either uses a workload or has einsums", "write {use: attention} or {name: ..., einsums: [...]}")
         times = stated["times"].integer("'times'", 1) if "times" in stated else 1
+        own = self._sizes(stated.get("shape"))
         if "einsums" in stated:
             name = stated["name"].name("the layer's name") if "name" in stated else default
-            made = declaration(entry, self.text, name)
-            ranks = {*made.shape, *made.derived, *made.split, *(part for parts in made.split.values() for part in parts)}
+            made = declaration(_with_sizes(entry, own), self.text, name)
+            ranks = {*made.shape, *made.split, *(part for parts in made.split.values() for part in parts)}
             sizes = [str(size) for tensor in made.tensors.values() for size in tensor.shape or ()]
             texts = [*(statement.text for statement in made.statements), *sizes]
             ranks |= {rank for rank in self.shared if any(_mentions(text, rank) for text in texts)}
-            shape = {rank: size for rank, size in self.shared.items() if rank in ranks} | dict(made.shape)
+            shape = {rank: size for rank, size in self.shared.items() if rank in ranks} | own
             self.used.update(shape)
-            return [Layer(build(dataclasses.replace(made, shape=shape)), times)]
-        for key in set(stated) - {"use", "layer", "times", "shape", "name"}:
+            return _bound([Layer(build(dataclasses.replace(made, shape=shape)), times)], stated.get("bind"), name)
+        for key in set(stated) - {"use", "layer", "times", "shape", "name", "bind"}:
             raise entry.key_error(key, f"a layer that uses a workload has no '{key}'", "write it in that workload")
-        loaded = self._used(entry, stated, shape_of(stated.get("shape")))
-        if isinstance(loaded, Model) and "name" in stated and "layer" not in stated:
-            what = f"{loaded.name} is a model, whose layers have their own names"
-            raise stated["name"].error(what, "leave 'name' out, or say which 'layer'")
+        loaded = self._used(entry, stated, own)
         if isinstance(loaded, Model):
             chosen = _chosen(loaded, stated) if "layer" in stated else loaded.layers
-            return [Layer(layer.cascade, layer.times * times) for layer in chosen]
+            repeated = [dataclasses.replace(layer, times=layer.times * times) for layer in chosen]
+            inside = loaded.name
+            if "name" in stated and "layer" not in stated:
+                inside = stated["name"].name("the name before those of its layers")
+                named = [dataclasses.replace(layer.cascade, name=f"{inside}-{layer.cascade.name}") for layer in repeated]
+                repeated = [dataclasses.replace(layer, cascade=each) for layer, each in zip(repeated, named, strict=True)]
+            return _bound(repeated, stated.get("bind"), inside)
         if "layer" in stated:
             raise stated["layer"].error(f"{loaded.name} is one cascade and has no layers", "leave 'layer' out")
         name = stated["name"].name("the layer's name") if "name" in stated else loaded.name
-        return [Layer(dataclasses.replace(loaded, name=name), times)]
+        return _bound([Layer(dataclasses.replace(loaded, name=name), times)], stated.get("bind"), name)
+
+    def _sizes(self, item: Item | None) -> Shape:
+        """The sizes that a layer states: numbers, or formulas over those of the model and its own before, in upper case."""
+        names = {rank.upper(): size for rank, size in self.shared.items()}
+        found: Shape = {}
+        for rank, size in (item.mapping("shape") if item is not None else {}).items():
+            if isinstance(size.value, str) and not size.value.strip().isdigit():
+                found[rank] = whole(size.value, f"the size of rank '{rank}'", names, size.place, least=1)
+                self.used.update(known for known in self.shared if _mentions(size.value, known))
+            else:
+                found[rank] = size.integer(f"the size of rank '{rank}'", 1)
+            names[rank.upper()] = found[rank]
+        return found
 
     def _used(self, entry: Item, stated: Mapping[str, Item], own: Shape) -> Cascade | Model:
         """The workload that a layer uses, with the sizes that it gets from here."""
@@ -176,7 +194,7 @@ class _Reader:
                 if same is None:
                     found.append(made)
                 else:
-                    found[same] = Layer(made.cascade, found[same].times + made.times)
+                    found[same] = dataclasses.replace(made, times=found[same].times + made.times)
         if rank not in self.used:
             raise stated["grows"].error(f"no layer of '{name}' has rank '{rank}'", did_you_mean(rank, self.used))
         return sum(sizes.values()), found
@@ -198,12 +216,47 @@ def _chosen(model: Model, stated: Mapping[str, Item]) -> list[Layer]:
         raise stated["layer"].error(f"{model.name} has no layer '{name}'", mend)
     if "name" in stated:
         name = stated["name"].name("the layer's name")
-    return [Layer(dataclasses.replace(layer.cascade, name=name), layer.times) for layer in found]
+    return [dataclasses.replace(layer, cascade=dataclasses.replace(layer.cascade, name=name)) for layer in found]
+
+
+def _with_sizes(entry: Item, own: Shape) -> Item:
+    """A layer whose shape is in numbers."""
+    stated = entry.mapping("a layer")
+    if "shape" not in stated:
+        return entry
+    shape = stated["shape"].mapping("shape")
+    sizes = {rank: dataclasses.replace(item, value=own[rank]) for rank, item in shape.items()}
+    return dataclasses.replace(entry, value={**stated, "shape": dataclasses.replace(stated["shape"], value=sizes)})
+
+
+def _bound(layers: Sequence[Layer], item: Item | None, inside: str) -> list[Layer]:
+    """Layers whose tensors a model calls otherwise: those that `bind` names, and all others by where they are, `inside/TENSOR`."""
+    if item is None:
+        return list(layers)
+    outside = {
+        layer.called(name): None
+        for layer in layers
+        for name, tensor in layer.cascade.tensors.items()
+        if tensor.is_input or tensor.is_output
+    }
+    called: dict[str, str] = {}
+    for tensor, other in item.mapping("bind").items():
+        if tensor not in outside:
+            raise item.key_error(tensor, f"'{inside}' has no input or output '{tensor}'", did_you_mean(tensor, outside))
+        called[tensor] = other.name("a name in the model")
+    if not called:
+        raise item.error("nothing is bound", "write bind: {I: X1, Y: X2}, or leave it out")
+    return [
+        dataclasses.replace(
+            layer, bound={name: called.get(layer.called(name), f"{inside}/{layer.called(name)}") for name in layer.cascade.tensors}
+        )
+        for layer in layers
+    ]
 
 
 def _in_phase(layer: Layer, phase: str, suffix: str, steps: int) -> Layer:
     named = dataclasses.replace(layer.cascade, name=f"{phase}-{layer.cascade.name}{suffix}")
-    return Layer(named, layer.times * steps)
+    return dataclasses.replace(layer, cascade=named, times=layer.times * steps)
 
 
 def _sizes(item: Item) -> tuple[str, dict[int, int]]:
@@ -249,10 +302,11 @@ def _check_bindings(layers: Sequence[Layer], item: Item) -> None:
     made: dict[str, tuple[str, tuple[int, ...]]] = {}
     for layer in layers:
         for tensor in layer.cascade.tensors.values():
-            if tensor.is_input and tensor.name in made and made[tensor.name][1] != tensor.shape:
-                writer, shape = made[tensor.name]
-                read = f"layer '{layer.cascade.name}' reads {tensor.name}{list(tensor.shape)}"
-                raise item.error(f"layer '{writer}' makes {tensor.name}{list(shape)}, {read}", "make the shapes agree")
+            name = layer.called(tensor.name)
+            if tensor.is_input and name in made and made[name][1] != tensor.shape:
+                writer, shape = made[name]
+                read = f"layer '{layer.cascade.name}' reads {name}{list(tensor.shape)}"
+                raise item.error(f"layer '{writer}' makes {name}{list(shape)}, {read}", "make the shapes agree")
         for tensor in layer.cascade.tensors.values():
             if tensor.is_output:
-                made[tensor.name] = (layer.cascade.name, tensor.shape)
+                made[layer.called(tensor.name)] = (layer.cascade.name, tensor.shape)

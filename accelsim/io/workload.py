@@ -31,12 +31,24 @@ def load_workload(path: Path, overrides: Mapping[str, str] | None = None, find: 
     `find` turns the name in `use:` into a path; by default a file beside this one, else a shipped workload.
     An InputError says where and how to mend it.
     """
-    text = read_text(path)
+    imported = _imported(path, overrides or {})
+    text = read_text(path) if imported is None else imported[0]
     item = parse(text, str(path))
     refuse_other(item, WORKLOAD)
+    overrides = overrides if imported is None else imported[1]
     for dotted, value in (overrides or {}).items():
         item = with_setting(item, dotted.split("."), value, dotted)
     return read_workload(item, text, find or finder(path), 0)
+
+
+def _imported(path: Path, overrides: Mapping[str, str]) -> tuple[str, Mapping[str, str]] | None:
+    """The text of a workload that is a file of another tool, and the settings that are left; None if it is one of ours.
+
+    `shape.NAME` is the size of a dimension that the file leaves open, where there is one.
+    """
+    from accelsim.io.importing import import_sized
+
+    return import_sized(path, overrides)
 
 
 def read_workload(item: Item, text: str, find: Find, depth: int = 0) -> Cascade | Model:
@@ -282,6 +294,7 @@ def _bits(item: Item, what: str, key: str) -> int:
 
 def finder(path: Path) -> Find:
     """What finds the workloads that a file uses: beside it, else shipped ones."""
+
     def find(name: str) -> Path:
         from accelsim.io.catalogue import WORKLOAD, resolve
 

@@ -42,6 +42,7 @@ def build(declaration: Declaration) -> Cascade:
     used = {access.tensor for _, parsed in statements for part in _parts(parsed) for access in accesses(part)}
     for statement, parsed in statements:
         _check_names(statement, parsed, known, used)
+        _check_divisors(statement, parsed, known)
     known = _with_chosen(declaration, statements, known)
     einsums = _einsums(statements, known)
     _check_used(declaration, einsums, known)
@@ -151,6 +152,17 @@ def _check_names(statement: Statement, parsed: Parsed, known: Sizes, tensors_use
     for access in accesses(parsed.condition) if parsed.condition is not None else ():
         if inner_accesses(access):
             raise statement.error_at(access.tensor, f"an index of '{access.tensor}' in a condition reads a tensor", "index it by ranks")
+
+
+def _check_divisors(statement: Statement, parsed: Parsed, known: Sizes) -> None:
+    """What an index divides by is at least 1."""
+    for access in (access for part in _parts(parsed) for access in accesses(part)):
+        for call in (part for index in access.indices for part in walk(index) if isinstance(part, Call)):
+            form = index_map(call.arguments[-1], known.names) if call.function in ("div", "floordiv", "mod") else None
+            if form is not None and not form.terms and form.offset < 1:
+                word = next(iter(names(call.arguments[-1])), access.tensor)
+                what = f"an index of '{access.tensor}' divides by {form.offset}"
+                raise statement.error_at(word, what, "give its ranks sizes for which that is 1 or more")
 
 
 def _with_chosen(declaration: Declaration, statements: Sequence[Written], known: Sizes) -> Sizes:

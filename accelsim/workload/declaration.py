@@ -40,7 +40,7 @@ class Declaration:
     """Everything that `build.build` makes a Cascade from.
 
     `split`: for every split rank its parts outermost first, None for a size that is derived or left to the mapper; `shape` may
-    also size a part. `derived`: formulas of ranks whose size follows from others, unless `shape` has it. `constants`: numbers or
+    also size a part. `derived`: formulas of ranks whose size follows from others, unless `shape` has them. `constants`: numbers or
     formulas over sizes and earlier constants. `places`: where `section.key` stands.
     """
 

@@ -1,6 +1,7 @@
 """Every shipped workload against a direct numpy computation at a small shape."""
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from accelsim.workload.cascade import Cascade, Model
 from accelsim.workload.fixed import Fixed, exp
 from accelsim.workload.interpreter import model_inputs, random_inputs, run, run_model
 from accelsim.workload.operators import needed_primitives
-from tests.workload import attention_cases, state_space_cases
+from tests.workload import attention_cases, convolutions, products, state_space_cases, test_image_models
 
 Arrays = dict[str, Any]
 FOLDER = Path(__file__).resolve().parents[2] / "workloads"
@@ -237,7 +238,7 @@ CASES: dict[str, tuple[dict[str, int], Callable[[Arrays], Arrays]]] = {
     "scan-sequential": ({"t": 12, "i": 3, "n": 4}, lambda i: {"Y": scan(i)}),
     "scan-chunked": ({"t": 12, "i": 3, "n": 4, "q": 4}, chunked),
 }
-CASES |= attention_cases.CASES | state_space_cases.CASES
+CASES |= attention_cases.CASES | state_space_cases.CASES | convolutions.CASES | products.CASES
 
 
 WHOLE: dict[str, tuple[dict[str, int], dict[str, tuple[int, int]], Callable[[Arrays], Arrays]]] = {
@@ -276,6 +277,9 @@ WHOLE |= {
     "int8/fully-connected": ({"k": 7, "c": 9}, BYTES, lambda i: {"Y": rescaled(i["W"] @ i["I"])}),
     "int8/residual-block": ({"k": 2, "c": 2, "p": 5, "q": 6}, BYTES, residual),
 }
+
+
+WHOLE |= products.WHOLE
 
 
 MODELS: dict[str, tuple[dict[str, int], Callable[[Arrays], Arrays]]] = {
@@ -416,13 +420,20 @@ def test_transformer_layer_equals_the_product_of_its_parts() -> None:
 
 
 def test_every_shipped_workload_has_a_case_here() -> None:
+    """Or is a part of a network that has one, and runs there."""
     found = {path.relative_to(FOLDER).with_suffix("").as_posix(): path.read_text() for path in FOLDER.rglob("*.yaml")}
     shipped = {name for name, text in found.items() if "\nphases:" not in text and not name.startswith("sparse/")}
-    assert shipped - {"transformer-layer", "int8/ds-cnn"} == set(CASES) | set(WHOLE) | set(MODELS)
+    networks = {name for name in shipped if name.rsplit("/", 1)[-1] in {*test_image_models.NETWORKS, *test_image_models.OTHERS}}
+    parts = used = networks
+    while used:
+        wanted = {part for name in used for part in re.findall(r"- \{use: ([\w-]+)", found[name])}
+        used = {name for name in shipped - parts if name.rsplit("/", 1)[-1] in wanted}
+        parts = parts | used
+    assert shipped - {"transformer-layer", "int8/ds-cnn"} == set(CASES) | set(WHOLE) | set(MODELS) | parts
 
 
 def test_every_shipped_workload_says_what_it_is_and_where_it_comes_from() -> None:
-    for path in FOLDER.glob("*.yaml"):
+    for path in FOLDER.rglob("*.yaml"):
         text = path.read_text()
         assert text.startswith(f"workload: {path.stem}\nabout: "), path.name
         assert "\nsource: " in text, path.name
