@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import accelsim
-from accelsim import commands, simulations
+from accelsim import commands, reproductions, simulations
 from accelsim.arguments import Arguments
 from accelsim.errors import AccelsimError, InputError, did_you_mean
 from accelsim.served import params_
@@ -153,6 +153,13 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     about = "run so many of its faults in RTL too, and compare every word in every cycle (needs Verilator, g++ and make)"
     inject.add_argument("--rtl", metavar="N", help=about)
     inject.add_argument("--workers", metavar="N", help="how many processes inject side by side (default: one for each core)")
+    reproduce = command("reproduce", reproductions.reproduce_, "hold published figures against what accelsim finds")
+    about = "files of evidence, or names from `accelsim list evidence` (default: all that are shipped)"
+    reproduce.add_argument("name", nargs="*", metavar="NAME", help=about)
+    reproduce.add_argument("--kind", metavar="KIND", help="only rows of this kind: validation, reproduction or plausibility")
+    reproduce.add_argument("-o", "--output", metavar="FILE", help="write the page, in Markdown")
+    reproduce.add_argument("--workers", metavar="N", help="how many processes run side by side (default: one for each core)")
+    reproduce.set_defaults(read=parsed)
     run = command("run", commands.run_, "execute a workload with the reference interpreter on random inputs")
     workload(run)
     run.add_argument("--seed", default="0", metavar="N", help="seed of the inputs (default 0)")
@@ -180,13 +187,31 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
         ("pointer-bits", "32", "bits of a pointer"),
     ):
         count.add_argument(f"--{name}", default=number, metavar="N", help=f"{about} (default {number})")
+    about = "turn a file of another tool into a workload: a network in ONNX, a program of torch.export, tables and problems of other tools"
+    importing = command("import", commands.import_, about)
+    importing.add_argument("file", metavar="FILE", help="the file; its format follows from its name and what is in it")
+    importing.add_argument("-o", "--output", metavar="FILE", help="write the workload as YAML (default: to the terminal)")
+    importing.add_argument("--format", metavar="NAME", help="the format, where a file does not show it")
+    about = "what to do with operators that are not known: refuse (default), or count their traffic alone"
+    importing.add_argument("--unsupported", default="refuse", metavar="HOW", help=about)
+    about = "merged (default): equal layers once, with 'times'; each: every layer by itself; one: the whole network as one cascade"
+    importing.add_argument("--layers", default="merged", metavar="HOW", help=about)
+    about = "the size of a dimension that the file leaves open, as in batch=1; may be repeated"
+    importing.add_argument("--size", action="append", default=[], metavar="NAME=N", help=about)
+    about = "a number type in place of the file's floating-point types, as in bf16"
+    importing.add_argument("--type", default="", metavar="TYPE", help=about)
     listing = command("list", commands.list_, "what accelsim ships")
-    listing.add_argument("kind", metavar="KIND", help="workloads, archs, mappings, campaigns, technologies, drams or rates")
+    listing.add_argument("kind", metavar="KIND", help="workloads, archs, mappings, campaigns, evidence, technologies, drams or rates")
     report = command("report", commands.report_, "show a saved evaluation again")
     report.add_argument("file", metavar="FILE.json", help="what --json wrote")
     for each in found.values():
         setting(each)
     return top, found
+
+
+def parsed(argv: Sequence[str]) -> Arguments:
+    """The arguments of a whole command line."""
+    return parser()[0].parse_args(list(argv))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

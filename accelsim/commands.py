@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from accelsim.answers import draw_to, give_blocks, give_layers, refuse_drawing, show_evaluation, show_model
+from accelsim.answers import draw_to, give, give_blocks, give_layers, refuse_drawing, show_evaluation, show_model
 from accelsim.arguments import (
     Arguments,
     counting_of,
@@ -365,6 +365,31 @@ def check_(arguments: Arguments) -> int:
         yield f"{document['file']}: the {document['kind']} {document['name']} is right\n{document['says']}"
 
     return give_blocks(arguments, document, blocks)
+
+
+def import_(arguments: Arguments) -> int:
+    from accelsim.io.evaluation import write_text
+    from accelsim.io.importers.network import Request
+    from accelsim.io.importing import import_file, sizes_of
+    from accelsim.io.source import parse
+    from accelsim.io.workload import finder, read_workload
+    from accelsim.report.importing import import_blocks, import_document
+    from accelsim.report.progress import progress
+
+    settings_of(arguments).refuse("workload", "arch", "mapping")
+    path = Path(arguments.file)
+    request = Request(arguments.unsupported, arguments.layers, sizes_of(arguments.size), type=arguments.type)
+    with progress(not arguments.quiet) as tell:
+        tell(f"reading {path}")
+        imported = import_file(path, request, arguments.format)
+        tell("checking the workload")
+        found = read_workload(parse(imported.text, arguments.output or f"{path} imported"), imported.text, finder(path))
+    if arguments.output is not None:
+        write_text(imported.text, arguments.output)
+    document = import_document(arguments.file, found, imported.counted, imported.text, arguments.output)
+    if arguments.output is None:
+        return give(arguments, document, lambda: print(imported.text, end=""))
+    return give_blocks(arguments, document, import_blocks)
 
 
 def passes_(arguments: Arguments) -> int:

@@ -14,7 +14,7 @@ from accelsim.io.catalogue import KINDS, shipped
 PACKAGE = Path(accelsim.__file__).parent
 PUBLISHED = {"fusemax", "flashattention", "timeloop", "accelforge", "eyeriss", "mamba", "bert", "xlm", "attention", "tpu", "gemmini"}
 # Shipped names that are words of the field, of numpy or of rich, and mean that in code.
-ORDINARY = {"cascade", "spatial", "simple", "flat", "matmul", "softmax", "highlight"}
+ORDINARY = {"cascade", "convolution", "separable", "spatial", "simple", "flat", "matmul", "softmax", "highlight"}
 
 
 @cache

@@ -27,11 +27,12 @@ LAYERS = (
     ("rtl",),
     ("faults",),
     ("explore",),
+    ("evidence",),
     ("report",),
     ("io",),
     ("arguments",),
     ("answers",),
-    ("commands", "simulations"),
+    ("commands", "reproductions", "simulations"),
     ("cli",),
     ("__main__",),
 )

@@ -27,9 +27,9 @@ class Document:
     find: Find
 
 
-def load_document(path: Path, find: Find | None = None, depth: int = 0) -> Document:
-    """The document of a file. One that uses another at its top is that one, with its own name, sizes, constants and weights."""
-    text = read_text(path)
+def load_document(path: Path, find: Find | None = None, depth: int = 0, text: str | None = None) -> Document:
+    """The document of a file (`text`: what it says, if known). One that uses another at its top is that one with sizes of its own."""
+    text = read_text(path) if text is None else text
     item = parse(text, str(path))
     refuse_other(item, WORKLOAD)
     find = find or finder(path)

@@ -18,7 +18,7 @@ from accelsim.workload.build import build
 from accelsim.workload.cascade import Cascade, Layer, Model, Phase
 
 _KEYS = ("workload", "about", "source", "shape", "constants", "serving", "weights")
-_LAYER_KEYS = ("use", "layer", "name", "times", "shape", "split", "type", "tensors", "constants", "einsums", "density", "format")
+_LAYER_KEYS = ("use", "layer", "name", "times", "bind", "shape", "split", "type", "tensors", "constants", "einsums", "density", "format")
 _PHASE_KEYS = ("name", "use", "layers", "shape", "steps", "tokens", "grows")
 _GROWS_KEYS = ("rank", "from", "to", "every")
 _DEEPEST_USE = 6
@@ -97,7 +97,7 @@ class Reader:
             raise entry.error("a layer either uses a workload or has einsums", "write {use: attention} or {name: ..., einsums: [...]}")
         names = names_of(self.shared, self.constants)
         times = formula(stated["times"], "'times'", names) if "times" in stated else 1
-        own = shape_of(stated.get("shape"), names)
+        own = self._sizes(stated.get("shape"))
         if not times or not all(own.values()):  # as often as that, a layer is not there
             return self._absent(entry, stated, own)
         if "einsums" in stated:
@@ -113,27 +113,41 @@ class Reader:
                 return []
             named = {name: float(value) for name, value in self.constants.items() if any(_mentions(text, name) for text in texts)}
             return [Layer(build(dataclasses.replace(made, shape=shape, constants=named | dict(made.constants))), times)]
-        for key in set(stated) - {"use", "layer", "times", "shape", "name", "constants"}:
+        for key in set(stated) - {"use", "layer", "times", "shape", "name", "constants", "bind"}:
             raise entry.key_error(key, f"a layer that uses a workload has no '{key}'", "write it in that workload")
         given = {name: evaluated(value, f"constant '{name}'", names) for name, value in _section(stated, "constants").items()}
         found = self._inner(entry, stated, own, given)
         called = stated.get("name", stated.get("layer"))
-        if self.only and called is not None and called.value != self.only:
+        if self.only and called is not None and self.only != called.value and not self.only.startswith(f"{called.value}-"):
             return []
         chosen = stated["layer"].name("'layer'") if "layer" in stated else ""
         loaded = read_workload(found.item, found.text, found.find, self.depth + 1, chosen)
         if chosen and isinstance(loaded, Model) and not loaded.layers:  # it has no such layer: say which it has
             loaded = read_workload(found.item, found.text, found.find, self.depth + 1)
-        if isinstance(loaded, Model) and "name" in stated and "layer" not in stated:
-            what = f"{loaded.name} is a model, whose layers have their own names"
-            raise stated["name"].error(what, "leave 'name' out, or say which 'layer'")
         if isinstance(loaded, Model):
             layers = _chosen(loaded, stated) if "layer" in stated else loaded.layers
-            return [Layer(layer.cascade, layer.times * times) for layer in layers]
+            repeated = [dataclasses.replace(layer, times=layer.times * times) for layer in layers]
+            inside = loaded.name
+            if "name" in stated and "layer" not in stated:
+                inside = stated["name"].name("the name before those of its layers")
+                renamed = [dataclasses.replace(layer.cascade, name=f"{inside}-{layer.cascade.name}") for layer in repeated]
+                repeated = [dataclasses.replace(layer, cascade=each) for layer, each in zip(repeated, renamed, strict=True)]
+            return _bound(repeated, stated.get("bind"), inside)
         if "layer" in stated:
             raise stated["layer"].error(f"{loaded.name} is one cascade and has no layers", "leave 'layer' out")
         name = stated["name"].name("the layer's name") if "name" in stated else loaded.name
-        return [Layer(dataclasses.replace(loaded, name=name), times)]
+        return _bound([Layer(dataclasses.replace(loaded, name=name), times)], stated.get("bind"), name)
+
+    def _sizes(self, item: Item | None) -> Shape:
+        """The sizes that a layer states: numbers, or formulas over those of the model and its own before; 0: it is not there."""
+        names = names_of(self.shared, self.constants)
+        found: Shape = {}
+        for rank, size in (item.mapping("shape") if item is not None else {}).items():
+            found[rank] = formula(size, f"the size of rank '{rank}'", names, int(not isinstance(size.value, str)))
+            if isinstance(size.value, str):
+                self.used.update(known for known in self.shared if _mentions(size.value, known))
+            names[rank.upper()] = found[rank]
+        return found
 
     def _absent(self, entry: Item, stated: Mapping[str, Item], own: Shape) -> list[Layer]:
         """A layer that is there no time, or has a rank of no size: its ranks are known, and it is left out."""
@@ -222,7 +236,7 @@ class Reader:
                 if same is None:
                     found.append(made)
                 else:
-                    found[same] = Layer(made.cascade, found[same].times + made.times)
+                    found[same] = dataclasses.replace(made, times=found[same].times + made.times)
         if rank not in self.used:
             raise stated["grows"].error(f"no layer of '{name}' has rank '{rank}'", did_you_mean(rank, self.used))
         return sum(sizes.values()), found
@@ -244,12 +258,37 @@ def _chosen(model: Model, stated: Mapping[str, Item]) -> list[Layer]:
         raise stated["layer"].error(f"{model.name} has no layer '{name}'", mend)
     if "name" in stated:
         name = stated["name"].name("the layer's name")
-    return [Layer(dataclasses.replace(layer.cascade, name=name), layer.times) for layer in found]
+    return [dataclasses.replace(layer, cascade=dataclasses.replace(layer.cascade, name=name)) for layer in found]
+
+
+def _bound(layers: Sequence[Layer], item: Item | None, inside: str) -> list[Layer]:
+    """Layers whose tensors a model calls otherwise: those that `bind` names, and all others by where they are, `inside/TENSOR`."""
+    if item is None:
+        return list(layers)
+    outside = {
+        layer.called(name): None
+        for layer in layers
+        for name, tensor in layer.cascade.tensors.items()
+        if tensor.is_input or tensor.is_output
+    }
+    called: dict[str, str] = {}
+    for tensor, other in item.mapping("bind").items():
+        if tensor not in outside:
+            raise item.key_error(tensor, f"'{inside}' has no input or output '{tensor}'", did_you_mean(tensor, outside))
+        called[tensor] = other.name("a name in the model")
+    if not called:
+        raise item.error("nothing is bound", "write bind: {I: X1, Y: X2}, or leave it out")
+    return [
+        dataclasses.replace(
+            layer, bound={name: called.get(layer.called(name), f"{inside}/{layer.called(name)}") for name in layer.cascade.tensors}
+        )
+        for layer in layers
+    ]
 
 
 def _in_phase(layer: Layer, phase: str, suffix: str, steps: int) -> Layer:
     named = dataclasses.replace(layer.cascade, name=f"{phase}-{layer.cascade.name}{suffix}")
-    return Layer(named, layer.times * steps)
+    return dataclasses.replace(layer, cascade=named, times=layer.times * steps)
 
 
 def _sizes(item: Item) -> tuple[str, dict[int, int]]:
@@ -299,10 +338,11 @@ def _check_bindings(layers: Sequence[Layer], item: Item) -> None:
     made: dict[str, tuple[str, tuple[int, ...]]] = {}
     for layer in layers:
         for tensor in layer.cascade.tensors.values():
-            if tensor.is_input and tensor.name in made and made[tensor.name][1] != tensor.shape:
-                writer, shape = made[tensor.name]
-                read = f"layer '{layer.cascade.name}' reads {tensor.name}{list(tensor.shape)}"
-                raise item.error(f"layer '{writer}' makes {tensor.name}{list(shape)}, {read}", "make the shapes agree")
+            name = layer.called(tensor.name)
+            if tensor.is_input and name in made and made[name][1] != tensor.shape:
+                writer, shape = made[name]
+                read = f"layer '{layer.cascade.name}' reads {name}{list(tensor.shape)}"
+                raise item.error(f"layer '{writer}' makes {name}{list(shape)}, {read}", "make the shapes agree")
         for tensor in layer.cascade.tensors.values():
             if tensor.is_output:
-                made[tensor.name] = (layer.cascade.name, tensor.shape)
+                made[layer.called(tensor.name)] = (layer.cascade.name, tensor.shape)

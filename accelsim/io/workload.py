@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from accelsim.errors import InputError, Place, did_you_mean
-from accelsim.formula import Value
 from accelsim.hardware.types import TYPES, NumberType
 from accelsim.io.density import densities
 from accelsim.io.source import Item, Setting, parse_setting
@@ -32,10 +31,13 @@ def load_workload(path: Path, overrides: Mapping[str, str] | None = None, find: 
     `find` turns the name in `use:` into a path; by default a file beside this one, else a shipped workload.
     An InputError says where and how to mend it.
     """
+    from accelsim.io.importing import import_sized
     from accelsim.io.inherit import load_document
 
-    found = load_document(path, find)
+    imported = import_sized(path, overrides or {})
+    found = load_document(path, find, text=None if imported is None else imported[0])
     item = found.item
+    overrides = overrides if imported is None else imported[1]
     for dotted, value in (overrides or {}).items():
         item = with_setting(item, dotted.split("."), value, dotted)
     return read_workload(item, found.text, found.find, 0)
@@ -71,10 +73,11 @@ def declaration(item: Item, text: str, name: str, shape: dict[str, int] | None =
     if "about" in top:
         top["about"].text("about")
     default, types = _types(top.get("type"))
+    sizes, derived = _sizes(top.get("shape")) if shape is None else (shape, {})
     return Declaration(
         name,
         _statements(top["einsums"], lines),
-        shape_of(top.get("shape")) if shape is None else shape,
+        sizes,
         _split(top.get("split")),
         default,
         types,
@@ -84,6 +87,7 @@ def declaration(item: Item, text: str, name: str, shape: dict[str, int] | None =
         _storage(top.get("format")),
         top["source"].text("source") if "source" in top else "",
         places,
+        derived,
     )
 
 
@@ -126,15 +130,23 @@ def _located(value: str, label: str, place: Place, lines: tuple[str, ...]) -> St
     return Statement(value, label, place.file, tuple(starts), tuple(places), lines)
 
 
-def shape_of(item: Item | None, names: Mapping[str, Value] | None = None) -> dict[str, int]:
-    """The sizes of a section `shape`, if there is one. With `names`, they may be formulas, and 0 where nothing is left of a rank."""
+def shape_of(item: Item | None) -> dict[str, int]:
+    """The sizes of a section `shape`, if there is one."""
     if item is None:
         return {}
-    if names is not None:
-        from accelsim.io.model_sizes import formula
-
-        return {rank: formula(size, f"the size of rank '{rank}'", names) for rank, size in item.mapping("shape").items()}
     return {rank: size.integer(f"the size of rank '{rank}'", 1) for rank, size in item.mapping("shape").items()}
+
+
+def _sizes(item: Item | None) -> tuple[dict[str, int], dict[str, str]]:
+    """Sizes of a cascade's section `shape`: numbers, and formulas over other sizes (which upper-case names tell from other text)."""
+    numbers: dict[str, int] = {}
+    formulas: dict[str, str] = {}
+    for rank, size in item.mapping("shape").items() if item is not None else ():
+        if isinstance(size.value, str) and size.value != size.value.lower():
+            formulas[rank] = size.value
+        else:
+            numbers[rank] = size.integer(f"the size of rank '{rank}'", 1)
+    return numbers, formulas
 
 
 def _split(item: Item | None) -> dict[str, dict[str, int | None]]:
@@ -277,6 +289,7 @@ def _bits(item: Item, what: str, key: str) -> int:
 
 def finder(path: Path) -> Find:
     """What finds the workloads that a file uses: beside it, else shipped ones."""
+
     def find(name: str) -> Path:
         from accelsim.io.catalogue import WORKLOAD, resolve
 

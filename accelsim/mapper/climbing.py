@@ -35,7 +35,8 @@ _NEAR = 1.1  # a fused mapping this close to the bound is not cut into parts
 
 def floor(cascade: Cascade, architecture: Architecture) -> float:
     """Cycles that no mapping goes below, whatever its tiles."""
-    return max(float(algebraic(cascade, architecture)["min_cycles"]), least_cycles(Scope(cascade, architecture)) * (1 - 1e-9))
+    launch = float(architecture.launch_s * architecture.clock_hz)
+    return max(float(algebraic(cascade, architecture)["min_cycles"]), launch + least_cycles(Scope(cascade, architecture)) * (1 - 1e-9))
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,10 +182,18 @@ class Cascade:
 
 @dataclass(frozen=True)
 class Layer:
-    """A cascade used `times` times inside a model."""
+    """A cascade used `times` times inside a model.
+
+    `bound`: what the model calls its tensors, if not as the cascade does.
+    """
 
     cascade: Cascade
     times: int = 1
+    bound: Mapping[str, str] = field(default_factory=dict)
+
+    def called(self, tensor: str) -> str:
+        """The name of a tensor of the cascade in the model."""
+        return self.bound.get(tensor, tensor)
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ class Operator:
     """A row: `meaning(np, *arguments)` computes it elementwise on numpy arrays (`np` is the module, so that nothing imports it here).
 
     `identity`: what a reduction over no points gives (None: not a reduction); `reduction`: the numpy ufunc whose `reduce` combines.
+    Algebra, on which transformations rest (`workload.transform`): `inverse` undoes it, (a op b) inverse b = a; it distributes `over` these
+    reductions, so that what is constant may be applied once, after them; a function `turns` one operator into another, f(a + b) = f(a) * f(b).
     """
 
     name: str
@@ -39,6 +41,9 @@ class Operator:
     associative: bool = False
     commutative: bool = False
     about: str = ""
+    inverse: str = ""
+    over: tuple[str, ...] = ()
+    turns: tuple[str, str] | None = None
 
 
 def _or(*alternatives: str) -> tuple[Cover, ...]:
@@ -82,21 +87,27 @@ def _gelu(np: Any, a: Any) -> Any:
     return 0.5 * a * (1.0 + erf(a / 2.0**0.5))
 
 
+def _erf(np: Any, a: Any) -> Any:
+    from scipy.special import erf
+
+    return erf(a)
+
+
 _MUL = _or("mul", "mac")
 _CMP = _or("cmp", "sub", "add")
 # exp as six dependent mac: fifth-order Taylor, arXiv 2406.10491, section 5.
 # Subtraction on an adder: one operand's sign is flipped on the way in.
 _ROWS = (
-    Operator("add", 2, lambda np, a, b: a + b, _or("add"), 0.0, "add", True, True),
+    Operator("add", 2, lambda np, a, b: a + b, _or("add"), 0.0, "add", True, True, "", "sub", ("max", "min")),
     Operator("sub", 2, lambda np, a, b: a - b, _or("sub", "add")),
-    Operator("mul", 2, lambda np, a, b: a * b, _MUL, 1.0, "multiply", True, True),
+    Operator("mul", 2, lambda np, a, b: a * b, _MUL, 1.0, "multiply", True, True, "", "div", ("add",)),
     Operator("div", 2, lambda np, a, b: np.true_divide(a, b), _or("div", "recip mul", "recip mac")),
     Operator("floordiv", 2, lambda np, a, b: np.floor_divide(a, b), _or("floordiv", "div")),
     Operator("mod", 2, lambda np, a, b: np.mod(a, b), _or("mod", "div mac")),
     Operator("pow", 2, lambda np, a, b: np.power(a, b), _or("pow", "log mul exp"), about="a constant whole power is multiplications"),
     Operator("neg", 1, lambda np, a: -a, _or("neg", "sub", "add")),
-    Operator("max", 2, lambda np, a, b: np.maximum(a, b), _or("max"), float("-inf"), "maximum", True, True),
-    Operator("min", 2, lambda np, a, b: np.minimum(a, b), _or("min"), float("inf"), "minimum", True, True),
+    Operator("max", 2, lambda np, a, b: np.maximum(a, b), _or("max"), float("-inf"), "maximum", True, True, over=("min",)),
+    Operator("min", 2, lambda np, a, b: np.minimum(a, b), _or("min"), float("inf"), "minimum", True, True, over=("max",)),
     Operator("lt", 2, lambda np, a, b: _flag(np, a < b, a, b), _CMP),
     Operator("le", 2, lambda np, a, b: _flag(np, a <= b, a, b), _CMP),
     Operator("gt", 2, lambda np, a, b: _flag(np, a > b, a, b), _CMP),
@@ -106,7 +117,7 @@ _ROWS = (
     Operator("and", 2, lambda np, a, b: _flag(np, np.logical_and(a, b), a, b), _or("and", "mul", "mac"), 1.0, "logical_and", True, True),
     Operator("or", 2, lambda np, a, b: _flag(np, np.logical_or(a, b), a, b), _or("or", "max"), 0.0, "logical_or", True, True),
     Operator("not", 1, lambda np, a: _flag(np, np.logical_not(a), a), _or("not", "sub", "add")),
-    Operator("exp", 1, lambda np, a: np.exp(a), _or("exp", "6 mac")),
+    Operator("exp", 1, lambda np, a: np.exp(a), _or("exp", "6 mac"), turns=("add", "mul")),
     Operator("qexp", 1, _qexp, _or("exp"), about="exp of a whole number of 256ths, at most 0, in 32768ths; to the bit of hw/rtl"),
     Operator("log", 1, lambda np, a: np.log(a), _or("log")),
     Operator("sqrt", 1, lambda np, a: np.sqrt(a), _or("sqrt")),
@@ -118,6 +129,7 @@ _ROWS = (
     Operator("softplus", 1, lambda np, a: np.logaddexp(a, 0.0), _or("softplus", "exp add log")),
     Operator("relu", 1, lambda np, a: np.maximum(a, 0), _or("relu", "max")),
     Operator("gelu", 1, _gelu, _or("gelu"), about="0.5 a (1 + erf(a / sqrt 2))"),
+    Operator("erf", 1, _erf, _or("erf"), about="the error function"),
     Operator("tanh", 1, lambda np, a: np.tanh(a), _or("tanh")),
     Operator("step", 1, lambda np, a: np.where(np.asarray(a) > 0, 1, 0), _CMP, about="1 where a > 0, else 0"),
     Operator("take", 2, lambda np, a, b: np.where(np.asarray(a) != 0, b, 0), _or("take", "mul", "mac"), about="b where a is not zero"),
@@ -201,7 +213,14 @@ def _coverings(expression: Expression, reduce: str, initial: bool) -> tuple[Need
     if reduce == "add" and _is(expression, "mul"):
         assert isinstance(expression, Call)
         _operands(expression, needs)
-        needs.append(Need("a*b summed", (*_MAC, *_both(OPERATORS["mul"].coverings, OPERATORS["add"].coverings))))
+        needs.append(Need("a*b summed", (*_MAC, *_PRODUCT)))
+        return tuple(needs)
+    if reduce == "add" and _is(expression, "take"):
+        assert isinstance(expression, Call)
+        _operands(expression, needs)
+        needs.append(
+            Need("words taken and summed", (*_both(OPERATORS["take"].coverings[:1], OPERATORS["add"].coverings), *_MAC, *_PRODUCT))
+        )
         return tuple(needs)
     _visit(expression, needs)
     if reduce:
@@ -209,13 +228,17 @@ def _coverings(expression: Expression, reduce: str, initial: bool) -> tuple[Need
     return tuple(needs)
 
 
-_MAC: tuple[Cover, ...] = ((("mac", 1),),)
 _SELECT: tuple[Cover, ...] = ((("select", 1),),)
 _SUBEXP: tuple[Cover, ...] = ((("subexp", 1),),)
 
 
 def _both(left: tuple[Cover, ...], right: tuple[Cover, ...]) -> tuple[Cover, ...]:
     return tuple((*first, *second) for first in left for second in right)
+
+
+_MAC: tuple[Cover, ...] = ((("mac", 1),),)
+_PRODUCT = _both(OPERATORS["mul"].coverings, OPERATORS["add"].coverings)
+_TAKEN = _both(_or("take"), OPERATORS["add"].coverings)
 
 
 def _is(expression: Expression, function: str) -> bool:
@@ -251,7 +274,7 @@ def _visit(expression: Expression, needs: list[Need]) -> None:
         assert isinstance(product, Call)
         _operands(product, needs)
         _visit(other, needs)
-        needs.append(Need("a*b + c", (*_MAC, *_both(OPERATORS["mul"].coverings, OPERATORS["add"].coverings))))
+        needs.append(Need("a*b + c", (*_MAC, *_PRODUCT)))
         return
     if function == "pow" and isinstance(arguments[1], Number) and arguments[1].value.is_integer() and 1 <= arguments[1].value <= 64:
         _visit(arguments[0], needs)

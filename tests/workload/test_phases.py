@@ -82,7 +82,6 @@ REFUSED = {
     "rank 'm' is 4 and 9 long in different layers": "  - {name: a, tokens: m, layers: [{use: decoder}, {use: decoder, shape: {m: 9}}]}",
     "'tokens' must be a whole number": "  - {name: a, use: decoder, tokens: 1.5}",
     "says how long the rank is that grows": "  - {name: a, use: decoder, shape: {m: 3}, grows: {rank: m, from: 1, to: 2}}",
-    "leave 'name' out, or say which 'layer'": "  - {name: a, layers: [{use: decoder, name: x}]}",
     "different layers are called 'a-b-x'": (
         "  - {name: a, layers: [{name: b-x, einsums: ['Z[i] = X[i]'], shape: {i: 2}}]}\n"
         "  - {name: a-b, layers: [{name: x, einsums: ['Z[i] = X[i]'], shape: {i: 3}}]}"

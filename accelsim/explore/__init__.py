@@ -1,0 +1,1 @@
+"""Searches over what a mapper takes as given: the cascade."""

@@ -1,0 +1,180 @@
+"""Steps by name: as words that a person writes, applied one after the other, and those that a cascade allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from accelsim.errors import InputError, did_you_mean
+from accelsim.workload.cascade import Cascade
+from accelsim.workload.transform import recurrences, reductions, running, sequences, splitting, statements
+
+Words = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A verb with its arguments."""
+
+    verb: str
+    arguments: Words = ()
+
+    def __str__(self) -> str:
+        return " ".join((self.verb, *self.arguments))
+
+
+@dataclass(frozen=True, slots=True)
+class Verb:
+    """What a step does: `apply(cascade, *arguments)`, of which there are `least` to `most`. `usage`: these arguments in words.
+
+    `sequence`: it stands for other steps, and `expand` lists them. `explored`: a search over cascades
+    tries it. `places`: arguments that may be worth trying, legal or not.
+    """
+
+    usage: str
+    about: str
+    apply: Callable[..., Cascade] | None
+    places: Callable[[Cascade], Iterable[Words]]
+    least: int
+    most: int
+    expand: Callable[..., list[Words]] | None = None
+    explored: bool = False
+
+
+def _size(text: str) -> int | None:
+    if text in ("", "~"):
+        return None
+    if not (text.isascii() and text.isdigit() and 0 < int(text[:18]) and len(text) < 18):
+        raise InputError(f"size '{text}' is not a whole number from 1", "write digits, or ~ to leave it open")
+    return int(text)
+
+
+def _split(cascade: Cascade, rank: str, outer: str = "", inner: str = "", size: str = "") -> Cascade:
+    return splitting.split(cascade, rank, outer, inner, _size(size))
+
+
+def _chunk(cascade: Cascade, tensor: str, outer: str = "", inner: str = "", size: str = "") -> Cascade:
+    return recurrences.chunk(cascade, tensor, outer, inner, _size(size))
+
+
+def _inline(cascade: Cascade, tensor: str, into: str = "") -> Cascade:
+    return statements.inline(cascade, tensor, into)
+
+
+def _ranks(cascade: Cascade) -> Iterator[Words]:
+    parts = {part for split in cascade.splits for part in split.parts}
+    walked = {rank for einsum in cascade.work for rank in einsum.ranks}
+    yield from ((rank,) for rank in cascade.extents if rank in walked and rank not in parts and cascade.extents[rank] > 1)
+
+
+def _walked(cascade: Cascade) -> Iterator[Words]:
+    parts = {part for split in cascade.splits for part in split.parts}
+    yield from ((split.rank,) for split in cascade.splits)
+    yield from ((rank,) for rank in dict.fromkeys(rank for einsum in cascade.work for rank in einsum.reduced) if rank not in parts)
+
+
+def _reduced(cascade: Cascade) -> Iterator[Words]:
+    yield from ((einsum.name, rank) for einsum in cascade.work if len(einsum.reduced) > 1 for rank in einsum.reduced)
+
+
+def _single(cascade: Cascade) -> Iterator[Words]:
+    yield from ((einsum.name, einsum.reduced[0]) for einsum in cascade.work if len(einsum.reduced) == 1)
+
+
+def _recurrences(cascade: Cascade) -> Iterator[Words]:
+    yield from ((name,) for name, tensor in cascade.tensors.items() if tensor.iterative is not None)
+
+
+def _plain(cascade: Cascade) -> Iterator[Words]:
+    yield from ((einsum.name,) for einsum in cascade.work if not einsum.reduced and einsum.name == einsum.output.tensor)
+
+
+def _rebased(cascade: Cascade) -> Iterator[Words]:
+    from accelsim.workload.transform.algebra import difference
+
+    for einsum in cascade.work:
+        if difference(einsum.expression) is None or einsum.reduced:
+            continue
+        for name, tensor in cascade.tensors.items():
+            if not tensor.is_input and name != einsum.output.tensor and not tensor.is_output:
+                yield einsum.name, name
+
+
+VERBS: Mapping[str, Verb] = {
+    "defer": Verb(
+        "STATEMENT", "apply factors that are constant along a reduction once, after it", reductions.defer,
+        lambda cascade: ((name,) for name in reductions.deferrable(cascade)), 1, 1, explored=True,
+    ),
+    "split": Verb("RANK [OUTER INNER [SIZE]]", "cut a rank into parts; without a size it is left open", _split, _ranks, 1, 4),
+    "levels": Verb("STATEMENT RANK…", "reduce over these ranks first, then over the others", reductions.levels, _reduced, 2, 16),
+    "run": Verb("STATEMENT RANK", "turn a reduction into a recurrence along its rank", reductions.run, _single, 2, 2),
+    "rebase": Verb(
+        "STATEMENT TENSOR [READER…]", "measure exp(a - c) from another reference b: exp(a - b) * exp(b - c)", running.rebase, _rebased, 2, 16,
+    ),
+    "accumulate": Verb(
+        "STATEMENT RANK", "turn a sum measured from a last slice into a recurrence that is corrected", running.accumulate, _single, 2, 2,
+    ),
+    "chunk": Verb("TENSOR [OUTER INNER [SIZE]]", "scan a linear recurrence in chunks with a carry", _chunk, _recurrences, 1, 4, explored=True),
+    "inline": Verb("TENSOR [READER]", "write a tensor's definition where it is read", _inline, _plain, 1, 2),
+    "share": Verb("", "compute once what is computed alike", statements.shared, lambda cascade: ((),), 0, 0),
+    "stream": Verb(
+        "RANK [OUTER INNER]", "measure values along a rank from a running reference: one pass", None, _walked, 1, 3, sequences.streamed, True,
+    ),
+    "local": Verb(
+        "RANK [OUTER INNER]", "measure values along a rank from the reference of their tile", None, _walked, 1, 3, sequences.local, True,
+    ),
+}  # fmt: skip
+
+
+def parse(text: str) -> tuple[Step, ...]:
+    """Steps as text, with ';' between them: 'defer AV; stream m'. An InputError names the nearest verb."""
+    found = []
+    for part in text.split(";"):
+        words = part.split()
+        if not words:
+            continue
+        verb, *arguments = words
+        if verb not in VERBS:
+            raise InputError(f"there is no step '{verb}'", did_you_mean(verb, VERBS))
+        known = VERBS[verb]
+        if not known.least <= len(arguments) <= known.most:
+            raise InputError(f"step '{part.strip()}' has {len(arguments)} arguments", f"write {verb} {known.usage}".strip())
+        found.append(Step(verb, tuple(arguments)))
+    return tuple(found)
+
+
+def apply(cascade: Cascade, step: Step) -> Cascade:
+    """A cascade after one step; an InputError says why the step does not apply."""
+    verb = VERBS[step.verb]
+    if verb.apply is not None:
+        return verb.apply(cascade, *step.arguments)
+    return derive(cascade, expand(cascade, step))
+
+
+def expand(cascade: Cascade, step: Step) -> tuple[Step, ...]:
+    """The elementary steps of one step."""
+    verb = VERBS[step.verb]
+    if verb.expand is None:
+        return (step,)
+    return tuple(Step(name, tuple(rest)) for name, *rest in verb.expand(cascade, *step.arguments))
+
+
+def derive(cascade: Cascade, steps: Iterable[Step]) -> Cascade:
+    """A cascade after some steps, one after the other."""
+    for step in steps:
+        cascade = apply(cascade, step)
+    return cascade
+
+
+def applicable(cascade: Cascade, verbs: Iterable[str] = VERBS) -> list[Step]:
+    """The steps of these verbs that a cascade allows, at each place where one does."""
+    found = []
+    for verb in verbs:
+        for arguments in VERBS[verb].places(cascade):
+            step = Step(verb, tuple(arguments))
+            try:
+                apply(cascade, step)
+            except InputError:
+                continue
+            found.append(step)
+    return found
