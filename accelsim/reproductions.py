@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from accelsim.evidence.nouns import Case, Evidence, Run
     from accelsim.jobs.workers import Tell
 
+_SLOWEST = ("simulate", "map", "evaluate", "passes", "bounds")  # first, so that no process waits for another at the end
 Command = tuple[str, ...]
 Read = Callable[[Sequence[str]], Arguments]  # a command line to the arguments of its verb
 
@@ -70,7 +71,7 @@ def reproduced(found: Sequence[Evidence], read: Read, workers: int, tell: Tell) 
             mine[name, str(case), key] = command
             commands[command] = None
         wanted.append(mine)
-    documents = run_all(list(commands), read, workers, tell)
+    documents = run_all(sorted(commands, key=lambda command: _SLOWEST.index(command[0])), read, workers, tell)
     out = []
     for evidence, mine in zip(found, wanted, strict=True):
 

@@ -65,7 +65,8 @@ def _refuse_large(cascade: Cascade, machine: Architecture) -> None:
     bits = sum(tensor.final.bits * math.prod(tensor.shape) for tensor in read_or_made)
     if size is not None and bits > size:
         name = machine.root.name
-        what = f"{name} of {machine.name} holds {byte_size(size / 8)}, and {cascade.name} alone reads and makes {byte_size(float(bits) / 8)}"
+        holds, needs = byte_size(size / 8), byte_size(float(bits) / 8)
+        what = f"{name} of {machine.name} holds {holds}, and {cascade.name} alone reads and makes {needs}"
         raise InputError(what, f"take a smaller batch or context, or --set arch.{name}.size=unlimited to see what it would take")
 
 

@@ -65,6 +65,7 @@ class Row:
 
     `each`: axes with a figure for each label; `where`: labels that count, by axis or variable; `inside`: tables that must have the
     case. `not_reproduced`: why there is no agreement to ask for. `shown_by`: the command that shows it, with data that is not shipped.
+    `table`: whether the page shows all of its figures.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Row:
     inside: tuple[str, ...] = ()
     not_reproduced: str = ""
     shown_by: str = ""
+    table: bool = False
 
 
 @dataclass(frozen=True, slots=True)

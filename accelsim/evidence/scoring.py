@@ -10,7 +10,7 @@ from accelsim.evidence.evaluate import Evaluator
 from accelsim.evidence.formula import Formula, paths
 from accelsim.evidence.nouns import Case, Evidence, Row
 
-WITHIN, OFF, NOT_REPRODUCED, NOT_RUN = "within", "off", "not reproduced", "not run"
+WITHIN, OFF, NOT_REPRODUCED, NOT_RUN, BESIDE = "within", "off", "not reproduced", "not run", "beside"
 Asked = tuple[str, Case, str]  # a run, a case and the first key of the path
 
 
@@ -18,7 +18,7 @@ Asked = tuple[str, Case, str]  # a run, a case and the first key of the path
 class Figure:
     """One comparison. `difference`: from what is published or the nearest end of its range, as a share; None if nothing is computed."""
 
-    case: str
+    labels: tuple[str, ...]
     published: tuple[float, ...]
     value: float | None
     difference: float | None
@@ -33,13 +33,8 @@ class Result:
     status: str
     figures: tuple[Figure, ...]
 
-    @property
-    def worst(self) -> Figure | None:
-        """The figure that is furthest off."""
-        computed = [figure for figure in self.figures if figure.difference is not None]
-        return max(computed, key=lambda figure: (figure.holds is False, abs(figure.difference or 0.0)), default=None)
-
     def to_json(self) -> dict[str, Any]:
+        """The row with its figures, as JSON."""
         row = self.row
         return {
             "name": row.name,
@@ -54,9 +49,11 @@ class Result:
             "not_reproduced": row.not_reproduced,
             "shown_by": row.shown_by,
             "formula": row.value.text if row.value else None,
+            "table": row.table,
             "figures": [
                 {
-                    "case": figure.case,
+                    "case": ", ".join(figure.labels),
+                    "labels": list(figure.labels),
                     "published": list(figure.published),
                     "value": figure.value,
                     "difference": figure.difference,
@@ -102,22 +99,24 @@ def _result(evaluator: Evaluator, row: Row) -> Result:
         return Result(row, NOT_REPRODUCED, figures)
     if row.shown_by:
         return Result(row, NOT_RUN, figures)
+    if not row.published:
+        return Result(row, BESIDE, figures)
     return Result(row, WITHIN if all(figure.holds for figure in figures) else OFF, figures)
 
 
 def _figure(evaluator: Evaluator, row: Row, group: Sequence[Case]) -> Figure:
-    case = ", ".join(group[0].labels[axis] for axis in row.each)
+    labels = tuple(group[0].labels[axis] for axis in row.each)
     published = tuple(float(evaluator.number(formula, group)) for formula in row.published)
     if row.value is None:
-        return Figure(case, published, None, None, None)
+        return Figure(labels, published, None, None, None)
     value = float(evaluator.number(row.value, group))
     if not published:
-        return Figure(case, published, value, None, None)
+        return Figure(labels, published, value, None, None)
     nearest = min(max(value, published[0]), published[1]) if len(published) == 2 else published[0]
     off = value - nearest
     slack = _slack(row, nearest)
     sign = {"at least": min(0.0, off), "at most": max(0.0, off)}.get(row.expect, off)
-    return Figure(case, published, value, off / abs(nearest) if nearest else (0.0 if not off else None), abs(sign) <= slack)
+    return Figure(labels, published, value, off / abs(nearest) if nearest else (0.0 if not off else None), abs(sign) <= slack)
 
 
 def _slack(row: Row, published: float) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 from accelsim.errors import InputError, did_you_mean
 from accelsim.evidence.formula import FUNCTIONS, REDUCTIONS, Formula, parse, paths
-from accelsim.evidence.nouns import EXPECTATIONS, KINDS, PLAUSIBILITY, Case, Evidence, Row, Run, Table, Tolerance, Value
+from accelsim.evidence.nouns import EXPECTATIONS, KINDS, PLAUSIBILITY, REPRODUCTION, Case, Evidence, Row, Run, Table, Tolerance, Value
 from accelsim.io.source import Item, load, plain
 from accelsim.io.tables import load_rows, load_table
 
@@ -21,7 +21,7 @@ _CHOICES = ("objective", "schedule", "tiles", "gap", "seed", "counting")
 _FLAGS = ("simulate", "statistics", "ahead")
 RUN_KEYS = (*_FILES, *_CHOICES, *_FLAGS, "set")
 _TEXTS = ("unit", "source", "explanation", "checked", "not_reproduced", "shown_by")
-ROW_KEYS = ("name", "value", "published", "tolerance", "expect", "kind", "each", "where", *_TEXTS)
+ROW_KEYS = ("name", "value", "published", "tolerance", "expect", "kind", "each", "where", "table", *_TEXTS)
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*\Z", re.ASCII)
 _TOLERANCE = re.compile(r"(\d+\.?\d*(?:[eE]-?\d+)?)\s*(%|absolute)?\Z", re.ASCII)
 
@@ -169,18 +169,17 @@ class _Reader:
         if "value" not in stated and not {"not_reproduced", "shown_by"} & set(stated):
             raise item.error("a row has no value", "write value: FORMULA, or not_reproduced: WHY, or shown_by: COMMAND")
         judged = "value" in stated and not {"not_reproduced", "shown_by"} & set(stated)
-        if judged and not published:
-            raise item.error("a row has nothing published", "write published: NUMBER")
+        if judged and not published and "explanation" not in stated:
+            raise item.error("a row has nothing published", "write published: NUMBER, or say what it is for under 'explanation'")
         if (expect == "between") != (len(published) == 2):
-            raise item.error("'between' needs two published figures, and others one", "write published: [LOW, HIGH]")
+            raise item.error("'between' has two published figures, and other rows have one", "write published: [LOW, HIGH]")
         tolerance = _tolerance(stated["tolerance"]) if "tolerance" in stated else None
-        if judged and tolerance is None and expect == "equal":
+        if judged and published and tolerance is None and expect == "equal":
             raise item.error("a row has no tolerance", "write tolerance: 1e-6, or 0.5 %, or '0.05 absolute'")
         row_kind = _one_of(stated["kind"], "the kind", KINDS) if "kind" in stated else kind
-        if expect != "equal" and row_kind != PLAUSIBILITY and judged:
-            raise stated["expect" if "expect" in stated else "published"].error(
-                f"'{expect}' agrees with much, which is {PLAUSIBILITY}", f"write kind: {PLAUSIBILITY}"
-            )
+        if expect != "equal" and row_kind == REPRODUCTION and judged:
+            key = "expect" if "expect" in stated else "published"
+            raise stated[key].error(f"'{expect}' agrees with much, which is no {REPRODUCTION}", f"write kind: {PLAUSIBILITY}")
         each = tuple(axis.name("an axis") for axis in stated["each"].items("'each'")) if "each" in stated else ()
         for axis in each:
             if axis not in self.labels:
@@ -198,8 +197,17 @@ class _Reader:
             each=each,
             where=where,
             inside=inside,
+            table=self._table(stated, each),
             **texts,
         )
+
+    def _table(self, stated: Mapping[str, Item], each: tuple[str, ...]) -> bool:
+        """Whether the page shows all figures of a row."""
+        if "table" not in stated or not stated["table"].boolean("'table'"):
+            return False
+        if not each or "value" not in stated:
+            raise stated["table"].error("the row has one figure", "write 'each', or leave 'table' out")
+        return True
 
     def _where(self, item: Item | None) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
         """Labels by axis, or a table whose cases count; both as `{model: [A, B], table: NAME}`."""
@@ -287,8 +295,3 @@ def _tolerance(item: Item) -> Tolerance:
         raise item.error(f"'{text}' is no tolerance", "write 1e-6, 0.5 %, '0.05 absolute' or exact")
     share = float(match[1]) / (100 if match[2] == "%" else 1)
     return Tolerance(share, match[2] != "absolute", text)
-
-
-def checked_files(evidence: Evidence) -> Mapping[str, int]:
-    """How many rows, cases and runs a file has."""
-    return {"rows": len(evidence.rows), "cases": len(evidence.cases), "runs": len(evidence.runs)}

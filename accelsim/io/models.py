@@ -112,7 +112,8 @@ class Reader:
             if self.only not in ("", name):
                 return []
             named = {name: float(value) for name, value in self.constants.items() if any(_mentions(text, name) for text in texts)}
-            return [Layer(build(dataclasses.replace(made, shape=shape, constants=named | dict(made.constants))), times)]
+            layer = Layer(build(dataclasses.replace(made, shape=shape, constants=named | dict(made.constants))), times)
+            return _bound([layer], stated.get("bind"), name)
         for key in set(stated) - {"use", "layer", "times", "shape", "name", "constants", "bind"}:
             raise entry.key_error(key, f"a layer that uses a workload has no '{key}'", "write it in that workload")
         given = {name: evaluated(value, f"constant '{name}'", names) for name, value in _section(stated, "constants").items()}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from collections import Counter
 from functools import cache
 from itertools import product
 from typing import Any
@@ -163,8 +164,10 @@ def covers(einsum: Einsum, made: Cascade, unit: Unit) -> bool:
         return True
     if einsum.chosen and "select" not in have:
         return False
-    wanted = set(functions(einsum.expression)) | ({einsum.reduce} if einsum.reduced else set())
-    fused = {"mul": {"mac"}, "add": {"mac"} if wanted & {"mul", "take"} else set[str](), "sub": {"subexp"}, "exp": {"subexp"}}
+    wanted = Counter([*functions(einsum.expression), *([einsum.reduce] if einsum.reduced else [])])
+    fused = {"mul": {"mac"}, "sub": {"subexp"}, "exp": {"subexp"}}
+    if wanted["add"] <= wanted["mul"] + wanted["take"]:  # a multiply-add adds to a product
+        fused["add"] = {"mac"}
     return all(
         fused.get(name, set()) & have or any(all(primitive in have for primitive, _ in option) for option in OPERATORS[name].coverings)
         for name in wanted

@@ -57,33 +57,48 @@ class Constants:
 
 
 def rows(card: str) -> list[Row]:
-    """Measured rows of a card, by operator and in the order of the file."""
-    if card.startswith("a100"):
-        found = []
-        with (MEASURED / "a100_matmul.csv").open(encoding="utf-8") as file:
-            for row in _after_comments(file):
-                found.append(Row("matmul", "fp16", {rank: int(row[rank]) for rank in "mkn"}, float(row["seconds"])))
-        with (MEASURED / "a100_softmax.csv").open(encoding="utf-8") as file:
-            for row in _after_comments(file):
-                shape = {"rows": int(row["rows"]), "columns": int(row["columns"])}
-                found.append(Row("softmax", "fp16", shape, math.prod(shape.values()) / float(row["gelements_per_s"]) / 1e9))
+    """Measured products and softmaxes of 16-bit floats on a card, by operator and in the order of the file."""
+    found = []
+    if (MEASURED / f"{card}.csv").exists():
+        for row in _read(f"{card}.csv"):
+            if row["operator"] in ("matmul", "softmax") and row["type"] in ("bf16", "fp16"):
+                shape = {name: int(size) for name, size in re.findall(r"(\w+)=(\d+)", row["shape"])}
+                found.append(Row(row["operator"], row["type"], shape, float(row["seconds"])))
         return found
-    with (MEASURED / f"{card}.csv").open(encoding="utf-8") as file:
-        shapes = [(row, {name: int(size) for name, size in re.findall(r"(\w+)=(\d+)", row["shape"])}) for row in _after_comments(file)]
-    found = [Row(row["operator"], row["type"], shape, float(row["seconds"])) for row, shape in shapes]
-    return [row for row in found if row.operator in ("matmul", "softmax") and row.type in ("bf16", "fp16")]
+    for row in _read(f"{card}/matmul.csv"):
+        found.append(Row("matmul", "fp16", {rank: int(row[rank]) for rank in "mkn"}, float(row["seconds"])))
+    for row in _read(f"{card}/softmax.csv"):
+        shape = {"rows": int(row["rows"]), "columns": int(row["columns"])}
+        found.append(Row("softmax", "fp16", shape, math.prod(shape.values()) / float(row["gelements_per_s"]) / 1e9))
+    return found
 
 
-def _after_comments(file: Iterator[str]) -> csv.DictReader[str]:
-    return csv.DictReader(line for line in file if not line.startswith("#"))
+def _read(name: str) -> list[dict[str, str]]:
+    with (MEASURED / name).open(encoding="utf-8") as file:
+        return list(csv.DictReader(line for line in file if not line.startswith("#")))
+
+
+def stated(card: str) -> Constants:
+    """The constants of the machine file."""
+    machine = load_architecture(resolve(card, MACHINE))
+    (compute,), (streaming,) = (
+        {node.sustained for node in nodes if node.sustained != 1} for nodes in (machine.units.values(), machine.memories.values())
+    )
+    return Constants(float(machine.launch_s), float(compute), float(streaming))
 
 
 def halves(found: Sequence[Row]) -> tuple[list[Row], list[Row]]:
-    """Every second row, from the first on, to fit on, and the others to score on; by operator."""
+    """The rows of each operator in two halves: the first, fourth, fifth, eighth, ... and the others. Not every second: the files have two
+    widths of products in turn.
+    """
     by_operator: dict[str, list[Row]] = {}
     for row in found:
         by_operator.setdefault(row.operator, []).append(row)
-    return [row for each in by_operator.values() for row in each[::2]], [row for each in by_operator.values() for row in each[1::2]]
+    parts: tuple[list[Row], list[Row]] = [], []
+    for each in by_operator.values():
+        for at, row in enumerate(each):
+            parts[at % 4 in (1, 2)].append(row)
+    return parts
 
 
 def _cascade(row: Row) -> Cascade:
@@ -100,10 +115,12 @@ def _settings(row: Row, copies: int) -> Iterator[dict[str, int]]:
         yield from ({"SMS": copies, "ROWS": each} for each in ROWS if each == 1 or each * copies <= row.shape["rows"])
         return
     for m, n in TILES:
+        if (m > TILES[0][0] and m >= 2 * row.shape["m"]) or (n > TILES[0][1] and n >= 2 * row.shape["n"]):
+            continue  # half empty, and a smaller one does as well
         across, down = math.ceil(row.shape["m"] / m), math.ceil(row.shape["n"] / n)
         grids = {(each, copies // each) for each in range(1, copies + 1) if copies % each == 0}
         turns = {grid: math.ceil(across / grid[0]) * math.ceil(down / grid[1]) for grid in grids}
-        for grid in sorted(grids, key=lambda grid: (turns[grid], abs(grid[0] * m - grid[1] * n)))[:2]:
+        for grid in sorted(grids, key=lambda grid: (turns[grid], abs(grid[0] * m - grid[1] * n)))[:1]:
             yield {"TM": m, "TN": n, "GM": grid[0], "GN": grid[1]}
 
 
@@ -120,14 +137,18 @@ def candidates(card: str, row: Row) -> tuple[Evaluation, ...]:
         if is_legal(cascade, machine, mapping):
             found.append(evaluator.evaluate(mapping, checked=True))
     assert found, row
-    return tuple(one for one in found if not any(_is_slower(one, other) for other in found))
+    alike = {tuple(_occupied(one)): one for one in found}
+    return tuple(one for key, one in alike.items() if not any(_is_slower(key, other) for other in alike if other != key))
 
 
-def _is_slower(one: Evaluation, other: Evaluation) -> bool:
-    """Whether no constants make one as fast as the other: all that it occupies is busy as long, and something longer."""
-    mine, theirs = ([(load.busy, *sorted(load.ports.items())) for load in each.loads.values()] for each in (one, other))
-    longer = [ours[0] >= its[0] and all(a[1] >= b[1] for a, b in zip(ours[1:], its[1:], strict=True)) for ours, its in zip(mine, theirs)]
-    return mine != theirs and all(longer)
+def _occupied(one: Evaluation) -> list[int]:
+    """Ticks of the unit and the ports of each Einsum."""
+    return [ticks for load in one.loads.values() for ticks in (load.busy, *(each for _, both in sorted(load.ports.items()) for each in both))]
+
+
+def _is_slower(one: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether no constants make one as fast as the other: all that it occupies is busy at least as long."""
+    return all(mine >= its for mine, its in zip(one, other, strict=True))
 
 
 def seconds(card: str, row: Row, constants: Constants) -> float:
@@ -150,37 +171,49 @@ def error(card: str, found: Sequence[Row], constants: Constants) -> float:
     return sum(abs(seconds(card, row, constants) / row.seconds - 1) for row in found) / len(found)
 
 
+def worst(card: str, found: Sequence[Row], constants: Constants) -> tuple[Row, float]:
+    """The row with the largest error, and that error with its sign."""
+    errors = {row: seconds(card, row, constants) / row.seconds - 1 for row in found}
+    row = max(errors, key=lambda each: abs(errors[each]))
+    return row, errors[row]
+
+
+def table(cards: Sequence[str]) -> list[str]:
+    """Errors by card and operator: mean of the half that the constants were fitted to, of the other half, and the worst row of that."""
+    found = ["| machine | operator | rows | fitted half | other half | worst of it |", "|---|---|---|---|---|---|"]
+    for card in cards:
+        constants, (fitted, scored) = stated(card), halves(rows(card))
+        for operator in ("matmul", "softmax", "both"):
+            mine, others = ([row for row in half if operator in (row.operator, "both")] for half in (fitted, scored))
+            row, far = worst(card, others, constants)
+            shape = " x ".join(str(size) for size in row.shape.values())
+            means = f"{error(card, mine, constants):.1%} | {error(card, others, constants):.1%}"
+            found.append(f"| {card} | {operator} | {len(mine)} + {len(others)} | {means} | {far:+.0%}: {row.operator} {shape} |")
+    return found
+
+
 def fit(card: str, found: Sequence[Row]) -> Constants:
-    """The constants with the least mean absolute error: each in turn over all its steps, until none gets better; from several starts."""
-    steps = {
-        "launch": [number * 1e-7 for number in range(0, 400)],
-        "compute": [number / 100 for number in range(40, 101)],
-        "streaming": [number / 100 for number in range(40, 101)],
-    }
-    best: tuple[float, Constants] | None = None
+    """The constants with the least mean absolute error: each in turn over all its steps until none gets better, from several starts.
+
+    Shares have steps of 0.01; the launch is the best one.
+    """
+    shares = [number / 100 for number in range(40, 101)]
+    ends: dict[Constants, float] = {}
     for compute, streaming in product((0.7, 0.9), (0.6, 0.8, 0.95)):
-        at = Constants(5e-6, compute, streaming)
-        value = math.inf
-        while True:
-            for name in ("streaming", "compute", "launch"):
-                near = steps[name]
-                if name == "launch":
-                    at = replace(at, launch=_launch(card, found, at))
-                    continue
-                at = min((replace(at, **{name: each}) for each in near), key=lambda one: error(card, found, one))
-            now = error(card, found, at)
-            if now >= value - 1e-9:
-                break
+        at, value = Constants(5e-6, compute, streaming), math.inf
+        while (now := error(card, found, at)) < value - 1e-9:
             value = now
-        if best is None or value < best[0]:
-            best = value, at
-    assert best is not None
-    return best[1]
+            for name in ("streaming", "compute"):
+                near = [at if share == getattr(at, name) else replace(at, **{name: share}) for share in shares]
+                at = min(near, key=lambda one: error(card, found, one))
+            at = replace(at, launch=launch(card, found, at))
+        ends[at] = error(card, found, at)
+    return min(ends, key=lambda one: ends[one])
 
 
-def _launch(card: str, found: Sequence[Row], constants: Constants) -> float:
+def launch(card: str, found: Sequence[Row], constants: Constants) -> float:
     """The best launch: the error is piecewise linear in it, so one of those at which a row is exact; to a tenth of a microsecond."""
     without = replace(constants, launch=0.0)
-    rests = [(row.seconds, seconds(card, row, without)) for row in found]
-    choices = sorted({max(0.0, round(measured - ours, 7)) for measured, ours in rests})
-    return min(choices, key=lambda launch: sum(abs((ours + launch) / measured - 1) for measured, ours in rests))
+    pairs = [(row.seconds, seconds(card, row, without)) for row in found]
+    choices = sorted({max(0.0, round(measured - ours, 7)) for measured, ours in pairs})
+    return min(choices, key=lambda each: sum(abs((ours + each) / measured - 1) for measured, ours in pairs))

@@ -16,7 +16,7 @@ import pytest
 
 from accelsim.io.catalogue import WORKLOAD, resolve
 from accelsim.io.workload import load_workload
-from accelsim.workload.cascade import Model
+from accelsim.workload.cascade import Cascade, Model
 from accelsim.workload.interpreter import model_inputs, run_model
 from tests.workload import convolutions as c
 
@@ -97,6 +97,22 @@ PUBLISHED = {
     "mobilenet-v1": (4_231_976, 569e6, 0.001),
     "mobilenet-v2": (3_504_872, 300e6, 0.003),
 }
+
+
+# arXiv 2303.03667, table of variants, T0: channels, side of the image and blocks of each stage.
+FASTERNET = ((40, 56, 1), (80, 28, 2), (160, 14, 8), (320, 7, 2))
+
+
+def test_a_network_of_partial_convolutions_has_the_published_totals() -> None:
+    """FasterNet-T0: 3.9 million parameters, 0.34 billion multiply-adds; of a block 9 (d/4)^2 + 2 d 2d weights, and 4d for its norm."""
+    model = network("fasternet-t0")
+    blocks = [(times * (9 * (d // 4) ** 2 + 4 * d * d), times * 4 * d, side) for d, side, times in FASTERNET]
+    joints = [(48 * 40, 80, 56), (4 * 40 * 80, 160, 28), (4 * 80 * 160, 320, 14), (4 * 160 * 320, 640, 7)]
+    last = 320 * 1280 + 1280 * 1000
+    parameters = sum(products + norms for products, norms, _ in (*blocks, *joints)) + last + 1000
+    macs = sum(products * side**2 for products, _, side in (*blocks, *joints)) + last
+    assert weights(model, {"PHOTO"}) == parameters and round(parameters / 1e6, 1) == 3.9
+    assert multiply_adds(model) == macs and round(macs / 1e9, 2) == 0.34
 
 
 def weights(model: Model, images: set[str]) -> int:
@@ -205,7 +221,71 @@ def mobilenet_2(i: Arrays) -> Any:
     return classes(i, c.relu6(conv(i, "last", x)))
 
 
+def fasternet(i: Arrays) -> Any:
+    def patches(name: str, image: Any) -> Any:
+        filters = i[f"{name}/F"]
+        return c.scaled(c.convolution(image, filters, stride=filters.shape[2]), i[f"{name}/G"], i[f"{name}/B"])
+
+    x = patches("embed", i["PHOTO"])
+    for stage in range(1, 5):
+        x = patches(f"merge{stage - 1}", x) if stage > 1 else x
+        first, second, filters = (i[f"stage{stage}/{each}"] for each in ("expand/W1", "project/W2", "mix/F"))
+        mixed = np.concatenate([c.convolution(x[:, : len(filters)], filters, pad=1), x[:, len(filters) :]], axis=1)
+        wide = gelu(c.scaled(c.pointwise(mixed, first), i[f"stage{stage}/expand/G"], i[f"stage{stage}/expand/B"]))
+        x = x + c.pointwise(wide, second)
+    return gelu(x.mean((2, 3)) @ i["head/W3"].T) @ i["head/W"].T + i["head/B"]
+
+
+def mixer(i: Arrays, x: Any) -> Any:
+    """Places as rows: a softmax over places for each state, states mixed and gated, and given back."""
+    smooth = {}
+    for each in "BCT":
+        smooth[each] = c.depthwise(c.pointwise(x, i[f"W{each}"]), i[f"F{each}"], pad=1).reshape(len(x), -1, x.shape[2] * x.shape[3])
+    power = np.exp(smooth["T"] + i["A"][:, None])
+    states = x.reshape(*x.shape[:2], -1) @ (power / power.sum(-1, keepdims=True) * smooth["B"]).transpose(0, 2, 1)
+    inner, gate = i["WH"] @ states, i["WZ"] @ states
+    out = i["WO"] @ (inner * gate / (1 + np.exp(-gate)) + inner * i["D"])
+    return (out @ smooth["C"]).reshape(x.shape)
+
+
+def vision(i: Arrays) -> Any:
+    x = i["PHOTO"]
+    for stem in range(1, 5):
+        x = c.relu(conv(i, f"stem{stem}", x, 2))
+    for stage in range(1, 4):
+        at = f"stage{stage}"
+        x = conv(i, f"merge{stage - 1}", x, 2) if stage > 1 else x
+        x = x + conv(i, f"{at}/local", x)
+        even = (x - x.mean(1, keepdims=True)) / np.sqrt(x.var(1, keepdims=True) + 1e-6)
+        even = c.scaled(even, i[f"{at}/norm/G"], i[f"{at}/norm/B"])
+        x = x + mixer({name.rsplit("/", 1)[-1]: each for name, each in i.items() if name.startswith(f"{at}/mixer/")}, even)
+        x = x + conv(i, f"{at}/local-again", x)
+        first, second = (i[f"{at}/feed-forward/{each}"] for each in ("W1", "W2"))
+        up, down = ([i[f"{at}/feed-forward/{each}{side}"] for each in "GB"] for side in "UO")
+        x = x + c.scaled(c.pointwise(c.relu(c.scaled(c.pointwise(x, first), *up)), second), *down)
+    return classes(i, x)
+
+
+def test_a_mixer_of_hidden_states_multiplies_matrices_over_states_and_not_over_places() -> None:
+    """EfficientViM, section 3: beside projections and convolutions of 3n channels, 2 L n d for going to states and back, and 3 n d^2."""
+    made = load_workload(resolve("hidden-state-mixer", WORKLOAD), {})
+    assert isinstance(made, Cascade)
+    side, d, n = 14, 128, 49
+    places = side * side
+    counted = made.bounds.points
+    assert counted["BP"] + counted["CP"] + counted["TP"] == 3 * places * n * d
+    assert counted["BD"] + counted["CD"] + counted["TD"] == 3 * places * n * 9
+    assert counted["H"] + counted["Y"] == 2 * places * n * d
+    assert counted["HH"] + counted["HZ"] + counted["HO"] == 3 * n * d * d
+
+
+def gelu(x: Any) -> Any:
+    return 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
+
+
 NETWORKS = {
+    "fasternet-t0": fasternet,
+    "efficientvim-m1-like": vision,
     "resnet18": lambda i: resnet(i, wide=False),
     "resnet50": lambda i: resnet(i, wide=True),
     "mobilenet-v1": mobilenet_1,
@@ -214,14 +294,18 @@ NETWORKS = {
 
 
 OTHERS = ("sesr-m5",)
+FINER = ("efficientvim-m1-like",)  # halves its image six times
 
 
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_network_computes_what_it_does_in_numpy(name: str) -> None:
-    """Of blocks that are repeated, each once; factors small enough that values stay within reach."""
-    model = network(name, b=1, image=32)
-    inputs = {each: value * (0.1 if each.endswith("/F") else 1) for each, value in model_inputs(model, np.random.default_rng(3)).items()}
-    found = run_model(model, inputs)["classifier"].values["Y"]
+    """Of blocks that are repeated, each once; weights such that values neither vanish nor leave the reach of exponentials."""
+    model = network(name, b=1, image=64 if name in FINER else 32)
+    inputs = {
+        each: value * (4 / math.sqrt(math.prod(value.shape[1:])) if value.ndim > 1 and "/" in each else 1)
+        for each, value in model_inputs(model, np.random.default_rng(3)).items()
+    }
+    found = run_model(model, inputs)[model.layers[-1].cascade.name].values["Y"]
     expected = NETWORKS[name](inputs)
     assert found.shape == (1, 1000) and len(np.unique(found)) > 900
     assert np.max(np.abs(found - expected)) <= 1e-9 * np.max(np.abs(expected))

@@ -53,6 +53,21 @@ ERRORS = {
     "workload: w\nlayers: [{use: attentoin}]\n": "2:16: there is no workload 'attentoin'; did you mean 'attention'?",
     "workload: w\nlayers: [{use: matmul, shape: {q: 3}}]\n": "2:32: 'matmul' has no rank 'q'; known: k, m, n",
     "workload: w\nlayers: [{use: matmul, type: {}}]\n": "2:24: a layer that uses a workload has no 'type'; write it in that workload",
+    "workload: w\nshape: {m: 8}\nlayers: [{use: matmul, shape: {n: M//0}}]\n": (
+        "3:35: formula 'M//0' divides by zero; check the sizes that it names"
+    ),
+    "workload: w\nshape: {m: 8}\nlayers: [{use: matmul, shape: {n: M/3}}]\n": (
+        "3:35: the size of rank 'n' must be a whole number, and 'M/3' is 2.66667; use // or ceil()"
+    ),
+    "workload: w\nshape: {m: 8}\nlayers: [{use: matmul, shape: {n: N//2}}]\n": "3:35: formula 'N//2' names an unknown 'N'; known: M",
+    "workload: w\nlayers: [{use: matmul, bind: {C: X}}]\n": "2:31: 'matmul' has no input or output 'C'; known: A, B, Z",
+    "workload: w\nlayers: [{use: matmul, bind: {}}]\n": "2:30: nothing is bound; write bind: {I: X1, Y: X2}, or leave it out",
+    "workload: w\nlayers: [{name: a, shape: {m: 2}, einsums: ['Y[m] = A[m] * 2'], bind: {B: X}}]\n": (
+        "2:72: 'a' has no input or output 'B'; known: A, Y"
+    ),
+    "workload: w\nlayers: [{use: matmul, bind: {Z: X}}, {use: softmax, bind: {X: X}}]\n": (
+        "2:9: layer 'matmul' makes X[1024, 1024], layer 'softmax' reads X[512, 4096]; make the shapes agree"
+    ),
     "workload: w\nshape: {q: 3}\nlayers: [{use: matmul}]\n": "2:9: no layer has rank 'q'; none is known here",
     "workload: w\nlayers: [{use: w}]\n": "2:9: layers use each other more than 6 deep; does a workload use itself?",
     "workload: w\nlayers:\n- {einsums: ['Y[m] = A[m] * 2'], shape: {m: 4}}\n- {einsums: ['Z[n] = Y[n] * 2'], shape: {n: 5}}\n": (
