@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import accelsim
-from accelsim import commands, reproductions, simulations
+from accelsim import commands, derivations, reproductions, simulations
 from accelsim.arguments import Arguments
 from accelsim.errors import AccelsimError, InputError, did_you_mean
 from accelsim.served import params_
@@ -108,6 +108,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     mapping.add_argument("--store", metavar="FOLDER", help="keep what is found in a folder, and take from it what was found before")
     about = "save the mapping as YAML; of a model, as LAYER.yaml in a folder that exists; of a front, as WORKLOAD-1.yaml and so on in one"
     mapping.add_argument("-o", "--output", metavar="FILE", help=about)
+    about = "search over equivalent cascades too (docs/transform.md); -o FILE.yaml saves the best one's mapping, and FILE.cascade.yaml its cascade"
+    mapping.add_argument("--explore-cascades", action="store_true", help=about)
     evaluate = command("evaluate", commands.evaluate_, "price a given mapping; an illegal one is refused with its reason and exit code 1")
     workload(evaluate)
     pricing(evaluate, "draw the mapping (png, svg or pdf)")
@@ -172,6 +174,13 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     passes = command("passes", commands.passes_, "how often each rank must be traversed, and what crosses from pass to pass")
     workload(passes)
     passes.add_argument("--rank", metavar="RANK", help="only this rank")
+    about = "turn a workload into one that computes the same, step by step, and say which steps it allows"
+    derive = command("derive", derivations.derive_, about)
+    workload(derive)
+    about = "steps with ';' between them, as in 'defer AV; stream m' (docs/transform.md); without any: what the workload allows"
+    derive.add_argument("--steps", metavar="STEPS", help=about)
+    derive.add_argument("--name", metavar="NAME", help="the name of the derived workload (default: that of the original)")
+    derive.add_argument("-o", "--output", metavar="FILE", help="save the derived workload as YAML")
     bounds = command("bounds", commands.bounds_, "compulsory traffic, operations and arithmetic intensity of a workload")
     workload(bounds)
     about = "the parameters of a model, and what it keeps per token and per sequence while it is served"

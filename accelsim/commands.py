@@ -50,6 +50,10 @@ def map_(arguments: Arguments) -> int:
     machine = machine_of(required(arguments, "arch", "a machine"), settings)
     served = served_of(arguments, settings, machine)
     workload = workload_of(arguments.workload, settings) if served is None else served.model
+    if arguments.explore_cascades:
+        from accelsim.derivations import explore_cascades
+
+        return explore_cascades(arguments, workload, machine)
     if isinstance(workload, Model):
         refuse_stored(workload)
         for option in ("data", "formats"):

@@ -28,7 +28,10 @@ class Document:
 
 
 def load_document(path: Path, find: Find | None = None, depth: int = 0, text: str | None = None) -> Document:
-    """The document of a file (`text`: what it says, if known). One that uses another at its top is that one with sizes of its own."""
+    """The document of a file. One that uses another at its top is that one, with its own name, sizes, constants and weights.
+
+    `text`: what to read in place of the file.
+    """
     text = read_text(path) if text is None else text
     item = parse(text, str(path))
     refuse_other(item, WORKLOAD)

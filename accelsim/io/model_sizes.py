@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from accelsim.errors import InputError
 from accelsim.formula import Value, evaluate, whole
@@ -15,7 +16,7 @@ def constants_of(item: Item | None, shape: Mapping[str, int]) -> dict[str, Value
     for name, stated in (item.mapping("constants") if item is not None else {}).items():
         if not name.isidentifier() or name.lower() == name or name.lower() in shape:
             raise item_error(item, name, f"'{name}' cannot name a constant of a model", "a name has capitals, and is no size of a rank")
-        found[name] = evaluated(stated, f"constant '{name}'", names_of(shape, found))
+        found[name] = evaluated(stated, f"constant '{name}'", sizes_of(shape, found))
     return found
 
 
@@ -35,9 +36,14 @@ def item_error(item: Item | None, key: str, what: str, mend: str) -> InputError:
     return item.key_error(key, what, mend) if item is not None else InputError(what, mend)
 
 
+def sizes_of(shape: Mapping[str, int], constants: Mapping[str, Value] = MappingProxyType({})) -> dict[str, Value]:
+    """What a formula of a size may name: sizes in upper case, and constants."""
+    return {**{rank.upper(): size for rank, size in shape.items()}, **constants}
+
+
 def names_of(shape: Mapping[str, int], constants: Mapping[str, Value]) -> dict[str, Value]:
-    """What a formula may name: ranks, which stand for their sizes, sizes in upper case, and constants."""
-    return {**shape, **{rank.upper(): size for rank, size in shape.items()}, **constants}
+    """What a formula of a tensor's shape may name: ranks too, which stand for their sizes."""
+    return {**shape, **sizes_of(shape, constants)}
 
 
 def formula(item: Item, what: str, names: Mapping[str, Value], least: int = 0) -> int:

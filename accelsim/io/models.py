@@ -10,7 +10,7 @@ from pathlib import Path
 from accelsim.errors import did_you_mean
 from accelsim.formula import Value
 from accelsim.io.inherit import Document, document
-from accelsim.io.model_sizes import constants_of, evaluated, formula, names_of, stated_in
+from accelsim.io.model_sizes import constants_of, evaluated, formula, names_of, sizes_of, stated_in
 from accelsim.io.serving import read_serving
 from accelsim.io.source import Item
 from accelsim.io.workload import KEYS, Find, declaration, read_workload, shape_of, with_setting
@@ -95,9 +95,11 @@ class Reader:
         stated = entry.only(set(_LAYER_KEYS), "a layer")
         if ("use" in stated) == ("einsums" in stated):
             raise entry.error("a layer either uses a workload or has einsums", "write {use: attention} or {name: ..., einsums: [...]}")
-        names = names_of(self.shared, self.constants)
+        names = sizes_of(self.shared, self.constants)
         times = formula(stated["times"], "'times'", names) if "times" in stated else 1
-        own = self._sizes(stated.get("shape"))
+        own = shape_of(stated.get("shape"), names)
+        formulas = [str(item.value) for item in (*_section(stated, "shape").values(), *([stated["times"]] if "times" in stated else []))]
+        self.used.update(known for known in self.shared if any(_mentions(text, known) for text in formulas))
         if not times or not all(own.values()):  # as often as that, a layer is not there
             return self._absent(entry, stated, own)
         if "einsums" in stated:
@@ -114,12 +116,12 @@ class Reader:
             named = {name: float(value) for name, value in self.constants.items() if any(_mentions(text, name) for text in texts)}
             layer = Layer(build(dataclasses.replace(made, shape=shape, constants=named | dict(made.constants))), times)
             return _bound([layer], stated.get("bind"), name)
-        for key in set(stated) - {"use", "layer", "times", "shape", "name", "constants", "bind"}:
+        for key in set(stated) - {"use", "layer", "times", "shape", "name", "bind", "constants"}:
             raise entry.key_error(key, f"a layer that uses a workload has no '{key}'", "write it in that workload")
         given = {name: evaluated(value, f"constant '{name}'", names) for name, value in _section(stated, "constants").items()}
         found = self._inner(entry, stated, own, given)
         called = stated.get("name", stated.get("layer"))
-        if self.only and called is not None and self.only != called.value and not self.only.startswith(f"{called.value}-"):
+        if self.only and called is not None and called.value != self.only:
             return []
         chosen = stated["layer"].name("'layer'") if "layer" in stated else ""
         loaded = read_workload(found.item, found.text, found.find, self.depth + 1, chosen)
@@ -131,24 +133,13 @@ class Reader:
             inside = loaded.name
             if "name" in stated and "layer" not in stated:
                 inside = stated["name"].name("the name before those of its layers")
-                renamed = [dataclasses.replace(layer.cascade, name=f"{inside}-{layer.cascade.name}") for layer in repeated]
-                repeated = [dataclasses.replace(layer, cascade=each) for layer, each in zip(repeated, renamed, strict=True)]
+                within = [dataclasses.replace(layer.cascade, name=f"{inside}-{layer.cascade.name}") for layer in repeated]
+                repeated = [dataclasses.replace(layer, cascade=each) for layer, each in zip(repeated, within, strict=True)]
             return _bound(repeated, stated.get("bind"), inside)
         if "layer" in stated:
             raise stated["layer"].error(f"{loaded.name} is one cascade and has no layers", "leave 'layer' out")
         name = stated["name"].name("the layer's name") if "name" in stated else loaded.name
         return _bound([Layer(dataclasses.replace(loaded, name=name), times)], stated.get("bind"), name)
-
-    def _sizes(self, item: Item | None) -> Shape:
-        """The sizes that a layer states: numbers, or formulas over those of the model and its own before; 0: it is not there."""
-        names = names_of(self.shared, self.constants)
-        found: Shape = {}
-        for rank, size in (item.mapping("shape") if item is not None else {}).items():
-            found[rank] = formula(size, f"the size of rank '{rank}'", names, int(not isinstance(size.value, str)))
-            if isinstance(size.value, str):
-                self.used.update(known for known in self.shared if _mentions(size.value, known))
-            names[rank.upper()] = found[rank]
-        return found
 
     def _absent(self, entry: Item, stated: Mapping[str, Item], own: Shape) -> list[Layer]:
         """A layer that is there no time, or has a rank of no size: its ranks are known, and it is left out."""

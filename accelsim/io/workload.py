@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from accelsim.errors import InputError, Place, did_you_mean
+from accelsim.formula import Value
 from accelsim.hardware.types import TYPES, NumberType
 from accelsim.io.density import densities
 from accelsim.io.source import Item, Setting, parse_setting
@@ -31,16 +32,25 @@ def load_workload(path: Path, overrides: Mapping[str, str] | None = None, find: 
     `find` turns the name in `use:` into a path; by default a file beside this one, else a shipped workload.
     An InputError says where and how to mend it.
     """
-    from accelsim.io.importing import import_sized
     from accelsim.io.inherit import load_document
 
-    imported = import_sized(path, overrides or {})
+    imported = _imported(path, overrides or {})
     found = load_document(path, find, text=None if imported is None else imported[0])
-    item = found.item
     overrides = overrides if imported is None else imported[1]
+    item = found.item
     for dotted, value in (overrides or {}).items():
         item = with_setting(item, dotted.split("."), value, dotted)
     return read_workload(item, found.text, found.find, 0)
+
+
+def _imported(path: Path, overrides: Mapping[str, str]) -> tuple[str, Mapping[str, str]] | None:
+    """The text of a workload that is a file of another tool, and the settings that are left; None if it is one of ours.
+
+    `shape.NAME` is the size of a dimension that the file leaves open, where there is one.
+    """
+    from accelsim.io.importing import import_sized
+
+    return import_sized(path, overrides)
 
 
 def read_workload(item: Item, text: str, find: Find, depth: int = 0, only: str = "") -> Cascade | Model:
@@ -130,10 +140,20 @@ def _located(value: str, label: str, place: Place, lines: tuple[str, ...]) -> St
     return Statement(value, label, place.file, tuple(starts), tuple(places), lines)
 
 
-def shape_of(item: Item | None) -> dict[str, int]:
-    """The sizes of a section `shape`, if there is one."""
+def shape_of(item: Item | None, names: Mapping[str, Value] | None = None) -> dict[str, int]:
+    """The sizes of a section `shape`, if there is one.
+
+    With `names`, they may be formulas over these and over sizes stated before, and 0 where nothing is left of a rank.
+    """
     if item is None:
         return {}
+    if names is not None:
+        from accelsim.io.model_sizes import formula, sizes_of
+
+        found: dict[str, int] = {}
+        for rank, size in item.mapping("shape").items():
+            found[rank] = formula(size, f"the size of rank '{rank}'", {**names, **sizes_of(found)})
+        return found
     return {rank: size.integer(f"the size of rank '{rank}'", 1) for rank, size in item.mapping("shape").items()}
 
 

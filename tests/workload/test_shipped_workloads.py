@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import tests.workload.published_cases as published
 from accelsim.io.workload import load_workload
 from accelsim.workload.cascade import Cascade, Model
 from accelsim.workload.fixed import Fixed, exp
@@ -291,6 +292,10 @@ MODELS: dict[str, tuple[dict[str, int], Callable[[Arrays], Arrays]]] = {
 }
 
 
+CASES |= published.CASES
+MODELS |= published.MODELS
+
+
 def small(name: str, shape: dict[str, int]) -> Cascade | Model:
     constants = attention_cases.CONSTANTS.get(name, {})
     settings = {f"shape.{rank}": str(extent) for rank, extent in shape.items()}
@@ -423,8 +428,8 @@ def test_transformer_layer_equals_the_product_of_its_parts() -> None:
 def test_every_shipped_workload_has_a_case_here() -> None:
     """Or is a part of a network that has one, and runs there."""
     found = {path.relative_to(FOLDER).with_suffix("").as_posix(): path.read_text() for path in FOLDER.rglob("*.yaml")}
+    sized = {name for name, text in found.items() if "\nuse: " in text}  # another one with sizes of its own
     shipped = {name for name, text in found.items() if "\nphases:" not in text and not name.startswith(("sparse/", "families/"))}
-    sized = {name for name in shipped if "\nuse: " in found[name]}  # another one with sizes of its own
     networks = {name for name in shipped if name.rsplit("/", 1)[-1] in {*test_image_models.NETWORKS, *test_image_models.OTHERS}}
     parts = used = networks
     while used:
