@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from accelsim.errors import InputError, did_you_mean
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.grammar import parse_expression
-from accelsim.workload.transform import contractions, recurrences, reductions, running, sequences, splitting, statements
+from accelsim.workload.transform import contractions, parallel, recurrences, reductions, running, sequences, splitting, statements
 
 Words = tuple[str, ...]
 
@@ -136,6 +136,10 @@ VERBS: Mapping[str, Verb] = {
         "STATEMENT RANK", "turn a sum measured from a last slice into a recurrence that is corrected", running.accumulate, _single, 2, 2,
     ),
     "chunk": Verb("TENSOR [OUTER INNER [SIZE]]", "scan a linear recurrence in chunks with a carry", _chunk, _recurrences, 1, 4, explored=True),
+    "scan": Verb(
+        "TENSOR [kogge-stone|blelloch]", "compute a linear recurrence by a parallel scan", parallel.scan,
+        lambda cascade: ((*each, manner) for each in _recurrences(cascade) for manner in ("kogge-stone", "blelloch")), 1, 2,
+    ),
     "inline": Verb("TENSOR [READER]", "write a tensor's definition where it is read", _inline, _plain, 1, 2),
     "expand": Verb(
         "STATEMENT", "multiply a sum out, and apply what is constant along it once", contractions.expand,
