@@ -30,13 +30,17 @@ def scan(cascade: Cascade, tensor: str, manner: str = "kogge-stone") -> Cascade:
     if cascade.tensors[tensor].is_output:
         raise draft.refusal(f"'{tensor}' is an output", "scan a recurrence that only other statements read", found.lines[1])
     if steps < 2 or found.rank not in draft.declaration.shape:
-        raise draft.refusal(f"'{tensor}' takes {steps} steps along '{found.rank}', a part of a split or only one", "scan another", found.lines[1])
+        raise draft.refusal(
+            f"'{tensor}' takes {steps} steps along '{found.rank}', a part of a split or only one", "scan another", found.lines[1]
+        )
     if manner == "kogge-stone":
         rounds = (steps - 1).bit_length()
         made, sizes, whole = _kogge_stone(_Pairs.of(draft, found, rounds))
     elif manner == "blelloch":
         if steps & (steps - 1):
-            raise draft.refusal(f"'{tensor}' takes {steps} steps, no power of two", f"pad '{found.rank}', or scan by kogge-stone", found.lines[1])
+            raise draft.refusal(
+                f"'{tensor}' takes {steps} steps, no power of two", f"pad '{found.rank}', or scan by kogge-stone", found.lines[1]
+            )
         made, sizes, whole = _blelloch(_Pairs.of(draft, found, steps.bit_length() - 1))
     else:
         raise draft.refusal(f"there is no scan '{manner}'", "write kogge-stone or blelloch")
@@ -175,7 +179,8 @@ def _blelloch(pairs: _Pairs) -> Made:
         Parsed(ua(begin, t), found.factor), Parsed(ub(begin, t), found.addend),
         Parsed(ub(_plus(s, 1), t), addend, condition=at), Parsed(ua(_plus(s, 1), t), factor, condition=at),
         Parsed(ub(_plus(s, 1), t), ub(s, t), condition=elsewhere), Parsed(ua(_plus(s, 1), t), ua(s, t), condition=elsewhere),
-        Parsed(va(begin, t), ua(depth, t), condition=call("lt", t, last)), Parsed(vb(begin, t), ub(depth, t), condition=call("lt", t, last)),
+        Parsed(va(begin, t), ua(depth, t), condition=call("lt", t, last)),
+        Parsed(vb(begin, t), ub(depth, t), condition=call("lt", t, last)),
         Parsed(va(begin, last), one), Parsed(vb(begin, last), zero),
         Parsed(vb(next_z, t), new_b, condition=is_right), Parsed(va(next_z, t), new_a, condition=is_right),
         Parsed(vb(next_z, t), vb(z, right), condition=is_left), Parsed(va(next_z, t), va(z, right), condition=is_left),

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from accelsim.workload.cascade import Cascade
-from accelsim.workload.declaration import TensorDeclaration
 from accelsim.workload.expression import Access, Expression, Name, Number, accesses
 from accelsim.workload.grammar import Parsed
 from accelsim.workload.operators import OPERATORS
-from accelsim.workload.transform.algebra import Joined, joined
+from accelsim.workload.transform.algebra import joined
 from accelsim.workload.transform.draft import Draft, index_names, ranks_of, rewritten
 from accelsim.workload.transform.splitting import check, cut_dimensions, cut_line, declared
 from accelsim.workload.transform.statements import cleaned
@@ -124,7 +123,8 @@ def chunk(cascade: Cascade, tensor: str, outer: str = "", inner: str = "", size:
         return Access(name, tuple(parts))
 
     c, q = Name(outer), Name(inner)
-    after_q, after_c, whole = call("add", q, _ONE), call("add", c, _ONE), Name(inner.upper())
+    ends = at(decay, c=c, q=Name(inner.upper()), only=decaying), at(carry, c=c, q=None), at(local, c=c, q=Name(inner.upper()))
+    after_q, after_c = call("add", q, _ONE), call("add", c, _ONE)
     factor, addend = (
         cut_line(Parsed(Access("", ()), part), rank, outer, inner, dimensions).expression for part in (found.factor, found.addend)
     )
@@ -139,7 +139,7 @@ def chunk(cascade: Cascade, tensor: str, outer: str = "", inner: str = "", size:
         Parsed(at(carry, c=Number(0.0), q=None), Number(found.start)),
         Parsed(at(local, c=c, q=after_q), found.moved(factor, at(local, c=c, q=q), addend)),
         Parsed(at(decay, c=c, q=after_q, only=decaying), call(found.mul, factor, at(decay, c=c, q=q, only=decaying))),
-        Parsed(at(carry, c=after_c, q=None), found.moved(at(decay, c=c, q=whole, only=decaying), at(carry, c=c, q=None), at(local, c=c, q=whole))),
+        Parsed(at(carry, c=after_c, q=None), found.moved(*ends)),
     ]  # fmt: skip
     before = draft.fresh(f"B{tensor}")
     if "next" in reads:
@@ -187,7 +187,9 @@ def uses(draft: Draft, found: Linear) -> set[str]:
             if access.tensor == found.tensor:
                 which = kind(access, found)
                 if not which:
-                    what = f"{einsum.name} reads slices of '{found.tensor}' other than {found.rank}, {found.rank}+1 and {found.rank.upper()}"
+                    what = (
+                        f"{einsum.name} reads slices of '{found.tensor}' other than {found.rank}, {found.rank}+1 and {found.rank.upper()}"
+                    )
                     raise draft.refusal(what, "copy them first", place)
                 kinds.add(which)
     return kinds

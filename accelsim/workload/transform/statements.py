@@ -137,7 +137,10 @@ def _alike(draft: Draft) -> tuple[int, int] | None:
             same = (other.output.indices, other.expression, other.reduce, other.condition) == (
                 line.output.indices, line.expression, line.reduce, line.condition,
             )  # fmt: skip
-            if same and written.count(other.output.tensor) == 1 and other.output.tensor not in {a.tensor for a in accesses(line.expression)}:
+            if (
+                same
+                and written.count(other.output.tensor) == 1
+                and other.output.tensor not in {a.tensor for a in accesses(line.expression)}
+            ):
                 return first, second
     return None
-
