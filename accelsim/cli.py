@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import accelsim
-from accelsim import commands, derivations, simulations
+from accelsim import commands, derivations, reproductions, simulations
 from accelsim.arguments import Arguments
 from accelsim.errors import AccelsimError, InputError, did_you_mean
+from accelsim.served import params_
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
@@ -97,6 +98,13 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     mapping.add_argument("--compare", action="store_true", help=about)
     about = "how many processes search side by side: layers of a model, or what --compare compares (default: one for each core)"
     mapping.add_argument("--workers", metavar="N", help=about)
+    about = "of a model: prefill (the whole context at once), decode (a token at a time) or both (default, if one of these is given)"
+    mapping.add_argument("--phase", metavar="WHICH", help=about)
+    mapping.add_argument("--batch", metavar="N", help="of a model: sequences that are served together (default 1)")
+    about = "of a model: tokens of each prompt, which are in the cache when decoding begins, as in 8k for 8192 (default: as its file says)"
+    mapping.add_argument("--context", metavar="N", help=about)
+    about = "of a model: tokens to make of each sequence, the context one longer for each (default: one step with the context as it is)"
+    mapping.add_argument("--tokens", metavar="N", help=about)
     mapping.add_argument("--store", metavar="FOLDER", help="keep what is found in a folder, and take from it what was found before")
     about = "save the mapping as YAML; of a model, as LAYER.yaml in a folder that exists; of a front, as WORKLOAD-1.yaml and so on in one"
     mapping.add_argument("-o", "--output", metavar="FILE", help=about)
@@ -147,6 +155,13 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     about = "run so many of its faults in RTL too, and compare every word in every cycle (needs Verilator, g++ and make)"
     inject.add_argument("--rtl", metavar="N", help=about)
     inject.add_argument("--workers", metavar="N", help="how many processes inject side by side (default: one for each core)")
+    reproduce = command("reproduce", reproductions.reproduce_, "hold published figures against what accelsim finds")
+    about = "files of evidence, or names from `accelsim list evidence` (default: all that are shipped)"
+    reproduce.add_argument("name", nargs="*", metavar="NAME", help=about)
+    reproduce.add_argument("--kind", metavar="KIND", help="only rows of this kind: validation, reproduction or plausibility")
+    reproduce.add_argument("-o", "--output", metavar="FILE", help="write the page, in Markdown")
+    reproduce.add_argument("--workers", metavar="N", help="how many processes run side by side (default: one for each core)")
+    reproduce.set_defaults(read=parsed)
     run = command("run", commands.run_, "execute a workload with the reference interpreter on random inputs")
     workload(run)
     run.add_argument("--seed", default="0", metavar="N", help="seed of the inputs (default 0)")
@@ -168,6 +183,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     derive.add_argument("-o", "--output", metavar="FILE", help="save the derived workload as YAML")
     bounds = command("bounds", commands.bounds_, "compulsory traffic, operations and arithmetic intensity of a workload")
     workload(bounds)
+    about = "the parameters of a model, and what it keeps per token and per sequence while it is served"
+    workload(command("params", params_, about))
     count = command("count", commands.count_, "count what a product of two sparse matrices takes, and what storing them does")
     count.add_argument("file", nargs="+", metavar="FILE", help="a matrix, or two for their product: .mtx, .mtx.gz or .npz")
     for name, number, about in (
@@ -179,13 +196,31 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
         ("pointer-bits", "32", "bits of a pointer"),
     ):
         count.add_argument(f"--{name}", default=number, metavar="N", help=f"{about} (default {number})")
+    about = "turn a file of another tool into a workload: a network in ONNX, a program of torch.export, tables and problems of other tools"
+    importing = command("import", commands.import_, about)
+    importing.add_argument("file", metavar="FILE", help="the file; its format follows from its name and what is in it")
+    importing.add_argument("-o", "--output", metavar="FILE", help="write the workload as YAML (default: to the terminal)")
+    importing.add_argument("--format", metavar="NAME", help="the format, where a file does not show it")
+    about = "what to do with operators that are not known: refuse (default), or count their traffic alone"
+    importing.add_argument("--unsupported", default="refuse", metavar="HOW", help=about)
+    about = "merged (default): equal layers once, with 'times'; each: every layer by itself; one: the whole network as one cascade"
+    importing.add_argument("--layers", default="merged", metavar="HOW", help=about)
+    about = "the size of a dimension that the file leaves open, as in batch=1; may be repeated"
+    importing.add_argument("--size", action="append", default=[], metavar="NAME=N", help=about)
+    about = "a number type in place of the file's floating-point types, as in bf16"
+    importing.add_argument("--type", default="", metavar="TYPE", help=about)
     listing = command("list", commands.list_, "what accelsim ships")
-    listing.add_argument("kind", metavar="KIND", help="workloads, archs, mappings, campaigns, technologies, drams or rates")
+    listing.add_argument("kind", metavar="KIND", help="workloads, archs, mappings, campaigns, evidence, technologies, drams or rates")
     report = command("report", commands.report_, "show a saved evaluation again")
     report.add_argument("file", metavar="FILE.json", help="what --json wrote")
     for each in found.values():
         setting(each)
     return top, found
+
+
+def parsed(argv: Sequence[str]) -> Arguments:
+    """The arguments of a whole command line."""
+    return parser()[0].parse_args(list(argv))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from accelsim.answers import draw_to, give_blocks, give_layers, refuse_drawing, show_evaluation, show_model
+from accelsim.answers import draw_to, give, give_blocks, give_layers, refuse_drawing, show_evaluation, show_model
 from accelsim.arguments import (
     Arguments,
     counting_of,
@@ -29,10 +29,12 @@ from accelsim.arguments import (
     workload_of,
 )
 from accelsim.errors import InputError, did_you_mean
+from accelsim.served import served_of
 from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
     from accelsim.hardware.architecture import Architecture
+    from accelsim.io.serving import Served
     from accelsim.mapper.best import Request
     from accelsim.mapper.front import Front
     from accelsim.mapper.model import Find
@@ -46,7 +48,8 @@ def map_(arguments: Arguments) -> int:
     settings = settings_of(arguments)
     settings.refuse("mapping")
     machine = machine_of(required(arguments, "arch", "a machine"), settings)
-    workload = workload_of(arguments.workload, settings)
+    served = served_of(arguments, settings)
+    workload = workload_of(arguments.workload, settings) if served is None else served.model
     if arguments.explore_cascades:
         from accelsim.derivations import explore_cascades
 
@@ -65,7 +68,7 @@ def map_(arguments: Arguments) -> int:
     workers = workers_of(arguments)
     figures = _figures(arguments)
     if isinstance(workload, Model):
-        return _map_model(arguments, workload, machine, request, workers)
+        return _map_model(arguments, workload, machine, request, workers, served)
     from accelsim.mapper.splits import refuse_open
 
     if arguments.constraints is not None:
@@ -198,10 +201,13 @@ def _figures(arguments: Arguments) -> tuple[str, ...] | None:
     return figures
 
 
-def _map_model(arguments: Arguments, model: Model, machine: Architecture, request: Request, workers: int) -> int:
+def _map_model(
+    arguments: Arguments, model: Model, machine: Architecture, request: Request, workers: int, served: Served | None
+) -> int:
     from accelsim.io.layers import refuse_target, save_layers
     from accelsim.mapper.model import search_model
     from accelsim.report.progress import progress
+    from accelsim.report.serving import serving_document
 
     for option in ("pareto", "compare", "constraints"):
         if getattr(arguments, option):
@@ -214,7 +220,7 @@ def _map_model(arguments: Arguments, model: Model, machine: Architecture, reques
         whole = search_model(model, machine, progress=tell, request=request, find=find, workers=workers)
     if arguments.output is not None:
         save_layers(model, whole.mappings, arguments.output)
-    return show_model(arguments, whole.evaluation)
+    return show_model(arguments, whole.evaluation, {} if served is None else {"serving": serving_document(served, machine)})
 
 
 def _map_front(arguments: Arguments, cascade: Cascade, machine: Architecture, request: Request, figures: tuple[str, ...]) -> int:
@@ -363,6 +369,31 @@ def check_(arguments: Arguments) -> int:
         yield f"{document['file']}: the {document['kind']} {document['name']} is right\n{document['says']}"
 
     return give_blocks(arguments, document, blocks)
+
+
+def import_(arguments: Arguments) -> int:
+    from accelsim.io.evaluation import write_text
+    from accelsim.io.importers.network import Request
+    from accelsim.io.importing import import_file, sizes_of
+    from accelsim.io.source import parse
+    from accelsim.io.workload import finder, read_workload
+    from accelsim.report.importing import import_blocks, import_document
+    from accelsim.report.progress import progress
+
+    settings_of(arguments).refuse("workload", "arch", "mapping")
+    path = Path(arguments.file)
+    request = Request(arguments.unsupported, arguments.layers, sizes_of(arguments.size), type=arguments.type)
+    with progress(not arguments.quiet) as tell:
+        tell(f"reading {path}")
+        imported = import_file(path, request, arguments.format)
+        tell("checking the workload")
+        found = read_workload(parse(imported.text, arguments.output or f"{path} imported"), imported.text, finder(path))
+    if arguments.output is not None:
+        write_text(imported.text, arguments.output)
+    document = import_document(arguments.file, found, imported.counted, imported.text, arguments.output)
+    if arguments.output is None:
+        return give(arguments, document, lambda: print(imported.text, end=""))
+    return give_blocks(arguments, document, import_blocks)
 
 
 def passes_(arguments: Arguments) -> int:

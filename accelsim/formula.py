@@ -43,6 +43,11 @@ def whole(text: str | int, what: str, names: Mapping[str, Value], place: Place |
     return value
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Names that a formula reads, in order of appearance; functions are none."""
+    return tuple(dict.fromkeys(word for word in re.findall(r"[A-Za-z_][A-Za-z_0-9]*", text) if word not in FUNCTIONS))
+
+
 @dataclass(frozen=True, slots=True)
 class _Token:
     kind: str

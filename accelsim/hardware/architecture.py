@@ -73,6 +73,7 @@ class Memory:
     `banks`: words of a tile lie on them in turn, and each serves an equal part of the bandwidth.
     `direct`: whether units read and write it themselves; if not, all they touch is kept in the one memory that it feeds.
     `dram`: the DRAM that the memory is made of; it has the last word in a simulation, and the bandwidth in the model.
+    `sustained`: the share of a port's peak that bandwidths are; where it is not 1, it was measured.
     `interface_pj`: per bit crossing the port, on top. `static_w`, `clock_w`, `background_w`, `area_um2`: per copy.
     """
 
@@ -94,6 +95,7 @@ class Memory:
     latency_cycles: int = 0
     direct: bool = True
     dram: ControlledDram | None = None
+    sustained: Fraction = Fraction(1)
     sparse: Sparsity = DENSE
     blocks: tuple[Block, ...] = ()
     feeds: tuple[Node, ...] = ()
@@ -191,6 +193,7 @@ class Operation:
 class Unit:
     """A compute unit: the primitives it executes, `lanes` operations side by side, `pipeline_depth` cycles of latency.
 
+    `sustained`: the share of its peak that the cycles of its operations stand for; where it is not 1, it was measured.
     `static_w`, `clock_w`, `area_um2`: per copy, all lanes together.
     """
 
@@ -198,6 +201,7 @@ class Unit:
     operations: Mapping[str, Operation]
     lanes: int = 1
     pipeline_depth: int = 0
+    sustained: Fraction = Fraction(1)
     sparse: Sparsity = DENSE
     static_w: Quantity | None = None
     clock_w: Quantity | None = None
@@ -224,7 +228,10 @@ def network_name(array: str) -> str:
 
 @dataclass(frozen=True)
 class Architecture:
-    """A machine: a tree whose root is the outermost memory. `clock_hz` None: time comes from operations per second only."""
+    """A machine: a tree whose root is the outermost memory. `clock_hz` None: time comes from operations per second only.
+
+    `launch_s`: seconds that pass before each part of a mapping begins (see `accelsim.mapping.tree.parts`).
+    """
 
     name: str
     root: Memory
@@ -232,6 +239,7 @@ class Architecture:
     technology: str = ""
     source: str = ""
     about: str = ""
+    launch_s: Fraction = Fraction(0)
 
     @cached_property
     def paths(self) -> dict[str, tuple[Node, ...]]:

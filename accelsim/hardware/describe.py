@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 from accelsim.hardware.architecture import Architecture, Array, Memory, Network, Node, Quantity, Systolic, Unit
 from accelsim.hardware.block import Content, content
 from accelsim.units import UNLIMITED, show_frequency, show_rate, show_scaled, show_size
@@ -12,6 +14,8 @@ def describe(architecture: Architecture) -> str:
     header = f"{architecture.name}, {show_frequency(architecture.clock_hz)}"
     if architecture.technology:
         header += f", {architecture.technology}"
+    if architecture.launch_s:
+        header += f", {show_scaled(float(architecture.launch_s))}s before each part"
     lines = [header]
 
     def visit(node: Node, lead: str, last: bool) -> None:
@@ -64,10 +68,12 @@ def _network(network: Network) -> str:
 
 def _memory(memory: Memory) -> str:
     parts = [UNLIMITED if memory.size_bits is None else show_size(memory.size_bits)]
+    read, write = (None if rate is None else rate / memory.sustained for rate in (memory.read_bits_per_s, memory.write_bits_per_s))
+    share = _sustained(memory.sustained)
     if memory.ports == "separate":
-        parts.append(f"read {show_rate(memory.read_bits_per_s)}, write {show_rate(memory.write_bits_per_s)}")
-    elif memory.read_bits_per_s is not None:
-        parts.append(show_rate(memory.read_bits_per_s))
+        parts.append(f"read {show_rate(read)}, write {show_rate(write)}{share}")
+    elif read is not None:
+        parts.append(f"{show_rate(read)}{share}")
     per = "bit" if memory.access_bits is None else show_size(memory.access_bits)
     prices = [price if price else "unpriced" for price in (_energy(memory.read_pj), _energy(memory.write_pj))]
     shown = prices[0] if prices[0] == prices[1] else f"{prices[0]} read, {prices[1]} write"
@@ -77,8 +83,13 @@ def _memory(memory: Memory) -> str:
 
 def _unit(unit: Unit) -> str:
     lanes = f"{unit.lanes} lanes, " if unit.lanes > 1 else ""
-    primitives = [name + (f" ({operation.cycles} cycles)" if operation.cycles != 1 else "") for name, operation in unit.operations.items()]
-    return lanes + ", ".join(primitives)
+    cycles = {name: operation.cycles * unit.sustained for name, operation in unit.operations.items()}
+    primitives = [name + (f" ({each} cycles)" if each != 1 else "") for name, each in cycles.items()]
+    return lanes + ", ".join(primitives) + _sustained(unit.sustained)
+
+
+def _sustained(share: Fraction) -> str:
+    return "" if share == 1 else f" of which {float(share):.3g} sustained"
 
 
 def _energy(quantity: Quantity | None) -> str:

@@ -32,6 +32,7 @@ def _type(name: str, bits: Fraction | int, kind: str, lowest: float, digits: int
 TYPES: dict[str, NumberType] = {
     number_type.name: number_type
     for number_type in (
+        _type("int4", 4, "integer", -8.0, 3),
         _type("int8", 8, "integer", -128.0, 7),
         _type("int16", 16, "integer", -32768.0, 15),
         _type("int32", 32, "integer", -(2.0**31), 31),

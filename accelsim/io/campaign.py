@@ -222,9 +222,7 @@ def _array(
     return ArrayTarget(made.unit, made.products, made.requantise, fields, together, made.decides, kind == STUCK, kind == LATE)
 
 
-def _gates(
-    document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree, inputs: Inputs
-) -> GateTarget:
+def _gates(document: Item, keys: dict[str, Item], cascade: Cascade, machine: Architecture, mapping: LoopTree, inputs: Inputs) -> GateTarget:
     return gates_of(keys.get("faults"), document, _made(document, keys, cascade, machine, mapping, inputs))
 
 

@@ -32,7 +32,9 @@ TECHNOLOGY = Kind("technology", "technologies", "hw/tech", "technology")
 DRAM = Kind("DRAM", "drams", "hw/dram", "dram")
 CAMPAIGN = Kind("campaign", "campaigns", "campaigns", "campaign")
 RATES = Kind("table of rates", "rates", "hw/rates", "rates")
-KINDS = (CAMPAIGN, WORKLOAD, MACHINE, MAPPING, TECHNOLOGY, DRAM, RATES)  # a campaign names rates too, under their key: it comes first
+EVIDENCE = Kind("file of evidence", "evidence", "evidence", "evidence")
+# By the key at the top: files of evidence and campaigns have keys of other kinds too, so they come first.
+KINDS = (EVIDENCE, CAMPAIGN, WORKLOAD, MACHINE, MAPPING, TECHNOLOGY, DRAM, RATES)
 CONSTRAINTS = Kind("file of constraints", "constraints", "", "constraints")  # none are shipped
 
 
@@ -101,7 +103,7 @@ def identify(text: str) -> tuple[Path, Kind]:
     for kind in (*KINDS, CONSTRAINTS):
         if kind.key in keys:
             return found, kind
-    kinds = "workload, machine, mapping, technology, DRAM, rates, campaign or constraints"
+    kinds = "workload, machine, mapping, technology, DRAM, rates, campaign, evidence or constraints"
     raise document.error(f"no {kinds}", "name it at the top, as in 'workload: NAME'")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from accelsim.errors import InputError
 from accelsim.hardware.architecture import Architecture
-from accelsim.io.catalogue import CAMPAIGN, CONSTRAINTS, DRAM, MACHINE, MAPPING, RATES, TECHNOLOGY, WORKLOAD, Kind
+from accelsim.io.catalogue import CAMPAIGN, CONSTRAINTS, DRAM, EVIDENCE, MACHINE, MAPPING, RATES, TECHNOLOGY, WORKLOAD, Kind
 from accelsim.io.overrides import Overrides
 from accelsim.workload.cascade import Cascade, Model
 from accelsim.workload.expression import Call, accesses, names
@@ -41,6 +41,8 @@ def check(path: Path, kind: Kind, settings: Overrides, workload: Path | None = N
         return _campaign(path)
     if kind is RATES:
         return _rates(path)
+    if kind is EVIDENCE:
+        return _evidence(path)
     if workload is None or machine is None:
         raise InputError(f"{path}: a {kind.noun} is right for a workload on a machine", "add --workload NAME and --arch NAME")
     if kind is CONSTRAINTS:
@@ -67,7 +69,7 @@ def _workload(path: Path, settings: Overrides) -> Checked:
     if isinstance(found, Model):
         lines = [f"{layer.times} x {_cascade(layer.cascade)}" for layer in found.layers]
         return Checked(WORKLOAD.noun, found.name, "\n".join(lines))
-    return Checked(WORKLOAD.noun, found.name, "\n".join([_cascade(found), *_notes(found)]))
+    return Checked(WORKLOAD.noun, found.name, "\n".join([_cascade(found), *_notes(found), *_uncounted(found)]))
 
 
 def _cascade(cascade: Cascade) -> str:
@@ -93,6 +95,19 @@ def _notes(cascade: Cascade) -> Iterator[str]:
             yield f"note: {einsum.name} adds {tensor} once for every {over}; to add it to {mend}"
         elif inside.function not in ("add", "sub", "neg") and applied:
             yield f"note: {einsum.name} applies {inside.function} for every {over}, before the sum; to apply it to {mend}"
+
+
+def _uncounted(cascade: Cascade) -> Iterator[str]:
+    """Why a cascade that can be run cannot be mapped, if so; where elements are stored, counting goes by them."""
+    from accelsim.model.analysis import analyse
+
+    if any(tensor.storage is not None for tensor in cascade.tensors.values()):
+        return
+    try:
+        for einsum in cascade.work:
+            analyse(cascade, einsum, box=False)
+    except InputError as refusal:
+        yield f"note: it can be run, and has bounds and passes, but cannot be mapped: {refusal.what}"
 
 
 def _machine(path: Path, settings: Overrides) -> Checked:
@@ -127,6 +142,15 @@ def _rates(path: Path) -> Checked:
     shown = [(f"{row.cell}, {row.fault} faults", row.fit) for row in found.rows]
     lines = [f"{what}: {fit.value:.4g} FIT/bit, between {fit.low:.4g} and {fit.high:.4g}" for what, fit in shown]
     return Checked(RATES.noun, found.name, "\n".join(lines))
+
+
+def _evidence(path: Path) -> Checked:
+    from accelsim.io.evidence import load_evidence
+
+    found = load_evidence(path)
+    parts = (len(found.rows), "row"), (len(found.cases), "case"), (len(found.runs), "run")
+    says = ", ".join(f"{count} {noun}{'s' * (count != 1)}" for count, noun in parts)
+    return Checked(EVIDENCE.noun, found.name, f"{found.title}: {says}")
 
 
 def _mapping(path: Path, workload: Path, machine: Path, settings: Overrides) -> Checked:

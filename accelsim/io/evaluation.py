@@ -38,6 +38,11 @@ def write_bytes(data: bytes, target: str) -> None:
         raise InputError(f"{target}: cannot write: {getattr(error, 'strerror', None) or error}", "check the path") from None
 
 
+def read_result(path: Path) -> Any:
+    """What a command has just written with --json."""
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
 def read_evaluation(path: str) -> dict[str, Any]:
     """A saved evaluation, of a cascade or of a model; anything that does not keep its contract is an InputError."""
     try:

@@ -40,16 +40,16 @@ from accelsim.io.values import Values, checked_name, name_of, words
 from accelsim.units import is_unlimited
 
 MOST_COPIES = 2**40
-_MACHINE_KEYS = {"machine", "about", "source", "clock", "technology", "synthesis", "word", "let", "tree"}
+_MACHINE_KEYS = {"machine", "about", "source", "clock", "technology", "synthesis", "word", "let", "launch", "tree"}
 _POWER_KEYS = {"static_power", "clock_power", "area", "rtl"}
 _MEMORY_KEYS = {"memory", "size", "bandwidth", "read_bandwidth", "write_bandwidth", "access", "energy", "interface_energy", "feeds"}
-_MEMORY_KEYS |= {"background_power", "banks", "latency", "direct", "dram", "intersect", "replacement", "fetch"} | _POWER_KEYS
+_MEMORY_KEYS |= {"background_power", "banks", "latency", "direct", "dram", "intersect", "replacement", "fetch", "sustained"} | _POWER_KEYS
 _ARRAY_KEYS = {"array", "axes", "feeds", "systolic", "network"} | _POWER_KEYS
 _NETWORK_KEYS = {"bandwidth", "down", "up", "energy"}
 _SYSTOLIC_KEYS = {"shadow", "exit", "folds"}
 _PLANE = 2  # axes of a systolic array
 _AXIS_KEYS = {"size", "multicast", "reduces", "broadcasts", "forwards", "reduction_latency", "partials", "assign"}
-_UNIT_KEYS = {"unit", "executes", "lanes", "pipeline", "intersect", "merge", "sort", "gates"} | _POWER_KEYS
+_UNIT_KEYS = {"unit", "executes", "lanes", "pipeline", "intersect", "merge", "sort", "gates", "sustained"} | _POWER_KEYS
 _OPERATION_KEYS = {"cycles", "energy", "types"}
 
 
@@ -72,6 +72,7 @@ def architecture(document: Item, overrides: Mapping[str, str] | None = None) -> 
     root = reader.node(keys["tree"], 1)
     if not isinstance(root, Memory):
         raise keys["tree"].error(f"the outermost node is {root.name}, not a memory", "start the tree with 'memory: DRAM'")
+    launch = reader.values.seconds(keys["launch"], "launch") if "launch" in keys else Fraction(0)
     reader.values.refuse_unused(keys)
     if "synthesis" in keys and not reader.counted:
         raise keys["synthesis"].error("no node states its modules", "add 'rtl:' to one, or remove 'synthesis'")
@@ -82,6 +83,7 @@ def architecture(document: Item, overrides: Mapping[str, str] | None = None) -> 
         technology=reader.technology.name if reader.technology else "",
         source=reader.source,
         about=words(keys["about"], "about") if "about" in keys else "",
+        launch_s=launch,
     )
     for memory in made.memories.values():
         if memory.dram is not None and memory is not made.root:
@@ -197,6 +199,9 @@ class _Reader:
             raise keys["dram"].error(f"{name} is a DRAM, whose data buses reads and writes share", "write one 'bandwidth'")
         if dram is not None:
             _refuse_faster(keys["dram"], dram.table.peak_bytes_per_s * 8, read, write)
+        sustained = self.values.share(keys["sustained"], "sustained") if "sustained" in keys else Fraction(1)
+        if "sustained" in keys and read is None and write is None:
+            raise keys["sustained"].error(f"{name} sustains a share of a bandwidth that has no limit", "give it a bandwidth")
         feeds = self.feeds(keys, name, item, copies)
         direct = keys["direct"].boolean("direct") if "direct" in keys else True
         if not direct and not (len(feeds) == 1 and isinstance(feeds[0], Memory)):
@@ -204,8 +209,8 @@ class _Reader:
         return Memory(
             name=name,
             size_bits=size,
-            read_bits_per_s=read,
-            write_bits_per_s=write,
+            read_bits_per_s=None if read is None else read * sustained,
+            write_bits_per_s=None if write is None else write * sustained,
             ports=ports,
             access_bits=access,
             read_pj=read_pj,
@@ -220,6 +225,7 @@ class _Reader:
             latency_cycles=self.values.cycles(keys["latency"], "latency") if "latency" in keys else 0,
             direct=direct,
             dram=dram,
+            sustained=sustained,
             sparse=self.sparsity(keys, context),
             blocks=made_of,
             feeds=feeds,
@@ -379,8 +385,9 @@ class _Reader:
             raise item.error(f"unit {name} executes nothing", "add 'executes: {mac: 0.6 pJ}'")
         made_of = self.blocks(keys)
         context = self.context(made_of)
+        sustained = self.values.share(keys["sustained"], "sustained") if "sustained" in keys else Fraction(1)
         operations = {
-            primitive: self.operation(primitive, child, keys["executes"], context)
+            primitive: self.operation(primitive, child, keys["executes"], context, sustained)
             for primitive, child in keys["executes"].mapping("executes").items()
         }
         area = prices.area(keys["area"], context) if "area" in keys else None
@@ -390,6 +397,7 @@ class _Reader:
             operations=operations,
             lanes=self.values.whole(keys["lanes"], "lanes", 1) if "lanes" in keys else 1,
             pipeline_depth=self.values.cycles(keys["pipeline"], "pipeline") if "pipeline" in keys else 0,
+            sustained=sustained,
             sparse=self.sparsity(keys, context),
             static_w=self.power(keys, "static", context),
             clock_w=self.power(keys, "clock", context),
@@ -398,7 +406,7 @@ class _Reader:
             place=item.place,
         )
 
-    def operation(self, primitive: str, item: Item, executes: Item, context: prices.Context) -> Operation:
+    def operation(self, primitive: str, item: Item, executes: Item, context: prices.Context, sustained: Fraction) -> Operation:
         from accelsim.workload.operators import PRIMITIVES
 
         if primitive not in PRIMITIVES:
@@ -413,7 +421,7 @@ class _Reader:
                 what = "cycles of an operation must be positive (of 'select' 0 where another hides them) and fit 32 bits"
                 raise keys["cycles"].error(what, "write it as in 'cycles: 6'")
         types = tuple(self.type(child) for child in keys["types"].items("types")) if "types" in keys else ()
-        return Operation(primitive, cycles, prices.operation_energy(keys["energy"], context), types)
+        return Operation(primitive, cycles / sustained, prices.operation_energy(keys["energy"], context), types)
 
     def type(self, item: Item) -> str:
         name = name_of(item, "a type")

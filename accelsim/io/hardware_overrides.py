@@ -8,7 +8,7 @@ from accelsim.errors import InputError, Place, did_you_mean
 from accelsim.io.source import Item, parse_setting
 
 _Path = tuple[str | int, ...]
-_TOP = ("clock", "technology", "synthesis", "word", "source", "about", "machine")
+_TOP = ("clock", "launch", "technology", "synthesis", "word", "source", "about", "machine")
 _SHORT = {"axes": "size", "executes": "energy"}
 _KINDS = ("memory", "array", "unit")
 

@@ -111,6 +111,6 @@ def layer_of(model: Model, path: Path) -> Cascade:
 
 
 def _file(name: str, what: str = "layer") -> str:
-    if name.startswith(".") or any(sign in name for sign in '/\\:\0\n'):
+    if name.startswith(".") or any(sign in name for sign in "/\\:\0\n"):
         raise InputError(f"{what} '{name}' cannot name a file", f"give it a plain name with '{'name' if what == 'layer' else what}:'")
     return f"{name}.yaml"

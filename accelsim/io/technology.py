@@ -112,9 +112,7 @@ def kind(item: Item) -> str:
 def checked(value: Fraction, low: Fraction, high: Fraction, source: str, kind: str, item: Item) -> Quantity:
     """A Quantity whose low and high enclose its value, or an error at `item`."""
     if not low <= value <= high:
-        raise item.error(
-            f"low {float(low):.4g}, value {float(value):.4g}, high {float(high):.4g} are out of order", "low <= value <= high"
-        )
+        raise item.error(f"low {float(low):.4g}, value {float(value):.4g}, high {float(high):.4g} are out of order", "low <= value <= high")
     return Quantity(float(value), float(low), float(high), source, kind)
 
 

@@ -94,6 +94,20 @@ class Values:
             return ceil(amount.value if amount.dimension == "cycles" else amount.value * self.clock_hz)
         return self.whole(item, what, 0)
 
+    def share(self, item: Item, what: str) -> Fraction:
+        """A number above 0, at most 1, from a formula."""
+        found = Fraction(self._number(item, words(item, what)))
+        if not 0 < found <= 1:
+            raise item.error(f"{what} is {float(found):g}, not a share of a peak", "write a number above 0, at most 1, as in 0.9")
+        return found
+
+    def seconds(self, item: Item, what: str) -> Fraction:
+        """A time, from a number or formula with a unit."""
+        amount = measure(words(item, what), what, "time", place=item.place, number=lambda number: self._number(item, number))
+        if amount.value < 0:
+            raise item.error(f"{what} is negative", "write it as in '4 us'")
+        return amount.value
+
     def bandwidth(self, item: Item, what: str) -> Fraction | None:
         """Bits per second, exact; None where unlimited."""
         text = words(item, what)

@@ -8,18 +8,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from accelsim.errors import InputError, Place, did_you_mean
+from accelsim.formula import Value
 from accelsim.hardware.types import TYPES, NumberType
-from accelsim.io.catalogue import WORKLOAD, refuse_other
 from accelsim.io.density import densities
-from accelsim.io.source import Item, Setting, parse, parse_setting, read_text
+from accelsim.io.source import Item, Setting, parse_setting
 from accelsim.workload.build import build
 from accelsim.workload.cascade import Cascade, Model
 from accelsim.workload.declaration import BF16, Declaration, TensorDeclaration, TypePair
 from accelsim.workload.grammar import Statement, split_statements
 from accelsim.workload.storage import NAMED, Storage
 
-KEYS = ("workload", "about", "source", "shape", "split", "type", "tensors", "constants", "einsums", "layers", "phases", "density", "format")
-CASCADE_KEYS = tuple(key for key in KEYS if key not in ("layers", "phases"))
+MODEL_KEYS = ("layers", "phases", "serving", "weights")
+CASCADE_KEYS = ("workload", "about", "source", "shape", "split", "type", "tensors", "constants", "einsums", "density", "format")
+KEYS = (*CASCADE_KEYS, *MODEL_KEYS)
 SETTABLE = ("shape", "split", "type", "tensors", "constants", "density", "format", "layers", "phases")
 Find = Callable[[str], Path]
 _MOST_BITS = 1 << 16
@@ -31,30 +32,46 @@ def load_workload(path: Path, overrides: Mapping[str, str] | None = None, find: 
     `find` turns the name in `use:` into a path; by default a file beside this one, else a shipped workload.
     An InputError says where and how to mend it.
     """
-    text = read_text(path)
-    item = parse(text, str(path))
-    refuse_other(item, WORKLOAD)
+    from accelsim.io.inherit import load_document
+
+    imported = _imported(path, overrides or {})
+    found = load_document(path, find, text=None if imported is None else imported[0])
+    overrides = overrides if imported is None else imported[1]
+    item = found.item
     for dotted, value in (overrides or {}).items():
         item = with_setting(item, dotted.split("."), value, dotted)
-    return read_workload(item, text, find or finder(path), 0)
+    return read_workload(item, found.text, found.find, 0)
 
 
-def read_workload(item: Item, text: str, find: Find, depth: int = 0) -> Cascade | Model:
-    """The Cascade or Model of a parsed document; `text` is the document itself, for columns in messages."""
+def _imported(path: Path, overrides: Mapping[str, str]) -> tuple[str, Mapping[str, str]] | None:
+    """The text of a workload that is a file of another tool, and the settings that are left; None if it is one of ours.
+
+    `shape.NAME` is the size of a dimension that the file leaves open, where there is one.
+    """
+    from accelsim.io.importing import import_sized
+
+    return import_sized(path, overrides)
+
+
+def read_workload(item: Item, text: str, find: Find, depth: int = 0, only: str = "") -> Cascade | Model:
+    """The Cascade or Model of a parsed document; `text` is the document itself, for columns in messages; `only`: see `read_model`."""
     top = item.only(set(KEYS), "a workload")
     if "workload" not in top:
         raise item.error("the workload has no name", "write workload: NAME on the first line")
     if "phases" in top or "layers" in top:
         from accelsim.io.models import read_model
 
-        return read_model(item, text, find, depth)
+        return read_model(item, text, find, depth, only)
+    for key in MODEL_KEYS:
+        if key in top:
+            raise item.key_error(key, f"a workload of one cascade has no '{key}'", "write it in a workload with layers")
     if "einsums" not in top:
         raise item.error("the workload has neither einsums nor layers", "write einsums: ['Z[m,n] = A[m,k] * B[k,n]']")
     return build(declaration(item, text, top["workload"].name("the workload's name")))
 
 
-def declaration(item: Item, text: str, name: str) -> Declaration:
-    """What a document (or a layer with its own einsums) states about a cascade, with the place of everything."""
+def declaration(item: Item, text: str, name: str, shape: dict[str, int] | None = None) -> Declaration:
+    """What a document (or a layer with its own einsums) states about a cascade, with the place of everything; `shape`: not its own."""
     top = item.mapping("a workload")
     places: dict[str, Place] = {}
     lines = tuple(text.splitlines())
@@ -66,10 +83,11 @@ def declaration(item: Item, text: str, name: str) -> Declaration:
     if "about" in top:
         top["about"].text("about")
     default, types = _types(top.get("type"))
+    sizes, derived = _sizes(top.get("shape")) if shape is None else (shape, {})
     return Declaration(
         name,
         _statements(top["einsums"], lines),
-        shape_of(top.get("shape")),
+        sizes,
         _split(top.get("split")),
         default,
         types,
@@ -79,6 +97,7 @@ def declaration(item: Item, text: str, name: str) -> Declaration:
         _storage(top.get("format")),
         top["source"].text("source") if "source" in top else "",
         places,
+        derived,
     )
 
 
@@ -121,11 +140,33 @@ def _located(value: str, label: str, place: Place, lines: tuple[str, ...]) -> St
     return Statement(value, label, place.file, tuple(starts), tuple(places), lines)
 
 
-def shape_of(item: Item | None) -> dict[str, int]:
-    """The sizes of a section `shape`, if there is one."""
+def shape_of(item: Item | None, names: Mapping[str, Value] | None = None) -> dict[str, int]:
+    """The sizes of a section `shape`, if there is one.
+
+    With `names`, they may be formulas over these and over sizes stated before, and 0 where nothing is left of a rank.
+    """
     if item is None:
         return {}
+    if names is not None:
+        from accelsim.io.model_sizes import formula, sizes_of
+
+        found: dict[str, int] = {}
+        for rank, size in item.mapping("shape").items():
+            found[rank] = formula(size, f"the size of rank '{rank}'", {**names, **sizes_of(found)})
+        return found
     return {rank: size.integer(f"the size of rank '{rank}'", 1) for rank, size in item.mapping("shape").items()}
+
+
+def _sizes(item: Item | None) -> tuple[dict[str, int], dict[str, str]]:
+    """Sizes of a cascade's section `shape`: numbers, and formulas over other sizes (which upper-case names tell from other text)."""
+    numbers: dict[str, int] = {}
+    formulas: dict[str, str] = {}
+    for rank, size in item.mapping("shape").items() if item is not None else ():
+        if isinstance(size.value, str) and size.value != size.value.lower():
+            formulas[rank] = size.value
+        else:
+            numbers[rank] = size.integer(f"the size of rank '{rank}'", 1)
+    return numbers, formulas
 
 
 def _split(item: Item | None) -> dict[str, dict[str, int | None]]:
@@ -143,7 +184,7 @@ def _types(item: Item | None) -> tuple[TypePair, dict[str, TypePair]]:
     if item is None:
         return BF16, {}
     if isinstance(item.value, str):
-        both = _number_type(item)
+        both = number_type_of(item)
         return TypePair(both, both), {}
     stated = item.mapping("type")
     default = _pair(stated["default"], BF16) if "default" in stated else BF16
@@ -152,14 +193,14 @@ def _types(item: Item | None) -> tuple[TypePair, dict[str, TypePair]]:
 
 def _pair(item: Item, default: TypePair) -> TypePair:
     if not isinstance(item.value, dict):
-        both = _number_type(item)
+        both = number_type_of(item)
         return TypePair(both, both)
     stated = item.only({"partial", "final"}, "a type")
-    final = _number_type(stated["final"]) if "final" in stated else default.final
-    return TypePair(final, _number_type(stated["partial"]) if "partial" in stated else final)
+    final = number_type_of(stated["final"]) if "final" in stated else default.final
+    return TypePair(final, number_type_of(stated["partial"]) if "partial" in stated else final)
 
 
-def _number_type(item: Item) -> NumberType:
+def number_type_of(item: Item) -> NumberType:
     name = item.name("a number type")
     if name not in TYPES:
         raise item.error(f"there is no number type '{name}'", did_you_mean(name, TYPES))
@@ -268,6 +309,7 @@ def _bits(item: Item, what: str, key: str) -> int:
 
 def finder(path: Path) -> Find:
     """What finds the workloads that a file uses: beside it, else shipped ones."""
+
     def find(name: str) -> Path:
         from accelsim.io.catalogue import WORKLOAD, resolve
 

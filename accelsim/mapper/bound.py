@@ -51,7 +51,8 @@ def _fractional(options: list[dict[str, float]]) -> float:
     one, other = units
     first = sum(costs[one] for costs in options if one in costs)
     second = sum(costs[other] for costs in options if one not in costs)
-    for costs in sorted((costs for costs in options if len(costs) == 2), key=lambda costs: costs[other] / max(costs[one], 1e-9)):
+    both = (costs for costs in options if len(costs) == 2 and any(costs.values()))  # views cost nothing anywhere
+    for costs in sorted(both, key=lambda costs: costs[other] / max(costs[one], 1e-9)):
         if first <= second:
             break
         share = min(1.0, max(0.0, (first - second) / (costs[one] + costs[other])))

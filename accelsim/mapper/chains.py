@@ -48,15 +48,18 @@ class Step:
 
 
 class Surroundings:
-    """What all Einsums before and after a part cost. cuts: all of them, each after those that lead to it; steps: parts between two."""
+    """What all Einsums before and after a part cost. cuts: all of them, each after those that lead to it; steps: parts between two;
+    launch: ticks of each part, that of the part in the middle among what is around it.
+    """
 
-    def __init__(self, aim: Aim, cuts: list[int], steps: list[Step]) -> None:
+    def __init__(self, aim: Aim, cuts: list[int], steps: list[Step], launch: float = 0.0) -> None:
+        self.launch = launch
         self.aim, self._place = aim, {cut: at for at, cut in enumerate(cuts)}
         self.count = count = len(cuts) - 1
         self._steps = steps = [step for step in steps if step.solved.floor() is not None]
         places = [(self._place[step.first], self._place[step.end]) for step in steps]
         self._cuts = np.array(places, np.int64).reshape(-1, 2)
-        self._floors = np.array([_figures(step.solved.floor()) for step in steps]).reshape(-1, 4)
+        self._floors = np.array([_figures(step.solved.floor()) for step in steps]).reshape(-1, 4) + np.array([0.0, launch, 0.0, 0.0])
         forth = sorted(((*place, step) for place, step in zip(places, steps, strict=True)), key=lambda each: each[0])
         back = [(count - end, count - first, step) for first, end, step in sorted(forth, key=lambda each: -each[1])]
         self._before = self._least(self._cuts), self._known(forth)
@@ -73,7 +76,8 @@ class Surroundings:
                 known, others = self._before[1][first], self._after[1][self.count - end]
                 both = known.after(others) if known is not None and others is not None and not step.resident else None
                 energy, ticks, traffic, _ = (least + rest).tolist()
-                places[Cost(energy, ticks, traffic, float(max(least[3], rest[3]))), both] = None
+                around = Cost(energy, ticks, traffic, float(max(least[3], rest[3])))
+                places[around.later(self.launch), None if both is None else both.later(self.launch)] = None
         return [list(found[id(part)]) for part in parts]
 
     def _least(self, cuts: IntArray) -> FloatArray:
@@ -93,7 +97,7 @@ class Surroundings:
         for first, end, step in steps:
             sofar = known[first]
             for option in step.solved.options if sofar is not None and not step.resident else ():
-                total, other = option.cost.after(sofar), known[end]  # type: ignore[arg-type]
+                total, other = option.cost.later(self.launch).after(sofar), known[end]  # type: ignore[arg-type]
                 if other is None or self.aim.order(total) < self.aim.order(other):
                     known[end] = total
         return known

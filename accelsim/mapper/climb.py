@@ -22,6 +22,7 @@ from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.options import Counting
 from accelsim.model.schedule import DEPENDENCE
 from accelsim.workload.cascade import Cascade
+from accelsim.workload.dependence import dependences
 
 _MOST_COPIES = 64
 _MOST_TILES = 1 << 20
@@ -32,8 +33,16 @@ _UNLOCKED = 6
 
 
 def without_conditions(cascade: Cascade) -> Cascade:
-    """The cascade with every condition lifted: quick to count, never less work."""
-    return replace(cascade, einsums=tuple(replace(einsum, condition=None) for einsum in cascade.einsums))
+    """The cascade with every condition lifted that no recurrence needs: quick to count, never less work.
+
+    A recurrence needs the condition by which it reads earlier slices alone, as in `L[q] = W[q,u] * Y[u] where u < q`.
+    """
+    lifted = tuple(replace(einsum, condition=None) for einsum in cascade.einsums)
+    before = dependences(cascade.einsums, cascade.sizes, cascade.extents)
+    after = dependences(lifted, cascade.sizes, cascade.extents)
+    needed = {edge.consumer for edge in {*before} - {*after}}
+    kept = tuple(einsum if einsum.name in needed else bare for einsum, bare in zip(cascade.einsums, lifted, strict=True))
+    return replace(cascade, einsums=kept)
 
 
 @dataclass(frozen=True, slots=True)

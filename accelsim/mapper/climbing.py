@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture
@@ -35,7 +36,8 @@ _NEAR = 1.1  # a fused mapping this close to the bound is not cut into parts
 
 def floor(cascade: Cascade, architecture: Architecture) -> float:
     """Cycles that no mapping goes below, whatever its tiles."""
-    return max(float(algebraic(cascade, architecture)["min_cycles"]), least_cycles(Scope(cascade, architecture)) * (1 - 1e-9))
+    launch = float(architecture.launch_s * architecture.clock_hz)
+    return max(float(algebraic(cascade, architecture)["min_cycles"]), launch + least_cycles(Scope(cascade, architecture)) * (1 - 1e-9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class Climbing:
         return _Piece(tuple(names), best.design, best)
 
     def _cut(self, names: tuple[str, ...], limit: float) -> list[_Piece]:
-        """The best way to run consecutive parts one after the other: dynamic programming over where to cut.
+        """The best way to run consecutive parts one after the other: dynamic programming over where to cut, never within a recurrence.
 
         `limit`: latency already reached; parts whose bounds cannot stay below it are not searched.
         """
@@ -123,14 +125,15 @@ class Climbing:
         floors = {(i, j): self._floor(names[i:j]) for i in range(count) for j in range(i + 1, count + 1)}
         rest = [0.0 if i == count else floors[i, count] for i in range(count + 1)]
         best: list[tuple[float, float, float, list[_Piece]] | None] = [(0.0, 0.0, 0.0, [])] + [None] * count
-        for end in range(1, count + 1):
-            for start in range(end - 1, -1, -1):
+        edges = self._edges_of_parts(names)
+        for nearest, end in pairwise(edges):
+            for start in edges[edges.index(nearest) :: -1]:
                 before = best[start]
                 if before is None or (start == 0 and end == count) or before[2] + floors[start, end] + rest[end] > limit:
                     continue
-                if self.over() and end - start > 1:
+                if self.over() and start < nearest:
                     continue
-                if self.spent > _MOST_SPENT and (limit < float("inf") or end - start > 1):
+                if self.spent > _MOST_SPENT and (limit < float("inf") or start < nearest):
                     continue
                 piece = self._solve(names[start:end], 12, 24)
                 if piece is None:
@@ -143,6 +146,11 @@ class Climbing:
             self.tell(f"parts up to {names[end - 1]}, {self.evaluated} mappings")
         final = best[count]
         return [] if final is None else [self._better(piece) for piece in final[3]]
+
+    def _edges_of_parts(self, names: tuple[str, ...]) -> list[int]:
+        """Where parts may begin and end: what depends on itself through an earlier slice is in one."""
+        places = [[names.index(name) for name in cycle] for cycle in self.scope.facts.cycles]
+        return [cut for cut in range(len(names) + 1) if not any(min(each) < cut <= max(each) for each in places)]
 
     def _better(self, piece: _Piece) -> _Piece:
         """A part of the final cut searched with the budget of a whole cascade."""

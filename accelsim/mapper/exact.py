@@ -62,6 +62,7 @@ class Exact:
         self.constraints = (constraints or Constraints()).joined(Constraints.of_machine(self.cascade, self.machine))
         self.cuts = Cuts(self.tensors, [rule.einsums for rule in self.constraints.sequences])
         self.scale = Scale.of(evaluator)
+        self.launch = float(evaluator.launch_ticks)  # of each part
         self.numbers = resources(evaluator)
         self.times = len(self.numbers)
         self.traffic, self.latency = self.numbers["", "traffic"], self.numbers["", "latency"]
@@ -199,7 +200,8 @@ class Exact:
                 break
             self.tell(self._progress(promising, achieved, places))
             best = None if achieved is None else self.aim.value(achieved.cost)
-            around = Surroundings(self.aim, list(self.cuts.passages), [step for steps in self._steps.values() for step in steps])
+            every = [step for steps in self._steps.values() for step in steps]
+            around = Surroundings(self.aim, list(self.cuts.passages), every, self.launch)
             before = [step.solved.options for step in places]
             for label, rest in zip(unknown, around.of([step.solved for step in places]), strict=True):
                 self._explore(label, Cutoff(self.aim, rest, best, self.limits.gap))
@@ -299,16 +301,16 @@ class Exact:
             front = to.setdefault(step.after, [])
             for option in step.solved.options:
                 for label in labels:
-                    self._add(front, option.cost.after(label.cost), label, step, option)
+                    self._add(front, option.cost.later(self.launch).after(label.cost), label, step, option)
             for least in aside:
                 for label in labels:
-                    self._add(front, least.after(label.cost), label, step, None, True)
+                    self._add(front, least.later(self.launch).after(label.cost), label, step, None, True)
             for least in step.solved.rest if bounds else ():
                 # what is known comes before what is not, and what was not looked at before what a quick look did not prove
                 doubt = self.doubt if step.solved.part is not None and step.solved.part.looked else self.tolerance
                 cost = least._replace(ticks=least.ticks * (1 + doubt)) if doubt else least
                 for label in labels:
-                    self._add(front, cost.after(label.cost), label, step)
+                    self._add(front, cost.later(self.launch).after(label.cost), label, step)
 
     def _steps_from(self, cut: int, names: tuple[str, ...], stays: frozenset[str]) -> list[Step]:
         """A part behind a cut with some residents before, for every choice of what becomes resident."""
@@ -377,7 +379,9 @@ class Exact:
         return self.solved[key]
 
     def _rivals(self, step: Step) -> list[Cost]:
-        """What the Einsums of a part cost when cut further, as far as is known; nothing if they leave or find residents."""
+        """What the Einsums of a part cost when cut further, as far as is known, beyond the one launch that the part has anyway; nothing if
+        they leave or find residents.
+        """
         if step.resident:
             return []
         names, count = step.stretch.names, len(step.stretch.names)
@@ -388,7 +392,7 @@ class Exact:
                 for inner in self._steps.get((cuts[start], names[start:end], frozenset()), []):
                     for option in inner.solved.options if not inner.resident else ():
                         for label in fronts[start]:
-                            self._add(fronts[end], option.cost.after(label.cost))
+                            self._add(fronts[end], option.cost.later(self.launch * (start > 0)).after(label.cost))
         return [label.cost for label in fronts[count]] if count > 1 else []
 
     def _key(self, stretch: Stretch, stays: frozenset[str], new: frozenset[str], held: float) -> object:

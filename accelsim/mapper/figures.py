@@ -46,6 +46,10 @@ class Cost(NamedTuple):
         """What a part costs together with the parts before it."""
         return Cost(self.energy + before.energy, self.ticks + before.ticks, self.traffic + before.traffic, max(self.held, before.held))
 
+    def later(self, ticks: float) -> Cost:
+        """The same with more ticks."""
+        return self._replace(ticks=self.ticks + ticks) if ticks else self
+
     def least(self, other: Cost | None) -> Cost:
         """The lesser of both in every figure."""
         if other is None:

@@ -88,9 +88,8 @@ class Scope:
         for group in self.facts.cycles:
             for edge in self.facts.edges:
                 if edge.producer in group and edge.consumer in group and edge.distance > 0:
-                    rank = self.facts.recurrence(self.cascade.tensors[edge.tensor])
                     for name in group:
-                        found[name] |= frozenset((rank,)) if rank is not None else frozenset()
+                        found[name] |= {edge.rank}
         return found
 
     def homes(self) -> tuple[str, ...]:

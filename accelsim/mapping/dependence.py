@@ -90,18 +90,16 @@ def _order(homes: Homes) -> Iterator[IllegalMapping]:
             seen.add((edge.producer, edge.consumer))
             yield IllegalMapping(f"{edge.consumer} reads {edge.tensor} before {edge.producer} makes it", f"move {edge.producer} up", place)
             continue
-        rank = walked.facts.recurrence(walked.facts.cascade.tensors[edge.tensor])
+        rank = edge.rank
         size = size_at_fuse(walked, producer, consumer, rank)
-        if rank is not None and size > edge.distance:
+        if size > edge.distance:
             seen.add((edge.producer, edge.consumer))
             what = f"{edge.consumer} reads earlier slices of {edge.tensor} before {edge.producer} makes them, {size} at a time"
             yield IllegalMapping(what, f"loop 'for {rank}: {edge.distance}' above both, or move {edge.producer} up", place)
 
 
-def size_at_fuse(walked: Walk, one: int, other: int, rank: str | None) -> int:
+def size_at_fuse(walked: Walk, one: int, other: int, rank: str) -> int:
     """The size of a rank's tile at the lowest fuse above two leaves."""
-    if rank is None:
-        return 1
     fuse = walked.paths[one][walked.common(one, other) - 1]
     return fuse.left.get(rank, 1)
 

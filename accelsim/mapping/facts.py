@@ -25,7 +25,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A consumer's read of a producer's output."""
+    """A consumer's read of a producer's output, `distance` slices later along `rank` (0 and "" if not later)."""
 
     tensor: str
     producer: str
@@ -33,6 +33,7 @@ class Edge:
     write: Maps
     read: Maps
     distance: int
+    rank: str = ""
 
 
 class Facts:
@@ -83,8 +84,9 @@ class Facts:
         for dependence in dependences(self.cascade.einsums, self.cascade.sizes, self.cascade.extents):
             write = self.cascade.index_maps(self.einsums[dependence.producer].output)
             read = self.cascade.index_maps(dependence.access)
-            distance = max((slices for _, slices in dependence.steps), default=0)
-            found[Edge(dependence.tensor, dependence.producer, dependence.consumer, write, read, distance)] = None
+            rank, distance = max(dependence.steps, key=lambda step: step[1], default=("", 0))
+            carrier = self.recurrence(self.cascade.tensors[dependence.tensor])
+            found[Edge(dependence.tensor, dependence.producer, dependence.consumer, write, read, distance, carrier or rank)] = None
         return tuple(found)
 
     def recurrence(self, tensor: Tensor) -> str | None:

@@ -16,7 +16,7 @@ def broken_recurrences(homes: Homes) -> Iterator[IllegalMapping]:
     walked, known = homes.walked, homes.walked.facts
     for group in known.cycles:
         inside = [edge for edge in known.edges if edge.producer in group and edge.consumer in group and edge.distance > 0]
-        for rank in sorted({rank for edge in inside if (rank := known.recurrence(known.cascade.tensors[edge.tensor])) is not None}):
+        for rank in sorted({edge.rank for edge in inside}):
             names = sorted(group, key=lambda name: homes.numbers[name])
             for name in names:
                 for row in walked.paths[homes.numbers[name]]:

@@ -115,6 +115,16 @@ class Mapping:
         yield from _paths(self.nodes, ())
 
 
+def parts(mapping: Mapping) -> int:
+    """How many parts a mapping has: branches of sequential fuses that no loop stands above; one where there are none."""
+    return _parts(mapping.nodes)
+
+
+def _parts(nodes: tuple[TreeNode, ...]) -> int:
+    last = next((node for node in nodes if not isinstance(node, Keep)), None)
+    return sum(map(_parts, last.branches)) if isinstance(last, Fuse) and last.schedule == "sequential" else 1
+
+
 Address = tuple[int, ...]
 """Where a node stands: its place among its siblings, and for each fuse above the number of the branch."""
 

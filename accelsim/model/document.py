@@ -112,6 +112,8 @@ def _components(evaluation: Evaluation) -> dict[str, dict[str, Any]]:
                 "utilization": float(busy / latency) if limited and latency else None,
                 "peak_occupancy_bits": held.get(name, 0) if isinstance(node, Memory) else None,
             }
+        if node.area_um2 is not None and node.name in rows:
+            rows[node.name]["area_um2"] = architecture.copies(node.name) * node.area_um2.value
     return rows
 
 

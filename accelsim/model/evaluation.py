@@ -128,6 +128,7 @@ class Evaluator:
         _refuse_unmodelled(architecture)
         self.program = Program(cascade, architecture, self.counting)
         self.clock = Clock(cascade, architecture)
+        self.launch_ticks = math.ceil(architecture.launch_s * architecture.clock_hz * self.clock.per_cycle)
         self.widths = Widths(cascade, self.clock.pieces)
         self.prices = Prices(architecture, self.clock.pieces)
         self._bounds: dict[str, Any] | None = None
@@ -149,7 +150,7 @@ class Evaluator:
         bits = {key: widths.bits(key, words, final.get(key)) for key, words in counts.words.items()}
         crossed = {key: self._ways(key, words, counts.crossed_final.get(key)) for key, words in counts.crossed.items()}
         loads = self._loads(counts, bits, crossed)
-        timing = schedule(self.program, mapping, loads)
+        timing = schedule(self.program, mapping, loads, self.launch_ticks)
         dynamic, by_component, by_einsum, unpriced = self.prices.dynamic(self.program, counts, bits, crossed)
         return Evaluation(self, mapping, counts, timing, loads, bits, dynamic, by_component, by_einsum, unpriced, crossed=crossed)
 

@@ -18,7 +18,7 @@ def floor(cascade: Cascade, architecture: Architecture) -> dict[str, Any]:
     """Compulsory bytes, cycles that no mapping beats, passes by rank.
 
     Cycles: the larger of compulsory traffic at the outermost memory's bandwidth, of each Einsum on the unit that does it
-    fastest, and of all Einsums shared out over the units as well as can be (`shared_out`).
+    fastest, and of all Einsums shared out over the units as well as can be (`shared_out`); then the launch of one part.
     """
     found = bounds(cascade)
     rate = architecture.root.read_bits_per_s
@@ -40,6 +40,7 @@ def floor(cascade: Cascade, architecture: Architecture) -> dict[str, Any]:
         if times:
             work.append(times)
     least = max(least, *(Fraction(min(times.values())) for times in work), Fraction(shared_out(work) * (1 - 1e-9)))
+    least += architecture.launch_s * architecture.clock_hz  # of one part at least
     return {
         "compulsory_bytes": float(found.compulsory_bytes),
         "min_cycles": math.floor(least),

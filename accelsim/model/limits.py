@@ -43,7 +43,7 @@ def _gain(evaluation: Evaluation, name: str, kind: str) -> str:
         )
         for einsum, load in evaluation.loads.items()
     }
-    at_best = schedule(evaluation.evaluator.program, evaluation.mapping, free).latency
+    at_best = schedule(evaluation.evaluator.program, evaluation.mapping, free, evaluation.evaluator.launch_ticks).latency
     return f"; {float(evaluation.timing.latency / at_best):.2f}x faster at most" if at_best else ""
 
 

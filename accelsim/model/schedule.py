@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from accelsim.errors import IllegalMapping
-from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode
+from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Mapping, Spatial, TreeNode, parts
 from accelsim.model.program import Program
 from accelsim.workload.cascade import Cascade
 
@@ -58,9 +58,11 @@ class Timing:
         return self.steady + self.fill + self.drain
 
 
-def schedule(program: Program, mapping: Mapping, loads: dict[str, Load]) -> Timing:
-    """Time of a whole mapping."""
-    return _part(program, mapping.nodes, (), {}, loads)
+def schedule(program: Program, mapping: Mapping, loads: dict[str, Load], launch: int = 0) -> Timing:
+    """Time of a whole mapping. launch: ticks that pass before each of its parts begins; they are fill."""
+    found = _part(program, mapping.nodes, (), {}, loads)
+    found.fill += launch * parts(mapping)
+    return found
 
 
 def _part(

@@ -143,7 +143,7 @@ def evaluate_expected(evaluator: Evaluator, mapping: Mapping, densities: Dict[st
                 missing.append(f"{node} intersection")
             elif price is not None:
                 extra.append((node, name, Range(price.value * steps, price.low * steps, price.high * steps)))
-    timing = schedule(evaluator.program, mapping, loads)
+    timing = schedule(evaluator.program, mapping, loads, evaluator.launch_ticks)
     dynamic, by_component, by_einsum, unpriced = evaluator.prices.dynamic(evaluator.program, counts, bits, {})
     for component, einsum, amount in extra:
         dynamic, by_component[component] = dynamic + amount, by_component.get(component, 0.0) + amount.value

@@ -98,7 +98,7 @@ def evaluate_stored(evaluator: Evaluator, mapping: Mapping, stored: Dict[str, In
             found.leave_out(leaf)
     for nest, result in each:
         found.add(nest, result)
-    timing = schedule(evaluator.program, plain, found.loads)
+    timing = schedule(evaluator.program, plain, found.loads, evaluator.launch_ticks)
     counts = found.counts
     dynamic, by_component, by_einsum, unpriced = evaluator.prices.dynamic(evaluator.program, counts, found.bits, {})
     for component, einsum, price in found.extra:

@@ -22,8 +22,8 @@ LARGEST = 1.7976931348623157e308
 UNROUNDED = frozenset(
     {"max", "min", "abs", "relu", "neg", "copy", "re", "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not", "step", "take"}
 )
-UNSURE = frozenset({"exp", "log", "sqrt", "sigmoid", "silu", "softplus", "gelu", "tanh", "pow", "ldexp", "cis"})
-STEEPEST = {"sigmoid": 0.25, "silu": 1.1, "softplus": 1.0, "gelu": 1.13, "tanh": 1.0}  # greatest slopes
+UNSURE = frozenset({"exp", "log", "sqrt", "sigmoid", "silu", "softplus", "gelu", "erf", "tanh", "pow", "ldexp", "cis"})
+STEEPEST = {"sigmoid": 0.25, "silu": 1.1, "softplus": 1.0, "gelu": 1.13, "erf": 1.13, "tanh": 1.0}  # greatest slopes
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 | type | rounds to | beyond the largest: `saturate` | `wrap` |
 |---|---|---|---|
-| `int8 int16 int32` | whole numbers | the largest | modulo 2^bits |
+| `int4 int8 int16 int32` | whole numbers | the largest | modulo 2^bits |
 | `fp32 fp16 bf16 e5m2` | as IEEE 754 | the largest finite | infinity |
 | `e4m3` | OCP 8-bit floating point 1.0 | the largest finite | NaN: it has no infinity |
 | `mxfp8 mxfp6 mxfp4 mxint8` | OCP Microscaling 1.0: blocks of 32 share a scale 2^X | the largest of the block's scale, always | |
@@ -44,6 +44,7 @@ class Format:
 
 
 FORMATS: dict[str, Format] = {
+    "int4": Format(4, 0, 7.0),
     "int8": Format(8, 0, 127.0),
     "int16": Format(16, 0, 32767.0),
     "int32": Format(32, 0, 2.0**31 - 1),

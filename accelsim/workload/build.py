@@ -42,6 +42,7 @@ def build(declaration: Declaration) -> Cascade:
     used = {access.tensor for _, parsed in statements for part in _parts(parsed) for access in accesses(part)}
     for statement, parsed in statements:
         _check_names(statement, parsed, known, used)
+        _check_divisors(statement, parsed, known)
     known = _with_chosen(declaration, statements, known)
     einsums = _einsums(statements, known)
     _check_used(declaration, einsums, known)
@@ -78,7 +79,7 @@ def resized(made: Cascade, shape: Mapping[str, int]) -> Cascade:
     """The same cascade with other sizes of ranks (or of parts of split ranks); needs a cascade that `build` made."""
     declaration = made.declaration
     assert declaration is not None, "a cascade made by hand has no declaration to build from"
-    allowed = {*declaration.shape, *made.extents}
+    allowed = {*declaration.shape, *declaration.derived, *made.extents}
     for rank in shape:
         if rank not in allowed:
             raise InputError(f"workload '{made.name}' has no rank '{rank}'", did_you_mean(rank, allowed))
@@ -151,6 +152,17 @@ def _check_names(statement: Statement, parsed: Parsed, known: Sizes, tensors_use
     for access in accesses(parsed.condition) if parsed.condition is not None else ():
         if inner_accesses(access):
             raise statement.error_at(access.tensor, f"an index of '{access.tensor}' in a condition reads a tensor", "index it by ranks")
+
+
+def _check_divisors(statement: Statement, parsed: Parsed, known: Sizes) -> None:
+    """What an index divides by is at least 1."""
+    for access in (access for part in _parts(parsed) for access in accesses(part)):
+        for call in (part for index in access.indices for part in walk(index) if isinstance(part, Call)):
+            form = index_map(call.arguments[-1], known.names) if call.function in ("div", "floordiv", "mod") else None
+            if form is not None and not form.terms and form.offset < 1:
+                word = next(iter(names(call.arguments[-1])), access.tensor)
+                what = f"an index of '{access.tensor}' divides by {form.offset}"
+                raise statement.error_at(word, what, "give its ranks sizes for which that is 1 or more")
 
 
 def _with_chosen(declaration: Declaration, statements: Sequence[Written], known: Sizes) -> Sizes:
@@ -276,7 +288,8 @@ def _check_used(declaration: Declaration, einsums: Sequence[Einsum], known: Size
     """What is stated must matter: ranks, constants, tensors and types that nothing uses are errors."""
     parts = [part for einsum in einsums for part in (einsum.output, einsum.expression, einsum.condition) if part is not None]
     words = {word for part in parts for word in names(part)}
-    words |= {word for value in declaration.constants.values() if isinstance(value, str) for word in _words(value)}
+    formulas = [*declaration.derived.values(), *(value for value in declaration.constants.values() if isinstance(value, str))]
+    words |= {word for text in formulas for word in _words(text)}
     reads = [access for einsum in einsums for access in (einsum.output, *einsum.reads)]
     places = {index.name for access in reads for index in access.indices if isinstance(index, Name)}
     declared = [item for tensor in declaration.tensors.values() for item in tensor.shape or () if isinstance(item, str)]
@@ -285,7 +298,7 @@ def _check_used(declaration: Declaration, einsums: Sequence[Einsum], known: Size
         if any(part in words or part.upper() in words for part in split.parts):
             words.add(split.rank)
             words.update(split.parts)
-    for rank in declaration.shape:
+    for rank in (*declaration.shape, *declaration.derived):
         if rank not in words and (rank.upper() not in words or rank.upper() in places):
             mend = did_you_mean(rank, [word for word in words if word in known.extents])
             if rank.upper() in words:

@@ -40,7 +40,8 @@ class Declaration:
     """Everything that `build.build` makes a Cascade from.
 
     `split`: for every split rank its parts outermost first, None for a size that is derived or left to the mapper; `shape` may
-    also size a part. `constants`: numbers or formulas over sizes and earlier constants. `places`: where `section.key` stands.
+    also size a part. `derived`: formulas of ranks whose size follows from others, unless `shape` has them. `constants`: numbers or
+    formulas over sizes and earlier constants. `places`: where `section.key` stands.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Declaration:
     storage: Mapping[str, Storage] = field(default_factory=dict)
     source: str = ""
     places: Mapping[str, Place] = field(default_factory=dict)
+    derived: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, *path: str) -> Place | None:
         """Where a stated thing stands, the nearest enclosing one if it has no place of its own."""

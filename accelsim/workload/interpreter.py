@@ -63,13 +63,17 @@ def run(cascade: Cascade, inputs: Mapping[str, Any], dtype: Any = None, most_byt
 
 
 def run_model(model: Model, inputs: Mapping[str, Any], dtype: Any = None) -> dict[str, Run]:
-    """Execute the cascades of a model in order, once each; outputs bind to inputs of later ones by name. Runs by cascade name."""
+    """Execute the cascades of a model in order, once each; outputs bind to inputs of later ones by their names in the model.
+
+    Runs by cascade name.
+    """
     known = dict(inputs)
     runs: dict[str, Run] = {}
     for layer in model.layers:
-        wanted = {name: known[name] for name, tensor in layer.cascade.tensors.items() if tensor.is_input and name in known}
+        tensors = layer.cascade.tensors.items()
+        wanted = {name: known[layer.called(name)] for name, tensor in tensors if tensor.is_input and layer.called(name) in known}
         done = run(layer.cascade, wanted, dtype)
-        known |= {name: done.values[name] for name, tensor in layer.cascade.tensors.items() if tensor.is_output}
+        known |= {layer.called(name): done.values[name] for name, tensor in tensors if tensor.is_output}
         runs[layer.cascade.name] = done
     return runs
 
@@ -101,13 +105,13 @@ def random_inputs(cascade: Cascade, rng: Any, dtype: Any = None) -> dict[str, An
 
 
 def model_inputs(model: Model, rng: Any, dtype: Any = None) -> dict[str, Any]:
-    """Random inputs of every layer that no earlier layer makes."""
+    """Random inputs of every layer that no earlier layer makes, by their names in the model."""
     made: dict[str, Any] = {}
     written: set[str] = set()
     for layer in model.layers:
-        fresh = random_inputs(layer.cascade, rng, dtype)
+        fresh = {layer.called(name): value for name, value in random_inputs(layer.cascade, rng, dtype).items()}
         made |= {name: value for name, value in fresh.items() if name not in written and name not in made}
-        written |= {name for name, tensor in layer.cascade.tensors.items() if tensor.is_output}
+        written |= {layer.called(name) for name, tensor in layer.cascade.tensors.items() if tensor.is_output}
     return made
 
 

@@ -88,6 +88,12 @@ def _gelu(np: Any, a: Any) -> Any:
     return 0.5 * a * (1.0 + erf(a / 2.0**0.5))
 
 
+def _erf(np: Any, a: Any) -> Any:
+    from scipy.special import erf
+
+    return erf(a)
+
+
 _MUL = _or("mul", "mac")
 _CMP = _or("cmp", "sub", "add")
 # exp as six dependent mac: fifth-order Taylor, arXiv 2406.10491, section 5.
@@ -124,6 +130,7 @@ _ROWS = (
     Operator("softplus", 1, lambda np, a: np.logaddexp(a, 0.0), _or("softplus", "exp add log")),
     Operator("relu", 1, lambda np, a: np.maximum(a, 0), _or("relu", "max")),
     Operator("gelu", 1, _gelu, _or("gelu"), about="0.5 a (1 + erf(a / sqrt 2))"),
+    Operator("erf", 1, _erf, _or("erf"), about="the error function"),
     Operator("tanh", 1, lambda np, a: np.tanh(a), _or("tanh")),
     Operator("step", 1, lambda np, a: np.where(np.asarray(a) > 0, 1, 0), _CMP, about="1 where a > 0, else 0"),
     Operator("take", 2, lambda np, a, b: np.where(np.asarray(a) != 0, b, 0), _or("take", "mul", "mac"), about="b where a is not zero"),
@@ -207,7 +214,14 @@ def _coverings(expression: Expression, reduce: str, initial: bool) -> tuple[Need
     if reduce == "add" and _is(expression, "mul"):
         assert isinstance(expression, Call)
         _operands(expression, needs)
-        needs.append(Need("a*b summed", (*_MAC, *_both(OPERATORS["mul"].coverings, OPERATORS["add"].coverings))))
+        needs.append(Need("a*b summed", (*_MAC, *_PRODUCT)))
+        return tuple(needs)
+    if reduce == "add" and _is(expression, "take"):
+        assert isinstance(expression, Call)
+        _operands(expression, needs)
+        needs.append(
+            Need("words taken and summed", (*_both(OPERATORS["take"].coverings[:1], OPERATORS["add"].coverings), *_MAC, *_PRODUCT))
+        )
         return tuple(needs)
     _visit(expression, needs)
     if reduce:
@@ -215,13 +229,17 @@ def _coverings(expression: Expression, reduce: str, initial: bool) -> tuple[Need
     return tuple(needs)
 
 
-_MAC: tuple[Cover, ...] = ((("mac", 1),),)
 _SELECT: tuple[Cover, ...] = ((("select", 1),),)
 _SUBEXP: tuple[Cover, ...] = ((("subexp", 1),),)
 
 
 def _both(left: tuple[Cover, ...], right: tuple[Cover, ...]) -> tuple[Cover, ...]:
     return tuple((*first, *second) for first in left for second in right)
+
+
+_MAC: tuple[Cover, ...] = ((("mac", 1),),)
+_PRODUCT = _both(OPERATORS["mul"].coverings, OPERATORS["add"].coverings)
+_TAKEN = _both(_or("take"), OPERATORS["add"].coverings)
 
 
 def _is(expression: Expression, function: str) -> bool:
@@ -257,7 +275,7 @@ def _visit(expression: Expression, needs: list[Need]) -> None:
         assert isinstance(product, Call)
         _operands(product, needs)
         _visit(other, needs)
-        needs.append(Need("a*b + c", (*_MAC, *_both(OPERATORS["mul"].coverings, OPERATORS["add"].coverings))))
+        needs.append(Need("a*b + c", (*_MAC, *_PRODUCT)))
         return
     if function == "pow" and isinstance(arguments[1], Number) and arguments[1].value.is_integer() and 1 <= arguments[1].value <= 64:
         _visit(arguments[0], needs)

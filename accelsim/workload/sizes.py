@@ -39,12 +39,29 @@ def sizes(declaration: Declaration) -> Sizes:
             raise InputError(f"the size of rank '{rank}' is {extent}", "a size is at least 1", declaration.place("shape", rank))
         if rank not in part_of:
             extents[rank] = extent
+    _derive(declaration, extents, part_of, whole=False)
     splits = []
     for rank in declaration.split:
         made = _split(declaration, rank, extents)
         splits.append(made)
+    _derive(declaration, extents, part_of, whole=True)
     constants = _constants(declaration, extents)
     return Sizes(extents, constants, tuple(splits))
+
+
+def _derive(declaration: Declaration, extents: dict[str, int], part_of: Mapping[str, str], whole: bool) -> None:
+    """Sizes that follow from others, in order: those whose names are known, and with `whole` all that are left."""
+    from accelsim import formula
+
+    for rank, text in declaration.derived.items():
+        names = {name.upper(): extent for name, extent in extents.items()}
+        if rank in extents or rank in declaration.shape or not (whole or {*formula.names(text)} <= {*names}):
+            continue
+        _check_rank(declaration, "shape", rank)
+        place = declaration.place("shape", rank)
+        if rank in part_of:
+            raise InputError(f"the size of part '{rank}' is a formula", "write a number, or ~", place)
+        extents[rank] = formula.whole(text, f"the size of rank '{rank}'", names, place, least=1)
 
 
 def _check_rank(declaration: Declaration, section: str, rank: str) -> None:

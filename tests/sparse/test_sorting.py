@@ -19,9 +19,9 @@ from accelsim.sparse import kernels, reference
 from accelsim.sparse.nest import nest_of, walked
 from tests.share import share
 from tests.sparse.designs import write
+from tests.sparse.evaluating import run
 from tests.sparse.nests import dealt, problem
 from tests.sparse.test_nest import difference
-from tests.sparse.test_stored import run
 
 Lists = list[list[tuple[int, ...]]]
 

@@ -184,6 +184,12 @@ ERRORS: list[tuple[str, dict[str, int], dict[str, Any], str]] = [
         "w:1:14: H steps along 'q', and the last tile of 't' (10) is partial; choose a size of q that divides 10",
     ),
     (
+        "Z[h] = A[h//R]",
+        {"h": 2, "g": 3},
+        {"constants": {"R": "H // G"}},
+        "w:1:13: an index of 'A' divides by 0; give its ranks sizes for which that is 1 or more",
+    ),
+    (
         "Z[m] = A[m]",
         {"M": 4},
         {},

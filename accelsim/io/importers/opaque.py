@@ -1,0 +1,28 @@
+"""Operators of which only the traffic is known: every input is read once and every output written once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from accelsim.io.importers.sketch import Apply, Formula, Sketch, View
+
+
+def opaque(sketch: Sketch, views: Sequence[View], outputs: Sequence[tuple[str, Sequence[int], str]]) -> list[View]:
+    """Views of what an unknown operator makes, by name, shape and type: its inputs are added up, and the sum is written everywhere."""
+    first = len(sketch.statements)
+    seen: list[Formula] = []
+    for number, view in enumerate(views):
+        ranks, (read,) = sketch.align([view], [range(len(view.dims))])
+        reduced = [rank for many in ranks.values() for rank in many]
+        name = f"{outputs[0][0]}_reads_{number}"
+        seen.append(sketch.define(name, [], read, sketch.tensors[view.tensor].type, reduced=reduced).read())
+    found = []
+    for name, shape, type in outputs:
+        dims = [sketch.ranks([size] if size > 1 else []) for size in shape]
+        formula: Formula = Apply("copy", (seen[0],)) if seen else 0.0
+        for part in seen[1:]:
+            formula = Apply("add", (formula if formula != Apply("copy", (seen[0],)) else seen[0], part))
+        found.append(sketch.define(name, dims, formula, type))
+    sketch.statements[first:] = [replace(statement, opaque=True) for statement in sketch.statements[first:]]
+    return found
