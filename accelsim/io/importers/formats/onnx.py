@@ -10,7 +10,7 @@ from typing import Any
 
 from accelsim.errors import InputError, did_you_mean
 from accelsim.io.importers.names import layer_name
-from accelsim.io.importers.network import Imported, Request, drawn
+from accelsim.io.importers.network import Imported, Request, drawn, settled
 from accelsim.io.importers.onnx_node import Node
 from accelsim.io.importers.onnx_operators import OPERATORS
 from accelsim.io.importers.opaque import opaque
@@ -298,14 +298,5 @@ class _Reader:
         """An output of the graph, in a tensor that holds it as it is."""
         if name not in self.views:
             raise InputError(f"{self.file}: nothing makes the output '{name}'", "check the file with onnx.checker")
-        view = self.views[name]
-        ranks = [rank for dim in view.dims for rank in dim]
-        pure = [getattr(index, "pure", None) for index in view.indices]
-        tensor = self.sketch.tensors[view.tensor]
-        whole = pure == ranks and tensor.shape == tuple(self.sketch.sizes[rank] for rank in ranks)
-        if not whole or tensor.kind != "computed" or tensor.values is not None:
-            self.sketch.origin = name
-            view = self.sketch.flat(view)
-        if view.tensor not in self.sketch.outputs:
-            self.sketch.outputs.append(view.tensor)
+        view = settled(self.sketch, self.views[name], name)
         return name, (view.tensor, self.sketch.shape(view))
