@@ -9,12 +9,12 @@ from typing import Any
 
 from accelsim.errors import InputError
 from accelsim.io.importers.arithmetic import call, contract, elementwise, join, mean, normal, normalised, reduce, softmax
-from accelsim.io.importers.onnx_layers import along, convolve, multiply
+from accelsim.io.importers.onnx_layers import along, convolve, multiply, windows
 from accelsim.io.importers.onnx_node import Node
 from accelsim.io.importers.onnx_points import POINTS
-from accelsim.io.importers.onnx_sums import averaged, windows
+from accelsim.io.importers.onnx_sums import averaged
 from accelsim.io.importers.sketch import Apply, Formula, Index, Place, Sketch, View
-from accelsim.io.importers.views import choose, cut, expand, pad, reshape, slide, transpose
+from accelsim.io.importers.views import Window, choose, cut, expand, pad, reshape, slide, transpose
 
 Result = View | list[View]
 Operator = Callable[..., Result]
@@ -55,19 +55,29 @@ class Aten:
     def _node(self, attributes: dict[str, Any]) -> Node:
         return Node(self.sketch, "AveragePool", self.name, (), attributes, (self.name,), 18, self.type)
 
-    def convolution_nd(self, x: View, w: View, b: View | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1) -> View:
+    def convolution_nd(
+        self, x: View, w: View, b: View | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
+    ) -> View:
         """conv1d, conv2d and conv3d; padding may be 'same' or 'valid'."""
         many = len(x.dims) - 2
         auto = {"same": "SAME_UPPER", "valid": "VALID"}.get(padding, "NOTSET") if isinstance(padding, str) else "NOTSET"
         pads = _each(padding, many) if auto == "NOTSET" else [0] * many
-        attributes = {"strides": _each(stride, many), "dilations": _each(dilation, many), "group": groups, "pads": [*pads, *pads], "auto_pad": auto}
+        attributes = {
+            "strides": _each(stride, many),
+            "dilations": _each(dilation, many),
+            "group": groups,
+            "pads": [*pads, *pads],
+            "auto_pad": auto,
+        }
         sums = convolve(self._node(attributes), x, w, self.type)
         if b is None:
             return sums
         shape = [self.sketch.size(b.dims[0]), *([1] * many)]
         return self.point(_sum, sums, reshape(self.sketch, b, shape))
 
-    def convolution(self, x: View, w: View, b: View | None, stride: Any, padding: Any, dilation: Any, transposed: bool, output: Any, groups: int) -> View:
+    def convolution(
+        self, x: View, w: View, b: View | None, stride: Any, padding: Any, dilation: Any, transposed: bool, output: Any, groups: int
+    ) -> View:
         """convolution, which is general."""
         if transposed:
             raise InputError("is transposed", "only convolutions forwards are known")
@@ -101,7 +111,7 @@ class Aten:
         scale: float | None = None, enable_gqa: bool = False,
     ) -> View:  # fmt: skip
         """softmax(q k / sqrt(e)) v; causal: keys up to the query's own place alone, and no other point exists."""
-        sketch, name, width = self.sketch, self.name, len(q.dims)
+        sketch, name, width = self.sketch, self.name.removeprefix("scaled_dot_product_"), len(q.dims)
         if enable_gqa:
             k, v = (self._repeated(part, sketch.size(q.dims[-3])) for part in (k, v))
         by = 1 / math.sqrt(sketch.size(q.dims[-1])) if scale is None else float(scale)
@@ -159,7 +169,9 @@ class Aten:
 
     op__log_softmax = op_log_softmax
 
-    def op_layer_norm(self, x: View, shape: Sequence[int], s: View | None = None, b: View | None = None, eps: float = 1e-5, *_: Any) -> View:
+    def op_layer_norm(
+        self, x: View, shape: Sequence[int], s: View | None = None, b: View | None = None, eps: float = 1e-5, *_: Any
+    ) -> View:
         axes = list(range(len(x.dims) - len(shape), len(x.dims)))
         return normalised(self.sketch, self.name, x, axes, float(eps), [s, b], self.type)
 
@@ -175,7 +187,18 @@ class Aten:
         made = normalised(self.sketch, self.name, parted, list(range(2, len(shape))), float(eps), scales, self.type)
         return reshape(self.sketch, made, sizes)
 
-    def op_batch_norm(self, x: View, s: View | None, b: View | None, mu: View | None, var: View | None, training: bool, momentum: float, eps: float, *_: Any) -> View:
+    def op_batch_norm(
+        self,
+        x: View,
+        s: View | None,
+        b: View | None,
+        mu: View | None,
+        var: View | None,
+        training: bool,
+        momentum: float,
+        eps: float,
+        *_: Any,
+    ) -> View:
         """With statistics that are given: one scale and one shift for each channel."""
         if training or mu is None or var is None:
             raise InputError("is in training mode", "export the program after eval()")
@@ -184,42 +207,48 @@ class Aten:
             raise InputError("has statistics that are not constants", "export the program after eval()")
         scale = (1.0 if arrays[0] is None else arrays[0].reshape(-1).astype("float64")) / (arrays[3].reshape(-1) + eps) ** 0.5
         shift = (0.0 if arrays[1] is None else arrays[1].reshape(-1).astype("float64")) - arrays[2].reshape(-1) * scale
-        parts = [self.sketch.source(f"{self.name}_{kind}", a.shape, self.type, a, "c", "constant") for kind, a in (("scale", scale), ("shift", shift))]
+        parts = [
+            self.sketch.source(f"{self.name}_{kind}", a.shape, self.type, a, "c", "constant")
+            for kind, a in (("scale", scale), ("shift", shift))
+        ]
         t, u = (along(self.sketch, part, 1, len(x.dims)) for part in parts)
         return self.point(lambda a, m, c: call("add", call("mul", a, m), c), x, t, u)
 
-    def op__native_batch_norm_legit_no_training(self, x: View, s: Any, b: Any, mu: Any, var: Any, momentum: float, eps: float) -> list[View]:
+    def op__native_batch_norm_legit_no_training(
+        self, x: View, s: Any, b: Any, mu: Any, var: Any, momentum: float, eps: float
+    ) -> list[View]:
         return [self.op_batch_norm(x, s, b, mu, var, False, momentum, eps)]
 
-    def pool(self, many: int, greatest: bool, x: View, kernel: Any, stride: Any = None, padding: Any = 0, more: Any = None, ceil: bool = False, inside: bool = True, by: Any = None) -> View:  # fmt: skip
-        kernel = _each(kernel, many)
-        dilation = _each(more if greatest and more else 1, many)
-        if not greatest:
-            ceil, inside, by = bool(more), ceil if ceil is not False else True, None
-        pads = _each(padding, many)
-        attributes = {"strides": _each(stride or kernel, many), "pads": [*pads, *pads], "dilations": dilation, "count_include_pad": 1}
-        first = len(x.dims) - many
-        found = windows(self._node(attributes), self.sketch.shape(x)[first:], kernel, bool(ceil))
-        slid = slide(self.sketch, x, first, found, -math.inf if greatest else 0.0, ("pqo", "rsu"))
-        axes = list(range(len(x.dims), len(x.dims) + many))
-        if greatest:
-            return reduce(self.sketch, self.name, slid, axes, "max", self.type)
-        return averaged(self._node(attributes), slid, axes, self.sketch.shape(x)[first:], found)[0]
+    def op_max_pool2d(self, x: View, kernel: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1, ceiling: bool = False) -> View:
+        slid, axes, _, _ = self._slid(x, kernel, stride, padding, dilation, ceiling, -math.inf)
+        return reduce(self.sketch, self.name, slid, axes, "max", self.type)
 
-    def op_max_pool2d(self, x: View, *rest: Any) -> View:
-        return self.pool(2, True, x, *rest)
+    def op_avg_pool2d(
+        self, x: View, kernel: Any, stride: Any = None, padding: Any = 0, ceiling: bool = False, inside: bool = True, by: Any = None
+    ) -> View:
+        if by is not None:
+            raise InputError("divides by a number of its own", "leave divisor_override out")
+        slid, axes, node, found = self._slid(x, kernel, stride, padding, 1, ceiling, 0.0)
+        node.attributes["count_include_pad"] = int(inside)
+        return averaged(node, slid, axes, self.sketch.shape(x)[-2:], found)[0]
 
-    def op_avg_pool2d(self, x: View, *rest: Any) -> View:
-        if len(rest) > 4 and not rest[4]:
-            raise InputError("leaves what is padded out of its averages", "pad by hand, or pool without padding")
-        return self.pool(2, False, x, *rest[:4])
+    def _slid(
+        self, x: View, kernel: Any, stride: Any, padding: Any, dilation: Any, ceiling: bool, fill: float
+    ) -> tuple[View, list[int], Node, list[Window]]:
+        """Windows over the last two dimensions, and the dimensions of their elements."""
+        kernel, pads = _each(kernel, 2), _each(padding, 2)
+        node = self._node({"strides": _each(stride or kernel, 2), "pads": [*pads, *pads], "dilations": _each(dilation, 2)})
+        first = len(x.dims) - 2
+        found = windows(node, self.sketch.shape(x)[first:], kernel, ceiling)
+        slid = slide(self.sketch, x, first, found, fill, ("pq", "rs"))
+        return slid, [first + 2, first + 3], node, found
 
     def op_adaptive_avg_pool2d(self, x: View, size: Sequence[int]) -> View:
         if any(want != 1 for want in size):
             have = self.sketch.shape(x)[-2:]
             if any(own % want for own, want in zip(have, size, strict=True)):
                 raise InputError("averages parts of unequal size", "choose an output size that divides the input's")
-            return self.pool(2, False, x, [own // want for own, want in zip(have, size, strict=True)])
+            return self.op_avg_pool2d(x, [own // want for own, want in zip(have, size, strict=True)])
         return mean(self.sketch, self.name, x, [-2, -1], self.type, keep=True)
 
     def op_mean(self, x: View, axes: Sequence[int] | None = None, keep: bool = False, **_: Any) -> View:

@@ -127,7 +127,11 @@ class _Reader:
         try:
             if found is None:
                 raise InputError("this operator is not known", "--unsupported count counts the traffic of such operators alone")
-            options = {key: self._argument(each, where) for key, each in node.kwargs.items() if key not in ("dtype", "layout", "device", "pin_memory")}
+            options = {
+                key: self._argument(each, where)
+                for key, each in node.kwargs.items()
+                if key not in ("dtype", "layout", "device", "pin_memory")
+            }
             made = found(*arguments, **options)
         except (InputError, TypeError, IndexError) as error:
             if self.request.unsupported == "count" and hasattr(first, "shape"):
@@ -136,16 +140,23 @@ class _Reader:
                 raise InputError(f"{where}: {error.what}", error.mend) from None
             else:
                 raise InputError(f"{where}: has arguments that are not known", "--unsupported count counts its traffic alone") from None
-        for view, stated in zip(made if isinstance(made, list) else [made], value if isinstance(value, (list, tuple)) else [value], strict=False):
+        for view, stated in zip(
+            made if isinstance(made, list) else [made], value if isinstance(value, (list, tuple)) else [value], strict=False
+        ):
             if hasattr(stated, "shape") and self.sketch.shape(view) != tuple(stated.shape):
-                raise InputError(f"{where}: makes {list(self.sketch.shape(view))}, and the program says {list(stated.shape)}", "export it again")
+                raise InputError(
+                    f"{where}: makes {list(self.sketch.shape(view))}, and the program says {list(stated.shape)}", "export it again"
+                )
         self.known[node.name] = made
 
     def _count(self, node: Any, operator: str, arguments: list[Any], value: Any) -> Any:
         several = isinstance(value, (list, tuple))
         stated = [each for each in (value if several else [value]) if hasattr(each, "shape")]
         views = [each for each in arguments if isinstance(each, View)]
-        outputs = [(f"{node.name}_{at}" if several else node.name, self._shape(each, node.name), self._type(each)) for at, each in enumerate(stated)]
+        outputs = [
+            (f"{node.name}_{at}" if several else node.name, self._shape(each, node.name), self._type(each))
+            for at, each in enumerate(stated)
+        ]
         self.counted.append(f"{node.name} ({operator})")
         made = opaque(self.sketch, views, outputs)
         return made if several else made[0]
