@@ -148,7 +148,10 @@ def levelled(draft: Draft, at: int, inner: tuple[str, ...]) -> Draft:
             first = replace(first, expression=varying.expression())
             whole = with_constants(first.output, constant)
             break
-    first = replace(first, reduced=None if line.reduced is None else inner)
+    kept = ranks_of((first.expression, *((first.condition,) if first.condition is not None else ())), draft.cascade.extents)
+    used = tuple(index for index in first.output.indices if not ranks_of((index,), draft.cascade.extents) or index in map(Name, kept))
+    whole = rewritten(whole, lambda part: Access(tensor, used) if isinstance(part, Access) and part.tensor == tensor else None)
+    first = replace(first, output=Access(tensor, used), reduced=None if line.reduced is None else inner)
     second = Parsed(line.output, whole, line.reduce, None if line.reduced is None else outer)
     return draft.replaced(at, first, second).typed_as({tensor: line.output.tensor})
 

@@ -92,6 +92,8 @@ def name(cascade: Cascade, statement: str, part: Expression, tensor: str = "") -
     indices = [rank for rank in ranks if rank in inside]
     covered = line.condition is not None and set(ranks_of((line.condition,), cascade.extents)) <= set(inside)
     condition = line.condition if covered else None
+    if tensor and draft.fresh(tensor) != tensor:
+        raise draft.refusal(f"the name '{tensor}' is taken", "give the part another", at)
     access = Access(tensor or draft.fresh(f"{line.output.tensor}P"), tuple(Name(rank) for rank in indices))
     read = replace(line, expression=rewritten(line.expression, lambda each: access if each == part else None))
     return draft.replaced(at, Parsed(access, part, condition=condition), read).typed_as({access.tensor: line.output.tensor}).built()

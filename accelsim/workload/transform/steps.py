@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from accelsim.errors import InputError, did_you_mean
 from accelsim.workload.cascade import Cascade
-from accelsim.workload.transform import recurrences, reductions, running, sequences, splitting, statements
+from accelsim.workload.grammar import parse_expression
+from accelsim.workload.transform import contractions, recurrences, reductions, running, sequences, splitting, statements
 
 Words = tuple[str, ...]
 
@@ -61,6 +62,10 @@ def _inline(cascade: Cascade, tensor: str, into: str = "") -> Cascade:
     return statements.inline(cascade, tensor, into)
 
 
+def _name(cascade: Cascade, statement: str, part: str, tensor: str = "") -> Cascade:
+    return statements.name(cascade, statement, parse_expression(part), tensor)
+
+
 def _ranks(cascade: Cascade) -> Iterator[Words]:
     parts = {part for split in cascade.splits for part in split.parts}
     walked = {rank for einsum in cascade.work for rank in einsum.ranks}
@@ -87,6 +92,22 @@ def _recurrences(cascade: Cascade) -> Iterator[Words]:
 
 def _plain(cascade: Cascade) -> Iterator[Words]:
     yield from ((einsum.name,) for einsum in cascade.work if not einsum.reduced and einsum.name == einsum.output.tensor)
+
+
+def _factors(cascade: Cascade) -> Iterator[Words]:
+    reduced = {einsum.output.tensor for einsum in cascade.work if einsum.reduced}
+    for einsum in cascade.work:
+        yield from ((access.tensor, einsum.name) for access in einsum.reads if einsum.reduced and access.tensor in reduced)
+
+
+def _named(cascade: Cascade) -> Iterator[Words]:
+    from accelsim.workload.expression import Call, walk
+    from accelsim.workload.transform.text import expression_text
+
+    for einsum in cascade.work:
+        for part in dict.fromkeys(walk(einsum.expression)):
+            if isinstance(part, Call) and part != einsum.expression:
+                yield einsum.name, expression_text(part).replace(" ", "")
 
 
 def _rebased(cascade: Cascade) -> Iterator[Words]:
@@ -116,12 +137,21 @@ VERBS: Mapping[str, Verb] = {
     ),
     "chunk": Verb("TENSOR [OUTER INNER [SIZE]]", "scan a linear recurrence in chunks with a carry", _chunk, _recurrences, 1, 4, explored=True),
     "inline": Verb("TENSOR [READER]", "write a tensor's definition where it is read", _inline, _plain, 1, 2),
+    "expand": Verb(
+        "STATEMENT", "multiply a sum out, and apply what is constant along it once", contractions.expand,
+        lambda cascade: ((einsum.name,) for einsum in cascade.work if einsum.reduced), 1, 1,
+    ),
+    "merge": Verb("TENSOR READER", "write a sum into a sum of which it is a factor", contractions.merge, _factors, 2, 2),
+    "name": Verb("STATEMENT PART [TENSOR]", "make a part of an expression, without spaces, a tensor of its own", _name, _named, 2, 3),
     "share": Verb("", "compute once what is computed alike", statements.shared, lambda cascade: ((),), 0, 0),
+    "reassociate": Verb(
+        "TENSOR READER", "sum what the reader reduces first: (Q K) V as Q (K V)", None, _factors, 2, 2, contractions.reassociated, True,
+    ),
     "stream": Verb(
-        "RANK [OUTER INNER]", "measure values along a rank from a running reference: one pass", None, _walked, 1, 3, sequences.streamed, True,
+        "RANK [OUTER INNER [SIZE]]", "measure values along a rank from a running reference: one pass", None, _walked, 1, 4, sequences.streamed, True,
     ),
     "local": Verb(
-        "RANK [OUTER INNER]", "measure values along a rank from the reference of their tile", None, _walked, 1, 3, sequences.local, True,
+        "RANK [OUTER INNER [SIZE]]", "measure values along a rank from the reference of their tile", None, _walked, 1, 4, sequences.local, True,
     ),
 }  # fmt: skip
 
