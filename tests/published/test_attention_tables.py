@@ -1,7 +1,8 @@
 """Published attention tables come out of `accelsim evaluate` on shipped workloads, machines and mappings.
 
 Expected values: tables of the evidence, which has its own way from a file to figures (source in attention.yaml). Compared: steady latency,
-off-chip traffic, utilization of both arrays, share of every Einsum on the 2-D array where published, and energy where the source's accounting is known.
+off-chip traffic, utilization of both arrays, share of every Einsum on the 2-D array where published, and
+energy where the source's accounting is known.
 """
 
 from __future__ import annotations
