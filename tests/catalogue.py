@@ -1,5 +1,7 @@
-"""What is shipped, in three: what every command takes; what is about stored elements, in folders `sparse`, which is evaluated only; and
-machines of bytes without exponentials with their layers, in folders `int8`."""
+"""What is shipped, in four: what every command takes; what is about stored elements, in folders `sparse`, which is evaluated only;
+machines of bytes without exponentials with their layers, in folders `int8`; and GPUs with mappings of their libraries, in folders
+`gpu`, which are alike, so that not every test is run on each of them.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +11,12 @@ from accelsim.io.catalogue import Kind, shipped
 
 FOLDER = "sparse/"
 BYTES = "int8/"
+GPUS = "gpu/"
 
 
 def dense(kind: Kind) -> dict[str, Path]:
     """Files by name that every command takes."""
-    return {name: path for name, path in shipped(kind).items() if not name.startswith((FOLDER, BYTES))}
+    return {name: path for name, path in shipped(kind).items() if not name.startswith((FOLDER, BYTES, GPUS))}
 
 
 def sparse(kind: Kind) -> dict[str, Path]:
@@ -24,3 +27,8 @@ def sparse(kind: Kind) -> dict[str, Path]:
 def of_bytes(kind: Kind) -> dict[str, Path]:
     """Files about machines of bytes by name, without the folder."""
     return {name.removeprefix(BYTES): path for name, path in shipped(kind).items() if name.startswith(BYTES)}
+
+
+def gpus(kind: Kind) -> dict[str, Path]:
+    """Files about GPUs by name, without the folder."""
+    return {name.removeprefix(GPUS): path for name, path in shipped(kind).items() if name.startswith(GPUS)}

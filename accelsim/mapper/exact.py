@@ -200,7 +200,8 @@ class Exact:
                 break
             self.tell(self._progress(promising, achieved, places))
             best = None if achieved is None else self.aim.value(achieved.cost)
-            around = Surroundings(self.aim, list(self.cuts.passages), [step for steps in self._steps.values() for step in steps], self.launch)
+            every = [step for steps in self._steps.values() for step in steps]
+            around = Surroundings(self.aim, list(self.cuts.passages), every, self.launch)
             before = [step.solved.options for step in places]
             for label, rest in zip(unknown, around.of([step.solved for step in places]), strict=True):
                 self._explore(label, Cutoff(self.aim, rest, best, self.limits.gap))

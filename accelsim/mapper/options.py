@@ -48,6 +48,13 @@ class Option:
         own = {tensor for _, tensors in self.keeps for tensor in tensors}
         return own.union(*(leaf.kept for leaf in self.leaves if isinstance(leaf, Option)))
 
+    @property
+    def parts(self) -> int:
+        """How many parts the mapping has for it (see `accelsim.mapping.tree.parts`): one for each Einsum if no loop stands above them."""
+        if self.loops or self.schedule != "sequential":
+            return 1
+        return sum(leaf.parts if isinstance(leaf, Option) else 1 for leaf in self.leaves)
+
     def chosen(self) -> list[Chosen]:
         """The Einsums, wherever they stand."""
         return [each for leaf in self.leaves for each in ([leaf] if isinstance(leaf, Chosen) else leaf.chosen())]

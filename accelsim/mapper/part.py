@@ -263,7 +263,9 @@ class Part:
         return Cost(float(row[0]), ticks, float(row[1 + self.exact.traffic]), held + self.held)
 
     def offer(self, option: Option) -> None:
-        """Add a way to run the part unless a known one beats it."""
+        """Add a way to run the part unless a known one beats it. Its cost comes with all launches but one, which any way has."""
+        if self.exact.launch and self.around is None and option.parts > 1:
+            option = replace(option, cost=option.cost.later(self.exact.launch * (option.parts - 1)))
         if any(self._better(known.cost, option.cost) for known in self.solved.options):
             return
         self.solved.options = [known for known in self.solved.options if not self._better(option.cost, known.cost)]

@@ -130,7 +130,9 @@ def _launched(done: Simulation, times: int) -> Simulation:
     if not ticks:
         return done
     late = clock.cycles(ticks)
-    units = {name: replace(unit, waits=(Wait(next(iter(unit.busy)), FILL, "launch", late), *unit.waits)) for name, unit in done.units.items()}
+    units = {
+        name: replace(unit, waits=(Wait(next(iter(unit.busy)), FILL, "launch", late), *unit.waits)) for name, unit in done.units.items()
+    }
     events = tuple(replace(event, start=event.start + late, end=event.end + late) for event in done.events)
     held = {memory: tuple((cycle + late, bits) for cycle, bits in steps) for memory, steps in done.held.items()}
     return replace(done, ticks=done.ticks + ticks, units=units, events=events, held=held)

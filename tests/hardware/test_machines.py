@@ -16,9 +16,9 @@ from accelsim.io.hardware import load_architecture
 from accelsim.io.workload import load_workload
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.operators import cover
-from tests.catalogue import dense, of_bytes
+from tests.catalogue import dense, gpus, of_bytes
 
-WHOLE = dense(MACHINE)
+WHOLE = dense(MACHINE) | gpus(MACHINE)
 MACHINES = WHOLE | of_bytes(MACHINE)
 ATTENTION = ("attention", "attention-naive", "attention-3pass", "attention-2pass", "attention-causal", "attention-gqa")
 

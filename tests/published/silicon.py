@@ -1,7 +1,8 @@
-"""Times of operators on measured GPUs beside those of the machine files: rows, the library's mappings of each, constants that are fitted.
+"""Times of operators on measured GPUs beside those of the machine files: rows, the library's mappings of each, and the fit.
 
-Of a row, the best of the mappings that a library has kernels for is evaluated on the machine. Constants enter as they do in the machine file:
-busy times of units are divided by the share of the peak that is sustained, those of ports by that of the bandwidth, and a launch is added.
+Of a row, the best of the mappings that a library has kernels for is evaluated on the machine. Constants enter as they do in the machine
+file: busy times of units are divided by the share of the peak that is sustained, those of ports by that of the bandwidth, and a launch is
+added.
 """
 
 from __future__ import annotations
@@ -11,12 +12,10 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import cache
 from itertools import product
 from pathlib import Path
 
-from accelsim.hardware.architecture import Architecture
 from accelsim.io.catalogue import MACHINE, MAPPING, WORKLOAD, resolve
 from accelsim.io.hardware import load_architecture
 from accelsim.io.mapping import load_fitting
@@ -143,7 +142,10 @@ def candidates(card: str, row: Row) -> tuple[Evaluation, ...]:
 
 def _occupied(one: Evaluation) -> list[int]:
     """Ticks of the unit and the ports of each Einsum."""
-    return [ticks for load in one.loads.values() for ticks in (load.busy, *(each for _, both in sorted(load.ports.items()) for each in both))]
+    found = []
+    for load in one.loads.values():
+        found += [load.busy, *(ticks for _, both in sorted(load.ports.items()) for ticks in both)]
+    return found
 
 
 def _is_slower(one: Sequence[int], other: Sequence[int]) -> bool:
@@ -161,7 +163,9 @@ def _seconds(evaluation: Evaluation, constants: Constants) -> float:
     hertz = float(evaluator.architecture.clock_hz) * evaluator.clock.per_cycle
     loads: dict[str, Load] = {}
     for name, load in evaluation.loads.items():
-        ports = {port: (round(read / constants.streaming), round(written / constants.streaming)) for port, (read, written) in load.ports.items()}
+        ports = {
+            port: (round(read / constants.streaming), round(written / constants.streaming)) for port, (read, written) in load.ports.items()
+        }
         loads[name] = replace(load, busy=round(load.busy / constants.compute), ports=ports)
     return float(schedule(evaluator.program, evaluation.mapping, loads).latency) / hertz + constants.launch
 
