@@ -48,7 +48,7 @@ def map_(arguments: Arguments) -> int:
     settings = settings_of(arguments)
     settings.refuse("mapping")
     machine = machine_of(required(arguments, "arch", "a machine"), settings)
-    served = served_of(arguments, settings)
+    served = served_of(arguments, settings, machine)
     workload = workload_of(arguments.workload, settings) if served is None else served.model
     if arguments.explore_cascades:
         from accelsim.derivations import explore_cascades

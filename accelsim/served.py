@@ -5,6 +5,7 @@ Everything heavy is imported inside the function that uses it.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from accelsim.answers import give_blocks
@@ -12,8 +13,10 @@ from accelsim.arguments import Arguments, resolved, settings_of, whole_of
 from accelsim.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
+    from accelsim.hardware.architecture import Architecture
     from accelsim.io.overrides import Overrides
     from accelsim.io.serving import Asked, Served
+    from accelsim.workload.cascade import Cascade
 
 OPTIONS = ("phase", "batch", "context", "tokens")
 SECONDS = "5"  # of each search, unless stated
@@ -35,8 +38,11 @@ def asked_of(arguments: Arguments) -> Asked | None:
     return Asked(phase, whole_of(arguments, "batch") if "batch" in given else 1, sizes.get("context"), sizes.get("tokens"))
 
 
-def served_of(arguments: Arguments, settings: Overrides) -> Served | None:
-    """The model in the phases that the options ask for, None if they ask for none; its searches then have a limit unless one is stated."""
+def served_of(arguments: Arguments, settings: Overrides, machine: Architecture) -> Served | None:
+    """The model in the phases that the options ask for, None if they ask for none; its searches then have a limit unless one is stated.
+
+    Refuses, before anything is searched, a layer that the outermost memory cannot hold by itself.
+    """
     from accelsim.io.catalogue import WORKLOAD
     from accelsim.io.serving import load_served
 
@@ -45,7 +51,23 @@ def served_of(arguments: Arguments, settings: Overrides) -> Served | None:
         return None
     if arguments.time_limit is None:
         arguments.time_limit = SECONDS
-    return load_served(resolved(arguments.workload, WORKLOAD), settings.workload, asked)
+    served = load_served(resolved(arguments.workload, WORKLOAD), settings.workload, asked)
+    for layer in served.model.layers:
+        _refuse_large(layer.cascade, machine)
+    return served
+
+
+def _refuse_large(cascade: Cascade, machine: Architecture) -> None:
+    from accelsim.report.figures import byte_size
+
+    size = machine.root.size_bits
+    read_or_made = (tensor for tensor in cascade.tensors.values() if tensor.is_input or tensor.is_output)
+    bits = sum(tensor.final.bits * math.prod(tensor.shape) for tensor in read_or_made)
+    if size is not None and bits > size:
+        name = machine.root.name
+        holds, needs = byte_size(size / 8), byte_size(float(bits) / 8)
+        what = f"{name} of {machine.name} holds {holds}, and {cascade.name} alone reads and makes {needs}"
+        raise InputError(what, f"take a smaller batch or context, or --set arch.{name}.size=unlimited to see what it would take")
 
 
 def params_(arguments: Arguments) -> int:

@@ -32,7 +32,7 @@ LAYERS = (
     ("io",),
     ("arguments",),
     ("answers",),
-    ("derivations",),
+    ("derivations", "served"),
     ("commands", "reproductions", "simulations"),
     ("cli",),
     ("__main__",),

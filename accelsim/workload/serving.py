@@ -111,10 +111,10 @@ def _inputs(model: Model) -> Iterator[tuple[Layer, str, set[str]]]:
         whole = {part: split.rank for split in layer.cascade.splits for part in split.parts}
         for einsum in layer.cascade.work:
             for access in (*einsum.reads, *einsum.condition_reads):
-                ranks.setdefault(access.tensor, set()).update(whole.get(rank, rank) for rank in own_names(access))
+                ranks.setdefault(layer.called(access.tensor), set()).update(whole.get(rank, rank) for rank in own_names(access))
     made = set[str]()
     for layer in model.layers:
         for name, tensor in layer.cascade.tensors.items():
-            if tensor.is_input and name not in made:
-                yield layer, name, ranks.get(name, set()) & set(_extents(layer))
-        made |= {name for name, tensor in layer.cascade.tensors.items() if tensor.is_output}
+            if tensor.is_input and layer.called(name) not in made:
+                yield layer, name, ranks.get(layer.called(name), set()) & set(_extents(layer))
+        made |= {layer.called(name) for name, tensor in layer.cascade.tensors.items() if tensor.is_output}

@@ -234,6 +234,7 @@ CASES: dict[str, tuple[dict[str, int], Callable[[Arrays], Arrays]]] = {
     "conv2d": ({"k": 3, "c": 2, "p": 5, "q": 6, "r": 3, "s": 2}, lambda i: {"O": convolution(i["I"], i["F"])}),
     "conv2d-pair": ({"c": 2, "k": 3, "o": 2, "p": 7, "q": 8, "x": 5, "y": 6, "r": 3, "s": 3}, pair),
     "gpt3-layer": ({"b": 2, "p": 5, "m": 5, "d": 8, "h": 3, "e": 4, "f": 4, "s": 10}, decoder),
+    "feed-forward": ({"t": 5, "d": 4, "s": 6}, lambda i: {"Y": np.maximum(i["X"] @ i["W1"], 0) @ i["W2"]}),
     "softmax": ({"b": 3, "k": 11}, softmax),
     "layernorm": ({"b": 3, "d": 11}, layernorm),
     "scan-sequential": ({"t": 12, "i": 3, "n": 4}, lambda i: {"Y": scan(i)}),
