@@ -33,13 +33,13 @@ def refuse_drawing(arguments: Arguments, model: Model, mend: str = "leave --draw
         raise InputError(what, mend)
 
 
-def show_model(arguments: Arguments, evaluation: ModelEvaluation) -> int:
-    """Write what was asked for of a model's evaluation: JSON, report."""
+def show_model(arguments: Arguments, evaluation: ModelEvaluation, more: dict[str, Any] | None = None) -> int:
+    """Write what was asked for of a model's evaluation: JSON, report; `more`: what is known about it beside."""
     from accelsim.mapping.text import nest
     from accelsim.report.model import model_blocks
 
     nests = [nest(each.mapping, each.evaluator.cascade) for each in evaluation.evaluations]
-    return give_blocks(arguments, evaluation.to_json(), lambda whole: model_blocks(whole, nests))
+    return give_blocks(arguments, evaluation.to_json() | (more or {}), lambda whole: model_blocks(whole, nests))
 
 
 def show_evaluation(arguments: Arguments, evaluation: Evaluation) -> int:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import accelsim
-from accelsim import commands, reproductions, simulations
+from accelsim import commands, derivations, reproductions, simulations
 from accelsim.arguments import Arguments
 from accelsim.errors import AccelsimError, InputError, did_you_mean
+from accelsim.served import params_
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
@@ -97,9 +98,18 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     mapping.add_argument("--compare", action="store_true", help=about)
     about = "how many processes search side by side: layers of a model, or what --compare compares (default: one for each core)"
     mapping.add_argument("--workers", metavar="N", help=about)
+    about = "of a model: prefill (the whole context at once), decode (a token at a time) or both (default, if one of these is given)"
+    mapping.add_argument("--phase", metavar="WHICH", help=about)
+    mapping.add_argument("--batch", metavar="N", help="of a model: sequences that are served together (default 1)")
+    about = "of a model: tokens of each prompt, which are in the cache when decoding begins, as in 8k for 8192 (default: as its file says)"
+    mapping.add_argument("--context", metavar="N", help=about)
+    about = "of a model: tokens to make of each sequence, the context one longer for each (default: one step with the context as it is)"
+    mapping.add_argument("--tokens", metavar="N", help=about)
     mapping.add_argument("--store", metavar="FOLDER", help="keep what is found in a folder, and take from it what was found before")
     about = "save the mapping as YAML; of a model, as LAYER.yaml in a folder that exists; of a front, as WORKLOAD-1.yaml and so on in one"
     mapping.add_argument("-o", "--output", metavar="FILE", help=about)
+    about = "search over equivalent cascades too (docs/transform.md); -o F.yaml saves the best mapping, and F.cascade.yaml its cascade"
+    mapping.add_argument("--explore-cascades", action="store_true", help=about)
     evaluate = command("evaluate", commands.evaluate_, "price a given mapping; an illegal one is refused with its reason and exit code 1")
     workload(evaluate)
     pricing(evaluate, "draw the mapping (png, svg or pdf)")
@@ -164,8 +174,17 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     passes = command("passes", commands.passes_, "how often each rank must be traversed, and what crosses from pass to pass")
     workload(passes)
     passes.add_argument("--rank", metavar="RANK", help="only this rank")
+    about = "turn a workload into one that computes the same, step by step, and say which steps it allows"
+    derive = command("derive", derivations.derive_, about)
+    workload(derive)
+    about = "steps with ';' between them, as in 'defer AV; stream m' (docs/transform.md); without any: what the workload allows"
+    derive.add_argument("--steps", metavar="STEPS", help=about)
+    derive.add_argument("--name", metavar="NAME", help="the name of the derived workload (default: that of the original)")
+    derive.add_argument("-o", "--output", metavar="FILE", help="save the derived workload as YAML")
     bounds = command("bounds", commands.bounds_, "compulsory traffic, operations and arithmetic intensity of a workload")
     workload(bounds)
+    about = "the parameters of a model, and what it keeps per token and per sequence while it is served"
+    workload(command("params", params_, about))
     count = command("count", commands.count_, "count what a product of two sparse matrices takes, and what storing them does")
     count.add_argument("file", nargs="+", metavar="FILE", help="a matrix, or two for their product: .mtx, .mtx.gz or .npz")
     for name, number, about in (

@@ -29,10 +29,12 @@ from accelsim.arguments import (
     workload_of,
 )
 from accelsim.errors import InputError, did_you_mean
+from accelsim.served import served_of
 from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
     from accelsim.hardware.architecture import Architecture
+    from accelsim.io.serving import Served
     from accelsim.mapper.best import Request
     from accelsim.mapper.front import Front
     from accelsim.mapper.model import Find
@@ -46,7 +48,12 @@ def map_(arguments: Arguments) -> int:
     settings = settings_of(arguments)
     settings.refuse("mapping")
     machine = machine_of(required(arguments, "arch", "a machine"), settings)
-    workload = workload_of(arguments.workload, settings)
+    served = served_of(arguments, settings, machine)
+    workload = workload_of(arguments.workload, settings) if served is None else served.model
+    if arguments.explore_cascades:
+        from accelsim.derivations import explore_cascades
+
+        return explore_cascades(arguments, workload, machine)
     if isinstance(workload, Model):
         refuse_stored(workload)
         for option in ("data", "formats"):
@@ -61,7 +68,7 @@ def map_(arguments: Arguments) -> int:
     workers = workers_of(arguments)
     figures = _figures(arguments)
     if isinstance(workload, Model):
-        return _map_model(arguments, workload, machine, request, workers)
+        return _map_model(arguments, workload, machine, request, workers, served)
     from accelsim.mapper.splits import refuse_open
 
     if arguments.constraints is not None:
@@ -194,10 +201,13 @@ def _figures(arguments: Arguments) -> tuple[str, ...] | None:
     return figures
 
 
-def _map_model(arguments: Arguments, model: Model, machine: Architecture, request: Request, workers: int) -> int:
+def _map_model(
+    arguments: Arguments, model: Model, machine: Architecture, request: Request, workers: int, served: Served | None
+) -> int:
     from accelsim.io.layers import refuse_target, save_layers
     from accelsim.mapper.model import search_model
     from accelsim.report.progress import progress
+    from accelsim.report.serving import serving_document
 
     for option in ("pareto", "compare", "constraints"):
         if getattr(arguments, option):
@@ -210,7 +220,7 @@ def _map_model(arguments: Arguments, model: Model, machine: Architecture, reques
         whole = search_model(model, machine, progress=tell, request=request, find=find, workers=workers)
     if arguments.output is not None:
         save_layers(model, whole.mappings, arguments.output)
-    return show_model(arguments, whole.evaluation)
+    return show_model(arguments, whole.evaluation, {} if served is None else {"serving": serving_document(served, machine)})
 
 
 def _map_front(arguments: Arguments, cascade: Cascade, machine: Architecture, request: Request, figures: tuple[str, ...]) -> int:

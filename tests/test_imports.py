@@ -32,6 +32,7 @@ LAYERS = (
     ("io",),
     ("arguments",),
     ("answers",),
+    ("derivations", "served"),
     ("commands", "reproductions", "simulations"),
     ("cli",),
     ("__main__",),

@@ -11,10 +11,10 @@ from accelsim.errors import IllegalMapping, InputError
 from accelsim.explore.equivalents import DEEPEST, MOST, Equivalent, equivalents
 from accelsim.hardware.architecture import Architecture
 from accelsim.kernel_cache import cpu_seconds
-from accelsim.mapper.best import Found, Request, search
+from accelsim.mapper.best import Found, Request, search_sized
 from accelsim.mapper.climbing import floor
 from accelsim.mapper.objectives import key
-from accelsim.mapper.splits import sizings
+from accelsim.mapper.splits import search_splits, sizings
 from accelsim.workload.build import sized
 from accelsim.workload.cascade import Cascade
 
@@ -118,7 +118,7 @@ class _Exploring:
 
     def _cannot_win(self, cycles: float) -> bool:
         objective = self.request.objective
-        return self.best is not None and objective.timely and cycles >= objective.value(self.best.evaluation)
+        return self.best is not None and objective.timely and cycles * (1 + self.request.gap) >= objective.value(self.best.evaluation)
 
     def _left(self) -> float:
         limit = self.request.time_limit
@@ -127,10 +127,9 @@ class _Exploring:
     def _map(self, each: Equivalent, cycles: float, at: int, count: int) -> Candidate:
         limit = None if self.request.time_limit is None else max(0.0, self._left()) / (count - at)
         began = f"{each.name}, {at + 1} of {count}{self._eta(at, count)}"
+        request = replace(self.request, time_limit=limit)
         try:
-            found = search(
-                each.cascade, self.architecture, progress=lambda said: self.tell(f"{began}: {said}"), request=replace(self.request, time_limit=limit)
-            )
+            found = self._search(each.cascade, request, lambda said: self.tell(f"{began}: {said}"))
         except (IllegalMapping, InputError) as error:
             self.refusal = self.refusal or error
             return Candidate(each, cycles, NO_MAPPING, why=error.what)
@@ -138,6 +137,12 @@ class _Exploring:
         if self.best is None or key(self.request.objective, found.evaluation) < key(self.request.objective, self.best.evaluation):
             self.best = found
         return Candidate(each, cycles, MAPPED, found)
+
+    def _search(self, cascade: Cascade, request: Request, tell: Callable[[str], None]) -> Found:
+        if all(not cut.free for cut in cascade.splits):
+            return search_sized(cascade, self.architecture, request, tell)
+        beat = math.inf if self.best is None else self.request.objective.value(self.best.evaluation)
+        return search_splits(cascade, self.architecture, request, tell, beat)
 
     def _eta(self, at: int, count: int) -> str:
         """How long the others take if each takes as long as those before, at most the time that is left."""

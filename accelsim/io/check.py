@@ -69,7 +69,7 @@ def _workload(path: Path, settings: Overrides) -> Checked:
     if isinstance(found, Model):
         lines = [f"{layer.times} x {_cascade(layer.cascade)}" for layer in found.layers]
         return Checked(WORKLOAD.noun, found.name, "\n".join(lines))
-    return Checked(WORKLOAD.noun, found.name, "\n".join([_cascade(found), *_notes(found)]))
+    return Checked(WORKLOAD.noun, found.name, "\n".join([_cascade(found), *_notes(found), *_uncounted(found)]))
 
 
 def _cascade(cascade: Cascade) -> str:
@@ -95,6 +95,19 @@ def _notes(cascade: Cascade) -> Iterator[str]:
             yield f"note: {einsum.name} adds {tensor} once for every {over}; to add it to {mend}"
         elif inside.function not in ("add", "sub", "neg") and applied:
             yield f"note: {einsum.name} applies {inside.function} for every {over}, before the sum; to apply it to {mend}"
+
+
+def _uncounted(cascade: Cascade) -> Iterator[str]:
+    """Why a cascade that can be run cannot be mapped, if so; where elements are stored, counting goes by them."""
+    from accelsim.model.analysis import analyse
+
+    if any(tensor.storage is not None for tensor in cascade.tensors.values()):
+        return
+    try:
+        for einsum in cascade.work:
+            analyse(cascade, einsum, box=False)
+    except InputError as refusal:
+        yield f"note: it can be run, and has bounds and passes, but cannot be mapped: {refusal.what}"
 
 
 def _machine(path: Path, settings: Overrides) -> Checked:

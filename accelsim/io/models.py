@@ -7,14 +7,17 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from accelsim.errors import InputError, did_you_mean
-from accelsim.formula import whole
-from accelsim.io.source import Item, parse, read_text
-from accelsim.io.workload import KEYS, Find, declaration, finder, read_workload, shape_of, with_setting
+from accelsim.errors import did_you_mean
+from accelsim.formula import Value
+from accelsim.io.inherit import Document, document
+from accelsim.io.model_sizes import constants_of, evaluated, formula, names_of, sizes_of, stated_in
+from accelsim.io.serving import read_serving
+from accelsim.io.source import Item
+from accelsim.io.workload import KEYS, Find, declaration, read_workload, shape_of, with_setting
 from accelsim.workload.build import build
 from accelsim.workload.cascade import Cascade, Layer, Model, Phase
 
-_KEYS = ("workload", "about", "source", "shape")
+_KEYS = ("workload", "about", "source", "shape", "constants", "serving", "weights")
 _LAYER_KEYS = ("use", "layer", "name", "times", "bind", "shape", "split", "type", "tensors", "constants", "einsums", "density", "format")
 _PHASE_KEYS = ("name", "use", "layers", "shape", "steps", "tokens", "grows")
 _GROWS_KEYS = ("rank", "from", "to", "every")
@@ -24,8 +27,11 @@ _MOST_SIZES = 1024  # of a rank that grows
 Shape = dict[str, int]
 
 
-def read_model(item: Item, text: str, find: Find, depth: int) -> Model:
-    """The Model of a parsed document with `layers` or `phases`; `text` is the document itself, for columns in messages."""
+def read_model(item: Item, text: str, find: Find, depth: int, only: str = "") -> Model:
+    """The Model of a parsed document with `layers` or `phases`; `text` is the document itself, for columns in messages.
+
+    `only`: the one layer that is asked for; others may be left out.
+    """
     what = "phases" if "phases" in item.mapping("a workload") else "layers"
     top = item.only({*_KEYS, what}, f"a workload with {what}")
     name = top["workload"].name("the workload's name")
@@ -36,10 +42,16 @@ def read_model(item: Item, text: str, find: Find, depth: int) -> Model:
     if "about" in top:
         top["about"].text("about")
     source = top["source"].text("source") if "source" in top else ""
-    reader = _Reader(text, find, depth, shape_of(top.get("shape")), set())
+    shape = shape_of(top.get("shape"))
+    reader = Reader(text, find, depth, shape, set(), constants_of(top.get("constants"), shape), stated_in(top), only=only)
     if what == "layers":
-        model = Model(name, tuple(reader.layers(top["layers"], name)), source)
+        made = reader.layers(top["layers"], name)
+        ranks = reader.used.union(*(layer.cascade.extents for layer in made))
+        model = Model(name, tuple(made), source, serving=None if only else read_serving(top, names_of(shape, reader.constants), ranks))
     else:
+        for key in ("serving", "weights"):
+            if key in top:
+                raise item.key_error(key, f"a workload with phases has no '{key}'", "write it in the workload of one step")
         layers, phases = reader.phases(top["phases"], top.get("shape"))
         model = Model(name, tuple(layers), source, tuple(phases))
     for rank in reader.shared:
@@ -49,21 +61,31 @@ def read_model(item: Item, text: str, find: Find, depth: int) -> Model:
 
 
 @dataclasses.dataclass
-class _Reader:
-    """What all layers of a document share. `shared`: sizes for those that have the rank; `used`: the ranks that some layer has, so far."""
+class Reader:
+    """What all layers of a document share.
+
+    `shared`: sizes for layers that have the rank; `used`: the ranks that some layer has, so far. `constants`: what formulas of sizes and
+    `times` may name beside sizes. `stated`: those of them that workloads with such constants take over from here: numbers, as what follows
+    from sizes follows from theirs there. `given`: documents at hand, by the name that `use` says. `only`: the layer that is asked for, if
+    one is; others are known and not made.
+    """
 
     text: str
     find: Find
     depth: int
     shared: Shape
     used: set[str]
+    constants: Mapping[str, Value] = dataclasses.field(default_factory=dict)
+    stated: frozenset[str] = frozenset()
+    given: Mapping[str, Document] = dataclasses.field(default_factory=dict)
+    only: str = ""
 
     def layers(self, item: Item, name: str, bound: bool = True) -> list[Layer]:
         """The layers of a list; `name`: before the number of one that has no name. `bound`: outputs have to fit what later ones read."""
         found: list[Layer] = []
         for number, entry in enumerate(item.items("layers")):
             found.extend(self._layer(entry, f"{name}.{number}"))
-        if not found:
+        if not found and not self.only:
             raise item.error("the workload has no layers", "write layers: [{use: matmul}]")
         if bound:
             _check_bindings(found, item)
@@ -73,56 +95,63 @@ class _Reader:
         stated = entry.only(set(_LAYER_KEYS), "a layer")
         if ("use" in stated) == ("einsums" in stated):
             raise entry.error("a layer either uses a workload or has einsums", "write {use: attention} or {name: ..., einsums: [...]}")
-        times = stated["times"].integer("'times'", 1) if "times" in stated else 1
-        own = self._sizes(stated.get("shape"))
+        names = sizes_of(self.shared, self.constants)
+        times = formula(stated["times"], "'times'", names) if "times" in stated else 1
+        own = shape_of(stated.get("shape"), names)
+        formulas = [str(item.value) for item in (*_section(stated, "shape").values(), *([stated["times"]] if "times" in stated else []))]
+        self.used.update(known for known in self.shared if any(_mentions(text, known) for text in formulas))
+        if not times or not all(own.values()):  # as often as that, a layer is not there
+            return self._absent(entry, stated, own)
         if "einsums" in stated:
             name = stated["name"].name("the layer's name") if "name" in stated else default
-            made = declaration(_with_sizes(entry, own), self.text, name)
+            made = declaration(entry, self.text, name, own)
             ranks = {*made.shape, *made.split, *(part for parts in made.split.values() for part in parts)}
             sizes = [str(size) for tensor in made.tensors.values() for size in tensor.shape or ()]
             texts = [*(statement.text for statement in made.statements), *sizes]
             ranks |= {rank for rank in self.shared if any(_mentions(text, rank) for text in texts)}
             shape = {rank: size for rank, size in self.shared.items() if rank in ranks} | own
             self.used.update(shape)
-            return _bound([Layer(build(dataclasses.replace(made, shape=shape)), times)], stated.get("bind"), name)
-        for key in set(stated) - {"use", "layer", "times", "shape", "name", "bind"}:
+            if self.only not in ("", name):
+                return []
+            named = {name: float(value) for name, value in self.constants.items() if any(_mentions(text, name) for text in texts)}
+            layer = Layer(build(dataclasses.replace(made, shape=shape, constants=named | dict(made.constants))), times)
+            return _bound([layer], stated.get("bind"), name)
+        for key in set(stated) - {"use", "layer", "times", "shape", "name", "bind", "constants"}:
             raise entry.key_error(key, f"a layer that uses a workload has no '{key}'", "write it in that workload")
-        loaded = self._used(entry, stated, own)
+        given = {name: evaluated(value, f"constant '{name}'", names) for name, value in _section(stated, "constants").items()}
+        found = self._inner(entry, stated, own, given)
+        called = stated.get("name", stated.get("layer"))
+        if self.only and called is not None and called.value != self.only:
+            return []
+        chosen = stated["layer"].name("'layer'") if "layer" in stated else ""
+        loaded = read_workload(found.item, found.text, found.find, self.depth + 1, chosen)
+        if chosen and isinstance(loaded, Model) and not loaded.layers:  # it has no such layer: say which it has
+            loaded = read_workload(found.item, found.text, found.find, self.depth + 1)
         if isinstance(loaded, Model):
-            chosen = _chosen(loaded, stated) if "layer" in stated else loaded.layers
-            repeated = [dataclasses.replace(layer, times=layer.times * times) for layer in chosen]
+            layers = _chosen(loaded, stated) if "layer" in stated else loaded.layers
+            repeated = [dataclasses.replace(layer, times=layer.times * times) for layer in layers]
             inside = loaded.name
             if "name" in stated and "layer" not in stated:
                 inside = stated["name"].name("the name before those of its layers")
-                named = [dataclasses.replace(layer.cascade, name=f"{inside}-{layer.cascade.name}") for layer in repeated]
-                repeated = [dataclasses.replace(layer, cascade=each) for layer, each in zip(repeated, named, strict=True)]
+                within = [dataclasses.replace(layer.cascade, name=f"{inside}-{layer.cascade.name}") for layer in repeated]
+                repeated = [dataclasses.replace(layer, cascade=each) for layer, each in zip(repeated, within, strict=True)]
             return _bound(repeated, stated.get("bind"), inside)
         if "layer" in stated:
             raise stated["layer"].error(f"{loaded.name} is one cascade and has no layers", "leave 'layer' out")
         name = stated["name"].name("the layer's name") if "name" in stated else loaded.name
         return _bound([Layer(dataclasses.replace(loaded, name=name), times)], stated.get("bind"), name)
 
-    def _sizes(self, item: Item | None) -> Shape:
-        """The sizes that a layer states: numbers, or formulas over those of the model and its own before, in upper case."""
-        names = {rank.upper(): size for rank, size in self.shared.items()}
-        found: Shape = {}
-        for rank, size in (item.mapping("shape") if item is not None else {}).items():
-            if isinstance(size.value, str) and not size.value.strip().isdigit():
-                found[rank] = whole(size.value, f"the size of rank '{rank}'", names, size.place, least=1)
-                self.used.update(known for known in self.shared if _mentions(size.value, known))
-            else:
-                found[rank] = size.integer(f"the size of rank '{rank}'", 1)
-            names[rank.upper()] = found[rank]
-        return found
+    def _absent(self, entry: Item, stated: Mapping[str, Item], own: Shape) -> list[Layer]:
+        """A layer that is there no time, or has a rank of no size: its ranks are known, and it is left out."""
+        one = {rank: Item(max(1, size), entry.place) for rank, size in own.items()}
+        kept = {key: value for key, value in stated.items() if key not in ("times", "shape")}
+        self._layer(Item({**kept, "shape": Item(one, entry.place, {})}, entry.place, entry.key_places), "")
+        return []
 
-    def _used(self, entry: Item, stated: Mapping[str, Item], own: Shape) -> Cascade | Model:
-        """The workload that a layer uses, with the sizes that it gets from here."""
-        try:
-            path = self.find(stated["use"].name("'use'"))
-        except InputError as error:
-            raise InputError(error.what, error.mend, stated["use"].place) from None
-        text = read_text(path)
-        inner = parse(text, str(path))
+    def _inner(self, entry: Item, stated: Mapping[str, Item], own: Shape, given: Mapping[str, Value]) -> Document:
+        """The workload that a layer uses, with the sizes and constants that it gets from here."""
+        found = self.given.get(stated["use"].name("'use'")) or document(stated["use"], self.find, Path(entry.place.file))
+        inner, path = found.item, found.path
         inside = inner.only(set(KEYS), "a workload")
         names = set(inside["shape"].mapping("shape")) if "shape" in inside else set()
         for parts in (inside["split"].mapping("split") if "split" in inside else {}).values():
@@ -133,8 +162,13 @@ class _Reader:
         self.used.update(names & ({*self.shared} | {*own}))
         for rank, size in {**{rank: size for rank, size in self.shared.items() if rank in names}, **own}.items():
             inner = with_setting(inner, ["shape", rank], str(size), f"shape.{rank}")
-        beside = path.parent == Path(entry.place.file).parent
-        return read_workload(inner, text, self.find if beside else finder(path), self.depth + 1)
+        known = {*_section(inside, "constants")}
+        for name in given:
+            if name not in known:
+                raise stated["constants"].key_error(name, f"'{path.stem}' has no constant '{name}'", did_you_mean(name, known))
+        for name, value in {**{name: self.constants[name] for name in self.stated if name in known}, **given}.items():
+            inner = with_setting(inner, ["constants", name], str(value), f"constants.{name}")
+        return dataclasses.replace(found, item=inner)
 
     def phases(self, item: Item, shape: Item | None) -> tuple[list[Layer], list[Phase]]:
         """The layers of all phases, each with its phase before its name, and what the phases are. `shape`: what sizes are shared."""
@@ -219,16 +253,6 @@ def _chosen(model: Model, stated: Mapping[str, Item]) -> list[Layer]:
     return [dataclasses.replace(layer, cascade=dataclasses.replace(layer.cascade, name=name)) for layer in found]
 
 
-def _with_sizes(entry: Item, own: Shape) -> Item:
-    """A layer whose shape is in numbers."""
-    stated = entry.mapping("a layer")
-    if "shape" not in stated:
-        return entry
-    shape = stated["shape"].mapping("shape")
-    sizes = {rank: dataclasses.replace(item, value=own[rank]) for rank, item in shape.items()}
-    return dataclasses.replace(entry, value={**stated, "shape": dataclasses.replace(stated["shape"], value=sizes)})
-
-
 def _bound(layers: Sequence[Layer], item: Item | None, inside: str) -> list[Layer]:
     """Layers whose tensors a model calls otherwise: those that `bind` names, and all others by where they are, `inside/TENSOR`."""
     if item is None:
@@ -291,6 +315,10 @@ def _tokens(item: Item | None, layers: Sequence[Layer]) -> int:
     if len(sizes) > 1:
         raise item.error(f"rank '{rank}' is {' and '.join(map(str, sizes[:2]))} long in different layers", "write a number")
     return sizes[0]
+
+
+def _section(stated: Mapping[str, Item], key: str) -> dict[str, Item]:
+    return stated[key].mapping(key) if key in stated else {}
 
 
 def _mentions(text: str, rank: str) -> bool:

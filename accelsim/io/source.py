@@ -192,7 +192,12 @@ def _refuse_aliases(text: str, file: str) -> None:
             depth -= 1
 
 
-def _item(node: yaml.Node, loader: Any, file: str, depth: int) -> Item:
+def item_of(node: yaml.Node, loader: Any, file: str) -> Item:
+    """A node that was composed elsewhere as an Item; a key `<<` is a key like any other."""
+    return _item(node, loader, file, 0, merges=True)
+
+
+def _item(node: yaml.Node, loader: Any, file: str, depth: int, merges: bool = False) -> Item:
     mark = node.start_mark
     place = Place(file, mark.line + 1, mark.column + 1)
     if isinstance(node, yaml.ScalarNode):
@@ -200,7 +205,7 @@ def _item(node: yaml.Node, loader: Any, file: str, depth: int) -> Item:
     if isinstance(node, yaml.SequenceNode):
         if node.tag != "tag:yaml.org,2002:seq":
             raise InputError(f"YAML tag '{node.tag}' is not accepted", "write a plain value", place)
-        return Item([_item(child, loader, file, depth + 1) for child in node.value], place)
+        return Item([_item(child, loader, file, depth + 1, merges) for child in node.value], place)
     assert isinstance(node, yaml.MappingNode)
     if node.tag != "tag:yaml.org,2002:map":
         raise InputError(f"YAML tag '{node.tag}' is not accepted", "write a plain value", place)
@@ -209,12 +214,12 @@ def _item(node: yaml.Node, loader: Any, file: str, depth: int) -> Item:
     for key_node, value_node in node.value:
         key_mark = key_node.start_mark
         key_place = Place(file, key_mark.line + 1, key_mark.column + 1)
-        if not isinstance(key_node, yaml.ScalarNode) or key_node.value == "<<":
+        if not isinstance(key_node, yaml.ScalarNode) or (key_node.value == "<<" and not merges):
             raise InputError("a key must be a plain word", "quote it or write it out", key_place)
         key = key_node.value
         if key in mapping:
             raise InputError(f"'{key}' is given twice", "remove one of the two", key_place)
-        mapping[sys.intern(key)] = _item(value_node, loader, file, depth + 1)
+        mapping[sys.intern(key)] = _item(value_node, loader, file, depth + 1, merges)
         places[key] = key_place
     return Item(mapping, place, places)
 

@@ -8,18 +8,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from accelsim.errors import InputError, Place, did_you_mean
+from accelsim.formula import Value
 from accelsim.hardware.types import TYPES, NumberType
-from accelsim.io.catalogue import WORKLOAD, refuse_other
 from accelsim.io.density import densities
-from accelsim.io.source import Item, Setting, parse, parse_setting, read_text
+from accelsim.io.source import Item, Setting, parse_setting
 from accelsim.workload.build import build
 from accelsim.workload.cascade import Cascade, Model
 from accelsim.workload.declaration import BF16, Declaration, TensorDeclaration, TypePair
 from accelsim.workload.grammar import Statement, split_statements
 from accelsim.workload.storage import NAMED, Storage
 
-KEYS = ("workload", "about", "source", "shape", "split", "type", "tensors", "constants", "einsums", "layers", "phases", "density", "format")
-CASCADE_KEYS = tuple(key for key in KEYS if key not in ("layers", "phases"))
+MODEL_KEYS = ("layers", "phases", "serving", "weights")
+CASCADE_KEYS = ("workload", "about", "source", "shape", "split", "type", "tensors", "constants", "einsums", "density", "format")
+KEYS = (*CASCADE_KEYS, *MODEL_KEYS)
 SETTABLE = ("shape", "split", "type", "tensors", "constants", "density", "format", "layers", "phases")
 Find = Callable[[str], Path]
 _MOST_BITS = 1 << 16
@@ -31,14 +32,15 @@ def load_workload(path: Path, overrides: Mapping[str, str] | None = None, find: 
     `find` turns the name in `use:` into a path; by default a file beside this one, else a shipped workload.
     An InputError says where and how to mend it.
     """
+    from accelsim.io.inherit import load_document
+
     imported = _imported(path, overrides or {})
-    text = read_text(path) if imported is None else imported[0]
-    item = parse(text, str(path))
-    refuse_other(item, WORKLOAD)
+    found = load_document(path, find, text=None if imported is None else imported[0])
     overrides = overrides if imported is None else imported[1]
+    item = found.item
     for dotted, value in (overrides or {}).items():
         item = with_setting(item, dotted.split("."), value, dotted)
-    return read_workload(item, text, find or finder(path), 0)
+    return read_workload(item, found.text, found.find, 0)
 
 
 def _imported(path: Path, overrides: Mapping[str, str]) -> tuple[str, Mapping[str, str]] | None:
@@ -51,22 +53,25 @@ def _imported(path: Path, overrides: Mapping[str, str]) -> tuple[str, Mapping[st
     return import_sized(path, overrides)
 
 
-def read_workload(item: Item, text: str, find: Find, depth: int = 0) -> Cascade | Model:
-    """The Cascade or Model of a parsed document; `text` is the document itself, for columns in messages."""
+def read_workload(item: Item, text: str, find: Find, depth: int = 0, only: str = "") -> Cascade | Model:
+    """The Cascade or Model of a parsed document; `text` is the document itself, for columns in messages; `only`: see `read_model`."""
     top = item.only(set(KEYS), "a workload")
     if "workload" not in top:
         raise item.error("the workload has no name", "write workload: NAME on the first line")
     if "phases" in top or "layers" in top:
         from accelsim.io.models import read_model
 
-        return read_model(item, text, find, depth)
+        return read_model(item, text, find, depth, only)
+    for key in MODEL_KEYS:
+        if key in top:
+            raise item.key_error(key, f"a workload of one cascade has no '{key}'", "write it in a workload with layers")
     if "einsums" not in top:
         raise item.error("the workload has neither einsums nor layers", "write einsums: ['Z[m,n] = A[m,k] * B[k,n]']")
     return build(declaration(item, text, top["workload"].name("the workload's name")))
 
 
-def declaration(item: Item, text: str, name: str) -> Declaration:
-    """What a document (or a layer with its own einsums) states about a cascade, with the place of everything."""
+def declaration(item: Item, text: str, name: str, shape: dict[str, int] | None = None) -> Declaration:
+    """What a document (or a layer with its own einsums) states about a cascade, with the place of everything; `shape`: not its own."""
     top = item.mapping("a workload")
     places: dict[str, Place] = {}
     lines = tuple(text.splitlines())
@@ -78,7 +83,7 @@ def declaration(item: Item, text: str, name: str) -> Declaration:
     if "about" in top:
         top["about"].text("about")
     default, types = _types(top.get("type"))
-    sizes, derived = _sizes(top.get("shape"))
+    sizes, derived = _sizes(top.get("shape")) if shape is None else (shape, {})
     return Declaration(
         name,
         _statements(top["einsums"], lines),
@@ -135,10 +140,20 @@ def _located(value: str, label: str, place: Place, lines: tuple[str, ...]) -> St
     return Statement(value, label, place.file, tuple(starts), tuple(places), lines)
 
 
-def shape_of(item: Item | None) -> dict[str, int]:
-    """The sizes of a section `shape`, if there is one."""
+def shape_of(item: Item | None, names: Mapping[str, Value] | None = None) -> dict[str, int]:
+    """The sizes of a section `shape`, if there is one.
+
+    With `names`, they may be formulas over these and over sizes stated before, and 0 where nothing is left of a rank.
+    """
     if item is None:
         return {}
+    if names is not None:
+        from accelsim.io.model_sizes import formula, sizes_of
+
+        found: dict[str, int] = {}
+        for rank, size in item.mapping("shape").items():
+            found[rank] = formula(size, f"the size of rank '{rank}'", {**names, **sizes_of(found)})
+        return found
     return {rank: size.integer(f"the size of rank '{rank}'", 1) for rank, size in item.mapping("shape").items()}
 
 
@@ -169,7 +184,7 @@ def _types(item: Item | None) -> tuple[TypePair, dict[str, TypePair]]:
     if item is None:
         return BF16, {}
     if isinstance(item.value, str):
-        both = _number_type(item)
+        both = number_type_of(item)
         return TypePair(both, both), {}
     stated = item.mapping("type")
     default = _pair(stated["default"], BF16) if "default" in stated else BF16
@@ -178,14 +193,14 @@ def _types(item: Item | None) -> tuple[TypePair, dict[str, TypePair]]:
 
 def _pair(item: Item, default: TypePair) -> TypePair:
     if not isinstance(item.value, dict):
-        both = _number_type(item)
+        both = number_type_of(item)
         return TypePair(both, both)
     stated = item.only({"partial", "final"}, "a type")
-    final = _number_type(stated["final"]) if "final" in stated else default.final
-    return TypePair(final, _number_type(stated["partial"]) if "partial" in stated else final)
+    final = number_type_of(stated["final"]) if "final" in stated else default.final
+    return TypePair(final, number_type_of(stated["partial"]) if "partial" in stated else final)
 
 
-def _number_type(item: Item) -> NumberType:
+def number_type_of(item: Item) -> NumberType:
     name = item.name("a number type")
     if name not in TYPES:
         raise item.error(f"there is no number type '{name}'", did_you_mean(name, TYPES))

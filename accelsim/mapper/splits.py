@@ -72,16 +72,24 @@ def _unlike(cascade: Cascade, sizes: Sizes) -> float:
     return sum(abs(math.log(size / middle[part])) for part, size in sizes)
 
 
-def search_splits(cascade: Cascade, architecture: Architecture, request: Request, tell: Callable[[str], None]) -> Found:
-    """The best mapping over all sizes of open parts; refuses what `search` refuses, and constraints: they are about known sizes."""
+def search_splits(
+    cascade: Cascade, architecture: Architecture, request: Request, tell: Callable[[str], None], beat: float = math.inf
+) -> Found:
+    """The best mapping over all sizes of open parts; refuses what `search` refuses, and constraints: they are about known sizes.
+
+    `beat`: a value of the objective that is known without this cascade; where time is the objective, sizes that cannot be better than it
+    are left out, unless all are.
+    """
     if request.constraints:
         refuse_open(cascade, "constraints")
-    return _Search(cascade, architecture, request, tell).run()
+    return _Search(cascade, architecture, request, tell, beat).run()
 
 
 class _Search:
-    def __init__(self, cascade: Cascade, architecture: Architecture, request: Request, tell: Callable[[str], None]) -> None:
-        self.cascade, self.architecture, self.request, self.tell = cascade, architecture, request, tell
+    def __init__(
+        self, cascade: Cascade, architecture: Architecture, request: Request, tell: Callable[[str], None], beat: float
+    ) -> None:
+        self.cascade, self.architecture, self.request, self.tell, self.beat = cascade, architecture, request, tell, beat
         self.started = cpu_seconds()
         self.best: Found | None = None
         self.refusal: IllegalMapping | InputError | None = None
@@ -93,7 +101,8 @@ class _Search:
     def run(self) -> Found:
         choices = self._choices()
         for at, choice in enumerate(choices):
-            if self.interrupted or self._is_needless(choice) or (self.best is not None and self._left() <= 0.0):
+            last = at + 1 == len(choices) and self.best is None and self.refusal is None  # one is searched in any case
+            if self.interrupted or (not last and self._is_needless(choice)) or (self.best is not None and self._left() <= 0.0):
                 self.bounds.append(choice.cycles if self.request.objective.timely else None)
             else:
                 self._try(choice, at, len(choices))
@@ -113,7 +122,10 @@ class _Search:
     def _is_needless(self, choice: _Choice) -> bool:
         objective = self.request.objective
         enough = max(_ENOUGH, 1 + self.request.gap)
-        return self.best is not None and objective.timely and choice.cycles * enough >= objective.value(self.best.evaluation)
+        if not objective.timely:
+            return False
+        known = math.inf if self.best is None else objective.value(self.best.evaluation)
+        return choice.cycles * enough >= known or choice.cycles >= self.beat
 
     def _left(self) -> float:
         """Seconds that are left."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from accelsim.errors import InputError
 from accelsim.model import plan as p
 from accelsim.workload.cascade import Cascade, Einsum, Tensor
-from accelsim.workload.expression import Access, IndexMap, inner_accesses, names
+from accelsim.workload.expression import Access, Call, Expression, IndexMap, inner_accesses, names
 from accelsim.workload.ranges import index_range
 
 FAR = 1 << 62
@@ -66,6 +66,9 @@ class Facts:
 def analyse(cascade: Cascade, einsum: Einsum, box: bool) -> Facts:
     """The facts of one Einsum; refuses index expressions and results that the counting kernel has no form for."""
     ranks = einsum.ranks
+    if _is_complex(einsum.expression):
+        what = f"{einsum.name}: '{einsum.text}' computes complex numbers, which have no type and no unit"
+        raise InputError(what, "write them as a rank of two, and each part as re(cis(...))", einsum.place)
     position = {rank: k for k, rank in enumerate(ranks)}
     extents = tuple(cascade.extents[rank] for rank in ranks)
     coupled: frozenset[int] = frozenset()
@@ -87,6 +90,13 @@ def analyse(cascade: Cascade, einsum: Einsum, box: bool) -> Facts:
     streams.append(_stream(cascade, einsum, einsum.output, True, position, extents, coupled, box))
     at_unit = {at: _at_unit(streams[at], access, position) for at, access in enumerate(reads) if inner_accesses(access)}
     return Facts(einsum, ranks, extents, tuple(streams), coupled, at_unit)
+
+
+def _is_complex(expression: Expression) -> bool:
+    """Whether an expression has an imaginary part of its own: a `cis` of which `re` does not take the real part."""
+    if not isinstance(expression, Call) or expression.function == "re":
+        return False
+    return expression.function == "cis" or any(_is_complex(argument) for argument in expression.arguments)
 
 
 def _chosen_stream(

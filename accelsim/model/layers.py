@@ -94,14 +94,15 @@ class ModelEvaluation:
             "edp_pj_s": energy.value * seconds,
             "traffic": {memory: self._traffic_bytes(memory) for memory in self.architecture.memories},
             "bounds": {"compulsory_bytes": bound("compulsory_bytes"), "min_cycles": bound("min_cycles")},
-            **self.inference(),
+            **self.inference([(each.get("limits") or {}).get("resource", "nothing") for each in documents]),
             "layers": layers,
         }
 
-    def inference(self) -> dict[str, Any]:
-        """What the phases take, if the model has phases: see `accelsim.model.phases`."""
+    def inference(self, limits: Sequence[str] = ()) -> dict[str, Any]:
+        """What the phases take, if the model has phases: see `accelsim.model.phases`; `limits`: what limits each layer."""
         used = self._used()
-        return inference(self.model, [times * each.seconds for times, each in used], [times * each.energy.value for times, each in used])
+        seconds, energy = [times * each.seconds for times, each in used], [times * each.energy.value for times, each in used]
+        return inference(self.model, seconds, energy, limits)
 
     def _used(self) -> list[tuple[int, Evaluation]]:
         return [(layer.times, each) for layer, each in zip(self.model.layers, self.evaluations, strict=True)]

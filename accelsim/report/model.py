@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from accelsim.report.figures import byte_size, in_cycles, joules, percent, si, square, times, whole
+from accelsim.report.serving import serving_blocks
 from accelsim.report.terminal import area_detail, report, table
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def model_blocks(document: Document, nests: Sequence[str] = ()) -> Iterator[Rend
 
     yield _limits(document)
     yield _summary(document)
+    yield from serving_blocks(document)
     yield from phase_blocks(document)
     yield _layers(document)
     shown: list[tuple[str, Document]] = []
@@ -49,11 +51,14 @@ def phase_blocks(document: Document) -> Iterator[RenderableType]:
     if found["energy_pj_per_token"] is not None:
         line.append(f"; {whole(found['tokens_per_s'])} tokens/s and {joules(found['energy_pj_per_token'])} a token in all")
     yield line
-    rows = table("phase", "steps", "tokens", "time a step", "time in all", "tokens/s", "energy a token")
+    limited = all("limited_by" in phase for phase in document["phases"])
+    columns = ["phase", *["limited by"] * limited, "steps", "tokens", "time a step", "time in all", "tokens/s", "energy a token"]
+    rows = table(*columns, left=1 + limited)
     for phase in document["phases"]:
         rates = whole(phase["tokens_per_s"]), joules(phase["energy_pj_per_token"]) if phase["tokens"] else "-"
         spent = si(phase["seconds_per_step"], "s"), si(phase["seconds"], "s")
-        rows.add_row(phase["name"], whole(phase["steps"]), whole(phase["tokens"]), *spent, *rates)
+        limits = [", ".join(f"{name} {percent(share)}" for name, share in phase["limited_by"].items()) or "-"] if limited else []
+        rows.add_row(phase["name"], *limits, whole(phase["steps"]), whole(phase["tokens"]), *spent, *rates)
     yield rows
 
 

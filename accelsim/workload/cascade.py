@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from accelsim.workload.bounds import Bounds
     from accelsim.workload.declaration import Declaration
     from accelsim.workload.density import Stated
+    from accelsim.workload.serving import Serving
     from accelsim.workload.storage import Storage
 
 
@@ -211,9 +212,13 @@ class Phase:
 
 @dataclass(frozen=True)
 class Model:
-    """Cascades run one after the other; outputs bind to inputs of later ones by name. `phases`: of inference, in order."""
+    """Cascades run one after the other; outputs bind to inputs of later ones by name. `phases`: of inference, in order.
+
+    `serving`: which ranks are the batch, new tokens and the context; None where that is not said.
+    """
 
     name: str
     layers: tuple[Layer, ...]
     source: str = ""
     phases: tuple[Phase, ...] = ()
+    serving: Serving | None = None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from accelsim.errors import InputError, did_you_mean
 from accelsim.workload.cascade import Cascade, Einsum
 from accelsim.workload.expression import Access, names, own_names
+from accelsim.workload.ranges import known_inequalities, least_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,11 @@ def passes(cascade: Cascade, rank: str, also: Collection[str] = ()) -> Passes:
     for einsum in cascade.work:
         walked = fiber.walked_by(einsum.ranks)
         reads = (*einsum.reads, *einsum.condition_reads)
-        streamed = [access for access in reads if _streams(access, fiber) and known.get(access.tensor, _Availability()).along > 0]
+        streamed = [
+            access
+            for access in reads
+            if known.get(access.tensor, _Availability()).along > 0 and (_streams(access, fiber) or _behind(cascade, einsum, access, fiber))
+        ]
         produced = [access for access in reads if not cascade.tensors[access.tensor].is_input]
         current = max((known[access.tensor].along for access in streamed), default=0)
         late = max((known.get(access.tensor, _Availability()).whole for access in produced if access not in streamed), default=0)
@@ -167,6 +172,22 @@ def _fiber(cascade: Cascade, rank: str, also: Collection[str]) -> _Fiber:
 
 def _streams(access: Access, fiber: _Fiber) -> bool:
     return any(rank in fiber.streams for rank in _ranks(access))
+
+
+def _behind(cascade: Cascade, einsum: Einsum, access: Access, fiber: _Fiber) -> bool:
+    """Whether a condition lets an Einsum that walks the fiber read only what is made up to where it stands, as in `CS[u]` where u <= t."""
+    if not fiber.walked_by(einsum.ranks):
+        return False
+    inequalities = known_inequalities(einsum.condition, cascade.sizes)
+    makers = cascade.producers.get(access.tensor, ())
+    return bool(makers and inequalities) and all(
+        any(
+            write is not None and read is not None and write.single_rank in fiber.streams and write.single_rank in einsum.ranks
+            and (step := least_step(write, read, cascade.extents, inequalities)) is not None and step >= 0
+            for write, read in zip(cascade.index_maps(maker.output), cascade.index_maps(access), strict=True)
+        )
+        for maker in makers
+    )  # fmt: skip
 
 
 def _ranks(access: Access) -> tuple[str, ...]:

@@ -120,12 +120,19 @@ def test_figures_of_phases_by_hand() -> None:
     model = Model("m", (), phases=(Phase("fill", 2, 0, 0, 1), Phase("first", 4, 1, 1, 3), Phase("rest", 10, 8, 3, 4)))
     found = inference(model, [3.0, 4.0, 8.0, 5.0], [1.0, 1.0, 1.0, 83.0])
     whole = {"seconds_to_first_token": 3.0 + 12.0 / 4, "tokens": 84, "tokens_per_s": 84 / 20.0, "energy_pj_per_token": 86 / 84}
+    whole["average_power_w"] = 86e-12 / 20.0
     assert found["inference"] == whole
     fill, first, rest = found["phases"]
     assert (fill["tokens"], fill["seconds"], fill["energy_pj_per_token"]) == (0, 3.0, None)
     assert (first["seconds_per_step"], first["tokens_per_s"], first["energy_pj_per_token"]) == (3.0, 4 / 12.0, 0.5)
     assert (rest["seconds_per_step"], rest["tokens_per_s"], rest["energy_pj"]) == (0.5, 16.0, 83.0)
     assert inference(Model("m", ()), [], []) == {}
+
+
+def test_what_limits_a_phase_has_the_share_of_its_time() -> None:
+    model = Model("m", (), phases=(Phase("a", 1, 1, 0, 3), Phase("b", 1, 1, 3, 4)))
+    found = inference(model, [1.0, 4.0, 3.0, 5.0], [0.0] * 4, ["DRAM", "MAC", "DRAM", "MAC"])
+    assert [list(phase["limited_by"].items()) for phase in found["phases"]] == [[("DRAM", 0.5), ("MAC", 0.5)], [("MAC", 1.0)]]
 
 
 def test_shipped_phases_hold_every_layer_once() -> None:

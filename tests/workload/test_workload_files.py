@@ -5,7 +5,11 @@ from pathlib import Path
 import pytest
 
 from accelsim.errors import InputError
+from accelsim.io.catalogue import WORKLOAD
+from accelsim.io.check import check
+from accelsim.io.overrides import Overrides
 from accelsim.io.workload import load_workload
+from accelsim.workload.build import resized
 from accelsim.workload.cascade import Cascade, Model
 
 MATMUL = "workload: w\nshape: {m: 4, n: 5, k: 6}\neinsums:\n  - Z[m,n] = A[m,k] * B[k,n]\n"
@@ -26,6 +30,15 @@ ERRORS = {
     "workload: w\neinsums: [{a: Z, b: Y}]\n": "2:11: a labelled einsum is one 'label: statement' pair; write - {QK: 'QK[m,p] = ...'}",
     "workload: w\neinsums: [{'a b': Z}]\n": "2:11: 'a b' cannot label a statement; a label is a word",
     "workload: w\nshape: {m: four}\neinsums: ['Z[m] = A[m]']\n": "2:12: the size of rank 'm' must be a whole number, not 'four'",
+    "workload: w\nshape: {m: 4, n: MM}\neinsums: ['Z[m,n] = A[m,n]']\n": "2:15: formula 'MM' names an unknown 'MM'; did you mean 'M'?",
+    "workload: w\nshape: {m: 4, n: M/3}\neinsums: ['Z[m,n] = A[m,n]']\n": (
+        "2:15: the size of rank 'n' must be a whole number, and 'M/3' is 1.33333; use // or ceil()"
+    ),
+    "workload: w\nshape: {m: N, n: M}\neinsums: ['Z[m,n] = A[m,n]']\n": "2:9: formula 'N' names an unknown 'N'; none is known here",
+    "workload: w\nshape: {m: 8, a: M}\nsplit: {m: {b: ~, a: 2}}\neinsums: ['Z[a,b] = A[b*A+a]']\n": (
+        "2:15: the size of part 'a' is a formula; write a number, or ~"
+    ),
+    "workload: w\nshape: {m: 4, q: M}\neinsums: ['Z[m] = A[m]']\n": "2:15: no statement uses rank 'q'; known: m",
     "workload: w\nshape: {m: 0}\neinsums: ['Z[m] = A[m]']\n": "2:12: the size of rank 'm' must be at least 1, not 0",
     "workload: w\nshape: {m: 4}\ntype: {Z: bf61}\neinsums: ['Z[m] = A[m]']\n": "3:11: there is no number type 'bf61'; did you mean 'bf16'?",
     "workload: w\nshape: {m: 4}\ntype: {Y: bf16}\neinsums: ['Z[m] = A[m]']\n": "3:8: no statement names tensor 'Y'; known: A, Z",
@@ -141,3 +154,37 @@ def test_a_model_inside_a_model_is_its_layers(tmp_path: Path) -> None:
     made = load("workload: w\nlayers: [{use: transformer-layer, times: 12}]\n", tmp_path)
     assert isinstance(made, Model)
     assert [layer.times for layer in made.layers] == [12] * 4
+
+
+def test_sizes_follow_from_others_until_they_are_set(tmp_path: Path) -> None:
+    """Also from parts of a split, through each other, and in a layer of a model."""
+    shape = "shape: {t: 16, u: Q, s: log2(T), d: 2*S}\nsplit: {t: {c: ~, q: 4}}"
+    text = f"workload: w\n{shape}\neinsums: ['Z[c,q,u,s,d] = A[c*Q+q] * B[u,s,d]']\n"
+    made = load(text, tmp_path)
+    assert isinstance(made, Cascade)
+    assert made.extents == {"t": 16, "c": 4, "q": 4, "u": 4, "s": 4, "d": 8}
+    assert resized(made, {"t": 64, "q": 8}).extents == {"t": 64, "c": 8, "q": 8, "u": 8, "s": 6, "d": 12}
+    assert resized(made, {"s": 3}).extents["d"] == 6
+    changed = load(text, tmp_path, shape_u="2")
+    assert isinstance(changed, Cascade) and changed.extents["u"] == 2
+    layers = (
+        "workload: w\nshape: {m: 6}\nlayers:\n- {einsums: ['Z[m,n] = A[m] * B[n]'], shape: {m: 4, n: 2*M}}\n"
+        "- {einsums: ['Y[m,n] = Z[m,n] * 2'], shape: {n: 2*M}}\n"
+    )
+    with pytest.raises(InputError, match=r"layer 'w.0' makes Z\[4, 8\], layer 'w.1' reads Z\[6, 12\]"):
+        load(layers, tmp_path)
+
+
+def test_check_says_what_can_be_run_but_not_mapped(tmp_path: Path) -> None:
+    """Before the first search: masks of data, indices that are not affine, complex numbers."""
+    reasons = {
+        "Z[m] = A[m] where B[m] > 0": "Z: its condition reads B, so what it leaves depends on data",
+        "Z[m,n] = A[m*n]": "Z: the model cannot count an index of A in 'Z[m,n] = A[m*n]'",
+        "Z[m] = A[m] * cis(m)": "Z: 'Z[m] = A[m] * cis(m)' computes complex numbers, which have no type and no unit",
+        "Z[m] = A[m] * re(cis(m))": "",
+    }
+    for statement, reason in reasons.items():
+        path = tmp_path / "w.yaml"
+        path.write_text(f"workload: w\nshape: {{m: 4{', n: 3' if 'n]' in statement else ''}}}\neinsums: ['{statement}']\n")
+        says = check(path, WORKLOAD, Overrides()).says.splitlines()
+        assert says[1:] == ([f"note: it can be run, and has bounds and passes, but cannot be mapped: {reason}"] if reason else [])

@@ -21,6 +21,7 @@ class Sheet:
     tensors: Mapping[str, str] = field(default_factory=dict)
     outputs: tuple[str, ...] = ()
     times: int = 1
+    densities: Mapping[str, str] = field(default_factory=dict)
 
 
 def alike(sheet: Sheet) -> tuple[object, ...]:
@@ -44,7 +45,8 @@ def alike(sheet: Sheet) -> tuple[object, ...]:
     shape = tuple((ranks.get(rank, rank), size) for rank, size in sorted(sheet.shape.items(), key=lambda item: ranks.get(item[0], item[0])))
     types = tuple(sorted((names.get(name, name), kind) for name, kind in sheet.types.items()))
     tensors = tuple(sorted((names.get(name, name), stated) for name, stated in sheet.tensors.items()))
-    return einsums, shape, types, tensors, tuple(names.get(name, name) for name in sheet.outputs)
+    densities = tuple(sorted((names.get(name, name), share) for name, share in sheet.densities.items()))
+    return einsums, shape, types, tensors, densities, tuple(names.get(name, name) for name in sheet.outputs)
 
 
 def merged(sheets: Sequence[Sheet]) -> list[Sheet]:
@@ -96,7 +98,7 @@ def distinct(sheets: Sequence[Sheet]) -> list[Sheet]:
 
 def write(name: str, about: str, source: str, sheets: Sequence[Sheet]) -> str:
     """The YAML of a workload: one cascade, or layers."""
-    lines = [f"workload: {name}"]
+    lines = [f"workload: {_plain(name)}"]
     if about:
         lines += ["about: >-", *(f"  {line}" for line in _wrapped(about, WIDTH - 2))]
     lines.append(f"source: {_quoted(source)}")
@@ -104,7 +106,7 @@ def write(name: str, about: str, source: str, sheets: Sequence[Sheet]) -> str:
         return "\n".join([*lines, *_body(sheets[0])]) + "\n"
     lines.append("layers:")
     for sheet in sheets:
-        body = [f"name: {sheet.name}", *([f"times: {sheet.times}"] if sheet.times > 1 else []), *_body(sheet)]
+        body = [f"name: {_plain(sheet.name)}", *([f"times: {sheet.times}"] if sheet.times > 1 else []), *_body(sheet)]
         lines += [f"  {'- ' if at == 0 else '  '}{line}" for at, line in enumerate(body)]
     return "\n".join(lines) + "\n"
 
@@ -113,6 +115,7 @@ def _body(sheet: Sheet) -> list[str]:
     lines = _row("shape", sheet.shape) if sheet.shape else []
     lines += _row("type", sheet.types) if sheet.types else []
     lines += _row("tensors", sheet.tensors) if sheet.tensors else []
+    lines += _row("density", sheet.densities) if sheet.densities else []
     return [*lines, "einsums:", *(f"  - {text}" for text in sheet.einsums)]
 
 
@@ -122,6 +125,11 @@ def _row(key: str, values: Mapping[str, object]) -> list[str]:
         return [f"type: {values['default']}"]
     short = f"{key}: {{{', '.join(f'{_quoted_key(name)}: {value}' for name, value in values.items())}}}"
     return [short] if len(short) <= WIDTH - 4 else [f"{key}:", *(f"  {_quoted_key(name)}: {value}" for name, value in values.items())]
+
+
+def _plain(word: str) -> str:
+    """A name, quoted where YAML would read it as something else."""
+    return word if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", word) and _quoted_key(word) == word else f"'{word}'"
 
 
 def _quoted_key(word: str) -> str:

@@ -274,17 +274,22 @@ class Sketch:
         value = tensor.values.reshape(())
         return float(str(value)) if value.dtype.kind == "f" else float(value)
 
-    def flat(self, view: View) -> View:
-        """A copy of a view in a tensor that has one axis for each dimension: what is moved where indices cannot say it."""
+    def flat(self, view: View, single: Sequence[int] = ()) -> View:
+        """A copy of a view in a tensor that has one axis for each dimension: what is moved where indices cannot say it.
+
+        `single`: dimensions that have an axis, and a rank, although their size is 1.
+        """
         fresh = {rank: self.rank(self.sizes[rank], *self.hints[rank]) for dim in view.dims for rank in dim}
         dims = tuple(tuple(fresh[rank] for rank in dim) for dim in view.dims)
         tensor = self.tensors[view.tensor]
         name = self.name(f"{view.tensor}_copy")
-        self.tensors[name] = Tensor(name, tuple(self.size(dim) for dim in dims if dim), tensor.type, "computed", below=tensor.below)
+        axes = [at for at, dim in enumerate(dims) if dim or at in single]
+        shape = tuple(self.size(dims[at]) for at in axes)
+        self.tensors[name] = Tensor(name, shape, tensor.type, "computed", below=tensor.below)
         read = view.read({rank: Index(((new, 1),)) for rank, new in fresh.items()})
-        output = Read(name, tuple(whole(dim, self.sizes) for dim in dims if dim))
+        output = Read(name, tuple(whole(dims[at], self.sizes) for at in axes))
         self.statements.append(Statement(output, Apply("copy", (read,)), origin=self.origin))
-        made = tuple((self.rank(self.size(dim)),) if dim else () for dim in dims)
+        made = tuple((self.rank(self.size(dim)),) if at in axes else () for at, dim in enumerate(dims))
         return View(name, made, tuple(Index(((dim[0], 1),)) for dim in made if dim))
 
     def align(self, views: Sequence[View], labels: Sequence[Sequence[Any]]) -> tuple[dict[Any, tuple[int, ...]], list[Read]]:

@@ -118,9 +118,7 @@ def slide(sketch: Sketch, view: View, first: int, windows: Sequence[Window], fil
     sizes = sketch.shape(view)
     outside = [at for at, window in enumerate(windows, first) if window.leaves(sizes[at])]
     if any(len(view.dims[at]) > 1 for at in range(first, first + len(windows))) or not _can_fill(sketch, view, outside, fill):
-        view = sketch.flat(view)
-        if not _can_fill(sketch, view, outside, fill):  # the dimension has size 1, and the tensor no axis
-            raise InputError("a window over a dimension of size 1 reads outside", "make the tensor larger")
+        view = sketch.flat(view, outside)
     places: list[tuple[int, ...]] = []
     elements: list[tuple[int, ...]] = []
     known: dict[int, Index] = {}

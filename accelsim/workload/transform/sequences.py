@@ -18,7 +18,7 @@ Words = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Pivot:
-    """`reference`: the Einsum that makes what `values` are measured from; `sums`: for each of these, the Einsums that sum it along the rank."""
+    """`reference`: the Einsum that makes what `values` are measured from, each with the Einsums that sum it along the rank."""
 
     reference: str
     values: tuple[tuple[str, tuple[str, ...]], ...]
@@ -61,12 +61,12 @@ def _is_factor(each: Einsum, value: Einsum, operator: str) -> bool:
     return len(reads) == 1 and reads[0] in whole.plain and sum(access.tensor == value.output.tensor for access in each.reads) == 1
 
 
-def _parts(cascade: Cascade, rank: str, outer: str, inner: str) -> tuple[list[Words], str, str]:
+def _parts(cascade: Cascade, rank: str, outer: str, inner: str, size: str) -> tuple[list[Words], str, str]:
     """The step that splits a rank, if it is not split, and the names of its two parts."""
     cut = next((split for split in cascade.splits if split.rank == rank), None)
     if cut is None:
         outer, inner = outer or f"{rank}1", inner or f"{rank}0"
-        return [("split", rank, outer, inner)], outer, inner
+        return [("split", rank, outer, inner, *((size,) if size else ()))], outer, inner
     if len(cut.parts) != 2:
         raise InputError(f"{cascade.name}: '{rank}' is split into {len(cut.parts)} parts", "split it into two")
     return [], *cut.parts
@@ -83,9 +83,9 @@ def _pivots(cascade: Cascade, rank: str) -> list[Pivot]:
     return found
 
 
-def streamed(cascade: Cascade, rank: str, outer: str = "", inner: str = "") -> list[Words]:
+def streamed(cascade: Cascade, rank: str, outer: str = "", inner: str = "", size: str = "") -> list[Words]:
     """The steps that make values along a rank measured from a running reference, and their sums recurrences that are corrected."""
-    steps, outer, inner = _parts(cascade, rank, outer, inner)
+    steps, outer, inner = _parts(cascade, rank, outer, inner, size)
     for pivot in _pivots(cascade, rank):
         running = f"R{pivot.reference}"
         steps += [("levels", pivot.reference, inner), ("run", pivot.reference, outer)]
@@ -97,9 +97,9 @@ def streamed(cascade: Cascade, rank: str, outer: str = "", inner: str = "") -> l
     return steps
 
 
-def local(cascade: Cascade, rank: str, outer: str = "", inner: str = "") -> list[Words]:
+def local(cascade: Cascade, rank: str, outer: str = "", inner: str = "", size: str = "") -> list[Words]:
     """The steps that make values along a rank measured from the reference of their own tile, and corrected once all tiles are known."""
-    steps, outer, inner = _parts(cascade, rank, outer, inner)
+    steps, outer, inner = _parts(cascade, rank, outer, inner, size)
     for pivot in _pivots(cascade, rank):
         steps.append(("levels", pivot.reference, inner))
         for value, sums in pivot.values:

@@ -1,0 +1,123 @@
+"""Search over equivalent cascades: what is reached, what is left out, and that it finds the chunk of a scan that a closed form predicts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from accelsim.explore.cascades import LEFT_OUT, MAPPED, NOT_REACHED, Exploration, explore
+from accelsim.explore.equivalents import equivalents
+from accelsim.hardware.architecture import Architecture
+from accelsim.io.hardware import load_architecture
+from accelsim.mapper.best import Request
+from accelsim.mapper.objectives import objective_named
+from accelsim.workload.build import cascade
+from accelsim.workload.cascade import Cascade
+from accelsim.workload.passes import passes
+from accelsim.workload.transform.steps import derive, parse
+from accelsim.workload.transform.structure import structure
+from tests.share import share
+
+LANES = """
+machine: lanes
+source: "made up: lanes that do everything, a step of a scan included"
+clock: 1 GHz
+let: {lanes: 16}
+tree:
+  memory: Buffer
+  size: unlimited
+  bandwidth: unlimited
+  energy: unpriced
+  feeds:
+    array: vector
+    axes: {lane: {size: lanes, multicast: true}}
+    feeds:
+      unit: LANE
+      executes: {scan mac mul add sub exp max div: unpriced}
+"""
+SOFTMAX = "GM[p] = max[m](X[m,p]) ; SN[m,p] = exp(X[m,p] - GM[p]) ; SD[p] = SN[m,p] ; A[m,p] = SN[m,p] / SD[p] ; Y[f,p] = A[m,p] * V[m,f]"
+
+
+def lanes(folder: Path, count: int) -> Architecture:
+    path = folder / "lanes.yaml"
+    path.write_text(LANES, encoding="utf-8")
+    return load_architecture(path, {"let.lanes": str(count)})
+
+
+def scan(steps: int) -> Cascade:
+    return cascade("scan", "H[0] = 0 ; H[t+1] = A[t] * H[t] + B[t] ; Y[t] = C[t] * H[t+1]", {"t": steps})
+
+
+def found(made: Cascade, machine: Architecture, objective: str = "latency", limit: float | None = None, deepest: int = 4) -> Exploration:
+    return explore(made, machine, Request(objective_named(objective), time_limit=limit), lambda _: None, deepest=deepest)
+
+
+def chunked_cycles(steps: int, chunk: int, count: int) -> int:
+    """Two scans inside the chunks, side by side on the lanes; a carry from chunk to chunk; the fix-up and the product with C."""
+    chunks = steps // chunk
+    return 2 * chunk * -(-chunks // count) + chunks + 2 * -(-steps // count)
+
+
+USUAL = [(16, 16), (24, 8), (36, 4)]
+MORE = [(32, 64), (64, 64), (96, 16), (128, 32), (60, 1)] if share(1, 0, 0) else []
+
+
+@pytest.mark.parametrize(("steps", "count"), USUAL + MORE)
+def test_best_chunk_of_a_scan_is_the_one_that_the_closed_form_predicts(steps: int, count: int, tmp_path: Path) -> None:
+    """Every chunk that divides is tried in the closed form; the search knows nothing of it. One scan after the other takes T + T/lanes."""
+    result = found(scan(steps), lanes(tmp_path, count))
+    sizes = [size for size in range(1, steps + 1) if steps % size == 0]
+    least = min(chunked_cycles(steps, size, count) for size in sizes)
+    sequential = steps + -(-steps // count)
+    best = result.best.found
+    assert best is not None
+    assert best.evaluation.cycles == min(least, sequential)
+    if least < sequential:
+        assert str(result.best.equivalent.steps[0]) == "chunk H"
+        assert chunked_cycles(steps, dict(best.mapping.sizes)["t0"], count) == least
+    else:
+        assert result.best is result.original
+
+
+def test_closed_form_counts_each_chunk_as_the_model_does(tmp_path: Path) -> None:
+    from accelsim.mapper.best import search
+
+    for chunk in (1, 2, 4, 8, 16):
+        made = derive(scan(16), parse(f"chunk H t1 t0 {chunk}"))
+        assert search(made, lanes(tmp_path, 16)).evaluation.cycles == chunked_cycles(16, chunk, 16)
+
+
+def test_one_pass_form_is_reached_and_each_structure_once() -> None:
+    start = cascade("rows", SOFTMAX, {"p": 4, "m": 8, "f": 2})
+    made, complete = equivalents(start)
+    assert complete
+    keys = [structure(each.cascade) for each in made]
+    assert len(set(keys)) == len(keys)
+    by_name = {each.name: each.cascade for each in made}
+    assert passes(by_name["as given"], "m").count == 3
+    assert passes(by_name["defer Y; stream m"], "m").count == 1
+    assert "stream m; defer Y" in by_name or structure(derive(start, parse("stream m; defer Y"))) in keys
+    assert len(equivalents(start, most=3)[0]) == 3 and not equivalents(start, most=3)[1]
+
+
+def test_cascade_that_cannot_win_is_left_out_and_nothing_better_is(tmp_path: Path) -> None:
+    """Every equivalent is mapped by itself too: none of those left out is better than what was found."""
+    from accelsim.mapper.best import search
+
+    start = cascade("rows", SOFTMAX, {"p": 4, "m": 8, "f": 2})
+    machine = lanes(tmp_path, 4)
+    result = found(start, machine, deepest=2)
+    assert result.best.found is not None
+    best = result.best.found.evaluation.cycles
+    outcomes = {each.outcome for each in result.candidates}
+    assert LEFT_OUT in outcomes and outcomes <= {MAPPED, LEFT_OUT}
+    for each in result.candidates:
+        if each.outcome == LEFT_OUT:
+            assert search(each.equivalent.cascade, machine).evaluation.cycles >= best
+
+
+def test_time_limit_is_kept_and_the_original_is_mapped(tmp_path: Path) -> None:
+    result = found(cascade("rows", SOFTMAX, {"p": 4, "m": 8, "f": 2}), lanes(tmp_path, 4), limit=0.0)
+    assert result.original.outcome == MAPPED
+    assert {each.outcome for each in result.candidates[1:]} <= {NOT_REACHED}
