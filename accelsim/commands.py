@@ -34,7 +34,6 @@ from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
     from accelsim.hardware.architecture import Architecture
-    from accelsim.io.serving import Served
     from accelsim.mapper.best import Request
     from accelsim.mapper.front import Front
     from accelsim.mapper.model import Find
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from accelsim.model.options import Counting
     from accelsim.model.stored import StoredEvaluation
     from accelsim.sparse.pattern import IntArray
+    from accelsim.workload.serving import Served
 
 
 def map_(arguments: Arguments) -> int:

@@ -15,8 +15,8 @@ from accelsim.errors import InputError, did_you_mean
 if TYPE_CHECKING:
     from accelsim.hardware.architecture import Architecture
     from accelsim.io.overrides import Overrides
-    from accelsim.io.serving import Asked, Served
     from accelsim.workload.cascade import Cascade
+    from accelsim.workload.serving import Asked, Served
 
 OPTIONS = ("phase", "batch", "context", "tokens")
 SECONDS = "5"  # of each search, unless stated
@@ -27,7 +27,8 @@ def asked_of(arguments: Arguments) -> Asked | None:
     given = {option: text for option in OPTIONS if (text := getattr(arguments, option)) is not None}
     if not given:
         return None
-    from accelsim.io.serving import PHASES, Asked, tokens_of
+    from accelsim.io.serving import tokens_of
+    from accelsim.workload.serving import PHASES, Asked
 
     phase = given.get("phase", "both")
     if phase not in PHASES:
@@ -72,8 +73,9 @@ def _refuse_large(cascade: Cascade, machine: Architecture) -> None:
 
 def params_(arguments: Arguments) -> int:
     from accelsim.io.catalogue import WORKLOAD
-    from accelsim.io.serving import Asked, load_served
+    from accelsim.io.serving import load_served
     from accelsim.report.serving import parameters_blocks, parameters_document
+    from accelsim.workload.serving import Asked
 
     settings = settings_of(arguments)
     settings.refuse("arch", "mapping")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from accelsim.errors import InputError, did_you_mean
@@ -15,35 +14,12 @@ from accelsim.io.model_sizes import constants_of, formula, stated_in
 from accelsim.io.source import Item
 from accelsim.io.workload import number_type_of, read_workload, shape_of, with_setting
 from accelsim.workload.cascade import Model
-from accelsim.workload.serving import Residency, Serving, Weight, residency
+from accelsim.workload.serving import Asked, Served, Serving, Weight, residency
 
-PHASES = ("prefill", "decode", "both")
 _KEYS = ("batch", "tokens", "context", "decode")
 _WEIGHT_KEYS = ("shape", "times", "type")
 _MOST_TOKENS = 1 << 24
 _SIZES = 4  # of a context that grows: a step counts as the longest of its group
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What is to be served: `phase` is one of PHASES. `context`: tokens of the prompt, and in the cache. `tokens`: steps of decoding, the
-    context longer by one in each; None: one, with `context` tokens in the cache.
-    """
-
-    phase: str = "both"
-    batch: int = 1
-    context: int | None = None
-    tokens: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A model in the phases that are asked for, and what it keeps between passes."""
-
-    model: Model
-    kept: Residency
-    asked: Asked
-    context: int
 
 
 def read_serving(top: Mapping[str, Item], names: Mapping[str, Value], known: Collection[str]) -> Serving | None:

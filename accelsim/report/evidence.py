@@ -97,6 +97,9 @@ def _part(evidence: Document, rows: list[Document]) -> list[str]:
     return lines
 
 
+_SURE = {"yes": "Figure seen in the source.", "recalled": "Figure from memory."}
+
+
 def _remark(row: Document) -> str:
     """What explains a row, as sentences."""
     parts = []
@@ -110,7 +113,7 @@ def _remark(row: Document) -> str:
         text = _sentence(row["explanation"])
         parts.append(text[0].upper() + text[1:] if text[:2].islower() else text)
     if row["checked"]:
-        parts.append(f"Published figure: {_sentence(row['checked'])}")
+        parts.append(_SURE.get(row["checked"], f"Published figure: {_sentence(row['checked'])}"))
     return " ".join(parts)
 
 

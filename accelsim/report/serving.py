@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from accelsim.hardware.architecture import Architecture
-    from accelsim.io.serving import Served
-    from accelsim.workload.serving import Kept, Residency
+    from accelsim.workload.serving import Kept, Residency, Served
 
 Document = dict[str, Any]
 

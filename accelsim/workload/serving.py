@@ -11,6 +11,8 @@ from accelsim.hardware.types import TYPES, NumberType
 from accelsim.workload.cascade import Layer, Model
 from accelsim.workload.expression import own_names
 
+PHASES = ("prefill", "decode", "both")
+
 
 @dataclass(frozen=True, slots=True)
 class Weight:
@@ -68,6 +70,28 @@ class Residency:
     def parameters(self) -> int:
         """Weights in words."""
         return sum(each.words for each in self.weights)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is to be served: `phase` is one of PHASES. `context`: tokens of the prompt, and in the cache. `tokens`: steps of decoding, the
+    context longer by one in each; None: one, with `context` tokens in the cache.
+    """
+
+    phase: str = "both"
+    batch: int = 1
+    context: int | None = None
+    tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model in the phases that are asked for, and what it keeps between passes."""
+
+    model: Model
+    kept: Residency
+    asked: Asked
+    context: int
 
 
 def residency(model: Model, step: Model | None, serving: Serving) -> Residency:

@@ -11,10 +11,11 @@ import pytest
 
 from accelsim.errors import InputError
 from accelsim.io.catalogue import WORKLOAD, shipped
-from accelsim.io.serving import Asked, Served, load_served
+from accelsim.io.serving import load_served
 from accelsim.io.workload import load_workload
 from accelsim.workload.cascade import Cascade, Model
 from accelsim.workload.interpreter import model_inputs, run_model
+from accelsim.workload.serving import Asked, Served
 
 Arrays = dict[str, Any]
 FOLDER = Path(__file__).resolve().parents[2] / "workloads"
