@@ -108,7 +108,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     mapping.add_argument("--store", metavar="FOLDER", help="keep what is found in a folder, and take from it what was found before")
     about = "save the mapping as YAML; of a model, as LAYER.yaml in a folder that exists; of a front, as WORKLOAD-1.yaml and so on in one"
     mapping.add_argument("-o", "--output", metavar="FILE", help=about)
-    about = "search over equivalent cascades too (docs/transform.md); -o FILE.yaml saves the best one's mapping, and FILE.cascade.yaml its cascade"
+    about = "search over equivalent cascades too (docs/transform.md); -o F.yaml saves the best mapping, and F.cascade.yaml its cascade"
     mapping.add_argument("--explore-cascades", action="store_true", help=about)
     evaluate = command("evaluate", commands.evaluate_, "price a given mapping; an illegal one is refused with its reason and exit code 1")
     workload(evaluate)

@@ -108,6 +108,7 @@ def command_of(evidence: Evidence, run: Run, case: Case, key: str) -> Command:
 
     options = run.options
     workload = text(options["workload"])
+    layer = text(options["layer"]) if "layer" in options else ""
     words: list[str] = []
     if options.get("simulate"):
         words = ["simulate", workload]
@@ -118,14 +119,16 @@ def command_of(evidence: Evidence, run: Run, case: Case, key: str) -> Command:
         words = [key, workload]
     else:
         words = ["evaluate" if "mapping" in options else "map", workload]
-    for option in ("arch", "mapping", "constraints", "objective", "schedule", "tiles", "gap", "seed"):
-        if option in options:
-            words += [f"--{option}", text(options[option])]
+    for option in ("layer", "arch", "mapping", "constraints", "objective", "schedule", "tiles", "gap", "seed"):
+        if option in options and (chosen := text(options[option])):
+            words += [f"--{option}", f"{layer}={chosen}" if option == "mapping" and layer else chosen]
     words += [f"--{flag}" for flag in ("statistics", "ahead") if options.get(flag)]
     for option, value in options.get("counting", {}).items():
         words += ["--counting", f"{option}={value}"]
     settings = {path: text(value) for path, value in {**case.settings, **run.settings}.items()}
     for path, setting in settings.items():
+        if layer and path.startswith("mapping."):
+            path = f"mapping.{layer}.{path.removeprefix('mapping.')}"
         if setting:
             words += ["--set", f"{path}={setting}"]
     return tuple(words)

@@ -1,6 +1,6 @@
 """What is shipped, in four: what every command takes; what is about stored elements, in folders `sparse`, which is evaluated only;
-machines of bytes without exponentials with their layers, in folders `int8`; and GPUs with mappings of their libraries, in folders `gpu`, which
-are alike, so that not every test is run on each of them.
+machines of bytes without exponentials with their layers, in folders `int8`; and GPUs with mappings of their libraries, in folders
+`gpu`, which are alike, so that not every test is run on each of them.
 """
 
 from __future__ import annotations

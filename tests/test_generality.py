@@ -14,7 +14,8 @@ from accelsim.io.catalogue import KINDS, shipped
 PACKAGE = Path(accelsim.__file__).parent
 PUBLISHED = {"fusemax", "flashattention", "timeloop", "accelforge", "eyeriss", "mamba", "bert", "xlm", "attention", "tpu", "gemmini"}
 # Shipped names that are words of the field, of numpy, of rich or of ONNX (an attribute of Selu), and mean that in code.
-ORDINARY = {"cascade", "convolution", "gamma", "separable", "spatial", "simple", "flat", "matmul", "softmax", "highlight"}
+ORDINARY = {"cascade", "convolution", "convolutions", "gamma", "patches", "scans", "separable", "spatial", "simple", "flat", "matmul"}
+ORDINARY |= {"softmax", "highlight"}
 
 
 @cache

@@ -47,8 +47,9 @@ def test_wheel_carries_every_description_of_the_repository(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
     wanted = {
         f"accelsim/catalogue/{path.relative_to(REPOSITORY).as_posix()}"
-        for folder in ("workloads", "hw", "mappings")
-        for path in (REPOSITORY / folder).rglob("*.yaml")
+        for folder in ("workloads", "hw", "mappings", "campaigns", "evidence")
+        for path in (REPOSITORY / folder).rglob("*.*")
+        if path.suffix in {".yaml", ".csv"}
     }
     assert wanted and wanted <= held
 

@@ -110,7 +110,7 @@ class Evaluator:
             return _inside(formula, self.find(name, case, keys[0]), path)
         if name in self.evidence.tables:
             table = self.evidence.tables[name]
-            row = table.row(case.labels)
+            row = table.row(case)
             if row is None:
                 raise formula.error(f"asks for a row of {name} that is not there, of case '{case}'", f"write where: {name}")
             return _inside(formula, row, path)
@@ -179,8 +179,11 @@ def _children(formula: Formula, value: Document, where: Path) -> list[Document]:
 
 
 def _child(value: Document, key: str) -> Document:
+    """The value of a key: of an object, or the element of a list by its number, `name` or `workload`."""
     if isinstance(value, Mapping):
         return value.get(key)
-    if isinstance(value, list) and key.isdigit() and int(key) < len(value):
-        return value[int(key)]
+    if isinstance(value, list):
+        if key.isdigit():
+            return value[int(key)] if int(key) < len(value) else None
+        return next((each for each in value if isinstance(each, Mapping) and key in (each.get("name"), each.get("workload"))), None)
     return None

@@ -201,9 +201,10 @@ class _Parser:
                 other.append((axis, self.label()))
             self.take("]")
         keys: list[str] = []
-        while self.peek() in (".", ".*"):
-            if self.take()[1] == ".*":
-                keys.append(ALL)
+        while self.peek() in (".", ".*") or re.fullmatch(r"\.\d+", self.peek()):  # the last: an element of a list
+            dot = self.take()[1]
+            if dot != ".":
+                keys.append(dot[1:])
                 continue
             kind, text, column = self.take()
             if kind not in ("name", "text", "number"):

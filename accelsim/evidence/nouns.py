@@ -25,19 +25,25 @@ class Case:
     def __str__(self) -> str:
         return ", ".join(self.labels.values())
 
+    @property
+    def words(self) -> dict[str, str]:
+        """Labels and variables as texts, by name."""
+        return {**{name: str(value) for name, value in self.variables.items()}, **self.labels}
+
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Figures beside an evidence file: rows by the labels of those axes that it has columns for."""
+    """Figures beside an evidence file: rows by the labels of those axes, or values of those variables, that it has columns for."""
 
     name: str
     axes: tuple[str, ...]
     rows: Mapping[tuple[str, ...], Mapping[str, Value]]
     columns: tuple[str, ...]
 
-    def row(self, labels: Mapping[str, str]) -> Mapping[str, Value] | None:
+    def row(self, case: Case) -> Mapping[str, Value] | None:
         """The row of a case, or None."""
-        return self.rows.get(tuple(labels[axis] for axis in self.axes))
+        words = case.words
+        return self.rows.get(tuple(words[axis] for axis in self.axes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +69,9 @@ class Tolerance:
 class Row:
     """A published figure, the formula that gives accelsim's, and how close they have to be.
 
-    `each`: axes with a figure for each label; `where`: labels that count, by axis or variable; `inside`: tables that must have the
-    case. `not_reproduced`: why there is no agreement to ask for. `shown_by`: the command that shows it, with data that is not shipped.
+    `each`: axes or variables with a figure for each label or value; `where`: labels that count, by axis or variable; `inside`: tables
+    that must have the case. `not_reproduced`: why there is no agreement to ask for. `shown_by`: the command that
+    shows it, with data that is not shipped.
     `table`: whether the page shows all of its figures.
     """
 
@@ -112,10 +119,10 @@ class Evidence:
         return found
 
     def _counts(self, case: Case, row: Row) -> bool:
-        if any(self.tables[name].row(case.labels) is None for name in row.inside):
+        if any(self.tables[name].row(case) is None for name in row.inside):
             return False
         for key, labels in row.where.items():
-            known = {**{name: str(value) for name, value in case.variables.items()}, **case.labels}
+            known = case.words
             if key not in known:
                 raise InputError(f"no axis or variable is called '{key}'", did_you_mean(key, known), row.place)
             if known[key] not in labels:
@@ -123,8 +130,9 @@ class Evidence:
         return True
 
     def groups(self, row: Row) -> tuple[tuple[Case, ...], ...]:
-        """The cases of a row, those together that agree in all axes of `each`."""
+        """The cases of a row, those together that agree in all of `each`."""
         found: dict[tuple[str, ...], list[Case]] = {}
         for case in self.cases_of(row):
-            found.setdefault(tuple(case.labels[axis] for axis in row.each), []).append(case)
+            words = case.words
+            found.setdefault(tuple(words[axis] for axis in row.each), []).append(case)
         return tuple(map(tuple, found.values()))

@@ -105,7 +105,7 @@ def _result(evaluator: Evaluator, row: Row) -> Result:
 
 
 def _figure(evaluator: Evaluator, row: Row, group: Sequence[Case]) -> Figure:
-    labels = tuple(group[0].labels[axis] for axis in row.each)
+    labels = tuple(group[0].words[axis] for axis in row.each)
     published = tuple(float(evaluator.number(formula, group)) for formula in row.published)
     if row.value is None:
         return Figure(labels, published, None, None, None)

@@ -16,7 +16,7 @@ from accelsim.io.tables import load_rows, load_table
 
 KEYS = ("evidence", "title", "source", "kind", "about", "let", "axes", "data", "runs", "rows")
 MOST_CASES = 10_000
-_FILES = ("workload", "arch", "mapping", "constraints")
+_FILES = ("workload", "layer", "arch", "mapping", "constraints")
 _CHOICES = ("objective", "schedule", "tiles", "gap", "seed", "counting")
 _FLAGS = ("simulate", "statistics", "ahead")
 RUN_KEYS = (*_FILES, *_CHOICES, *_FLAGS, "set")
@@ -41,9 +41,8 @@ def load_evidence(path: Path) -> Evidence:
     for name, item in _named(top.get("runs"), "'runs'").items():
         reader.run(name, item)
     rows = tuple(reader.row(each, kind) for each in top["rows"].items("'rows'"))
-    names = [row.name for row in rows]
-    for row in rows:
-        if names.count(row.name) > 1:
+    for at, row in enumerate(rows):
+        if any(row.name == other.name for other in rows[:at]):
             raise InputError(f"two rows are called '{row.name}'", "give each its own name", row.place)
     found = Evidence(
         top["evidence"].name("the name of the evidence"),
@@ -94,6 +93,11 @@ class _Reader:
             raise item.error(f"there are more than {MOST_CASES} cases", "make the axes shorter")
         self.cases = tuple(cases)
 
+    def _common(self) -> tuple[str, ...]:
+        """Axes, and variables that every case has."""
+        shared = set.intersection(*(set(case.variables) for case in self.cases))
+        return (*self.labels, *sorted(shared))
+
     def _labels(self, axis: str, item: Item) -> list[Case]:
         """An axis whose labels the file lists, each with settings (`shape.p: 1024`) and variables (`P: 1024`)."""
         found = []
@@ -124,7 +128,7 @@ class _Reader:
     def data(self, item: Item | None) -> None:
         """Tables beside the file: a file name, or {file: NAME, axes: {COLUMN: AXIS}} where columns are not called as axes are."""
         for name, inner in _named(item, "'data'").items():
-            columns = {axis: axis for axis in self.labels}
+            columns = {name: name for name in self._common()}
             file = inner
             if isinstance(inner.value, dict):
                 stated = inner.only({"file", "axes"}, "a table")
@@ -132,7 +136,7 @@ class _Reader:
                     raise inner.error("the table has no 'file'", "write {file: NAME.csv}")
                 file = stated["file"]
                 for column, axis in (stated["axes"].mapping("'axes'") if "axes" in stated else {}).items():
-                    columns[column] = _one_of(axis, "an axis", tuple(self.labels))
+                    columns[column] = _one_of(axis, "an axis", self._common())
             self.tables[name] = load_table(name, self._beside(file), columns)
 
     def _beside(self, item: Item) -> Path:
@@ -181,9 +185,10 @@ class _Reader:
             key = "expect" if "expect" in stated else "published"
             raise stated[key].error(f"'{expect}' agrees with much, which is no {REPRODUCTION}", f"write kind: {PLAUSIBILITY}")
         each = tuple(axis.name("an axis") for axis in stated["each"].items("'each'")) if "each" in stated else ()
+        known = self._common()
         for axis in each:
-            if axis not in self.labels:
-                raise stated["each"].error(f"no axis is called '{axis}'", did_you_mean(axis, self.labels))
+            if axis not in known:
+                raise stated["each"].error(f"no axis or variable is called '{axis}'", did_you_mean(axis, known))
         where, inside = self._where(stated.get("where"))
         value = _formula(stated["value"]) if "value" in stated else None
         return Row(

@@ -218,12 +218,12 @@ class _Listing:
         return [held for held in sets if _fits(sum(bits[tensor] for tensor in held), memory)]
 
     def _bits(self, tensor: str, names: Iterable[str], sizes: Sizes) -> Fraction | int:
-        """What a tile of a tensor takes at least."""
+        """What a tile of a tensor takes at least; values may choose one coordinate alone."""
         uses = [use for use in self.facts.uses[tensor] if use.einsum in names]
         if self.cascade.tensors[tensor].iterative is not None or any(self.facts.einsums[use.einsum].condition for use in uses):
             return 0
         bare = [{index.single_rank for index in use.maps if index is not None and index.offset == 0} for use in uses]
-        return min(self.facts.bits[tensor]) * max(prod(sizes[rank] for rank in ranks if rank is not None) for ranks in bare)
+        return min(self.facts.bits[tensor]) * max(prod(sizes[rank] for rank in ranks if rank in sizes) for ranks in bare)
 
 
 def _steps(node: Node) -> tuple[Axis | Memory | Unit, ...]:

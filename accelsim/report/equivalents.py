@@ -31,7 +31,9 @@ def derivation_document(
         "elementary_steps": [str(step) for step in elementary],
         "before": _figures(before),
         "after": _figures(after),
-        "einsums": {name: {"points": points, "operations": dict(after.bounds.operations[name])} for name, points in after.bounds.points.items()},
+        "einsums": {
+            name: {"points": points, "operations": dict(after.bounds.operations[name])} for name, points in after.bounds.points.items()
+        },
         "cascade": text,
         "open": [part for cut in after.splits for part in cut.free],
         "applicable": [str(step) for step in allowed],
@@ -68,7 +70,13 @@ def derivation_blocks(document: Document) -> Iterator[RenderableType]:
     for name in ("before", "after") if document["steps"] else ("after",):
         found = document[name]
         passes = ", ".join(f"{count} over {rank}" for rank, count in found["passes"].items())
-        rows.add_row(name if document["steps"] else "", whole(found["einsums"]), whole(found["operations"]), byte_size(found["compulsory_bytes"]), passes)
+        rows.add_row(
+            name if document["steps"] else "",
+            whole(found["einsums"]),
+            whole(found["operations"]),
+            byte_size(found["compulsory_bytes"]),
+            passes,
+        )
     yield rows
     if document["open"]:
         yield f"{', '.join(f'{part} is open' for part in document['open'])}: operations are counted as if it were 1."
@@ -136,7 +144,9 @@ def exploration_blocks(document: Document) -> Iterator[RenderableType]:
     """Every cascade with its passes and figures, and how much better the best is."""
     from rich.text import Text
 
-    yield Text.assemble((document["workload"], "bold"), " on ", (document["architecture"], "bold"), f": {document['objective']} of equivalent cascades")
+    yield Text.assemble(
+        (document["workload"], "bold"), " on ", (document["architecture"], "bold"), f": {document['objective']} of equivalent cascades"
+    )
     changing = _changing([each["passes"] for each in document["cascades"]])
     rows = table("steps", "passes", "at least", "latency", "energy", "gain", left=2)
     for number, each in enumerate(document["cascades"]):

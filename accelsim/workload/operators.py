@@ -28,8 +28,9 @@ class Operator:
     """A row: `meaning(np, *arguments)` computes it elementwise on numpy arrays (`np` is the module, so that nothing imports it here).
 
     `identity`: what a reduction over no points gives (None: not a reduction); `reduction`: the numpy ufunc whose `reduce` combines.
-    Algebra, on which transformations rest (`workload.transform`): `inverse` undoes it, (a op b) inverse b = a; it distributes `over` these
-    reductions, so that what is constant may be applied once, after them; a function `turns` one operator into another, f(a + b) = f(a) * f(b).
+    Algebra, on which transformations rest (`workload.transform`): `inverse` undoes it, (a op b) inverse b = a; it distributes `over`
+    these reductions, so that what is constant may be applied once, after them; a function `turns` one operator into another,
+    f(a + b) = f(a) * f(b).
     """
 
     name: str

@@ -32,7 +32,8 @@ from accelsim.sim.ahead import filled_ahead
 from accelsim.sim.simulation import Simulation, simulate
 from accelsim.workload.cascade import Cascade
 
-PUBLISHED = Path(__file__).resolve().parents[1] / "published"
+TESTS = Path(__file__).resolve().parents[1]
+PUBLISHED, TABLES = TESTS / "published", TESTS.parent / "evidence" / "fusemax"
 LENGTHS = {"1K": 1024, "4K": 4096, "16K": 16384, "64K": 65536, "256K": 262144, "1M": 1048576}
 BATCH = 4  # of the 64 of the source, which all go alike
 ARRAY, LANES = "PE2D", "PE1D"
@@ -57,7 +58,7 @@ def problem(table: str, model: str, length: str) -> tuple[Cascade, str, Mapping]
 
 def published(table: str, model: str, length: str) -> float:
     """Utilization of the 2-D array in a published row."""
-    with (PUBLISHED / f"attention-{table}.csv").open(encoding="utf-8") as stream:
+    with (TABLES / f"attn-{table}.csv").open(encoding="utf-8") as stream:
         return next(float(row["util_2d"]) for row in csv.DictReader(stream) if (row["model"], row["seq_len"]) == (model, length))
 
 

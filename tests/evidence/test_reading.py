@@ -46,7 +46,7 @@ def test_axes_make_cases_and_rows_ask_for_runs(tmp_path: Path) -> None:
     assert found.cases[2].settings == {"shape.m": "4096"} and found.cases[2].variables == {"N": 4096}
     assert [(name, str(case), key) for name, case, key in asked(found)] == [("x", "1K, left", "latency"), ("x", "4K, left", "latency")]
     assert [[str(case) for case in group] for group in found.groups(found.rows[0])] == [["1K, left"], ["4K, left"]]
-    assert found.tables["published"].row({"size": "4K", "side": "left"}) == {"cycles": 5.5, "unit": "s"}
+    assert found.tables["published"].row(found.cases[2]) == {"cycles": 5.5, "unit": "s"}
 
 
 def test_axis_from_a_table_has_a_label_for_each_row(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ TABLE = "  published: figures.csv"
         ("{name: one, ", "{", "17:5: a row has no name; write name: …"),
         ("tolerance: 1 %}", "tolerance: 1 mm}", "17:117: '1 mm' is no tolerance; write 1e-6, 0.5 %, '0.05 absolute' or exact"),
         (", tolerance: 1 %}", "}", "17:5: a row has no tolerance; write tolerance: 1e-6, or 0.5 %, or '0.05 absolute'"),
-        ("each: [size]", "each: [sise]", "17:23: no axis is called 'sise'; did you mean 'size'?"),
+        ("each: [size]", "each: [sise]", "17:23: no axis or variable is called 'sise'; did you mean 'size'?"),
         ("{side: left}", "{side: lift}", "17:45: the axis side has no 'lift'; did you mean 'left'?"),
         ("{side: left}", "{M: 3}", "17:5: no axis or variable is called 'M'; known: N, side, size"),
         ("{side: left}", "{N: 3}", "17:5: no case is left for 'one'; check its 'where'"),

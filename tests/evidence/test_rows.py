@@ -113,12 +113,12 @@ EXPECTED: dict[tuple[str, str], Callable[[], list[float]]] = {
     ("sparse-attention", "Double Sparsity, a sixteenth of channels and tokens"): lambda: [1 / (1 / 128 + 1 / 16)],
     ("activation-sparsity", "products that half of the activations leave"): lambda: [2 / 3],
     ("number-formats", "bits of a word of MXFP4"): lambda: [4 + 8 / 32],
-    ("patches", "more multiply-adds with 4 x 4 patches"): lambda: [patches()],
-    ("patches", "first of two convolutions, patches of 3 x 3 of 5 x 5 points"): lambda: [
+    ("mcunet-v2", "more multiply-adds with 4 x 4 patches"): lambda: [patches()],
+    ("mcunet-v2", "first of two convolutions, patches of 3 x 3 of 5 x 5 points"): lambda: [
         sum((h + 2) * (w + 2) for h in (3, 2) for w in (3, 2)) / 7**2
     ],
     ("super-resolution", "multiply-adds for an image"): lambda: [13520 * p * q / 1e9 for p, q in ((360, 640), (1080, 1920))],
-    ("scans", "pairs combined by a Kogge-Stone network"): lambda: [
+    ("parallel-scans", "pairs combined by a Kogge-Stone network"): lambda: [
         sum(t >= 2**s for s in range(steps.bit_length() - 1) for t in range(steps)) for steps in (64, 256, 2048)
     ],
     ("two-pass-softmax", "transfers of two passes"): lambda: [3],
@@ -161,7 +161,7 @@ def test_no_tolerance_forgives_a_wrong_figure(name: str) -> None:
     ("step-3", "layers: 61, kv: 1.02e+9", "layers: 60, kv: 1.02e+9"),
     ("scaling-inference", "seconds: 6.0", "seconds: 6.4"),
     ("two-pass-softmax", "published: 3\n", "published: 4\n"),
-    ("patches", "published: 172", "published: 170"),
+    ("mcunet-v2", "published: 172", "published: 170"),
 ])  # fmt: skip
 def test_a_row_that_drifts_is_off(name: str, right: str, wrong: str, tmp_path: Path) -> None:
     text = FILES[name].read_text(encoding="utf-8")

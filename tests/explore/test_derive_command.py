@@ -33,7 +33,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_derived_workload_is_saved_and_loads_as_what_was_derived(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["derive", "attention-3pass", "--steps", "defer AV; stream m m1 m0 256", "-o", "one.yaml", "--name", "one", "--json", "-"]) == 0
+    assert (
+        main(["derive", "attention-3pass", "--steps", "defer AV; stream m m1 m0 256", "-o", "one.yaml", "--name", "one", "--json", "-"])
+        == 0
+    )
     document = json.loads(capsys.readouterr().out)
     made = load_workload(Path("one.yaml"))
     assert isinstance(made, Cascade) and made.name == "one"
@@ -68,9 +71,18 @@ def test_best_cascade_and_its_mapping_are_saved_and_fit(folder: Path, capsys: py
         (["derive", "steps.yaml", "--steps", "chonk H"], "there is no step 'chonk'; did you mean 'chunk'?"),
         (["derive", "steps.yaml", "--steps", "chunk"], "step 'chunk' has 0 arguments; write chunk TENSOR [OUTER INNER [SIZE]]"),
         (["derive", "steps.yaml", "--steps", "chunk G"], "steps: no statement 'G'; known: H, H.init, Y"),
-        (["derive", "steps.yaml", "--steps", "chunk Y"], "steps.yaml:7:5: steps: 'Y' is no recurrence of a constant first slice and one step; name one such"),
-        (["derive", "steps.yaml", "--steps", "split t"], "steps.yaml:6:5: steps: H is not written along 't' by that rank alone; split another rank"),
-        (["derive", "steps.yaml", "--steps", "chunk H t1 t0 x"], "size 'x' is not a whole number from 1; write digits, or ~ to leave it open"),
+        (
+            ["derive", "steps.yaml", "--steps", "chunk Y"],
+            "steps.yaml:7:5: steps: 'Y' is no recurrence of a constant first slice and one step; name one such",
+        ),
+        (
+            ["derive", "steps.yaml", "--steps", "split t"],
+            "steps.yaml:6:5: steps: H is not written along 't' by that rank alone; split another rank",
+        ),
+        (
+            ["derive", "steps.yaml", "--steps", "chunk H t1 t0 x"],
+            "size 'x' is not a whole number from 1; write digits, or ~ to leave it open",
+        ),
         (["derive", "steps.yaml", "--steps", "defer Y"], "steps.yaml:7:5: steps: Y reduces nothing; name a statement with a reduction"),
         (["derive", "bert-base"], "bert-base is a model of several layers; derive the workload of one of them"),
         (
@@ -79,7 +91,9 @@ def test_best_cascade_and_its_mapping_are_saved_and_fit(folder: Path, capsys: py
         ),
     ],
 )
-def test_what_cannot_be_done_is_said_in_one_line(arguments: list[str], message: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_done_is_said_in_one_line(
+    arguments: list[str], message: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(arguments) == 2
     assert capsys.readouterr().err.splitlines()[0] == message
 

@@ -206,6 +206,13 @@ def memories(node: Node) -> dict[str, Memory]:
     return inner | ({node.name: node} if isinstance(node, Memory) else {})
 
 
+def test_a_small_problem_whose_values_choose_a_whole_coordinate_is_listed() -> None:
+    """Such a coordinate is no rank that has a tile; it once stopped the listing of small problems."""
+    made, target = small("sparse/matmul-hierarchical"), machines()["simple"]
+    found = search(made, target, request=Request(objective_named("latency"), time_limit=SECONDS))
+    check_counts(made, target, found.mapping, found.evaluation)
+
+
 def test_a_count_that_is_off_by_one_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The check itself, broken on purpose."""
     made, target = small("matmul"), machines()["simple"]

@@ -82,7 +82,7 @@ def meeting(made: Cascade, stored: dict[str, np.ndarray]) -> int:
             mask = np.zeros(made.tensors[access.tensor].shape, np.int64)
             mask[tuple(stored[access.tensor])] = 1
             operands.append(mask)
-            forms.append("".join(letters[getattr(index, "name")] for index in access.indices))
+            forms.append("".join(letters[str(index.name)] for index in access.indices))
     for rank in first.ranks:
         operands.append(np.ones(made.extents[rank], np.int64))
         forms.append(letters[rank])

@@ -1,7 +1,8 @@
 """Published attention tables come out of `accelsim evaluate` on shipped workloads, machines and mappings.
 
-Expected values: the CSV files beside this test (source in attention.yaml). Compared: steady latency, off-chip traffic, utilization
-of both arrays, share of every Einsum on the 2-D array where published, and energy where the source's accounting is known.
+Expected values: tables of the evidence, which has its own way from a file to figures (source in attention.yaml). Compared: steady latency,
+off-chip traffic, utilization of both arrays, share of every Einsum on the 2-D array where published, and
+energy where the source's accounting is known.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import yaml
 from accelsim.cli import main
 
 HERE = Path(__file__).parent
+TABLES = HERE.parents[1] / "evidence" / "fusemax"
 SPEC = yaml.safe_load((HERE / "attention.yaml").read_text())
 LENGTHS = {"1K": 1024, "4K": 4096, "16K": 16384, "64K": 65536, "256K": 262144, "1M": 1048576}
 CLOCK_HZ = 940e6
@@ -25,7 +27,7 @@ CASES = [(table, model, length) for table in SPEC["tables"] for model, rows in t
 
 def published(table: str, model: str, length: str) -> dict[str, str]:
     """One row of a published table."""
-    with (HERE / f"attention-{table}.csv").open() as stream:
+    with (TABLES / f"attn-{table}.csv").open() as stream:
         return next(row for row in csv.DictReader(stream) if row["model"] == model and row["seq_len"] == length)
 
 

@@ -11,7 +11,7 @@ from accelsim.hardware.types import TYPES
 from accelsim.io.importers.drawing import layers, sheets
 from accelsim.io.importers.sheet import Sheet, distinct, merged, write
 from accelsim.io.importers.simplify import simplified
-from accelsim.io.importers.sketch import Sketch
+from accelsim.io.importers.sketch import Index, Sketch, View
 
 LAYERS = ("merged", "each", "one")
 UNSUPPORTED = ("refuse", "count")
@@ -79,3 +79,16 @@ def drawn(
     arrays = {tensor.name: tensor.values for tensor in sketch.tensors.values() if tensor.values is not None}
     shapes = {tensor.name: tensor.shape for tensor in sketch.tensors.values()}
     return Imported(text, counted, sized, arrays, feeds, results, shapes)
+
+
+def settled(sketch: Sketch, view: View, origin: str) -> View:
+    """A view as an output: in a tensor of its own that holds it as it is, which a copy makes where none does."""
+    ranks = [rank for dim in view.dims for rank in dim]
+    pure = [index.pure if isinstance(index, Index) else None for index in view.indices]
+    tensor = sketch.tensors[view.tensor]
+    if pure != ranks or tensor.shape != tuple(sketch.sizes[rank] for rank in ranks) or tensor.kind != "computed":
+        sketch.origin = origin
+        view = sketch.flat(view)
+    if view.tensor not in sketch.outputs:
+        sketch.outputs.append(view.tensor)
+    return view

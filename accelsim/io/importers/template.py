@@ -1,7 +1,7 @@
 """Text of YAML files of other tools: names that are filled in, texts that are included, anchors and merges. Nothing in it is executed.
 
-Known are `{{NAME}}`, `{% set NAME = 3 %}` and `{% set NAME = NAME | default(3) %}` with numbers and formulas, `{{include_text('FILE')}}`, and
-`<<`, `<<<` of mappings. Names get values from the file, or from outside.
+Known are `{{NAME}}`, `{% set NAME = 3 %}` and `{% set NAME = NAME | default(3) %}` with numbers and formulas,
+`{{include_text('FILE')}}`, and `<<`, `<<<` of mappings. Names get values from the file, or from outside.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ _MERGE = ("<<", "<<<")
 
 
 def filled(path: Path, request: Request) -> tuple[Item, frozenset[str], frozenset[str]]:
-    """A file as data, which of the request's sizes it took (others are refused if the request is strict), and keys that hold anchors alone."""
+    """A file as data, which of the request's sizes it took, and keys that hold anchors alone.
+
+    Sizes that it does not take are refused if the request is strict.
+    """
     template = Template(request.sizes)
     item = template.parse(path)
     for name in request.sizes if request.strict else ():

@@ -1,1 +1,1 @@
-"""Transformations of cascades into others that compute the same: pure functions, each checked where it applies, none knowing a tensor by name."""
+"""Transformations of cascades into others that compute the same: pure functions that check where they apply and know no tensor by name."""

@@ -38,7 +38,8 @@ class Joined:
         plain = list(zip(self.plain, marks[:cut], strict=True))
         inverse = list(zip(self.inverse, marks[cut:], strict=True))
         left, right = (
-            Joined(self.operator, tuple(e for e, m in plain if m is want), tuple(e for e, m in inverse if m is want)) for want in (False, True)
+            Joined(self.operator, tuple(e for e, m in plain if m is want), tuple(e for e, m in inverse if m is want))
+            for want in (False, True)
         )
         return left, right
 

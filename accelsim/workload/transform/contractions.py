@@ -11,7 +11,7 @@ from accelsim.workload.grammar import Parsed
 from accelsim.workload.operators import OPERATORS
 from accelsim.workload.transform.algebra import joined
 from accelsim.workload.transform.draft import Draft, index_names, ranks_of, rewritten, substituted
-from accelsim.workload.transform.polynomial import MOST_TERMS, Monomial, added, expression_of, monomial_of, polynomial, times
+from accelsim.workload.transform.polynomial import MOST_TERMS, Monomial, Polynomial, added, expression_of, monomial_of, polynomial, times
 from accelsim.workload.transform.reductions import reduced_of
 from accelsim.workload.transform.statements import cleaned
 
@@ -45,13 +45,15 @@ def expand(cascade: Cascade, statement: str) -> Cascade:
         idle = [rank for rank in reduced if rank not in inside]
         if varying and varying not in sums:
             sums[varying] = _sum(draft, at, varying, added_lines)
-        total = {((sums[varying], 1),): Fraction(1)} if varying else {(): Fraction(1)}
+        total: Polynomial = {((sums[varying], 1),): Fraction(1)} if varying else {(): Fraction(1)}
         times_idle = {monomial_of({Name(rank.upper()): 1 for rank in idle}): Fraction(1)}
         whole.append((times(times({constant: coefficient}, total), times_idle), 1))
     if len(terms) == 1 and all(set(ranks_of((atom,), extents)) & set(reduced) for atom, _ in next(iter(terms))):
         raise draft.refusal(f"{statement} is a sum of one product", "inline what it reads first, or name another", at)
     result = Parsed(line.output, expression_of(added(whole)))
-    return cleaned(draft.replaced(at, *added_lines, result)).typed_as({each.output.tensor: line.output.tensor for each in added_lines}).built()
+    return (
+        cleaned(draft.replaced(at, *added_lines, result)).typed_as({each.output.tensor: line.output.tensor for each in added_lines}).built()
+    )
 
 
 def _sum(draft: Draft, at: int, varying: Monomial, lines: list[Parsed]) -> Access:
@@ -107,7 +109,9 @@ def merge(cascade: Cascade, tensor: str, into: str) -> Cascade:
         own = substituted(line.condition, dict(zip(names, access.indices, strict=True)))
         condition = own if condition is None else condition if condition == own else Call("and", (condition, own))
     inner = None if reader.reduced is None else (*reader.reduced, *reduced)
-    return cleaned(draft.replaced(place, replace(reader, expression=rewritten(reader.expression, read), reduced=inner, condition=condition))).built()
+    return cleaned(
+        draft.replaced(place, replace(reader, expression=rewritten(reader.expression, read), reduced=inner, condition=condition))
+    ).built()
 
 
 def _factor(reader: Parsed, tensor: str, operator: str) -> bool:

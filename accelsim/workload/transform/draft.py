@@ -122,7 +122,7 @@ def _named(constants: Mapping[str, float | str]) -> set[str]:
 
 
 def rewritten(expression: Expression, change: Callable[[Expression], Expression | None]) -> Expression:
-    """An expression in which `change` has replaced every part for which it gives another, the outermost first; replaced parts are left alone."""
+    """An expression in which `change` has replaced every part for which it gives another, outermost first."""
     found = change(expression)
     if found is not None:
         return found

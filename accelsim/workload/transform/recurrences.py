@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from accelsim.workload.cascade import Cascade
-from accelsim.workload.declaration import TensorDeclaration
 from accelsim.workload.expression import Access, Expression, Name, Number, accesses
 from accelsim.workload.grammar import Parsed
 from accelsim.workload.operators import OPERATORS
-from accelsim.workload.transform.algebra import Joined, joined
+from accelsim.workload.transform.algebra import joined
 from accelsim.workload.transform.draft import Draft, index_names, ranks_of, rewritten
 from accelsim.workload.transform.splitting import check, cut_dimensions, cut_line, declared
 from accelsim.workload.transform.statements import cleaned
@@ -109,7 +108,7 @@ def chunk(cascade: Cascade, tensor: str, outer: str = "", inner: str = "", size:
     if cascade.tensors[tensor].is_output:
         raise draft.refusal(f"'{tensor}' is an output", "chunk a recurrence that only other statements read", found.lines[1])
     dimensions = cut_dimensions(draft, rank, frozenset({tensor}))
-    reads = _uses(draft, found)
+    reads = uses(draft, found)
     local, decay, carry = (draft.fresh(f"{letter}{tensor}") for letter in "LGS")
     ranks = tuple(index.name for index in found.indices if isinstance(index, Name))
     decaying = set(ranks_of((found.factor,), cascade.extents)) | {rank}
@@ -124,7 +123,8 @@ def chunk(cascade: Cascade, tensor: str, outer: str = "", inner: str = "", size:
         return Access(name, tuple(parts))
 
     c, q = Name(outer), Name(inner)
-    after_q, after_c, whole = call("add", q, _ONE), call("add", c, _ONE), Name(inner.upper())
+    ends = at(decay, c=c, q=Name(inner.upper()), only=decaying), at(carry, c=c, q=None), at(local, c=c, q=Name(inner.upper()))
+    after_q, after_c = call("add", q, _ONE), call("add", c, _ONE)
     factor, addend = (
         cut_line(Parsed(Access("", ()), part), rank, outer, inner, dimensions).expression for part in (found.factor, found.addend)
     )
@@ -139,7 +139,7 @@ def chunk(cascade: Cascade, tensor: str, outer: str = "", inner: str = "", size:
         Parsed(at(carry, c=Number(0.0), q=None), Number(found.start)),
         Parsed(at(local, c=c, q=after_q), found.moved(factor, at(local, c=c, q=q), addend)),
         Parsed(at(decay, c=c, q=after_q, only=decaying), call(found.mul, factor, at(decay, c=c, q=q, only=decaying))),
-        Parsed(at(carry, c=after_c, q=None), found.moved(at(decay, c=c, q=whole, only=decaying), at(carry, c=c, q=None), at(local, c=c, q=whole))),
+        Parsed(at(carry, c=after_c, q=None), found.moved(*ends)),
     ]  # fmt: skip
     before = draft.fresh(f"B{tensor}")
     if "next" in reads:
@@ -150,10 +150,10 @@ def chunk(cascade: Cascade, tensor: str, outer: str = "", inner: str = "", size:
     def read(part: Expression) -> Expression | None:
         if not isinstance(part, Access) or part.tensor != tensor:
             return None
-        kind = _kind(part, found)
+        which = kind(part, found)
         rest = [index for place, index in enumerate(part.indices) if place != found.where]
-        new = {"next": tensor, "old": before, "last": carry}[kind]
-        own = [Name(outer.upper())] if kind == "last" else [c, q]
+        new = {"next": tensor, "old": before, "last": carry}[which]
+        own = [Name(outer.upper())] if which == "last" else [c, q]
         return Access(new, (*rest[: found.where], *own, *rest[found.where :]))
 
     lines = []
@@ -166,7 +166,7 @@ def chunk(cascade: Cascade, tensor: str, outer: str = "", inner: str = "", size:
     return cleaned(declared(draft.with_lines(lines).typed_as(like), rank, outer, inner, size)).built()
 
 
-def _kind(access: Access, found: Linear) -> str:
+def kind(access: Access, found: Linear) -> str:
     """Which slice an access reads: `next`, `old`, `last`, or something else."""
     index = access.indices[found.where]
     if index == call("add", Name(found.rank), _ONE):
@@ -174,7 +174,7 @@ def _kind(access: Access, found: Linear) -> str:
     return "old" if index == Name(found.rank) else "last" if index == Name(found.rank.upper()) else ""
 
 
-def _uses(draft: Draft, found: Linear) -> set[str]:
+def uses(draft: Draft, found: Linear) -> set[str]:
     """Which slices of a recurrence other statements read; refuses any but the next, the old and the last."""
     kinds = set()
     for place, einsum in enumerate(draft.cascade.einsums):
@@ -185,9 +185,11 @@ def _uses(draft: Draft, found: Linear) -> set[str]:
                 raise draft.refusal(f"the condition of {einsum.name} reads '{found.tensor}'", "compute it in a statement of its own", place)
         for access in einsum.reads:
             if access.tensor == found.tensor:
-                kind = _kind(access, found)
-                if not kind:
-                    what = f"{einsum.name} reads slices of '{found.tensor}' other than {found.rank}, {found.rank}+1 and {found.rank.upper()}"
+                which = kind(access, found)
+                if not which:
+                    what = (
+                        f"{einsum.name} reads slices of '{found.tensor}' other than {found.rank}, {found.rank}+1 and {found.rank.upper()}"
+                    )
                     raise draft.refusal(what, "copy them first", place)
-                kinds.add(kind)
+                kinds.add(which)
     return kinds

@@ -83,7 +83,9 @@ def _with_factors(draft: Draft, at: int) -> list[str]:
                 continue
             definition = draft.lines[draft.only(part.tensor)]
             names = [index.name for index in definition.output.indices if isinstance(index, Name)]
-            along = {name for name, index in zip(names, part.indices, strict=True) if set(ranks_of((index,), draft.cascade.extents)) & reduced}
+            along = {
+                name for name, index in zip(names, part.indices, strict=True) if set(ranks_of((index,), draft.cascade.extents)) & reduced
+            }
             inside = joined(definition.expression, operator).parts
             marks = [not set(ranks_of((each,), draft.cascade.extents)) & along for each in inside]
             if any(mark and accesses(each) for mark, each in zip(marks, inside, strict=True)) and not all(marks):
@@ -149,7 +151,9 @@ def levelled(draft: Draft, at: int, inner: tuple[str, ...]) -> Draft:
             whole = with_constants(first.output, constant)
             break
     kept = ranks_of((first.expression, *((first.condition,) if first.condition is not None else ())), draft.cascade.extents)
-    used = tuple(index for index in first.output.indices if not ranks_of((index,), draft.cascade.extents) or index in map(Name, kept))
+    used = tuple(
+        index for index in first.output.indices if not ranks_of((index,), draft.cascade.extents) or index in [Name(rank) for rank in kept]
+    )
     whole = rewritten(whole, lambda part: Access(tensor, used) if isinstance(part, Access) and part.tensor == tensor else None)
     first = replace(first, output=Access(tensor, used), reduced=None if line.reduced is None else inner)
     second = Parsed(line.output, whole, line.reduce, None if line.reduced is None else outer)
@@ -193,7 +197,9 @@ def running(draft: Draft, at: int, rank: str, first: float, step: Callable[[Acce
     tensor = line.output.tensor
     ranks = ranks_of((line.expression,), draft.cascade.extents)
     where = next(
-        at for at, (one, two) in enumerate(zip((*line.output.indices, None), placed(line, rank, ranks, Name(rank)), strict=True)) if one != two
+        at
+        for at, (one, two) in enumerate(zip((*line.output.indices, None), placed(line, rank, ranks, Name(rank)), strict=True))
+        if one != two
     )
     new = draft.fresh(f"R{tensor}")
 

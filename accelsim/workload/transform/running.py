@@ -33,7 +33,9 @@ def rebase(cascade: Cascade, statement: str, reference: str, *into: str) -> Casc
     base = _reference(draft, at, found, reference)
     near = Access(draft.fresh(f"L{line.output.tensor}"), line.output.indices)
     inside = ranks_of((base, found.reference), cascade.extents)
-    apart = Access(draft.fresh(f"P{line.output.tensor}"), tuple(index for index in line.output.indices if index in [Name(rank) for rank in inside]))
+    apart = Access(
+        draft.fresh(f"P{line.output.tensor}"), tuple(index for index in line.output.indices if index in [Name(rank) for rank in inside])
+    )
     whole = call(found.of[1], near, apart)
     first = replace(line, output=near, expression=found.to(base))
     second = Parsed(apart, between(found.function, base, found.reference), condition=_condition(draft, at, (base, found.reference), apart))
@@ -48,19 +50,27 @@ def rebase(cascade: Cascade, statement: str, reference: str, *into: str) -> Casc
     else:
         lines[at] = replace(line, expression=whole)
         added, last = [first, second], at - 1
-    return cleaned(draft.with_lines((*lines[: last + 1], *added, *lines[last + 1 :]))).typed_as(
-        {near.tensor: line.output.tensor, apart.tensor: line.output.tensor}
-    ).built()
+    return (
+        cleaned(draft.with_lines((*lines[: last + 1], *added, *lines[last + 1 :])))
+        .typed_as({near.tensor: line.output.tensor, apart.tensor: line.output.tensor})
+        .built()
+    )
 
 
 def _condition(draft: Draft, at: int, reads: tuple[Access, Access], apart: Access) -> Expression | None:
     """The condition under which what lies between two references may be computed: that of the value, where a reference has one."""
     line = draft.lines[at]
     partly = [each for each in draft.lines if each.condition is not None and each.output.tensor in {read.tensor for read in reads}]
-    partly = [each for each in partly if not set(ranks_of((each.expression,), draft.cascade.extents)) - set(ranks_of((each.output,), draft.cascade.extents))]
+    partly = [
+        each
+        for each in partly
+        if not set(ranks_of((each.expression,), draft.cascade.extents)) - set(ranks_of((each.output,), draft.cascade.extents))
+    ]
     for each in partly:
         own = set(ranks_of((line.condition,), draft.cascade.extents)) if line.condition is not None else set()
-        if not set(conjuncts(each.condition)) <= set(conjuncts(line.condition)) or not own <= set(ranks_of((apart,), draft.cascade.extents)):
+        if not set(conjuncts(each.condition)) <= set(conjuncts(line.condition)) or not own <= set(
+            ranks_of((apart,), draft.cascade.extents)
+        ):
             what = f"{each.output.tensor} is not there at every point that {line.output.tensor} would be measured at"
             raise draft.refusal(what, "name a reference without a condition", at)
     return line.condition if partly else None

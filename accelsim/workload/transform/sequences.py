@@ -18,7 +18,7 @@ Words = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Pivot:
-    """`reference`: the Einsum that makes what `values` are measured from; `sums`: for each of these, the Einsums that sum it along the rank."""
+    """`reference`: the Einsum that makes what `values` are measured from, each with the Einsums that sum it along the rank."""
 
     reference: str
     values: tuple[tuple[str, tuple[str, ...]], ...]

@@ -51,10 +51,13 @@ def cut_dimensions(draft: Draft, rank: str, but: frozenset[str] = frozenset()) -
         if line.output.tensor in but:
             continue
         for dimension, index in enumerate(line.output.indices):
-            if rank in names(index):
-                if index != Name(rank) or found.setdefault(line.output.tensor, dimension) != dimension:
-                    raise draft.refusal(f"{line.output.tensor} is not written along '{rank}' by that rank alone", "split another rank", at)
-    uses = [(at, access) for at, einsum in enumerate(draft.cascade.einsums) for access in (einsum.output, *einsum.reads, *einsum.condition_reads)]
+            if rank in names(index) and (index != Name(rank) or found.setdefault(line.output.tensor, dimension) != dimension):
+                raise draft.refusal(f"{line.output.tensor} is not written along '{rank}' by that rank alone", "split another rank", at)
+    uses = [
+        (at, access)
+        for at, einsum in enumerate(draft.cascade.einsums)
+        for access in (einsum.output, *einsum.reads, *einsum.condition_reads)
+    ]
     for at, access in uses:
         if access.tensor in computed:
             at_cut = access.indices[found[access.tensor]] if access.tensor in found else None

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from accelsim.errors import InputError
 from accelsim.workload.cascade import Cascade
-from accelsim.workload.expression import Access, Expression, Name, accesses, walk
+from accelsim.workload.expression import Access, Call, Expression, Name, accesses, walk
 from accelsim.workload.grammar import Parsed
 from accelsim.workload.ranges import conjuncts
 from accelsim.workload.transform.draft import Draft, in_line, index_names, ranks_of, rewritten, substituted
@@ -85,7 +85,7 @@ def name(cascade: Cascade, statement: str, part: Expression, tensor: str = "") -
     draft = Draft.of(cascade)
     at = draft.at(statement)
     line = draft.lines[at]
-    if part == line.expression or part not in tuple(walk(line.expression)) or not accesses(part):
+    if part == line.expression or part not in tuple(walk(line.expression)) or not isinstance(part, Call) or not accesses(part):
         raise draft.refusal("the statement has no such part to name", "write a part of its right-hand side", at)
     ranks = ranks_of((line.output, line.expression), cascade.extents)
     inside = ranks_of((part,), cascade.extents)
@@ -111,16 +111,19 @@ def _shared(draft: Draft) -> Draft | None:
     merged: Draft | None = None
     while (found := _alike(draft)) is not None:
         first, second = found
-        kept, dropped = draft.lines[first].output.tensor, draft.lines[second].output
-
-        def renamed(part: Expression) -> Expression | None:
-            if isinstance(part, Access) and part.tensor == dropped.tensor:
-                return Access(kept, tuple(rewritten(index, renamed) for index in part.indices))
-            return None
-
-        lines = [in_line(line, renamed) for at, line in enumerate(draft.lines) if at != second]
-        draft = merged = draft.with_lines(lines)
+        draft = merged = _renamed(draft, draft.lines[second].output.tensor, draft.lines[first].output.tensor, second)
     return merged
+
+
+def _renamed(draft: Draft, tensor: str, kept: str, dropped: int) -> Draft:
+    """The draft without one statement, whose tensor is read under another name."""
+
+    def read(part: Expression) -> Expression | None:
+        if isinstance(part, Access) and part.tensor == tensor:
+            return Access(kept, tuple(rewritten(index, read) for index in part.indices))
+        return None
+
+    return draft.with_lines(in_line(line, read) for at, line in enumerate(draft.lines) if at != dropped)
 
 
 def _alike(draft: Draft) -> tuple[int, int] | None:
@@ -134,7 +137,10 @@ def _alike(draft: Draft) -> tuple[int, int] | None:
             same = (other.output.indices, other.expression, other.reduce, other.condition) == (
                 line.output.indices, line.expression, line.reduce, line.condition,
             )  # fmt: skip
-            if same and written.count(other.output.tensor) == 1 and other.output.tensor not in {a.tensor for a in accesses(line.expression)}:
+            if (
+                same
+                and written.count(other.output.tensor) == 1
+                and other.output.tensor not in {a.tensor for a in accesses(line.expression)}
+            ):
                 return first, second
     return None
-

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from accelsim.errors import InputError, did_you_mean
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.grammar import parse_expression
-from accelsim.workload.transform import contractions, recurrences, reductions, running, sequences, splitting, statements
+from accelsim.workload.transform import contractions, parallel, recurrences, reductions, running, sequences, splitting, statements
 
 Words = tuple[str, ...]
 
@@ -45,7 +45,7 @@ class Verb:
 def _size(text: str) -> int | None:
     if text in ("", "~"):
         return None
-    if not (text.isascii() and text.isdigit() and 0 < int(text[:18]) and len(text) < 18):
+    if not (text.isascii() and text.isdigit() and int(text[:18]) > 0 and len(text) < 18):
         raise InputError(f"size '{text}' is not a whole number from 1", "write digits, or ~ to leave it open")
     return int(text)
 
@@ -123,37 +123,87 @@ def _rebased(cascade: Cascade) -> Iterator[Words]:
 
 VERBS: Mapping[str, Verb] = {
     "defer": Verb(
-        "STATEMENT", "apply factors that are constant along a reduction once, after it", reductions.defer,
-        lambda cascade: ((name,) for name in reductions.deferrable(cascade)), 1, 1, explored=True,
+        "STATEMENT",
+        "apply factors that are constant along a reduction once, after it",
+        reductions.defer,
+        lambda cascade: ((name,) for name in reductions.deferrable(cascade)),
+        1,
+        1,
+        explored=True,
     ),
     "split": Verb("RANK [OUTER INNER [SIZE]]", "cut a rank into parts; without a size it is left open", _split, _ranks, 1, 4),
     "levels": Verb("STATEMENT RANK…", "reduce over these ranks first, then over the others", reductions.levels, _reduced, 2, 16),
     "run": Verb("STATEMENT RANK", "turn a reduction into a recurrence along its rank", reductions.run, _single, 2, 2),
     "rebase": Verb(
-        "STATEMENT TENSOR [READER…]", "measure exp(a - c) from another reference b: exp(a - b) * exp(b - c)", running.rebase, _rebased, 2, 16,
+        "STATEMENT TENSOR [READER…]",
+        "measure exp(a - c) from another reference b: exp(a - b) * exp(b - c)",
+        running.rebase,
+        _rebased,
+        2,
+        16,
     ),
     "accumulate": Verb(
-        "STATEMENT RANK", "turn a sum measured from a last slice into a recurrence that is corrected", running.accumulate, _single, 2, 2,
+        "STATEMENT RANK",
+        "turn a sum measured from a last slice into a recurrence that is corrected",
+        running.accumulate,
+        _single,
+        2,
+        2,
     ),
-    "chunk": Verb("TENSOR [OUTER INNER [SIZE]]", "scan a linear recurrence in chunks with a carry", _chunk, _recurrences, 1, 4, explored=True),
+    "chunk": Verb(
+        "TENSOR [OUTER INNER [SIZE]]", "scan a linear recurrence in chunks with a carry", _chunk, _recurrences, 1, 4, explored=True
+    ),
+    "scan": Verb(
+        "TENSOR [kogge-stone|blelloch]",
+        "compute a linear recurrence by a parallel scan",
+        parallel.scan,
+        lambda cascade: ((*each, manner) for each in _recurrences(cascade) for manner in ("kogge-stone", "blelloch")),
+        1,
+        2,
+    ),
     "inline": Verb("TENSOR [READER]", "write a tensor's definition where it is read", _inline, _plain, 1, 2),
     "expand": Verb(
-        "STATEMENT", "multiply a sum out, and apply what is constant along it once", contractions.expand,
-        lambda cascade: ((einsum.name,) for einsum in cascade.work if einsum.reduced), 1, 1,
+        "STATEMENT",
+        "multiply a sum out, and apply what is constant along it once",
+        contractions.expand,
+        lambda cascade: ((einsum.name,) for einsum in cascade.work if einsum.reduced),
+        1,
+        1,
     ),
     "merge": Verb("TENSOR READER", "write a sum into a sum of which it is a factor", contractions.merge, _factors, 2, 2),
     "name": Verb("STATEMENT PART [TENSOR]", "make a part of an expression, without spaces, a tensor of its own", _name, _named, 2, 3),
     "share": Verb("", "compute once what is computed alike", statements.shared, lambda cascade: ((),), 0, 0),
     "reassociate": Verb(
-        "TENSOR READER", "sum what the reader reduces first: (Q K) V as Q (K V)", None, _factors, 2, 2, contractions.reassociated, True,
+        "TENSOR READER",
+        "sum what the reader reduces first: (Q K) V as Q (K V)",
+        None,
+        _factors,
+        2,
+        2,
+        contractions.reassociated,
+        True,
     ),
     "stream": Verb(
-        "RANK [OUTER INNER [SIZE]]", "measure values along a rank from a running reference: one pass", None, _walked, 1, 4, sequences.streamed, True,
+        "RANK [OUTER INNER [SIZE]]",
+        "measure values along a rank from a running reference: one pass",
+        None,
+        _walked,
+        1,
+        4,
+        sequences.streamed,
+        True,
     ),
     "local": Verb(
-        "RANK [OUTER INNER [SIZE]]", "measure values along a rank from the reference of their tile", None, _walked, 1, 4, sequences.local, True,
+        "RANK [OUTER INNER [SIZE]]",
+        "measure values along a rank from the reference of their tile",
+        None,
+        _walked,
+        1,
+        4,
+        sequences.local,
+        True,
     ),
-}  # fmt: skip
+}
 
 
 def parse(text: str) -> tuple[Step, ...]:

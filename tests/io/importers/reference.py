@@ -38,7 +38,9 @@ def node(kind: str, inputs: list[str], outputs: list[str], **attributes: Any) ->
     return onnx.helper.make_node(kind, inputs, outputs, name=f"{outputs[0]}_node", **attributes)
 
 
-def model(nodes: list[Any], inputs: dict[str, Any], outputs: list[str], constants: dict[str, np.ndarray[Any, Any]], version: int = 18) -> Any:
+def model(
+    nodes: list[Any], inputs: dict[str, Any], outputs: list[str], constants: dict[str, np.ndarray[Any, Any]], version: int = 18
+) -> Any:
     """A model whose inputs have the shapes and types of arrays; outputs of any shape."""
     import onnx
 

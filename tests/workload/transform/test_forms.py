@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from accelsim.io.catalogue import WORKLOAD, resolve
@@ -18,6 +18,7 @@ from accelsim.workload.interpreter import random_inputs, run
 from accelsim.workload.passes import all_passes
 from accelsim.workload.transform.steps import derive, parse
 from accelsim.workload.transform.structure import structure
+from tests.share import share
 from tests.workload.transform.same import difference
 
 ONE_PASS = "defer AV; stream m m1 m0 256"
@@ -80,7 +81,10 @@ def test_online_softmax_is_derived_without_a_split() -> None:
     assert (all_passes(start)["k"].count, all_passes(made)["k"].count) == (3, 2)
 
 
-@given(st.integers(1, 3), st.integers(1, 4), st.integers(1, 10), st.integers(1, 3), st.integers(1, 3), st.integers(1, 10), st.integers(0, 99))
+@settings(max_examples=share(500, 25, 8))
+@given(
+    st.integers(1, 3), st.integers(1, 4), st.integers(1, 10), st.integers(1, 3), st.integers(1, 3), st.integers(1, 10), st.integers(0, 99)
+)
 def test_one_pass_form_computes_the_same_in_points_that_are_known(h: int, p: int, m: int, e: int, f: int, m0: int, seed: int) -> None:
     """Points: the closed forms of FuseMax's cascade; m0 need not divide m."""
     start = shipped("attention-3pass", h=h, p=p, m=m, e=e, f=f)
@@ -112,6 +116,7 @@ def test_division_moves_from_every_weight_to_every_result() -> None:
     assert [all_passes(each)["m"].count for each in (start, made)] == [3, 2]
 
 
+@settings(max_examples=share(500, 25, 8))
 @given(st.sampled_from([1, 2, 3, 4, 6, 12]), st.integers(1, 3), st.integers(1, 3), st.integers(0, 99))
 def test_chunks_compute_the_same_in_points_that_are_known(q: int, i: int, n: int, seed: int) -> None:
     start = shipped("scan-sequential", t=12, i=i, n=n)
@@ -122,7 +127,9 @@ def test_chunks_compute_the_same_in_points_that_are_known(q: int, i: int, n: int
 
 
 def test_chunks_of_whole_numbers_are_exact() -> None:
-    start = cascade("scan", "H[0,i] = 3 ; H[t+1,i] = A[t,i] * H[t,i] + B[t,i] ; Y[t,i] = H[t+1,i] - H[t,i] ; Z[i] = H[T,i]", {"t": 6, "i": 2})
+    start = cascade(
+        "scan", "H[0,i] = 3 ; H[t+1,i] = A[t,i] * H[t,i] + B[t,i] ; Y[t,i] = H[t+1,i] - H[t,i] ; Z[i] = H[T,i]", {"t": 6, "i": 2}
+    )
     made = resized(derived(start, "chunk H"), {"t0": 3})
     inputs = random_inputs(start, np.random.default_rng(1), np.int64)
     assert difference(start, made, inputs, np.int64) == 0.0

@@ -43,7 +43,9 @@ def test_every_shipped_statement_is_read_back() -> None:
                 assert parse_statement(statement_text(line)) in (line, Parsed(line.output, line.expression, condition=line.condition))
 
 
-@pytest.mark.parametrize("text", ["a * (b + c)", "(a + b) * c", "a - (b - c)", "a - b - c", "a / (b * c)", "-(a + b)", "(-a) ** 2", "2 ** -a"])
+@pytest.mark.parametrize(
+    "text", ["a * (b + c)", "(a + b) * c", "a - (b - c)", "a - b - c", "a / (b * c)", "-(a + b)", "(-a) ** 2", "2 ** -a"]
+)
 def test_brackets_stand_where_they_are_needed_and_nowhere_else(text: str) -> None:
     line = parse_statement(f"Z[m] = {text.replace('a', 'A[m]').replace('b', 'B[m]').replace('c', 'C[m]')}")
     assert expression_text(line.expression) == text.replace("a", "A[m]").replace("b", "B[m]").replace("c", "C[m]")

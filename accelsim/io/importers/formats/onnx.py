@@ -10,7 +10,7 @@ from typing import Any
 
 from accelsim.errors import InputError, did_you_mean
 from accelsim.io.importers.names import layer_name
-from accelsim.io.importers.network import Imported, Request, drawn
+from accelsim.io.importers.network import Imported, Request, drawn, settled
 from accelsim.io.importers.onnx_node import Node
 from accelsim.io.importers.onnx_operators import OPERATORS
 from accelsim.io.importers.opaque import opaque
@@ -18,6 +18,7 @@ from accelsim.io.importers.sketch import Sketch, View
 
 ABOUT = "graphs of operators (.onnx)"
 MAX_BYTES = 2 << 30
+_DAMAGED = (ValueError, TypeError, IndexError, KeyError, AssertionError, ArithmeticError)  # of what is not as ONNX says it is
 MOST_FOLDED = 1 << 20  # elements of a constant that is worked out while the file is read
 TYPES = {
     "FLOAT": "fp32", "FLOAT16": "fp16", "BFLOAT16": "bf16", "FLOAT8E4M3FN": "e4m3", "FLOAT8E5M2": "e5m2", "INT8": "int8", "UINT8": "int8",
@@ -149,7 +150,10 @@ class _Reader:
         helper = import_module("onnx.numpy_helper")
         for proto in self.graph.initializer:
             external = proto.data_location == self.onnx.TensorProto.EXTERNAL
-            values = None if external else helper.to_array(proto)
+            try:
+                values = None if external else helper.to_array(proto)
+            except (ValueError, TypeError) as error:
+                raise InputError(f"{self.file}: constant '{proto.name}' cannot be read: {_first_line(error)}", "export it again") from None
             self.views[proto.name] = self._constant(proto.name, tuple(proto.dims), self._type(self._kind(proto.data_type)), values)
         if len(self.graph.sparse_initializer):
             raise InputError(f"{self.file}: has sparse constants", "store them dense")
@@ -201,6 +205,8 @@ class _Reader:
                 self._count(proto, name)
                 return
             raise InputError(f"{where}: {error.what}", error.mend) from None
+        except _DAMAGED as error:
+            raise InputError(f"{where}: its inputs and attributes do not fit: {_first_line(error)}", "check it with onnx.checker") from None
         for output, view in zip(proto.output, made, strict=False):
             self._agree(output, view, where)
             self.views[output] = view
@@ -298,14 +304,5 @@ class _Reader:
         """An output of the graph, in a tensor that holds it as it is."""
         if name not in self.views:
             raise InputError(f"{self.file}: nothing makes the output '{name}'", "check the file with onnx.checker")
-        view = self.views[name]
-        ranks = [rank for dim in view.dims for rank in dim]
-        pure = [getattr(index, "pure", None) for index in view.indices]
-        tensor = self.sketch.tensors[view.tensor]
-        whole = pure == ranks and tensor.shape == tuple(self.sketch.sizes[rank] for rank in ranks)
-        if not whole or tensor.kind != "computed" or tensor.values is not None:
-            self.sketch.origin = name
-            view = self.sketch.flat(view)
-        if view.tensor not in self.sketch.outputs:
-            self.sketch.outputs.append(view.tensor)
+        view = settled(self.sketch, self.views[name], name)
         return name, (view.tensor, self.sketch.shape(view))
