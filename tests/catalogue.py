@@ -1,6 +1,6 @@
-"""What is shipped, in four: what every command takes; what is about stored elements, in folders `sparse`, which is evaluated only;
-machines of bytes without exponentials with their layers, in folders `int8`; and GPUs with mappings of their libraries, in folders
-`gpu`, which are alike, so that not every test is run on each of them.
+"""What is shipped, in five: what every command takes; what is about stored elements, in folders `sparse`, which is evaluated only;
+machines of bytes without exponentials with their layers, in folders `int8`; GPUs with mappings of their libraries, in folders `gpu`,
+which are alike, so that not every test is run on each of them; and mappings of single layers that were measured, in the folder `layers`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from accelsim.io.catalogue import Kind, shipped
 FOLDER = "sparse/"
 BYTES = "int8/"
 GPUS = "gpu/"
+LAYERS = "layers/"
 
 
 def dense(kind: Kind) -> dict[str, Path]:
     """Files by name that every command takes."""
-    return {name: path for name, path in shipped(kind).items() if not name.startswith((FOLDER, BYTES, GPUS))}
+    return {name: path for name, path in shipped(kind).items() if not name.startswith((FOLDER, BYTES, GPUS, LAYERS))}
 
 
 def sparse(kind: Kind) -> dict[str, Path]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from accelsim.workload.cascade import Cascade
-from accelsim.workload.transform.steps import VERBS, Step, applicable, derive, expand
+from accelsim.workload.transform.steps import VERBS, Step, expand, reached
 from accelsim.workload.transform.structure import structure
 
 MOST = 24
@@ -48,10 +48,9 @@ def equivalents(
         following = []
         for each in wave:
             tell(f"{len(found)} cascades; steps from: {each.name}")
-            for step in applicable(each.cascade, moves):
+            for step, made in reached(each.cascade, moves):
                 if over() or len(found) >= most:
                     return found, False
-                made = derive(each.cascade, [step])
                 key = structure(made)
                 if key not in seen:
                     seen.add(key)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import pytest
 
 from accelsim.errors import IllegalMapping
@@ -89,9 +91,14 @@ def test_the_default_attention_is_fused_on_every_machine(name: str) -> None:
     assert record is not None and record["lower_bound"] <= record["value"]
 
 
+def pairs(kinds: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Cascades on machines: all where the evidence is asked for, else seven of eight, drawn by their names."""
+    every = [(kind, name) for kind in kinds for name in dense(MACHINE)]
+    return [pair for pair in every if zlib.crc32(" on ".join(pair).encode()) % 8 < share(8, 7, 7)]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", dense(MACHINE))
-@pytest.mark.parametrize("kind", ATTENTION[1:])
+@pytest.mark.parametrize(("kind", "name"), pairs(ATTENTION[1:]))
 def test_every_attention_is_mapped_on_every_machine(kind: str, name: str) -> None:
     usual = SMALL.get(kind, {"shape.h": "2", "shape.p": "256", "shape.m": "512"})
     ranks = workload(kind).extents
@@ -102,8 +109,7 @@ def test_every_attention_is_mapped_on_every_machine(kind: str, name: str) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", dense(MACHINE))
-@pytest.mark.parametrize("kind", OTHERS)
+@pytest.mark.parametrize(("kind", "name"), pairs(OTHERS))
 def test_every_other_cascade_is_mapped_on_every_machine_that_can_execute_it_and_refused_by_the_others(kind: str, name: str) -> None:
     cascade, target = workload(kind, SMALL.get(kind)), machine(name)
     if (kind, name) in LACKING:

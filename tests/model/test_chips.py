@@ -61,7 +61,7 @@ def test_weights_cut_along_two_ranks_move_parts_of_activations_and_hidden_values
 
 
 def test_the_best_cut_along_two_ranks_moves_as_much_as_the_square_root_of_chips_says() -> None:
-    """Section 3.2.2: with F = 4 E, X = sqrt(n) / 2 is best and moves 8 B L E / sqrt(n) words a chip; 16 chips: as one rank."""
+    """Section 3.2.2: with F = 4 E, X = sqrt(n) / 2 is best and moves 8 B L E / sqrt(n) words a chip, for 16 chips as one rank does."""
     moved = {}
     for tx in (1, 2, 4, 8):
         words, _ = crossing("weights-stay-2d", tx, 16 // tx)

@@ -73,6 +73,10 @@ def leaky(i: Arrays) -> Arrays:
 
 
 CASES: dict[str, Case] = {
+    "int8/mlp": (
+        {"b": 3, "i": 4, "j": 5, "k": 6, "l": 7, "m": 8, "n": 9},
+        lambda i: {"Y": np.linalg.multi_dot([i["X"], *(i[f"W{at}"] for at in range(1, 6))])},
+    ),
     "quantised/matmul-int8": ({"m": 5, "n": 6, "k": 7}, rescaled),
     "quantised/matmul-w4a16": ({"m": 5, "n": 6, "g": 3, "i": 4}, grouped),
     "quantised/matmul-mxfp8": ({"m": 5, "n": 6, "k": 7}, lambda i: {"Z": i["A"] @ i["B"].T}),

@@ -8,7 +8,9 @@ counts have them.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -291,6 +293,15 @@ NETWORKS = {
     "mobilenet-v1": mobilenet_1,
     "mobilenet-v2": mobilenet_2,
 }
+
+
+def test_totals_on_the_page_are_those_of_the_files() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "workloads.md").read_text("utf-8")
+    rows = re.findall(r"^\| \[([\w-]+)\]\(\.\./workloads/cnn/[\w-]+\.yaml\) \| ([\d,]+) \| ([\d,]+) \|", page, re.MULTILINE)
+    assert {name for name, _, _ in rows} == {*NETWORKS, *OTHERS}
+    for name, parameters, macs in rows:
+        model = network(name)
+        assert (f"{weights(model, {'PHOTO', 'I'}):,}", f"{multiply_adds(model):,}") == (parameters, macs), name
 
 
 OTHERS = ("sesr-m5",)

@@ -29,8 +29,8 @@ class Aten:
     def find(self, operator: str) -> Operator | None:
         """The function of an operator by its name without overload and trailing underscore."""
         name = operator.rstrip("_") if not operator.startswith("_") else operator
-        if re.fullmatch(r"conv\dd|convolution", name):
-            return self.convolution if name == "convolution" else self.convolution_nd
+        if re.fullmatch(r"conv(\dd|olution)", name):
+            return self.slid_products if name[4:5].isdigit() else self.general_products
         if name.startswith("scaled_dot_product_"):
             return self.weighted
         if name in _POINTS:
@@ -55,7 +55,7 @@ class Aten:
     def _node(self, attributes: dict[str, Any]) -> Node:
         return Node(self.sketch, "AveragePool", self.name, (), attributes, (self.name,), 18, self.type)
 
-    def convolution_nd(
+    def slid_products(
         self, x: View, w: View, b: View | None = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1
     ) -> View:
         """conv1d, conv2d and conv3d; padding may be 'same' or 'valid'."""
@@ -75,13 +75,13 @@ class Aten:
         shape = [self.sketch.size(b.dims[0]), *([1] * many)]
         return self.point(_sum, sums, reshape(self.sketch, b, shape))
 
-    def convolution(
+    def general_products(
         self, x: View, w: View, b: View | None, stride: Any, padding: Any, dilation: Any, transposed: bool, output: Any, groups: int
     ) -> View:
         """convolution, which is general."""
         if transposed:
             raise InputError("is transposed", "only convolutions forwards are known")
-        return self.convolution_nd(x, w, b, stride, padding, dilation, groups)
+        return self.slid_products(x, w, b, stride, padding, dilation, groups)
 
     def op_linear(self, x: View, w: View, b: View | None = None) -> View:
         sums = multiply(self.sketch, self.name, x, transpose(w, (1, 0)), self.type)

@@ -66,7 +66,7 @@ def named(sketch: Sketch, view: View, hints: Sequence[str]) -> None:
             sketch.hint(rank, hint)
 
 
-def convolution(node: Node) -> list[View]:
+def conv(node: Node) -> list[View]:
     """Conv."""
     sums = convolve(node, node.given(0), node.given(1), node.type)
     return [_plus_bias(node, sums, node.optional(2), node.type)]
@@ -149,7 +149,7 @@ def _differences(x_zero: float, w_zero: float) -> Make | None:
     return lambda x, w: Apply("mul", (call("sub", x, x_zero), call("sub", w, w_zero)))
 
 
-def convolution_of_integers(node: Node) -> list[View]:
+def conv_of_integers(node: Node) -> list[View]:
     """ConvInteger."""
     x, x_zero = _shifted(node, 0, _less(node, node.optional(2)), "x")
     w, w_zero = _shifted(node, 1, _less(node, node.optional(3), 0, len(node.given(1).dims)), "w")
@@ -163,7 +163,7 @@ def product_of_integers(node: Node) -> list[View]:
     return [multiply(node.sketch, node.result, x, w, "int32", "", _differences(x_zero, w_zero))]
 
 
-def quantised_convolution(node: Node) -> list[View]:
+def quantised_conv(node: Node) -> list[View]:
     """QLinearConv: sums of int32, scaled and rounded."""
     x, x_zero = _shifted(node, 0, _less(node, node.optional(2)), "x")
     w, w_zero = _shifted(node, 3, _less(node, node.optional(5), 0, len(node.given(3).dims)), "w")

@@ -11,7 +11,7 @@ from accelsim.io.importers.sketch import View
 
 OPERATORS: dict[str, Callable[[Node], list[View]]] = {
     **dict.fromkeys(POINTS, point),
-    "Conv": onnx_layers.convolution, "ConvInteger": onnx_layers.convolution_of_integers, "QLinearConv": onnx_layers.quantised_convolution,
+    "Conv": onnx_layers.conv, "ConvInteger": onnx_layers.conv_of_integers, "QLinearConv": onnx_layers.quantised_conv,
     "Gemm": onnx_layers.gemm, "MatMul": onnx_layers.product, "MatMulInteger": onnx_layers.product_of_integers,
     "QLinearMatMul": onnx_layers.quantised_product, "Einsum": onnx_sums.einsum,
     "MaxPool": onnx_sums.pooled, "AveragePool": onnx_sums.pooled,

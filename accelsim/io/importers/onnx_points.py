@@ -49,10 +49,11 @@ def _prelu(node: Node, x: Formula, slope: Formula) -> Formula:
     return Apply("add", (Apply("relu", (x,)), call("mul", Apply("min", (x, 0.0)), slope)))
 
 
-def _elu(node: Node, x: Formula, alpha: float = 1.0, gamma: float = 1.0) -> Formula:
-    alpha, gamma = float(node("alpha", alpha)), float(node("gamma", gamma))
+def _elu(node: Node, x: Formula, alpha: float = 1.0, scale: float = 1.0) -> Formula:
+    alpha = float(node("alpha", alpha))
+    scale = next((float(value) for name, value in node.attributes.items() if name != "alpha"), scale)
     low = call("mul", Apply("sub", (Apply("exp", (Apply("min", (x, 0.0)),)), 1.0)), alpha)
-    return call("mul", Apply("add", (Apply("relu", (x,)), low)), gamma)
+    return call("mul", Apply("add", (Apply("relu", (x,)), low)), scale)
 
 
 def _hard_sigmoid(node: Node, x: Formula) -> Formula:

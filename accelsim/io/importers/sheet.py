@@ -99,7 +99,9 @@ def distinct(sheets: Sequence[Sheet]) -> list[Sheet]:
 def write(name: str, about: str, source: str, sheets: Sequence[Sheet]) -> str:
     """The YAML of a workload: one cascade, or layers."""
     lines = [f"workload: {_plain(name)}"]
-    if about:
+    if len(about) < WIDTH - 10:
+        lines.append(f"about: {_quoted(about)}")
+    else:
         lines += ["about: >-", *(f"  {line}" for line in _wrapped(about, WIDTH - 2))]
     lines.append(f"source: {_quoted(source)}")
     if len(sheets) == 1 and sheets[0].times == 1:

@@ -100,6 +100,16 @@ def _factors(cascade: Cascade) -> Iterator[Words]:
         yield from ((access.tensor, einsum.name) for access in einsum.reads if einsum.reduced and access.tensor in reduced)
 
 
+def _products(cascade: Cascade) -> Iterator[Words]:
+    """Sums in products of three, but for those over parts of one split: these are levels of one sum."""
+    for tensor, reader in _factors(cascade):
+        inner, outer = cascade.producers[tensor][-1], cascade.by_name[reader]
+        parts = {part: split.rank for split in cascade.splits for part in split.parts}
+        same = {parts.get(rank, rank) for rank in inner.reduced} & {parts.get(rank, rank) for rank in outer.reduced}
+        if not same and len(inner.reads) + len(outer.reads) > 3:
+            yield tensor, reader
+
+
 def _named(cascade: Cascade) -> Iterator[Words]:
     from accelsim.workload.expression import Call, walk
     from accelsim.workload.transform.text import expression_text
@@ -177,7 +187,7 @@ VERBS: Mapping[str, Verb] = {
         "TENSOR READER",
         "sum what the reader reduces first: (Q K) V as Q (K V)",
         None,
-        _factors,
+        _products,
         2,
         2,
         contractions.reassociated,
@@ -248,13 +258,16 @@ def derive(cascade: Cascade, steps: Iterable[Step]) -> Cascade:
 
 def applicable(cascade: Cascade, verbs: Iterable[str] = VERBS) -> list[Step]:
     """The steps of these verbs that a cascade allows, at each place where one does."""
-    found = []
+    return [step for step, _ in reached(cascade, verbs)]
+
+
+def reached(cascade: Cascade, verbs: Iterable[str] = VERBS) -> Iterator[tuple[Step, Cascade]]:
+    """The same, each with what it makes."""
     for verb in verbs:
         for arguments in VERBS[verb].places(cascade):
             step = Step(verb, tuple(arguments))
             try:
-                apply(cascade, step)
+                made = apply(cascade, step)
             except InputError:
                 continue
-            found.append(step)
-    return found
+            yield step, made

@@ -13,7 +13,7 @@ from accelsim.io.importers.sheet import Sheet
 from accelsim.io.source import read_text
 
 ABOUT = "tables of layers (.csv)"
-_CONVOLUTION = ("the input's height", "the input's width", "the kernel's height", "the kernel's width", "channels", "filters", "the stride")
+_WINDOWS = ("the input's height", "the input's width", "the kernel's height", "the kernel's width", "channels", "filters", "the stride")
 _PRODUCT = ("M", "N", "K")
 _TYPE = "int8"
 
@@ -43,9 +43,9 @@ def read(path: Path, request: Request) -> Imported:
     rows = [row for number, line in enumerate(lines[1:], 2) if (row := _row(line, Place(str(path), number, 1), product, width)) is not None]
     if not rows:
         raise InputError("the table has no layers", "write a line for each layer", Place(str(path), 1, 1))
-    sheets = [(_product if product else _convolution)(row, request.type or _TYPE) for row in rows]
+    sheets = [(_product if product else _windows)(row, request.type or _TYPE) for row in rows]
     about = f"Imported from {path.name}: sizes of layers, one after the other."
-    source = f"{path.name}, a table of {'products' if product else 'convolutions'}"
+    source = f"{path.name}, a table of {'products' if product else 'layers with windows'}"
     return Imported(written(layer_name(path.stem), about, source, sheets, request))
 
 
@@ -60,7 +60,7 @@ def _row(line: str, place: Place, product: bool, width: int) -> _Row | None:
         cells.pop()
     if len(cells) < 2:
         return None
-    columns = _PRODUCT if product else _CONVOLUTION
+    columns = _PRODUCT if product else _WINDOWS
     most = len(columns) + (0 if product else 1)
     if not len(columns) <= len(cells) - 1 <= most:
         what = f"{len(cells) - 1} numbers, and a layer has {len(columns)}{'' if product else ' or 8'}: {', '.join(columns)}"
@@ -80,7 +80,7 @@ def _product(row: _Row, type: str) -> Sheet:
     return Sheet(layer_name(row.name), ("Z[m,n] = A[m,k] * B[k,n]",), {"m": m, "n": n, "k": k}, types, {}, ("Z",))
 
 
-def _convolution(row: _Row, type: str) -> Sheet:
+def _windows(row: _Row, type: str) -> Sheet:
     """A convolution without padding: the places at which the kernel fits. A name with DP in it: each channel by itself."""
     height, width, r, s, c, k, *strides = row.numbers
     down, across = (*strides, strides[0])[:2]
