@@ -23,7 +23,8 @@ def dump_workload(cascade: Cascade, about: str = "", name: str = "") -> str:
     lines = [f"workload: {_text(name or cascade.name)}"]
     lines += [f"about: {_text(about)}"] if about else []
     lines += [f"source: {_text(stated.source)}"] if stated.source else []
-    lines.append(f"shape: {_flow(stated.shape)}")
+    derived = {rank: formula for rank, formula in stated.derived.items() if rank not in stated.shape}
+    lines.append(f"shape: {_flow({**stated.shape, **derived})}")
     if stated.split:
         lines.append(f"split: {_flow(stated.split)}")
     if stated.constants:

@@ -121,3 +121,21 @@ def test_time_limit_is_kept_and_the_original_is_mapped(tmp_path: Path) -> None:
     result = found(cascade("rows", SOFTMAX, {"p": 4, "m": 8, "f": 2}), lanes(tmp_path, 4), limit=0.0)
     assert result.original.outcome == MAPPED
     assert {each.outcome for each in result.candidates[1:]} <= {NOT_REACHED}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not share(1, 0, 0), reason="part of the evidence: 16 s of searching")
+def test_one_pass_over_keys_wins_where_scores_do_not_fit_on_the_chip() -> None:
+    """A small `spatial` whose buffer holds few scores; docs/transform.md shows the table."""
+    from accelsim.io.catalogue import MACHINE, WORKLOAD, resolve
+    from accelsim.io.workload import load_workload
+
+    sizes = {"shape.h": "1", "shape.p": "32", "shape.m": "512", "shape.e": "16", "shape.f": "16"}
+    start = load_workload(resolve("attention-3pass", WORKLOAD), sizes)
+    machine = load_architecture(resolve("spatial", MACHINE), {"let.pe": "16", "L3.size": "4 KiB", "DRAM.bandwidth": "12 GiB/s"})
+    assert isinstance(start, Cascade)
+    result = found(start, machine, limit=16.0)
+    first, best = result.original.found, result.best
+    assert first is not None and best.found is not None
+    assert (passes(start, "m").count, passes(best.equivalent.cascade, "m").count) == (3, 1)
+    assert best.found.evaluation.cycles < first.evaluation.cycles / 2

@@ -93,6 +93,8 @@ class Draft:
         words |= _named(constants)
         split = {rank: cut for rank, cut in stated.split.items() if any(part in words for part in cut)}
         needed = words | set(split) | {word.lower() for word in words}
+        for _ in stated.derived:  # sizes that sizes follow from
+            needed |= {word.lower() for rank, formula in stated.derived.items() if rank in needed for word in _words(formula)}
         made = replace(
             stated,
             statements=kept,
@@ -104,6 +106,7 @@ class Draft:
             density={name: each for name, each in stated.density.items() if name in tensors},
             storage={name: each for name, each in stated.storage.items() if name in tensors},
             places={},
+            derived={rank: formula for rank, formula in stated.derived.items() if rank in needed},
         )
         return build(made)
 

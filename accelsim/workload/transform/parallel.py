@@ -29,7 +29,7 @@ def scan(cascade: Cascade, tensor: str, manner: str = "kogge-stone") -> Cascade:
     steps = cascade.extents[found.rank]
     if cascade.tensors[tensor].is_output:
         raise draft.refusal(f"'{tensor}' is an output", "scan a recurrence that only other statements read", found.lines[1])
-    if steps < 2 or found.rank not in draft.declaration.shape:
+    if steps < 2 or any(found.rank in cut.parts for cut in cascade.splits):
         raise draft.refusal(
             f"'{tensor}' takes {steps} steps along '{found.rank}', a part of a split or only one", "scan another", found.lines[1]
         )

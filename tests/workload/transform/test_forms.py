@@ -58,6 +58,7 @@ def counts(made: Cascade) -> dict[str, int]:
         ("attention-3pass", ONE_PASS + NAMED, "attention"),
         ("attention-3pass", "stream m m1 m0 256; inline SN A; inline LSN", "attention-2pass"),
         ("scan-sequential", "chunk H c q 64", "scan-chunked"),
+        ("attention-linear-left", "reassociate S O", "attention-linear-right"),
     ],
 )
 def test_shipped_form_is_derived_from_another(start: str, steps: str, form: str) -> None:
