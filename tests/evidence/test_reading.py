@@ -102,6 +102,8 @@ TABLE = "  published: figures.csv"
             "17:5: a row has nothing published; write published: NUMBER, or say what it is for under 'explanation'",
         ),
         ("tolerance: 1 %}", "expect: at least}", "17:114: 'at least' agrees with much, which is no reproduction; write kind: plausibility"),
+        ("tolerance: 1 %}", "tolerance: 1 %, expect: nothing}", "17:117: a row that expects nothing is not judged; leave 'tolerance' out"),
+        ("tolerance: 1 %}", "expect: nothing}", "17:5: a row expects nothing; say why under 'explanation'"),
         ("published: published.cycles", "published: [1, 2, 3]", "17:88: a range has a lowest and a highest figure; write [LOW, HIGH]"),
         (ROW, f"{ROW}\n{ROW}", "18:5: two rows are called 'one'; give each its own name"),
         ("each: [size], ", "table: true, ", "17:24: the row has one figure; write 'each', or leave 'table' out"),
