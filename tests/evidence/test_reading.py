@@ -68,7 +68,7 @@ TABLE = "  published: figures.csv"
         ('title: "Mine"\n', "", "1:1: there is no 'title'; write 'title: …'"),
         ("kind: reproduction", "kind: reproducton", "4:7: the kind cannot be 'reproducton'; did you mean 'reproduction'?"),
         ("axes:", "axis:", "6:1: a file of evidence has no 'axis'; did you mean 'axes'?"),
-        ("{twice: 2 * N}", "{twice: 2 *}", "5:14: formula '2 *' ends too early; write a number or a name"),
+        ("{twice: 2 * N}", "{twice: 2 *}", "5:14: formula '2 *' ends too early; write a number, a name or a parenthesis"),
         ("{twice: 2 * N}", "{mean: 2}", "5:7: 'mean' cannot be a name of 'let'; write letters, digits and _, and no function's name"),
         ("{twice: 2 * N}", "{twice: M}", "14:52: 'twice' asks; "),
         ("{left: {}, right: {}}", "{}", "10:9: the axis has no labels; write {1K: {shape.p: 1024}, …}"),
