@@ -63,20 +63,20 @@ def reproduced(found: Sequence[Evidence], read: Read, workers: int, tell: Tell) 
     from accelsim.evidence.scoring import asked, score
 
     commands: dict[Command, None] = {}
-    wanted: list[dict[tuple[str, str, str], Command]] = []
+    wanted: list[dict[tuple[str, tuple[str, ...], str], Command]] = []
     for evidence in found:
-        mine = {}
+        mine: dict[tuple[str, tuple[str, ...], str], Command] = {}
         for name, case, key in asked(evidence):
             command = command_of(evidence, evidence.runs[name], case, key)
-            mine[name, str(case), key] = command
+            mine[name, case.key, key] = command
             commands[command] = None
         wanted.append(mine)
     documents = run_all(sorted(commands, key=lambda command: _SLOWEST.index(command[0])), read, workers, tell)
     out = []
     for evidence, mine in zip(found, wanted, strict=True):
 
-        def find(name: str, case: Case, key: str, mine: dict[tuple[str, str, str], Command] = mine) -> Any:
-            return documents[mine[name, str(case), key]]
+        def find(name: str, case: Case, key: str, mine: dict[tuple[str, tuple[str, ...], str], Command] = mine) -> Any:
+            return documents[mine[name, case.key, key]]
 
         results = score(Evaluator(evidence, find))
         out.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from accelsim.errors import AccelsimError, did_you_mean
@@ -15,6 +15,15 @@ from accelsim.evidence.nouns import Case, Evidence, Value
 Document = Any
 Find = Callable[[str, Case, str], Document]  # the document of a run for a case; the first key of the path that asks
 _Values = Value | list[Any]
+_MOST_BITS = 1023  # of a whole number: what is larger is no finite double
+
+
+def _power(base: Any, exponent: Any) -> Any:
+    """A power; OverflowError where a whole one would be beyond any double, before it is worked out."""
+    if isinstance(base, int) and isinstance(exponent, int) and (abs(base).bit_length() - 1) * exponent > _MOST_BITS:
+        raise OverflowError("the power is too large")
+    return base**exponent
+
 
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "+": lambda a, b: a + b,
@@ -23,7 +32,7 @@ _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "/": lambda a, b: a / b,
     "//": lambda a, b: a // b,
     "%": lambda a, b: a % b,
-    "**": lambda a, b: a**b,
+    "**": _power,
 }
 _UNARY: dict[str, Callable[[Any], Any]] = {
     "abs": abs,
@@ -52,6 +61,7 @@ class Evaluator:
 
     evidence: Evidence
     find: Find
+    held: dict[tuple[str, tuple[str, ...]], Any] = field(default_factory=dict)  # constants of cases that were asked for before
 
     def number(self, formula: Formula, group: Sequence[Case]) -> int | float:
         """The value of a formula for a group of cases, which must be one number."""
@@ -81,7 +91,8 @@ class Evaluator:
             raise formula.error(f"divides by zero in case '{case}'") from None
         except (ValueError, OverflowError, TypeError) as error:
             raise formula.error(f"has no value in case '{case}': {error}") from None
-        if isinstance(found, complex) or (isinstance(found, float) and not math.isfinite(found)):
+        large = isinstance(found, int) and found.bit_length() > _MOST_BITS
+        if large or isinstance(found, complex) or (isinstance(found, float) and not math.isfinite(found)):
             raise formula.error(f"is no finite number in case '{case}'")
         return found
 
@@ -96,6 +107,9 @@ class Evaluator:
             parts = [self._tree(formula, inside, each, group) for each in cases]
             return _TOGETHER[tree.function](parts[0] if is_list(inside) else parts)
         arguments = [self._tree(formula, argument, case, group) for argument in tree.arguments]
+        for text in (each for argument in arguments for each in (argument if isinstance(argument, list) else [argument])):
+            if isinstance(text, str):
+                raise formula.error(f"takes {tree.function} of the text '{text}'", "name a number")
         if tree.function in ("min", "max"):
             return _each(lambda *values: _TOGETHER[tree.function](list(values)), arguments)
         return _each(_BINARY.get(tree.function) or _UNARY[tree.function], arguments)
@@ -120,7 +134,10 @@ class Evaluator:
         if name in case.variables:
             return case.variables[name]
         if name in self.evidence.constants:
-            return self._guarded(self.evidence.constants[name], case, [case])
+            key = name, case.key
+            if key not in self.held:
+                self.held[key] = self._guarded(self.evidence.constants[name], case, [case])
+            return self.held[key]
         known = [*case.variables, *self.evidence.constants, *self.evidence.runs, *self.evidence.tables]
         raise formula.error(f"names an unknown '{name}'", did_you_mean(name, known))
 

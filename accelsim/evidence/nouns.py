@@ -26,6 +26,11 @@ class Case:
         return ", ".join(self.labels.values())
 
     @property
+    def key(self) -> tuple[str, ...]:
+        """What tells a case from the others of its evidence."""
+        return tuple(self.labels.values())
+
+    @property
     def words(self) -> dict[str, str]:
         """Labels and variables as texts, by name."""
         return {**{name: str(value) for name, value in self.variables.items()}, **self.labels}

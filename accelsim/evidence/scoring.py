@@ -69,14 +69,16 @@ class Result:
 
 def asked(evidence: Evidence) -> list[Asked]:
     """The documents that the rows of an evidence file need, each once, in order."""
-    found: dict[tuple[str, str, str], Asked] = {}
+    found: dict[tuple[str, tuple[str, ...], str], Asked] = {}
+    seen = set[tuple[str, tuple[str, ...]]]()  # constants of cases
 
     def need(formula: Formula, case: Case) -> None:
         for path in paths(formula.tree):
             there = _elsewhere(evidence, case, path.other) if path.other else case
             if path.name in evidence.runs and path.keys and there is not None:
-                found.setdefault((path.name, str(there), path.keys[0]), (path.name, there, path.keys[0]))
-            elif path.name in evidence.constants:
+                found.setdefault((path.name, there.key, path.keys[0]), (path.name, there, path.keys[0]))
+            elif path.name in evidence.constants and (path.name, case.key) not in seen:
+                seen.add((path.name, case.key))
                 need(evidence.constants[path.name], case)
 
     for row in evidence.rows:

@@ -37,6 +37,7 @@ def load_evidence(path: Path) -> Evidence:
     reader = _Reader(path)
     reader.axes(top.get("axes"))
     reader.constants = {name: _formula(each) for name, each in _named(top.get("let"), "'let'").items()}
+    _check_order(reader.constants)
     reader.data(top.get("data"))
     for name, item in _named(top.get("runs"), "'runs'").items():
         reader.run(name, item)
@@ -60,8 +61,10 @@ def load_evidence(path: Path) -> Evidence:
     )
     for row in rows:
         found.cases_of(row)
-        for formula in (*row.published, *([row.value] if row.value else [])):
-            _check_names(found, formula)
+    used = [formula for row in rows for formula in (*row.published, *([row.value] if row.value else []))]
+    checked = set[str]()
+    for formula in used:
+        _check_names(found, formula, checked)
     return found
 
 
@@ -239,14 +242,28 @@ class _Reader:
         return where, inside
 
 
-def _check_names(evidence: Evidence, formula: Formula) -> None:
-    """Every name of a formula stands for a run, a table, a constant or a variable."""
+def _check_order(constants: Mapping[str, Formula]) -> None:
+    """No constant is made of itself."""
+    left = {name: {path.name for path in paths(formula.tree)} & set(constants) for name, formula in constants.items()}
+    while ready := {name for name, needed in left.items() if not needed & set(left)}:
+        left = {name: needed for name, needed in left.items() if name not in ready}
+    if left:
+        chain = [next(iter(left))]
+        while (after := min(left[chain[-1]] & set(left))) not in chain:
+            chain.append(after)
+        around = " → ".join([*chain[chain.index(after) :], after])
+        raise constants[after].error(f"is made of itself, {around}", "name numbers, paths and other constants")
+
+
+def _check_names(evidence: Evidence, formula: Formula, checked: set[str]) -> None:
+    """Every name of a formula stands for a run, a table, a constant or a variable. `checked`: constants that are known to be so."""
     known = {*evidence.runs, *evidence.tables, *evidence.constants, *(name for case in evidence.cases for name in case.variables)}
     for path in paths(formula.tree):
         if path.name not in known:
             raise formula.error(f"names an unknown '{path.name}'", did_you_mean(path.name, known))
-    for name in {path.name for path in paths(formula.tree)} & set(evidence.constants):
-        _check_names(evidence, evidence.constants[name])
+    for name in {path.name for path in paths(formula.tree)} & set(evidence.constants) - checked:
+        checked.add(name)
+        _check_names(evidence, evidence.constants[name], checked)
 
 
 def _named(item: Item | None, what: str) -> dict[str, Item]:

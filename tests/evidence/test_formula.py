@@ -128,6 +128,9 @@ def test_formula_that_cannot_be_read(text: str, message: str) -> None:
         ("1 / (N - 1)", "'1 / (N - 1)' divides by zero in case '1K'"),
         ("log2(0)", "'log2(0)' has no value in case '1K': math domain error"),
         ("10.0 ** 400", "'10.0 ** 400' has no value in case '1K': (34, 'Numerical result out of range')"),
+        ("9**9**9**9", "'9**9**9**9' has no value in case '1K': the power is too large"),
+        ("10**300 * 10**300", "'10**300 * 10**300' is no finite number in case '1K'"),
+        ("x.layers.0.workload * 9", "'x.layers.0.workload * 9' takes * of the text 'first'; name a number"),
         ("M", "'M' names an unknown 'M'; known: N, published, x"),
         ("y.a", "'y.a' names an unknown 'y'; known: published, x"),
         ("x[siz=1K].latency.seconds", "'x[siz=1K].latency.seconds' names an unknown axis 'siz'; did you mean 'size'?"),
@@ -164,3 +167,13 @@ def test_text_is_no_figure() -> None:
     with pytest.raises(InputError):
         asked.number(parse("word"), [case])
     assert math.isfinite(asked.number(Formula("1", Number(1)), [case]))
+
+
+def test_constant_is_worked_out_once_for_a_case_however_often_it_is_named() -> None:
+    doubled = {f"C{number}": f"C{number - 1} + C{number - 1}" for number in range(1, 41)}
+    asked = evaluator(C0="N", **doubled)
+    assert [asked.value(parse("C40"), [case]) for case in CASES] == [2**40, 4 * 2**40, 16 * 2**40]
+
+
+def test_cases_whose_labels_read_alike_are_different() -> None:
+    assert Case({"a": "x, y", "b": "z"}, {}, {}).key != Case({"a": "x", "b": "y, z"}, {}, {}).key

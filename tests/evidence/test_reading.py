@@ -70,6 +70,11 @@ TABLE = "  published: figures.csv"
         ("axes:", "axis:", "6:1: a file of evidence has no 'axis'; did you mean 'axes'?"),
         ("{twice: 2 * N}", "{twice: 2 *}", "5:14: formula '2 *' ends too early; write a number, a name or a parenthesis"),
         ("{twice: 2 * N}", "{mean: 2}", "5:7: 'mean' cannot be a name of 'let'; write letters, digits and _, and no function's name"),
+        (
+            "{twice: 2 * N}",
+            "{twice: half * 4, half: twice / 4}",
+            "5:14: 'half * 4' is made of itself, twice → half → twice; name numbers, paths and other constants",
+        ),
         ("{twice: 2 * N}", "{twice: M}", "14:52: 'twice' asks; "),
         ("{left: {}, right: {}}", "{}", "10:9: the axis has no labels; write {1K: {shape.p: 1024}, …}"),
         ("N: 4096", "N-1: 4096", "9:25: 'N-1' is neither a setting nor a name; write shape.p: 1024, or P: 1024"),
