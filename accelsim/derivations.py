@@ -6,7 +6,8 @@ Everything heavy is imported inside the verb that uses it.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 from accelsim.answers import draw_to, give_blocks
 from accelsim.arguments import Arguments, request_of, settings_of, workload_of
@@ -14,6 +15,8 @@ from accelsim.errors import InputError
 from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from accelsim.hardware.architecture import Architecture
 
 REFUSED = ("compare", "pareto", "store", "constraints", "formats", "data")
@@ -24,7 +27,7 @@ def derive_(arguments: Arguments) -> int:
     from accelsim.io.workload_text import dump_workload
     from accelsim.report.equivalents import derivation_blocks, derivation_document
     from accelsim.report.progress import progress
-    from accelsim.workload.transform.steps import applicable, apply, expand, parse
+    from accelsim.workload.transform.steps import Step, applicable, apply, expand, parse
 
     settings = settings_of(arguments)
     settings.refuse("arch", "mapping")
@@ -32,7 +35,7 @@ def derive_(arguments: Arguments) -> int:
     if isinstance(cascade, Model):
         raise InputError(f"{cascade.name} is a model of several layers", "derive the workload of one of them")
     steps = parse(arguments.steps or "")
-    made, elementary = cascade, list[object]()
+    made, elementary = cascade, list[Step]()
     with progress(not arguments.quiet) as tell:
         for step in steps:
             tell(f"{step}")
@@ -43,7 +46,7 @@ def derive_(arguments: Arguments) -> int:
             write_text(text, arguments.output)
         tell("steps from here")
         allowed = applicable(made)
-    document = derivation_document(cascade, made, steps, elementary, text, allowed)  # type: ignore[arg-type]
+    document = derivation_document(cascade, made, steps, elementary, text, allowed)
     return give_blocks(arguments, document, derivation_blocks)
 
 
@@ -73,6 +76,7 @@ def explore_cascades(arguments: Arguments, cascade: Cascade | Model, machine: Ar
     best = found.best
     assert best.found is not None, "the best was mapped"
     mapping = best.found.mapping
+    printed = nest(mapping, best.found.evaluation.evaluator.cascade)
     texts = [dump_workload(each.equivalent.cascade) for each in found.candidates]
     if beside is not None:
         write_text(dump_mapping(mapping), arguments.output)
@@ -80,8 +84,8 @@ def explore_cascades(arguments: Arguments, cascade: Cascade | Model, machine: Ar
     draw_to(arguments, lambda path: picture(mapping, path))
     document = exploration_document(cascade, machine, found, texts, dump_mapping(mapping))
 
-    def blocks(whole: dict[str, object]) -> object:
-        yield from report(whole["evaluation"], nest(mapping, best.found.evaluation.evaluator.cascade))  # type: ignore[arg-type, union-attr]
+    def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:
+        yield from report(whole["evaluation"], printed)
         yield from exploration_blocks(whole)
 
     return give_blocks(arguments, document, blocks)

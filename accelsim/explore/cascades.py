@@ -54,14 +54,8 @@ class Exploration:
     @property
     def best(self) -> Candidate:
         """The candidate whose mapping is best; of equal ones the original, then the one that was looked at first."""
-        mapped = [each for each in self.candidates if each.found is not None]
-        objective = self.request.objective
-
-        def order(each: Candidate) -> object:
-            assert each.found is not None
-            return key(objective, each.found.evaluation)[0]
-
-        return min(mapped, key=order)  # type: ignore[arg-type]
+        mapped = [(each, each.found.evaluation) for each in self.candidates if each.found is not None]
+        return min(mapped, key=lambda pair: key(self.request.objective, pair[1])[0])[0]
 
 
 def explore(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from accelsim.errors import InputError
 from accelsim.formula import Value, evaluate, whole
 from accelsim.io.source import Item
 
@@ -13,9 +12,11 @@ from accelsim.io.source import Item
 def constants_of(item: Item | None, shape: Mapping[str, int]) -> dict[str, Value]:
     """The constants of a model by name: numbers, or formulas over its sizes and the constants before them; exact."""
     found: dict[str, Value] = {}
-    for name, stated in (item.mapping("constants") if item is not None else {}).items():
+    if item is None:
+        return found
+    for name, stated in item.mapping("constants").items():
         if not name.isidentifier() or name.lower() == name or name.lower() in shape:
-            raise item_error(item, name, f"'{name}' cannot name a constant of a model", "a name has capitals, and is no size of a rank")
+            raise item.key_error(name, f"'{name}' cannot name a constant of a model", "a name has capitals, and is no size of a rank")
         found[name] = evaluated(stated, f"constant '{name}'", sizes_of(shape, found))
     return found
 
@@ -30,10 +31,6 @@ def stated_in(top: Mapping[str, Item]) -> frozenset[str]:
     """The constants of a model that are numbers and no formulas."""
     stated = top["constants"].mapping("constants") if "constants" in top else {}
     return frozenset(name for name, item in stated.items() if not isinstance(item.value, str))
-
-
-def item_error(item: Item | None, key: str, what: str, mend: str) -> InputError:
-    return item.key_error(key, what, mend) if item is not None else InputError(what, mend)
 
 
 def sizes_of(shape: Mapping[str, int], constants: Mapping[str, Value] = MappingProxyType({})) -> dict[str, Value]:

@@ -63,11 +63,11 @@ def evidence_page(document: Document) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def page_lines(row: Document) -> list[str]:
-    """What the page says of a row: its line, and its figures one by one where they are asked for."""
+def page_line(row: Document) -> str:
+    """What the page says of a row."""
     name = row["name"] + (f" ({row['source']})" if row["source"] else "")
     cells = (name, *_cells(row), _remark(row))
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"]
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def grid_lines(row: Document) -> list[str]:
@@ -88,9 +88,7 @@ def _part(evidence: Document, rows: list[Document]) -> list[str]:
     if evidence["about"]:
         lines += [evidence["about"], ""]
     lines += ["| row | published | accelsim | difference | tolerance | |", "|---|---:|---:|---:|---:|---|"]
-    for row in rows:
-        lines += page_lines(row)
-    lines.append("")
+    lines += [*map(page_line, rows), ""]
     for row in rows:
         if row["table"]:
             lines += [*grid_lines(row), ""]

@@ -138,7 +138,7 @@ def test_figure_of_accelsim_is_that_of_sizes_alone(name: str, row: str, folder: 
 @pytest.mark.parametrize("name", FILES)
 def test_every_row_is_within_its_tolerance(name: str, folder: Path) -> None:
     found = rows(folder, FILES[name])
-    assert {row["status"] for row in found.values()} <= {"within", "not reproduced"}
+    assert {row["status"] for row in found.values()} <= {"within", "not reproduced", "beside"}
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -18,7 +18,7 @@ from accelsim.evidence.nouns import Evidence
 from accelsim.evidence.scoring import asked
 from accelsim.io.catalogue import EVIDENCE, shipped
 from accelsim.io.evidence import load_evidence
-from accelsim.report.evidence import evidence_page, page_lines
+from accelsim.report.evidence import evidence_page, page_line
 from accelsim.reproductions import command_of, reproduced
 from accelsim.units import size_bits
 
@@ -54,7 +54,7 @@ def test_rows_hold_and_the_page_says_what_a_run_gives(name: str) -> None:
     lines = set(PAGE.read_text(encoding="utf-8").splitlines())
     rows = [row for each in document["evidence"] for row in each["rows"]]
     assert [row["name"] for row in rows if row["status"] == "off"] == []
-    assert [line for row in rows for line in page_lines(row) if line not in lines] == []
+    assert [line for row in rows if (line := page_line(row)) not in lines] == []
 
 
 @pytest.mark.slow

@@ -51,7 +51,7 @@ def _prelu(node: Node, x: Formula, slope: Formula) -> Formula:
 
 def _elu(node: Node, x: Formula, alpha: float = 1.0, scale: float = 1.0) -> Formula:
     alpha = float(node("alpha", alpha))
-    scale = next((float(value) for name, value in node.attributes.items() if name != "alpha"), scale)
+    scale = float(node("gamma", scale))
     low = call("mul", Apply("sub", (Apply("exp", (Apply("min", (x, 0.0)),)), 1.0)), alpha)
     return call("mul", Apply("add", (Apply("relu", (x,)), low)), scale)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import reduce
 
 from accelsim.io.importers.sketch import Apply, Formula, Sketch, View
 
@@ -17,12 +18,12 @@ def opaque(sketch: Sketch, views: Sequence[View], outputs: Sequence[tuple[str, S
         reduced = [rank for many in ranks.values() for rank in many]
         name = f"{outputs[0][0]}_reads_{number}"
         seen.append(sketch.define(name, [], read, sketch.tensors[view.tensor].type, reduced=reduced).read())
+    total: Formula = 0.0
+    if seen:
+        total = reduce(lambda one, other: Apply("add", (one, other)), seen) if len(seen) > 1 else Apply("copy", (seen[0],))
     found = []
     for name, shape, type in outputs:
         dims = [sketch.ranks([size] if size > 1 else []) for size in shape]
-        formula: Formula = Apply("copy", (seen[0],)) if seen else 0.0
-        for part in seen[1:]:
-            formula = Apply("add", (formula if formula != Apply("copy", (seen[0],)) else seen[0], part))
-        found.append(sketch.define(name, dims, formula, type))
+        found.append(sketch.define(name, dims, total, type))
     sketch.statements[first:] = [replace(statement, opaque=True) for statement in sketch.statements[first:]]
     return found

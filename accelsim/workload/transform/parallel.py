@@ -35,13 +35,13 @@ def scan(cascade: Cascade, tensor: str, manner: str = "kogge-stone") -> Cascade:
         )
     if manner == "kogge-stone":
         rounds = (steps - 1).bit_length()
-        made, sizes, whole = _kogge_stone(_Pairs.of(draft, found, rounds))
+        made, sizes, whole = _kogge_stone(_Pairs(draft, found, rounds))
     elif manner == "blelloch":
         if steps & (steps - 1):
             raise draft.refusal(
                 f"'{tensor}' takes {steps} steps, no power of two", f"pad '{found.rank}', or scan by kogge-stone", found.lines[1]
             )
-        made, sizes, whole = _blelloch(_Pairs.of(draft, found, steps.bit_length() - 1))
+        made, sizes, whole = _blelloch(_Pairs(draft, found, steps.bit_length() - 1))
     else:
         raise draft.refusal(f"there is no scan '{manner}'", "write kogge-stone or blelloch")
     return _placed(draft, found, [*made, Parsed(Access(tensor, found.indices), whole)], sizes)
@@ -81,10 +81,6 @@ class _Pairs:
     draft: Draft
     found: Linear
     rounds: int
-
-    @staticmethod
-    def of(draft: Draft, found: Linear, rounds: int) -> _Pairs:
-        return _Pairs(draft, found, rounds)
 
     def rank(self, stem: str) -> str:
         """A name for a new rank."""

@@ -15,7 +15,7 @@ def structure(cascade: Cascade) -> str:
     Names of inputs, of outputs and of ranks count. Colours of tensors are refined from their statements until recurrences are told apart.
     """
     colours = {name: name if tensor.is_input or tensor.is_output else "" for name, tensor in cascade.tensors.items()}
-    for _ in range(len(cascade.einsums) + 1):
+    for rounds in range(len(cascade.einsums) + 1):
         made: dict[str, list[str]] = {}
         for einsum in cascade.einsums:
             written = (
@@ -27,7 +27,7 @@ def structure(cascade: Cascade) -> str:
             )
             made.setdefault(einsum.output.tensor, []).append(repr(written))
         refined = {name: _digest([colours[name], *sorted(made[name])]) if name in made else name for name in colours}
-        if len(set(refined.values())) == len(set(colours.values())) and _ > 0 and all(colours.values()):
+        if rounds and all(colours.values()) and len(set(refined.values())) == len(set(colours.values())):
             break
         colours = refined
     splits = sorted((split.rank, split.parts, split.free) for split in cascade.splits)
