@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 from accelsim.hardware.architecture import Architecture
@@ -9,6 +10,7 @@ from accelsim.mapper.assign import balance
 from accelsim.mapper.scope import Scope
 from accelsim.workload.bounds import bounds
 from accelsim.workload.cascade import Cascade
+from accelsim.workload.operators import steps_alone
 
 _MOST_EINSUMS = 12  # up to here the balance is exact, so that it bounds
 
@@ -21,7 +23,7 @@ def least_cycles(scope: Scope) -> float:
         costs = {}
         for unit, cycles in able.items():
             places = scope.architecture.copies(unit) * scope.architecture.units[unit].lanes
-            costs[unit] = points[name] * cycles / places
+            costs[unit] = max(points[name] / places, _steps(scope, name, unit)) * cycles
         options.append(costs)
     if len(scope.architecture.units) ** len(options) > 2**_MOST_EINSUMS:
         return _fractional(options)
@@ -30,6 +32,15 @@ def least_cycles(scope: Scope) -> float:
     for unit, costs in zip(chosen, options, strict=True):
         loads[unit] = loads.get(unit, 0.0) + costs[unit]
     return max(loads.values())
+
+
+def _steps(scope: Scope, einsum: str, unit: str) -> int:
+    """Issues at least of a recurrence: one for each step, unless lanes take many steps at once."""
+    machine, noun = scope.architecture.units[unit], scope.facts.einsums[einsum]
+    primitives = machine.accepting(scope.cascade.operand_types(noun))
+    if noun.condition is not None or (machine.lanes > 1 and not steps_alone(noun, primitives)):
+        return 0
+    return math.prod(scope.cascade.extents[rank] for rank in scope.carried[einsum] if rank in noun.ranks)
 
 
 def least_transfer(cascade: Cascade, architecture: Architecture) -> float:

@@ -16,7 +16,7 @@ from accelsim.mapping.walk import derive
 from accelsim.workload.bounds import bounds
 from accelsim.workload.cascade import Cascade, Einsum
 from accelsim.workload.expression import names
-from accelsim.workload.operators import cover, missing_primitive
+from accelsim.workload.operators import cover, missing_primitive, steps_alone
 
 _PRESSURE = 1.0e6  # a cycle of a port weighs more than any energy of a bit, so that traffic is first taken off slow ports
 
@@ -91,6 +91,12 @@ class Scope:
                     for name in group:
                         found[name] |= {edge.rank}
         return found
+
+    def one_by_one(self, einsum: str, unit: str) -> frozenset[str]:
+        """Ranks of an Einsum whose points the lanes of a unit take one after the other."""
+        machine, noun = self.architecture.units[unit], self.facts.einsums[einsum]
+        waits = machine.lanes > 1 and steps_alone(noun, machine.accepting(self.cascade.operand_types(noun)))
+        return self.carried[einsum] if waits else frozenset()
 
     def homes(self) -> tuple[str, ...]:
         """Memories above a capable unit for every Einsum, innermost first: where intermediates may live."""

@@ -61,7 +61,7 @@ class Spreader:
         assert below is not None
         axes = [step.axis for step in below if step.axis is not None and step.axis.size > 1]
         lanes = self.scope.architecture.units[unit].lanes
-        coupled = self.scope.coupled[einsum]
+        coupled, alone = self.scope.coupled[einsum], self.scope.one_by_one(einsum, unit)
         scored: list[tuple[int, int, tuple[tuple[str, str, int], ...]]] = []
         options = [list(self._options(einsum, axis, sizes)) for axis in axes]
         for chosen in product(*options):
@@ -77,7 +77,9 @@ class Spreader:
             if lanes == 1:
                 steps = prod(-(-size // over.get(rank, 1)) for rank, size in sizes.items())
             else:
-                steps = -(-prod(-(-size // over.get(rank, 1)) for rank, size in sizes.items()) // lanes)
+                whole = {rank: -(-size // over.get(rank, 1)) for rank, size in sizes.items()}
+                turns = prod(whole[rank] for rank in whole if rank in alone)
+                steps = turns * -(-prod(whole.values()) // turns // lanes)
             listed = prod(-(-sizes[rank] // over.get(rank, 1)) for rank in coupled)
             scored.append((steps, listed, tuple(copies)))
         scored.sort(key=lambda row: row[:2])

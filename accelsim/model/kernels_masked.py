@@ -26,6 +26,7 @@ from accelsim.model.plan import (
     LEAF_MASK,
     LEAF_RANKS,
     LEAF_RANKS_END,
+    LEAF_SERIAL,
     LOOP_RANK,
     LOOP_SHARE,
     LOOP_TILE,
@@ -233,7 +234,7 @@ def masked_issues(plan: Plan, leaf: Int, out: IntArray) -> None:
     """Issues of the first copy and points of all copies over visited tiles, under a condition."""
     end = plan.leaves[leaf, LEAF_LOOPS_END]
     first = plan.leaves[leaf, LEAF_RANKS]
-    lanes, mask = plan.leaves[leaf, LEAF_LANES], plan.leaves[leaf, LEAF_MASK]
+    lanes, mask, serial = plan.leaves[leaf, LEAF_LANES], plan.leaves[leaf, LEAF_MASK], plan.leaves[leaf, LEAF_SERIAL]
     coupled = plan.masks[mask, MASK_RANKS]
     values, many, whole = unmasked_points(plan, leaf)
     nest, ranks = local_nest(plan, leaf, coupled, end, np.int64(0))
@@ -262,7 +263,7 @@ def masked_issues(plan: Plan, leaf: Int, out: IntArray) -> None:
         if inner[k]:
             outer_nest[k, 1] = np.int64(1) << np.int64(40)  # leaves the interval of all copies
     while True:
-        points, first_points, seen = 0, 0, False
+        points, first_points, first_steps, seen = 0, 0, 1, False
         for copy in range(copies):
             rest = copy
             for k in range(total_loops - 1, -1, -1):
@@ -277,13 +278,16 @@ def masked_issues(plan: Plan, leaf: Int, out: IntArray) -> None:
             points += size
             seen = seen or survives(plan, mask, ranks, low, high)
             if copy == 0 and tile_at(plan, first, nest, ranks, index, low, high, total_loops):
-                first_points = 1
+                first_points, first_steps = 1, 1
                 for slot in range(used):
-                    first_points *= high[slot] - low[slot]
+                    if serial >> ranks[slot] & 1:
+                        first_steps *= high[slot] - low[slot]
+                    else:
+                        first_points *= high[slot] - low[slot]
         if seen:
             out[1] += points * whole
             for i in range(values.shape[0]):
-                out[0] += many[i] * ((values[i] * first_points + lanes - 1) // lanes)
+                out[0] += many[i] * first_steps * ((values[i] * first_points + lanes - 1) // lanes)
         at = total_loops - 1
         while at >= 0:
             if nest[at, 2]:

@@ -12,6 +12,7 @@ from accelsim.model.plan import (
     LEAF_MASK,
     LEAF_RANKS,
     LEAF_RANKS_END,
+    LEAF_SERIAL,
     LOOP_DERIVED,
     LOOP_RANK,
     LOOP_SHARE,
@@ -122,11 +123,14 @@ def derive_listed(lows: IntArray, highs: IntArray, others: IntArray, row: IntArr
 
 @njit()
 def unmasked_points(plan: Plan, leaf: Int) -> tuple[IntArray, IntArray, Int]:
-    """Over ranks that no condition couples: points of the first copy's tiles, how often each size occurs, and points of all copies."""
+    """Over ranks that no condition couples: points of the first copy's tiles, how often each size occurs, and points of all copies.
+
+    Of ranks whose points are taken one after the other each step is a tile of its own.
+    """
     start, end = plan.leaves[leaf, LEAF_LOOPS], plan.leaves[leaf, LEAF_LOOPS_END]
     first = plan.leaves[leaf, LEAF_RANKS]
     count = plan.leaves[leaf, LEAF_RANKS_END] - first
-    mask = plan.leaves[leaf, LEAF_MASK]
+    mask, serial = plan.leaves[leaf, LEAF_MASK], plan.leaves[leaf, LEAF_SERIAL]
     coupled = plan.masks[mask, MASK_RANKS] if mask >= 0 else 0
     values, many = np.ones(1, np.int64), np.ones(1, np.int64)
     whole: Int = 1
@@ -139,6 +143,9 @@ def unmasked_points(plan: Plan, leaf: Int) -> tuple[IntArray, IntArray, Int]:
         every, none = np.int64(64), np.int64(SUM)
         whole *= positions(plan.loops, start, end, end, rank, row, every, none, none, none, none, np.int64(not repeated), -top, top, top)
         sizes, times = first_copy_sizes(plan.loops, start, end, rank, row)
+        if serial >> rank & 1 and not repeated:
+            times *= sizes
+            sizes = np.ones(sizes.shape[0], np.int64)
         new_values = np.empty(values.shape[0] * sizes.shape[0], np.int64)
         new_many = np.empty(values.shape[0] * sizes.shape[0], np.int64)
         at = 0

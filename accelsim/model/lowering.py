@@ -32,7 +32,7 @@ class Lowering:
         self.program = program
         self.mapping = mapping
         self.loops: list[tuple[int, int, int, int, int]] = []
-        self.leaf_rows: dict[str, tuple[int, int, int, int, int, int]] = {}
+        self.leaf_rows: dict[str, tuple[int, int, int, int, int, int, int]] = {}
         self.boundaries: list[tuple[int, ...]] = []
         self.chains: list[Chain] = []
         self.leaves: dict[str, Leaf] = {}
@@ -155,7 +155,8 @@ class Lowering:
         else:
             count = len(facts.ranks)
         unit = program.architecture.units[leaf.unit]
-        self.leaf_rows[name] = (start, len(self.loops), first_rank, first_rank + count, unit.lanes, program.mask_of.get(name, -1))
+        mask, serial = program.mask_of.get(name, -1), program.serial(name, leaf.unit)
+        self.leaf_rows[name] = (start, len(self.loops), first_rank, first_rank + count, unit.lanes, mask, serial)
         self.leaves[name] = leaf
         if program.networks:
             self.axes[name] = [spread.get(number, "") for number in range(len(self.loops) - start)]

@@ -19,8 +19,8 @@ MOST_PREFIXES = MAX_LOOPS + MAX_RANKS + 2  # at the compute boundary every rank 
 LOOP_RANK, LOOP_TILE, LOOP_TIME, LOOP_SHARE, LOOP_DERIVED = range(5)
 MULTICASTS, REDUCES = 1, 2  # bits of LOOP_SHARE
 
-# Columns of Plan.leaves.
-LEAF_LOOPS, LEAF_LOOPS_END, LEAF_RANKS, LEAF_RANKS_END, LEAF_LANES, LEAF_MASK = range(6)
+# Columns of Plan.leaves. LEAF_SERIAL: ranks (bit set) whose points lanes take one after the other.
+LEAF_LOOPS, LEAF_LOOPS_END, LEAF_RANKS, LEAF_RANKS_END, LEAF_LANES, LEAF_MASK, LEAF_SERIAL = range(7)
 
 # Columns of Plan.ranks. A derived rank u is driven by loops over v: v in [v0, v1) demands [a*v0 + offset, a*(v1-1) + offset + width).
 RANK_EXTENT, RANK_KIND, RANK_SOURCE, RANK_FACTOR, RANK_OFFSET, RANK_WIDTH = range(6)

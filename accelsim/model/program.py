@@ -17,7 +17,7 @@ from accelsim.model.masks import Mask, mask
 from accelsim.model.options import Counting
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.expression import IndexMap
-from accelsim.workload.operators import cover
+from accelsim.workload.operators import cover, steps_alone
 
 MOST_POINTS = 2**62
 
@@ -76,6 +76,7 @@ class Program:
         self._links: dict[tuple[str, str], tuple[tuple[str, frozenset[str]], ...]] = {}
         self._covers: dict[tuple[str, str], dict[str, Fraction] | None] = {}
         self._edges: dict[frozenset[str], list[tuple[str, str, str, str, int]]] = {}
+        self._waiting: dict[str, frozenset[str]] | None = None
         self._static()
 
     def _is_above_network(self, memory: str) -> bool:
@@ -151,6 +152,24 @@ class Program:
         noun = self.cascade.tensors[tensor]
         index = maps[noun.iterative] if noun.iterative is not None else None
         return index is not None and not index.terms and index.offset >= noun.constant_slices
+
+    def steps_of(self, einsum: str, unit: str) -> frozenset[str]:
+        """Ranks of an Einsum whose points the lanes of a unit take one after the other: those of its recurrence, unless it scans."""
+        machine, noun = self.architecture.units[unit], self.cascade.by_name[einsum]
+        if machine.lanes == 1 or not steps_alone(noun, machine.accepting(self.cascade.operand_types(noun))):
+            return frozenset()
+        return self._serial()[einsum]
+
+    def serial(self, einsum: str, unit: str) -> int:
+        """The same as a bit set of positions within the leaf."""
+        return sum(1 << self.positions[einsum][rank] for rank in self.steps_of(einsum, unit))
+
+    def _serial(self) -> dict[str, frozenset[str]]:
+        if self._waiting is None:
+            from accelsim.workload.dependence import serial_ranks
+
+            self._waiting = serial_ranks(self.cascade)
+        return self._waiting
 
     def cover(self, einsum: str, unit: str) -> dict[str, Fraction]:
         """Primitives that a unit issues for one point of an Einsum."""

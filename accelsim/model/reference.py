@@ -5,6 +5,7 @@ It starts from Cascade, Architecture and Mapping and is written to be believed a
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,12 +13,34 @@ from fractions import Fraction
 from typing import Any
 
 from accelsim.errors import IllegalMapping, did_you_mean
-from accelsim.hardware.architecture import Architecture, Array, Node
+from accelsim.hardware.architecture import Architecture, Array, Node, Unit
 from accelsim.mapping.tree import Address, Fuse, Keep, Mapping
 from accelsim.model.options import Counting
 from accelsim.model.reference_nest import NOTHING, Box, Copy, Footprint, Nest, Stream, Tile, Time, Word, build_nests, share_held, streams
-from accelsim.workload.cascade import Cascade
+from accelsim.workload.cascade import Cascade, Einsum
+from accelsim.workload.dependence import Step, dependences, order
 from accelsim.workload.expression import Access, names
+from accelsim.workload.operators import cover
+
+
+def _stepped(einsum: Einsum, cascade: Cascade) -> tuple[str, ...]:
+    """Ranks of the steps around an Einsum in the order in which the reference interpreter runs the cascade."""
+    found: tuple[str, ...] = ()
+    waiting: list[tuple[object, tuple[str, ...]]] = [
+        (each, ()) for each in order(cascade.einsums, dependences(cascade.einsums, cascade.sizes, cascade.extents))
+    ]
+    while waiting:
+        each, ranks = waiting.pop()
+        if isinstance(each, Step):
+            waiting += [(part, (*ranks, each.rank)) for part in each.body]
+        elif isinstance(each, Einsum) and each.name == einsum.name:
+            found = ranks
+    return found
+
+
+def _is_scanned(einsum: Einsum, unit: Unit, cascade: Cascade) -> bool:
+    """Whether a unit has the primitive that takes many steps of this recurrence at once."""
+    return cover(einsum, unit.accepting(cascade.operand_types(einsum))) == {"scan": 1}
 
 
 def count(cascade: Cascade, architecture: Architecture, mapping: Mapping, counting: Counting | None = None) -> dict[str, Any]:
@@ -46,12 +69,15 @@ def count(cascade: Cascade, architecture: Architecture, mapping: Mapping, counti
             for access, is_output in [*((read, False) for read in streams(cascade, nest.einsum)), (nest.einsum.output, True)]
             if (flow := _flow(access, is_output, nest, nests, architecture, counting, paid))
         ]
+        waits = () if unit.lanes == 1 or _is_scanned(nest.einsum, unit, cascade) else _stepped(nest.einsum, cascade)
         operations = points = issues = 0
         for level, time, tiles in nest.visits():
             if level == nest.residual:
                 operations += sum(nest.satisfied(point) for tile in tiles.values() for point in nest.points(tile))
                 points += sum(nest.size(tile) for tile in tiles.values())
-                issues += -(-nest.size(tiles[(0,) * nest.depth(level)]) // unit.lanes)
+                tile = tiles[(0,) * nest.depth(level)]
+                steps = math.prod(max(0, tile[rank][1] - tile[rank][0]) for rank in waits)
+                issues += steps * -(-nest.size(tile) // max(1, steps) // unit.lanes)
             for flow in flows:
                 for crossing in (*flow.crossings, *(link.crossing for link in flow.links)):
                     if crossing.child == level:

@@ -103,7 +103,8 @@ class Uses:
             if isinstance(row.node, (For, Spatial)) and rank_of(row) in residual:
                 residual[rank_of(row)] = min(residual[rank_of(row)], row.node.tile)
         task = Task(name, COMPUTE, name, loops=tuple(row.trips for row in path.loops), turns=dict(path.turns), unit=leaf.unit)
-        task.points = tuple((slots[rank], residual[rank]) for rank in einsum.ranks)
+        alone = self.evaluator.program.steps_of(name, leaf.unit)
+        task.points = tuple((slots[rank], 1 if rank in alone else residual[rank]) for rank in einsum.ranks)
         task.lanes = self.machine.units[leaf.unit].lanes
         task.issue_ticks = self.evaluator.issue_ticks(name, leaf.unit)
         task.latency = (self.machine.units[leaf.unit].pipeline_depth + self.latencies[name]) * self.clock.per_cycle

@@ -195,6 +195,21 @@ def components(names: Sequence[str], follows: Mapping[str, Sequence[str]]) -> li
     return found[::-1]
 
 
+def serial_ranks(cascade: Cascade) -> dict[str, frozenset[str]]:
+    """For every working Einsum, the ranks along which it waits for an earlier slice of itself or of the cycle that it is in."""
+    found = dependences(cascade.einsums, cascade.sizes, cascade.extents)
+    follows: dict[str, list[str]] = {einsum.name: [] for einsum in cascade.work}
+    for edge in found:
+        follows[edge.producer].append(edge.consumer)
+    ranks: dict[str, frozenset[str]] = dict.fromkeys(follows, frozenset())
+    for group in components(list(follows), follows):
+        for edge in found:
+            if edge.producer in group and edge.consumer in group and edge.steps:
+                for name in group:
+                    ranks[name] |= {edge.steps[0][0]}
+    return ranks
+
+
 def distances(cascade: Cascade) -> dict[tuple[str, str], tuple[str, int]]:
     """For every (producer, consumer): the tensor and the least distance in slices.
 

@@ -178,6 +178,11 @@ def cover(einsum: Einsum, primitives: Collection[str]) -> dict[str, int] | None:
     return counts
 
 
+def steps_alone(einsum: Einsum, primitives: Collection[str]) -> bool:
+    """Whether lanes that execute `primitives` take the steps of a recurrence one after the other; those of a scan unit do not."""
+    return not _scans(einsum, primitives)
+
+
 def missing_primitive(einsum: Einsum, primitives: Collection[str]) -> str | None:
     """The primitive that a unit lacks to execute an Einsum (of the preferred covering), None if it lacks nothing."""
     if _scans(einsum, primitives):

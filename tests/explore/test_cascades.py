@@ -45,39 +45,72 @@ def lanes(folder: Path, count: int) -> Architecture:
     return load_architecture(path, {"let.lanes": str(count)})
 
 
-def scan(steps: int) -> Cascade:
-    return cascade("scan", "H[0] = 0 ; H[t+1] = A[t] * H[t] + B[t] ; Y[t] = C[t] * H[t+1]", {"t": steps})
+def scan(steps: int, channels: int = 1) -> Cascade:
+    text = "H[0,i] = 0 ; H[t+1,i] = A[t,i] * H[t,i] + B[t,i] ; Y[t,i] = C[t,i] * H[t+1,i]"
+    return cascade("scan", text, {"t": steps, "i": channels})
 
 
 def found(made: Cascade, machine: Architecture, objective: str = "latency", limit: float | None = None, deepest: int = 4) -> Exploration:
     return explore(made, machine, Request(objective_named(objective), time_limit=limit), lambda _: None, deepest=deepest)
 
 
-def chunked_cycles(steps: int, chunk: int, count: int) -> int:
+def chunked_cycles(steps: int, channels: int, chunk: int, count: int) -> int:
     """Two scans inside the chunks, side by side on the lanes; a carry from chunk to chunk; the fix-up and the product with C."""
     chunks = steps // chunk
-    return 2 * chunk * -(-chunks // count) + chunks + 2 * -(-steps // count)
+    return 2 * chunk * -(-chunks * channels // count) + chunks * -(-channels // count) + 2 * -(-steps * channels // count)
 
 
-USUAL = [(16, 16), (24, 8), (36, 4)]
-MORE = [(32, 64), (64, 64), (96, 16), (128, 32), (60, 1)] if share(1, 0, 0) else []
+USUAL = [(16, 1, 16), (24, 1, 8), (36, 1, 4), (24, 2, 8), (36, 3, 12), (16, 16, 16)]
+MORE = [(32, 1, 64), (64, 1, 64), (96, 1, 16), (128, 1, 32), (60, 1, 1), (16, 4, 16), (64, 2, 32)] if share(1, 0, 0) else []
 
 
-@pytest.mark.parametrize(("steps", "count"), USUAL + MORE)
-def test_best_chunk_of_a_scan_is_the_one_that_the_closed_form_predicts(steps: int, count: int, tmp_path: Path) -> None:
-    """Every chunk that divides is tried in the closed form; the search knows nothing of it. One scan after the other takes T + T/lanes."""
-    result = found(scan(steps), lanes(tmp_path, count))
-    sizes = [size for size in range(1, steps + 1) if steps % size == 0]
-    least = min(chunked_cycles(steps, size, count) for size in sizes)
-    sequential = steps + -(-steps // count)
+def divisors(number: int) -> list[int]:
+    return [size for size in range(1, number + 1) if number % size == 0]
+
+
+@pytest.mark.parametrize(("steps", "channels", "count"), USUAL + MORE)
+def test_best_chunk_of_a_scan_is_the_one_that_the_closed_form_predicts(steps: int, channels: int, count: int, tmp_path: Path) -> None:
+    """Every chunk that divides is tried in the closed form; the search knows nothing of it. One scan after the other: T + T/lanes."""
+    result = found(scan(steps, channels), lanes(tmp_path, count))
+    least = min(chunked_cycles(steps, channels, size, count) for size in divisors(steps))
+    sequential = steps * -(-channels // count) + -(-steps * channels // count)
     best = result.best.found
     assert best is not None
     assert best.evaluation.cycles == min(least, sequential)
     if least < sequential:
         assert str(result.best.equivalent.steps[0]) == "chunk H"
-        assert chunked_cycles(steps, dict(best.mapping.sizes)["t0"], count) == least
+        assert chunked_cycles(steps, channels, dict(best.mapping.sizes)["t0"], count) == least
     else:
         assert result.best is result.original
+
+
+@pytest.mark.parametrize(("steps", "channels"), [(64, 1)] + ([(64, 2)] if share(1, 0, 0) else []))
+def test_best_chunk_of_the_selective_scan_on_a_shipped_machine_is_near_the_root_of_its_length(steps: int, channels: int) -> None:
+    """On `npu` states advance on the array and decays on the lanes, side by side: what the chunk decides is Q + T/Q, least at 8 of 64."""
+    from accelsim.io.catalogue import MACHINE, WORKLOAD, resolve
+    from accelsim.io.workload import load_workload
+
+    start = load_workload(resolve("scan-sequential", WORKLOAD), {"shape.t": str(steps), "shape.i": str(channels), "shape.n": "1"})
+    assert isinstance(start, Cascade)
+    result = found(start, load_architecture(resolve("npu", MACHINE)))
+    first, best = result.original.found, result.best.found
+    assert first is not None and best is not None and first.evaluation.cycles > best.evaluation.cycles
+    least = min(size + steps // size for size in divisors(steps))
+    chosen = dict(best.mapping.sizes)["t0"]
+    assert chosen + steps // chosen == least
+
+
+def test_scan_unit_that_takes_many_steps_at_once_is_used() -> None:
+    """64 steps of 16 channels are 4 issues for each of 2 channels on 8 scan units of `ssm_npu`; its lanes would take 64."""
+    from accelsim.io.catalogue import MACHINE, WORKLOAD, resolve
+    from accelsim.io.workload import load_workload
+    from accelsim.mapper.best import search
+
+    start = load_workload(resolve("scan-sequential", WORKLOAD), {"shape.t": "64", "shape.i": "16", "shape.n": "1"})
+    assert isinstance(start, Cascade)
+    evaluation = search(start, load_architecture(resolve("ssm_npu", MACHINE))).evaluation
+    load = evaluation.loads["H"]
+    assert load.unit == "SCAN" and evaluation.evaluator.clock.cycles(load.busy) == 4 * 2
 
 
 def test_closed_form_counts_each_chunk_as_the_model_does(tmp_path: Path) -> None:
@@ -85,7 +118,7 @@ def test_closed_form_counts_each_chunk_as_the_model_does(tmp_path: Path) -> None
 
     for chunk in (1, 2, 4, 8, 16):
         made = derive(scan(16), parse(f"chunk H t1 t0 {chunk}"))
-        assert search(made, lanes(tmp_path, 16)).evaluation.cycles == chunked_cycles(16, chunk, 16)
+        assert search(made, lanes(tmp_path, 16)).evaluation.cycles == chunked_cycles(16, 1, chunk, 16)
 
 
 def test_one_pass_form_is_reached_and_each_structure_once() -> None:

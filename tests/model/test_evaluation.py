@@ -15,6 +15,7 @@ from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial,
 from accelsim.model import masks
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.limits import limits
+from accelsim.workload import build
 from accelsim.workload.cascade import Cascade
 from tests.model.published import cascade, einsum
 
@@ -106,6 +107,17 @@ def test_first_copy_of_a_result_is_charged_its_own_complete_words() -> None:
     found = evaluated(PRODUCT, where, ALL, Spatial("x", "m", 2), For("n", 1), keep("Buffer", "Z"), LEAF)
     # the first copy has 2 x 3 words: 12 updates, 6 partial and 6 complete; 6 reads of parts, 6 complete words drained
     assert found.evaluator.clock.cycles(found.loads["Z"].ports["Buffer"][0]) == 6 * 4 + 6 + 6 * 4 + 6
+
+
+def test_lanes_take_the_steps_of_a_recurrence_one_after_the_other_but_those_of_a_scan_unit() -> None:
+    """6 steps of 5 channels on 4 lanes: 6 x ceil(5 / 4) issues; two tiles of 3 steps as well; ceil(30 / 4) where lanes scan."""
+    made = build.cascade("steps", "H[0,i] = 0 ; H[t+1,i] = A[t,i] * H[t,i] + B[t,i]", {"t": 6, "i": 5})
+    every, leaf = Keep("DRAM", (Held("A"), Held("B"), Held("H"))), Leaf("H", "PE")
+    assert evaluated(made, machine(lanes=4), every, leaf).cycles == 12
+    assert evaluated(made, machine(lanes=4), every, For("t", 3), leaf).cycles == 12
+    assert evaluated(made, machine(lanes=4), every, For("t", 1), leaf).cycles == 12
+    scanning = replace(unit("PE", 4), operations={"scan": Operation("scan")})
+    assert evaluated(made, Architecture("machine", Memory("DRAM", feeds=(scanning,)), Fraction(10**9)), every, leaf).cycles == 8
 
 
 def test_lanes_take_points_side_by_side() -> None:
