@@ -108,6 +108,12 @@ def test_a_masked_element_reads_as_the_fill() -> None:
     assert run(made, {"A": np.ones(2)}).values["Y"].tolist() == [3.0, 3.0, 8.0]
 
 
+def test_a_condition_that_no_point_meets_leaves_the_fill() -> None:
+    made = cascade("w", "Z[m] = A[m] * 2 where m >= 3", {"m": 3}, tensors={"Z": TensorDeclaration(fill=7.0), "A": TensorDeclaration((3,))})
+    done = run(made, {"A": np.ones(3)})
+    assert done.values["Z"].tolist() == [7.0, 7.0, 7.0] and done.counts["Z"].executed == 0
+
+
 def test_density_of_an_input_is_kept() -> None:
     made = cascade("w", "Z[m] = A[m,n]", {"m": 100, "n": 100}, density={"A": 0.1})
     assert np.mean(random_inputs(made, np.random.default_rng(0))["A"] != 0) == pytest.approx(0.1, abs=0.01)
