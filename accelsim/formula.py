@@ -1,12 +1,17 @@
-"""Small exact arithmetic for YAML: numbers, names, `+ - * / // % **`, `min`, `max`, `ceil`, `log2` and parentheses; nothing else."""
+"""Small exact arithmetic for YAML: numbers, names, `+ - * / // % **`, `min`, `max`, `ceil`, `log2` and parentheses; nothing else.
+
+The grammar serves formulas of other values too: those over results (`accelsim.evidence.formula`).
+"""
 
 from __future__ import annotations
 
 import math
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import ClassVar, Generic, TypeVar
 
 from accelsim.errors import InputError, Place, did_you_mean
 
@@ -15,9 +20,14 @@ LONGEST_TEXT = 400
 DEEPEST = 40
 MOST_BITS = 2048
 FUNCTIONS = ("ceil", "log2", "max", "min")
-_TOKEN = re.compile(
-    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)|(?P<name>[A-Za-z_][A-Za-z_0-9]*)|(?P<sign>\*\*|//|[-+*/%(),]))", re.ASCII
-)
+Made = TypeVar("Made")
+
+
+def tokens_with(*more: str) -> re.Pattern[str]:
+    """What matches a number, a name or a sign; `more`: groups of further tokens, before the signs."""
+    number = r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)"
+    kinds = (number, r"(?P<name>[A-Za-z_][A-Za-z_0-9]*)", *more, r"(?P<sign>\*\*|//|[-+*/%(),])")
+    return re.compile(rf"\s*(?:{'|'.join(kinds)})", re.ASCII)
 
 
 def evaluate(text: str | int, names: Mapping[str, Value], place: Place | None = None) -> Value:
@@ -28,7 +38,7 @@ def evaluate(text: str | int, names: Mapping[str, Value], place: Place | None = 
     """
     if isinstance(text, int):
         return int(text)
-    return _Parser(text, names, place).result()
+    return _Exact(text, names, place).result()
 
 
 def whole(text: str | int, what: str, names: Mapping[str, Value], place: Place | None = None, least: int | None = None) -> int:
@@ -49,44 +59,74 @@ def names(text: str) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Token:
+class Token:
+    """A part of a formula; `kind`: the group of the pattern that matched it."""
+
     kind: str
     text: str
     column: int
 
 
-class _Parser:
-    """Recursive descent over the tokens of one formula; made, used once, dropped."""
+class Grammar(ABC, Generic[Made]):
+    """The grammar of arithmetic, by recursive descent over one formula; made, used once, dropped.
 
-    def __init__(self, text: str, names: Mapping[str, Value], place: Place | None) -> None:
-        self.text, self.names, self.place = " ".join(text.split()), names, place
+    What numbers, names and operators make is for a subclass to say: a value, or a tree.
+    """
+
+    functions: ClassVar[tuple[str, ...]]
+    longest: ClassVar[int]
+    pattern: ClassVar[re.Pattern[str]]
+    known: ClassVar[str]  # what may be written, for errors
+
+    def __init__(self, text: str, place: Place | None) -> None:
+        self.text, self.place = " ".join(text.split()), place
         self.position = 0
         self.depth = 0
-        if len(text) > LONGEST_TEXT:
-            self.text = text[:40] + "…"
-            raise self.error(f"is longer than {LONGEST_TEXT} characters", "name its parts under 'let'")
+        if len(self.text) > self.longest:
+            self.text = self.text[:40] + "…"
+            raise self.error(f"is longer than {self.longest} characters", "name its parts under 'let'")
         self.tokens = self.tokenize()
+
+    @abstractmethod
+    def number(self, text: str) -> Made:
+        """What digits make."""
+
+    @abstractmethod
+    def named(self, name: str) -> Made:
+        """What a name makes, of which the token is taken."""
+
+    @abstractmethod
+    def negated(self, value: Made) -> Made:
+        """-value."""
+
+    @abstractmethod
+    def joined(self, sign: str, left: Made, right: Made) -> Made:
+        """What an operator makes of two values."""
+
+    @abstractmethod
+    def applied(self, function: str, arguments: list[Made]) -> Made:
+        """What a function makes of its arguments, which are one unless it is `min` or `max`."""
 
     def error(self, what: str, mend: str = "") -> InputError:
         return InputError(f"formula '{self.text}' {what}", mend, self.place)
 
-    def tokenize(self) -> list[_Token]:
-        tokens: list[_Token] = []
-        at, end = 0, len(self.text.rstrip())
+    def tokenize(self) -> list[Token]:
+        tokens: list[Token] = []
+        at, end = 0, len(self.text)
         while at < end:
-            match = _TOKEN.match(self.text, at)
+            match = self.pattern.match(self.text, at)
             if match is None:
                 strange = self.text[at:].lstrip()[0]
-                raise self.error(f"has a '{strange}'", "write numbers, names, + - * / // % **, min, max, ceil, log2 and parentheses")
+                raise self.error(f"has a '{strange}'", f"write {self.known} and parentheses")
             kind = match.lastgroup or ""
-            tokens.append(_Token(kind, match.group(kind), match.start(kind) + 1))
+            tokens.append(Token(kind, match.group(kind), match.start(kind) + 1))
             at = match.end()
         return tokens
 
     def peek(self) -> str:
         return self.tokens[self.position].text if self.position < len(self.tokens) else ""
 
-    def take(self) -> _Token:
+    def take(self) -> Token:
         if self.position == len(self.tokens):
             raise self.error("ends too early" if self.tokens else "is empty", "write a number, a name or a parenthesis")
         self.position += 1
@@ -95,15 +135,90 @@ class _Parser:
     def expect(self, sign: str) -> None:
         if self.peek() != sign:
             found = f"has '{self.peek()}' where '{sign}' should stand" if self.peek() else f"lacks a '{sign}'"
-            raise self.error(found, "check the parentheses")
+            raise self.error(found, "check the parentheses" if sign in "()" else f"write '{sign}'")
         self.position += 1
 
-    def result(self) -> Value:
-        value = self.sum()
+    def result(self) -> Made:
+        """What the whole formula makes."""
+        made = self.sum()
         if self.position < len(self.tokens):
             token = self.tokens[self.position]
             raise self.error(f"has a stray '{token.text}' at column {token.column}", "join two numbers with an operator, as in '2 * pe'")
-        return value
+        return made
+
+    def deeper(self) -> None:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise self.error(f"is nested deeper than {DEEPEST}", "name its parts under 'let'")
+
+    def sum(self) -> Made:
+        self.deeper()
+        made = self.product()
+        while self.peek() in ("+", "-"):
+            made = self.joined(self.take().text, made, self.product())
+        self.depth -= 1
+        return made
+
+    def product(self) -> Made:
+        made = self.signed()
+        while self.peek() in ("*", "/", "//", "%"):
+            made = self.joined(self.take().text, made, self.signed())
+        return made
+
+    def signed(self) -> Made:
+        negative = False
+        while self.peek() in ("+", "-"):
+            negative ^= self.take().text == "-"
+        made = self.power()
+        return self.negated(made) if negative else made
+
+    def power(self) -> Made:
+        base = self.atom()
+        if self.peek() != "**":
+            return base
+        self.take()
+        self.deeper()
+        exponent = self.signed()
+        self.depth -= 1
+        return self.joined("**", base, exponent)
+
+    def atom(self) -> Made:
+        token = self.take()
+        if token.kind == "number":
+            return self.number(token.text)
+        if token.text == "(":
+            made = self.sum()
+            self.expect(")")
+            return made
+        if token.kind == "name":
+            return self.call(token.text) if self.peek() == "(" else self.named(token.text)
+        raise self.error(f"has a '{token.text}' at column {token.column} where a number or a name should stand")
+
+    def call(self, function: str) -> Made:
+        if function not in self.functions:
+            raise self.error(f"calls an unknown '{function}'", did_you_mean(function, self.functions))
+        self.expect("(")
+        arguments = [self.sum()]
+        while self.peek() == ",":
+            self.take()
+            arguments.append(self.sum())
+        self.expect(")")
+        if len(arguments) > 1 and function not in ("min", "max"):
+            raise self.error(f"gives {function} {len(arguments)} numbers", f"{function} takes one")
+        return self.applied(function, arguments)
+
+
+class _Exact(Grammar[Value]):
+    """A formula as its exact value."""
+
+    functions = FUNCTIONS
+    longest = LONGEST_TEXT
+    pattern = tokens_with()
+    known = "numbers, names, + - * / // % **, min, max, ceil, log2"
+
+    def __init__(self, text: str, names: Mapping[str, Value], place: Place | None) -> None:
+        super().__init__(text, place)
+        self.names = names
 
     def kept(self, value: Value) -> Value:
         """The value as an int where it is whole; refuses what has grown too large."""
@@ -111,48 +226,30 @@ class _Parser:
             raise self.error(f"is larger than {MOST_BITS} bits", "write smaller numbers")
         return int(value) if value.denominator == 1 else value
 
-    def sum(self) -> Value:
-        self.depth += 1
-        if self.depth > DEEPEST:
-            raise self.error(f"is nested deeper than {DEEPEST}", "name its parts under 'let'")
-        value = self.product()
-        while self.peek() in ("+", "-"):
-            sign = self.take().text
-            right = self.product()
-            value = self.kept(value + right if sign == "+" else value - right)
-        self.depth -= 1
-        return value
+    def number(self, text: str) -> Value:
+        mantissa, _, exponent = text.lower().partition("e")
+        if exponent and abs(int(exponent)) > 300:
+            raise self.error(f"is larger than {MOST_BITS} bits", "write smaller numbers")
+        return self.kept(Fraction(mantissa) * Fraction(10) ** int(exponent or 0))
 
-    def product(self) -> Value:
-        value = self.signed()
-        while self.peek() in ("*", "/", "//", "%"):
-            sign = self.take().text
-            right = self.signed()
-            if sign == "*":
-                value = self.kept(value * right)
-                continue
-            if right == 0:
-                raise self.error("divides by zero", "check the sizes that it names")
-            value = self.kept(Fraction(value) / right if sign == "/" else value // right if sign == "//" else value % right)
-        return value
+    def named(self, name: str) -> Value:
+        if name not in self.names:
+            raise self.error(f"names an unknown '{name}'", did_you_mean(name, self.names))
+        return self.kept(self.names[name])
 
-    def signed(self) -> Value:
-        negative = False
-        while self.peek() in ("+", "-"):
-            negative ^= self.take().text == "-"
-        value = self.power()
-        return -value if negative else value
+    def negated(self, value: Value) -> Value:
+        return -value
 
-    def power(self) -> Value:
-        base = self.atom()
-        if self.peek() != "**":
-            return base
-        self.take()
-        self.depth += 1
-        if self.depth > DEEPEST:
-            raise self.error(f"is nested deeper than {DEEPEST}", "name its parts under 'let'")
-        exponent = self.signed()
-        self.depth -= 1
+    def joined(self, sign: str, left: Value, right: Value) -> Value:
+        if sign in "+-*":
+            return self.kept(left + right if sign == "+" else left - right if sign == "-" else left * right)
+        if sign == "**":
+            return self.raised(left, right)
+        if right == 0:
+            raise self.error("divides by zero", "check the sizes that it names")
+        return self.kept(Fraction(left) / right if sign == "/" else left // right if sign == "//" else left % right)
+
+    def raised(self, base: Value, exponent: Value) -> Value:
         if isinstance(exponent, Fraction):
             raise self.error("has a fractional power", "powers are whole numbers")
         if base == 0 and exponent < 0:
@@ -164,40 +261,10 @@ class _Parser:
             raise self.error(f"is larger than {MOST_BITS} bits", "write smaller numbers")
         return self.kept(Fraction(base) ** exponent)
 
-    def atom(self) -> Value:
-        token = self.take()
-        if token.kind == "number":
-            mantissa, _, exponent = token.text.lower().partition("e")
-            if exponent and abs(int(exponent)) > 300:
-                raise self.error(f"is larger than {MOST_BITS} bits", "write smaller numbers")
-            return self.kept(Fraction(mantissa) * Fraction(10) ** int(exponent or 0))
-        if token.text == "(":
-            value = self.sum()
-            self.expect(")")
-            return value
-        if token.kind == "name":
-            return self.call(token.text) if self.peek() == "(" else self.named(token.text)
-        raise self.error(f"has a '{token.text}' at column {token.column} where a number or a name should stand")
-
-    def named(self, name: str) -> Value:
-        if name not in self.names:
-            raise self.error(f"names an unknown '{name}'", did_you_mean(name, self.names))
-        return self.kept(self.names[name])
-
-    def call(self, function: str) -> Value:
-        if function not in FUNCTIONS:
-            raise self.error(f"calls an unknown '{function}'", did_you_mean(function, FUNCTIONS))
-        self.expect("(")
-        values = [self.sum()]
-        while self.peek() == ",":
-            self.take()
-            values.append(self.sum())
-        self.expect(")")
+    def applied(self, function: str, arguments: list[Value]) -> Value:
         if function in ("min", "max"):
-            return min(values) if function == "min" else max(values)
-        if len(values) != 1:
-            raise self.error(f"gives {function} {len(values)} numbers", f"{function} takes one")
-        return math.ceil(values[0]) if function == "ceil" else self.log2(values[0])
+            return min(arguments) if function == "min" else max(arguments)
+        return math.ceil(arguments[0]) if function == "ceil" else self.log2(arguments[0])
 
     def log2(self, value: Value) -> Value:
         if value <= 0:

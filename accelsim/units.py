@@ -158,8 +158,8 @@ def whole_bits(bits: Fraction, text: str, what: str, place: Place | None = None)
 
 
 def show_size(bits: Fraction | int) -> str:
-    """A size for people, exact: the largest binary unit that leaves a short number, as in `64 KiB` or `1.5 MiB`."""
-    for symbol in ("TiB", "GiB", "MiB", "KiB", "B"):
+    """A size for people, exact: the largest binary unit that leaves a short number, as in `64 KiB`, else a decimal one, as in `80 GB`."""
+    for symbol in ("TiB", "GiB", "MiB", "KiB", "B", "TB", "GB", "MB"):
         factor = UNITS[symbol][1]
         number = Fraction(bits) / factor
         if number >= 1 and (decimal := _decimal(number)) is not None and len(decimal) <= 6:

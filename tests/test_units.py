@@ -47,6 +47,11 @@ def test_a_size_shown_is_the_size_read(bits: int) -> None:
     assert size_bits(show_size(bits)) == bits
 
 
+@pytest.mark.parametrize("text", ["64 KiB", "1.5 MiB", "80 GB", "50 MB", "3 bits"])
+def test_a_size_is_shown_in_the_unit_that_leaves_a_short_number(text: str) -> None:
+    assert show_size(size_bits(text)) == text
+
+
 @given(st.integers(1, 2**20), st.sampled_from([symbol for symbol, (dimension, _) in UNITS.items() if dimension == "size"]))
 def test_every_unit_of_size_reads_in_proportion(number: int, symbol: str) -> None:
     assert size_bits(f"{number} {symbol}") == number * size_bits(f"1 {symbol}")

@@ -10,7 +10,7 @@ from accelsim.errors import InputError, Place, did_you_mean
 from accelsim.evidence.formula import Formula
 
 VALIDATION, REPRODUCTION, PLAUSIBILITY = KINDS = ("validation", "reproduction", "plausibility")
-EXPECTATIONS = ("equal", "at least", "at most", "between")
+EXPECTATIONS = ("equal", "at least", "at most", "between", "nothing")
 Value = int | float | str
 
 
@@ -75,8 +75,9 @@ class Row:
     """A published figure, the formula that gives accelsim's, and how close they have to be.
 
     `each`: axes or variables with a figure for each label or value; `where`: labels that count, by axis or variable; `inside`: tables
-    that must have the case. `not_reproduced`: why there is no agreement to ask for. `shown_by`: the command that shows it, with data
-    that is not shipped. `table`: whether the page shows all of its figures.
+    that must have the case. `expect`: one of EXPECTATIONS; figures of which `nothing` is expected stand beside each other, unjudged.
+    `not_reproduced`: why there is no agreement to ask for. `shown_by`: the command that shows it, with data that is not shipped.
+    `table`: whether the page shows all of its figures.
     """
 
     name: str

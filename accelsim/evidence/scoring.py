@@ -16,7 +16,10 @@ Asked = tuple[str, Case, str]  # a run, a case and the first key of the path
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One comparison. `difference`: from what is published or the nearest end of its range, as a share; None if nothing is computed."""
+    """One comparison. `difference`: from what is published or the nearest end of its range, as a share; None if nothing is computed.
+
+    `holds`: whether that is within the tolerance; None where nothing is judged.
+    """
 
     labels: tuple[str, ...]
     published: tuple[float, ...]
@@ -101,7 +104,7 @@ def _result(evaluator: Evaluator, row: Row) -> Result:
         return Result(row, NOT_REPRODUCED, figures)
     if row.shown_by:
         return Result(row, NOT_RUN, figures)
-    if not row.published:
+    if not row.published or row.expect == "nothing":
         return Result(row, BESIDE, figures)
     return Result(row, WITHIN if all(figure.holds for figure in figures) else OFF, figures)
 
@@ -116,9 +119,11 @@ def _figure(evaluator: Evaluator, row: Row, group: Sequence[Case]) -> Figure:
         return Figure(labels, published, value, None, None)
     nearest = min(max(value, published[0]), published[1]) if len(published) == 2 else published[0]
     off = value - nearest
-    slack = _slack(row, nearest)
-    sign = {"at least": min(0.0, off), "at most": max(0.0, off)}.get(row.expect, off)
-    return Figure(labels, published, value, off / abs(nearest) if nearest else (0.0 if not off else None), abs(sign) <= slack)
+    difference = off / abs(nearest) if nearest else (0.0 if not off else None)
+    if row.expect == "nothing":
+        return Figure(labels, published, value, difference, None)
+    wrong = {"at least": min(0.0, off), "at most": max(0.0, off)}.get(row.expect, off)
+    return Figure(labels, published, value, difference, abs(wrong) <= _slack(row, nearest))
 
 
 def _slack(row: Row, published: float) -> float:

@@ -88,21 +88,26 @@ def resolve(text: str, kind: Kind) -> Path:
 
 
 def identify(text: str) -> tuple[Path, Kind]:
-    """The file of any kind that `text` means, and its kind by the key that names it inside."""
+    """The file of any kind that `text` means, and its kind by the key that names it inside; a file of another tool is a workload."""
     path = Path(text)
     try:
         found = path if text and path.is_file() else next(known for kind in KINDS if (known := named(text, kind)) is not None)
     except (OSError, ValueError, StopIteration):
         every = {name for kind in KINDS for name in names(kind)}
         raise InputError(f"there is no file '{_short(text)}'", did_you_mean(path.stem, every)) from None
+    from accelsim.io.importing import format_of
     from accelsim.io.source import load
 
     _refuse_result(found, text)
+    if found.suffix not in (".yaml", ".yml") and format_of(found) is not None:
+        return found, WORKLOAD
     document = load(found)
     keys = document.mapping("the file")
     for kind in (*KINDS, CONSTRAINTS):
         if kind.key in keys:
             return found, kind
+    if format_of(found) is not None:
+        return found, WORKLOAD
     kinds = "workload, machine, mapping, technology, DRAM, rates, campaign, evidence or constraints"
     raise document.error(f"no {kinds}", "name it at the top, as in 'workload: NAME'")
 

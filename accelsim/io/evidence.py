@@ -175,12 +175,17 @@ class _Reader:
             expect = "between"
         if "value" not in stated and not {"not_reproduced", "shown_by"} & set(stated):
             raise item.error("a row has no value", "write value: FORMULA, or not_reproduced: WHY, or shown_by: COMMAND")
-        judged = "value" in stated and not {"not_reproduced", "shown_by"} & set(stated)
+        tolerance = _tolerance(stated["tolerance"]) if "tolerance" in stated else None
+        judged = "value" in stated and expect != "nothing" and not {"not_reproduced", "shown_by"} & set(stated)
         if judged and not published and "explanation" not in stated:
             raise item.error("a row has nothing published", "write published: NUMBER, or say what it is for under 'explanation'")
+        if expect == "nothing":
+            if tolerance is not None:
+                raise stated["tolerance"].error("a row that expects nothing is not judged", "leave 'tolerance' out")
+            if "explanation" not in stated:
+                raise item.error("a row expects nothing", "say why under 'explanation'")
         if (expect == "between") != (len(published) == 2):
             raise item.error("'between' has two published figures, and other rows have one", "write published: [LOW, HIGH]")
-        tolerance = _tolerance(stated["tolerance"]) if "tolerance" in stated else None
         if judged and published and tolerance is None and expect == "equal":
             raise item.error("a row has no tolerance", "write tolerance: 1e-6, or 0.5 %, or '0.05 absolute'")
         row_kind = _one_of(stated["kind"], "the kind", KINDS) if "kind" in stated else kind

@@ -35,6 +35,8 @@ def import_file(path: Path, request: Request | None = None, format: str | None =
     if format is not None and format not in formats():
         raise InputError(f"there is no format '{format}'", did_you_mean(format, formats()))
     found = format or format_of(path)
+    if found is None and not path.exists():
+        raise InputError(f"{path}: cannot read: No such file or directory", "check the path")
     if found is None:
         ours = "a workload of accelsim already" if _is_ours(path) else "of no format that is known"
         raise InputError(f"{path}: is {ours}", f"name one with --format: {', '.join(formats())}")

@@ -26,7 +26,7 @@ def evidence_blocks(document: Document) -> Iterator[RenderableType]:
         yield f"{evidence['title']}\n{evidence['source']}"
         grid = table("row", "published", "accelsim", "difference", "tolerance", "", left=1)
         for row in evidence["rows"]:
-            published, value, difference, tolerance = _cells(row)
+            published, value, difference, tolerance = _cells(row, brief=True)
             grid.add_row(row["name"], published, value, difference.partition(" (")[0], tolerance, row["status"])
         yield grid
     yield _tally(_rows(document))
@@ -121,8 +121,11 @@ def _sentence(text: str) -> str:
     return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
-def _cells(row: Document) -> tuple[str, str, str, str]:
-    """Published, accelsim's, the difference and the tolerance as texts; of many figures how many agree, and the largest difference."""
+def _cells(row: Document, brief: bool = False) -> tuple[str, str, str, str]:
+    """Published, accelsim's, the difference and the tolerance as texts; of many figures how many agree, and the largest difference.
+
+    `brief`: large numbers with four digits, and the unit once, for a table that a terminal has to hold beside names of rows.
+    """
     figures, unit = row["figures"], row["unit"]
     tolerance = row["tolerance"] or ""
     if not figures:
@@ -130,9 +133,9 @@ def _cells(row: Document) -> tuple[str, str, str, str]:
     if len(figures) == 1:
         figure = figures[0]
         sign = {"at least": "≥ ", "at most": "≤ "}.get(row["expect"], "")
-        published = " to ".join(_number(value) for value in figure["published"])
+        published = " to ".join(_number(value, brief) for value in figure["published"])
         shown = f"{sign}{published} {unit}".strip() if published else ""
-        return shown, _with(figure["value"], unit), _share(figure["difference"]), tolerance
+        return shown, _with(figure["value"], "" if brief and shown else unit, brief), _share(figure["difference"]), tolerance
     judged = [figure for figure in figures if figure["holds"] is not None]
     agree = (
         f"{sum(1 for figure in judged if figure['holds'])} of {len(judged)} agree" if judged and row["status"] != "not reproduced" else ""
@@ -141,13 +144,13 @@ def _cells(row: Document) -> tuple[str, str, str, str]:
     worst = max(compared, key=lambda figure: abs(figure["difference"]), default=None)
     if worst is None:
         values = [figure["value"] for figure in figures if figure["value"] is not None]
-        return "", f"{_number(min(values))} to {_with(max(values), unit)}" if values else "", "", tolerance
+        return "", f"{_number(min(values), brief)} to {_with(max(values), unit, brief)}" if values else "", "", tolerance
     case = f" ({worst['case']})" if abs(worst["difference"]) >= NOISE else ""
     return f"{len(figures)} figures", agree, f"at most {_share(worst['difference'])}{case}", tolerance
 
 
-def _with(value: float | None, unit: str) -> str:
-    return "" if value is None else f"{_number(value)} {unit}".strip()
+def _with(value: float | None, unit: str, brief: bool = False) -> str:
+    return "" if value is None else f"{_number(value, brief)} {unit}".strip()
 
 
 def _share(share: float | None) -> str:
@@ -158,7 +161,9 @@ def _share(share: float | None) -> str:
     return f"{share:+.2%}".replace("%", " %") if abs(share) >= 5e-5 else f"{share:+.0e}"
 
 
-def _number(value: float) -> str:
+def _number(value: float, brief: bool = False) -> str:
+    if brief and abs(value) >= 1e6:
+        return f"{value:.3e}".replace("e+0", "e").replace("e+", "e")
     if value == int(value) and abs(value) < 1e15:
         return f"{int(value):,}"
     return f"{value:,.4g}" if 1e-3 <= abs(value) < 1e4 else f"{value:,.1f}" if 1e4 <= abs(value) < 1e9 else f"{value:.4g}"

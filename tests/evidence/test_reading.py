@@ -68,7 +68,7 @@ TABLE = "  published: figures.csv"
         ('title: "Mine"\n', "", "1:1: there is no 'title'; write 'title: …'"),
         ("kind: reproduction", "kind: reproducton", "4:7: the kind cannot be 'reproducton'; did you mean 'reproduction'?"),
         ("axes:", "axis:", "6:1: a file of evidence has no 'axis'; did you mean 'axes'?"),
-        ("{twice: 2 * N}", "{twice: 2 *}", "5:14: formula '2 *' ends too early; write a number or a name"),
+        ("{twice: 2 * N}", "{twice: 2 *}", "5:14: formula '2 *' ends too early; write a number, a name or a parenthesis"),
         ("{twice: 2 * N}", "{mean: 2}", "5:7: 'mean' cannot be a name of 'let'; write letters, digits and _, and no function's name"),
         (
             "{twice: 2 * N}",
@@ -107,6 +107,8 @@ TABLE = "  published: figures.csv"
             "17:5: a row has nothing published; write published: NUMBER, or say what it is for under 'explanation'",
         ),
         ("tolerance: 1 %}", "expect: at least}", "17:114: 'at least' agrees with much, which is no reproduction; write kind: plausibility"),
+        ("tolerance: 1 %}", "tolerance: 1 %, expect: nothing}", "17:117: a row that expects nothing is not judged; leave 'tolerance' out"),
+        ("tolerance: 1 %}", "expect: nothing}", "17:5: a row expects nothing; say why under 'explanation'"),
         ("published: published.cycles", "published: [1, 2, 3]", "17:88: a range has a lowest and a highest figure; write [LOW, HIGH]"),
         (ROW, f"{ROW}\n{ROW}", "18:5: two rows are called 'one'; give each its own name"),
         ("each: [size], ", "table: true, ", "17:24: the row has one figure; write 'each', or leave 'table' out"),

@@ -193,3 +193,11 @@ def test_wrong_arguments(arguments: list[str], message: str, file: Path, capsys:
 def test_evidence_can_be_checked(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "mine.yaml"]) == 0
     assert capsys.readouterr().out == "mine.yaml: the file of evidence mine is right\nProducts: 9 rows, 2 cases, 3 runs\n"
+
+
+def test_rows_on_a_terminal_have_large_numbers_in_four_digits_and_the_unit_once(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = "- {name: words, value: 3000000, published: 3000000, unit: words, tolerance: exact}"
+    Path("large.yaml").write_text(f"evidence: large\ntitle: Large\nsource: made up\nkind: reproduction\nrows:\n  {words}\n")
+    assert main(["reproduce", "large.yaml", "--workers", "1"]) == 0
+    (row,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("words")]
+    assert row.split() == ["words", "3.000e6", "words", "3.000e6", "0", "exact", "within"]

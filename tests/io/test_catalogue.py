@@ -51,6 +51,13 @@ def test_name_of_another_kind_says_so(root: Path) -> None:
         resolve("chain", MACHINE)
 
 
+def test_file_of_another_tool_is_a_workload(root: Path) -> None:
+    Path("layers.csv").write_text("layer,M,N,K,\nonly,4,5,6,\n")
+    Path("problem.yaml").write_text("problem:\n  instance: {K: 8}\n  shape: {name: one, dimensions: [K]}\n")
+    assert identify("layers.csv") == (Path("layers.csv"), WORKLOAD)
+    assert identify("problem.yaml") == (Path("problem.yaml"), WORKLOAD)
+
+
 def test_result_is_told_from_a_description(root: Path) -> None:
     Path("r.json").write_text('{\n "schema": "accelsim/evaluation/1",\n "workload": "x"\n}\n')
     with pytest.raises(InputError, match=r"^r\.json is an evaluation, not a description; see it with `accelsim report r\.json`$"):

@@ -77,6 +77,10 @@ CASES: dict[str, Case] = {
         {"b": 2, "k": 3, "c": 2, "p": 4, "q": 5, "r": 3, "s": 3},
         lambda i: {"O": convolution(i["I"], i["F"], stride=2, pad=1)},
     ),
+    "cnn/conv2d-alexnet": (
+        {"b": 2, "k": 3, "c": 2, "p": 4, "q": 5, "r": 5, "s": 3, "stride": 3},
+        lambda i: {"O": convolution(i["I"], i["F"], stride=3, pad=0)},
+    ),
     "cnn/conv2d-depthwise": ({"b": 2, "c": 4, "p": 4, "q": 5, "r": 3, "s": 2}, lambda i: {"O": depthwise(i["I"], i["F"])}),
     "cnn/conv2d-pointwise": ({"b": 2, "k": 3, "c": 4, "p": 5, "q": 6}, lambda i: {"O": pointwise(i["I"], i["F"])}),
     "cnn/conv2d-partial": ({"b": 2, "c": 8, "k": 5, "a": 2, "u": 2, "p": 5, "q": 6, "r": 3, "s": 3}, partial),

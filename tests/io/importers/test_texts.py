@@ -226,6 +226,13 @@ def test_our_own_files_are_of_no_other_format(tmp_path: Path) -> None:
         import_file(tmp_path / "w.yaml")
 
 
+def test_file_that_is_not_there_is_not_of_an_unknown_format(tmp_path: Path) -> None:
+    path = tmp_path / "nothing.txt"
+    with pytest.raises(InputError) as error:
+        import_file(path)
+    assert str(error.value) == f"{path}: cannot read: No such file or directory; check the path"
+
+
 @pytest.mark.parametrize(("name", "text"), [("t.csv", CONVOLUTION), ("p.yaml", SLIDING), ("e.yaml", TEXTS), ("a.yaml", ACCESSES)])
 def test_damaged_files_give_one_line_and_no_traceback(name: str, text: str, tmp_path: Path) -> None:
     draw = random.Random(f"{name} damaged")
