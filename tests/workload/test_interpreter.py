@@ -102,6 +102,13 @@ def test_maximum_over_no_point_is_the_lowest_number() -> None:
     assert found.tolist() == [np.finfo(np.float64).min, 1.0, 1.0]
 
 
+@pytest.mark.parametrize(("operator", "expected"), [("min", [2.0, 2.0, 0.0]), ("max", [2.0, 4.0, 6.0])])
+def test_ranks_reduced_under_a_condition_start_from_infinity(operator: str, expected: list[float]) -> None:
+    """Whole numbers hold none, and a minimum of them started from the lowest of all."""
+    made = cascade("w", f"Z[m] = {operator}[n]((m + 1) * n) where n + m >= 2", {"m": 3, "n": 3})
+    assert run(made, {}).values["Z"].tolist() == expected
+
+
 def test_a_masked_element_reads_as_the_fill() -> None:
     text = "Z[m] = A[m] * 2 where m < 2 ; Y[m] = Z[m] + 1"
     made = cascade("w", text, {"m": 3}, tensors={"Z": TensorDeclaration(fill=7.0)})
