@@ -40,6 +40,9 @@ def read_serving(top: Mapping[str, Item], names: Mapping[str, Value], known: Col
     for rank in ranks:
         if rank.name("a rank") not in known:
             raise rank.error(f"no layer has rank '{rank.value}'", did_you_mean(str(rank.value), known))
+    for at, rank in enumerate(ranks):
+        if rank.value in {other.value for other in ranks[:at]}:
+            raise rank.error(f"rank '{rank.value}' stands for two things", "name one rank for the batch, others for tokens and the context")
     for rank in (stated["batch"], tokens[0], *ranks[len(tokens) + 1 :]):
         if rank.value not in names:
             raise rank.error(f"the shape does not say how long rank '{rank.value}' is", f"write shape: {{{rank.value}: 1}}")

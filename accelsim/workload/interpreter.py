@@ -192,7 +192,7 @@ def _compute(cascade: Cascade, store: Store, einsum: Einsum, block: Block, produ
     if value is None:
         value = np.asarray(_value(store, einsum, einsum.expression, known, block, mask))
         if einsum.reduced:
-            value = _reduced(einsum, value, mask, shape, store.lowest)
+            value = _reduced(einsum, value.astype(np.result_type(value.dtype, store.dtype)), mask, shape, store.lowest)
     kept = None if einsum.reduced else mask
     store.write(einsum, block, value, kept)
     return executed, existing - executed

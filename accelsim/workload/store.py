@@ -128,6 +128,8 @@ class Store:
     def close(self, einsum: Einsum, block: Block) -> None:
         """A statement is done with a block: forget what is written of a tensor once all of it is."""
         name = einsum.output.tensor
+        if name not in self.arrays:  # a condition that no point meets
+            self._allocate(name, self.dtype)
         flags = self.written.get(name)
         if flags is not None and flags.size <= 2**16 and flags.all():
             self.written[name] = None

@@ -377,6 +377,10 @@ def test_phases_take_batch_context_and_tokens() -> None:
 REFUSED = {
     "no 'batch'": ("serving: {tokens: p}", "'serving' does not say 'batch'"),
     "rank": ("serving: {batch: b, tokens: q}", "no layer has rank 'q'; known: b, d, p"),
+    "twice": (
+        "serving: {batch: b, tokens: p, context: b}",
+        "rank 'b' stands for two things; name one rank for the batch, others for tokens and the context",
+    ),
     "weights alone": ("weights: {T: [d]}", "there are 'weights' and no 'serving'"),
     "shape": ("serving: {batch: b, tokens: p}\nweights: {T: {times: 2}}", "weight 'T' has no shape; write T: [v, d]"),
     "unknown": ("serving: {batch: b, tokens: p, ctx: p}", "'serving' has no 'ctx'; did you mean 'context'?"),

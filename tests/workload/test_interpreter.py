@@ -102,10 +102,23 @@ def test_maximum_over_no_point_is_the_lowest_number() -> None:
     assert found.tolist() == [np.finfo(np.float64).min, 1.0, 1.0]
 
 
+@pytest.mark.parametrize(("operator", "expected"), [("min", [2.0, 2.0, 0.0]), ("max", [2.0, 4.0, 6.0])])
+def test_ranks_reduced_under_a_condition_start_from_infinity(operator: str, expected: list[float]) -> None:
+    """Whole numbers hold none, and a minimum of them started from the lowest of all."""
+    made = cascade("w", f"Z[m] = {operator}[n]((m + 1) * n) where n + m >= 2", {"m": 3, "n": 3})
+    assert run(made, {}).values["Z"].tolist() == expected
+
+
 def test_a_masked_element_reads_as_the_fill() -> None:
     text = "Z[m] = A[m] * 2 where m < 2 ; Y[m] = Z[m] + 1"
     made = cascade("w", text, {"m": 3}, tensors={"Z": TensorDeclaration(fill=7.0)})
     assert run(made, {"A": np.ones(2)}).values["Y"].tolist() == [3.0, 3.0, 8.0]
+
+
+def test_a_condition_that_no_point_meets_leaves_the_fill() -> None:
+    made = cascade("w", "Z[m] = A[m] * 2 where m >= 3", {"m": 3}, tensors={"Z": TensorDeclaration(fill=7.0), "A": TensorDeclaration((3,))})
+    done = run(made, {"A": np.ones(3)})
+    assert done.values["Z"].tolist() == [7.0, 7.0, 7.0] and done.counts["Z"].executed == 0
 
 
 def test_density_of_an_input_is_kept() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 
@@ -46,7 +47,7 @@ def expand(cascade: Cascade, statement: str) -> Cascade:
         if varying and varying not in sums:
             sums[varying] = _sum(draft, at, varying, added_lines)
         total: Polynomial = {((sums[varying], 1),): Fraction(1)} if varying else {(): Fraction(1)}
-        times_idle = {monomial_of({Name(rank.upper()): 1 for rank in idle}): Fraction(1)}
+        times_idle = {monomial_of({Name(size): 1 for size in _sizes(draft, at, idle)}): Fraction(1)}
         whole.append((times(times({constant: coefficient}, total), times_idle), 1))
     if len(terms) == 1 and all(set(ranks_of((atom,), extents)) & set(reduced) for atom, _ in next(iter(terms))):
         raise draft.refusal(f"{statement} is a sum of one product", "inline what it reads first, or name another", at)
@@ -54,6 +55,22 @@ def expand(cascade: Cascade, statement: str) -> Cascade:
     return (
         cleaned(draft.replaced(at, *added_lines, result)).typed_as({each.output.tensor: line.output.tensor for each in added_lines}).built()
     )
+
+
+def _sizes(draft: Draft, at: int, idle: list[str]) -> list[str]:
+    """The sizes whose product says how many points some ranks have: of all parts of a split its own, as the last tile may be short."""
+    sizes = list[str]()
+    for split in draft.cascade.splits:
+        mine = [part for part in split.parts if part in idle]
+        if len(mine) == len(split.parts):
+            sizes.append(split.rank.upper())
+        elif mine and (split.free or math.prod(draft.cascade.extents[part] for part in split.parts) != split.extent):
+            what = f"{draft.cascade.einsums[at].name} has a term without '{mine[0]}', of which the last tile may be short"
+            raise draft.refusal(what, f"expand it before '{split.rank}' is split", at)
+        else:
+            sizes += [part.upper() for part in mine]
+    parts = {part for split in draft.cascade.splits for part in split.parts}
+    return [*sizes, *(rank.upper() for rank in idle if rank not in parts)]
 
 
 def _sum(draft: Draft, at: int, varying: Monomial, lines: list[Parsed]) -> Access:

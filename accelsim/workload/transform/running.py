@@ -95,6 +95,8 @@ def _reference(draft: Draft, at: int, found: Difference, tensor: str) -> Access:
         computed = [name for name, each in cascade.tensors.items() if not each.is_input]
         raise draft.refusal(f"no statement computes '{tensor}'", did_you_mean(tensor, computed), at)
     writes = [each for each in draft.lines if each.output.tensor == tensor and ranks_of((each.output,), cascade.extents)]
+    if not writes:
+        raise draft.refusal(f"{tensor} is one number, along which nothing runs", "name another reference", at)
     base = writes[-1].output
     ranks = set(ranks_of((line.output,), cascade.extents))
     if not set(ranks_of((base,), cascade.extents)) <= ranks:

@@ -108,6 +108,10 @@ def test_parallel_scan_of_whole_numbers_is_exact() -> None:
 
 PRODUCT = "Z[m] = A[m,t] * B[t]"
 REFUSALS = (
+    (
+        "S[] = X[m] ; E[m] = exp(X[m] - C[m]) ; Z[m] = E[m] + 1", "rebase E S",
+        "1:14: case: S is one number, along which nothing runs", "name another reference",
+    ),
     (STEP.format(start="0"), "scan H blelloch", "1:14: case: 'H' takes 6 steps, no power of two", "pad 't', or scan by kogge-stone"),
     (STEP.format(start="0"), "scan H carry", "case: there is no scan 'carry'", "write kogge-stone or blelloch"),
     (
@@ -140,6 +144,21 @@ def test_step_that_does_not_apply_says_why(text: str, steps: str, what: str, men
         derive(cascade("case", text, ranks), parse(steps))
     whole = f"{what}; {mend}" if mend else what
     assert str(error.value) == (whole if what.startswith("case") else f"case:{whole}")
+
+
+@pytest.mark.parametrize("tile", [1, 3, 4, 6])
+def test_what_is_constant_along_a_split_rank_counts_as_often_as_the_rank_is_long(tile: int) -> None:
+    """Tiles of 4 do not divide 6: the last is short, and M0 * M1 is 8."""
+    start = cascade("sum", "Z[p] = (A[m] + 2) * C[p]", {"m": 6, "p": 2})
+    checked(start, f"split m m1 m0 {tile}; expand Z")
+
+
+def test_what_is_constant_along_a_tile_alone_is_not_counted_where_the_last_is_short() -> None:
+    text = "Z[p] = add[m1,m0]((A[m1*M0+m0] + B[m1]) * C[p])"
+    with pytest.raises(InputError) as error:
+        derive(cascade("sum", text, {"m": 6, "p": 2}, split={"m": {"m1": None, "m0": 4}}), parse("expand Z"))
+    assert str(error.value) == "sum:1:1: sum: Z has a term without 'm0', of which the last tile may be short; expand it before 'm' is split"
+    checked(cascade("sum", text, {"m": 6, "p": 2}, split={"m": {"m1": None, "m0": 3}}), "expand Z")
 
 
 def test_alike_tensors_are_shared() -> None:
