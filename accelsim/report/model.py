@@ -64,7 +64,7 @@ def phase_blocks(document: Document) -> Iterator[RenderableType]:
     for phase in document["phases"]:
         rates = whole(phase["tokens_per_s"]), joules(phase["energy_pj_per_token"]) if phase["tokens"] else "-"
         spent = si(phase["seconds_per_step"], "s"), si(phase["seconds"], "s")
-        limits = [", ".join(f"{name} {percent(share)}" for name, share in phase["limited_by"].items()) or "-"] if limited else []
+        limits = ["\n".join(f"{name} {percent(share)}" for name, share in phase["limited_by"].items()) or "-"] if limited else []
         rows.add_row(phase["name"], *limits, whole(phase["steps"]), whole(phase["tokens"]), *spent, *rates)
     yield rows
 
@@ -137,6 +137,7 @@ def _layers(document: Document) -> Table:
     outermost = next(iter(document["traffic"]), None)
     moved = [f"{outermost} each"] if outermost is not None else []
     rows = table("layer", "limited by", "times", "cycles each", "of the time", "energy each", *moved, left=2)
+    rows.columns[0].no_wrap = True
     for layer in document["layers"]:
         found = layer["evaluation"]
         limit = (found.get("limits") or {}).get("resource", "-")
