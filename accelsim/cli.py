@@ -211,6 +211,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     importing.add_argument("--type", default="", metavar="TYPE", help=about)
     listing = command("list", commands.list_, "what accelsim ships")
     listing.add_argument("kind", metavar="KIND", help="workloads, archs, mappings, campaigns, evidence, technologies, drams or rates")
+    listing.add_argument("word", nargs="?", metavar="WORD", help="only those with this word in their name or description, as in attention")
     report = command("report", commands.report_, "show a saved evaluation again")
     report.add_argument("file", metavar="FILE.json", help="what --json wrote")
     for each in found.values():

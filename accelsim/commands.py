@@ -201,9 +201,7 @@ def _figures(arguments: Arguments) -> tuple[str, ...] | None:
     return figures
 
 
-def _map_model(
-    arguments: Arguments, model: Model, machine: Architecture, request: Request, workers: int, served: Served | None
-) -> int:
+def _map_model(arguments: Arguments, model: Model, machine: Architecture, request: Request, workers: int, served: Served | None) -> int:
     from accelsim.io.layers import refuse_target, save_layers
     from accelsim.mapper.model import search_model
     from accelsim.report.progress import progress
@@ -474,13 +472,17 @@ def list_(arguments: Arguments) -> int:
     if arguments.kind not in kinds:
         raise InputError(f"cannot list '{arguments.kind}'", did_you_mean(arguments.kind, kinds))
     found = {name: about(path) for name, path in shipped(kinds[arguments.kind]).items()}
+    word = (arguments.word or "").lower()
+    wanted = {name: says for name, says in found.items() if word in f"{name} {says}".lower()}
+    if not wanted:
+        raise InputError(f"none of the {arguments.kind} that are shipped has '{word}' in its name or description", "leave the word out")
 
     def blocks(entries: dict[str, str]) -> Any:
         from accelsim.report.terminal import listing
 
-        yield listing(entries)
+        yield from listing(entries)
 
-    return give_blocks(arguments, found, blocks)
+    return give_blocks(arguments, wanted, blocks)
 
 
 def report_(arguments: Arguments) -> int:

@@ -48,6 +48,10 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 2) 
         (["--verson"], "accelsim has no option '--verson'; did you mean '--version'?\n"),
         (["bounds", "matmull"], "there is no workload 'matmull'; did you mean 'matmul'?\n"),
         (["bounds", "./matmull.yaml"], "there is no file './matmull.yaml'; did you mean 'matmul'?\n"),
+        (
+            ["list", "archs", "Spaceship"],
+            "none of the archs that are shipped has 'spaceship' in its name or description; leave the word out\n",
+        ),
         (["list", "workload"], "cannot list 'workload'; did you mean 'workloads'?\n"),
         (["map", "matmul"], "accelsim map needs a machine; add --arch NAME; `accelsim list archs` shows them\n"),
         (
@@ -269,6 +273,17 @@ def process(*arguments: str, **settings: Any) -> subprocess.CompletedProcess[str
     """The command in a process of its own."""
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
     return subprocess.run([sys.executable, "-m", "accelsim", *arguments], env=environment, capture_output=True, text=True, **settings)
+
+
+def test_list_shows_names_with_a_word_a_folder_after_the_other(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "archs", "GPU of"]) == 0
+    printed = capsys.readouterr().out
+    assert {line.split("  ")[0] for line in printed.splitlines() if not line.startswith(" ")} >= {"gpu/a100", "gpu/h100"}
+    assert "npu" not in printed.split()
+    assert main(["list", "archs", "an array"]) == 0
+    folders = [name.partition("/")[0] if "/" in name else "" for name in capsys.readouterr().out.splitlines() if not name.startswith(" ")]
+    changes = [each for at, each in enumerate(folders) if at == 0 or each != folders[at - 1]]
+    assert len(set(changes)) > 1 and changes[0] == ""
 
 
 def test_module_is_the_command(here: Path) -> None:

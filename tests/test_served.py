@@ -45,7 +45,9 @@ def test_a_served_model_says_when_tokens_come_and_what_is_kept(capsys: pytest.Ca
     assert {layer["evaluation"]["workload"] for layer in found["layers"]} >= {"decode-attention-m17", "decode-attention-m20"}
     (tmp_path / "saved.json").write_text(json.dumps(found))
     assert main(["report", str(tmp_path / "saved.json")]) == 0
-    assert "time to first token" in capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "time to first token" in printed and "inference 10 tokens, the first after" in printed
+    assert printed.endswith("; the report of it all stands above them.")
 
 
 @pytest.mark.parametrize(("less", "fits"), [(0, True), (1, False)])
@@ -54,7 +56,9 @@ def test_what_does_not_fit_the_outermost_memory_is_said(capsys: pytest.CaptureFi
     small = ["--arch", "simple", "--phase", "decode", "--context", "8", "--set", f"arch.MainMemory.size={size} B"]
     assert served(capsys, *small)["serving"]["fits"] is fits
     assert main(["map", "gated-decoder", *TINY, *small, *QUICK]) == 0
-    assert ("Does not fit: 1 B more than MainMemory has" in capsys.readouterr().out) is not fits
+    printed = capsys.readouterr().out
+    assert ("Does not fit: 1 B more than MainMemory has" in printed) is not fits
+    assert "the first after" not in printed  # one phase has its line of serving alone
 
 
 REFUSED = [

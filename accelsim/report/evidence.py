@@ -180,4 +180,5 @@ def _tally(rows: list[Document]) -> str:
     counts = {status: sum(1 for row in rows if row["status"] == status) for status in STATUSES}
     parts = [f"{counts['within']} within their tolerance", f"{counts['off']} off"]
     parts += [f"{counts[status]} {status}" for status in STATUSES[2:] if counts[status]]
-    return f"{len(rows)} row{'s' * (len(rows) != 1)}, {_figures(rows):,} figures: {', '.join(parts)}."
+    figures = _figures(rows)
+    return f"{len(rows)} row{'s' * (len(rows) != 1)}, {figures:,} figure{'s' * (figures != 1)}: {', '.join(parts)}."

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 Document = dict[str, Any]
+_LONG = 3  # different layers whose reports fill more than a screen: the whole is then said again below them
 
 
 def model_blocks(document: Document, nests: Sequence[str] = ()) -> Iterator[RenderableType]:
@@ -36,10 +37,15 @@ def model_blocks(document: Document, nests: Sequence[str] = ()) -> Iterator[Rend
             continue
         shown.append((layer["name"], figures))
         yield from report(layer["evaluation"], nests[position] if nests else "")
+    if len(shown) >= _LONG:
+        spent, energy = document["latency"], joules(document["energy_pj"])
+        yield Rule(style="dim")
+        took = f"{in_cycles(spent['cycles'])}, {si(spent['seconds'], 's')}, {energy}"
+        yield f"{document['model']} on {document['architecture']}, all layers: {took}; the report of it all stands above them."
 
 
 def phase_blocks(document: Document) -> Iterator[RenderableType]:
-    """What the phases of inference take, if there are any: the whole in a line, and a row for each."""
+    """What the phases of inference take, if there are any: the whole in a line, unless one phase is served, and a row for each."""
     from rich.text import Text
 
     if "phases" not in document:
@@ -50,14 +56,15 @@ def phase_blocks(document: Document) -> Iterator[RenderableType]:
         line.append(f", the first after {si(found['seconds_to_first_token'], 's')}")
     if found["energy_pj_per_token"] is not None:
         line.append(f"; {whole(found['tokens_per_s'])} tokens/s and {joules(found['energy_pj_per_token'])} a token in all")
-    yield line
+    if len(document["phases"]) > 1 or "serving" not in document:
+        yield line
     limited = all("limited_by" in phase for phase in document["phases"])
     columns = ["phase", *["limited by"] * limited, "steps", "tokens", "time a step", "time in all", "tokens/s", "energy a token"]
     rows = table(*columns, left=1 + limited)
     for phase in document["phases"]:
         rates = whole(phase["tokens_per_s"]), joules(phase["energy_pj_per_token"]) if phase["tokens"] else "-"
         spent = si(phase["seconds_per_step"], "s"), si(phase["seconds"], "s")
-        limits = [", ".join(f"{name} {percent(share)}" for name, share in phase["limited_by"].items()) or "-"] if limited else []
+        limits = ["\n".join(f"{name} {percent(share)}" for name, share in phase["limited_by"].items()) or "-"] if limited else []
         rows.add_row(phase["name"], *limits, whole(phase["steps"]), whole(phase["tokens"]), *spent, *rates)
     yield rows
 
@@ -130,6 +137,7 @@ def _layers(document: Document) -> Table:
     outermost = next(iter(document["traffic"]), None)
     moved = [f"{outermost} each"] if outermost is not None else []
     rows = table("layer", "limited by", "times", "cycles each", "of the time", "energy each", *moved, left=2)
+    rows.columns[0].no_wrap = True
     for layer in document["layers"]:
         found = layer["evaluation"]
         limit = (found.get("limits") or {}).get("resource", "-")

@@ -62,7 +62,7 @@ def serving_blocks(document: Document) -> Iterator[RenderableType]:
         parts.append(f"state {byte_size(kept['state_bytes'])}")
     line.append(f"\n{kept['memory']} holds {', '.join(parts)}")
     if kept["memory_bytes"] is not None:
-        line.append(f" of {byte_size(kept['memory_bytes'])}")
+        line.append(f": {byte_size(kept['resident_bytes'])} of {byte_size(kept['memory_bytes'])}")
     if kept["fits"] is False:
         over = byte_size(kept["resident_bytes"] - kept["memory_bytes"])
         line.append(f"\nDoes not fit: {over} more than {kept['memory']} has; times are as if it did.", "bold red")

@@ -281,11 +281,16 @@ def _further(ratio: float) -> str:
     return f"within {100 * (ratio - 1):.2g} % of the best possible" if ratio < 1.01 else f"at most {times(ratio)} the best possible"
 
 
-def listing(entries: dict[str, str]) -> RenderableType:
-    """Names with a sentence each."""
-    grid = _grid()
-    grid.add_column(style="bold", no_wrap=True)
-    grid.add_column()
+def listing(entries: dict[str, str]) -> Iterator[RenderableType]:
+    """Names with a sentence each, those of a folder together, the ones without a folder first."""
+    folders: dict[str, dict[str, str]] = {"": {}}
     for name, about in entries.items():
-        grid.add_row(name, about)
-    return grid
+        folders.setdefault(name.rpartition("/")[0], {})[name] = about
+    for inside in folders.values():
+        if inside:
+            grid = _grid()
+            grid.add_column(style="bold", no_wrap=True)
+            grid.add_column()
+            for name, about in inside.items():
+                grid.add_row(name, about)
+            yield grid
