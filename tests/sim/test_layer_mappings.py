@@ -24,6 +24,8 @@ CASES = [
     ("softmax", "h200", "gpu/softmax", {"b": 11, "k": 6}, {"SMS": 3, "ROWS": 2}),
     ("cnn/conv2d-alexnet", "eyeriss_like", "layers/rows-stay",
      {"b": 2, "k": 6, "c": 3, "p": 16, "q": 4, "r": 3, "s": 3, "stride": 2}, {"SP": 2, "SK": 2, "TK": 2, "TC": 2}),
+    ("feed-forward", "tpu_torus", "chips/weights-stay-1d", {"t": 8, "d": 8, "s": 32}, {"TX": 2, "TY": 2, "TILE": 8, "PE": 4}),
+    ("feed-forward", "tpu_torus", "chips/weights-stay-2d", {"t": 8, "d": 16, "s": 32}, {"TX": 2, "TY": 2, "TILE": 8, "PE": 4}),
     ("int8/mlp", "tpu_v1_like", "layers/weights-stay", {"b": 2, "i": 257, "j": 3, "k": 4, "l": 5, "m": 2, "n": 3}, {}),
 ]  # fmt: skip
 

@@ -134,19 +134,36 @@ def test_shipped_cascades_compute_what_they_say_on_shipped_machines(name: str, m
         assert agreement.agrees, (types, str(agreement))
     if made.tensors[made.work[-1].output.tensor].final.kind == "integer":
         whole = random_inputs(made, np.random.default_rng(0), np.int64)
-        assert str(compare(made, run(made, target, mapping, whole, EXACT), reference(made, whole, np.int64))) == "integers equal"
+        expected = reference(made, whole, np.int64)
+        says = "integers equal" if all(value.dtype.kind == "i" for value in expected.values()) else "all values equal"  # a mean
+        assert str(compare(made, run(made, target, mapping, whole, EXACT), expected)) == says
+
+
+# Those for several chips are in test_layer_mappings, with fewer chips.
+ALONE = {name: path for name, path in dense(MAPPING).items() if not name.startswith("chips/")}
+
+
+def at_most(made: Cascade, most: int) -> dict[str, str]:
+    """Small sizes: words of a head one, of a state four, tokens and whatever else is asked for at most so many."""
+    heads = {"h": 1, "e": 1, "f": 1} if {"h", "e", "f"} <= {*made.extents} else {}
+    scans = {"t": 128, "i": 3, "n": 4} if {"t", "i", "n"} <= {*made.extents} else {}
+    stated = made.declaration.shape if made.declaration is not None else {}
+    return {f"shape.{rank}": str(min(size, (heads | scans).get(rank, most))) for rank, size in stated.items()}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", dense(MAPPING).values(), ids=dense(MAPPING))
+@pytest.mark.parametrize("path", ALONE.values(), ids=ALONE)
 def test_shipped_mappings_compute_what_their_cascades_say(path: Path) -> None:
     named = re.match(r"(\S+) on (\S+): ", about(path))
     assert named
     target = load_architecture(resolve(named[2], MACHINE), {})
-    for length in ("64", "256", "1024"):  # the shortest that the mapping is for
-        sizes = {"shape.h": "1", "shape.p": length, "shape.m": length, "shape.e": "1", "shape.f": "1"}
-        scans = {"shape.t": "128", "shape.i": "3", "shape.n": "4"}
-        made = load_workload(resolve(named[1], WORKLOAD), scans if "scan" in named[1] else sizes)
+    shipped = load_workload(resolve(named[1], WORKLOAD))
+    assert isinstance(shipped, Cascade)
+    for most in (16, 64, 256, 1024):  # the shortest that the mapping is for
+        try:
+            made = load_workload(resolve(named[1], WORKLOAD), at_most(shipped, most))
+        except InputError:  # a window does not fit into so little
+            continue
         assert isinstance(made, Cascade)
         mapping = load_mapping(path, dict(made.extents))
         if is_legal(made, target, mapping):
@@ -154,7 +171,7 @@ def test_shipped_mappings_compute_what_their_cascades_say(path: Path) -> None:
     inputs = random_inputs(made, np.random.default_rng(0))
     assert is_legal(made, target, mapping)
     agreement = compare(made, run(made, target, mapping, inputs, EXACT), reference(made, inputs))
-    assert agreement.agrees and agreement.unbounded == 0, agreement
+    assert agreement.agrees and (agreement.equal or agreement.unbounded == 0), agreement
 
 
 # The order of additions, in fp16: from 2048 on its numbers are 2 apart, and a tie goes to the even one.
