@@ -14,16 +14,18 @@ from hypothesis import strategies as st
 from accelsim.faults.cones import Fault
 from accelsim.faults.reference_mapped import Replay
 from accelsim.faults.residency import intervals
-from accelsim.io.catalogue import MACHINE, resolve
+from accelsim.io.catalogue import MACHINE, WORKLOAD, resolve
 from accelsim.io.hardware import load_architecture
+from accelsim.io.workload import load_workload
 from accelsim.mapper import Request, search
 from accelsim.mapper.objectives import OBJECTIVES
 from accelsim.workload.build import sized
+from accelsim.workload.cascade import Cascade
 from accelsim.workload.interpreter import random_inputs
 from tests.faults.mapped import Case, agrees, built, case, flat, same, seeded_cases, whole
 from tests.model.strategies import Triple, recurrent_triples, seeded_triples, triples
 from tests.share import share
-from tests.sim.test_values import small
+from tests.shrunk import shrunk
 
 
 def check(found: Case, rng: np.random.Generator, number: int) -> Counter[str]:
@@ -149,7 +151,9 @@ SHIPPED = [
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "machine"), SHIPPED)
 def test_closed_form_is_the_replay_in_shipped_cascades_as_the_mapper_maps_them(name: str, machine: str) -> None:
-    made, target = small(name), load_architecture(resolve(machine, MACHINE), {})
+    shipped = load_workload(resolve(name, WORKLOAD), {})
+    assert isinstance(shipped, Cascade)
+    made, target = shrunk(shipped), load_architecture(resolve(machine, MACHINE), {})
     mapping = search(made, target, request=Request(OBJECTIVES["latency"], time_limit=1.0)).mapping
     made = sized(made, mapping.sizes)
     inputs = random_inputs(made, np.random.default_rng(0))
