@@ -34,7 +34,7 @@ from tests.model import kernel_side
 from tests.share import share
 from tests.shrunk import cascades, shrunk
 
-SECONDS = share(4, 2, 1)  # CPU, of a search
+SECONDS = 1  # CPU, of a search
 PAIRS = share(1 << 30, 40, 6)
 REFUSED = re.compile(r"no unit of (?P<machine>\S+) can execute (?P<einsum>[^:]+): (?P<lacks>.*); give a unit the primitive")
 LACKS = re.compile(r"(?P<unit>\S+) has no '(?P<primitive>[^']+)'")
