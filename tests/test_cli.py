@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from accelsim import commands
 from accelsim.cli import INTERNAL_ERROR, ROUNDER, main
+from accelsim.commands import analysing
 
 REPOSITORY = Path(__file__).parent.parent
 
@@ -215,7 +215,7 @@ def test_nothing_escapes_as_a_traceback(
         raise raised
 
     monkeypatch.delenv("ACCELSIM_DEBUG", raising=False)
-    monkeypatch.setattr(commands, "list_", fail)
+    monkeypatch.setattr(analysing, "list_", fail)
     assert refused(capsys, "list", "workloads", code=code) == message
 
 
@@ -224,7 +224,7 @@ def test_debugging_shows_where_an_internal_error_came_from(monkeypatch: pytest.M
         raise ZeroDivisionError
 
     monkeypatch.setenv("ACCELSIM_DEBUG", "1")
-    monkeypatch.setattr(commands, "list_", fail)
+    monkeypatch.setattr(analysing, "list_", fail)
     with pytest.raises(ZeroDivisionError):
         main(["list", "workloads"])
 

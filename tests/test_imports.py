@@ -30,10 +30,7 @@ LAYERS = (
     ("evidence",),
     ("report",),
     ("io",),
-    ("arguments",),
-    ("answers",),
-    ("derivations", "served"),
-    ("commands", "reproductions", "simulations"),
+    ("commands",),
     ("cli",),
     ("__main__",),
 )

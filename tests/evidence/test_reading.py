@@ -118,7 +118,7 @@ def test_mistake_is_named_with_its_place(before: str, after: str, message: str, 
     assert before in RIGHT
     file = written(tmp_path, RIGHT.replace(before, after))
     if message.endswith("asks; "):  # settings are worked out when they are asked for
-        from accelsim.reproductions import command_of
+        from accelsim.commands.reproducing import command_of
 
         found = load_evidence(file)
         with pytest.raises(InputError) as error:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from accelsim import reproductions
 from accelsim.cli import main
+from accelsim.commands import reproducing
 
 FILE = """\
 evidence: mine
@@ -118,8 +118,8 @@ def test_equal_commands_run_once_and_unasked_ones_not_at_all(file: Path, monkeyp
         commands.append(command)
         return real(command, read)
 
-    real = reproductions.document_of
-    monkeypatch.setattr(reproductions, "document_of", counted)
+    real = reproducing.document_of
+    monkeypatch.setattr(reproducing, "document_of", counted)
     reproduced("mine.yaml")
     assert len(commands) == len(set(commands)) == 6  # of two sizes: an evaluation, bounds and passes
     file.write_text(FILE.replace("table: true}", "table: true}\nrows_end: x").partition("  - {name: words")[0])

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from accelsim.cli import parsed
+from accelsim.commands.parser import parsed
+from accelsim.commands.reproducing import command_of, reproduced
 from accelsim.evidence.nouns import Evidence
 from accelsim.evidence.scoring import asked
 from accelsim.io.catalogue import EVIDENCE, shipped
 from accelsim.io.evidence import load_evidence
 from accelsim.report.evidence import evidence_page, page_line
-from accelsim.reproductions import command_of, reproduced
 from accelsim.units import size_bits
 
 REPOSITORY = Path(__file__).parents[2]

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from accelsim.answers import give_blocks
-from accelsim.arguments import Arguments, resolved, settings_of, whole_of
+from accelsim.commands.answers import give_blocks
+from accelsim.commands.arguments import Arguments, resolved, settings_of, whole_of
 from accelsim.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:

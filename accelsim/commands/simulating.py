@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from accelsim.answers import draw_to, give_blocks, refuse_drawing
-from accelsim.arguments import (
+from accelsim.commands.answers import draw_to, give_blocks, refuse_drawing
+from accelsim.commands.arguments import (
     Arguments,
     counting_of,
     is_stored,

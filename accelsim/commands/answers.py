@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from accelsim.arguments import Arguments
+from accelsim.commands.arguments import Arguments
 from accelsim.errors import InputError
-from accelsim.workload.cascade import Model
+from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
     from accelsim.model.evaluation import Evaluation
     from accelsim.model.layers import ModelEvaluation
+    from accelsim.model.stored import StoredEvaluation
+    from accelsim.sparse.pattern import IntArray
 
 
 def draw_to(arguments: Arguments, draw: Callable[[str], None]) -> None:
@@ -88,3 +90,23 @@ def give_layers(arguments: Arguments, schema: str, model: Model, documents: list
             yield from blocks(layer)
 
     return give_blocks(arguments, {"schema": schema, "workload": model.name, "layers": layers}, all_blocks)
+
+
+def show_stored(arguments: Arguments, found: StoredEvaluation, cascade: Cascade, stored: dict[str, IntArray], seed: int) -> int:
+    """Write what was asked for of an evaluation over stored elements."""
+    from accelsim.io.elements import origins
+    from accelsim.mapping.picture import picture
+    from accelsim.mapping.text import nest
+    from accelsim.model.misleading import misled
+    from accelsim.report.progress import progress
+    from accelsim.report.stored import stored_report
+
+    mapping = found.evaluation.mapping
+    document = found.to_json() | {"elements": origins(cascade, arguments.data, seed, stored)}
+    if arguments.data:
+        with progress(not arguments.quiet) as tell:
+            tell("comparing with a uniform density")
+            given = {text.partition("=")[0] for text in arguments.data}
+            document["uniform_misleads"] = [each.to_json() for each in misled(found, stored, given)]
+    draw_to(arguments, lambda path: picture(mapping, path))
+    return give_blocks(arguments, document, lambda whole: stored_report(whole, nest(mapping, cascade)))

@@ -9,8 +9,8 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from accelsim.answers import draw_to, give_blocks
-from accelsim.arguments import Arguments, request_of, settings_of, workload_of
+from accelsim.commands.answers import draw_to, give_blocks
+from accelsim.commands.arguments import Arguments, request_of, settings_of, workload_of
 from accelsim.errors import InputError
 from accelsim.workload.cascade import Cascade, Model
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from accelsim.answers import give_blocks
-from accelsim.arguments import Arguments, resolved, settings_of, workers_of
+from accelsim.commands.answers import give_blocks
+from accelsim.commands.arguments import Arguments, resolved, settings_of, workers_of
 from accelsim.errors import AccelsimError, InputError, did_you_mean
 
 if TYPE_CHECKING:
