@@ -21,7 +21,7 @@ from accelsim.model.layers import ModelEvaluation, evaluate_model
 from accelsim.model.limits import limits
 from accelsim.workload.cascade import Cascade, Model
 
-OK, NO_MAPPING, REFUSED, OUTSIDE = "ok", "no mapping", "refused", "outside"
+OK, NO_MAPPING, REFUSED, OUTSIDE, NOT_REACHED = STATUSES = "ok", "no mapping", "refused", "outside", "not reached"
 C = TypeVar("C")
 R = TypeVar("R")
 
@@ -36,9 +36,10 @@ class Point(NamedTuple):
 class Row(NamedTuple):
     """What is found at a point; figures are None where there is no mapping. Energies of a whole run; `mapping`: SHA-256 of its text.
 
-    `status`: ok; no mapping (no legal one); refused (values that do not go together); `why` says which. `traffic_bytes`: read from and
-    written to the outermost memory. `utilization`: of the busiest unit. `bound`: the resource that decides the time. `lower_bound`: of the
-    objective, below which no mapping goes; `gap`: how far above it the mapping may be.
+    `status`: ok; no mapping (no legal one); refused (values that do not go together); outside (a rule of the sweep does not hold); not
+    reached (the sweep was interrupted). `why` says more. `traffic_bytes`: read from and written to the outermost memory. `utilization`: of
+    the busiest unit of a cascade. `bound`: the resource that decides the time (of a model, that of its longest layer). `lower_bound`: of
+    the objective, below which no mapping goes; `gap`: how far above it the mapping may be.
     """
 
     status: str
@@ -92,6 +93,10 @@ class Cases(Protocol):
 
     def text(self, mapping: Mapping) -> str:
         """A mapping as the text that saving it would write."""
+        ...
+
+    def command(self, point: Point) -> str:
+        """What to type to find a point's row again; '' where nothing on a command line does."""
         ...
 
 
