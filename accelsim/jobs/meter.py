@@ -23,7 +23,8 @@ class Meter:
         now = self.clock()
         while len(self.seen) > 1 and now - self.seen[1][0] > _WINDOW_S:
             self.seen.popleft()
-        self.seen.append((now, done))
+        if not self.seen or done != self.seen[-1][1]:
+            self.seen.append((now, done))
         since, before = self.seen[0]
         far = f"{done:,.0f} of {total:,.0f} {self.noun}"
         if not (done > before and now > since):

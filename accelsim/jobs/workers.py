@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeVar
 
 from accelsim.errors import AccelsimError
 from accelsim.jobs.interrupts import handled, interrupt
+from accelsim.jobs.meter import Meter
 
 METHOD = "fork" if sys.platform == "linux" else "spawn"
 STOP = getattr(signal, "SIGUSR1", None)  # a worker's Ctrl-C; without it (on Windows) all jobs run in this process
@@ -56,13 +57,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def side_by_side(jobs: Sequence[Job[T]], workers: int, tell: Tell) -> list[T]:
+def side_by_side(jobs: Sequence[Job[T]], workers: int, tell: Tell, noun: str = "jobs") -> list[T]:
     """The results of all jobs, in order, from at most so many processes; of one job, or with one worker, from this process.
 
     Raises what the first job in order that fails raises, and WorkerEnded at once if a process was killed. An interrupt (Ctrl-C) is felt by
-    every job that runs (see `interrupts`), and those that start later hurry. No process outlives the call.
+    every job that runs (see `interrupts`), and those that start later hurry. No process outlives the call. Of several jobs, what they tell
+    comes after how many of them are done, how fast that goes and how long it takes; `noun`: what they are called there.
     """
-    crew = _Crew(jobs, tell)
+    far = _Far(len(jobs), tell, Meter(noun))
+    crew = _Crew(jobs, far)
     if min(workers, len(jobs)) > 1 and STOP is not None and not multiprocessing.current_process().daemon:
         with handled(crew.interrupt):
             try:
@@ -72,15 +75,27 @@ def side_by_side(jobs: Sequence[Job[T]], workers: int, tell: Tell) -> list[T]:
                 crew.end()
     results: list[T] = []
     for job in jobs:
-        results.append(job(tell, any(result.interrupted for result in results)))
+        results.append(job(far, any(result.interrupted for result in results)))
+        far.done += 1
     return results
+
+
+class _Far:
+    """Passes on what jobs tell, after how far all of them are."""
+
+    def __init__(self, many: int, tell: Tell, meter: Meter) -> None:
+        self.many, self.tell, self.meter, self.done = many, tell, meter, 0
+        meter(0, many)
+
+    def __call__(self, text: str) -> None:
+        self.tell(f"{self.meter(self.done, self.many)}; {text}" if self.many > 1 else text)
 
 
 class _Crew:
     """Workers, what each of them does, and what has come of it."""
 
-    def __init__(self, jobs: Sequence[Job[Any]], tell: Tell) -> None:
-        self.jobs, self.tell = jobs, tell
+    def __init__(self, jobs: Sequence[Job[Any]], far: _Far) -> None:
+        self.jobs, self.far = jobs, far
         self.next = 0
         self.hurry = False
         self.workers: dict[Channel, BaseProcess] = {}
@@ -151,9 +166,10 @@ class _Crew:
             self.running.pop(channel)
             raise self._ended(self.workers[channel]) from None
         if kind == _SAYS:
-            self.tell(what)
+            self.far(what)
             return
         if kind == _DONE:
+            self.far.done += 1
             self.results[at] = what
             self.hurry = self.hurry or what.interrupted
         elif isinstance(what, KeyboardInterrupt):
