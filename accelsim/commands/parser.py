@@ -59,6 +59,11 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
         command.add_argument("--counting", action="append", default=[], metavar="OPTION=VALUE", help=about)
         command.add_argument("--draw", metavar="FILE", help=drawn)
 
+    def executing(command: Parser, does: str) -> None:
+        about = "where: local (default), dask://HOST:PORT, or dask://local?workers=4 (docs/scaling-out.md)"
+        command.add_argument("--executor", metavar="WHERE", help=about)
+        command.add_argument("--workers", metavar="N", help=f"how many processes {does} side by side (default: one for each core)")
+
     def workload(command: Parser) -> None:
         command.add_argument("workload", metavar="WORKLOAD", help="a workload: a file or a name from `accelsim list workloads`")
 
@@ -144,7 +149,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     inject.add_argument("-o", "--output", metavar="FILE", help=about)
     about = "run so many of its faults in RTL too, and compare every word in every cycle (needs Verilator, g++ and make)"
     inject.add_argument("--rtl", metavar="N", help=about)
-    inject.add_argument("--workers", metavar="N", help="how many processes inject side by side (default: one for each core)")
+    executing(inject, "inject")
     explore = command("explore", exploring.explore_, "map every point of a sweep, and say which ones no other beats")
     about = "a sweep: a file or a name from `accelsim list sweeps` (docs/explore.md); with --show, a table that -o wrote"
     explore.add_argument("sweep", metavar="SWEEP", help=about)

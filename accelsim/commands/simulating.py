@@ -14,6 +14,7 @@ from accelsim.commands.answers import draw_to, give_blocks, refuse_drawing
 from accelsim.commands.arguments import (
     Arguments,
     counting_of,
+    executor_at,
     is_stored,
     machine_of,
     mapped,
@@ -253,7 +254,7 @@ def inject_(arguments: Arguments) -> int:
     from accelsim.report.campaign import blocks, document
     from accelsim.report.progress import progress
 
-    workers = workers_of(arguments)
+    executor = executor_at(arguments)
     if arguments.output == "-":
         raise InputError("-o -: results go into a database, not to standard output", "name a file; --json - writes JSON there")
     if arguments.output and arguments.json and os.path.realpath(arguments.output) == os.path.realpath(arguments.json):
@@ -262,7 +263,7 @@ def inject_(arguments: Arguments) -> int:
         tell("preparing")
         campaign = load_campaign(resolve(arguments.campaign, CAMPAIGN), arguments.set)
         confirmed = None if arguments.rtl is None else _confirmed(arguments, campaign, tell)  # first: what it refuses is refused at once
-        found = run(campaign, None if arguments.output is None else Path(arguments.output), workers, tell)
+        found = run(campaign, None if arguments.output is None else Path(arguments.output), tell=tell, executor=executor)
     give_blocks(arguments, document(found, confirmed), blocks)
     return 0 if found.finished and (confirmed is None or confirmed.agrees) else 1
 
