@@ -106,9 +106,8 @@ def _interpolated(quantity: Quantity, row: Row, size_bits: Fraction, ends: tuple
     if not ends:
         return quantity
     table, place = ends[-1].table, ends[-1].place
-    figure = Figure(
-        quantity.value, quantity.low, quantity.high, quantity.source, quantity.kind, table, row.component, row.action, size_bits, place, ends
-    )  # fmt: skip
+    row_of = table, row.component, row.action
+    figure = Figure(quantity.value, quantity.low, quantity.high, quantity.source, quantity.kind, *row_of, size_bits, place, ends)
     return replace(quantity, parts=(Part(1.0, (figure,)),))
 
 
