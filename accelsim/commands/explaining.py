@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,6 +49,13 @@ class Side:
             return [(layer.times, each) for layer, each in zip(self.whole.model.layers, self.whole.evaluations, strict=True)]
         return [(1, self.whole)]
 
+    @property
+    def model(self) -> str:
+        """The name of a model, "" of one cascade."""
+        from accelsim.model.layers import ModelEvaluation
+
+        return self.whole.model.name if isinstance(self.whole, ModelEvaluation) else ""
+
 
 def explain_(arguments: Arguments) -> int:
     from accelsim.model.layers import ModelEvaluation
@@ -55,13 +63,39 @@ def explain_(arguments: Arguments) -> int:
     from accelsim.report.explain_blocks import explanation_blocks, model_explanation_blocks
     from accelsim.report.progress import progress
 
+    other = _other(arguments)
     settings = settings_of(arguments)
     with progress(not arguments.quiet) as tell:
         side = _side(arguments, settings, tell)
-        found, base = _what_if(arguments, side, tell)
+        against = None if other is None else _side(other, settings_of(other), tell)
+        found, base = _what_if(arguments, side, tell) if against is None else ((), None)
+    if against is not None:
+        return _difference(arguments, side, against)
     if isinstance(side.whole, ModelEvaluation):
         return give_blocks(arguments, model_explanation(side.whole, shown, found, base), model_explanation_blocks)
     return give_blocks(arguments, explanation(side.whole, shown, found, base), explanation_blocks)
+
+
+def _other(arguments: Arguments) -> Arguments | None:
+    """The arguments of the run to compare with: what is not said of it is as said of the first; None if it is not asked for."""
+    asked = [arguments.against, arguments.against_arch, *arguments.against_mapping, *arguments.against_set]
+    if not any(asked):
+        return None
+    if arguments.remap:
+        raise InputError("--remap says what would help one run, and two are compared", "leave --remap out")
+    other = copy(arguments)
+    other.workload = arguments.against or arguments.workload
+    other.arch = arguments.against_arch or arguments.arch
+    other.mapping = arguments.against_mapping or arguments.mapping
+    other.set = [*arguments.set, *arguments.against_set]
+    return other
+
+
+def _difference(arguments: Arguments, first: Side, second: Side) -> int:
+    from accelsim.report.difference import difference, difference_blocks
+
+    names = first.model, second.model
+    return give_blocks(arguments, difference(first.used, second.used, shown, names), difference_blocks)
 
 
 def shown(file: str) -> str:

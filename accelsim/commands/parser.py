@@ -123,6 +123,13 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     explain.add_argument("--remap", action="store_true", help=about)
     explain.add_argument("--objective", default="latency", metavar="WHAT", help="what searches look for, as in `accelsim map` (latency)")
     explain.add_argument("--time-limit", metavar="SECONDS", help="stop each search after so many CPU seconds")
+    about = "compare with a run of this workload; what is not said of the second run is as said of the first"
+    explain.add_argument("--against", metavar="WORKLOAD", help=about)
+    explain.add_argument("--against-arch", metavar="MACHINE", help="compare with a run on this machine")
+    about = "compare with a run of this mapping; may be repeated for the layers of a model"
+    explain.add_argument("--against-mapping", action="append", default=[], metavar="MAPPING", help=about)
+    about = "compare with a run where a value is changed too, as in arch.DRAM.bandwidth='100 GB/s'; may be repeated"
+    explain.add_argument("--against-set", action="append", default=[], metavar="PATH=VALUE", help=about)
     explain.set_defaults(schedule=None, tiles="any", gap=None, seed="0", data=[])
     simulate = command("simulate", simulating.simulate_, "run a mapping event by event, and say where every cycle goes")
     workload(simulate)

@@ -6,12 +6,12 @@ Times are in seconds, exact, since two machines may have different clocks.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass, replace
 from fractions import Fraction
 from typing import Any
 
 from accelsim.errors import Place
-from accelsim.explore.provenance import POWERS, Line
+from accelsim.explore.provenance import POWERS, Line, lines
 from accelsim.explore.reasons import Charge, charges, costs
 from accelsim.hardware.architecture import Architecture, Node, Quantity, Unit
 from accelsim.mapping.tree import Mapping
@@ -59,31 +59,67 @@ class Setting:
     second: Any
 
 
+Runs = Sequence[tuple[int, Evaluation]]
+"""Evaluations one after the other, each used so many times: one of a cascade, or those of a model's layers."""
+
+
 def _seconds(evaluation: Evaluation, ticks: Fraction) -> Fraction:
     clock = evaluation.evaluator.clock
     return ticks / clock.per_cycle / evaluation.evaluator.architecture.clock_hz
 
 
-def time_items(first: Evaluation, second: Evaluation, key: Callable[[Charge], tuple[str, ...]]) -> tuple[Item, ...]:
+def seconds_of(runs: Runs) -> Fraction:
+    """How long evaluations take, exactly."""
+    return sum((times * _seconds(each, Fraction(each.timing.latency)) for times, each in runs), Fraction(0))
+
+
+def lines_of(runs: Runs) -> list[Line]:
+    """The lines of all runs; of several layers, Einsums are called `LAYER: EINSUM`."""
+    found: list[Line] = []
+    for times, each in runs:
+        layer = f"{each.evaluator.cascade.name}: " if len(runs) > 1 else ""
+        found += [replace(line, count=times * line.count, einsum=f"{layer}{line.einsum}") for line in lines(each)]
+    return found
+
+
+def time_items(first: Runs, second: Runs, key: Callable[[Charge], tuple[str, ...]]) -> tuple[Item, ...]:
     """Seconds of the charges of two runs under the names that `key` gives them, the largest change first."""
     sides = []
-    for evaluation in (first, second):
+    for runs in (first, second):
         spent: dict[tuple[str, ...], Fraction] = {}
-        for charge in charges(evaluation):
-            name = key(charge)
-            spent[name] = spent.get(name, Fraction(0)) + _seconds(evaluation, charge.ticks)
+        for times, each in runs:
+            layer = f"{each.evaluator.cascade.name}: " if len(runs) > 1 else ""
+            for charge in charges(each):
+                name = key(replace(charge, einsum=f"{layer}{charge.einsum}"))
+                spent[name] = spent.get(name, Fraction(0)) + times * _seconds(each, charge.ticks)
         sides.append(spent)
     return _items(*sides)
 
 
-def cause_items(first: Evaluation, second: Evaluation) -> tuple[Item, ...]:
+def cause_items(first: Runs, second: Runs) -> tuple[Item, ...]:
     """Seconds of the bound, and of what each run takes beyond it by cause."""
     sides = []
-    for evaluation in (first, second):
-        _, found = costs(evaluation)
-        whole = _seconds(evaluation, Fraction(evaluation.timing.latency))
-        spent: dict[tuple[str, ...], Fraction] = {(cost.cause,): _seconds(evaluation, cost.ticks) for cost in found}
-        sides.append({("bound",): whole - sum(spent.values(), Fraction(0)), **spent})
+    for runs in (first, second):
+        spent: dict[tuple[str, ...], Fraction] = {("bound",): Fraction(0)}
+        for times, each in runs:
+            beyond = Fraction(0)
+            for cost in costs(each)[1]:
+                spent[cost.cause,] = spent.get((cost.cause,), Fraction(0)) + times * _seconds(each, cost.ticks)
+                beyond += cost.ticks
+            spent["bound",] += times * _seconds(each, Fraction(each.timing.latency) - beyond)
+        sides.append(spent)
+    return _items(*sides)
+
+
+def layer_items(first: Runs, second: Runs) -> tuple[Item, ...]:
+    """Seconds by layer."""
+    sides = []
+    for runs in (first, second):
+        spent: dict[tuple[str, ...], Fraction] = {}
+        for times, each in runs:
+            name = (each.evaluator.cascade.name,)
+            spent[name] = spent.get(name, Fraction(0)) + times * _seconds(each, Fraction(each.timing.latency))
+        sides.append(spent)
     return _items(*sides)
 
 
@@ -98,7 +134,7 @@ def energy_items(first: Sequence[Line], second: Sequence[Line], key: Callable[[L
     Lines of the same component, action, Einsum and tensor are compared: their counts at the first one's price, then their prices.
     A line that only one run has is a matter of counts.
     """
-    sides = [{_identity(line): line for line in each} for each in (first, second)]
+    sides = [_merged(first), _merged(second)]
     found: dict[tuple[str, ...], list[float]] = {}
     for name in dict.fromkeys((*sides[0], *sides[1])):
         one, two = (side.get(name) for side in sides)
@@ -113,6 +149,16 @@ def energy_items(first: Sequence[Line], second: Sequence[Line], key: Callable[[L
         row[2] += energies[1] - energies[0] - prices
     items = [EnergyItem(name, *row) for name, row in found.items()]
     return tuple(sorted(items, key=lambda item: (-abs(item.change), item.name)))
+
+
+def _merged(found: Sequence[Line]) -> dict[tuple[str, ...], Line]:
+    """Lines by what they are of; those of layers of one name together."""
+    merged: dict[tuple[str, ...], Line] = {}
+    for line in found:
+        name = _identity(line)
+        known = merged.get(name)
+        merged[name] = line if known is None else replace(line, count=float(known.count) + float(line.count))
+    return merged
 
 
 def _identity(line: Line) -> tuple[str, ...]:
@@ -136,15 +182,25 @@ def by_tensor(line: Line) -> tuple[str, ...]:
     return ("power",) if line.action in POWERS else ("operations",)
 
 
-def settings(first: Evaluation, second: Evaluation) -> tuple[Setting, ...]:
-    """What differs between the machines, the workloads, the conventions and the mappings of two runs."""
-    one, two = first.evaluator, second.evaluator
-    return (
-        *_of_cascades(one.cascade, two.cascade),
-        *_of_machines(one.architecture, two.architecture),
-        *_of_counting(one.counting, two.counting),
-        *_of_mappings(first.mapping, second.mapping),
-    )
+def settings(first: Runs, second: Runs) -> tuple[Setting, ...]:
+    """What differs between the machines, the conventions, and the workloads and mappings of layers of one name."""
+    one, two = first[0][1].evaluator, second[0][1].evaluator
+    found = [*_of_machines(one.architecture, two.architecture), *_of_counting(one.counting, two.counting)]
+    if len(first) == len(second) == 1:
+        return (*_of_cascades(one.cascade, two.cascade), *found, *_of_mappings(first[0][1].mapping, second[0][1].mapping))
+    layers = [{each.evaluator.cascade.name: (times, each) for times, each in runs} for runs in (first, second)]
+    for name in dict.fromkeys((*layers[0], *layers[1])):
+        a, b = (side.get(name) for side in layers)
+        if a is None or b is None:
+            found.append(Setting(name, None if a is None else "a layer", None if b is None else "a layer"))
+            continue
+        inside = [
+            *_pair("times", a[0], b[0]),
+            *_of_cascades(a[1].evaluator.cascade, b[1].evaluator.cascade),
+            *_of_mappings(a[1].mapping, b[1].mapping),
+        ]
+        found += [replace(each, what=f"{name}: {each.what}") for each in inside]
+    return tuple(found)
 
 
 def _of_cascades(first: Cascade, second: Cascade) -> Iterator[Setting]:

@@ -44,13 +44,13 @@ class Cost:
 
 
 CAUSES = {
-    "launches": "launches of parts after the first",
-    "latencies": "filling and draining pipelines, and steps that wait for results on their way",
-    "waiting": "parts, stages and steps one after the other, while the busiest resource has nothing to do",
-    "inner traffic": "traffic of memories inside and of networks, which takes longer than the work",
-    "repeated traffic": "traffic across the outermost memory beyond the compulsory",
-    "idle lanes": "copies and lanes of the busiest unit without useful work",
-    "placement": "work on other units than would be fastest, or done again",
+    "launches": "launches of later parts",
+    "latencies": "filling, draining and results on their way",
+    "waiting": "parts, stages and steps that wait for one another",
+    "inner traffic": "traffic of memories inside and of networks",
+    "repeated traffic": "traffic of the outermost memory beyond the compulsory",
+    "idle lanes": "copies and lanes without useful work",
+    "placement": "work on slower units, or done again",
 }
 
 

@@ -93,32 +93,19 @@ def joule_blocks(document: Document) -> Iterator[RenderableType]:
     if not found:
         return
     cited: dict[str, int] = {}
-    rows = table("energy of", "action", "times", "each", "low to high", "in all", "of it", "rows", left=2)
-    for column in rows.columns[:2]:
-        column.no_wrap = True
+    rows = table("energy of", "times", "each", "low", "high", "in all", "of it", "rows")
+    rows.columns[0].no_wrap = True
     small = [line for line in found if line["share"] < _SHARE]
     for line in (line for line in found if line["share"] >= _SHARE):
-        marks = []
-        for term in line["terms"]:
-            for figure in term["figures"]:
-                for said in _cited(figure):
-                    marks.append(cited.setdefault(said, len(cited) + 1))
-        unit = "W" if line["unit"] == "s" else "J"
-        each, low, high = (si(line[f"price_pj{end}"] * 1e-12, unit) for end in ("", "_low", "_high"))
+        named = [words for term in line["terms"] for figure in term["figures"] for words in _cited(figure)]
+        marks = dict.fromkeys(cited.setdefault(words, len(cited) + 1) for words in named)
         many = si(line["count"], "s") if line["unit"] == "s" else f"{si(line['count'], '')} {_MANY[line['unit']]}"
-        rows.add_row(
-            line["component"],
-            line["action"],
-            many,
-            each,
-            f"{low} to {high}" if low != high else "-",
-            joules(line["energy_pj"]),
-            percent(line["share"]),
-            ",".join(map(str, dict.fromkeys(marks))),
-        )
+        each, low, high = (_each(line[f"price_pj{end}"], line["unit"]) for end in ("", "_low", "_high"))
+        name, energy = f"{line['component']} {line['action']}", joules(line["energy_pj"])
+        rows.add_row(name, many, each, low, high, energy, percent(line["share"]), ",".join(map(str, marks)))
     if small:
         energy, part = (sum(line[key] for line in small) for key in ("energy_pj", "share"))
-        rows.add_row(f"{len(small)} more, in the JSON", "", "", "", "", joules(energy), percent(part), "")
+        rows.add_row(f"{len(small)} smaller ones", "", "", "", "", joules(energy), percent(part), "")
     yield rows
     from rich.table import Table
 
@@ -128,6 +115,13 @@ def joule_blocks(document: Document) -> Iterator[RenderableType]:
     for said, mark in cited.items():
         grid.add_row(str(mark), said)
     yield grid
+
+
+def _each(picojoules: float, unit: str) -> str:
+    """A price: of a second in watts, of anything else in joules, down to femtojoules."""
+    if unit == "s":
+        return si(picojoules * 1e-12, "W")
+    return f"{1000 * picojoules:.3g} fJ" if 0 < picojoules < 0.1 else joules(picojoules)
 
 
 def _cited(figure: Document) -> Iterator[str]:
