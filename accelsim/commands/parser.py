@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import accelsim
-from accelsim.commands import analysing, deriving, evaluating, exploring, mapping, reproducing, serving, simulating
+from accelsim.commands import analysing, deriving, evaluating, explaining, exploring, mapping, reproducing, serving, simulating
 from accelsim.commands.arguments import Arguments
 from accelsim.errors import InputError
 
@@ -115,6 +115,27 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     evaluate.add_argument("--seed", default="0", metavar="N", help=about_seed)
     about = "price what densities lead to expect of stored elements, and draw none"
     evaluate.add_argument("--statistics", action="store_true", help=about)
+    about = "say why a run takes its time and its energy, what would help, and every joule down to its row"
+    explain = command("explain", explaining.explain_, about)
+    workload(explain)
+    explain.add_argument("--arch", metavar="MACHINE", help="a machine: a file or a name from `accelsim list archs`")
+    about = "a mapping: a file or a name; of a model, LAYER=MAPPING for each layer, or a folder (default: what the mapper finds)"
+    explain.add_argument("--mapping", action="append", default=[], metavar="MAPPING", help=about)
+    explain.add_argument("--layer", metavar="NAME", help="of a model: explain only this layer")
+    about = "a counting convention, as in drains=free; may be repeated"
+    explain.add_argument("--counting", action="append", default=[], metavar="OPTION=VALUE", help=about)
+    about = "look for the best mapping on every changed machine, and not only at the same mapping"
+    explain.add_argument("--remap", action="store_true", help=about)
+    explain.add_argument("--objective", default="latency", metavar="WHAT", help="what searches look for, as in `accelsim map` (latency)")
+    explain.add_argument("--time-limit", metavar="SECONDS", help="stop each search after so many CPU seconds")
+    about = "compare with a run of this workload; what is not said of the second run is as said of the first"
+    explain.add_argument("--against", metavar="WORKLOAD", help=about)
+    explain.add_argument("--against-arch", metavar="MACHINE", help="compare with a run on this machine")
+    about = "compare with a run of this mapping; may be repeated for the layers of a model"
+    explain.add_argument("--against-mapping", action="append", default=[], metavar="MAPPING", help=about)
+    about = "compare with a run where a value is changed too, as in arch.DRAM.bandwidth='100 GB/s'; may be repeated"
+    explain.add_argument("--against-set", action="append", default=[], metavar="PATH=VALUE", help=about)
+    explain.set_defaults(schedule=None, tiles="any", gap=None, seed="0", data=[])
     simulate = command("simulate", simulating.simulate_, "run a mapping event by event, and say where every cycle goes")
     workload(simulate)
     pricing(simulate, "draw the first events as a timeline (png, svg or pdf)")
