@@ -29,6 +29,7 @@ LAYERS = (
     ("explore",),
     ("evidence",),
     ("report",),
+    ("plots",),
     ("io",),
     ("commands",),
     ("cli",),
