@@ -9,15 +9,42 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from accelsim.report.plots.fronts import front, pareto
+    from accelsim.report.plots.graphs import cascade_graph
     from accelsim.report.plots.rooflines import roofline
     from accelsim.report.plots.style import as_svg, save
+    from accelsim.report.plots.timelines import occupancy, run, timeline
+    from accelsim.report.plots.trees import loop_tree
+    from accelsim.report.plots.waterfalls import energy_waterfall, latency_waterfall
 
 _PLACES = {
-    "roofline": "rooflines",
     "as_svg": "style",
+    "cascade_graph": "graphs",
+    "energy_waterfall": "waterfalls",
+    "front": "fronts",
+    "latency_waterfall": "waterfalls",
+    "loop_tree": "trees",
+    "occupancy": "timelines",
+    "pareto": "fronts",
+    "roofline": "rooflines",
+    "run": "timelines",
     "save": "style",
+    "timeline": "timelines",
 }
-__all__ = ["as_svg", "roofline", "save"]
+__all__ = [  # the keys, in the order of the alphabet
+    "as_svg",
+    "cascade_graph",
+    "energy_waterfall",
+    "front",
+    "latency_waterfall",
+    "loop_tree",
+    "occupancy",
+    "pareto",
+    "roofline",
+    "run",
+    "save",
+    "timeline",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -61,6 +61,11 @@ def tint(of: str, share: float = 0.18) -> str:
     return to_hex([1 - share * (1 - part) for part in to_rgb(of)])
 
 
+def shade(of: str, share: float = 0.35) -> str:
+    """A colour as dark as words have to be: so much black, the rest the colour."""
+    return to_hex([(1 - share) * part for part in to_rgb(of)])
+
+
 def axes(ax: Axes | None, width: float = 7.2, height: float = 4.4) -> Axes:
     """The axes to draw on: those that are given, or new ones on a figure of so many inches."""
     if ax is not None:
