@@ -9,8 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from accelsim.report.plots.bars import compare, tornado
+    from accelsim.report.plots.faults import voltage, vulnerability
     from accelsim.report.plots.fronts import front, pareto
     from accelsim.report.plots.graphs import cascade_graph
+    from accelsim.report.plots.heat import heat_map
     from accelsim.report.plots.rooflines import roofline
     from accelsim.report.plots.style import as_svg, save
     from accelsim.report.plots.timelines import occupancy, run, timeline
@@ -20,8 +23,10 @@ if TYPE_CHECKING:
 _PLACES = {
     "as_svg": "style",
     "cascade_graph": "graphs",
+    "compare": "bars",
     "energy_waterfall": "waterfalls",
     "front": "fronts",
+    "heat_map": "heat",
     "latency_waterfall": "waterfalls",
     "loop_tree": "trees",
     "occupancy": "timelines",
@@ -30,12 +35,17 @@ _PLACES = {
     "run": "timelines",
     "save": "style",
     "timeline": "timelines",
+    "tornado": "bars",
+    "voltage": "faults",
+    "vulnerability": "faults",
 }
-__all__ = [  # the keys, in the order of the alphabet
+__all__ = [
     "as_svg",
     "cascade_graph",
+    "compare",
     "energy_waterfall",
     "front",
+    "heat_map",
     "latency_waterfall",
     "loop_tree",
     "occupancy",
@@ -44,6 +54,9 @@ __all__ = [  # the keys, in the order of the alphabet
     "run",
     "save",
     "timeline",
+    "tornado",
+    "voltage",
+    "vulnerability",
 ]
 
 

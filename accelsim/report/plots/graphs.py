@@ -97,10 +97,10 @@ def _arrows(ax: Axes, cascade: Cascade, column: Mapping[str, int], place: Mappin
         (x, y), (to_x, to_y) = place[one], place[other]
         colour, dashes = (_EARLIER, (0, (4, 2))) if earlier else (_LATER, "solid") if later else (_NORMAL, "solid")
         far = column[one] == column[other] and y - to_y > 1.5 * _HIGH
-        bend = 0.0 if one == other else 0.45 if earlier else -0.35 if far else 0.0
-        if one == other:
-            x, to_x, bend = x + _half(one), x + _half(one) - 0.06, -2.2
-            y, to_y = y + 0.1, y - 0.1
+        bend = 0.45 if earlier else -0.35 if far else 0.0
+        if one == other:  # around the right end of its box
+            x = to_x = x + _half(one)
+            y, to_y, bend = y + 0.11, y - 0.11, -1.6
         look = {"arrowstyle": "-|>", "color": colour, "linestyle": dashes, "linewidth": 1.6 if later else 1.0, "shrinkA": 0, "shrinkB": 0}
         look |= {"connectionstyle": f"arc3,rad={bend}", "mutation_scale": 9}
         if one != other:

@@ -13,6 +13,7 @@ from accelsim.sim.simulation import Event, Simulation
 
 DRAWN = 400  # events of a timeline
 _TRACKS = 24  # rows of a timeline
+_EDGED = 0.004  # of the axis: events at least this long have an edge
 
 
 def timeline(simulation: Simulation, *, ax: Axes | None = None) -> Axes:
@@ -22,19 +23,19 @@ def timeline(simulation: Simulation, *, ax: Axes | None = None) -> Axes:
     tracks = every[:_TRACKS]
     tasks = list(dict.fromkeys(event.task for event in events if event.resource in tracks))
     ax = style.axes(ax, 9.6, 1.0 + 0.42 * len(tracks))
+    last = max(float(event.end) for event in events)
     for number, task in enumerate(tasks):
         label: str | None = task
         for place, track in enumerate(tracks):
             spans = [(float(e.start), float(e.end - e.start)) for e in events if e.task == task and e.resource == track]
             if spans:
-                face, lines = style.colour(number), style.hatch(number)
-                ax.broken_barh(
-                    spans, (place - 0.4, 0.8), facecolors=face, hatch=lines or None, edgecolor=style.PAPER, linewidth=0.3, label=label
-                )
+                edge = 0.3 if min(length for _, length in spans) > _EDGED * last else 0.0  # white edges would hide thin events
+                look = {"facecolors": style.colour(number), "hatch": style.hatch(number) or None, "edgecolor": style.PAPER}
+                ax.broken_barh(spans, (place - 0.4, 0.8), linewidth=edge, label=label, **look)
                 label = None
     ax.set_yticks(range(len(tracks)), tracks)
     ax.set_ylim(len(tracks) - 0.4, -0.6)
-    ax.set_xlim(0, max(float(event.end) for event in events))
+    ax.set_xlim(0, last)
     left_out = f", {len(every) - len(tracks)} more units and ports not drawn" if len(every) > len(tracks) else ""
     names = simulation.evaluation.evaluator.cascade.name, simulation.evaluation.evaluator.architecture.name
     style.dress(ax, f"{names[0]} on {names[1]}{left_out}", "cycles", grid="x")
@@ -82,7 +83,7 @@ def run(simulation: Simulation) -> Axes:
     if varying:
         lower = figure.add_subplot(grid[1], sharex=upper)
         occupancy(simulation, until=upper.get_xlim()[1], ax=lower)
-        lower.set_title("")
+        lower.set_title("", loc="left")
         upper.set_xlabel("")
         upper.tick_params(labelbottom=False)
     return upper

@@ -154,7 +154,7 @@ def _waterfall(
     span: tuple[float, float] | None = None,
 ) -> Axes:
     """Bars from top to bottom, each where the one above ends, and the whole below; `scale`: from a step's values to the axis."""
-    ax = style.axes(ax, 7.2, 0.9 + 0.3 * (len(steps) + 1))
+    ax = style.axes(ax, 8.4, 0.9 + 0.3 * (len(steps) + 1))
     everything = sum(step.height for step in steps)
     reached = 0.0
     for row, step in enumerate(steps):
@@ -166,15 +166,14 @@ def _waterfall(
                 ax.text((reached + value / 2) * scale, row, name, ha="center", va="center", **style.text(fontsize=7))
             reached += value
         share = f"{written(step.height)}  {percent(step.height / everything)}" if everything else written(step.height)
-        outside = {"x": reached, "ha": "left"} if reached < 0.72 * everything else {"x": start, "ha": "right"}
-        gap = "  " if outside["ha"] == "left" else ""
-        ax.text(float(outside["x"]) * scale, row, f"{gap}{share}{'  ' * (not gap)}", va="center", ha=str(outside["ha"]), **style.text(fontsize=7))
+        ax.text(1.02, row, share, transform=ax.get_yaxis_transform(), va="center", **style.text(fontsize=7))
         ax.plot([reached * scale] * 2, [row - 0.34, row + 1.34], color=style.FAINT, linewidth=0.6, zorder=1)
     ax.barh(len(steps), everything * scale, 0.68, color=style.INK, label=total)
-    ax.text(everything * scale, len(steps), f"{written(everything)}  ", ha="right", va="center", **style.text(color=style.PAPER, fontsize=7))
+    ends = f"  ({written(span[0])} to {written(span[1])})" if span is not None and span[0] < span[1] else ""
+    bold = style.text(fontsize=7, fontweight="bold")
+    ax.text(1.02, len(steps), written(everything) + ends, transform=ax.get_yaxis_transform(), va="center", **bold)
     if span is not None and span[0] < span[1]:
-        ends = [end * scale for end in span]
-        ax.plot(ends, [len(steps)] * 2, color=style.BAD, linewidth=1.4, marker="|", markersize=7, zorder=5, label="low to high price")
+        ax.plot([end * scale for end in span], [len(steps)] * 2, color=style.BAD, linewidth=1.4, marker="|", markersize=7, zorder=5, label="low to high price")
     ax.set_yticks(range(len(steps) + 1), [*(step.name for step in steps), total])
     ax.set_ylim(len(steps) + 0.6, -0.6)
     ax.set_xlim(0, 1.02 * max(everything, *(span or (0.0,))) * scale or 1.0)
