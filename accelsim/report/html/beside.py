@@ -8,11 +8,12 @@ from typing import Any
 from accelsim.report.html.facts import HEADLINE, Fact, facts
 from accelsim.report.html.markup import Html, Section, anchor, el, join
 from accelsim.report.html.page import note, tile
-from accelsim.report.html.shown import NONE, joules, percent
+from accelsim.report.html.shown import NONE, joules, percent, times
 from accelsim.report.html.tables import Cell, Column, table, words
 
 Document = dict[str, Any]
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_ROWS = {HEADLINE: "figure", "Components": "component", "Einsums": "Einsum", "Traffic": "memory or network", "Layers": "layer"}
 _SAME = 1e-9  # relative: what two results may differ by and still be the same
 
 
@@ -34,7 +35,7 @@ def tiles(documents: Sequence[Document]) -> Iterator[Html]:
         shown = [f"{LETTERS[at]} {fact.show(fact.value)}" for at, fact in enumerate(values)]
         if len(values) == 2:
             ratio = values[1].value / first.value if first.value else None
-            says = ratio_text(ratio)
+            says = apart(ratio)
             yield el(
                 "div",
                 el("span", f"{row}, B to A", class_="name"),
@@ -62,6 +63,16 @@ def sections(documents: Sequence[Document]) -> Iterator[Section]:
             yield Section("both-energy", "Where the energy differs", _difference(*documents))
 
 
+def apart(ratio: float | None) -> str:
+    """A ratio in words: how many times less or more, or by how much per cent where that is little."""
+    if ratio is None or abs(ratio - 1) <= _SAME:
+        return NONE if ratio is None else "the same"
+    less, factor = ratio < 1, ratio if ratio >= 1 else 1 / ratio if ratio > 0 else 0.0
+    if not factor:
+        return "none"
+    return f"{'−' if less else '+'}{100 * abs(ratio - 1):.2g}\u202f%" if factor < 1.1 else f"{times(factor)} {'less' if less else 'more'}"
+
+
 def ratio_text(ratio: float | None) -> str:
     """A ratio with as many digits as it takes to see that it is not 1."""
     if ratio is None:
@@ -73,7 +84,7 @@ def ratio_text(ratio: float | None) -> str:
 
 def _table(title: str, rows: dict[str, dict[str, list[Fact | None]]], many: int) -> Html:
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
-    heads = [Column("figure" if title == HEADLINE else "", False)]
+    heads = [Column(_ROWS.get(title, "name"), False)]
     for column in columns:
         lead = f"{column} " if column else ""
         heads += [Column(f"{lead}{LETTERS[number]}") for number in range(many)]
@@ -86,7 +97,8 @@ def _table(title: str, rows: dict[str, dict[str, list[Fact | None]]], many: int)
         for column in columns:
             cells += _cells(row.get(column, [None] * many))
         lines.append(cells)
-    return table(title, heads, lines)
+    says = "B less A, and how many times A" if many == 2 else "and how many times A each is"
+    return table(f"Of each result; {says}. Green: less, red: more.", heads, lines)
 
 
 def _cells(found: Sequence[Fact | None]) -> Iterator[Cell]:

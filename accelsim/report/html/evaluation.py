@@ -13,7 +13,7 @@ from accelsim.report.html.page import note, tile
 from accelsim.report.html.roofline import roofline
 from accelsim.report.html.shown import data, joules, operations, percent, seconds, square, times, whole
 from accelsim.report.html.tables import Cell, Column, figure, table, words
-from accelsim.report.html.waterfall import waterfall
+from accelsim.report.html.waterfall import needed, waterfall
 
 Document = dict[str, Any]
 _DIRECTIONS = ("reads", "fills", "updates", "drains")
@@ -56,6 +56,7 @@ def sections(document: Document, prefix: str = "") -> Iterator[Section]:
     """All of an evaluation; `prefix` sets the names of its sections apart where a page shows several."""
     yield Section(f"{prefix}components", "Components", _components(document))
     yield Section(f"{prefix}roofline", "Roofline", roofline(document))
+    yield Section(f"{prefix}time", "Time", needed(document))
     yield Section(f"{prefix}energy", "Energy", waterfall(document))
     yield Section(f"{prefix}einsums", "Einsums", _einsums(document))
     yield Section(f"{prefix}traffic", "Traffic", _traffic(document))
@@ -106,7 +107,7 @@ def _einsums(document: Document) -> Html:
     rows = []
     for name, row in document["einsums"].items():
         busy = row["busy_cycles"]
-        count = Cell(operations(row["operations"]), float(sum(row["operations"].values())))
+        count = Cell(operations(row["operations"]), float(sum(row["operations"].values())), None, "wrap")
         rows.append(
             [
                 words(name),

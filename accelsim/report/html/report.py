@@ -47,7 +47,7 @@ def report(document: Document, trace: Document | None = None) -> str:
         sections = list(simulation.sections(document, timeline=drawn))
     else:
         sections = list(kind.sections(document, ""))
-    about = [f"{_first(kind.noun)}{_mapping(document)}."]
+    about = [f"{_first(kind.noun)}{_mapping(document)}{_found(document)}."]
     below = kind.limits(document)
     head = heading(_title(document), about, list(kind.tiles(document)), [below] if below is not None else [])
     return page(name(document), head, sections, data)
@@ -97,6 +97,14 @@ def _title(document: Document) -> Html:
 def _mapping(document: Document) -> str:
     mapping = document.get("mapping")
     return f", mapping '{mapping}'" if mapping and mapping != name(document) else ""
+
+
+def _found(document: Document) -> str:
+    """How the mapping was found, in a few words."""
+    search = document.get("search")
+    if not search or "objective" not in search:
+        return ""
+    return f", the best mapping found for {search['objective']}" + (", proved optimal" if search["proved_optimal"] else "")
 
 
 def _first(text: str) -> str:

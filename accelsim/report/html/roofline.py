@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from accelsim.report.html.markup import Html, el, join
 from accelsim.report.html.page import note
-from accelsim.report.html.shown import NONE, per_second, times
+from accelsim.report.html.shown import NONE, per_second, percent
 from accelsim.report.html.tables import Column, figure, table, words
 
 _WIDTH, _HEIGHT = 720, 340
@@ -60,7 +60,14 @@ def roofline(document: dict[str, Any]) -> Html:
     if found is None or not (found.units or found.memories):
         return note("Nothing here has a limit that a roofline could show.")
     rows = [
-        [words(name), words("unit"), figure(None, _number), figure(None, _number), figure(roof, _rate), figure(found.rate / roof, times)]
+        [
+            words(name),
+            words("unit"),
+            figure(None, _number),
+            figure(None, _number),
+            figure(roof, _rate),
+            figure(found.rate / roof, percent, 1.0),
+        ]
         for name, roof in found.units
     ]
     rows += [
@@ -70,7 +77,7 @@ def roofline(document: dict[str, Any]) -> Html:
             figure(each.intensity, _number),
             figure(each.bandwidth, lambda value: per_second(value, "B")),
             figure(each.roof, _rate),
-            figure(found.rate / each.roof, times),
+            figure(found.rate / each.roof, percent, 1.0),
         ]
         for each in found.memories
     ]
@@ -90,7 +97,7 @@ def roofline(document: dict[str, Any]) -> Html:
 
 
 def _number(value: float | None) -> str:
-    return NONE if value is None else f"{value:.4g}"
+    return NONE if value is None else f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
 
 
 def _rate(value: float | None) -> str:
@@ -99,11 +106,11 @@ def _rate(value: float | None) -> str:
 
 def _drawing(found: Roofs) -> Html:
     intensities = [each.intensity for each in found.memories] or [1.0]
-    heights = [found.rate, *(roof for _, roof in found.units), *(each.roof for each in found.memories)]
+    heights = [found.rate, *(roof for _, roof in found.units), *([] if found.units else [each.roof for each in found.memories])]
     top = min((roof for _, roof in found.units), default=max((each.roof for each in found.memories), default=found.rate))
     ridges = [top / each.bandwidth for each in found.memories]
     left, right = _decades(min([*intensities, *ridges]) / 3, max([*intensities, *ridges]) * 3)
-    low, high = _decades(found.rate / 8, max(heights) * 1.3)
+    low, high = _decades(found.rate / 8, max(heights) * 2)
 
     def across(value: float) -> float:
         return _LEFT + (math.log10(value) - left) / (right - left) * (_WIDTH - _LEFT - _RIGHT)
@@ -144,15 +151,20 @@ def _drawing(found: Roofs) -> Html:
 
 def _names(found: Roofs, across: Any, up: Any, top: float) -> list[Html]:
     """Names beside their lines and dots, moved apart where they would lie on each other."""
-    wanted = [(_WIDTH - _RIGHT - 4.0, up(roof) - 5, name, "end", "") for name, roof in found.units]
-    wanted += [(across(each.intensity), up(found.rate) + 22, each.name, "middle", f" c{at % 6}") for at, each in enumerate(found.memories)]
     placed: list[tuple[float, float]] = []
     parts = []
-    for x, y, name, side, colour in wanted:
-        while any(abs(x - other) < 84 and abs(y - height) < 13 for other, height in placed):
-            y += 13
+    for name, roof in found.units:
+        x, y = _WIDTH - _RIGHT - 4.0, up(roof) - 6
+        while any(abs(x - other) < 60 and abs(y - height) < 13 for other, height in placed):
+            x -= 64
         placed.append((x, y))
-        parts.append(el("text", name, x=x, y=y, text_anchor=side, class_=f"name{colour}"))
+        parts.append(el("text", name, x=x, y=y, text_anchor="end", class_="name"))
+    for number, each in enumerate(found.memories):
+        x, y = across(each.intensity), up(found.rate) + 22
+        while any(abs(x - other) < 84 and abs(y - height) < 13 for other, height in placed):
+            y += 14
+        placed.append((x, y))
+        parts.append(el("text", each.name, x=x, y=y, text_anchor="middle", class_=f"name c{number % 6}"))
     return parts
 
 

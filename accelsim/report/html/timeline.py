@@ -48,5 +48,7 @@ def timeline(events: dict[str, Any], name: str, cycles: float) -> Html:
     canvas = el("canvas", tabindex=0, role="application", aria_label=says)
     box = el("div", controls, canvas, el("div", class_="tip", hidden=True), class_="timeline", data_events=name)
     part = "" if last > cycles - 1 else f" The run takes {whole(cycles)} cycles; these are its first {whole(last)}."
-    hint = "Drag to move, Ctrl and the wheel or two fingers to zoom; keys: arrows, +, -, 0. A pixel with many events is as dark as it is busy."
+    hint = (
+        "Drag to move, Ctrl and the wheel or two fingers to zoom; keys: arrows, +, -, 0. A pixel of many events is as dark as it is busy."
+    )
     return join([box, note(f"{whole(count)} events.{part} {hint}"), el("noscript", note("The timeline needs scripts."))])
