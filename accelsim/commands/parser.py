@@ -7,7 +7,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import accelsim
-from accelsim.commands import analysing, deriving, evaluating, explaining, exploring, mapping, reproducing, serving, simulating
+from accelsim.commands import (
+    analysing,
+    deriving,
+    evaluating,
+    explaining,
+    exploring,
+    mapping,
+    reporting,
+    reproducing,
+    serving,
+    simulating,
+)
 from accelsim.commands.arguments import Arguments
 from accelsim.errors import InputError
 
@@ -237,8 +248,12 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     about = "workloads, archs, mappings, sweeps, campaigns, evidence, technologies, drams or rates"
     listing.add_argument("kind", metavar="KIND", help=about)
     listing.add_argument("word", nargs="?", metavar="WORD", help="only those with this word in their name or description, as in attention")
-    report = command("report", analysing.report_, "show a saved evaluation again")
-    report.add_argument("file", metavar="FILE.json", help="what --json wrote")
+    report = command("report", reporting.report_, "show saved results again, on the terminal or as a page for a browser")
+    report.add_argument("file", nargs="+", metavar="FILE.json", help="what --json wrote; several for a page with all of them side by side")
+    report.add_argument("--trace", metavar="FILE", help="events of a simulation, for the timeline of --html: what `simulate --trace` wrote")
+    about = "write a page for a browser: one file that needs no network, with tables that sort, drawings and a timeline"
+    for each in (map_, evaluate, simulate, inject, report):
+        each.add_argument("--html", metavar="FILE", help=about)
     for each in found.values():
         setting(each)
     return top, found

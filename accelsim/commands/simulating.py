@@ -65,17 +65,19 @@ def simulate_(arguments: Arguments) -> int:
     from accelsim.report.progress import progress
     from accelsim.report.simulation import DRAWN, blocks, document, timeline, trace
 
-    wanted = _TRACED if arguments.trace is not None else 4 * DRAWN if arguments.draw is not None else 0
+    traced = arguments.trace is not None or arguments.html is not None
+    wanted = _TRACED if traced else 4 * DRAWN if arguments.draw is not None else 0
     with progress(not arguments.quiet) as tell:
         run = _run_stored if is_stored(arguments, workload) else _run_events
         found, mapping, values = run(arguments, workload, machine, mapping, counting, wanted, seed, tell)
+    events = trace(found) if traced else None
     if arguments.trace is not None:
         from accelsim.io.evaluation import write_json
 
-        write_json(trace(found), arguments.trace)
+        write_json(events, arguments.trace)
     draw_to(arguments, lambda path: timeline(found, path))
     whole = document(found) | ({"values": values.to_json() | {"seed": seed}} if values else {})
-    give_blocks(arguments, whole, lambda whole: blocks(whole, nest(mapping, workload)))
+    give_blocks(arguments, whole, lambda whole: blocks(whole, nest(mapping, workload)), events)
     return 0 if values is None or values.agrees else 1
 
 
