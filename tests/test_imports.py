@@ -30,6 +30,7 @@ LAYERS = (
     ("evidence",),
     ("report",),
     ("io",),
+    ("verbs",),
     ("commands",),
     ("cli",),
     ("__main__",),
