@@ -96,7 +96,7 @@ def _dispatch(arguments: list[str]) -> int:
     if draw is not None and not draw.lower().endswith((".png", ".svg", ".pdf")):
         raise InputError(f"--draw {draw}: not a kind of picture", "end the name in .png, .svg or .pdf")
     _refuse_unwritable("-o", getattr(parsed, "output", None), folder_too=parsed.command == "map")
-    for option, target in (("--json", parsed.json), ("--draw", draw)):
+    for option, target in (("--json", parsed.json), ("--draw", draw), ("--html", getattr(parsed, "html", None))):
         _refuse_unwritable(option, target)
     verb: Callable[[Arguments], int] = parsed.verb
     return verb(parsed)
