@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import accelsim
-from accelsim.commands import analysing, deriving, evaluating, mapping, reproducing, serving, simulating
+from accelsim.commands import analysing, deriving, evaluating, exploring, mapping, reproducing, serving, simulating
 from accelsim.commands.arguments import Arguments
 from accelsim.errors import InputError
 
@@ -150,6 +150,15 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     about = "run so many of its faults in RTL too, and compare every word in every cycle (needs Verilator, g++ and make)"
     inject.add_argument("--rtl", metavar="N", help=about)
     executing(inject, "inject")
+    explore = command("explore", exploring.explore_, "map every point of a sweep, and say which ones no other beats")
+    about = "a sweep: a file or a name from `accelsim list sweeps` (docs/explore.md); with --show, a table that -o wrote"
+    explore.add_argument("sweep", metavar="SWEEP", help=about)
+    about = "write the table, one row for each point: .parquet or .csv; rows are kept in FILE.points, and none is worked out twice"
+    explore.add_argument("-o", "--output", metavar="FILE", help=about)
+    explore.add_argument("--store", metavar="FOLDER", help="keep rows in a folder, which sweeps may share, instead of beside the table")
+    explore.add_argument("--most", default="1000000", metavar="N", help="points that a sweep may ask for (default 1000000)")
+    explore.add_argument("--show", metavar="ROW", help="print the command that finds a row of a table again, and what it found")
+    executing(explore, "map points")
     reproduce = command("reproduce", reproducing.reproduce_, "hold published figures against what accelsim finds")
     about = "files of evidence, or names from `accelsim list evidence` (default: all that are shipped)"
     reproduce.add_argument("name", nargs="*", metavar="NAME", help=about)
@@ -205,7 +214,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     about = "a number type in place of the file's floating-point types, as in bf16"
     importing.add_argument("--type", default="", metavar="TYPE", help=about)
     listing = command("list", analysing.list_, "what accelsim ships")
-    listing.add_argument("kind", metavar="KIND", help="workloads, archs, mappings, campaigns, evidence, technologies, drams or rates")
+    about = "workloads, archs, mappings, sweeps, campaigns, evidence, technologies, drams or rates"
+    listing.add_argument("kind", metavar="KIND", help=about)
     listing.add_argument("word", nargs="?", metavar="WORD", help="only those with this word in their name or description, as in attention")
     report = command("report", analysing.report_, "show a saved evaluation again")
     report.add_argument("file", metavar="FILE.json", help="what --json wrote")
