@@ -89,7 +89,7 @@ class Tornado:
 
 @dataclass(frozen=True)
 class _Turned:
-    """Cases of one point with one thing changed; a point's values are kind, name and text here. `mappings`: of other prices, None to search."""
+    """Cases of one point with one thing changed; a point's values are kind, name and text here. `mappings`: under other prices."""
 
     sweep: Sweep
     point: Point
@@ -131,7 +131,8 @@ def sensitivity(
     tell: Callable[[str], None] | None = None,
 ) -> Tornado:
     """The tornado of a point of a sweep: of its numeric parameters, of further `parameters` of its machine (text by path, as from
-    `io.machine_parameters`), and of all prices. InputError for a factor that is not above 1, ; what is wrong with the point itself.
+    `io.machine_parameters`), and of all prices. InputError for a factor that is not above 1, and
+    what is wrong with the point itself.
     """
     if not 1 < factor < math.inf:
         raise InputError(f"a factor of {factor:g} changes nothing", "write one above 1, as in 2")
@@ -144,7 +145,7 @@ def sensitivity(
         turns[name] = (PARAMETER, text, [turned(text, factor, up) for up in (False, True)])
     case = sweep.cases.case(point)
     for name, price in prices(case.machine).items():
-        turns[name] = (PRICE, f"{price.value:g}", list(_priced(price, factor)))
+        turns[name] = (PRICE, f"{price.value:.4g}", list(_priced(price, factor)))
     tell = tell or (lambda _: None)
     tell("the point itself")
     whole = evaluated(case)
@@ -159,7 +160,7 @@ def sensitivity(
         if not text:
             return Turn("", tuple(math.nan for _ in figures), "there is no whole number between")
         row = rows[kind, name, text]
-        shown = text if kind == PARAMETER else f"{float(text.split()[0]):g}"
+        shown = text if kind == PARAMETER else f"{float(text.split()[0]):.4g}"
         values = tuple(value_of(sweep, point, row, figure) if row.status == OK else math.nan for figure in figures)
         return Turn(shown, values, row.why)
 

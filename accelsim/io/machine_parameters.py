@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from accelsim.explore.points import Point
 from accelsim.explore.quantity import quantity
 from accelsim.io.catalogue import MACHINE, resolve
 from accelsim.io.hardware_overrides import spelled_out, targets
 from accelsim.io.source import Item, load
+from accelsim.io.sweep_cases import FileCases
 
 _PRICES = {"energy", "power", "area", "gates", "failures"}  # which a machine has with low and high, from tables too
 _NOT_OF_THE_MACHINE = ("word", "access")  # what other figures are counted in
@@ -36,6 +38,13 @@ def machine_parameters(name: str) -> dict[str, str]:
                 if key not in _ELSEWHERE and key not in _NOT_OF_THE_MACHINE:
                     found |= _numbers(f"arch.{node}.{key}", child)
     return found
+
+
+def parameters_of(cases: FileCases, point: Point) -> dict[str, str]:
+    """Those of the machine of a point, as the sweep sets them."""
+    found = machine_parameters(str(cases.choice(point, "arch")))
+    given = {**cases.fixed, **dict(zip(cases.names, point.values, strict=True))}
+    return {name: given.get(name, text) for name, text in found.items()}
 
 
 def _numbers(path: str, item: Item) -> dict[str, str]:
