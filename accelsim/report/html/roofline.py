@@ -38,7 +38,8 @@ class Roofs(NamedTuple):
 
 def roofs(document: dict[str, Any]) -> Roofs | None:
     """The roofs of an evaluation; None where it does nothing or takes no time."""
-    time, cycles = document["latency"]["seconds"], document["latency"]["cycles"]
+    latency = document["latency"]
+    time, cycles = latency["seconds"], latency["fill_cycles"] + latency["steady_cycles"] + latency["drain_cycles"]
     work = sum(sum(row["operations"].values()) for row in document["einsums"].values())
     if not time or not work or not cycles:
         return None

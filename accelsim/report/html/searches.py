@@ -100,12 +100,12 @@ def comparison_sections(document: Document, prefix: str = "") -> Iterator[Sectio
     every = [
         Series(
             each["name"],
-            [(max(step[0], 1e-3), step[1] * scale) for step in each["curve"]],
-            [f"{each['name']}: {shown(step[1], unit)}" for step in each["curve"]],
+            [(max(step[0], 1e-3), step[1] * scale) for step in each["curve"] if len(step) == 2],
+            [f"{each['name']}: {shown(step[1], unit)}" for step in each["curve"] if len(step) == 2],
             steps=True,
         )
         for each in document["searches"]
-        if each["curve"]
+        if any(len(step) == 2 for step in each["curve"])
     ]
     if every:
         says = note("The best value of each search over its CPU seconds; further down is better.")
