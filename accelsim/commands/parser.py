@@ -7,7 +7,18 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import accelsim
-from accelsim.commands import analysing, deriving, evaluating, mapping, reporting, reproducing, serving, simulating
+from accelsim.commands import (
+    analysing,
+    deriving,
+    evaluating,
+    explaining,
+    exploring,
+    mapping,
+    reporting,
+    reproducing,
+    serving,
+    simulating,
+)
 from accelsim.commands.arguments import Arguments
 from accelsim.errors import InputError
 
@@ -58,6 +69,11 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
         about = "a counting convention, as in drains=free; may be repeated"
         command.add_argument("--counting", action="append", default=[], metavar="OPTION=VALUE", help=about)
         command.add_argument("--draw", metavar="FILE", help=drawn)
+
+    def executing(command: Parser, does: str) -> None:
+        about = "where: local (default), dask://HOST:PORT, or dask://local?workers=4 (docs/scaling-out.md)"
+        command.add_argument("--executor", metavar="WHERE", help=about)
+        command.add_argument("--workers", metavar="N", help=f"how many processes {does} side by side (default: one for each core)")
 
     def workload(command: Parser) -> None:
         command.add_argument("workload", metavar="WORKLOAD", help="a workload: a file or a name from `accelsim list workloads`")
@@ -110,6 +126,27 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     evaluate.add_argument("--seed", default="0", metavar="N", help=about_seed)
     about = "price what densities lead to expect of stored elements, and draw none"
     evaluate.add_argument("--statistics", action="store_true", help=about)
+    about = "say why a run takes its time and its energy, what would help, and every joule down to its row"
+    explain = command("explain", explaining.explain_, about)
+    workload(explain)
+    explain.add_argument("--arch", metavar="MACHINE", help="a machine: a file or a name from `accelsim list archs`")
+    about = "a mapping: a file or a name; of a model, LAYER=MAPPING for each layer, or a folder (default: what the mapper finds)"
+    explain.add_argument("--mapping", action="append", default=[], metavar="MAPPING", help=about)
+    explain.add_argument("--layer", metavar="NAME", help="of a model: explain only this layer")
+    about = "a counting convention, as in drains=free; may be repeated"
+    explain.add_argument("--counting", action="append", default=[], metavar="OPTION=VALUE", help=about)
+    about = "look for the best mapping on every changed machine, and not only at the same mapping"
+    explain.add_argument("--remap", action="store_true", help=about)
+    explain.add_argument("--objective", default="latency", metavar="WHAT", help="what searches look for, as in `accelsim map` (latency)")
+    explain.add_argument("--time-limit", metavar="SECONDS", help="stop each search after so many CPU seconds")
+    about = "compare with a run of this workload; what is not said of the second run is as said of the first"
+    explain.add_argument("--against", metavar="WORKLOAD", help=about)
+    explain.add_argument("--against-arch", metavar="MACHINE", help="compare with a run on this machine")
+    about = "compare with a run of this mapping; may be repeated for the layers of a model"
+    explain.add_argument("--against-mapping", action="append", default=[], metavar="MAPPING", help=about)
+    about = "compare with a run where a value is changed too, as in arch.DRAM.bandwidth='100 GB/s'; may be repeated"
+    explain.add_argument("--against-set", action="append", default=[], metavar="PATH=VALUE", help=about)
+    explain.set_defaults(schedule=None, tiles="any", gap=None, seed="0", data=[])
     simulate = command("simulate", simulating.simulate_, "run a mapping event by event, and say where every cycle goes")
     workload(simulate)
     pricing(simulate, "draw the first events as a timeline (png, svg or pdf)")
@@ -144,7 +181,15 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     inject.add_argument("-o", "--output", metavar="FILE", help=about)
     about = "run so many of its faults in RTL too, and compare every word in every cycle (needs Verilator, g++ and make)"
     inject.add_argument("--rtl", metavar="N", help=about)
-    inject.add_argument("--workers", metavar="N", help="how many processes inject side by side (default: one for each core)")
+    executing(inject, "inject")
+    explore = command("explore", exploring.explore_, "map every point of a sweep, and say which ones no other beats")
+    about = "a sweep: a file or a name from `accelsim list sweeps` (docs/explore.md); with --show, a table that -o wrote"
+    explore.add_argument("sweep", metavar="SWEEP", help=about)
+    about = "write the table, one row for each point: .parquet or .csv; rows are kept in FILE.points, and none is worked out twice"
+    explore.add_argument("-o", "--output", metavar="FILE", help=about)
+    explore.add_argument("--store", metavar="FOLDER", help="keep rows in a folder, which sweeps may share, instead of beside the table")
+    explore.add_argument("--most", default="1000000", metavar="N", help="points that a sweep may ask for (default 1000000)")
+    explore.add_argument("--show", metavar="ROW", help="print the command that finds a row of a table again, and what it found")
     reproduce = command("reproduce", reproducing.reproduce_, "hold published figures against what accelsim finds")
     about = "files of evidence, or names from `accelsim list evidence` (default: all that are shipped)"
     reproduce.add_argument("name", nargs="*", metavar="NAME", help=about)
@@ -200,7 +245,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     about = "a number type in place of the file's floating-point types, as in bf16"
     importing.add_argument("--type", default="", metavar="TYPE", help=about)
     listing = command("list", analysing.list_, "what accelsim ships")
-    listing.add_argument("kind", metavar="KIND", help="workloads, archs, mappings, campaigns, evidence, technologies, drams or rates")
+    about = "workloads, archs, mappings, sweeps, campaigns, evidence, technologies, drams or rates"
+    listing.add_argument("kind", metavar="KIND", help=about)
     listing.add_argument("word", nargs="?", metavar="WORD", help="only those with this word in their name or description, as in attention")
     report = command("report", reporting.report_, "show saved results again, on the terminal or as a page for a browser")
     report.add_argument("file", nargs="+", metavar="FILE.json", help="what --json wrote; several for a page with all of them side by side")

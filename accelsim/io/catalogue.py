@@ -32,9 +32,10 @@ TECHNOLOGY = Kind("technology", "technologies", "hw/tech", "technology")
 DRAM = Kind("DRAM", "drams", "hw/dram", "dram")
 CAMPAIGN = Kind("campaign", "campaigns", "campaigns", "campaign")
 RATES = Kind("table of rates", "rates", "hw/rates", "rates")
+SWEEP = Kind("sweep", "sweeps", "sweeps", "sweep")
 EVIDENCE = Kind("file of evidence", "evidence", "evidence", "evidence")
-# By the key at the top: files of evidence and campaigns have keys of other kinds too, so they come first.
-KINDS = (EVIDENCE, CAMPAIGN, WORKLOAD, MACHINE, MAPPING, TECHNOLOGY, DRAM, RATES)
+# By the key at the top: files of evidence, sweeps and campaigns have keys of other kinds too, so they come first.
+KINDS = (EVIDENCE, SWEEP, CAMPAIGN, WORKLOAD, MACHINE, MAPPING, TECHNOLOGY, DRAM, RATES)
 CONSTRAINTS = Kind("file of constraints", "constraints", "", "constraints")  # none are shipped
 
 
@@ -108,7 +109,7 @@ def identify(text: str) -> tuple[Path, Kind]:
             return found, kind
     if format_of(found) is not None:
         return found, WORKLOAD
-    kinds = "workload, machine, mapping, technology, DRAM, rates, campaign, evidence or constraints"
+    kinds = "workload, machine, mapping, technology, DRAM, rates, campaign, sweep, evidence or constraints"
     raise document.error(f"no {kinds}", "name it at the top, as in 'workload: NAME'")
 
 
