@@ -1,6 +1,6 @@
 """Damaged copies of every shipped file: accelsim answers each with an exit code and one message, soon, never with a traceback.
 
-Some 1,500 mutations in `make test`, one of each file in `make check`, 50,000 in `make evidence`; seeded, and the shipped files find themselves.
+Some 1,500 mutations in `make test`, one or two of each file in `make check`, 50,000 in `make evidence`; seeded, and files find themselves.
 """
 
 from __future__ import annotations
