@@ -192,6 +192,10 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     explore.add_argument("--store", metavar="FOLDER", help="keep rows in a folder, which sweeps may share, instead of beside the table")
     explore.add_argument("--most", default="1000000", metavar="N", help="points that a sweep may ask for (default 1000000)")
     explore.add_argument("--show", metavar="ROW", help="print the command that finds a row of a table again, and what it found")
+    about = "instead of all points, one: how much each parameter and price of its machine alone, down and up by FACTOR, changes its figures"
+    explore.add_argument("--sensitivity", metavar="FACTOR", help=about)
+    explore.add_argument("--at", default="0", metavar="ROW", help="of --sensitivity: the point's row, from 0 (default 0)")
+    executing(explore, "map points")
     reproduce = command("reproduce", reproducing.reproduce_, "hold published figures against what accelsim finds")
     about = "files of evidence, or names from `accelsim list evidence` (default: all that are shipped)"
     reproduce.add_argument("name", nargs="*", metavar="NAME", help=about)

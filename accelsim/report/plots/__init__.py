@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from accelsim.report.plots.graphs import cascade_graph
     from accelsim.report.plots.heat import heat_map
     from accelsim.report.plots.rooflines import roofline
+    from accelsim.report.plots.searches import searches
     from accelsim.report.plots.style import as_svg, save
     from accelsim.report.plots.timelines import occupancy, run, timeline
     from accelsim.report.plots.trees import loop_tree
@@ -34,6 +35,7 @@ _PLACES = {
     "roofline": "rooflines",
     "run": "timelines",
     "save": "style",
+    "searches": "searches",
     "timeline": "timelines",
     "tornado": "bars",
     "voltage": "faults",
@@ -53,6 +55,7 @@ __all__ = [
     "roofline",
     "run",
     "save",
+    "searches",
     "timeline",
     "tornado",
     "voltage",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
@@ -49,7 +49,7 @@ def compare(evaluations: Mapping[str, Evaluation], figure: str = "energy", *, ax
         reached = 0.0
         for number, kind in enumerate(kinds):
             value = stack.get(kind, 0.0)
-            look = {"color": style.colour(number), "hatch": style.hatch(number) or None, "edgecolor": style.PAPER, "linewidth": 0.4}
+            look: dict[str, Any] = {"color": style.colour(number), "hatch": style.hatch(number) or None, "edgecolor": style.PAPER, "linewidth": 0.4}
             ax.barh(row, value, 0.68, left=reached, label=kind if row == 0 else f"_{kind}", **look)
             reached += value
         ratio = f"  {si(reached, FIGURES[figure] if FIGURES[figure] != 'cycles' else '')}"

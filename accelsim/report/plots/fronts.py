@@ -104,4 +104,4 @@ def colour_bar(ax: Axes, drawn: object, label: str) -> None:
     bar.set_label(label, fontsize=style.LABEL, color=style.INK, family=style.FAMILY)
     bar.ax.yaxis.set_major_formatter(EngFormatter())
     bar.ax.tick_params(which="both", labelsize=style.TICK, colors=style.FAINT, labelcolor=style.INK)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)

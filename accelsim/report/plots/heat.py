@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
 
 from accelsim.errors import InputError, did_you_mean
 from accelsim.report.figures import si
@@ -49,7 +50,7 @@ def heat_map(
     ax.set_yticks(range(len(up)), [_name(each) for each in up])
     write = cells.size <= _WRITTEN
     for row, column in np.ndindex(*cells.shape):
-        found = cells[row, column]
+        found = float(cells[row, column])
         if not math.isfinite(found):
             ax.add_patch(_missing(column, row))
         elif write:
@@ -76,7 +77,5 @@ def _name(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _missing(column: int, row: int) -> object:
-    from matplotlib.patches import Rectangle
-
+def _missing(column: int, row: int) -> Rectangle:
     return Rectangle((column - 0.5, row - 0.5), 1, 1, facecolor=style.PAPER, edgecolor=style.GRID, hatch="////", linewidth=0)

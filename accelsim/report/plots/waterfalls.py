@@ -158,7 +158,6 @@ def _waterfall(
     everything = sum(step.height for step in steps)
     reached = 0.0
     for row, step in enumerate(steps):
-        start = reached
         for number, (name, value) in enumerate(step.parts.items()):
             face = step.colour if len(step.parts) == 1 else style.tint(step.colour, 0.85 if number % 2 == 0 else 0.55)
             ax.barh(row, value * scale, 0.68, left=reached * scale, color=face, edgecolor=style.PAPER, linewidth=0.5, label=step.name)
@@ -173,7 +172,16 @@ def _waterfall(
     bold = style.text(fontsize=7, fontweight="bold")
     ax.text(1.02, len(steps), written(everything) + ends, transform=ax.get_yaxis_transform(), va="center", **bold)
     if span is not None and span[0] < span[1]:
-        ax.plot([end * scale for end in span], [len(steps)] * 2, color=style.BAD, linewidth=1.4, marker="|", markersize=7, zorder=5, label="low to high price")
+        ax.plot(
+            [end * scale for end in span],
+            [len(steps)] * 2,
+            color=style.BAD,
+            linewidth=1.4,
+            marker="|",
+            markersize=7,
+            zorder=5,
+            label="low to high price",
+        )
     ax.set_yticks(range(len(steps) + 1), [*(step.name for step in steps), total])
     ax.set_ylim(len(steps) + 0.6, -0.6)
     ax.set_xlim(0, 1.02 * max(everything, *(span or (0.0,))) * scale or 1.0)
