@@ -437,12 +437,17 @@ def inject(
     *,
     output: Name | None = None,
     workers: int = 1,
+    executor: str | None = None,
     settings: Settings | None = None,
     progress: Tell | None = None,
 ) -> Outcome:
-    """Inject the faults of a campaign; `output`: an SQLite file that keeps results, and that a later call goes on from."""
+    """Inject the faults of a campaign; `output`: an SQLite file that keeps results, and that a later call goes on from.
+
+    workers, executor: where faults are injected, as `accelsim inject` has them.
+    """
     from accelsim.faults.campaign import Campaign
     from accelsim.faults.campaign import run as injected
+    from accelsim.jobs.executors import executor_of
 
     if isinstance(campaign, Campaign):
         if settings:
@@ -450,7 +455,7 @@ def inject(
         known = campaign
     else:
         known = load(campaign, "campaign", settings=settings)
-    return injected(known, None if output is None else Path(output), workers, progress)
+    return injected(known, None if output is None else Path(output), tell=progress, executor=executor_of(executor, workers))
 
 
 def explore(
@@ -459,18 +464,23 @@ def explore(
     output: Name | None = None,
     store: Name | None = None,
     most: int | None = None,
+    workers: int = 1,
+    executor: str | None = None,
     settings: Settings | None = None,
     progress: Tell | None = None,
 ) -> Exploration:
     """Every point of a sweep, its rows and its front; `close` the result when no row is read any more.
 
     output: a table, .parquet or .csv. store: an SQLite file that keeps rows as they are found, and that a later call goes on from.
-    most: points that a sweep may ask for.
+    most: points that a sweep may ask for. workers, executor: where points are evaluated, as `accelsim explore` has them.
     """
+    from functools import partial
+
     from accelsim.explore.sweep import MOST, Sweep
     from accelsim.explore.sweeping import explore as explored
     from accelsim.io.sweep import load_sweep
     from accelsim.io.sweep_table import refuse_ending, write_table
+    from accelsim.jobs.executors import executor_of, map_unordered
 
     if output is not None:
         refuse_ending(str(output))
@@ -480,7 +490,9 @@ def explore(
         made = sweep
     else:
         made = load_sweep(str(sweep), _texts(settings), most)
-    found = explored(made, "" if store is None else str(store), tell=progress, most=MOST if most is None else most)
+    kept, limit = "" if store is None else str(store), MOST if most is None else most
+    with executor_of(executor, workers).standing() as standing:
+        found = explored(made, kept, partial(map_unordered, standing), progress, limit)
     if output is not None and not found.interrupted:
         write_table(found, str(output))
     return found
