@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from accelsim.hardware.architecture import Architecture
     from accelsim.io.catalogue import Kind
     from accelsim.io.overrides import Overrides
+    from accelsim.jobs.executors import Executor
     from accelsim.mapper.best import Request
     from accelsim.mapping.tree import Mapping
     from accelsim.model.options import Counting
@@ -58,6 +59,15 @@ def workers_of(arguments: Arguments) -> int:
     if is_cold("mapper/kernels_levels.py"):
         return 1
     return cores() if text is None else int(text)
+
+
+def executor_at(arguments: Arguments) -> Executor:
+    """Where the work of `--executor` and `--workers` is done; on this machine by one process while kernels have to be compiled."""
+    from accelsim.jobs.executors import executor_of
+
+    usual = workers_of(arguments)
+    asked = None if arguments.workers is None else int(arguments.workers)
+    return executor_of(arguments.executor, min(asked, usual) if asked and arguments.executor in (None, "local") else asked, usual)
 
 
 def request_of(arguments: Arguments) -> Request:
