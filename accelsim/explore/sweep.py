@@ -167,6 +167,8 @@ def refuse_size(sweep: Sweep, most: int) -> None:
             raise InputError(what, mend, largest.place)
         what = f"asks for {sweep.asked:,} samples, more than {most:,}"
         raise InputError(what, "take fewer, or allow more with --most", sweep.sample.place)
+    for axis in sweep.axes:
+        axis.refuse_repeats()
     if sweep.sample.how != GRID and not open_axes:
         different = math.prod(len(axis.values) for axis in sweep.axes)
         if sweep.sample.points > different:

@@ -128,8 +128,8 @@ def explore(
 ) -> Exploration:
     """Every point of a sweep. What `store` (an SQLite file) holds is not worked out again; what is new is kept there.
 
-    `spread`: where chunks of points are worked on, by `evaluate`: its rows follow from the points' keys. An interrupt (Ctrl-C) ends the run and keeps what is done. InputError before anything
-    runs for a sweep without points, with more than `most`, or of which no point is held by its rules.
+    `spread`: where chunks of points are worked on, by `evaluate`: its rows follow from the points' keys. An interrupt (Ctrl-C) ends the run
+    and keeps what is done. InputError before anything runs for a sweep without points, with more than `most`, or none that its rules keep.
     """
     if sweep.search is not None:
         from accelsim.explore.searching import search
