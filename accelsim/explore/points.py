@@ -100,6 +100,12 @@ class Cases(Protocol):
         ...
 
 
+class Evaluate(Protocol):
+    """Finds the rows of some points, in order, as `evaluate_points` does; pure, and picklable with its cases."""
+
+    def __call__(self, cases: Any, points: Sequence[Point], /) -> list[Row]: ...
+
+
 class Spread(Protocol):
     """Has a function work on chunks somewhere: gives what it makes of each beside its place, as they are ready; takes chunks as needed."""
 

@@ -133,19 +133,12 @@ class Reckoning(Grammar[Quantity]):
 
     functions = FUNCTIONS
     longest = 400
-    pattern = tokens_with(r"(?P<path>[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_0-9][A-Za-z_0-9]*)+)")
+    pattern = tokens_with(name=r"[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_0-9]+)*")
     known = "numbers, names, units, + - * / // % **, min, max, ceil, log2"
 
     def __init__(self, text: str, names: Mapping[str, Quantity], place: Place | None) -> None:
         super().__init__(text, place)
         self.names = names
-
-    def atom(self) -> Quantity:
-        token = self.tokens[self.position] if self.position < len(self.tokens) else None
-        if token is not None and token.kind == "path":
-            self.take()
-            return self.named(token.text)
-        return super().atom()
 
     def number(self, text: str) -> Quantity:
         found = Quantity(Fraction(exact(text, {}, self.place)))

@@ -14,7 +14,7 @@ import numpy as np
 from accelsim.errors import InputError
 from accelsim.explore.finished import Finished
 from accelsim.explore.front import on_front
-from accelsim.explore.points import NOT_REACHED, OK, OUTSIDE, Point, Row, Spread, evaluate_points, here
+from accelsim.explore.points import NOT_REACHED, OK, OUTSIDE, Evaluate, Point, Row, Spread, evaluate_points, here
 from accelsim.explore.quantity import Quantity, quantity
 from accelsim.explore.rules import BEFORE, NUMBERS, figure
 from accelsim.explore.sweep import MOST, Sweep, refuse_size
@@ -124,28 +124,29 @@ def explore(
     spread: Spread = here,
     tell: Callable[[str], None] | None = None,
     most: int = MOST,
+    evaluate: Evaluate = evaluate_points,
 ) -> Exploration:
     """Every point of a sweep. What `store` (an SQLite file) holds is not worked out again; what is new is kept there.
 
-    `spread`: where chunks of points are worked on. An interrupt (Ctrl-C) ends the run and keeps what is done. InputError before anything
-    runs for a sweep without points, with more than `most`, or of which no point is held by its rules.
+    `spread`: where chunks of points are worked on, by `evaluate`: its rows follow from the points' keys. An interrupt (Ctrl-C) ends the run
+    and keeps what is done. InputError before anything runs for a sweep without points, with more than `most`, or none that its rules keep.
     """
+    refuse_size(sweep, most)
     if sweep.search is not None:
         from accelsim.explore.searching import search
 
-        return search(sweep, sweep.search, store, spread, tell)
-    refuse_size(sweep, most)
+        return search(sweep, store, spread, tell, evaluate)
     finished = Finished(store)
     try:
-        return _Run(sweep, finished, spread, tell or (lambda _: None)).run()
+        return _Run(sweep, finished, spread, tell or (lambda _: None), evaluate).run()
     except BaseException:
         finished.close()
         raise
 
 
 class _Run:
-    def __init__(self, sweep: Sweep, finished: Finished, spread: Spread, tell: Callable[[str], None]) -> None:
-        self.sweep, self.finished, self.spread, self.tell = sweep, finished, spread, tell
+    def __init__(self, sweep: Sweep, finished: Finished, spread: Spread, tell: Callable[[str], None], evaluate: Evaluate) -> None:
+        self.sweep, self.finished, self.spread, self.tell, self.evaluate = sweep, finished, spread, tell, evaluate
         self.places = np.zeros(sweep.asked, dtype=np.int64)
         self.early = [(number, rule) for number, rule in enumerate(sweep.rules, 1) if not rule.needs_mapping]
         self.made = 0  # points, so far
@@ -158,7 +159,7 @@ class _Run:
 
     def run(self) -> Exploration:
         interrupted = False
-        results = self.spread(partial(evaluate_points, self.sweep.cases), self._chunks())
+        results = self.spread(partial(self.evaluate, self.sweep.cases), self._chunks())
         try:
             for at, rows in results:
                 self._keep(at, rows)

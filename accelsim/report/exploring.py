@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from accelsim.report.figures import byte_size, in_cycles, joules, percent, si, square
-from accelsim.report.terminal import folding_table
+from accelsim.report.terminal import Forms, folding_table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -68,8 +68,10 @@ def shown_figure(name: str, value: Any) -> str:
 
 def row_blocks(row: Document) -> Iterator[RenderableType]:
     """The command that finds a row again, by itself on its line, and what was found."""
-    yield str(row["command"])
-    grid = folding_table(["", ""], ["", ""])
+    from rich.text import Text
+
+    yield Forms((Text(str(row["command"]), no_wrap=True),))
+    grid = folding_table(["", "value"], ["", "value"])
     grid.show_header = False
     for name, value in row.items():
         if name != "command" and value is not None:
