@@ -7,7 +7,20 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import accelsim
-from accelsim.commands import analysing, deriving, evaluating, exploring, mapping, reproducing, serving, simulating
+from accelsim.commands import (
+    analysing,
+    completing,
+    deriving,
+    evaluating,
+    explaining,
+    exploring,
+    mapping,
+    reporting,
+    reproducing,
+    serving,
+    simulating,
+    versioning,
+)
 from accelsim.commands.arguments import Arguments
 from accelsim.errors import InputError
 
@@ -115,6 +128,27 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     evaluate.add_argument("--seed", default="0", metavar="N", help=about_seed)
     about = "price what densities lead to expect of stored elements, and draw none"
     evaluate.add_argument("--statistics", action="store_true", help=about)
+    about = "say why a run takes its time and its energy, what would help, and every joule down to its row"
+    explain = command("explain", explaining.explain_, about)
+    workload(explain)
+    explain.add_argument("--arch", metavar="MACHINE", help="a machine: a file or a name from `accelsim list archs`")
+    about = "a mapping: a file or a name; of a model, LAYER=MAPPING for each layer, or a folder (default: what the mapper finds)"
+    explain.add_argument("--mapping", action="append", default=[], metavar="MAPPING", help=about)
+    explain.add_argument("--layer", metavar="NAME", help="of a model: explain only this layer")
+    about = "a counting convention, as in drains=free; may be repeated"
+    explain.add_argument("--counting", action="append", default=[], metavar="OPTION=VALUE", help=about)
+    about = "look for the best mapping on every changed machine, and not only at the same mapping"
+    explain.add_argument("--remap", action="store_true", help=about)
+    explain.add_argument("--objective", default="latency", metavar="WHAT", help="what searches look for, as in `accelsim map` (latency)")
+    explain.add_argument("--time-limit", metavar="SECONDS", help="stop each search after so many CPU seconds")
+    about = "compare with a run of this workload; what is not said of the second run is as said of the first"
+    explain.add_argument("--against", metavar="WORKLOAD", help=about)
+    explain.add_argument("--against-arch", metavar="MACHINE", help="compare with a run on this machine")
+    about = "compare with a run of this mapping; may be repeated for the layers of a model"
+    explain.add_argument("--against-mapping", action="append", default=[], metavar="MAPPING", help=about)
+    about = "compare with a run where a value is changed too, as in arch.DRAM.bandwidth='100 GB/s'; may be repeated"
+    explain.add_argument("--against-set", action="append", default=[], metavar="PATH=VALUE", help=about)
+    explain.set_defaults(schedule=None, tiles="any", gap=None, seed="0", data=[])
     simulate = command("simulate", simulating.simulate_, "run a mapping event by event, and say where every cycle goes")
     workload(simulate)
     pricing(simulate, "draw the first events as a timeline (png, svg or pdf)")
@@ -220,8 +254,23 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     about = "workloads, archs, mappings, sweeps, campaigns, evidence, technologies, drams or rates"
     listing.add_argument("kind", metavar="KIND", help=about)
     listing.add_argument("word", nargs="?", metavar="WORD", help="only those with this word in their name or description, as in attention")
-    report = command("report", analysing.report_, "show a saved evaluation again")
-    report.add_argument("file", metavar="FILE.json", help="what --json wrote")
+    report = command("report", reporting.report_, "show saved results again, on the terminal or as a page for a browser")
+    report.add_argument("file", nargs="+", metavar="FILE.json", help="what --json wrote; several for a page with all of them side by side")
+    report.add_argument("--trace", metavar="FILE", help="events of a simulation, for the timeline of --html: what `simulate --trace` wrote")
+    about = "write a page for a browser: one file that needs no network, with tables that sort, drawings and a timeline"
+    for each in (map_, evaluate, simulate, inject, report):
+        each.add_argument("--html", metavar="FILE", help=about)
+    about = "the JSON Schema of a kind of file, with which editors complete and check it; without KIND: where they all are"
+    schema = command("schema", versioning.schema_, about)
+    schema.add_argument("kind", nargs="?", metavar="KIND", help="workload, machine, mapping, campaign, …, as named at the top of a file")
+    schema.add_argument("-o", "--output", metavar="FILE", help="write it to a file (default: to the terminal)")
+    migrate = command("migrate", versioning.migrate_, "rewrite a file in the newest version of its format, comments as they are")
+    migrate.add_argument("file", metavar="FILE", help="a YAML file of any kind")
+    migrate.add_argument("-o", "--output", metavar="FILE", help="write it there (default: to the terminal); may be FILE itself")
+    completion = command("completion", completing.completion_, "a script that completes commands, options and names in a shell")
+    completion.add_argument("shell", nargs="?", metavar="SHELL", help="bash, zsh or fish")
+    completion.add_argument("--words", metavar="KIND", help="only the names that are shipped of a kind, as the script asks for them")
+    completion.set_defaults(grammar=lambda: parser()[1])
     for each in found.values():
         setting(each)
     return top, found
