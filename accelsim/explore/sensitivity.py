@@ -78,7 +78,10 @@ class Tornado:
         """
         at = self.figures.index(figure)
         base = self.base[at]
-        found = [(swing, *(turn.figures[at] / base - 1 if base else math.nan for turn in (swing.down, swing.up))) for swing in self.swings]
+        found: list[tuple[Swing, float, float]] = []
+        for swing in self.swings:
+            down, up = (turn.figures[at] / base - 1 if base else math.nan for turn in (swing.down, swing.up))
+            found.append((swing, down, up))
 
         def width(one: tuple[Swing, float, float]) -> float:
             return max((abs(change) for change in one[1:] if not math.isnan(change)), default=0.0)
@@ -117,8 +120,11 @@ class _Turned:
     def area_um2(self, point: Point) -> float | None:
         return None
 
-    def text(self, mapping: Any) -> str:
+    def text(self, mapping: Mapping) -> str:
         return self.sweep.cases.text(mapping)
+
+    def command(self, point: Point) -> str:
+        raise NotImplementedError("a price cannot be set on the command line")
 
 
 def sensitivity(

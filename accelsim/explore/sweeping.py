@@ -131,11 +131,11 @@ def explore(
     `spread`: where chunks of points are worked on, by `evaluate`: its rows follow from the points' keys. An interrupt (Ctrl-C) ends the run
     and keeps what is done. InputError before anything runs for a sweep without points, with more than `most`, or none that its rules keep.
     """
+    refuse_size(sweep, most)
     if sweep.search is not None:
         from accelsim.explore.searching import search
 
-        return search(sweep, sweep.search, store, spread, tell)
-    refuse_size(sweep, most)
+        return search(sweep, store, spread, tell, evaluate)
     finished = Finished(store)
     try:
         return _Run(sweep, finished, spread, tell or (lambda _: None), evaluate).run()
