@@ -42,7 +42,7 @@ def compare(evaluations: Mapping[str, Evaluation], figure: str = "energy", *, ax
     if not evaluations:
         raise InputError("there is nothing to compare", "give it evaluations by name")
     stacks = {name: parts(each, figure) for name, each in evaluations.items()}
-    kinds = list(dict.fromkeys(part for stack in stacks.values() for part in stack))
+    kinds = list(dict.fromkeys(part for stack in stacks.values() for part, value in stack.items() if value))
     ax = style.axes(ax, 7.2, 1.2 + 0.42 * len(stacks))
     first = sum(next(iter(stacks.values())).values())
     for row, stack in enumerate(stacks.values()):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize, SymLogNorm
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from accelsim.errors import InputError, did_you_mean
 from accelsim.report.plots import style
@@ -102,6 +102,9 @@ def colour_bar(ax: Axes, drawn: object, label: str) -> None:
     """What the colours mean, beside the axes."""
     bar = style.whole(ax).colorbar(drawn, ax=ax)  # type: ignore[arg-type]
     bar.set_label(label, fontsize=style.LABEL, color=style.INK, family=style.FAMILY)
+    if isinstance(bar.norm, LogNorm):
+        bar.ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     bar.ax.yaxis.set_major_formatter(EngFormatter())
+    bar.ax.yaxis.set_minor_formatter(NullFormatter())
     bar.ax.tick_params(which="both", labelsize=style.TICK, colors=style.FAINT, labelcolor=style.INK)
     bar.outline.set_visible(False)

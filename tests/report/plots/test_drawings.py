@@ -189,7 +189,7 @@ def test_front_has_its_figures_as_axes_and_the_third_as_colour() -> None:
     assert np.allclose(line.get_xdata()[1:-1], [100, 200]) and "not finished" in ax.get_title(loc="left")  # type: ignore[index]
 
 
-@pytest.mark.parametrize("name", ["attention-3pass", "attention-2pass", "attention", "softmax", "layernorm"])
+@pytest.mark.parametrize("name", ["attention-3pass", "attention-3pass-deferred", "attention-2pass", "attention", "softmax", "layernorm"])
 def test_columns_of_a_graph_are_the_passes_that_tensors_cross(name: str) -> None:
     cascade = examples.cascade(name)
     for found in all_passes(cascade).values():
