@@ -31,6 +31,7 @@ LAYERS = (
     ("report",),
     ("plots",),
     ("io",),
+    ("verbs",),
     ("commands",),
     ("cli",),
     ("__main__",),

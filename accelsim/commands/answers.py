@@ -69,18 +69,26 @@ def show_evaluation(arguments: Arguments, evaluation: Evaluation) -> int:
     return give(arguments, evaluation.to_json(), write)
 
 
-def give(arguments: Arguments, document: Any, write: Callable[[], None]) -> int:
-    """Write the JSON where it was asked for, and the report unless it was not wanted or its place is taken."""
+def give(arguments: Arguments, document: Any, write: Callable[[], None], trace: Any = None) -> int:
+    """Write JSON and page where they were asked for, and the report unless it was not wanted or its place is taken.
+
+    `trace`: the events of a simulation, for the page.
+    """
     if arguments.json is not None:
         from accelsim.io.evaluation import write_json
 
         write_json(document, arguments.json)
+    if getattr(arguments, "html", None) is not None:
+        from accelsim.io.evaluation import write_text
+        from accelsim.report.html.report import report
+
+        write_text(report(document, trace), arguments.html)
     if not arguments.quiet and arguments.json != "-":
         write()
     return 0
 
 
-def give_blocks(arguments: Arguments, document: Any, blocks: Callable[[Any], Any]) -> int:
+def give_blocks(arguments: Arguments, document: Any, blocks: Callable[[Any], Any], trace: Any = None) -> int:
     """Write a document, and its blocks as the report."""
 
     def write() -> None:
@@ -88,7 +96,7 @@ def give_blocks(arguments: Arguments, document: Any, blocks: Callable[[Any], Any
 
         show(blocks(document))
 
-    return give(arguments, document, write)
+    return give(arguments, document, write, trace)
 
 
 def give_layers(arguments: Arguments, schema: str, model: Model, documents: list[Any], blocks: Callable[[Any], Any]) -> int:

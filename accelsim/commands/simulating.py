@@ -14,6 +14,7 @@ from accelsim.commands.answers import draw_to, give_blocks, refuse_drawing
 from accelsim.commands.arguments import (
     Arguments,
     counting_of,
+    executor_at,
     is_stored,
     machine_of,
     mapped,
@@ -67,17 +68,19 @@ def simulate_(arguments: Arguments) -> int:
     from accelsim.report.progress import progress
     from accelsim.report.simulation import blocks, document, trace
 
-    wanted = _TRACED if arguments.trace is not None else _DRAWN if arguments.draw is not None else 0
+    traced = arguments.trace is not None or arguments.html is not None
+    wanted = _TRACED if traced else _DRAWN if arguments.draw is not None else 0
     with progress(not arguments.quiet) as tell:
         run = _run_stored if is_stored(arguments, workload) else _run_events
         found, mapping, values = run(arguments, workload, machine, mapping, counting, wanted, seed, tell)
+    events = trace(found) if traced else None
     if arguments.trace is not None:
         from accelsim.io.evaluation import write_json
 
-        write_json(trace(found), arguments.trace)
+        write_json(events, arguments.trace)
     draw_to(arguments, lambda: _timeline(found))
     whole = document(found) | ({"values": values.to_json() | {"seed": seed}} if values else {})
-    give_blocks(arguments, whole, lambda whole: blocks(whole, nest(mapping, workload)))
+    give_blocks(arguments, whole, lambda whole: blocks(whole, nest(mapping, workload)), events)
     return 0 if values is None or values.agrees else 1
 
 
@@ -262,7 +265,7 @@ def inject_(arguments: Arguments) -> int:
     from accelsim.report.campaign import blocks, document
     from accelsim.report.progress import progress
 
-    workers = workers_of(arguments)
+    executor = executor_at(arguments)
     if arguments.output == "-":
         raise InputError("-o -: results go into a database, not to standard output", "name a file; --json - writes JSON there")
     if arguments.output and arguments.json and os.path.realpath(arguments.output) == os.path.realpath(arguments.json):
@@ -271,7 +274,7 @@ def inject_(arguments: Arguments) -> int:
         tell("preparing")
         campaign = load_campaign(resolve(arguments.campaign, CAMPAIGN), arguments.set)
         confirmed = None if arguments.rtl is None else _confirmed(arguments, campaign, tell)  # first: what it refuses is refused at once
-        found = run(campaign, None if arguments.output is None else Path(arguments.output), workers, tell)
+        found = run(campaign, None if arguments.output is None else Path(arguments.output), tell=tell, executor=executor)
     give_blocks(arguments, document(found, confirmed), blocks)
     return 0 if found.finished and (confirmed is None or confirmed.agrees) else 1
 

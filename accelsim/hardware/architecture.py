@@ -13,13 +13,15 @@ from functools import cached_property
 from accelsim.errors import Place
 from accelsim.hardware.block import Block, Content, content
 from accelsim.hardware.dram import ControlledDram
+from accelsim.hardware.origin import Parts
 
 
 @dataclass(frozen=True, slots=True)
 class Quantity:
     """A figure with its doubt and its origin: value, low and high in the unit of its field.
 
-    `kind` is `published`, `measured`, `tool`, `derived` or `assumed`.
+    `kind` is `published`, `measured`, `tool`, `derived` or `assumed`. `parts`: the figures of files that it is a sum of products of; none
+    if it was made in Python.
     """
 
     value: float
@@ -27,6 +29,7 @@ class Quantity:
     high: float
     source: str = ""
     kind: str = "assumed"
+    parts: Parts = field(default=(), compare=False, repr=False)
 
 
 INTERSECTIONS = ("two_finger", "skip_ahead", "leading")

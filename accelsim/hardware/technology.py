@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from accelsim.errors import InputError, Place, did_you_mean
 from accelsim.hardware.architecture import Quantity
+from accelsim.hardware.origin import Figure, Part, product, scaled
 from accelsim.units import show_size
 
 ACTIONS = ("operation", "read", "write", "update", "interface", "area", "static", "clock", "background")
@@ -96,7 +97,18 @@ class Technology:
             f"between {show_size(below_size)} ({below.quantity.source}) and {show_size(size)} ({row.quantity.source})",
             "derived",
         )
-        return Row(component, row.action, quantity, row.per, Fraction(size_bits))
+        ends = tuple(part.figures[0] for end in (below, row) for part in end.quantity.parts)
+        return Row(component, row.action, _interpolated(quantity, row, Fraction(size_bits), ends), row.per, Fraction(size_bits))
+
+
+def _interpolated(quantity: Quantity, row: Row, size_bits: Fraction, ends: tuple[Figure, ...]) -> Quantity:
+    """A figure between two rows, with the rows where they are known."""
+    if not ends:
+        return quantity
+    table, place = ends[-1].table, ends[-1].place
+    row_of = table, row.component, row.action
+    figure = Figure(quantity.value, quantity.low, quantity.high, quantity.source, quantity.kind, *row_of, size_bits, place, ends)
+    return replace(quantity, parts=(Part(1.0, (figure,)),))
 
 
 def combined(tables: Sequence[Technology]) -> Technology:
@@ -116,14 +128,14 @@ def _between(low: float, high: float, share: float) -> float:
 
 def times(quantity: Quantity, factor: float) -> Quantity:
     """A figure per bit, per square micrometre or per copy, for `factor` of them."""
-    return Quantity(quantity.value * factor, quantity.low * factor, quantity.high * factor, quantity.source, quantity.kind)
+    value, low, high = (figure * factor for figure in (quantity.value, quantity.low, quantity.high))
+    return Quantity(value, low, high, quantity.source, quantity.kind, scaled(quantity.parts, factor))
 
 
 def per_area(quantity: Quantity, area_um2: Quantity) -> Quantity:
     """A figure per square micrometre for an area that is itself in doubt."""
-    return Quantity(
-        quantity.value * area_um2.value, quantity.low * area_um2.low, quantity.high * area_um2.high, quantity.source, quantity.kind
-    )
+    value, low, high = quantity.value * area_um2.value, quantity.low * area_um2.low, quantity.high * area_um2.high
+    return Quantity(value, low, high, quantity.source, quantity.kind, product(quantity.parts, area_um2.parts))
 
 
 def total(quantities: list[Quantity]) -> Quantity:
@@ -134,4 +146,5 @@ def total(quantities: list[Quantity]) -> Quantity:
         sum(quantity.high for quantity in quantities),
         "; ".join(dict.fromkeys(quantity.source for quantity in quantities)),
         max((quantity.kind for quantity in quantities), key=KINDS.index),
+        tuple(part for quantity in quantities for part in quantity.parts),
     )

@@ -11,7 +11,7 @@ from accelsim.formula import Value, evaluate
 from accelsim.hardware.architecture import Quantity
 from accelsim.hardware.technology import Technology, per_area, times, total
 from accelsim.io.source import Item
-from accelsim.io.technology import checked, kind
+from accelsim.io.technology import checked, kind, placed
 from accelsim.io.values import name_of, words
 from accelsim.units import measure
 
@@ -142,14 +142,15 @@ def _figure(item: Item, action: str, dimensions: tuple[str, ...], context: Conte
         source = words(keys["source"], "source")
         if not source:
             raise keys["source"].error("a figure needs a source", "say where it comes from")
-        return checked(value, low, high, source, kind(keys["kind"]) if "kind" in keys else "assumed", item), dimension
+        quantity = checked(value, low, high, source, kind(keys["kind"]) if "kind" in keys else "assumed", item)
+        return placed(quantity, item.place), dimension
     if isinstance(item.value, str) and item.value.strip() == UNPRICED:
         return None
     if isinstance(item.value, str) and not item.value.strip():
         known = context.technology.components if context.technology else (UNPRICED,)
         raise item.error(f"{action} price is empty", did_you_mean("", known))
     value, dimension = _measured(item, action, dimensions, context)
-    return checked(value, value, value, context.source, "assumed", item), dimension
+    return placed(checked(value, value, value, context.source, "assumed", item), item.place), dimension
 
 
 def _measured(item: Item, what: str, dimensions: tuple[str, ...], context: Context) -> tuple[Fraction, str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
-from accelsim.errors import did_you_mean
+from accelsim.errors import Place, did_you_mean
 from accelsim.hardware.architecture import Quantity
+from accelsim.hardware.origin import Figure, Part
 from accelsim.hardware.technology import ACTIONS, KINDS, Row, Technology
 from accelsim.io.source import Item, parse, read_text
 from accelsim.io.values import name_of, words
@@ -45,10 +47,11 @@ def technology(document: Item) -> Technology:
             raise document.error(f"a technology table needs '{key}'", f"add '{key}:'")
     citations = keys["sources"].mapping("sources") if "sources" in keys else {}
     cited = {name: words(item, f"source '{name}'") for name, item in citations.items()}
+    table = name_of(keys["technology"], "technology")
     rows: list[Row] = []
     used: set[str] = set()
     for item in keys["rows"].items("rows"):
-        rows.append(_row(item, cited, used))
+        rows.append(_row(item, cited, used, table))
     if not rows:
         raise keys["rows"].error("a technology table has no rows", "add '- {component: mac, action: operation, …}'")
     for name in cited:
@@ -57,10 +60,10 @@ def technology(document: Item) -> Technology:
     _refuse_mixtures(rows, keys["rows"])
     node = words(keys["node"], "node") if "node" in keys else ""
     about = words(keys["about"], "about") if "about" in keys else ""
-    return Technology(name_of(keys["technology"], "technology"), tuple(rows), node, about)
+    return Technology(table, tuple(rows), node, about)
 
 
-def _row(item: Item, cited: dict[str, str], used: set[str]) -> Row:
+def _row(item: Item, cited: dict[str, str], used: set[str], table: str) -> Row:
     keys = item.only(_ROW_KEYS, "a row")
     for key in ("component", "action", "value", "low", "high", "kind", "source"):
         if key not in keys:
@@ -86,7 +89,14 @@ def _row(item: Item, cited: dict[str, str], used: set[str]) -> Row:
     if "size" in keys:
         capacity = Fraction(size_bits(words(keys["size"], "size"), "size", keys["size"].place))
     per = "energy/size" if "width" in keys else amount.dimension
-    return Row(name_of(keys["component"], "component"), action, quantity, per, capacity)
+    component = name_of(keys["component"], "component")
+    return Row(component, action, placed(quantity, item.place, (table, component, action), capacity), per, capacity)
+
+
+def placed(quantity: Quantity, place: Place, row: tuple[str, str, str] = ("", "", ""), size_bits: Fraction | None = None) -> Quantity:
+    """A figure that knows where it stands. row: table, component and action."""
+    figure = Figure(quantity.value, quantity.low, quantity.high, quantity.source, quantity.kind, *row, size_bits, place)
+    return replace(quantity, parts=(Part(1.0, (figure,)),))
 
 
 def figure(item: Item, what: str, dimensions: tuple[str, ...]) -> Amount:

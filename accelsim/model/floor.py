@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -14,10 +15,41 @@ from accelsim.workload.operators import cover
 from accelsim.workload.passes import all_passes
 
 
-def floor(cascade: Cascade, architecture: Architecture) -> dict[str, Any]:
-    """Compulsory bytes, cycles that no mapping beats, passes by rank.
+@dataclass(frozen=True, slots=True)
+class Floors:
+    """Cycles that no mapping beats, by what asks for them.
 
-    Cycles: the larger of compulsory traffic at the outermost memory's bandwidth, of each Einsum on the unit that does it
+    `traffic`: compulsory bytes at the outermost memory's bandwidth. `alone`: the Einsum that takes longest on the unit that does it
+    fastest, which is `longest`. `shared`: all Einsums shared out over the units as well as can be. `launch`: of one part, on top.
+    """
+
+    compulsory_bytes: Fraction
+    traffic: Fraction
+    alone: Fraction
+    longest: str
+    shared: Fraction
+    launch: Fraction
+
+    @property
+    def cycles(self) -> Fraction:
+        """The largest of the three and the launch."""
+        return max(self.traffic, self.alone, self.shared) + self.launch
+
+
+def floor(cascade: Cascade, architecture: Architecture) -> dict[str, Any]:
+    """Compulsory bytes, cycles that no mapping beats, passes by rank."""
+    found = floors(cascade, architecture)
+    return {
+        "compulsory_bytes": float(found.compulsory_bytes),
+        "min_cycles": math.floor(found.cycles),
+        "passes": {rank: passed.count for rank, passed in all_passes(cascade).items()},
+    }
+
+
+def floors(cascade: Cascade, architecture: Architecture) -> Floors:
+    """Cycles that no mapping beats.
+
+    The larger of compulsory traffic at the outermost memory's bandwidth, of each Einsum on the unit that does it
     fastest, and of all Einsums shared out over the units as well as can be (`shared_out`); then the launch of one part.
     """
     found = bounds(cascade)
@@ -26,10 +58,11 @@ def floor(cascade: Cascade, architecture: Architecture) -> dict[str, Any]:
         rate += architecture.root.write_bits_per_s
     elif architecture.root.ports != "shared":
         rate = None
-    least = Fraction(0)
+    traffic, launch = Fraction(0), architecture.launch_s * architecture.clock_hz
     if rate is not None:
-        least = Fraction(found.compulsory_bytes) * 8 / rate * architecture.clock_hz
+        traffic = Fraction(found.compulsory_bytes) * 8 / rate * architecture.clock_hz
     work: list[dict[str, float]] = []
+    fastest: dict[str, Fraction] = {}
     for einsum in cascade.work:
         times: dict[str, float] = {}
         for name, unit in architecture.units.items():
@@ -39,13 +72,10 @@ def floor(cascade: Cascade, architecture: Architecture) -> dict[str, Any]:
                 times[name] = float(found.points[einsum.name] * cycles / (architecture.copies(name) * unit.lanes))
         if times:
             work.append(times)
-    least = max(least, *(Fraction(min(times.values())) for times in work), Fraction(shared_out(work) * (1 - 1e-9)))
-    least += architecture.launch_s * architecture.clock_hz  # of one part at least
-    return {
-        "compulsory_bytes": float(found.compulsory_bytes),
-        "min_cycles": math.floor(least),
-        "passes": {rank: passed.count for rank, passed in all_passes(cascade).items()},
-    }
+            fastest[einsum.name] = Fraction(min(times.values()))
+    longest = max(fastest, key=lambda name: fastest[name], default="")
+    alone, shared = fastest.get(longest, Fraction(0)), Fraction(shared_out(work) * (1 - 1e-9))
+    return Floors(Fraction(found.compulsory_bytes), traffic, alone, longest, shared, launch)
 
 
 def shared_out(work: Sequence[Mapping[str, float]]) -> float:

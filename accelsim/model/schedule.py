@@ -6,7 +6,7 @@ is exact: where a total is shared out over iterations, a tick may be a fraction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -56,6 +56,52 @@ class Timing:
     def latency(self) -> Ticks:
         """Ticks from the first to the last."""
         return self.steady + self.fill + self.drain
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of the run during which its Einsums share the machine; the next one begins when it has ended.
+
+    `runs`: alone, pipelined or staged. `iterations`: points of the time loops above the body, of one Einsum alone 1. `inner`: of a
+    pipelined one, the stretches of each branch that is a fuse, by the name under which `timing.limits` has it.
+    """
+
+    einsums: tuple[str, ...]
+    runs: str
+    timing: Timing
+    iterations: int
+    inner: dict[str, tuple[Stretch, ...]]
+
+
+def stretches(program: Program, mapping: Mapping, loads: dict[str, Load]) -> tuple[Stretch, ...]:
+    """What runs one after the other: with the launches of parts, the latencies add up to that of `schedule`."""
+    return tuple(_stretches(program, mapping.nodes, (), {}, loads))
+
+
+def _stretches(
+    program: Program, nodes: tuple[TreeNode, ...], above: tuple[For | Spatial, ...], kept: Homes, loads: dict[str, Load]
+) -> Iterator[Stretch]:
+    timing = _part(program, nodes, above, kept, loads)
+    for node in nodes:
+        if isinstance(node, Leaf):
+            yield Stretch((node.einsum,), "alone", timing, 1, {})
+        elif isinstance(node, Fuse):
+            branches = [tuple(_stretches(program, branch, above, kept, loads)) for branch in node.branches]
+            if node.schedule == "sequential":
+                yield from (stretch for branch in branches for stretch in branch)
+                continue
+            fused = [branch for nodes, branch in zip(node.branches, branches, strict=True) if isinstance(nodes[-1], Fuse)]
+            inner = {_together(name for stretch in branch for name in stretch.einsums): branch for branch in fused}
+            yield Stretch(tuple(leaves(node)), node.schedule, timing, iterations(program.cascade, above), inner)
+        elif isinstance(node, Keep):
+            kept = _tensors(node, len(above)) | kept
+        else:
+            above = (*above, node)
+
+
+def _together(names: Iterable[str]) -> str:
+    """What limits call the Einsums of a fuse inside a pipelined one."""
+    return " + ".join(names)
 
 
 def schedule(program: Program, mapping: Mapping, loads: dict[str, Load], launch: int = 0) -> Timing:
@@ -192,7 +238,7 @@ def _pipelined(
     limits = _totals(program, names, loads)
     for branch, part in zip(fuse.branches, parts, strict=True):
         if isinstance(branch[-1], Fuse):
-            limits[(" + ".join(part.offsets), DEPENDENCE)] = part.steady
+            limits[(_together(part.offsets), DEPENDENCE)] = part.steady
     branch_of = {name: number for number, part in enumerate(parts) for name in part.offsets}
     tiles = {**cascade.extents, **{loop.rank: loop.tile for loop in above}}
 

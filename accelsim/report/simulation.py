@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from accelsim.mapping.text import nest
 from accelsim.report.figures import byte_size, in_cycles, joules, percent, si, whole
 from accelsim.sim.simulation import CAUSES, CONFLICT, Simulation
 
@@ -34,6 +35,7 @@ def document(simulation: Simulation) -> Document:
         "workload": evaluation.evaluator.cascade.name,
         "architecture": machine.name,
         "mapping": evaluation.mapping.name,
+        "nest": nest(evaluation.mapping, evaluation.evaluator.cascade),
         "counting": evaluation.evaluator.counting.to_json(),
         "latency": {"cycles": simulation.cycles, "seconds": simulation.seconds},
         "energy_pj": simulation.energy.value,
@@ -84,7 +86,7 @@ def _dram(simulation: Simulation) -> Document:
     }
 
 
-def blocks(found: Document, nest: str) -> Iterator[RenderableType]:
+def blocks(found: Document, loops: str) -> Iterator[RenderableType]:
     """The report: how long it takes beside what the model says, then what every unit does in that time."""
     from rich.text import Text
 
@@ -125,7 +127,7 @@ def blocks(found: Document, nest: str) -> Iterator[RenderableType]:
     if "values" in found:
         values = found["values"]
         yield Text.assemble(("values", "bold"), f"  {values['says']} ({whole(values['words'])} words, inputs of seed {values['seed']})")
-    yield Text(nest.rstrip())
+    yield Text(loops.rstrip())
     yield from without_effect(found)
     yield Text("Each row of the first table sums to the whole run; ports: bits moved at their bandwidth.", "dim")
 

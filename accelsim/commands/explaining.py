@@ -1,0 +1,193 @@
+"""`accelsim explain`: why a run takes its time and its energy, what would help, and where the difference of two runs comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import copy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from accelsim.commands.answers import give_blocks
+from accelsim.commands.arguments import (
+    Arguments,
+    counting_of,
+    is_stored,
+    mapping_of,
+    refuse_stored,
+    request_of,
+    resolved,
+    settings_of,
+    workload_of,
+)
+from accelsim.errors import InputError, did_you_mean
+from accelsim.workload.cascade import Cascade, Model
+
+if TYPE_CHECKING:
+    from accelsim.explore.whatif import Remake, Run, WhatIf
+    from accelsim.hardware.architecture import Architecture
+    from accelsim.io.overrides import Overrides
+    from accelsim.model.evaluation import Evaluation
+    from accelsim.model.layers import ModelEvaluation
+
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """A run, of a cascade or of a model, and how its machine is read again with other settings."""
+
+    whole: Evaluation | ModelEvaluation
+    remake: Remake
+
+    @property
+    def used(self) -> list[tuple[int, Evaluation]]:
+        """How often each of its evaluations is used, and the evaluation."""
+        from accelsim.model.layers import ModelEvaluation
+
+        if isinstance(self.whole, ModelEvaluation):
+            return [(layer.times, each) for layer, each in zip(self.whole.model.layers, self.whole.evaluations, strict=True)]
+        return [(1, self.whole)]
+
+    @property
+    def model(self) -> str:
+        """The name of a model, "" of one cascade."""
+        from accelsim.model.layers import ModelEvaluation
+
+        return self.whole.model.name if isinstance(self.whole, ModelEvaluation) else ""
+
+
+def explain_(arguments: Arguments) -> int:
+    from accelsim.model.layers import ModelEvaluation
+    from accelsim.report.explain import explanation, model_explanation
+    from accelsim.report.explain_blocks import explanation_blocks, model_explanation_blocks
+    from accelsim.report.progress import progress
+
+    other = _other(arguments)
+    settings = settings_of(arguments)
+    with progress(not arguments.quiet) as tell:
+        side = _side(arguments, settings, tell)
+        against = None if other is None else _side(other, settings_of(other), tell)
+        found, base = _what_if(arguments, side, tell) if against is None else ((), None)
+    if against is not None:
+        return _difference(arguments, side, against)
+    if isinstance(side.whole, ModelEvaluation):
+        return give_blocks(arguments, model_explanation(side.whole, shown, found, base), model_explanation_blocks)
+    return give_blocks(arguments, explanation(side.whole, shown, found, base), explanation_blocks)
+
+
+def _other(arguments: Arguments) -> Arguments | None:
+    """The arguments of the run to compare with: what is not said of it is as said of the first; None if it is not asked for."""
+    asked = [arguments.against, arguments.against_arch, *arguments.against_mapping, *arguments.against_set]
+    if not any(asked):
+        return None
+    if arguments.remap:
+        raise InputError("--remap says what would help one run, and two are compared", "leave --remap out")
+    other = copy(arguments)
+    other.workload = arguments.against or arguments.workload
+    other.arch = arguments.against_arch or arguments.arch
+    other.mapping = arguments.against_mapping or arguments.mapping
+    other.set = [*arguments.set, *arguments.against_set]
+    return other
+
+
+def _difference(arguments: Arguments, first: Side, second: Side) -> int:
+    from accelsim.report.difference import difference, difference_blocks
+
+    names = first.model, second.model
+    return give_blocks(arguments, difference(first.used, second.used, shown, names), difference_blocks)
+
+
+def shown(file: str) -> str:
+    """A file as people name it: from the folder that they are in, or from that of what is shipped."""
+    from accelsim.io.catalogue import root
+
+    for folder in (Path.cwd(), root()):
+        try:
+            return Path(file).relative_to(folder).as_posix()
+        except ValueError:
+            continue
+    return file
+
+
+def _side(arguments: Arguments, settings: Overrides, tell: Tell) -> Side:
+    """The run that the arguments name: of the mapping, or of what the mapper finds."""
+    from accelsim.io.catalogue import MACHINE
+    from accelsim.io.hardware import load_architecture
+
+    workload = workload_of(arguments.workload, settings)
+    if not arguments.arch:
+        raise InputError("accelsim explain needs a machine", "add --arch NAME; `accelsim list archs` shows them")
+    path = resolved(arguments.arch, MACHINE)
+    machine = load_architecture(path, settings.arch)
+
+    def remake(more: dict[str, str]) -> Architecture:
+        return load_architecture(path, {**settings.arch, **more})
+
+    if isinstance(workload, Model) and arguments.layer is not None:
+        workload = _layer(workload, arguments)
+    elif arguments.layer is not None:
+        raise InputError(f"--layer {arguments.layer}: {workload.name} is one cascade and has no layers", "leave --layer out")
+    if isinstance(workload, Model):
+        refuse_stored(workload)
+        return Side(_of_model(arguments, settings, workload, machine, tell), remake)
+    if is_stored(arguments, workload):
+        what = f"{workload.name} keeps only some elements of its tensors, which accelsim explain does not take into account"
+        raise InputError(what, "see `accelsim evaluate`; or leave 'format' out, and all elements count")
+    return Side(_of_cascade(arguments, settings, workload, machine, tell), remake)
+
+
+def _layer(model: Model, arguments: Arguments) -> Cascade:
+    names = [layer.cascade.name for layer in model.layers]
+    if arguments.layer not in names:
+        raise InputError(f"--layer {arguments.layer}: {model.name} has no such layer", did_you_mean(arguments.layer, dict.fromkeys(names)))
+    prefix = f"{arguments.layer}="
+    arguments.mapping = [text.removeprefix(prefix) for text in arguments.mapping if text.startswith(prefix) or "=" not in text]
+    return model.layers[names.index(arguments.layer)].cascade
+
+
+def _of_cascade(arguments: Arguments, settings: Overrides, cascade: Cascade, machine: Architecture, tell: Tell) -> Evaluation:
+    from accelsim.mapper import search
+    from accelsim.model.evaluation import evaluate
+
+    if len(arguments.mapping) > 1:
+        raise InputError(f"--mapping is given {len(arguments.mapping)} times, and {cascade.name} is one cascade", "give one mapping")
+    if arguments.mapping:
+        mapping, cascade = mapping_of(arguments.mapping[0], cascade, settings)
+        tell("evaluating")
+        return evaluate(cascade, machine, mapping, counting_of(arguments))
+    settings.refuse("mapping")
+    return search(cascade, machine, progress=tell, request=request_of(arguments)).evaluation
+
+
+def _of_model(arguments: Arguments, settings: Overrides, model: Model, machine: Architecture, tell: Tell) -> ModelEvaluation:
+    from accelsim.io.layers import load_layers
+    from accelsim.mapper.model import search_model
+    from accelsim.model.layers import evaluate_model
+
+    if arguments.mapping:
+        mappings = load_layers(model, arguments.mapping, settings.mapping)
+        tell("evaluating")
+        return evaluate_model(model, machine, mappings, counting_of(arguments))
+    settings.refuse("mapping")
+    return search_model(model, machine, progress=tell, request=request_of(arguments)).evaluation
+
+
+def _what_if(arguments: Arguments, side: Side, tell: Tell) -> tuple[Sequence[WhatIf], Run]:
+    """What changes of the machine do, and the run that they are compared with."""
+    from accelsim.explore.whatif import changes, run_of, same_mapping, what_if
+
+    machine = side.used[0][1].evaluator.architecture
+    wanted = list(changes(machine, side.remake))
+    if not arguments.remap:
+        return what_if(side.used, wanted, same_mapping, tell), run_of(side.used)
+    from accelsim.mapper import search
+
+    request = request_of(arguments)
+
+    def again(_: int, evaluation: Evaluation, changed: Architecture) -> Evaluation:
+        return search(evaluation.evaluator.cascade, changed, request=request).evaluation
+
+    tell("searching on the machine as it is")
+    best = [(times, again(place, each, machine)) for place, (times, each) in enumerate(side.used)]
+    return what_if(best, wanted, again, tell), run_of(best)
