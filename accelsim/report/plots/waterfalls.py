@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _LABELLED = 0.05  # parts of at least this share of the whole are named inside
 _CHARACTERS = 100  # that fit across the axes
-_BUSY, _WAITING, _ENDS = style.COLOURS[0], style.COLOURS[3], style.COLOURS[6]
-_KINDS = {"memory": style.COLOURS[0], "network": style.COLOURS[4], "unit": style.COLOURS[1], "static": style.COLOURS[6]}
+_BUSY, _WAITING, _ENDS = style.BLUE, style.VERMILION, style.GREY
+_KINDS = {"memory": style.BLUE, "network": style.SKY, "unit": style.ORANGE, "static": style.GREY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,7 @@ def _waterfall(
     in_all: str,
     span: tuple[float, float] | None = None,
 ) -> Axes:
-    """Bars from top to bottom, each where the one above ends, and the whole below, `in_all` in words; `scale`: from a step's values to the axis."""
+    """Bars from top to bottom, each where the one above ends, and the whole below, `in_all` in words; `scale`: from values to the axis."""
     ax = style.axes(ax, 8.4, 0.9 + 0.3 * (len(steps) + 1))
     everything = sum(step.height for step in steps)
     reached = 0.0
@@ -176,7 +176,7 @@ def _waterfall(
         ax.plot(
             [end * scale for end in span],
             [len(steps)] * 2,
-            color=style.BAD,
+            color=style.VERMILION,
             linewidth=1.4,
             marker="|",
             markersize=7,
