@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -371,6 +373,18 @@ def test_drawing_leaves_the_settings_of_matplotlib_alone_and_takes_axes_that_are
     assert plots.roofline(examples.evaluation(), ax=ax) is ax
     plots.as_svg(ax)
     assert dict(matplotlib.rcParams) == before
+
+
+def test_short_name_is_there_without_an_import_and_loads_nothing_heavy_until_a_drawing_is_asked_for() -> None:
+    shown = "print('matplotlib' in sys.modules)"
+    code = f"import accelsim, sys; accelsim.plots; {shown}; accelsim.plots.roofline; {shown}"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", "True"]
+    assert sorted(plots.__all__) == list(plots.__all__) == dir(plots)
+    for name in plots.__all__:
+        assert callable(getattr(plots, name))
+    with pytest.raises(AttributeError, match="roofine"):
+        _ = plots.roofine  # type: ignore[attr-defined]
 
 
 def test_axes_show_themselves_in_notebooks_as_the_same_picture_every_time() -> None:
