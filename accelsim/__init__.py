@@ -54,11 +54,13 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Names of `__all__`, imported when they are first asked for."""
-    if name not in __all__:
+    """Names of `__all__` and the module `plots`, imported when they are first asked for."""
+    if name not in __all__ and name != "plots":
         raise AttributeError(f"module 'accelsim' has no attribute '{name}'")
     from importlib import import_module
 
+    if name == "plots":
+        return import_module("accelsim.plots")
     home = next((home for home, inside in _HOMES.items() if name in inside), "accelsim.verbs")
     found = globals()[name] = getattr(import_module(home), name)
     return found

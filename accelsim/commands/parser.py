@@ -195,6 +195,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     about = "instead of all points, one: how much each parameter and price of its machine alone, down and up by FACTOR, changes its figures"
     explore.add_argument("--sensitivity", metavar="FACTOR", help=about)
     explore.add_argument("--at", default="0", metavar="ROW", help="of --sensitivity: the point's row, from 0 (default 0)")
+    about = "draw the front in its first two figures, a third as colour, or what --sensitivity finds (png, svg or pdf)"
+    explore.add_argument("--draw", metavar="FILE", help=about)
     executing(explore, "map points")
     reproduce = command("reproduce", reproducing.reproduce_, "hold published figures against what accelsim finds")
     about = "files of evidence, or names from `accelsim list evidence` (default: all that are shipped)"

@@ -71,6 +71,16 @@ class Tornado:
     base: tuple[float, ...]
     swings: tuple[Swing, ...]
 
+    def __repr__(self) -> str:
+        from accelsim.explore.shown import tornado_line
+
+        return f"<Tornado {tornado_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        from accelsim.explore.shown import tornado_html
+
+        return tornado_html(self)
+
     def changes(self, figure: str) -> tuple[tuple[Swing, float, float], ...]:
         """Of every parameter the change of a figure, as a share of what it is at the point, down and up; the largest first.
 

@@ -83,6 +83,16 @@ class Exploration:
         """Let go of the file."""
         self.finished.close()
 
+    def __repr__(self) -> str:
+        from accelsim.explore.shown import exploration_line
+
+        return f"<Exploration {exploration_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        from accelsim.explore.shown import exploration_html
+
+        return exploration_html(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
