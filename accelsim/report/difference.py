@@ -299,13 +299,14 @@ def _energy_rows(document: Document, heading: str, key: str) -> Table | None:
     kept = [each for each in found if abs(each["change_pj"]) > _SMALL * whole_energy][:_MOST]
     if not kept or (len(kept) < 2 and key != "by_component"):
         return None
-    rows = table(heading, "energy first", "second", "change", "by counts", "by prices")
+    causes = ("counts_pj", "prices_pj") if all("counts_pj" in each for each in found) else ()
+    rows = table(heading, "energy first", "second", "change", *(f"by {part.removesuffix('_pj')}" for part in causes))
     rows.columns[0].no_wrap = True
     left = [each for each in found if each not in kept]
-    sums = {name: sum(each[name] for each in left) for name in ("first_pj", "second_pj", "change_pj", "counts_pj", "prices_pj")}
+    sums = {name: sum(each[name] for each in left) for name in ("first_pj", "second_pj", "change_pj", *causes)}
     every = {name: sum(each[name] for each in found) for name in sums}
     named = [(" ".join(filter(None, (each.get(part) for part in ("component", "action", "einsum", "tensor")))), each) for each in kept]
     for name, each in [*named, *([(_others(left), sums)] if left else []), ("all", every)]:
-        changes = (_signed(each[part]) if each[part] else "-" for part in ("change_pj", "counts_pj", "prices_pj"))
+        changes = (_signed(each[part]) if each[part] else "-" for part in ("change_pj", *causes))
         rows.add_row(name, joules(each["first_pj"]), joules(each["second_pj"]), *changes)
     return rows
