@@ -23,10 +23,10 @@ FUNCTIONS = ("ceil", "log2", "max", "min")
 Made = TypeVar("Made")
 
 
-def tokens_with(*more: str) -> re.Pattern[str]:
-    """What matches a number, a name or a sign; `more`: groups of further tokens, before the signs."""
+def tokens_with(*more: str, name: str = r"[A-Za-z_][A-Za-z_0-9]*") -> re.Pattern[str]:
+    """What matches a number, a name or a sign; `more`: groups of further tokens, before the signs; `name`: what a name looks like."""
     number = r"(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)"
-    kinds = (number, r"(?P<name>[A-Za-z_][A-Za-z_0-9]*)", *more, r"(?P<sign>\*\*|//|[-+*/%(),])")
+    kinds = (number, rf"(?P<name>{name})", *more, r"(?P<sign>\*\*|//|[-+*/%(),])")
     return re.compile(rf"\s*(?:{'|'.join(kinds)})", re.ASCII)
 
 

@@ -25,6 +25,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's backgro
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of our own."""
+    parser.addoption("--no-browser", action="store_true", help="leave out the tests that need a headless Chromium")
     parser.addoption("--no-rtl", action="store_true", help="leave out the tests that need iverilog, verilator, yosys and z3")
 
 

@@ -1,7 +1,7 @@
-"""Every command that README.md and docs/*.md show is run, and prints what they show.
+"""Every command that README.md, docs/*.md and docs/tutorials/*.md show is run, and prints what they show.
 
-In a block marked `sh`, a line `$ accelsim …` is a command and the lines up to the next one are what it prints; a line `…` stands for any
-lines, and a command without such lines must only succeed. A block whose first line is `# file: NAME` is written to that name first,
+In a block marked `sh`, a line `$ accelsim …` or `$ python FILE` is a command and the lines up to the next one are what it prints; a line `…`
+stands for any lines, and a command without such lines must only succeed. A block whose first line is `# file: NAME` is written to that name first,
 without that line where the file is no YAML. The seconds that a search took may differ. `ACCELSIM_REWRITE=1 pytest tests/test_docs.py`
 puts the true output in; read the diff.
 """
@@ -12,6 +12,7 @@ import contextlib
 import io
 import os
 import re
+import runpy
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,13 +23,14 @@ import pytest
 from accelsim.cli import main
 
 REPOSITORY = Path(__file__).parent.parent
-PAGES = [path for path in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))) if path.exists()]
+TUTORIALS = sorted((REPOSITORY / "docs" / "tutorials").glob("*.md"))
+PAGES = [path for path in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")), *TUTORIALS) if path.exists()]
 # Pages of which every Python block stands alone.
 PROGRAMS = {"README.md", "dram.md", "explain.md", "faults-gates.md", "faults-mapped.md", "simulator.md", "transform.md"}
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SEARCH = "Search for "
 SECONDS = re.compile(r"\bin \d+\.\d s;")
-PROMPT = "$ accelsim"
+PROMPTS = ("$ accelsim", "$ python ")
 HINT = "prints something else now; if it is right, put it in with ACCELSIM_REWRITE=1 and read the diff:"
 
 
@@ -49,7 +51,7 @@ def commands(block: str) -> Iterator[Command]:
         elif shown:
             shown[-1].append(line.rstrip())
     for first, *rest in shown:
-        if first.startswith(PROMPT):
+        if first.startswith(PROMPTS):
             yield Command(first.removeprefix("$ "), tuple("\n".join(rest).strip("\n").splitlines()))
 
 
@@ -89,15 +91,23 @@ def _shortened(printed: tuple[str, ...], before: tuple[str, ...]) -> tuple[str, 
 def execute(line: str) -> tuple[int, tuple[str, ...]]:
     """Exit code and printed lines of a command; a comment after it is dropped."""
     out = io.StringIO()
+    program, *arguments = shlex.split(line, comments=True)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
-        code = main(shlex.split(line, comments=True)[1:])
+        code = main(arguments) if program == "accelsim" else _program(arguments)
     return code, tuple(text.rstrip() for text in out.getvalue().strip("\n").splitlines())
+
+
+def _program(arguments: list[str]) -> int:
+    """Run a file of Python as a program of its own."""
+    assert len(arguments) == 1, f"python {shlex.join(arguments)}: one file, without arguments"
+    runpy.run_path(arguments[0], run_name="__main__")
+    return 0
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder that looks like the repository to a reader who types the commands."""
-    for name in ("workloads", "hw", "mappings"):
+    for name in ("workloads", "hw", "mappings", "campaigns"):
         (tmp_path / name).symlink_to(REPOSITORY / name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -147,8 +157,26 @@ def test_output_that_differs_is_noticed() -> None:
 
 
 def test_commands_of_a_block_are_told_from_what_they_print() -> None:
-    block = "$ accelsim list archs   # all\nspatial\n\nsimple\n$ make demo\n$ accelsim --help\n"
-    assert list(commands(block)) == [Command("accelsim list archs   # all", ("spatial", "", "simple")), Command("accelsim --help", ())]
+    block = "$ accelsim list archs   # all\nspatial\n\nsimple\n$ make demo\n$ accelsim --help\n$ python one.py\n1\n"
+    listed = Command("accelsim list archs   # all", ("spatial", "", "simple"))
+    assert list(commands(block)) == [listed, Command("accelsim --help", ()), Command("python one.py", ("1",))]
+
+
+def test_program_of_a_page_runs_as_one_and_what_it_prints_is_seen(folder: Path) -> None:
+    (folder / "one.py").write_text("print(__name__, 1 + 1)\n")
+    assert execute("python one.py") == (0, ("__main__ 2",))
+    (folder / "two.py").write_text("assert 1 == 2\n")
+    with pytest.raises(AssertionError):
+        execute("python two.py")
+
+
+def test_every_tutorial_is_listed_and_runs_a_command() -> None:
+    index = (REPOSITORY / "docs" / "tutorials" / "README.md").read_text(encoding="utf-8")
+    lessons = [path for path in TUTORIALS if path.name != "README.md"]
+    for path in lessons:
+        assert f"]({path.name})" in index
+        blocks = BLOCK.findall(path.read_text(encoding="utf-8"))
+        assert any(command.prints for kind, block in blocks if kind == "sh" for command in commands(block)), path.name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)

@@ -16,7 +16,7 @@ PACKAGE = Path(accelsim.__file__).parent
 
 # DESIGN's layout from the bottom up; parts on one line stand beside each other and do not import each other.
 LAYERS = (
-    ("errors", "units", "formula", "cache", "kernel_cache"),
+    ("errors", "units", "formula", "markup", "cache", "kernel_cache"),
     ("hardware.types",),
     ("workload", "hardware"),
     ("mapping",),
@@ -29,16 +29,18 @@ LAYERS = (
     ("explore",),
     ("evidence",),
     ("report",),
+    ("plots",),
     ("io",),
+    ("verbs",),
     ("commands",),
     ("cli",),
     ("__main__",),
 )
 FOUNDATION = set(LAYERS[0])
 HEAVY = ("numba", "numpy", "lark", "networkx", "matplotlib", "rich", "scipy", "yaml")
-# Modules outside io that may: two read their own package's data or sources, one writes a picture where it is told, two keep files,
+# Modules outside io that may: two read their own package's data or sources, two keep files,
 # one has others compile and keeps what they made, and one reads RTL for another to synthesise.
-EXCEPTIONS = {"rtl/fast.py", "rtl/synthesis.py", "report/schema.py", "cache.py", "kernel_cache.py", "mapping/picture.py", "jobs/store.py"}
+EXCEPTIONS = {"rtl/fast.py", "rtl/synthesis.py", "report/schema.py", "cache.py", "kernel_cache.py", "jobs/store.py"}
 OPENERS = {"open", "read_text", "read_bytes", "write_text", "write_bytes", "unlink", "mkdir"}
 
 

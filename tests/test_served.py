@@ -67,6 +67,10 @@ REFUSED = [
     (("llama3-8b", "--batch", "0"), "--batch '0' is not a whole number from 1; write digits, as in --batch 32"),
     (("llama3-8b", "--phase", "prefill", "--tokens", "4"), "--tokens are made by steps of decoding, and --phase is prefill"),
     (("bert-base", "--phase", "decode"), "bert-base makes no tokens one after the other; ask for --phase prefill"),
+    (
+        ("cnn/resnet18", "--batch", "2"),
+        "resnet18 is not served by tokens; state the batch by --set shape.b=2",
+    ),
     (("matmul", "--batch", "2"), "matmul does not say how it is served; write serving: {batch: b, tokens: p, context: m} in it"),
 ]
 

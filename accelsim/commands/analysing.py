@@ -173,16 +173,3 @@ def list_(arguments: Arguments) -> int:
         yield from listing(entries)
 
     return give_blocks(arguments, wanted, blocks)
-
-
-def report_(arguments: Arguments) -> int:
-    from accelsim.io.evaluation import read_evaluation
-    from accelsim.report.model import model_blocks
-    from accelsim.report.schema import MODEL_EVALUATION
-    from accelsim.report.stored import stored_report
-    from accelsim.report.terminal import report
-
-    settings_of(arguments).refuse("workload", "arch", "mapping")
-    document = read_evaluation(arguments.file)
-    one = stored_report if "stored" in document else report
-    return give_blocks(arguments, document, model_blocks if document["schema"] == MODEL_EVALUATION else one)

@@ -13,20 +13,32 @@ from accelsim.errors import InputError
 from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from accelsim.mapping.tree import Mapping
     from accelsim.model.evaluation import Evaluation
     from accelsim.model.layers import ModelEvaluation
     from accelsim.model.stored import StoredEvaluation
     from accelsim.sparse.pattern import IntArray
 
 
-def draw_to(arguments: Arguments, draw: Callable[[str], None]) -> None:
-    """Draw to where it was asked for, if it was."""
+def draw_to(arguments: Arguments, draw: Callable[[], Axes]) -> None:
+    """Save a drawing where it was asked for, if it was."""
     if arguments.draw is None:
         return
+    from accelsim.report.plots.style import save
+
     try:
-        draw(arguments.draw)
+        save(draw(), arguments.draw)
     except OSError as error:
         raise InputError(f"{arguments.draw}: cannot write: {error.strerror or error}", "check the path") from None
+
+
+def drawn(mapping: Mapping) -> Axes:
+    """The drawing of a mapping."""
+    from accelsim.report.plots.trees import loop_tree
+
+    return loop_tree(mapping)
 
 
 def refuse_drawing(arguments: Arguments, model: Model, mend: str = "leave --draw out") -> None:
@@ -46,9 +58,7 @@ def show_model(arguments: Arguments, evaluation: ModelEvaluation, more: dict[str
 
 def show_evaluation(arguments: Arguments, evaluation: Evaluation) -> int:
     """Write what was asked for of an evaluation and its mapping: drawing, JSON, report."""
-    from accelsim.mapping.picture import picture
-
-    draw_to(arguments, lambda path: picture(evaluation.mapping, path))
+    draw_to(arguments, lambda: drawn(evaluation.mapping))
 
     def write() -> None:
         from accelsim.mapping.text import nest
@@ -59,18 +69,26 @@ def show_evaluation(arguments: Arguments, evaluation: Evaluation) -> int:
     return give(arguments, evaluation.to_json(), write)
 
 
-def give(arguments: Arguments, document: Any, write: Callable[[], None]) -> int:
-    """Write the JSON where it was asked for, and the report unless it was not wanted or its place is taken."""
+def give(arguments: Arguments, document: Any, write: Callable[[], None], trace: Any = None) -> int:
+    """Write JSON and page where they were asked for, and the report unless it was not wanted or its place is taken.
+
+    `trace`: the events of a simulation, for the page.
+    """
     if arguments.json is not None:
         from accelsim.io.evaluation import write_json
 
         write_json(document, arguments.json)
+    if getattr(arguments, "html", None) is not None:
+        from accelsim.io.evaluation import write_text
+        from accelsim.report.html.report import report
+
+        write_text(report(document, trace), arguments.html)
     if not arguments.quiet and arguments.json != "-":
         write()
     return 0
 
 
-def give_blocks(arguments: Arguments, document: Any, blocks: Callable[[Any], Any]) -> int:
+def give_blocks(arguments: Arguments, document: Any, blocks: Callable[[Any], Any], trace: Any = None) -> int:
     """Write a document, and its blocks as the report."""
 
     def write() -> None:
@@ -78,7 +96,7 @@ def give_blocks(arguments: Arguments, document: Any, blocks: Callable[[Any], Any
 
         show(blocks(document))
 
-    return give(arguments, document, write)
+    return give(arguments, document, write, trace)
 
 
 def give_layers(arguments: Arguments, schema: str, model: Model, documents: list[Any], blocks: Callable[[Any], Any]) -> int:
@@ -95,7 +113,6 @@ def give_layers(arguments: Arguments, schema: str, model: Model, documents: list
 def show_stored(arguments: Arguments, found: StoredEvaluation, cascade: Cascade, stored: dict[str, IntArray], seed: int) -> int:
     """Write what was asked for of an evaluation over stored elements."""
     from accelsim.io.elements import origins
-    from accelsim.mapping.picture import picture
     from accelsim.mapping.text import nest
     from accelsim.model.misleading import misled
     from accelsim.report.progress import progress
@@ -108,5 +125,5 @@ def show_stored(arguments: Arguments, found: StoredEvaluation, cascade: Cascade,
             tell("comparing with a uniform density")
             given = {text.partition("=")[0] for text in arguments.data}
             document["uniform_misleads"] = [each.to_json() for each in misled(found, stored, given)]
-    draw_to(arguments, lambda path: picture(mapping, path))
+    draw_to(arguments, lambda: drawn(mapping))
     return give_blocks(arguments, document, lambda whole: stored_report(whole, nest(mapping, cascade)))

@@ -6,16 +6,18 @@ Everything heavy is imported inside the function that uses it.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from accelsim.errors import InputError, did_you_mean
+from accelsim.errors import InputError
 from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
     from accelsim.hardware.architecture import Architecture
     from accelsim.io.catalogue import Kind
     from accelsim.io.overrides import Overrides
+    from accelsim.jobs.executors import Executor
     from accelsim.mapper.best import Request
     from accelsim.mapping.tree import Mapping
     from accelsim.model.options import Counting
@@ -33,10 +35,9 @@ def required(arguments: Arguments, name: str, what: str) -> str:
 
 def seed_of(arguments: Arguments) -> int:
     """The seed, a whole number from 0."""
-    text = arguments.seed
-    if not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise InputError(f"--seed '{text}' is not a whole number from 0", "write digits, as in --seed 1")
-    return int(text)
+    from accelsim.io.requests import seed
+
+    return seed(arguments.seed)
 
 
 def whole_of(arguments: Arguments, name: str) -> int:
@@ -60,34 +61,21 @@ def workers_of(arguments: Arguments) -> int:
     return cores() if text is None else int(text)
 
 
+def executor_at(arguments: Arguments) -> Executor:
+    """Where the work of `--executor` and `--workers` is done; on this machine by one process while kernels have to be compiled."""
+    from accelsim.jobs.executors import executor_of
+
+    usual = workers_of(arguments)
+    asked = None if arguments.workers is None else int(arguments.workers)
+    return executor_of(arguments.executor, min(asked, usual) if asked and arguments.executor in (None, "local") else asked, usual)
+
+
 def request_of(arguments: Arguments) -> Request:
     """What a search is asked for; InputError for an option out of range."""
-    from accelsim.mapper.best import SCHEDULES, Request
-    from accelsim.mapper.objectives import objective_named
+    from accelsim.io.requests import request
 
-    objective = objective_named(arguments.objective)
-    schedules: tuple[str, ...] = SCHEDULES
-    if arguments.schedule is not None:
-        if arguments.schedule not in SCHEDULES:
-            raise InputError(f"there is no schedule '{arguments.schedule}' to search", did_you_mean(arguments.schedule, SCHEDULES))
-        schedules = (arguments.schedule,)
-    if arguments.tiles not in ("any", "dividing"):
-        raise InputError(f"--tiles {arguments.tiles}: not a choice", "write dividing or any")
-    limit = _number(arguments.time_limit, "--time-limit", "seconds, as in 10")
-    gap = _number(arguments.gap, "--gap", "a share, as in 0.02 for two per cent") or 0.0
-    return Request(objective, seed_of(arguments), counting_of(arguments), schedules, arguments.tiles, limit, gap)
-
-
-def _number(text: str | None, option: str, mend: str) -> float | None:
-    if text is None:
-        return None
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < 1e9:
-        raise InputError(f"{option} {text}: not a number from 0", f"write {mend}")
-    return number
+    names = ("objective", "seed", "schedule", "tiles", "time_limit", "gap")
+    return replace(request({name: getattr(arguments, name) for name in names}), counting=counting_of(arguments))
 
 
 def settings_of(arguments: Arguments) -> Overrides:
@@ -99,16 +87,9 @@ def settings_of(arguments: Arguments) -> Overrides:
 
 def counting_of(arguments: Arguments) -> Counting:
     """The counting options of `--counting`."""
-    from accelsim.model.options import Counting
+    from accelsim.io.requests import counting
 
-    found: dict[str, str] = {}
-    for text in arguments.counting:
-        for option in text.split(","):
-            name, equals, value = option.partition("=")
-            if not equals:
-                raise InputError(f"--counting {option}: not an option", "write option=value, as in drains=free")
-            found[name.strip()] = value.strip()
-    return Counting.from_text(found)
+    return counting(*arguments.counting)
 
 
 def resolved(text: str, kind: Kind) -> Path:

@@ -7,7 +7,20 @@ from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import accelsim
-from accelsim.commands import analysing, deriving, evaluating, explaining, mapping, reproducing, serving, simulating
+from accelsim.commands import (
+    analysing,
+    completing,
+    deriving,
+    evaluating,
+    explaining,
+    exploring,
+    mapping,
+    reporting,
+    reproducing,
+    serving,
+    simulating,
+    versioning,
+)
 from accelsim.commands.arguments import Arguments
 from accelsim.errors import InputError
 
@@ -58,6 +71,11 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
         about = "a counting convention, as in drains=free; may be repeated"
         command.add_argument("--counting", action="append", default=[], metavar="OPTION=VALUE", help=about)
         command.add_argument("--draw", metavar="FILE", help=drawn)
+
+    def executing(command: Parser, does: str) -> None:
+        about = "where: local (default), dask://HOST:PORT, or dask://local?workers=4 (docs/scaling-out.md)"
+        command.add_argument("--executor", metavar="WHERE", help=about)
+        command.add_argument("--workers", metavar="N", help=f"how many processes {does} side by side (default: one for each core)")
 
     def workload(command: Parser) -> None:
         command.add_argument("workload", metavar="WORKLOAD", help="a workload: a file or a name from `accelsim list workloads`")
@@ -165,7 +183,19 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     inject.add_argument("-o", "--output", metavar="FILE", help=about)
     about = "run so many of its faults in RTL too, and compare every word in every cycle (needs Verilator, g++ and make)"
     inject.add_argument("--rtl", metavar="N", help=about)
-    inject.add_argument("--workers", metavar="N", help="how many processes inject side by side (default: one for each core)")
+    executing(inject, "inject")
+    explore = command("explore", exploring.explore_, "map every point of a sweep, and say which ones no other beats")
+    about = "a sweep: a file or a name from `accelsim list sweeps` (docs/explore.md); with --show, a table that -o wrote"
+    explore.add_argument("sweep", metavar="SWEEP", help=about)
+    about = "write the table, one row for each point: .parquet or .csv; rows are kept in FILE.points, and none is worked out twice"
+    explore.add_argument("-o", "--output", metavar="FILE", help=about)
+    explore.add_argument("--store", metavar="FOLDER", help="keep rows in a folder, which sweeps may share, instead of beside the table")
+    explore.add_argument("--most", default="1000000", metavar="N", help="points that a sweep may ask for (default 1000000)")
+    explore.add_argument("--show", metavar="ROW", help="print the command that finds a row of a table again, and what it found")
+    about = "instead of all points, one: how much each parameter and price of its machine alone, down and up by FACTOR, changes its figures"
+    explore.add_argument("--sensitivity", metavar="FACTOR", help=about)
+    explore.add_argument("--at", default="0", metavar="ROW", help="of --sensitivity: the point's row, from 0 (default 0)")
+    executing(explore, "map points")
     reproduce = command("reproduce", reproducing.reproduce_, "hold published figures against what accelsim finds")
     about = "files of evidence, or names from `accelsim list evidence` (default: all that are shipped)"
     reproduce.add_argument("name", nargs="*", metavar="NAME", help=about)
@@ -221,10 +251,26 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     about = "a number type in place of the file's floating-point types, as in bf16"
     importing.add_argument("--type", default="", metavar="TYPE", help=about)
     listing = command("list", analysing.list_, "what accelsim ships")
-    listing.add_argument("kind", metavar="KIND", help="workloads, archs, mappings, campaigns, evidence, technologies, drams or rates")
+    about = "workloads, archs, mappings, sweeps, campaigns, evidence, technologies, drams or rates"
+    listing.add_argument("kind", metavar="KIND", help=about)
     listing.add_argument("word", nargs="?", metavar="WORD", help="only those with this word in their name or description, as in attention")
-    report = command("report", analysing.report_, "show a saved evaluation again")
-    report.add_argument("file", metavar="FILE.json", help="what --json wrote")
+    report = command("report", reporting.report_, "show saved results again, on the terminal or as a page for a browser")
+    report.add_argument("file", nargs="+", metavar="FILE.json", help="what --json wrote; several for a page with all of them side by side")
+    report.add_argument("--trace", metavar="FILE", help="events of a simulation, for the timeline of --html: what `simulate --trace` wrote")
+    about = "write a page for a browser: one file that needs no network, with tables that sort, drawings and a timeline"
+    for each in (map_, evaluate, simulate, inject, report):
+        each.add_argument("--html", metavar="FILE", help=about)
+    about = "the JSON Schema of a kind of file, with which editors complete and check it; without KIND: where they all are"
+    schema = command("schema", versioning.schema_, about)
+    schema.add_argument("kind", nargs="?", metavar="KIND", help="workload, machine, mapping, campaign, …, as named at the top of a file")
+    schema.add_argument("-o", "--output", metavar="FILE", help="write it to a file (default: to the terminal)")
+    migrate = command("migrate", versioning.migrate_, "rewrite a file in the newest version of its format, comments as they are")
+    migrate.add_argument("file", metavar="FILE", help="a YAML file of any kind")
+    migrate.add_argument("-o", "--output", metavar="FILE", help="write it there (default: to the terminal); may be FILE itself")
+    completion = command("completion", completing.completion_, "a script that completes commands, options and names in a shell")
+    completion.add_argument("shell", nargs="?", metavar="SHELL", help="bash, zsh or fish")
+    completion.add_argument("--words", metavar="KIND", help="only the names that are shipped of a kind, as the script asks for them")
+    completion.set_defaults(grammar=lambda: parser()[1])
     for each in found.values():
         setting(each)
     return top, found

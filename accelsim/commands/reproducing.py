@@ -167,9 +167,8 @@ def run_all(commands: Sequence[Command], read: Read, workers: int, tell: Tell) -
     """The JSON of every command."""
     from accelsim.jobs.workers import side_by_side
 
-    many = len(commands)
-    jobs = [Job(command, read, f"{at} of {many}: {command[0]} {command[1]}") for at, command in enumerate(commands, 1)]
-    return {command: done.document for command, done in zip(commands, side_by_side(jobs, workers, tell), strict=True)}
+    jobs = [Job(command, read, f"{command[0]} {command[1]}") for command in commands]
+    return {command: done.document for command, done in zip(commands, side_by_side(jobs, workers, tell, "runs"), strict=True)}
 
 
 def document_of(command: Command, read: Read) -> Any:

@@ -73,11 +73,10 @@ def _refuse_large(cascade: Cascade, machine: Architecture) -> None:
 
 def params_(arguments: Arguments) -> int:
     from accelsim.io.catalogue import WORKLOAD
-    from accelsim.io.serving import load_served
+    from accelsim.io.serving import load_kept
     from accelsim.report.serving import parameters_blocks, parameters_document
-    from accelsim.workload.serving import Asked
 
     settings = settings_of(arguments)
     settings.refuse("arch", "mapping")
-    served = load_served(resolved(arguments.workload, WORKLOAD), settings.workload, Asked())
-    return give_blocks(arguments, parameters_document(served.model.name, served.kept), parameters_blocks)
+    model, kept = load_kept(resolved(arguments.workload, WORKLOAD), settings.workload)
+    return give_blocks(arguments, parameters_document(model.name, kept), parameters_blocks)

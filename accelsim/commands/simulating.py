@@ -14,6 +14,7 @@ from accelsim.commands.answers import draw_to, give_blocks, refuse_drawing
 from accelsim.commands.arguments import (
     Arguments,
     counting_of,
+    executor_at,
     is_stored,
     machine_of,
     mapped,
@@ -29,6 +30,8 @@ from accelsim.errors import InputError, did_you_mean
 from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from accelsim.faults.campaign import Campaign
     from accelsim.faults.confirmation import Confirmation
     from accelsim.hardware.architecture import Architecture
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
     from accelsim.sim.simulation import Simulation
 
 _TRACED = 200_000  # events of a trace at most
+_DRAWN = 1600  # events of which a timeline shows the first
 
 
 def simulate_(arguments: Arguments) -> int:
@@ -62,20 +66,28 @@ def simulate_(arguments: Arguments) -> int:
         mapping, machine, workload = _found(arguments, workload, settings, counting)
     from accelsim.mapping.text import nest
     from accelsim.report.progress import progress
-    from accelsim.report.simulation import DRAWN, blocks, document, timeline, trace
+    from accelsim.report.simulation import blocks, document, trace
 
-    wanted = _TRACED if arguments.trace is not None else 4 * DRAWN if arguments.draw is not None else 0
+    traced = arguments.trace is not None or arguments.html is not None
+    wanted = _TRACED if traced else _DRAWN if arguments.draw is not None else 0
     with progress(not arguments.quiet) as tell:
         run = _run_stored if is_stored(arguments, workload) else _run_events
         found, mapping, values = run(arguments, workload, machine, mapping, counting, wanted, seed, tell)
+    events = trace(found) if traced else None
     if arguments.trace is not None:
         from accelsim.io.evaluation import write_json
 
-        write_json(trace(found), arguments.trace)
-    draw_to(arguments, lambda path: timeline(found, path))
+        write_json(events, arguments.trace)
+    draw_to(arguments, lambda: _timeline(found))
     whole = document(found) | ({"values": values.to_json() | {"seed": seed}} if values else {})
-    give_blocks(arguments, whole, lambda whole: blocks(whole, nest(mapping, workload)))
+    give_blocks(arguments, whole, lambda whole: blocks(whole, nest(mapping, workload)), events)
     return 0 if values is None or values.agrees else 1
+
+
+def _timeline(found: Simulation) -> Axes:
+    from accelsim.report.plots.timelines import run
+
+    return run(found)
 
 
 def _run_events(
@@ -253,7 +265,7 @@ def inject_(arguments: Arguments) -> int:
     from accelsim.report.campaign import blocks, document
     from accelsim.report.progress import progress
 
-    workers = workers_of(arguments)
+    executor = executor_at(arguments)
     if arguments.output == "-":
         raise InputError("-o -: results go into a database, not to standard output", "name a file; --json - writes JSON there")
     if arguments.output and arguments.json and os.path.realpath(arguments.output) == os.path.realpath(arguments.json):
@@ -262,7 +274,7 @@ def inject_(arguments: Arguments) -> int:
         tell("preparing")
         campaign = load_campaign(resolve(arguments.campaign, CAMPAIGN), arguments.set)
         confirmed = None if arguments.rtl is None else _confirmed(arguments, campaign, tell)  # first: what it refuses is refused at once
-        found = run(campaign, None if arguments.output is None else Path(arguments.output), workers, tell)
+        found = run(campaign, None if arguments.output is None else Path(arguments.output), tell=tell, executor=executor)
     give_blocks(arguments, document(found, confirmed), blocks)
     return 0 if found.finished and (confirmed is None or confirmed.agrees) else 1
 

@@ -16,7 +16,8 @@ from accelsim.faults.plan import IMPORTANCE, Plan, Sample
 from accelsim.faults.ranges import Range
 from accelsim.faults.rates import Rates
 from accelsim.faults.target import Grouped, Stratum, Target
-from accelsim.jobs.workers import side_by_side
+from accelsim.jobs.executors import Executor, executor_of
+from accelsim.jobs.meter import Meter
 
 if TYPE_CHECKING:
     import numpy as np
@@ -107,6 +108,16 @@ class Campaign:
         ask = target.of_classes if plan.whole[chunk[0]] and chunk[1] in plan.counted(chunk[0]) else target.effects
         return Tally.of(ask(chunk[0], numbers), numbers)
 
+    def __repr__(self) -> str:
+        from accelsim.faults.shown import campaign_line
+
+        return f"<Campaign {campaign_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        from accelsim.faults.shown import campaign_html
+
+        return campaign_html(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -178,19 +189,29 @@ class Outcome:
         rng = generator(self.campaign.seed, _POSTERIOR)
         return Range.total((known, posterior(some, failures, injections, rng, self.campaign.sample.confidence)))
 
+    def __repr__(self) -> str:
+        from accelsim.faults.shown import outcome_line
 
-def run(campaign: Campaign, path: Path | None, workers: int = 1, tell: Tell | None = None) -> Outcome:
-    """Inject what is not yet in the file (None: a file that is removed after it), from so many processes."""
+        return f"<Outcome {outcome_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        from accelsim.faults.shown import outcome_html
+
+        return outcome_html(self)
+
+
+def run(campaign: Campaign, path: Path | None, workers: int = 1, tell: Tell | None = None, executor: Executor | None = None) -> Outcome:
+    """Inject what is not yet in the file (None: a file that is removed after it), in so many processes, or where an executor does."""
     if path is None:
         with tempfile.TemporaryDirectory() as folder:
-            return run(campaign, Path(folder) / "results.sqlite", workers, tell)
-    tell = tell or (lambda _: None)
-    opened(campaign, path).close()
-    jobs = [_Worker(campaign, path) for _ in range(workers)]
-    done = side_by_side(jobs, workers, tell)
+            return run(campaign, Path(folder) / "results.sqlite", workers, tell, executor)
     results = opened(campaign, path)
     try:
-        return outcome(campaign, results.chunks(), not any(each.interrupted for each in done))
+        try:
+            whole = _inject(campaign, results, executor or executor_of(None, workers), tell or (lambda _: None))
+        finally:
+            results.release()
+        return outcome(campaign, results.chunks(), whole)
     finally:
         results.close()
 
@@ -205,46 +226,45 @@ def opened(campaign: Campaign, path: Path) -> Results:
 
 
 @dataclass(frozen=True, slots=True)
-class _Done:
-    interrupted: bool
+class _Injection:
+    """What a worker does."""
+
+    campaign: Campaign
+
+    def __call__(self, wanted: tuple[Chunk, Plan]) -> Tally:
+        return self.campaign.work(*wanted)
 
 
-class _Worker:
-    """Works on chunks until none is left."""
+def _inject(campaign: Campaign, results: Results, executor: Executor, tell: Tell) -> bool:
+    """Have chunks worked on until none is left; says whether it came to that before an interrupt."""
+    from accelsim.jobs.interrupts import stopped_by_interrupts
 
-    def __init__(self, campaign: Campaign, path: Path) -> None:
-        self.campaign, self.path, self.stopped = campaign, path, False
-
-    def __call__(self, tell: Tell, hurry: bool) -> _Done:
-        from accelsim.jobs.interrupts import stopped_by_interrupts
-
-        campaign, results, stops = self.campaign, opened(self.campaign, self.path), Stops(self.campaign)
-        self.stopped = hurry
-        plan = campaign.first
-        chunks = plan.chunks()
-        try:
-            with stopped_by_interrupts(self._stop):
-                while not self.stopped:
-                    done = results.chunks()
-                    if plan.open and not (plan := campaign.plan(done)).open:
-                        chunks = plan.chunks()
-                    left = [chunk for chunk in chunks if chunk not in done and not stops.stopped(done, chunk)]
-                    if not left:
-                        break
-                    chunk = results.claim(left)
-                    if chunk is None:  # others work on the rest
-                        time.sleep(_WAIT_S)
-                        continue
-                    injected = sum(tally.total for tally in done.values())
-                    far = f"{injected:,} faults injected" if injected else "the first faults, which may compile for a minute or two"
-                    tell(f"{far}, {len(left):,} chunks to go")
-                    results.put(chunk, campaign.work(chunk, plan))
-            return _Done(self.stopped)
-        finally:
-            results.close()
-
-    def _stop(self) -> None:
-        self.stopped = True
+    stopped, stops, meter = list[bool](), Stops(campaign), Meter("chunks")
+    plan, chunks = campaign.first, campaign.first.chunks()
+    given: list[Chunk] = []
+    with stopped_by_interrupts(lambda: stopped.append(True)), executor.crew(_Injection(campaign)) as crew:
+        while True:
+            done = results.chunks()
+            if plan.open and not (plan := campaign.plan(done)).open:
+                chunks = plan.chunks()
+            left = [chunk for chunk in chunks if chunk not in done and not stops.stopped(done, chunk)]
+            if stopped or not left:
+                break
+            injected = sum(tally.total for tally in done.values())
+            far = f"{injected:,} faults injected" if injected else "the first faults, which may compile for a minute or two"
+            tell(f"{far}, {meter(len(done), len(done) + len(left))}")
+            while crew.room and (chunk := results.claim(left)) is not None:
+                crew.give(len(given), (chunk, plan))
+                given.append(chunk)
+            if crew.busy:
+                tag, tally = crew.take()
+                results.put(given[tag], tally)
+            else:  # another run works on the rest
+                time.sleep(_WAIT_S)
+        while crew.busy and stopped:  # they are begun; without an interrupt nobody wants them
+            tag, tally = crew.take()
+            results.put(given[tag], tally)
+    return not stopped
 
 
 class Stops:

@@ -135,6 +135,11 @@ class Results:
             self._connection.execute("INSERT OR IGNORE INTO chunks VALUES (?, ?, ?)", (*chunk, json.dumps(tally.to_json())))
             self._connection.execute("DELETE FROM claims WHERE stratum = ? AND chunk = ?", chunk)
 
+    def release(self) -> None:
+        """Let others have what this process has claimed and not done."""
+        with self._told(), self._written():
+            self._connection.execute("DELETE FROM claims WHERE host = ? AND process = ?", (socket.gethostname(), os.getpid()))
+
     def chunks(self) -> dict[Chunk, Tally]:
         """All that are done."""
         query = "SELECT rowid, stratum, chunk, tally FROM chunks WHERE rowid > ? ORDER BY rowid"

@@ -32,9 +32,10 @@ TECHNOLOGY = Kind("technology", "technologies", "hw/tech", "technology")
 DRAM = Kind("DRAM", "drams", "hw/dram", "dram")
 CAMPAIGN = Kind("campaign", "campaigns", "campaigns", "campaign")
 RATES = Kind("table of rates", "rates", "hw/rates", "rates")
+SWEEP = Kind("sweep", "sweeps", "sweeps", "sweep")
 EVIDENCE = Kind("file of evidence", "evidence", "evidence", "evidence")
-# By the key at the top: files of evidence and campaigns have keys of other kinds too, so they come first.
-KINDS = (EVIDENCE, CAMPAIGN, WORKLOAD, MACHINE, MAPPING, TECHNOLOGY, DRAM, RATES)
+# By the key at the top: files of evidence, sweeps and campaigns have keys of other kinds too, so they come first.
+KINDS = (EVIDENCE, SWEEP, CAMPAIGN, WORKLOAD, MACHINE, MAPPING, TECHNOLOGY, DRAM, RATES)
 CONSTRAINTS = Kind("file of constraints", "constraints", "", "constraints")  # none are shipped
 
 
@@ -98,7 +99,7 @@ def identify(text: str) -> tuple[Path, Kind]:
     from accelsim.io.importing import format_of
     from accelsim.io.source import load
 
-    _refuse_result(found, text)
+    refuse_result(found, text)
     if found.suffix not in (".yaml", ".yml") and format_of(found) is not None:
         return found, WORKLOAD
     document = load(found)
@@ -108,7 +109,7 @@ def identify(text: str) -> tuple[Path, Kind]:
             return found, kind
     if format_of(found) is not None:
         return found, WORKLOAD
-    kinds = "workload, machine, mapping, technology, DRAM, rates, campaign, evidence or constraints"
+    kinds = "workload, machine, mapping, technology, DRAM, rates, campaign, sweep, evidence or constraints"
     raise document.error(f"no {kinds}", "name it at the top, as in 'workload: NAME'")
 
 
@@ -120,7 +121,7 @@ def refuse_other(document: Item, kind: Kind) -> None:
         raise document.error(f"this is a {other.noun}, not a {kind.noun}", f"name a {kind.noun}, or write '{kind.key}:' at the top")
 
 
-def _refuse_result(path: Path, text: str) -> None:
+def refuse_result(path: Path, text: str) -> None:
     """An InputError if a file is what `--json` wrote, which is known by its first line."""
     try:
         with path.open("rb") as stream:

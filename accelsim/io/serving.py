@@ -9,12 +9,12 @@ from pathlib import Path
 
 from accelsim.errors import InputError, did_you_mean
 from accelsim.formula import Value
-from accelsim.io.inherit import document, load_document
+from accelsim.io.inherit import Document, document, load_document
 from accelsim.io.model_sizes import constants_of, formula, stated_in
 from accelsim.io.source import Item
 from accelsim.io.workload import number_type_of, read_workload, shape_of, with_setting
 from accelsim.workload.cascade import Model
-from accelsim.workload.serving import Asked, Served, Serving, Weight, residency
+from accelsim.workload.serving import Asked, Residency, Served, Serving, Weight, residency
 
 _KEYS = ("batch", "tokens", "context", "decode")
 _WEIGHT_KEYS = ("shape", "times", "type")
@@ -29,13 +29,10 @@ def read_serving(top: Mapping[str, Item], names: Mapping[str, Value], known: Col
             raise top["weights"].error("there are 'weights' and no 'serving'", "write serving: {batch: b, tokens: p, context: m}")
         return None
     stated = top["serving"].only(set(_KEYS), "'serving'")
-    for key in ("batch", "tokens"):
+    for key in ("batch", "tokens") if len(stated) > 1 else ("batch",):
         if key not in stated:
             raise top["serving"].error(f"'serving' does not say '{key}'", "write serving: {batch: b, tokens: p, context: m}")
-    listed = isinstance(stated["tokens"].value, list)
-    tokens = stated["tokens"].items("'tokens'") if listed else [stated["tokens"]]
-    if not tokens:
-        raise stated["tokens"].error("'tokens' names no rank", "write tokens: p")
+    tokens = _tokens(stated["tokens"]) if "tokens" in stated else []
     ranks = [stated["batch"], *tokens, *([stated["context"]] if "context" in stated else [])]
     for rank in ranks:
         if rank.name("a rank") not in known:
@@ -43,7 +40,7 @@ def read_serving(top: Mapping[str, Item], names: Mapping[str, Value], known: Col
     for at, rank in enumerate(ranks):
         if rank.value in {other.value for other in ranks[:at]}:
             raise rank.error(f"rank '{rank.value}' stands for two things", "name one rank for the batch, others for tokens and the context")
-    for rank in (stated["batch"], tokens[0], *ranks[len(tokens) + 1 :]):
+    for rank in (stated["batch"], *tokens[:1], *ranks[len(tokens) + 1 :]):
         if rank.value not in names:
             raise rank.error(f"the shape does not say how long rank '{rank.value}' is", f"write shape: {{{rank.value}: 1}}")
     decode = stated["decode"].name("'decode'") if "decode" in stated else ""
@@ -51,10 +48,17 @@ def read_serving(top: Mapping[str, Item], names: Mapping[str, Value], known: Col
         str(stated["batch"].value),
         tuple(str(rank.value) for rank in tokens),
         str(stated["context"].value) if "context" in stated else "",
-        decode != "none",
+        bool(tokens) and decode != "none",
         decode if decode != "none" else "",
         _weights(top.get("weights"), names),
     )
+
+
+def _tokens(item: Item) -> list[Item]:
+    tokens = item.items("'tokens'") if isinstance(item.value, list) else [item]
+    if not tokens:
+        raise item.error("'tokens' names no rank", "write tokens: p")
+    return tokens
 
 
 def _weights(item: Item | None, names: Mapping[str, Value]) -> tuple[Weight, ...]:
@@ -73,15 +77,10 @@ def load_served(path: Path, overrides: Mapping[str, str], asked: Asked) -> Serve
     """The phases of a workload file that says how it is served; InputError where it does not, or does not decode."""
     from accelsim.io.models import Reader
 
-    found = load_document(path)
+    found, base, serving = _read(path, overrides)
     item = found.item
-    for dotted, value in overrides.items():
-        item = with_setting(item, dotted.split("."), value, dotted)
-    found = dataclasses.replace(found, item=item)
-    base = read_workload(item, found.text, found.find)
-    if not isinstance(base, Model) or base.serving is None:
-        raise InputError(f"{base.name} does not say how it is served", "write serving: {batch: b, tokens: p, context: m} in it", item.place)
-    serving = base.serving
+    if not serving.tokens:
+        raise InputError(f"{base.name} is not served by tokens", f"state the batch by --set shape.{serving.batch}=2")
     if not serving.decodes and asked.phase == "decode":
         raise InputError(f"{base.name} makes no tokens one after the other", "ask for --phase prefill")
     top = item.mapping("a workload")
@@ -106,6 +105,25 @@ def load_served(path: Path, overrides: Mapping[str, str], asked: Asked) -> Serve
     layers, made = dataclasses.replace(reader, used=set()).phases(Item(phases, item.place), None)
     model = Model(base.name, tuple(layers), base.source, tuple(made), serving)
     return Served(model, residency(base, one, serving), asked, context)
+
+
+def load_kept(path: Path, overrides: Mapping[str, str]) -> tuple[Model, Residency]:
+    """A model, and what it keeps: of one that is not served by tokens its weights, which are inputs that the batch does not index."""
+    _, base, serving = _read(path, overrides)
+    return base, residency(base, None, serving) if not serving.tokens else load_served(path, overrides, Asked()).kept
+
+
+def _read(path: Path, overrides: Mapping[str, str]) -> tuple[Document, Model, Serving]:
+    """A model's file with settings, the model, and how it is served; InputError where it does not say that."""
+    found = load_document(path)
+    item = found.item
+    for dotted, value in overrides.items():
+        item = with_setting(item, dotted.split("."), value, dotted)
+    found = dataclasses.replace(found, item=item)
+    base = read_workload(item, found.text, found.find)
+    if not isinstance(base, Model) or base.serving is None:
+        raise InputError(f"{base.name} does not say how it is served", "write serving: {batch: b, tokens: p, context: m} in it", item.place)
+    return found, base, base.serving
 
 
 def _phase(

@@ -21,9 +21,10 @@ from typing import Any, Protocol, TypeVar
 
 from accelsim.errors import AccelsimError
 from accelsim.jobs.interrupts import handled, interrupt
+from accelsim.jobs.meter import Meter
 
 METHOD = "fork" if sys.platform == "linux" else "spawn"
-_STOP = getattr(signal, "SIGUSR1", None)  # a worker's Ctrl-C; without it (on Windows) all jobs run in this process
+STOP = getattr(signal, "SIGUSR1", None)  # a worker's Ctrl-C; without it (on Windows) all jobs run in this process
 _SAYS, _DONE, _FAILED = range(3)
 
 Tell = Callable[[str], None]
@@ -56,14 +57,16 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def side_by_side(jobs: Sequence[Job[T]], workers: int, tell: Tell) -> list[T]:
+def side_by_side(jobs: Sequence[Job[T]], workers: int, tell: Tell, noun: str = "jobs") -> list[T]:
     """The results of all jobs, in order, from at most so many processes; of one job, or with one worker, from this process.
 
     Raises what the first job in order that fails raises, and WorkerEnded at once if a process was killed. An interrupt (Ctrl-C) is felt by
-    every job that runs (see `interrupts`), and those that start later hurry. No process outlives the call.
+    every job that runs (see `interrupts`), and those that start later hurry. No process outlives the call. Of several jobs, what they tell
+    comes after how many of them are done, how fast that goes and how long it takes; `noun`: what they are called there.
     """
-    crew = _Crew(jobs, tell)
-    if min(workers, len(jobs)) > 1 and _STOP is not None and not multiprocessing.current_process().daemon:
+    far = _Far(len(jobs), tell, Meter(noun))
+    crew = _Crew(jobs, far)
+    if min(workers, len(jobs)) > 1 and STOP is not None and not multiprocessing.current_process().daemon:
         with handled(crew.interrupt):
             try:
                 if crew.start(min(workers, len(jobs))):
@@ -72,15 +75,27 @@ def side_by_side(jobs: Sequence[Job[T]], workers: int, tell: Tell) -> list[T]:
                 crew.end()
     results: list[T] = []
     for job in jobs:
-        results.append(job(tell, any(result.interrupted for result in results)))
+        results.append(job(far, any(result.interrupted for result in results)))
+        far.done += 1
     return results
+
+
+class _Far:
+    """Passes on what jobs tell, after how far all of them are."""
+
+    def __init__(self, many: int, tell: Tell, meter: Meter) -> None:
+        self.many, self.tell, self.meter, self.done = many, tell, meter, 0
+        meter(0, many)
+
+    def __call__(self, text: str) -> None:
+        self.tell(f"{self.meter(self.done, self.many)}; {text}" if self.many > 1 else text)
 
 
 class _Crew:
     """Workers, what each of them does, and what has come of it."""
 
-    def __init__(self, jobs: Sequence[Job[Any]], tell: Tell) -> None:
-        self.jobs, self.tell = jobs, tell
+    def __init__(self, jobs: Sequence[Job[Any]], far: _Far) -> None:
+        self.jobs, self.far = jobs, far
         self.next = 0
         self.hurry = False
         self.workers: dict[Channel, BaseProcess] = {}
@@ -94,7 +109,7 @@ class _Crew:
         for _ in range(many):
             ours, theirs = context.Pipe()
             process = context.Process(target=_work, args=(self.jobs, theirs), daemon=True)
-            with _blocked():  # until the worker is ready for them
+            with uninterrupted():  # until the worker is ready for them
                 try:
                     process.start()
                 except OSError:
@@ -128,8 +143,8 @@ class _Crew:
         self.hurry = True
         for channel in [*self.running]:
             pid = self.workers[channel].pid
-            assert pid is not None and _STOP is not None
-            os.kill(pid, _STOP)
+            assert pid is not None and STOP is not None
+            os.kill(pid, STOP)
 
     def _hand_out(self, channel: Channel) -> None:
         """Give a worker the next job, if there is one and none has failed."""
@@ -151,9 +166,10 @@ class _Crew:
             self.running.pop(channel)
             raise self._ended(self.workers[channel]) from None
         if kind == _SAYS:
-            self.tell(what)
+            self.far(what)
             return
         if kind == _DONE:
+            self.far.done += 1
             self.results[at] = what
             self.hurry = self.hurry or what.interrupted
         elif isinstance(what, KeyboardInterrupt):
@@ -170,10 +186,12 @@ class _Crew:
 
 
 @contextmanager
-def _blocked() -> Iterator[None]:
+def uninterrupted() -> Iterator[None]:
     """Without interrupts, in this thread and in a process that starts meanwhile."""
-    assert _STOP is not None
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, _STOP))
+    if STOP is None:
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, STOP))
     try:
         yield
     finally:
@@ -187,17 +205,18 @@ def _work(jobs: Sequence[Job[Any]], channel: Channel) -> None:
     """Do one job after the other until the process is ended."""
     sys.stdout = sys.stderr = None  # a worker has its channel; a thread of the parent may have locked these
     worker = _Worker(channel)
-    assert _STOP is not None
+    assert STOP is not None
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all, and the parent passes it on
-    signal.signal(_STOP, worker.interrupted)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, _STOP))
-    threading.Thread(target=_end_with_the_parent, daemon=True).start()
+    signal.signal(STOP, worker.interrupted)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, STOP))
+    threading.Thread(target=end_with_the_parent, daemon=True).start()
     while True:
         at, hurry = channel.recv()
         channel.send_bytes(worker.outcome(jobs[at], hurry))
 
 
-def _end_with_the_parent() -> None:
+def end_with_the_parent() -> None:
+    """In a thread of a worker: end the process when the one that started it has ended."""
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
@@ -222,7 +241,7 @@ class _Worker:
             return pickle.dumps((_DONE, result))
         except BaseException as error:
             error.add_note(f"In a worker process:\n{''.join(traceback.format_exception(error))}")
-            return _failure(error)
+            return failure(_FAILED, error)
 
     def interrupted(self, *_: object) -> None:
         """The handler of interrupts."""
@@ -241,11 +260,11 @@ class _Worker:
         self._feel()
 
 
-def _failure(error: BaseException) -> bytes:
-    """An error as a message; one that cannot be sent is told in words."""
+def failure(kind: int, error: BaseException) -> bytes:
+    """An error as a message of a kind; one that cannot be sent is told in words."""
     try:
-        message = pickle.dumps((_FAILED, error))
+        message = pickle.dumps((kind, error))
         pickle.loads(message)
     except Exception:
-        return pickle.dumps((_FAILED, RuntimeError(f"{type(error).__name__}: {error}")))
+        return pickle.dumps((kind, RuntimeError(f"{type(error).__name__}: {error}")))
     return message

@@ -78,7 +78,7 @@ def compare(
     ]
     with suppress(AccelsimError):  # load the model's kernels here, so that no process pays for it
         next(run("random", cascade, architecture, request.objective, request.counting, request.seed, 0.0), None)
-    runs = side_by_side(jobs, workers, progress)
+    runs = side_by_side(jobs, workers, progress, "searches")
     return Comparison(tuple(each.contender for each in runs), runs[0].record)
 
 

@@ -62,7 +62,7 @@ def search_model(
         partial(_searched, find or search, model.layers[at].cascade, architecture, request, prefix)
         for at, prefix in zip(distinct, prefixes, strict=True)
     ]
-    found = dict(zip(distinct, side_by_side(jobs, workers, progress or _silent), strict=True))
+    found = dict(zip(distinct, side_by_side(jobs, workers, progress or _silent, "searches"), strict=True))
     layers = [
         found[known] if known == at else _again(found[known], layer.cascade, architecture, request.counting)
         for at, (known, layer) in enumerate(zip(first, model.layers, strict=True))

@@ -22,7 +22,7 @@ from accelsim.mapper.stored_nest import CLOSE, NestFound, NestSearch
 from accelsim.mapper.stored_rules import refuse_unknown
 from accelsim.mapper.stored_space import Branch, sequential
 from accelsim.mapper.stored_sums import best_together, is_sum, summed_floor, unrounded
-from accelsim.model.evaluation import Evaluator
+from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.stored import StoredEvaluation, evaluate_stored, refuse_uncounted
 
 if TYPE_CHECKING:
@@ -46,6 +46,11 @@ class StoredFound:
     found: StoredEvaluation
     formats: Formats
     record: dict[str, Any]
+
+    @property
+    def evaluation(self) -> Evaluation:
+        """What the mapping costs over the stored elements."""
+        return self.found.evaluation
 
 
 def search_stored(

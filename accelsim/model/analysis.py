@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from accelsim.errors import InputError
@@ -191,9 +192,22 @@ def _maps(cascade: Cascade, einsum: Einsum, access: Access) -> tuple[IndexMap, .
     for index in cascade.index_maps(access):
         if index is None:
             what = f"{einsum.name}: the model cannot count an index of {access.tensor} in '{einsum.text}'"
-            raise InputError(what, "write an affine index, // or %", einsum.place)
+            raise InputError(what, _mended(cascade, access), einsum.place)
         maps.append(index)
     return tuple(maps)
+
+
+def _mended(cascade: Cascade, access: Access) -> str:
+    """How to mend an index without a normal form: one along a rank that can be written out has one at each of its coordinates."""
+    from accelsim.workload.transform.unrolling import odd_ranks, unroll, unrollable
+
+    mend = "write an affine index, // or %"
+    for (rank,) in unrollable(cascade) if cascade.declaration is not None else ():
+        if rank in odd_ranks(cascade, access):
+            with suppress(InputError):
+                unroll(cascade, rank)
+                return f"{mend}, or write '{rank}' out: `accelsim derive WORKLOAD --steps \"unroll {rank}\" -o FILE.yaml`"
+    return mend
 
 
 def _dim(tensor: Tensor, number: int, index: IndexMap, position: dict[str, int], extents: tuple[int, ...], output: bool) -> Dim:

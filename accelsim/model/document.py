@@ -6,6 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from accelsim.hardware.architecture import Memory, Unit, network_name
+from accelsim.mapping.text import nest
 from accelsim.model.chain import tile_words
 from accelsim.model.counts import DIRECTIONS
 from accelsim.model.limits import limits
@@ -29,6 +30,7 @@ def document(evaluation: Evaluation) -> dict[str, Any]:
         "architecture": evaluator.architecture.name,
         "technology": evaluator.architecture.technology,
         "mapping": evaluation.mapping.name,
+        "nest": nest(evaluation.mapping, evaluator.cascade),
         "counting": evaluator.counting.to_json(),
         "latency": {
             "cycles": evaluation.cycles,

@@ -13,6 +13,8 @@ from typing import Any
 
 EVALUATION = "accelsim/evaluation/1"
 MODEL_EVALUATION = "accelsim/model-evaluation/1"
+SIMULATION = "accelsim/simulation/1"
+MODEL_SIMULATION = "accelsim/model-simulation/1"
 _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
@@ -42,6 +44,19 @@ def schema_of(document: Any) -> dict[str, Any]:
     """The contract that a document says it keeps; that of an evaluation if it names none."""
     named = document.get("schema") if isinstance(document, dict) else None
     return model_schema() if named == MODEL_EVALUATION else evaluation_schema()
+
+
+@cache
+def contract(schema: str) -> dict[str, Any]:
+    """The JSON Schema of results of a kind by the name that they give it, or of a `trace`."""
+    if schema == EVALUATION:
+        return evaluation_schema()
+    if schema == MODEL_EVALUATION:
+        return model_schema()
+    found = _shipped(f"{schema.removeprefix('accelsim/').partition('/')[0]}.schema.json")
+    if schema == MODEL_SIMULATION:
+        found["properties"]["layers"]["items"]["properties"]["simulation"] = contract(SIMULATION)
+    return found
 
 
 def _shipped(name: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ Source of the idea: FuseMax, arXiv 2406.10491; the algorithm is described in doc
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from accelsim.errors import InputError, did_you_mean
 from accelsim.workload.cascade import Cascade, Einsum
@@ -31,6 +31,7 @@ class Passes:
 
     `crossing`: tensors with an element per element of the fiber that live from pass to pass; kept on chip or moved again.
     `reread`: inputs that a later pass reads again. `summaries`: tensors without the rank that a later pass waits for.
+    `placed`: the pass in which each Einsum walks the fiber, or, if it does not, after which it has what it reads (0: before any).
     """
 
     rank: str
@@ -38,6 +39,7 @@ class Passes:
     crossing: tuple[Crossing, ...]
     reread: tuple[str, ...]
     summaries: tuple[Crossing, ...]
+    placed: tuple[tuple[str, int], ...] = field(default=(), compare=False)
 
     def __str__(self) -> str:
         passes = "1 pass" if self.count == 1 else f"{self.count} passes"
@@ -81,6 +83,7 @@ def passes(cascade: Cascade, rank: str, also: Collection[str] = ()) -> Passes:
     crossing: dict[Crossing, None] = {}
     summaries: dict[Crossing, None] = {}
     touched: dict[str, set[int]] = {}
+    placed: list[tuple[str, int]] = []
     for einsum in cascade.work:
         walked = fiber.walked_by(einsum.ranks)
         reads = (*einsum.reads, *einsum.condition_reads)
@@ -96,12 +99,13 @@ def passes(cascade: Cascade, rank: str, also: Collection[str] = ()) -> Passes:
             current = max(current, 1, late + 1)
             count = max(count, current)
             _note(cascade, einsum, current, fiber, known, crossing, summaries, touched)
+        placed.append((einsum.name, current if walked else max(current, late)))
         available = current if walked or current > late else 0
         made = _Availability(available if _streams(einsum.output, fiber) else 0, current if walked else max(current, late))
         before = known.get(einsum.output.tensor, _Availability())
         known[einsum.output.tensor] = _Availability(max(made.along, before.along), max(made.whole, before.whole))
     reread = tuple(name for name, found in touched.items() if len(found) > 1)
-    return Passes(rank, count, tuple(crossing), reread, tuple(summaries))
+    return Passes(rank, count, tuple(crossing), reread, tuple(summaries), tuple(placed))
 
 
 def all_passes(cascade: Cascade) -> dict[str, Passes]:

@@ -36,7 +36,8 @@ class Weight:
 class Serving:
     """The ranks of a model that serving sets, and weights that are more than what its layers read.
 
-    `tokens`: ranks that walk new tokens; the first is how many there are. `context`: the rank of what is in the cache, "" if there is none.
+    `tokens`: ranks that walk new tokens; the first is how many there are. None: it is not served by tokens, as networks of images are.
+    `context`: the rank of what is in the cache, "" if there is none.
     `decodes`: whether it makes tokens one after the other. `step`: the workload of one step of decoding, "" for the model itself.
     """
 

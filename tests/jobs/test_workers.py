@@ -88,7 +88,9 @@ def test_results_come_in_the_order_of_the_jobs(many: int, method: str, monkeypat
     jobs = [partial(square, number, 0.05 * (4 - number)) for number in range(4)]  # the first takes the longest
     found = side_by_side(jobs, many, told.append)
     assert [answer.value for answer in found] == [(0, False), (1, False), (4, False), (9, False)]
-    assert sorted(told) == [f"squaring {number}" for number in range(4)]
+    assert sorted(text.partition("; ")[2] for text in told) == [f"squaring {number}" for number in range(4)]
+    assert all(re.match(r"[0-3] of 4 jobs(, [\d.,]+ a \w+, \d+ s to go)?; ", text) for text in told)
+    assert told[0].startswith("0 of 4 jobs; ") and (many > 1 or told[3].startswith("3 of 4 jobs, "))
 
 
 @pytest.mark.parametrize(("jobs", "many"), [(1, 8), (3, 1)])

@@ -375,6 +375,7 @@ def test_phases_take_batch_context_and_tokens() -> None:
 
 
 REFUSED = {
+    "no 'tokens'": ("serving: {batch: b, context: p}", "'serving' does not say 'tokens'"),
     "no 'batch'": ("serving: {tokens: p}", "'serving' does not say 'batch'"),
     "rank": ("serving: {batch: b, tokens: q}", "no layer has rank 'q'; known: b, d, p"),
     "twice": (

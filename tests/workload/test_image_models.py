@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from accelsim.io.catalogue import WORKLOAD, resolve
+from accelsim.io.serving import load_kept
 from accelsim.io.workload import load_workload
 from accelsim.workload.cascade import Cascade, Model
 from accelsim.workload.interpreter import model_inputs, run_model
@@ -144,6 +145,7 @@ def test_totals_are_those_of_the_table_of_the_network_and_the_published_ones(nam
     parameters = sum(times * (k * each * r * r + 2 * k) for k, each, r, _, times in convolutions) + 1000 * last + 1000
     macs = sum(times * k * each * r * r * side * side for k, each, r, side, times in convolutions) + 1000 * last
     assert weights(model, {"PHOTO"}) == parameters
+    assert load_kept(resolve(name, WORKLOAD), {"shape.b": "3"})[1].parameters == parameters
     assert multiply_adds(model) == macs
     published, published_macs, near = PUBLISHED[name]
     assert parameters == published

@@ -8,7 +8,17 @@ from dataclasses import dataclass
 from accelsim.errors import InputError, did_you_mean
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.grammar import parse_expression
-from accelsim.workload.transform import contractions, parallel, recurrences, reductions, running, sequences, splitting, statements
+from accelsim.workload.transform import (
+    contractions,
+    parallel,
+    recurrences,
+    reductions,
+    running,
+    sequences,
+    splitting,
+    statements,
+    unrolling,
+)
 
 Words = tuple[str, ...]
 
@@ -171,6 +181,7 @@ VERBS: Mapping[str, Verb] = {
         1,
         2,
     ),
+    "unroll": Verb("RANK", "write every statement along a rank once for each coordinate", unrolling.unroll, unrolling.unrollable, 1, 1),
     "inline": Verb("TENSOR [READER]", "write a tensor's definition where it is read", _inline, _plain, 1, 2),
     "expand": Verb(
         "STATEMENT",

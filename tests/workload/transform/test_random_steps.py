@@ -105,7 +105,7 @@ def walk(made: Cascade, rng: Rng, steps: int) -> list[tuple[Step, Cascade]]:
 EXPECTED = {
     "value_chain": {"defer", "split", "levels", "run", "rebase", "inline", "name", "stream", "local", "accumulate"},
     "products": {"defer", "split", "levels", "run", "inline", "name"},
-    "scan": {"split", "chunk", "inline", "name", "scan"},
+    "scan": {"split", "chunk", "inline", "name", "scan", "unroll"},
     "norm": {"split", "expand", "inline", "name", "merge", "reassociate", "defer"},
 }
 

@@ -8,8 +8,9 @@ import pytest
 
 from accelsim.errors import InputError
 from accelsim.io.mapping import parse_mapping
-from accelsim.mapping.picture import picture
 from accelsim.mapping.tree import Mapping
+from accelsim.report.plots.style import save
+from accelsim.report.plots.trees import loop_tree
 from tests.mapping.machines import softmax
 
 TREE = """
@@ -32,7 +33,7 @@ def _mapping() -> Mapping:
 
 
 def test_drawing_shows_every_word_of_the_tree(tmp_path: Path) -> None:
-    picture(_mapping(), tmp_path / "nest.svg", softmax())
+    save(loop_tree(_mapping(), softmax()), tmp_path / "nest.svg")
     text = (tmp_path / "nest.svg").read_text()
     words = ["scores, then softmax", "DRAM", "staged", "Q, K, A", "for p by 3", "×2", "Buffer", "1/3 of QK ×2, GM = SN", "x ∥ m by 2"]
     for word in [*words, "on PE", "stage 1: QK, GM of the iteration before", "recomputes QK", "for m by 1", "GM", "on V"]:
@@ -41,7 +42,7 @@ def test_drawing_shows_every_word_of_the_tree(tmp_path: Path) -> None:
 
 def test_drawing_is_the_same_every_time(tmp_path: Path) -> None:
     for name in ("one.svg", "two.svg", "one.png", "two.png"):
-        picture(_mapping(), tmp_path / name)
+        save(loop_tree(_mapping()), tmp_path / name)
     assert (tmp_path / "one.svg").read_bytes() == (tmp_path / "two.svg").read_bytes()
     assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
     assert (tmp_path / "one.png").read_bytes().startswith(b"\x89PNG")
@@ -49,5 +50,5 @@ def test_drawing_is_the_same_every_time(tmp_path: Path) -> None:
 
 def test_an_ending_that_cannot_be_drawn_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        picture(_mapping(), "nest.pmg")
+        save(loop_tree(_mapping()), "nest.pmg")
     assert str(caught.value) == "nest.pmg: cannot draw a '.pmg' file; did you mean 'png'?"

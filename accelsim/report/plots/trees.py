@@ -3,36 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from accelsim.errors import InputError, did_you_mean
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import FancyBboxPatch
+
 from accelsim.mapping.names import chain
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial, TreeNode
+from accelsim.report.plots import style
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
     from accelsim.workload.cascade import Cascade
 
 # inches
 _LINE, _PAD, _GAP, _CHARACTER = 0.21, 0.09, 0.07, 0.079
 _LEAST = 1.15
+_MARGIN, _TITLE, _LEGEND = 0.25, 0.5, 0.42
 _BOLD = 1.3  # how much wider bold capitals are
-_ENDINGS = ("png", "svg", "pdf")
-_METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-_INK, _FAINT, _PAPER = "#22262b", "#8b929b", "#ffffff"
-# fill and edge, in the order in which memories appear: colours that stay apart for colour-blind readers
-_MEMORIES = (
-    ("#dbe4ee", "#4a6785"),
-    ("#fde3c4", "#c46f12"),
-    ("#d5ecd4", "#3a8544"),
-    ("#f6d5dc", "#b4405c"),
-    ("#e3daf1", "#6f4fa3"),
-    ("#d2edf0", "#26808c"),
-    ("#f5efc3", "#94820f"),
-)
 _MEANING = {"sequential": "one branch after the other", "staged": "a barrier after each stage", "pipelined": "branches overlap"}
+_TIME, _COPIES = ("#fafbfc", "#b3bac2"), ("#f1f4f8", "#5d6b7a")  # fill and edge of loops
 
 
 @dataclass
@@ -41,52 +31,47 @@ class _Block:
 
     kind: str
     lines: list[str]
-    colour: tuple[str, str] = (_PAPER, _FAINT)
+    colour: str = style.FAINT
     children: list[list[_Block]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     width: float = 0.0
     height: float = 0.0
 
 
-def picture(mapping: Mapping, path: Path | str, cascade: Cascade | None = None) -> None:
-    """Draw a mapping to a file; the ending says how (.png, .svg, .pdf). With a cascade, loops state their trips and copies.
+def loop_tree(mapping: Mapping, cascade: Cascade | None = None, *, ax: Axes | None = None) -> Axes:
+    """Draw a mapping: loops as boxes, what memories keep as strips in their colours. With a cascade, loops state their trips and copies.
 
-    Refuses endings that matplotlib does not know; raises OSError if the file cannot be written.
+    One unit of the axes is one inch of the figure that it makes for itself; on given axes all of it is drawn as large as it fits, and
+    words keep their size.
     """
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    colours: dict[str, tuple[str, str]] = {}
-    target = Path(path)
-    kind = target.suffix.lstrip(".").lower() or "png"
-    if kind not in _ENDINGS:
-        raise InputError(f"{target}: cannot draw a '.{kind}' file", did_you_mean(kind, _ENDINGS))
+    colours: dict[str, str] = {}
     column = _column(mapping.nodes, colours, dict(cascade.extents) if cascade is not None else {})
     width = max(_least(column), _text(mapping.name, 1.4), 3.2)
     height = _measure(column, width)
-    margin, title, legend = 0.25, 0.5, 0.42
-    size = (width + 2 * margin, height + title + legend + 2 * margin)
-    with rc_context({"font.family": "DejaVu Sans", "svg.fonttype": "none", "svg.hashsalt": "accelsim"}):
-        figure = Figure(figsize=size, facecolor=_PAPER)
-        axes = figure.add_axes((0, 0, 1, 1))
-        axes.set_xlim(0, size[0])
-        axes.set_ylim(size[1], 0)
-        axes.axis("off")
-        axes.text(margin, margin + 0.12, mapping.name, fontsize=13, fontweight="bold", color=_INK, va="center")
-        _draw(axes, column, margin, margin + title)
-        _legend(axes, colours, margin, size[1] - margin - 0.08)
-        # a very wide nest is drawn at fewer dots, so that no side exceeds what viewers open
-        with target.open("wb") as stream:
-            dots = min(160, int(12000 / max(size)))
-            figure.savefig(stream, format=kind, dpi=dots, metadata=_METADATA.get(kind))
+    size = (width + 2 * _MARGIN, height + _TITLE + _LEGEND + 2 * _MARGIN)
+    if ax is None:
+        ax = Figure(figsize=size, facecolor=style.PAPER).add_axes((0, 0, 1, 1), axes_class=style.Plot)
+    else:
+        ax.set_aspect("equal")
+    ax.set_xlim(0, size[0])
+    ax.set_ylim(size[1], 0)
+    ax.axis("off")
+    _words(ax, _MARGIN, _MARGIN + 0.12, mapping.name, fontsize=13, fontweight="bold")
+    _draw(ax, column, _MARGIN, _MARGIN + _TITLE)
+    _legend(ax, colours, _MARGIN, size[1] - _MARGIN - 0.08)
+    return ax
 
 
-def _column(nodes: tuple[TreeNode, ...], colours: dict[str, tuple[str, str]], left: dict[str, int]) -> list[_Block]:
+def _words(axes: Axes, x: float, y: float, words: str, **look: object) -> None:
+    axes.text(x, y, words, va="center", **style.text(**look))
+
+
+def _column(nodes: tuple[TreeNode, ...], colours: dict[str, str], left: dict[str, int]) -> list[_Block]:
     """Blocks from top to bottom; what follows a loop stands inside it."""
     blocks: list[_Block] = []
     for place, node in enumerate(nodes):
         if isinstance(node, Keep):
-            colour = colours.setdefault(node.memory, _MEMORIES[len(colours) % len(_MEMORIES)])
+            colour = colours.setdefault(node.memory, style.colour(len(colours)))
             blocks.append(_Block("keep", [node.memory], colour, notes=[_held(held) for held in node.held]))
         elif isinstance(node, (For, Spatial)):
             kind = "spatial" if isinstance(node, Spatial) else "loop"
@@ -106,7 +91,7 @@ def _column(nodes: tuple[TreeNode, ...], colours: dict[str, tuple[str, str]], le
     return blocks
 
 
-def _fuse(node: Fuse, colours: dict[str, tuple[str, str]], left: dict[str, int]) -> _Block:
+def _fuse(node: Fuse, colours: dict[str, str], left: dict[str, int]) -> _Block:
     lines = [f"{node.schedule} · {_MEANING.get(node.schedule, '')}"]
     for number, stage in enumerate(node.stages, 1):
         lines.append(f"stage {number}: " + ", ".join([*stage.einsums, *(f"{name} of the iteration before" for name in stage.previous)]))
@@ -189,35 +174,36 @@ def _draw(axes: Axes, column: list[_Block], x: float, y: float) -> None:
 def _draw_block(axes: Axes, block: _Block, x: float, y: float) -> None:
     middle = y + (_LINE + _PAD) / 2
     if block.kind == "keep":
-        _rectangle(axes, x, y, block.width, block.height, *block.colour, 1.1)
-        axes.text(x + _PAD, middle, block.lines[0], fontsize=8.5, fontweight="bold", color=block.colour[1], va="center")
+        _rectangle(axes, x, y, block.width, block.height, style.tint(block.colour), block.colour, 1.1)
+        _words(axes, x + _PAD, middle, block.lines[0], fontsize=8.5, fontweight="bold", color=style.shade(block.colour))
         for number, line in enumerate(block.lines[1:]):
-            axes.text(x + _text(block.lines[0], _BOLD), middle + number * _LINE, line, fontsize=8.5, color=_INK, va="center")
+            _words(axes, x + _text(block.lines[0], _BOLD), middle + number * _LINE, line, fontsize=8.5)
         return
     if block.kind == "fuse":
         for number, line in enumerate(block.lines):
             schedule, dot, meaning = line.partition(" · ") if number == 0 else ("", "", line)
-            axes.text(x + _PAD / 2, middle + number * _LINE, schedule, fontsize=9, fontweight="bold", color=_INK, va="center")
+            _words(axes, x + _PAD / 2, middle + number * _LINE, schedule, fontsize=9, fontweight="bold")
             after = x + _PAD / 2 + (_text(schedule, 1.08) - _PAD if schedule else 0)
-            axes.text(after, middle + number * _LINE, f"{'· ' if dot else ''}{meaning}", fontsize=8, color=_FAINT, va="center")
+            _words(axes, after, middle + number * _LINE, f"{'· ' if dot else ''}{meaning}", color=style.FAINT)
         left, top = x, y + _LINE * len(block.lines) + _PAD
         for child in block.children:
             _draw(axes, child, left, top)
             left += (child[0].width if child else _LEAST) + _GAP
         return
     fill, edge, thick, dash = {
-        "loop": ("#fafbfc", "#b3bac2", 0.9, "solid"),
-        "spatial": ("#f1f4f8", "#5d6b7a", 1.3, (0, (4, 2))),
-        "leaf": (_PAPER, _INK, 1.4, "solid"),
+        "loop": (*_TIME, 0.9, "solid"),
+        "spatial": (*_COPIES, 1.3, (0, (4, 2))),
+        "leaf": (style.PAPER, style.INK, 1.4, "solid"),
     }[block.kind]
     _rectangle(axes, x, y, block.width, block.height, fill, edge, thick, dash)
+    right = x + block.width - _PAD
     if block.kind == "leaf":
-        axes.text(x + _PAD, middle, block.lines[0], fontsize=10, fontweight="bold", color=_INK, va="center")
-        axes.text(x + block.width - _PAD, middle, block.lines[1], fontsize=8, color=_FAINT, va="center", ha="right")
+        _words(axes, x + _PAD, middle, block.lines[0], fontsize=10, fontweight="bold")
+        _words(axes, right, middle, block.lines[1], color=style.FAINT, ha="right")
     else:
-        axes.text(x + _PAD, middle, block.lines[0], fontsize=8.5, color=_INK, va="center")
+        _words(axes, x + _PAD, middle, block.lines[0], fontsize=8.5)
         if len(block.lines) > 1:
-            axes.text(x + block.width - _PAD, middle, block.lines[1], fontsize=8.5, color=_FAINT, va="center", ha="right")
+            _words(axes, right, middle, block.lines[1], fontsize=8.5, color=style.FAINT, ha="right")
     for child in block.children:
         _draw(axes, child, x + _PAD, y + _LINE + _PAD)
 
@@ -225,19 +211,14 @@ def _draw_block(axes: Axes, block: _Block, x: float, y: float) -> None:
 def _rectangle(
     axes: Axes, x: float, y: float, width: float, height: float, fill: str, edge: str, thick: float, dash: object = "solid"
 ) -> None:
-    from matplotlib.patches import FancyBboxPatch
-
-    style = "round,pad=0,rounding_size=0.06"
-    axes.add_patch(FancyBboxPatch((x, y), width, height, style, facecolor=fill, edgecolor=edge, linewidth=thick, linestyle=dash))
+    corners = "round,pad=0,rounding_size=0.06"
+    axes.add_patch(FancyBboxPatch((x, y), width, height, corners, facecolor=fill, edgecolor=edge, linewidth=thick, linestyle=dash))
 
 
-def _legend(axes: Axes, colours: dict[str, tuple[str, str]], x: float, y: float) -> None:
-    entries = [("time", "#fafbfc", "#b3bac2", "solid"), ("copies", "#f1f4f8", "#5d6b7a", (0, (4, 2)))]
+def _legend(axes: Axes, colours: dict[str, str], x: float, y: float) -> None:
+    entries: list[tuple[str, str, str, object]] = [("time", *_TIME, "solid"), ("copies", *_COPIES, (0, (4, 2)))]
+    entries += [(memory, style.tint(colour), colour, "solid") for memory, colour in colours.items()]
     for label, fill, edge, dash in entries:
         _rectangle(axes, x, y - 0.075, 0.26, 0.15, fill, edge, 1.1, dash)
-        axes.text(x + 0.33, y, label, fontsize=8, color=_FAINT, va="center")
+        _words(axes, x + 0.33, y, label, color=style.FAINT)
         x += 0.33 + _text(label)
-    for memory, (fill, edge) in colours.items():
-        _rectangle(axes, x, y - 0.075, 0.26, 0.15, fill, edge, 1.1)
-        axes.text(x + 0.33, y, memory, fontsize=8, color=_FAINT, va="center")
-        x += 0.33 + _text(memory)

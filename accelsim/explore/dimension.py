@@ -1,0 +1,171 @@
+"""What a sweep varies: names with the texts that they take, one after the other or anywhere between two ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from accelsim.errors import InputError, Place
+from accelsim.explore.quantity import PLAIN, SIZE, Dimension, Quantity, quantity, rounded, unit_of, written
+
+ONE = Quantity(Fraction(1))
+BYTE = Quantity(Fraction(8), SIZE)
+
+
+@dataclass(frozen=True, slots=True)
+class Between:
+    """Two ends, both included, and how values lie between them; `to`: they are multiples of it, None for six significant digits."""
+
+    low: Quantity
+    high: Quantity
+    logarithmic: bool
+    to: Quantity | None
+    unit: str
+
+    def at(self, share: float) -> str:
+        """The text of the value at a share of the way from the low end (0) to the high end (1)."""
+        if share <= 0.0 or share >= 1.0:
+            return written(self.low if share <= 0.0 else self.high, self.unit)
+        low, high = self.low.value, self.high.value
+        straight = low + (high - low) * Fraction(share)
+        value = Fraction(float(low) * (float(high) / float(low)) ** share) if self.logarithmic else straight
+        return written(rounded(Quantity(value, self.low.dimension), self.to), self.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A name (a path of `--set`, or an option of `accelsim map`) with its values; `values` is empty where they lie anywhere `between`."""
+
+    name: str
+    values: tuple[str, ...]
+    between: Between | None = None
+    place: Place | None = None
+    places: tuple[Place, ...] = ()
+
+    def place_of(self, at: int) -> Place | None:
+        """Where a value stands."""
+        return self.places[at] if self.places else self.place
+
+    def at(self, share: float) -> str:
+        """The text at a share of the way, from 0 up to but less than 1."""
+        if self.between is not None:
+            return self.between.at(share)
+        return self.values[min(int(share * len(self.values)), len(self.values) - 1)]
+
+    @property
+    def ends(self) -> tuple[str, ...]:
+        """The values, or the ends and the middle of what lies between."""
+        return self.values if self.between is None else tuple(self.between.at(share) for share in (0.0, 0.5, 1.0))
+
+    @property
+    def dimension(self) -> Dimension | None:
+        """The unit of its values, None if not all are numbers of one."""
+        found = {each.dimension if (each := quantity(text)) is not None else None for text in self.ends}
+        return found.pop() if len(found) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Dependent:
+    """A name whose text follows from those of other names; `formula` is without its `=`."""
+
+    name: str
+    formula: str
+    place: Place | None = None
+
+
+def listed(name: str, values: tuple[str, ...], place: Place | None, places: tuple[Place, ...] = ()) -> Axis:
+    """An axis of values; InputError for none and for one that is given twice, in whatever unit."""
+    if not values:
+        raise InputError(f"{name}: an empty list", "write at least one value", place)
+    seen: dict[object, int] = {}
+    for at, text in enumerate(values):
+        same = quantity(text) or text
+        if same in seen:
+            twice = f"'{text}'" if values[seen[same]] == text else f"'{text}', which is '{values[seen[same]]}',"
+            raise InputError(f"{name}: {twice} is given twice", "remove one of the two", places[at] if places else place)
+        seen[same] = at
+    return Axis(name, values, None, place, places)
+
+
+def spaced(
+    name: str,
+    low: str,
+    high: str,
+    logarithmic: bool,
+    points: int | None,
+    step: str | None,
+    to: str | None,
+    place: Place | None,
+) -> Axis:
+    """An axis from a low to a high end: so many points, or steps of a size, or (with neither) anywhere between, for samples."""
+    first, last = _number(name, low, place), _number(name, high, place)
+    _same_unit(name, first, last, high, place)
+    if first.value > last.value:
+        raise InputError(f"{name}: from {low} to {high} is an empty range", f"write [{high}, {low}]", place)
+    if logarithmic and first.value <= 0:
+        raise InputError(f"{name}: a log range cannot start at {low}", "start above 0, or write 'range'", place)
+    unit = unit_of(low) or unit_of(high)
+    grain = _number(name, to, place) if to is not None else None
+    if grain is not None:
+        _same_unit(name, first, grain, str(to), place)
+        if grain.value <= 0:
+            raise InputError(f"{name}: values cannot be multiples of {to}", "write a number above 0", place)
+    if step is not None:
+        return _stepped(name, low, high, (first, last), _number(name, step, place), step, unit, place)
+    between = Between(first, last, logarithmic, grain or _grain(first, last, logarithmic or points is None), unit)
+    if points is None:
+        if first.value == last.value:
+            raise InputError(f"{name}: from {low} to {high} is one value", f"write [{low}]", place)
+        return Axis(name, (), between, place)
+    if points < 1 or (points == 1 and first.value != last.value):
+        raise InputError(f"{name}: {points} points from {low} to {high}", "write at least 2 points, one for each end", place)
+    if points > 1 and first.value == last.value:
+        raise InputError(f"{name}: {points} points from {low} to {high} are all the same", f"write [{low}]", place)
+    texts = tuple(_at(between, at, points) for at in range(points))
+    many = len(set(texts))
+    if many < points:
+        raise InputError(f"{name}: {points} points from {low} to {high} are only {many} different values", f"write points: {many}", place)
+    return Axis(name, texts, None, place)
+
+
+def _at(between: Between, at: int, points: int) -> str:
+    if between.logarithmic or at in (0, points - 1) or between.to is not None:
+        return between.at(at / (points - 1) if points > 1 else 0.0)
+    low, high = between.low, between.high
+    return written(Quantity(low.value + (high.value - low.value) * Fraction(at, points - 1), low.dimension), between.unit)
+
+
+def _grain(low: Quantity, high: Quantity, rounds: bool) -> Quantity | None:
+    """What values are multiples of if the sweep does not say: whole numbers between whole ones, whole bytes between bytes."""
+    if not rounds:
+        return None
+    grain = BYTE if low.dimension == SIZE else ONE if low.dimension == PLAIN else None
+    if grain is None or low.value < grain.value:
+        return None
+    return grain if all((end.value / grain.value).denominator == 1 for end in (low, high)) else None
+
+
+def _stepped(
+    name: str, low: str, high: str, ends: tuple[Quantity, Quantity], by: Quantity, step: str, unit: str, place: Place | None
+) -> Axis:
+    first, last = ends
+    _same_unit(name, first, by, step, place)
+    if by.value <= 0:
+        raise InputError(f"{name}: a step of {step} leads nowhere", "write a step above 0", place)
+    many = int((last.value - first.value) / by.value) + 1
+    if many > 10_000_000:
+        raise InputError(f"{name}: {many:,} steps from {low} to {high}", "write a larger step", place)
+    texts = tuple(written(Quantity(first.value + at * by.value, first.dimension), unit) for at in range(many))
+    return Axis(name, texts, None, place)
+
+
+def _number(name: str, text: str, place: Place | None) -> Quantity:
+    found = quantity(text)
+    if found is None:
+        raise InputError(f"{name}: '{text}' is not a number", "write it as in 64 or 64 KiB; names go in a list", place)
+    return found
+
+
+def _same_unit(name: str, first: Quantity, other: Quantity, text: str, place: Place | None) -> None:
+    if first.dimension != other.dimension:
+        raise InputError(f"{name}: '{text}' is {other.noun}, and the low end is {first.noun}", "give both the same unit", place)

@@ -1,0 +1,107 @@
+"""Pareto fronts: two figures as axes, a third as colour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm, Normalize, SymLogNorm
+from matplotlib.ticker import EngFormatter
+
+from accelsim.errors import InputError, did_you_mean
+from accelsim.report.plots import style
+
+if TYPE_CHECKING:
+    from accelsim.mapper.front import Front
+
+_LINE = style.COLOURS[3]
+
+
+def front(found: Front, *, ax: Axes | None = None) -> Axes:
+    """Draw the points of a front: the first figure to the right, the second upwards, a third as colour.
+
+    Two figures have a line between them: what lies above and to the right of it is beaten.
+    """
+    from accelsim.mapper.front import UNITS
+
+    evaluator = found.points[0].evaluation.evaluator
+    about = {"traffic": f"{evaluator.architecture.root.name} traffic", "capacity": f"held in {found.home}"}
+    labels, columns = list[str](), list[list[float]]()
+    for at, name in enumerate(found.figures):
+        energy = UNITS[name] == "pJ"
+        labels.append(f"{about.get(name, name)} ({'J' if energy else UNITS[name]})")
+        columns.append([point.values[at] * (1e-12 if energy else 1.0) for point in found.points])
+    title = f"{evaluator.cascade.name} on {evaluator.architecture.name}"
+    return _points(columns, labels, title if found.complete else f"{title}, search not finished", columns[0], columns[1], ax)
+
+
+def pareto(
+    table: Mapping[str, Sequence[float]], x: str, y: str, *, colour: str | None = None, title: str = "", ax: Axes | None = None
+) -> Axes:
+    """Draw rows of a table by two of its columns, less being better in both, with the line of those that none beats; a third as colour."""
+    names = [x, y, *([colour] if colour is not None else [])]
+    for name in names:
+        if name not in table:
+            raise InputError(f"the table has no column '{name}'", did_you_mean(name, table))
+    columns = [[float(value) for value in table[name]] for name in names]
+    if not columns[0]:
+        raise InputError("the table has no rows to draw", "give it some")
+    across, up = undominated(columns[0], columns[1])
+    return _points(columns, names, title, across, up, ax)
+
+
+def undominated(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
+    """The points that no other beats, less being better, from left to right."""
+    across, up = list[float](), list[float]()
+    for at, height in sorted(zip(x, y, strict=True)):
+        if not up or height < up[-1]:
+            across.append(at)
+            up.append(height)
+    return across, up
+
+
+def _points(
+    columns: Sequence[Sequence[float]], labels: Sequence[str], title: str, across: Sequence[float], up: Sequence[float], ax: Axes | None
+) -> Axes:
+    ax = style.axes(ax, 7.2, 4.8)
+    style.scale(ax, "x", columns[0])
+    style.scale(ax, "y", columns[1])
+    if len(columns) == 2 or len(across) < len(columns[0]):
+        # steps to the edge: the corner of each point is what it beats
+        right, top = ax.get_xlim()[1], ax.get_ylim()[1]
+        ax.step([across[0], *across, right], [top, *up, up[-1]], where="post", color=_LINE, linewidth=1.0, alpha=0.7, zorder=2)
+    if len(columns) == 2:
+        on = set(zip(across, up, strict=True))
+        faces = [_LINE if point in on else style.FAINT for point in zip(columns[0], columns[1], strict=True)]
+        ax.scatter(columns[0], columns[1], c=faces, s=22, zorder=3)
+    else:
+        _coloured(ax, columns, labels[2])
+    style.dress(ax, title, labels[0], labels[1])
+    return ax
+
+
+def _coloured(ax: Axes, columns: Sequence[Sequence[float]], label: str) -> None:
+    third = columns[2]
+    dots = ax.scatter(
+        columns[0], columns[1], c=third, cmap=style.SEQUENTIAL, norm=norm_of(third), s=26, edgecolors=style.INK, linewidths=0.3, zorder=3
+    )
+    colour_bar(ax, dots, label)
+
+
+def norm_of(values: Sequence[float]) -> Normalize:
+    """How values become colours: by their logarithms if they are far apart."""
+    if style.wide(values):
+        return LogNorm(min(values), max(values))
+    if style.wide_from_zero(values):
+        return SymLogNorm(style.least(values), linscale=0.3, vmin=0.0, vmax=max(values))
+    return Normalize(min(values), max(values))
+
+
+def colour_bar(ax: Axes, drawn: object, label: str) -> None:
+    """What the colours mean, beside the axes."""
+    bar = style.whole(ax).colorbar(drawn, ax=ax)  # type: ignore[arg-type]
+    bar.set_label(label, fontsize=style.LABEL, color=style.INK, family=style.FAMILY)
+    bar.ax.yaxis.set_major_formatter(EngFormatter())
+    bar.ax.tick_params(which="both", labelsize=style.TICK, colors=style.FAINT, labelcolor=style.INK)
+    bar.outline.set_visible(False)
