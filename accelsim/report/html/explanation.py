@@ -82,7 +82,8 @@ def _joules(found: Document) -> Html:
     most = max((row["energy_pj"] for row in found["lines"]), default=0.0)
     rows = [
         [words(f"{row['component']} {row['action']}"), figure(row["count"], whole), figure(row["price_pj"], _price),
-         words(_span(row), "short"), figure(row["energy_pj"], joules, most, "energy"), figure(row["share"], percent), words(_sources(row), "source")]
+         words(_span(row), "short"), figure(row["energy_pj"], joules, most, "energy"), figure(row["share"], percent),
+         words(_sources(row), "source")]
         for row in found["lines"]
     ]  # fmt: skip
     columns = [Column("energy of", False), Column("times"), Column("each"), Column("low to high", False), Column("in all"), Column("of it"),
