@@ -65,7 +65,7 @@
           let next = Math.max(stop, i + 1), longest = i;
           if (row.end[next - 1] - row.start[next - 1] >= LEAST * each && next - 1 > i) next -= 1;
           const stride = Math.max(1, ((next - i) / 8) | 0);
-          for (let at = i; at < next; at += stride) if (row.end[at] - row.start[at] > row.end[longest] - row.start[longest]) longest = at;
+          for (let at = i; at < next; at += stride) if (row.end[at] - row.start[at] >= row.end[longest] - row.start[longest]) longest = at;
           pen.globalAlpha = Math.min(1, Math.max(0.15, (row.busy[next] - row.busy[i]) / each));
           pen.fillStyle = colours.task[row.task[longest]]; pen.fillRect(pixel, y, 1, ROW);
           i = next - 1;
@@ -92,18 +92,24 @@
       const top = curve.peak, base = y + CHART - 2, up = (value) => base - (value / (top || 1)) * (CHART - 8);
       pen.fillStyle = colours.busy; pen.globalAlpha = 0.35; pen.beginPath(); pen.moveTo(left(), base);
       const count = curve.time.length;
+      let level = 0; // what is held until the next point
       for (let i = Math.max(0, first(curve.time, state.from) - 1); i < count && curve.time[i] <= state.to;) {
         const begin = Math.max(left(), x(curve.time[i])), next = i + 1 < count ? x(curve.time[i + 1]) : x(whole);
+        pen.lineTo(begin, up(level));
         if (next - begin < 0.5) { // many points in a pixel: the most of them
           const stop = Math.max(i + 1, first(curve.time, time(Math.floor(begin) + 1)));
           const high = most(curve, i, Math.min(stop, count));
           pen.lineTo(begin, up(high)); pen.lineTo(Math.min(width, begin + 1), up(high));
+          level = curve.bytes[Math.min(stop, count) - 1];
+          pen.lineTo(Math.min(width, begin + 1), up(level));
           i = stop;
         } else {
-          pen.lineTo(begin, up(curve.bytes[i])); pen.lineTo(Math.min(width, next), up(curve.bytes[i]));
+          level = curve.bytes[i];
+          pen.lineTo(begin, up(level));
           i += 1;
         }
       }
+      pen.lineTo(Math.min(width, x(whole)), up(level));
       pen.lineTo(Math.min(width, x(whole)), base); pen.closePath(); pen.fill(); pen.globalAlpha = 1;
       pen.fillStyle = colours.soft; pen.textAlign = "right"; pen.fillText(bytes(top), width - 4, y + 8); pen.textAlign = "left";
     };
