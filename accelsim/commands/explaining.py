@@ -68,6 +68,9 @@ def explain_(arguments: Arguments) -> int:
     if _is_saved(arguments.workload) or (other is not None and _is_saved(other.workload)):
         return _saved(arguments, other)
     settings = settings_of(arguments)
+    if other is not None and arguments.html is not None:
+        mend = "evaluate both with --json, and give both files to `accelsim report --html`"
+        raise InputError("--html shows one explanation, and two runs are compared", mend)
     with progress(not arguments.quiet) as tell:
         side = _side(arguments, settings, tell)
         against = None if other is None else _side(other, settings_of(other), tell)
@@ -178,6 +181,9 @@ def _side(arguments: Arguments, settings: Overrides, tell: Tell) -> Side:
         raise InputError(f"--layer {arguments.layer}: {workload.name} is one cascade and has no layers", "leave --layer out")
     if isinstance(workload, Model):
         refuse_stored(workload)
+        if arguments.html is not None:
+            what = f"--html: {workload.name} is a model, and a page explains one cascade"
+            raise InputError(what, "add --layer NAME, or leave --html out")
         return Side(_of_model(arguments, settings, workload, machine, tell), remake)
     if is_stored(arguments, workload):
         what = f"{workload.name} keeps only some elements of its tensors, which accelsim explain does not take into account"
