@@ -173,6 +173,7 @@ def test_program_of_a_page_runs_as_one_and_what_it_prints_is_seen(folder: Path) 
 def test_every_tutorial_is_listed_and_runs_a_command() -> None:
     index = (REPOSITORY / "docs" / "tutorials" / "README.md").read_text(encoding="utf-8")
     lessons = [path for path in TUTORIALS if path.name != "README.md"]
+    assert len(lessons) >= 10
     for path in lessons:
         assert f"]({path.name})" in index
         blocks = BLOCK.findall(path.read_text(encoding="utf-8"))
