@@ -6,10 +6,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from accelsim.commands.arguments import Arguments
-from accelsim.commands.parser import parser
 from accelsim.errors import AccelsimError, InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from accelsim.commands.arguments import Arguments
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
@@ -68,6 +70,13 @@ def _fail(message: str, code: int) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if arguments[:2] == ["completion", "--words"] and len(arguments) == 3:  # asked for at every press of a key: without the grammar
+        from accelsim.commands.completing import words_of
+
+        print("\n".join(words_of(arguments[2])))
+        return 0
+    from accelsim.commands.parser import parser
+
     top, known = parser()
     first = arguments[0] if arguments else "--help"
     if not first.startswith("-") and first not in known:
@@ -86,9 +95,14 @@ def _dispatch(arguments: list[str]) -> int:
     draw = getattr(parsed, "draw", None)
     if draw is not None and not draw.lower().endswith((".png", ".svg", ".pdf")):
         raise InputError(f"--draw {draw}: not a kind of picture", "end the name in .png, .svg or .pdf")
+    html = getattr(parsed, "html", None)
+    if html == "-":
+        raise InputError("--html -: a page goes into a file", "name one, as in --html report.html")
     _refuse_unwritable("-o", getattr(parsed, "output", None), folder_too=parsed.command == "map")
-    for option, target in (("--json", parsed.json), ("--draw", draw), ("--html", getattr(parsed, "html", None))):
+    for option, target in (("--json", parsed.json), ("--draw", draw), ("--html", html)):
         _refuse_unwritable(option, target)
+    if html is not None and parsed.json not in (None, "-") and os.path.realpath(html) == os.path.realpath(parsed.json):
+        raise InputError(f"{html}: page and JSON do not go into one file", "name two files")
     verb: Callable[[Arguments], int] = parsed.verb
     return verb(parsed)
 

@@ -16,7 +16,7 @@ PACKAGE = Path(accelsim.__file__).parent
 
 # DESIGN's layout from the bottom up; parts on one line stand beside each other and do not import each other.
 LAYERS = (
-    ("errors", "units", "formula", "cache", "kernel_cache"),
+    ("errors", "units", "formula", "markup", "cache", "kernel_cache"),
     ("hardware.types",),
     ("workload", "hardware"),
     ("mapping",),

@@ -13,20 +13,32 @@ from accelsim.errors import InputError
 from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from accelsim.mapping.tree import Mapping
     from accelsim.model.evaluation import Evaluation
     from accelsim.model.layers import ModelEvaluation
     from accelsim.model.stored import StoredEvaluation
     from accelsim.sparse.pattern import IntArray
 
 
-def draw_to(arguments: Arguments, draw: Callable[[str], None]) -> None:
-    """Draw to where it was asked for, if it was."""
+def draw_to(arguments: Arguments, draw: Callable[[], Axes]) -> None:
+    """Save a drawing where it was asked for, if it was."""
     if arguments.draw is None:
         return
+    from accelsim.report.plots.style import save
+
     try:
-        draw(arguments.draw)
+        save(draw(), arguments.draw)
     except OSError as error:
         raise InputError(f"{arguments.draw}: cannot write: {error.strerror or error}", "check the path") from None
+
+
+def drawn(mapping: Mapping) -> Axes:
+    """The drawing of a mapping."""
+    from accelsim.report.plots.trees import loop_tree
+
+    return loop_tree(mapping)
 
 
 def refuse_drawing(arguments: Arguments, model: Model, mend: str = "leave --draw out") -> None:
@@ -46,9 +58,7 @@ def show_model(arguments: Arguments, evaluation: ModelEvaluation, more: dict[str
 
 def show_evaluation(arguments: Arguments, evaluation: Evaluation) -> int:
     """Write what was asked for of an evaluation and its mapping: drawing, JSON, report."""
-    from accelsim.mapping.picture import picture
-
-    draw_to(arguments, lambda path: picture(evaluation.mapping, path))
+    draw_to(arguments, lambda: drawn(evaluation.mapping))
 
     def write() -> None:
         from accelsim.mapping.text import nest
@@ -103,7 +113,6 @@ def give_layers(arguments: Arguments, schema: str, model: Model, documents: list
 def show_stored(arguments: Arguments, found: StoredEvaluation, cascade: Cascade, stored: dict[str, IntArray], seed: int) -> int:
     """Write what was asked for of an evaluation over stored elements."""
     from accelsim.io.elements import origins
-    from accelsim.mapping.picture import picture
     from accelsim.mapping.text import nest
     from accelsim.model.misleading import misled
     from accelsim.report.progress import progress
@@ -116,5 +125,5 @@ def show_stored(arguments: Arguments, found: StoredEvaluation, cascade: Cascade,
             tell("comparing with a uniform density")
             given = {text.partition("=")[0] for text in arguments.data}
             document["uniform_misleads"] = [each.to_json() for each in misled(found, stored, given)]
-    draw_to(arguments, lambda path: picture(mapping, path))
+    draw_to(arguments, lambda: drawn(mapping))
     return give_blocks(arguments, document, lambda whole: stored_report(whole, nest(mapping, cascade)))

@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from accelsim.commands.answers import draw_to, give_blocks
+from accelsim.commands.answers import draw_to, drawn, give_blocks
 from accelsim.commands.arguments import Arguments, request_of, settings_of, workload_of
 from accelsim.errors import InputError
 from accelsim.workload.cascade import Cascade, Model
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from accelsim.hardware.architecture import Architecture
 
-REFUSED = ("compare", "pareto", "store", "constraints", "formats", "data")
+REFUSED = ("html", "compare", "pareto", "store", "constraints", "formats", "data")
 
 
 def derive_(arguments: Arguments) -> int:
@@ -56,7 +56,6 @@ def explore_cascades(arguments: Arguments, cascade: Cascade | Model, machine: Ar
     from accelsim.io.evaluation import write_text
     from accelsim.io.mapping import dump_mapping
     from accelsim.io.workload_text import dump_workload
-    from accelsim.mapping.picture import picture
     from accelsim.mapping.text import nest
     from accelsim.report.equivalents import exploration_blocks, exploration_document
     from accelsim.report.progress import progress
@@ -81,7 +80,7 @@ def explore_cascades(arguments: Arguments, cascade: Cascade | Model, machine: Ar
     if beside is not None:
         write_text(dump_mapping(mapping), arguments.output)
         write_text(texts[found.candidates.index(best)], beside)
-    draw_to(arguments, lambda path: picture(mapping, path))
+    draw_to(arguments, lambda: drawn(mapping))
     document = exploration_document(cascade, machine, found, texts, dump_mapping(mapping))
 
     def blocks(whole: dict[str, Any]) -> Iterator[RenderableType]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from accelsim.commands.answers import draw_to, give_blocks, refuse_drawing, show_evaluation, show_model, show_stored
+from accelsim.commands.answers import draw_to, drawn, give_blocks, refuse_drawing, show_evaluation, show_model, show_stored
 from accelsim.commands.arguments import (
     Arguments,
     counting_of,
@@ -60,7 +60,6 @@ def evaluate_(arguments: Arguments) -> int:
 
 def _evaluate_expected(arguments: Arguments, cascade: Cascade, machine: Architecture, mapping: Mapping, counting: Counting) -> int:
     from accelsim.io.elements import densities_of
-    from accelsim.mapping.picture import picture
     from accelsim.mapping.text import nest
     from accelsim.model.evaluation import Evaluator
     from accelsim.model.statistics import evaluate_expected
@@ -72,7 +71,7 @@ def _evaluate_expected(arguments: Arguments, cascade: Cascade, machine: Architec
     with progress(not arguments.quiet) as tell:
         tell("taking expectations")
         found = evaluate_expected(Evaluator(cascade, machine, counting), mapping, densities_of(cascade, arguments.data))
-    draw_to(arguments, lambda path: picture(mapping, path))
+    draw_to(arguments, lambda: drawn(mapping))
     return give_blocks(arguments, found.to_json(), lambda whole: expected_report(whole, nest(mapping, cascade)))
 
 

@@ -22,8 +22,11 @@ from accelsim.errors import InputError
 from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from accelsim.hardware.architecture import Architecture
     from accelsim.mapper.best import Request
+    from accelsim.mapper.comparison import Comparison
     from accelsim.mapper.front import Front
     from accelsim.mapper.model import Find
     from accelsim.mapping.tree import Mapping
@@ -202,18 +205,24 @@ def _map_front(arguments: Arguments, cascade: Cascade, machine: Architecture, re
 def _show_front(arguments: Arguments, cascade: Cascade, machine: Architecture, found: Front) -> int:
     """Write what was asked for of a front: its mappings, drawing, JSON, report."""
     from accelsim.io.layers import save_numbered
-    from accelsim.report.front import front_blocks, front_document, front_figure
+    from accelsim.report.front import front_blocks, front_document
 
     document = front_document(cascade, machine, found)
     if arguments.output is not None:
         save_numbered(cascade, [point.mapping for point in found.points], arguments.output)
-    draw_to(arguments, lambda path: front_figure(document, path))
+    draw_to(arguments, lambda: _front(found))
     return give_blocks(arguments, document, front_blocks)
+
+
+def _front(found: Front) -> Axes:
+    from accelsim.report.plots.fronts import front
+
+    return front(found)
 
 
 def _map_comparison(arguments: Arguments, cascade: Cascade, machine: Architecture, request: Request, workers: int) -> int:
     from accelsim.mapper.comparison import compare
-    from accelsim.report.comparison import comparison_blocks, comparison_document, comparison_figure
+    from accelsim.report.comparison import comparison_blocks, comparison_document
     from accelsim.report.progress import progress
 
     seconds = 10.0 if request.time_limit is None else request.time_limit
@@ -222,8 +231,14 @@ def _map_comparison(arguments: Arguments, cascade: Cascade, machine: Architectur
     document = comparison_document(cascade, machine, request, seconds, found)
     if found.best.mapping is not None:
         _save_mapping(arguments, found.best.mapping)
-    draw_to(arguments, lambda path: comparison_figure(document, path))
+    draw_to(arguments, lambda: _searches(found, request.objective.unit))
     return give_blocks(arguments, document, comparison_blocks)
+
+
+def _searches(found: Comparison, unit: str) -> Axes:
+    from accelsim.report.plots.searches import searches
+
+    return searches(found, unit)
 
 
 def _save_mapping(arguments: Arguments, mapping: Mapping) -> None:

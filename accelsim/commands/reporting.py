@@ -31,8 +31,12 @@ def report_(arguments: Arguments) -> int:
 def _page(arguments: Arguments) -> int:
     from accelsim.io.evaluation import write_json, write_text
     from accelsim.io.results import read_result, read_trace
+    from accelsim.report.html.beside import LETTERS
     from accelsim.report.html.report import report, reports
 
+    if len(arguments.file) > len(LETTERS):
+        what = f"{len(arguments.file)} files: a page holds at most {len(LETTERS)} results side by side"
+        raise InputError(what, "name fewer")
     documents = [read_result(path) for path in arguments.file]
     trace = None
     if arguments.trace is not None:

@@ -30,6 +30,8 @@ from accelsim.errors import InputError, did_you_mean
 from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
     from accelsim.faults.campaign import Campaign
     from accelsim.faults.confirmation import Confirmation
     from accelsim.hardware.architecture import Architecture
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from accelsim.sim.simulation import Simulation
 
 _TRACED = 200_000  # events of a trace at most
+_DRAWN = 1600  # events of which a timeline shows the first
 
 
 def simulate_(arguments: Arguments) -> int:
@@ -63,10 +66,10 @@ def simulate_(arguments: Arguments) -> int:
         mapping, machine, workload = _found(arguments, workload, settings, counting)
     from accelsim.mapping.text import nest
     from accelsim.report.progress import progress
-    from accelsim.report.simulation import DRAWN, blocks, document, timeline, trace
+    from accelsim.report.simulation import blocks, document, trace
 
     traced = arguments.trace is not None or arguments.html is not None
-    wanted = _TRACED if traced else 4 * DRAWN if arguments.draw is not None else 0
+    wanted = _TRACED if traced else _DRAWN if arguments.draw is not None else 0
     with progress(not arguments.quiet) as tell:
         run = _run_stored if is_stored(arguments, workload) else _run_events
         found, mapping, values = run(arguments, workload, machine, mapping, counting, wanted, seed, tell)
@@ -75,10 +78,16 @@ def simulate_(arguments: Arguments) -> int:
         from accelsim.io.evaluation import write_json
 
         write_json(events, arguments.trace)
-    draw_to(arguments, lambda path: timeline(found, path))
+    draw_to(arguments, lambda: _timeline(found))
     whole = document(found) | ({"values": values.to_json() | {"seed": seed}} if values else {})
     give_blocks(arguments, whole, lambda whole: blocks(whole, nest(mapping, workload)), events)
     return 0 if values is None or values.agrees else 1
+
+
+def _timeline(found: Simulation) -> Axes:
+    from accelsim.report.plots.timelines import run
+
+    return run(found)
 
 
 def _run_events(

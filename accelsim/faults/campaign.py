@@ -108,6 +108,16 @@ class Campaign:
         ask = target.of_classes if plan.whole[chunk[0]] and chunk[1] in plan.counted(chunk[0]) else target.effects
         return Tally.of(ask(chunk[0], numbers), numbers)
 
+    def __repr__(self) -> str:
+        from accelsim.faults.shown import campaign_line
+
+        return f"<Campaign {campaign_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        from accelsim.faults.shown import campaign_html
+
+        return campaign_html(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -178,6 +188,16 @@ class Outcome:
         some, failures, injections = zip(*counts, strict=True)
         rng = generator(self.campaign.seed, _POSTERIOR)
         return Range.total((known, posterior(some, failures, injections, rng, self.campaign.sample.confidence)))
+
+    def __repr__(self) -> str:
+        from accelsim.faults.shown import outcome_line
+
+        return f"<Outcome {outcome_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        from accelsim.faults.shown import outcome_html
+
+        return outcome_html(self)
 
 
 def run(campaign: Campaign, path: Path | None, workers: int = 1, tell: Tell | None = None, executor: Executor | None = None) -> Outcome:

@@ -309,3 +309,17 @@ class Architecture:
                 for axis in node.axes:
                     count *= axis.size
         return count
+
+    def __str__(self) -> str:
+        from accelsim.hardware.describe import describe
+
+        return describe(self)
+
+    def __repr__(self) -> str:
+        return f"<Architecture {self.name}: memories {', '.join(self.memories)}; units {', '.join(self.units)}>"
+
+    def _repr_html_(self) -> str:
+        from accelsim import markup
+
+        head, _, tree = str(self).partition("\n")
+        return markup.lines(head, tree)

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from accelsim.errors import AccelsimError, InputError, Place, did_you_mean
 from accelsim.explore.dimension import Axis, Dependent, listed, spaced
 from accelsim.explore.points import Point
 from accelsim.explore.rules import NUMBERS, Rule, rule
+from accelsim.explore.search import HOWS, POPULATION, Search
 from accelsim.explore.sweep import GRID, LATIN, SOBOL, Sample, Sweep, numeric, ordered, refuse_size
+from accelsim.io.campaign_keys import placed
 from accelsim.io.catalogue import SWEEP, refuse_other, resolve
 from accelsim.io.overrides import WORKLOAD_KEYS, overrides
+from accelsim.io.requests import request
 from accelsim.io.source import Item, parse, read_text
-from accelsim.io.sweep_cases import CHOICES, FILES, FileCases, file_of
+from accelsim.io.sweep_cases import ASKED, CHOICES, FILES, FileCases, file_of
 
 SCHEMA = "accelsim/sweep/1"
-_KEYS = ("sweep", "schema", "about", "source", *CHOICES, "set", "vary", "keep", "sample", "front")
+_KEYS = ("sweep", "schema", "about", "source", *CHOICES, "set", "vary", "keep", "sample", "search", "front")
 _SPACED = ("range", "log", "points", "step", "to")
 _MOST_TRIED = 48  # values of an axis that are tried by themselves before anything runs
 USUAL_FRONT = ("latency_s", "energy_pj")
@@ -72,7 +76,10 @@ def sweep(document: Item, text: str, folder: Path, settings: Sequence[str] = ())
     for name in ("workload", "arch"):
         if name not in fixed and name not in axes:
             raise document.error(f"a sweep needs '{name}'", f"add '{name}: NAME', or a list of names")
-    _refuse_unused({*fixed, *axes}, keys)
+    _refuse_unused({*fixed, *axes, *dependents}, keys, document)
+    for name in ASKED:
+        if name in fixed:
+            placed(keys.get(name, document), partial(_asked, fixed, name))
     if not axes:
         raise document.error("nothing varies", "write what does under 'vary', as in 'shape.m: [64, 128]'")
     rules = _rules(keys["keep"]) if "keep" in keys else ()
@@ -88,7 +95,13 @@ def sweep(document: Item, text: str, folder: Path, settings: Sequence[str] = ())
         tuple(item.name("a figure") for item in keys["front"].items("front")) if "front" in keys else USUAL_FRONT,
         text,
         keys["about"].text("about") if "about" in keys else "",
+        _search(keys) if "search" in keys else None,
     )
+
+
+def _asked(fixed: Mapping[str, str], name: str, _: Item) -> object:
+    """What one option of a search means."""
+    return request({name: fixed[name]})
 
 
 def _plain(name: str) -> str:
@@ -173,7 +186,21 @@ def _sample(item: Item) -> Sample:
     return Sample(how, keys[how].integer(f"'{how}'", 1), seed, item.place)
 
 
-def _refuse_unused(names: set[str], keys: Mapping[str, Item]) -> None:
+def _search(keys: Mapping[str, Item]) -> Search:
+    item = keys["search"]
+    if "sample" in keys:
+        raise item.error("a sweep has a 'sample' or a 'search'", "remove one of the two")
+    asked = item.only((*HOWS, "population", "seed"), "a search")
+    chosen = [how for how in HOWS if how in asked]
+    if len(chosen) != 1:
+        raise item.error(f"a search has one of {' and '.join(HOWS)}", "write {evolutionary: 2000, population: 64, seed: 0}")
+    (how,) = chosen
+    points = asked[how].integer(f"'{how}'", 1)
+    population = asked["population"].integer("population", 2) if "population" in asked else min(POPULATION[how], points)
+    return Search(how, points, population, asked["seed"].integer("seed", 0) if "seed" in asked else 0, item.place)
+
+
+def _refuse_unused(names: set[str], keys: Mapping[str, Item], document: Item) -> None:
     """An InputError for options of a search where mappings are given, and for settings of a mapping where none is."""
     if "mapping" in names:
         for name in ("constraints", "objective", "schedule", "tiles", "gap", "time_limit", "seed"):
@@ -182,7 +209,7 @@ def _refuse_unused(names: set[str], keys: Mapping[str, Item]) -> None:
         return
     for name in sorted(names):
         if name.startswith("mapping."):
-            raise InputError(f"'{name}': the sweep names no mapping to set it in", "add 'mapping: FILE'")
+            raise document.error(f"'{name}': the sweep names no mapping to set it in", "add 'mapping: FILE'")
 
 
 # --- before anything runs -----------------------------------------------------------------------------------------------------------------
@@ -212,11 +239,12 @@ def check(made: Sweep, document: Item) -> None:
     for number, axis in enumerate(made.axes):
         step = max(1, len(axis.ends) // _MOST_TRIED)
         for at in sorted({*range(0, len(axis.ends), step), len(axis.ends) - 1}):
-            error = _tried(made, first, number, axis.ends[at]) and _tried(made, last, number, axis.ends[at])
+            text = axis.ends[at]
+            error = _tried(made, first, number, text) and _tried(made, last, number, text)
             if error is not None:
-                raise InputError(
-                    f"{axis.name} = {axis.ends[at]}: {error.what}", error.mend, axis.place_of(at) if axis.values else axis.place
-                )
+                what = error.what.removeprefix(f"--set {axis.name}: ")
+                place = axis.place_of(at) if axis.values else axis.place
+                raise InputError(f"{axis.name} = {text}: {what}", error.mend, place)
 
 
 def _tried(made: Sweep, others: Sequence[str], number: int, text: str) -> InputError | None:

@@ -51,6 +51,16 @@ class Front:
     seconds: float
     space: str = "dividing tiles"
 
+    def __repr__(self) -> str:
+        from accelsim.mapper.shown import line
+
+        return f"<Front {line(self)}>"
+
+    def _repr_html_(self) -> str:
+        from accelsim.mapper.shown import html
+
+        return html(self)
+
 
 def figures_named(text: str) -> tuple[str, ...]:
     """The figures that a text such as `latency,energy` lists; refuses unknown ones, repeated ones, and any number but two or three."""

@@ -114,6 +114,20 @@ class Mapping:
         """For every leaf in order: the nodes above it from outside in (fuses included, the leaf's own loops last), and the leaf."""
         yield from _paths(self.nodes, ())
 
+    def __str__(self) -> str:
+        from accelsim.mapping.text import nest
+
+        return nest(self).rstrip()
+
+    def __repr__(self) -> str:
+        return f"<Mapping {self.name}: {sum(1 for _ in self.paths())} Einsums>"
+
+    def _repr_html_(self) -> str:
+        from accelsim import markup
+
+        head, _, tree = str(self).partition("\n")
+        return markup.lines(head, tree)
+
 
 def parts(mapping: Mapping) -> int:
     """How many parts a mapping has: branches of sequential fuses that no loop stands above; one where there are none."""

@@ -117,6 +117,16 @@ class Evaluation:
 
         return document(self)
 
+    def __repr__(self) -> str:
+        from accelsim.model.shown import evaluation_line
+
+        return f"<Evaluation {evaluation_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        from accelsim.model.shown import evaluation_html
+
+        return evaluation_html(self)
+
 
 class Evaluator:
     """Evaluates mappings of one cascade on one machine; everything that does not depend on the mapping is worked out once."""

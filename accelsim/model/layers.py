@@ -104,6 +104,16 @@ class ModelEvaluation:
         seconds, energy = [times * each.seconds for times, each in used], [times * each.energy.value for times, each in used]
         return inference(self.model, seconds, energy, limits)
 
+    def __repr__(self) -> str:
+        from accelsim.model.shown import model_line
+
+        return f"<ModelEvaluation {model_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        from accelsim.model.shown import model_html
+
+        return model_html(self)
+
     def _used(self) -> list[tuple[int, Evaluation]]:
         return [(layer.times, each) for layer, each in zip(self.model.layers, self.evaluations, strict=True)]
 

@@ -60,6 +60,16 @@ class StoredEvaluation:
         document.pop("without_effect", None)
         return document | {"stored": {name: work.to_json() for name, work in self.works.items()}}
 
+    def __repr__(self) -> str:
+        from accelsim.model.shown import evaluation_line
+
+        return f"<StoredEvaluation {evaluation_line(self.evaluation)}>"
+
+    def _repr_html_(self) -> str:
+        from accelsim.model.shown import evaluation_html
+
+        return evaluation_html(self.evaluation)
+
     @property
     def compulsory_bits(self) -> int:
         """Bits that have to pass the outermost memory."""

@@ -1,11 +1,11 @@
-"""The mapper beside the baselines: as a document, a table on a terminal, and a drawing of quality over time."""
+"""The mapper beside the baselines: as a document and as a table on a terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from accelsim.report.compare import Row, figure, table
+from accelsim.report.compare import Row, table
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -19,9 +19,7 @@ SCHEMA = "accelsim/compare/1"
 Document = dict[str, Any]
 
 
-def comparison_document(
-    cascade: Cascade, architecture: Architecture, request: Request, seconds: float, comparison: Comparison
-) -> Document:
+def comparison_document(cascade: Cascade, architecture: Architecture, request: Request, seconds: float, comparison: Comparison) -> Document:
     """A comparison as JSON; `curve` lists CPU seconds and the best value from then on, `search` is the record of the mapper's search."""
     return {
         "schema": SCHEMA,
@@ -63,13 +61,3 @@ def comparison_blocks(document: Document) -> Iterator[RenderableType]:
         yield f"The mapper's result is at most {record['value'] / record['lower_bound']:.3f}x the best possible{over}."
     else:
         yield "The mapper proved nothing about its result."
-
-
-def comparison_figure(document: Document, path: str) -> None:
-    """Draw the best value of every search over CPU seconds; see `compare.figure`."""
-    record = document["search"]
-    curves = {each["name"]: [(float(second), float(value)) for second, value in each["curve"]] for each in document["searches"]}
-    proved: tuple[float, float] | None = None
-    if record["lower_bound"]:
-        proved = record["value"], record["value"] if record["proved_optimal"] else record["lower_bound"]
-    figure(curves, proved, document["unit"], path)

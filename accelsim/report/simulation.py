@@ -1,10 +1,9 @@
-"""A simulation as JSON, on a terminal, as a trace for Perfetto and as a timeline."""
+"""A simulation as JSON, on a terminal and as a trace for Perfetto."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accelsim.mapping.text import nest
@@ -16,8 +15,6 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 SCHEMA = "accelsim/simulation/1"
-DRAWN = 400  # events of a timeline
-_TRACKS = 24  # rows of a timeline
 _SHOWN = 3  # reasons that a unit's row names
 _MEANING = {
     "fill": "before its first work", "memory": "for a load", "dependence": "for what another makes", "room": "for a place for its result",
@@ -168,47 +165,3 @@ def trace(simulation: Simulation) -> Document:
         counts = ({"ph": "C", "name": f"{memory} holds", "pid": 0, "ts": float(time), "args": {"bytes": bits / 8}} for time, bits in steps)
         events += counts
     return {"traceEvents": events, "otherData": {"unit": "1 us is one cycle", "cycles": simulation.cycles}}
-
-
-def timeline(simulation: Simulation, path: Path | str) -> None:
-    """Draw the first 400 events to a file (.png, .svg, .pdf): 24 rows of units and ports, tasks in colours, and what memories hold."""
-    from matplotlib.figure import Figure
-
-    events = sorted(simulation.events, key=lambda event: event.start)[:DRAWN]
-    every = list(dict.fromkeys(event.resource for event in events))
-    tracks = every[:_TRACKS]
-    tasks = list(dict.fromkeys(event.task for event in events if event.resource in tracks))
-    memories = [memory for memory, steps in simulation.held.items() if len(steps) > 1]
-    heights = [0.6 + 0.45 * len(tracks), *(0.75 for _ in memories)]
-    figure = Figure(figsize=(11, 0.8 + sum(heights) + 0.22 * (len(tasks) // 4 + 1)), layout="constrained")
-    axes, *below = figure.subplots(len(heights), sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    colours = [f"C{number % 10}" for number in range(len(tasks))]
-    for number, task in enumerate(tasks):
-        label: str | None = task
-        for place, track in enumerate(tracks):
-            spans = [(float(e.start), float(e.end - e.start)) for e in events if e.task == task and e.resource == track]
-            if spans:
-                look: Document = {"facecolors": colours[number], "edgecolor": "white", "linewidth": 0.3, "label": label}
-                axes.broken_barh(spans, (place - 0.4, 0.8), hatch="//" if number >= 10 else None, **look)
-                label = None
-    axes.set_yticks(range(len(tracks)), tracks)
-    axes.set_ylim(-0.6, len(tracks) - 0.4)
-    axes.invert_yaxis()
-    last = max((float(event.end) for event in events), default=1.0)
-    for memory, under in zip(memories, below, strict=True):
-        times, held = zip(*simulation.held[memory], strict=True)
-        size = simulation.evaluation.evaluator.architecture.memories[memory].size_bits
-        units = ((20, "MiB"), (10, "KiB"), (0, "B"))
-        unit, name = next((2.0**power, name) for power, name in units if max(held) / 8 >= 2**power or not power)
-        under.fill_between([float(time) for time in times], [bits / 8 / unit for bits in held], step="post", color="C0", alpha=0.35)
-        under.set_ylabel(f"{memory}\n{name}", rotation=0, ha="right", va="center", fontsize="small")
-        if size is not None and size <= 4 * max(held):
-            under.axhline(size / 8 / unit, color="C3", linewidth=0.8)
-        under.set_ylim(bottom=0)
-    axes.set_xlim(0, last)
-    (below[-1] if below else axes).set_xlabel("cycles")
-    left_out = f", {len(every) - len(tracks)} more copies not drawn" if len(every) > len(tracks) else ""
-    names = simulation.evaluation.evaluator.cascade.name, simulation.evaluation.evaluator.architecture.name
-    axes.set_title(f"{names[0]} on {names[1]}{left_out}", loc="left")
-    figure.legend(loc="outside lower center", ncols=4, fontsize="small", frameon=False)
-    figure.savefig(path, dpi=150)

@@ -103,6 +103,16 @@ class Simulation:
         """Energy in picojoules: that of what is done, as the model counts it, and static power over the simulated time."""
         return self.evaluation.dynamic + self.evaluation.evaluator.prices.power.scaled(self.seconds * 1e12)
 
+    def __repr__(self) -> str:
+        from accelsim.sim.shown import line
+
+        return f"<Simulation {line(self)}>"
+
+    def _repr_html_(self) -> str:
+        from accelsim.sim.shown import html
+
+        return html(self)
+
 
 def simulate(
     cascade: Cascade, architecture: Architecture, mapping: Mapping, counting: Counting | None = None, events: int = 0

@@ -179,6 +179,16 @@ class Cascade:
 
         return bounds(self)
 
+    def __repr__(self) -> str:
+        from accelsim.workload.shown import cascade_line
+
+        return f"<Cascade {cascade_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        from accelsim.workload.shown import cascade_html
+
+        return cascade_html(self)
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -222,3 +232,13 @@ class Model:
     source: str = ""
     phases: tuple[Phase, ...] = ()
     serving: Serving | None = None
+
+    def __repr__(self) -> str:
+        from accelsim.workload.shown import model_line
+
+        return f"<Model {model_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        from accelsim.workload.shown import model_html
+
+        return model_html(self)

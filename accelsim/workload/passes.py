@@ -31,7 +31,7 @@ class Passes:
 
     `crossing`: tensors with an element per element of the fiber that live from pass to pass; kept on chip or moved again.
     `reread`: inputs that a later pass reads again. `summaries`: tensors without the rank that a later pass waits for.
-    `placed`: the pass in which each Einsum walks the fiber, or of one that does not, after which all that it reads is there (0: before any).
+    `placed`: the pass in which each Einsum walks the fiber, or, if it does not, after which it has what it reads (0: before any).
     """
 
     rank: str

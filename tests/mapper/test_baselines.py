@@ -26,7 +26,9 @@ from accelsim.mapping.text import nest
 from accelsim.mapping.tree import For, Fuse, Mapping, Spatial
 from accelsim.model import Evaluator
 from accelsim.model.options import Counting
-from accelsim.report.compare import Row, figure, table
+from accelsim.report.compare import Row, table
+from accelsim.report.plots.searches import curves
+from accelsim.report.plots.style import save
 from accelsim.report.terminal import show
 from accelsim.workload.build import cascade as build
 from accelsim.workload.cascade import Cascade
@@ -225,13 +227,13 @@ def test_curves_are_drawn_in_every_form_and_the_same_every_time(ending: str, tmp
     for proved in (None, (120.0, 100.0), (120.0, 120.0)):
         paths = [tmp_path / f"{number}.{ending}" for number in (1, 2)]
         for path in paths:
-            figure(CURVES, proved, "cycles", str(path))
+            save(curves(CURVES, proved, "cycles"), path)
         assert paths[0].read_bytes() == paths[1].read_bytes()
 
 
 def test_a_drawing_names_searches_by_their_end_and_what_is_proved(tmp_path: Path) -> None:
     path = tmp_path / "curves.svg"
-    figure(CURVES, (120.0, 100.0), "cycles", str(path))
+    save(curves(CURVES, (120.0, 100.0), "cycles"), path)
     text = path.read_text(encoding="utf-8")
     for words in (
         "program  1.250x",
@@ -242,17 +244,17 @@ def test_a_drawing_names_searches_by_their_end_and_what_is_proved(tmp_path: Path
         "best found (cycles)",
     ):
         assert words in text
-    figure(CURVES, (120.0, 120.0), "cycles", str(path))
+    save(curves(CURVES, (120.0, 120.0), "cycles"), path)
     assert "proved optimal  120 cycles" in path.read_text(encoding="utf-8")
 
 
 def test_a_drawing_of_nothing_or_of_an_unknown_form_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        figure(CURVES, None, "cycles", "curves.pgn")
+        save(curves(CURVES, None, "cycles"), "curves.pgn")
     assert str(caught.value) == "curves.pgn: cannot draw a '.pgn' file; did you mean 'png'?"
     with pytest.raises(InputError) as caught:
-        figure({"random": []}, None, "cycles", "curves.png")
-    assert str(caught.value) == "curves.png: no search found anything to draw; give the searches more time"
+        curves({"random": []}, None, "cycles")
+    assert str(caught.value) == "no search found anything to draw; give the searches more time"
 
 
 def test_a_table_compares_with_the_best_and_keeps_what_found_nothing() -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import networkx
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from accelsim.errors import InputError
 from accelsim.report.plots import style
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from accelsim.workload.cascade import Cascade
 
 _WIDE, _HIGH, _BOX = 2.3, 0.62, 0.32  # inches from column to column, from row to row, and of a box
-_CHARACTER = 0.085
-_NORMAL, _LATER, _EARLIER = style.FAINT, style.COLOURS[3], style.COLOURS[0]
+_CHARACTER, _TITLE = 0.075, 0.09  # of names in boxes, and of the title
+_NORMAL, _LATER, _EARLIER = style.FAINT, style.VERMILION, style.BLUE
 
 
 def cascade_graph(cascade: Cascade, rank: str | None = None, *, ax: Axes | None = None) -> Axes:
@@ -29,29 +30,46 @@ def cascade_graph(cascade: Cascade, rank: str | None = None, *, ax: Axes | None 
     found = passes(cascade, rank) if rank is not None else _most(cascade)
     column = columns(cascade, found)
     place = _placed(cascade, column)
-    size = _WIDE * (max(column.values(), default=1)), _HIGH * (2.2 + max((-y for _, y in place.values()), default=0.0) / _HIGH)
-    ax = style.axes(ax, max(size[0] + 0.6, 4.5), size[1] + 0.5)
-    ax.set_xlim(-_WIDE / 2, _WIDE * max(column.values(), default=1) - _WIDE / 2)
-    ax.set_ylim(min((y for _, y in place.values()), default=0.0) - _HIGH / 2, _HIGH * 1.7)
+    many = max(column.values(), default=1)
+    left, right = -_WIDE / 2, _WIDE * (many - 0.5)
+    title = f"{cascade.name}: {found}" if found is not None else cascade.name
+    right = max(right, left + 0.4 + len(title) * _TITLE)
+    bottom, top = min((y for _, y in place.values()), default=0.0) - _HIGH / 2, _HIGH * 2
+    if ax is None:
+        ax = Figure(figsize=(right - left, top - bottom), facecolor=style.PAPER).add_axes((0, 0, 1, 1), axes_class=style.Plot)
+    else:
+        ax.set_aspect("equal")
+    ax.set_xlim(left, right)
+    ax.set_ylim(bottom, top)
     ax.axis("off")
-    for number in range(1, max(column.values(), default=1) + 1):
+    for number in range(1, many + 1):
         if number % 2 == 0:
-            ax.axvspan(_WIDE * (number - 1.5), _WIDE * (number - 0.5), color=style.GRID, alpha=0.5, zorder=0, linewidth=0)
+            ax.axvspan(
+                _WIDE * (number - 1.5),
+                _WIDE * (number - 0.5),
+                0,
+                1 - 0.75 * _HIGH / (top - bottom),
+                color=style.GRID,
+                alpha=0.5,
+                zorder=0,
+                linewidth=0,
+            )
         label = f"pass {number}" if found is not None else ""
-        ax.text(_WIDE * (number - 1), _HIGH * 1.35, label, ha="center", va="center", **style.text(color=style.FAINT))
+        ax.text(_WIDE * (number - 1), _HIGH * 0.95, label, ha="center", va="center", **style.text(color=style.FAINT))
     _arrows(ax, cascade, column, place)
     outputs = {name for name, tensor in cascade.tensors.items() if tensor.is_output}
     for einsum in cascade.work:
         x, y = place[einsum.name]
         last = einsum.output.tensor in outputs
         box = {"boxstyle": "round,pad=0.35", "facecolor": style.PAPER, "edgecolor": style.INK, "linewidth": 1.8 if last else 0.9}
-        ax.text(x, y, einsum.name, ha="center", va="center", bbox=box, zorder=4, gid=f"einsum {einsum.name}", **style.text(fontweight="bold"))
+        ax.text(
+            x, y, einsum.name, ha="center", va="center", bbox=box, zorder=4, gid=f"einsum {einsum.name}", **style.text(fontweight="bold")
+        )
         reads = [name for name in dict.fromkeys(access.tensor for access in einsum.reads) if cascade.tensors[name].is_input]
         if reads:
             label = f"{', '.join(reads)} →"
             ax.text(x - _half(einsum.name), y, label, ha="right", va="center", zorder=4, **style.text(color=style.FAINT, fontsize=7))
-    over = f": {found}" if found is not None else ""
-    ax.set_title(f"{cascade.name}{over}", loc="left", fontsize=style.TITLE, color=style.INK, family=style.FAMILY, wrap=True)
+    ax.text(left + 0.2, _HIGH * 1.6, title, va="center", **style.text(fontsize=style.TITLE))
     return ax
 
 

@@ -116,7 +116,9 @@ def roofline(evaluation: Evaluation, *, einsums: bool = True, ax: Axes | None = 
         if einsums or not mark.einsum:
             shape, size = ("o", 4.5) if mark.einsum else ("D", 7.0)
             face = style.tint(colours[mark.memory], 0.55) if mark.einsum else colours[mark.memory]
-            ax.plot([mark.intensity], [mark.rate], shape, color=face, markeredgecolor=style.INK, markeredgewidth=0.6, markersize=size, zorder=4)
+            ax.plot(
+                [mark.intensity], [mark.rate], shape, color=face, markeredgecolor=style.INK, markeredgewidth=0.6, markersize=size, zorder=4
+            )
     ax.set_xscale("log")
     ax.set_yscale("log")
     ax.set_xlim(left, right)

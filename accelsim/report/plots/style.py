@@ -1,6 +1,6 @@
 """One look for every drawing: colours, dashes, hatches, axes and how they are saved.
 
-Colours stay apart for colour-blind readers and on grey paper they differ in lightness; where they repeat, hatches and dashes go on.
+Colours stay apart for colour-blind readers, and each differs in lightness from the one before; where they repeat, hatches and dashes go on.
 Source of the colours: Okabe and Ito, "Color Universal Design" (2008), https://jfly.uni-koeln.de/color/.
 """
 
@@ -20,18 +20,18 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from accelsim.errors import InputError, did_you_mean
 
 INK, FAINT, PAPER, GRID = "#22262b", "#6d757e", "#ffffff", "#e6e9ed"
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#8c8c8c")
+BLUE, ORANGE, GREEN, SKY, VERMILION, PINK, GREY = "#0072b2", "#e69f00", "#009e73", "#56b4e9", "#d55e00", "#cc79a7", "#5c5c5c"
+COLOURS = (BLUE, ORANGE, GREEN, SKY, VERMILION, PINK, GREY)
 DASHES = ("-", "--", "-.", ":")
 HATCHES = ("", "////", "....", "xxxx")
 SEQUENTIAL = "viridis"  # of values: even steps to the eye, also without red and green
-BAD = "#d55e00"
 FAMILY = "DejaVu Sans"  # ships with matplotlib, so that a drawing is the same on every machine
 TITLE, LABEL, TICK = 10.0, 9.0, 8.0  # points
 WIDE = 8.0  # values that differ by more than this factor are drawn on a logarithmic scale
 ENDINGS = ("png", "svg", "pdf")
 _METADATA: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
 _DOTS, _MOST_DOTS = 160, 12_000  # dots per inch, and along a side, which viewers still open
-_SAVED: dict[str, Any] = {"svg.fonttype": "none", "svg.hashsalt": "accelsim"}
+_SAVED: Any = {"svg.fonttype": "none", "svg.hashsalt": "accelsim"}
 
 
 class Plot(Axes):
@@ -58,12 +58,17 @@ def hatch(number: int) -> str:
 
 def tint(of: str, share: float = 0.18) -> str:
     """A colour on paper: so much of it, the rest white."""
-    return to_hex([1 - share * (1 - part) for part in to_rgb(of)])
+    return _mixed(of, 1.0, 1 - share)
 
 
 def shade(of: str, share: float = 0.35) -> str:
     """A colour as dark as words have to be: so much black, the rest the colour."""
-    return to_hex([(1 - share) * part for part in to_rgb(of)])
+    return _mixed(of, 0.0, share)
+
+
+def _mixed(of: str, grey: float, share: float) -> str:
+    red, green, blue = ((1 - share) * part + share * grey for part in to_rgb(of))
+    return to_hex((red, green, blue))
 
 
 def axes(ax: Axes | None, width: float = 7.2, height: float = 4.4) -> Axes:

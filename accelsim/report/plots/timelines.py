@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, PercentFormatter
@@ -30,7 +32,7 @@ def timeline(simulation: Simulation, *, ax: Axes | None = None) -> Axes:
             spans = [(float(e.start), float(e.end - e.start)) for e in events if e.task == task and e.resource == track]
             if spans:
                 edge = 0.3 if min(length for _, length in spans) > _EDGED * last else 0.0  # white edges would hide thin events
-                look = {"facecolors": style.colour(number), "hatch": style.hatch(number) or None, "edgecolor": style.PAPER}
+                look: dict[str, Any] = {"facecolors": style.colour(number), "hatch": style.hatch(number) or None, "edgecolor": style.PAPER}
                 ax.broken_barh(spans, (place - 0.4, 0.8), linewidth=edge, label=label, **look)
                 label = None
     ax.set_yticks(range(len(tracks)), tracks)
@@ -58,7 +60,7 @@ def occupancy(simulation: Simulation, *, until: float | None = None, ax: Axes | 
         if most:
             of = f"of {byte_size(size / 8)}" if size is not None else "at most, without a size"
             times, shares = [float(time) for time, _ in steps], [bits / (size or most) for _, bits in steps]
-            look = {"color": style.colour(number), "linestyle": style.dash(number)}
+            look: dict[str, Any] = {"color": style.colour(number), "linestyle": style.dash(number)}
             ax.step(times, shares, where="post", linewidth=1.4, label=f"{memory}: {byte_size(most / 8)} {of}", **look)
     last = max((float(steps[-1][0]) for steps in simulation.held.values()), default=1.0)
     ax.set_xlim(0, until if until is not None else last or 1.0)
