@@ -10,7 +10,7 @@ FIND_PYTHON = for python in $(PYTHON) python3.14 python3.13 python3.12 python3.1
 	  if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' >/dev/null 2>&1; then echo $$python; break; fi; done
 WORKERS ?= auto
 
-.PHONY: demo test check evidence bench docs rtl rtl-tools browser lint setup help clean
+.PHONY: demo test check evidence bench docs notebooks rtl rtl-tools browser lint setup help clean
 
 demo: $(READY)  ## map the default workload onto the default machine
 	@$(BIN)/accelsim map workloads/attention.yaml --arch spatial
@@ -33,6 +33,9 @@ docs: $(READY)  ## the documentation as a site, in build/site; a warning is an e
 
 rtl: $(READY) rtl-tools  ## the hardware: every module of hw/rtl against the simulator, lint, synthesis
 	$(BIN)/python -m pytest -n $(WORKERS) tests/rtl
+
+notebooks: $(READY)  ## every notebook in a clean kernel, on two cores, in at most eight minutes
+	ACCELSIM_EVIDENCE=1 timeout 480 $(BIN)/python -m pytest -n 2 tests/test_notebooks.py
 
 rtl-tools:  ## iverilog, verilator, g++, yosys, z3 and zlib, from Debian's packages
 	@absent=; for tool in iverilog verilator g++ yosys z3; do command -v $$tool >/dev/null 2>&1 || absent="$$absent $$tool"; done; \

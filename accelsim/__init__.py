@@ -55,13 +55,13 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Names of `__all__`, imported when they are first asked for."""
-    if name not in __all__:
+    """Names of `__all__` and the module `plots`, imported when they are first asked for."""
+    if name not in __all__ and name != "plots":
         raise AttributeError(f"module 'accelsim' has no attribute '{name}'")
     from importlib import import_module
 
-    if name == "explore":  # the package, which is the verb too
-        return import_module("accelsim.explore")
+    if name in ("plots", "explore"):  # packages; the second is a verb too
+        return import_module(f"accelsim.{name}")
     home = next((home for home, inside in _HOMES.items() if name in inside), "accelsim.verbs")
     found = globals()[name] = getattr(import_module(home), name)
     return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 from accelsim.errors import InputError, Place
 from accelsim.explore.quantity import PLAIN, SIZE, Dimension, Quantity, quantity, rounded, unit_of, written
@@ -32,12 +34,59 @@ class Between:
         return written(rounded(Quantity(value, self.low.dimension), self.to), self.unit)
 
 
+@dataclass(frozen=True)
+class Spaced(Sequence[str]):
+    """So many values between two ends, made when they are asked for."""
+
+    between: Between
+    many: int
+
+    def __len__(self) -> int:
+        return self.many
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return tuple(self[each] for each in range(*at.indices(self.many)))
+        return _at(self.between, range(self.many)[at], self.many)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all values are whole numbers of base units."""
+        low, high, to = self.between.low.value, self.between.high.value, self.between.to
+        if to is not None:
+            return all(each.denominator == 1 for each in (low, high, to.value))
+        return not self.between.logarithmic and low.denominator == 1 and ((high - low) / max(1, self.many - 1)).denominator == 1
+
+
+@dataclass(frozen=True)
+class Stepped(Sequence[str]):
+    """So many values from a low one on, each a step above the one before, made when they are asked for."""
+
+    low: Quantity
+    step: Fraction
+    many: int
+    unit: str
+
+    def __len__(self) -> int:
+        return self.many
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return tuple(self[each] for each in range(*at.indices(self.many)))
+        return written(Quantity(self.low.value + range(self.many)[at] * self.step, self.low.dimension), self.unit)
+
+    @property
+    def whole(self) -> bool:
+        """Whether all values are whole numbers of base units."""
+        return self.low.value.denominator == self.step.denominator == 1
+
+
 @dataclass(frozen=True, slots=True)
 class Axis:
     """A name (a path of `--set`, or an option of `accelsim map`) with its values; `values` is empty where they lie anywhere `between`."""
 
     name: str
-    values: tuple[str, ...]
+    values: Sequence[str]
     between: Between | None = None
     place: Place | None = None
     places: tuple[Place, ...] = ()
@@ -53,15 +102,32 @@ class Axis:
         return self.values[min(int(share * len(self.values)), len(self.values) - 1)]
 
     @property
-    def ends(self) -> tuple[str, ...]:
+    def ends(self) -> Sequence[str]:
         """The values, or the ends and the middle of what lies between."""
         return self.values if self.between is None else tuple(self.between.at(share) for share in (0.0, 0.5, 1.0))
 
     @property
     def dimension(self) -> Dimension | None:
         """The unit of its values, None if not all are numbers of one."""
-        found = {each.dimension if (each := quantity(text)) is not None else None for text in self.ends}
+        texts = self.ends if isinstance(self.ends, tuple) else (self.ends[0],)
+        found = {each.dimension if (each := quantity(text)) is not None else None for text in texts}
         return found.pop() if len(found) == 1 else None
+
+    @property
+    def whole(self) -> bool:
+        """Whether all values are whole numbers."""
+        if isinstance(self.values, Spaced | Stepped):
+            return self.values.whole
+        if self.between is not None:
+            return Spaced(self.between, 2).whole and self.between.to is not None
+        return all((number := quantity(text)) is not None and number.value.denominator == 1 for text in self.values)
+
+    def refuse_repeats(self) -> None:
+        """An InputError for values that rounding has made equal."""
+        if isinstance(self.values, Spaced) and (many := len(set(self.values))) < len(self.values):
+            low, high = self.values[0], self.values[-1]
+            what = f"{self.name}: {len(self.values)} points from {low} to {high} are only {many} different values"
+            raise InputError(what, f"write points: {many}", self.place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +187,7 @@ def spaced(
         raise InputError(f"{name}: {points} points from {low} to {high}", "write at least 2 points, one for each end", place)
     if points > 1 and first.value == last.value:
         raise InputError(f"{name}: {points} points from {low} to {high} are all the same", f"write [{low}]", place)
-    texts = tuple(_at(between, at, points) for at in range(points))
-    many = len(set(texts))
-    if many < points:
-        raise InputError(f"{name}: {points} points from {low} to {high} are only {many} different values", f"write points: {many}", place)
-    return Axis(name, texts, None, place)
+    return Axis(name, Spaced(between, points), None, place)
 
 
 def _at(between: Between, at: int, points: int) -> str:
@@ -153,10 +215,9 @@ def _stepped(
     if by.value <= 0:
         raise InputError(f"{name}: a step of {step} leads nowhere", "write a step above 0", place)
     many = int((last.value - first.value) / by.value) + 1
-    if many > 10_000_000:
-        raise InputError(f"{name}: {many:,} steps from {low} to {high}", "write a larger step", place)
-    texts = tuple(written(Quantity(first.value + at * by.value, first.dimension), unit) for at in range(many))
-    return Axis(name, texts, None, place)
+    if many >= 1 << 62:
+        raise InputError(f"{name}: steps of {step} from {low} to {high} are too many to count", "write a larger step", place)
+    return Axis(name, Stepped(first, by.value, many, unit), None, place)
 
 
 def _number(name: str, text: str, place: Place | None) -> Quantity:

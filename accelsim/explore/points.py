@@ -18,7 +18,7 @@ from accelsim.mapper.model import search_model
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluation, evaluate
 from accelsim.model.layers import ModelEvaluation, evaluate_model
-from accelsim.model.limits import limits
+from accelsim.model.limits import ranked
 from accelsim.workload.cascade import Cascade, Model
 
 OK, NO_MAPPING, REFUSED, OUTSIDE, NOT_REACHED = STATUSES = "ok", "no mapping", "refused", "outside", "not reached"
@@ -184,7 +184,7 @@ def row_of(evaluation: Evaluation | ModelEvaluation, text: Callable[[Mapping], s
         energy.value * seconds,
         float(moved / 8),
         max(_utilization(each) for each in layers) if len(layers) == 1 else None,
-        limits(longest)["resource"],
+        ranked(longest)[0][0][0],
         *_searched([each.search for each in layers], times),
         digest,
     )

@@ -58,8 +58,7 @@ def _kind(sweep: Sweep, at: int) -> tuple[str, Dimension | None]:
         dimension = axis.dimension
         if dimension is None or dimension:
             return WORD, dimension
-        whole = axis.between is None or (axis.between.to is not None and axis.between.to.value.denominator == 1)
-        return WHOLE if whole and all(_is_whole(text) for text in axis.ends) else NUMBER, PLAIN
+        return WHOLE if axis.whole else NUMBER, PLAIN
     dependent = sweep.dependents[at - len(sweep.axes)]
     if dependent.formula in sweep.names:
         return _kind(sweep, sweep.names.index(dependent.formula))
@@ -68,11 +67,6 @@ def _kind(sweep: Sweep, at: int) -> tuple[str, Dimension | None]:
     if number is None:
         return WORD, None
     return (WORD, number.dimension) if number.dimension else (NUMBER, PLAIN)
-
-
-def _is_whole(text: str) -> bool:
-    number = quantity(text)
-    return number is not None and number.value.denominator == 1
 
 
 def records(exploration: Exploration) -> Iterator[tuple[Any, ...]]:

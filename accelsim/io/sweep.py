@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 from accelsim.errors import AccelsimError, InputError, Place, did_you_mean
@@ -12,10 +13,12 @@ from accelsim.explore.points import Point
 from accelsim.explore.rules import NUMBERS, Rule, rule
 from accelsim.explore.search import HOWS, POPULATION, Search
 from accelsim.explore.sweep import GRID, LATIN, SOBOL, Sample, Sweep, numeric, ordered, refuse_size
+from accelsim.io.campaign_keys import placed
 from accelsim.io.catalogue import SWEEP, refuse_other, resolve
 from accelsim.io.overrides import WORKLOAD_KEYS, overrides
+from accelsim.io.requests import request
 from accelsim.io.source import Item, parse, read_text
-from accelsim.io.sweep_cases import CHOICES, FILES, FileCases, file_of
+from accelsim.io.sweep_cases import ASKED, CHOICES, FILES, FileCases, file_of
 
 SCHEMA = "accelsim/sweep/1"
 _KEYS = ("sweep", "schema", "about", "source", *CHOICES, "set", "vary", "keep", "sample", "search", "front")
@@ -38,8 +41,7 @@ def load_sweep(path: Path | str, settings: Sequence[str] = (), most: int | None 
     try:
         from accelsim.explore.sweep import MOST
 
-        if made.search is None:
-            refuse_size(made, MOST if most is None else most)
+        refuse_size(made, MOST if most is None else most)
     except InputError as error:
         raise error if error.place else document.error(error.what, error.mend) from None
     check(made, document)
@@ -74,7 +76,10 @@ def sweep(document: Item, text: str, folder: Path, settings: Sequence[str] = ())
     for name in ("workload", "arch"):
         if name not in fixed and name not in axes:
             raise document.error(f"a sweep needs '{name}'", f"add '{name}: NAME', or a list of names")
-    _refuse_unused({*fixed, *axes}, keys)
+    _refuse_unused({*fixed, *axes, *dependents}, keys, document)
+    for name in ASKED:
+        if name in fixed:
+            placed(keys.get(name, document), partial(_asked, fixed, name))
     if not axes:
         raise document.error("nothing varies", "write what does under 'vary', as in 'shape.m: [64, 128]'")
     rules = _rules(keys["keep"]) if "keep" in keys else ()
@@ -92,6 +97,11 @@ def sweep(document: Item, text: str, folder: Path, settings: Sequence[str] = ())
         keys["about"].text("about") if "about" in keys else "",
         _search(keys) if "search" in keys else None,
     )
+
+
+def _asked(fixed: Mapping[str, str], name: str, _: Item) -> object:
+    """What one option of a search means."""
+    return request({name: fixed[name]})
 
 
 def _plain(name: str) -> str:
@@ -190,7 +200,7 @@ def _search(keys: Mapping[str, Item]) -> Search:
     return Search(how, points, population, asked["seed"].integer("seed", 0) if "seed" in asked else 0, item.place)
 
 
-def _refuse_unused(names: set[str], keys: Mapping[str, Item]) -> None:
+def _refuse_unused(names: set[str], keys: Mapping[str, Item], document: Item) -> None:
     """An InputError for options of a search where mappings are given, and for settings of a mapping where none is."""
     if "mapping" in names:
         for name in ("constraints", "objective", "schedule", "tiles", "gap", "time_limit", "seed"):
@@ -199,7 +209,7 @@ def _refuse_unused(names: set[str], keys: Mapping[str, Item]) -> None:
         return
     for name in sorted(names):
         if name.startswith("mapping."):
-            raise InputError(f"'{name}': the sweep names no mapping to set it in", "add 'mapping: FILE'")
+            raise document.error(f"'{name}': the sweep names no mapping to set it in", "add 'mapping: FILE'")
 
 
 # --- before anything runs -----------------------------------------------------------------------------------------------------------------
@@ -229,11 +239,12 @@ def check(made: Sweep, document: Item) -> None:
     for number, axis in enumerate(made.axes):
         step = max(1, len(axis.ends) // _MOST_TRIED)
         for at in sorted({*range(0, len(axis.ends), step), len(axis.ends) - 1}):
-            error = _tried(made, first, number, axis.ends[at]) and _tried(made, last, number, axis.ends[at])
+            text = axis.ends[at]
+            error = _tried(made, first, number, text) and _tried(made, last, number, text)
             if error is not None:
-                raise InputError(
-                    f"{axis.name} = {axis.ends[at]}: {error.what}", error.mend, axis.place_of(at) if axis.values else axis.place
-                )
+                what = error.what.removeprefix(f"--set {axis.name}: ")
+                place = axis.place_of(at) if axis.values else axis.place
+                raise InputError(f"{axis.name} = {text}: {what}", error.mend, place)
 
 
 def _tried(made: Sweep, others: Sequence[str], number: int, text: str) -> InputError | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from accelsim.model.schedule import schedule
@@ -16,14 +17,9 @@ _MOVING = ("memory", "network", "sparse")
 
 def limits(evaluation: Evaluation) -> dict[str, Any]:
     """The deciding resource, its share of the latency, the next one, and a sentence on relief."""
-    timing = evaluation.timing
-    latency = timing.latency
-    ranked = sorted(timing.limits.items(), key=lambda item: (-item[1], item[0]))
-    waiting = timing.fill + timing.drain
-    if waiting > (ranked[0][1] if ranked else 0):
-        ranked.insert(0, (("fill and drain", "latency"), waiting))
-    (name, kind), ticks = ranked[0]
-    following = ranked[1] if len(ranked) > 1 else None
+    latency = evaluation.timing.latency
+    (name, kind), ticks = (found := ranked(evaluation))[0]
+    following = found[1] if len(found) > 1 else None
     return {
         "resource": name,
         "kind": kind,
@@ -31,6 +27,16 @@ def limits(evaluation: Evaluation) -> dict[str, Any]:
         "next": {"resource": following[0][0], "share": float(following[1] / latency) if latency else 0.0} if following else None,
         "relief": _relief(evaluation, name, kind),
     }
+
+
+def ranked(evaluation: Evaluation) -> list[tuple[tuple[str, str], int | Fraction]]:
+    """Name and kind of every resource with the ticks that it takes, the deciding one first."""
+    timing = evaluation.timing
+    found = sorted(timing.limits.items(), key=lambda item: (-item[1], item[0]))
+    waiting = timing.fill + timing.drain
+    if waiting > (found[0][1] if found else 0):
+        found.insert(0, (("fill and drain", "latency"), waiting))
+    return found
 
 
 def _gain(evaluation: Evaluation, name: str, kind: str) -> str:

@@ -19,13 +19,11 @@ def by_definition(rows: np.ndarray) -> list[bool]:
     return [not np.isnan(row).any() and not any(beats(other, row) for other in rows) for row in rows]
 
 
-@given(
-    st.integers(1, 4).flatmap(
-        lambda many: st.lists(
-            st.lists(st.sampled_from([0.0, 1.0, 2.0, 3.0, 5.5, float("nan"), float("inf")]), min_size=many, max_size=many), min_size=1, max_size=24
-        )
-    )
-)
+FIGURES = st.sampled_from([0.0, 1.0, 2.0, 3.0, 5.5, float("nan"), float("inf")])
+TABLES = st.integers(1, 4).flatmap(lambda many: st.lists(st.lists(FIGURES, min_size=many, max_size=many), min_size=1, max_size=24))
+
+
+@given(TABLES)
 def test_front_is_what_no_other_row_beats(rows: list[list[float]]) -> None:
     assert on_front(np.array(rows)).tolist() == by_definition(np.array(rows))
 

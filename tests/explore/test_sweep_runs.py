@@ -56,8 +56,9 @@ def test_every_point_has_the_row_of_its_values_in_order() -> None:
     found = run(sweep)
     assert [row for _, row in found.rows()] == by_hand(sweep)
     assert [point.number for point, _ in found.rows()] == list(range(7 * 9 * 3))
-    assert found.summary.counts == {"ok": sum(row.status == "ok" for row in by_hand(sweep)), "no mapping": found.summary.counts["no mapping"]}
-    assert found.summary.counts["no mapping"] > 0
+    statuses = [row.status for row in by_hand(sweep)]
+    assert found.summary.counts == {"ok": statuses.count("ok"), "no mapping": statuses.count("no mapping")}
+    assert "no mapping" in statuses
 
 
 def test_points_that_are_known_are_not_worked_out_again(tmp_path: Path) -> None:

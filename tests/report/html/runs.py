@@ -26,7 +26,7 @@ layers:
   - {name: first, shape: {k: 4, n: 6}, einsums: ['Y[m,n] = X[m,k] * W[k,n]']}
   - {name: second, times: 2, shape: {n: 6, o: 5}, einsums: ['Z[m,o] = Y[m,n] * V[n,o]']}
 """
-KINDS = ("evaluation", "faster", "simulation", "front", "compare", "model", "model-simulation", "stored")
+KINDS = ("evaluation", "faster", "simulation", "front", "compare", "model", "model-simulation", "stored", "explanation")
 
 
 def command(*arguments: str) -> None:
@@ -44,6 +44,7 @@ def results(folder: Path) -> dict[str, Path]:
     command("evaluate", *given, "--json", str(found["evaluation"]))
     command("evaluate", *given, "--set", "arch.GlobalBuffer.bandwidth='16 TB/s'", "--json", str(found["faster"]))
     command("simulate", *given, "--json", str(found["simulation"]), "--trace", str(found["trace"]))
+    command("explain", *given, "--json", str(found["explanation"]))
     command("map", *product, "--pareto", "latency,energy", "--json", str(found["front"]))
     command("map", *product, "--compare", "--time-limit", "0.05", "--workers", "1", "--json", str(found["compare"]))
     model = folder / "two-layers.yaml"

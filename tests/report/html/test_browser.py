@@ -166,6 +166,19 @@ def test_timeline_names_the_event_under_the_pointer_and_is_empty_where_nothing_r
     assert coloured == [True, False, True]
 
 
+def test_curve_of_what_a_memory_holds_is_drawn_as_steps(browser: Browser, tmp_path: Path) -> None:
+    """Many points within ten cycles that end at 2 bytes, which stay until cycle 500; then 1 byte to the end at 1000."""
+    steps = [(10 * number / 1000, 1 + number % 2) for number in range(1000)] + [(500.0, 1), (1000.0, 1)]
+    events: list[dict[str, Any]] = [{"ph": "C", "name": "buffer", "pid": 0, "ts": time, "args": {"bytes": held}} for time, held in steps]
+    path = page(tmp_path, report(tiny(), {"traceEvents": events}))
+    shown(browser, path)
+    # 24 pixels of axis, then 64 of which 56 are the two bytes: 40 pixels up is above one byte and below two, 20 is below one
+    drawn = browser.run("""[0.13, 0.33, 0.47, 0.53, 0.73, 0.93].map((share) => { const canvas = document.querySelector('.timeline canvas');
+        const x = Math.round(120 + share * (canvas.width - 120)), base = 24 + 64 - 2;
+        return [40, 20].map((up) => canvas.getContext('2d').getImageData(x, base - up, 1, 1).data[3] > 0); })""")
+    assert drawn == [[True, True]] * 3 + [[False, True]] * 3
+
+
 def test_timeline_of_a_hundred_thousand_events_draws_no_more_than_its_pixels(browser: Browser, tmp_path: Path) -> None:
     rng, tracks, count, width = random.Random(0), 8, 100_000, 1200
     events: list[dict[str, Any]] = [
