@@ -58,7 +58,9 @@ def add_contents(app: Any, page: str, source: list[str]) -> None:
     docs = ROOT / "docs"
     tutorials = sorted(path.stem for path in (docs / "tutorials").glob("*.md"))
     first = [f"docs/tutorials/{name}" for name in sorted(tutorials, key=lambda name: (name != "README", name))]
-    pages = [f"docs/{path.stem}" for path in sorted(docs.glob("*.md")) if path.stem != "api"]
+    apart = ("docs/api", "docs/site/", "docs/tutorials/")
+    pages = [path.relative_to(ROOT).with_suffix("").as_posix() for path in sorted(docs.rglob("*.md"))]
+    pages = [page for page in pages if not page.startswith(apart)]
     source[0] += contents("Start", [*first, "docs/api"])
     source[0] += contents("Pages", [*pages, "notebooks/README"])
     source[0] += contents("Project", ["docs/site/reference", "CHANGELOG", "CONTRIBUTING"])
