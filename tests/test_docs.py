@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).parent.parent
 TUTORIALS = sorted((REPOSITORY / "docs" / "tutorials").glob("*.md"))
 PAGES = [path for path in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")), *TUTORIALS) if path.exists()]
 # Pages of which every Python block stands alone.
-PROGRAMS = {"README.md", "dram.md", "explain.md", "faults-gates.md", "faults-mapped.md", "simulator.md", "transform.md"}
+PROGRAMS = {"README.md", "dram.md", "explain.md", "explore.md", "faults-gates.md", "faults-mapped.md", "simulator.md", "transform.md"}
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SEARCH = "Search for "
 SECONDS = re.compile(r"\bin \d+\.\d s;")
