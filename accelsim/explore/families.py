@@ -2,12 +2,12 @@
 
 Two arguments, both for latency over tiles that divide, and both only for what is proved:
 
-- *Time has no unit.* How many cycles a mapping takes depends on what a cycle moves, never on how long a cycle lasts, nor on power or area.
-  Points that agree in bits per cycle are one problem; it is searched once, and every point evaluates its mapping with its own figures.
+- *Time has no unit.* How many cycles a mapping takes depends on what a cycle moves, never on how long a cycle lasts, nor on static power
+  or area. Points that agree in bits per cycle are one problem; it is searched once, and every point evaluates its mapping itself.
 - *Bandwidth only helps.* No mapping takes longer where the outermost memory is faster, and which mappings there are does not depend on its
-  speed. So the least cycles with an unlimited one are a bound for every speed; a mapping that reaches it at some speed is optimal there
-  and at all higher ones. Each family, of points that differ in nothing else, tries the mapping of one speed, its *anchor*: the power of two
-  in bits per cycle at which what has to be moved in any case takes an eighth of these cycles at most.
+  speed. So the least cycles with an unlimited one are a bound for every speed, and a mapping that reaches it at some speed is optimal
+  there and at all higher ones. Each family, of points that differ in nothing else, tries the mapping of one speed, its *anchor*: the power
+  of two in bits per cycle at which what has to be moved in any case takes an eighth of these cycles at most.
 
 What neither settles is searched as it is. So what is found follows from the point alone, whatever was found before: not from the order of
 points, not from how they were shared out. Of mappings that are equally fast the anchor's may be another one than a search of the point
