@@ -10,18 +10,18 @@ FIND_PYTHON = for python in $(PYTHON) python3.14 python3.13 python3.12 python3.1
 	  if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' >/dev/null 2>&1; then echo $$python; break; fi; done
 WORKERS ?= auto
 
-.PHONY: demo test check evidence bench docs rtl rtl-tools lint setup help clean
+.PHONY: demo test check evidence bench docs notebooks rtl rtl-tools browser lint setup help clean
 
 demo: $(READY)  ## map the default workload onto the default machine
 	@$(BIN)/accelsim map workloads/attention.yaml --arch spatial
 
-test: lint rtl-tools  ## everything: style, types, all tests
+test: lint rtl-tools browser  ## everything: style, types, all tests
 	$(BIN)/python -m pytest -n $(WORKERS) tests
 
 check: lint  ## the quick part of `make test`
-	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not benchmark" --no-rtl tests
+	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not benchmark" --no-rtl --no-browser tests
 
-evidence: lint rtl-tools  ## the full sizes: more random cases, more mutations
+evidence: lint rtl-tools browser  ## the full sizes: more random cases, more mutations
 	ACCELSIM_EVIDENCE=1 HYPOTHESIS_PROFILE=evidence $(BIN)/python -m pytest -n $(WORKERS) tests
 
 bench: $(READY)  ## speed, one process
@@ -34,6 +34,9 @@ docs: $(READY)  ## the documentation as a site, in build/site; a warning is an e
 rtl: $(READY) rtl-tools  ## the hardware: every module of hw/rtl against the simulator, lint, synthesis
 	$(BIN)/python -m pytest -n $(WORKERS) tests/rtl
 
+notebooks: $(READY)  ## every notebook in a clean kernel, on two cores, in at most eight minutes
+	ACCELSIM_EVIDENCE=1 timeout 480 $(BIN)/python -m pytest -n 2 tests/test_notebooks.py
+
 rtl-tools:  ## iverilog, verilator, g++, yosys, z3 and zlib, from Debian's packages
 	@absent=; for tool in iverilog verilator g++ yosys z3; do command -v $$tool >/dev/null 2>&1 || absent="$$absent $$tool"; done; \
 	printf '#include <zlib.h>\n' | g++ -fsyntax-only -x c++ - >/dev/null 2>&1 || absent="$$absent zlib1g-dev"; \
@@ -45,6 +48,20 @@ rtl-tools:  ## iverilog, verilator, g++, yosys, z3 and zlib, from Debian's packa
 	  else \
 	    echo "the tests of the hardware need$$absent; on Debian: apt-get install$$absent" >&2; exit 2; \
 	  fi; \
+	fi
+
+browser:  ## a headless Chromium, from Debian's packages, for the tests of pages
+	@for name in $(ACCELSIM_BROWSER) chromium-headless-shell chromium chromium-browser google-chrome chrome-headless-shell; do \
+	  if command -v $$name >/dev/null 2>&1; then exit 0; fi; \
+	done; \
+	as=; if [ "$$(id -u)" != 0 ]; then as=sudo; fi; \
+	if command -v apt-get >/dev/null 2>&1 && { [ -z "$$as" ] || sudo -n true >/dev/null 2>&1; }; then \
+	  $$as apt-get update -q >/dev/null; \
+	  name=chromium; if apt-cache show chromium-headless-shell >/dev/null 2>&1; then name=chromium-headless-shell; fi; \
+	  echo "installing $$name"; \
+	  DEBIAN_FRONTEND=noninteractive $$as apt-get install -qy --no-install-recommends $$name >/dev/null; \
+	else \
+	  echo "the tests of pages need a headless Chromium; on Debian: apt-get install chromium-headless-shell" >&2; exit 2; \
 	fi
 
 lint: $(READY)  ## only style and types

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from accelsim.hardware.architecture import Architecture
     from accelsim.mapping.tree import Mapping
     from accelsim.model.evaluation import Evaluation
-    from accelsim.verbs import bounds, check, derive, evaluate, front, inject, load, map, names, nest, passes, run, save, simulate
+    from accelsim.verbs import bounds, check, derive, evaluate, explore, front, inject, load, map, names, nest, passes, run, save, simulate
     from accelsim.workload.build import cascade
     from accelsim.workload.cascade import Cascade, Model
 
@@ -31,6 +31,7 @@ __all__ = [
     "check",
     "derive",
     "evaluate",
+    "explore",
     "front",
     "inject",
     "load",
@@ -54,14 +55,23 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Names of `__all__`, imported when they are first asked for."""
-    if name not in __all__:
+    """Names of `__all__` and the module `plots`, imported when they are first asked for."""
+    if name not in __all__ and name != "plots":
         raise AttributeError(f"module 'accelsim' has no attribute '{name}'")
     from importlib import import_module
 
+    if name in ("plots", "explore"):  # packages; the second is a verb too
+        return import_module(f"accelsim.{name}")
     home = next((home for home, inside in _HOMES.items() if name in inside), "accelsim.verbs")
     found = globals()[name] = getattr(import_module(home), name)
     return found
+
+
+def verb(name: str) -> Any:
+    """A verb of `accelsim.verbs` by its name."""
+    from importlib import import_module
+
+    return getattr(import_module("accelsim.verbs"), name)
 
 
 def __dir__() -> list[str]:

@@ -95,9 +95,14 @@ def _dispatch(arguments: list[str]) -> int:
     draw = getattr(parsed, "draw", None)
     if draw is not None and not draw.lower().endswith((".png", ".svg", ".pdf")):
         raise InputError(f"--draw {draw}: not a kind of picture", "end the name in .png, .svg or .pdf")
+    html = getattr(parsed, "html", None)
+    if html == "-":
+        raise InputError("--html -: a page goes into a file", "name one, as in --html report.html")
     _refuse_unwritable("-o", getattr(parsed, "output", None), folder_too=parsed.command == "map")
-    for option, target in (("--json", parsed.json), ("--draw", draw), ("--html", getattr(parsed, "html", None))):
+    for option, target in (("--json", parsed.json), ("--draw", draw), ("--html", html)):
         _refuse_unwritable(option, target)
+    if html is not None and parsed.json not in (None, "-") and os.path.realpath(html) == os.path.realpath(parsed.json):
+        raise InputError(f"{html}: page and JSON do not go into one file", "name two files")
     verb: Callable[[Arguments], int] = parsed.verb
     return verb(parsed)
 

@@ -17,6 +17,8 @@ from accelsim.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from accelsim.evidence.nouns import Evidence
+    from accelsim.explore.sweep import Sweep
+    from accelsim.explore.sweeping import Exploration
     from accelsim.faults.campaign import Campaign, Outcome
     from accelsim.faults.rates import Rates
     from accelsim.hardware.architecture import Architecture
@@ -42,10 +44,26 @@ if TYPE_CHECKING:
     Name = str | Path
     Settings = Dict[str, str | int | float]
     Tell = Callable[[str], None]
-    Noun = Cascade | Model | Architecture | Mapping | Technology | Dram | Rates | Campaign | Evidence | dict[str, Any]
+    Noun = Cascade | Model | Architecture | Mapping | Technology | Dram | Rates | Campaign | Sweep | Evidence | dict[str, Any]
     Options = Counting | Dict[str, str] | None
 
-__all__ = ["bounds", "check", "derive", "evaluate", "front", "inject", "load", "map", "names", "nest", "passes", "run", "save", "simulate"]
+__all__ = [
+    "bounds",
+    "check",
+    "derive",
+    "evaluate",
+    "explore",
+    "front",
+    "inject",
+    "load",
+    "map",
+    "names",
+    "nest",
+    "passes",
+    "run",
+    "save",
+    "simulate",
+]
 
 
 @overload
@@ -56,6 +74,8 @@ def load(source: Name, kind: Literal["machine"], *, settings: Settings | None = 
 def load(source: Name, kind: Literal["mapping"], *, workload: Name | Cascade, settings: Settings | None = None) -> Mapping: ...
 @overload
 def load(source: Name, kind: Literal["campaign"], *, settings: Settings | None = None) -> Campaign: ...
+@overload
+def load(source: Name, kind: Literal["sweep"], *, settings: Settings | None = None) -> Sweep: ...
 @overload
 def load(source: Name, kind: Literal["technology"]) -> Technology: ...
 @overload
@@ -71,15 +91,28 @@ def load(source: Name, kind: None = None, *, workload: Name | Cascade | None = N
 def load(source: Name, kind: str | None = None, *, workload: Name | Cascade | None = None, settings: Settings | None = None) -> Noun:
     """What a file describes, or a name that is shipped.
 
-    kind: `workload`, `machine`, `mapping`, `technology`, `dram`, `campaign`, `rates`, `evidence`, or `evaluation` (the JSON of one, as a
-    dict that keeps its contract); left out, it is what the file says. A mapping needs the workload that it is for.
+    kind: `workload`, `machine`, `mapping`, `technology`, `dram`, `campaign`, `rates`, `sweep`, `evidence`, or `evaluation` (the JSON of
+    one, as a dict that keeps its contract); left out, it is what the file says. A mapping needs the workload that it is for.
     """
     text = str(source)
     if kind == "evaluation" or (kind is None and text.endswith(".json")):
         from accelsim.io.evaluation import read_evaluation
 
         return read_evaluation(text)
-    from accelsim.io.catalogue import CAMPAIGN, DRAM, EVIDENCE, KINDS, MACHINE, MAPPING, RATES, TECHNOLOGY, WORKLOAD, identify, resolve
+    from accelsim.io.catalogue import (
+        CAMPAIGN,
+        DRAM,
+        EVIDENCE,
+        KINDS,
+        MACHINE,
+        MAPPING,
+        RATES,
+        SWEEP,
+        TECHNOLOGY,
+        WORKLOAD,
+        identify,
+        resolve,
+    )
 
     known = {each.key: each for each in KINDS}
     if kind is not None and kind not in known:
@@ -89,6 +122,10 @@ def load(source: Name, kind: str | None = None, *, workload: Name | Cascade | No
         from accelsim.io.campaign import load_campaign
 
         return load_campaign(path, _texts(settings))
+    if found is SWEEP:
+        from accelsim.io.sweep import load_sweep
+
+        return load_sweep(path, _texts(settings))
     given = _overrides(settings)
     given.refuse(*({"workload", "arch", "mapping"} - {{WORKLOAD: "workload", MACHINE: "arch", MAPPING: "mapping"}.get(found, "")}))
     if found is WORKLOAD:
@@ -400,12 +437,17 @@ def inject(
     *,
     output: Name | None = None,
     workers: int = 1,
+    executor: str | None = None,
     settings: Settings | None = None,
     progress: Tell | None = None,
 ) -> Outcome:
-    """Inject the faults of a campaign; `output`: an SQLite file that keeps results, and that a later call goes on from."""
+    """Inject the faults of a campaign; `output`: an SQLite file that keeps results, and that a later call goes on from.
+
+    workers, executor: where faults are injected, as `accelsim inject` has them.
+    """
     from accelsim.faults.campaign import Campaign
     from accelsim.faults.campaign import run as injected
+    from accelsim.jobs.executors import executor_of
 
     if isinstance(campaign, Campaign):
         if settings:
@@ -413,7 +455,47 @@ def inject(
         known = campaign
     else:
         known = load(campaign, "campaign", settings=settings)
-    return injected(known, None if output is None else Path(output), workers, progress)
+    return injected(known, None if output is None else Path(output), tell=progress, executor=executor_of(executor, workers))
+
+
+def explore(
+    sweep: Name | Sweep,
+    *,
+    output: Name | None = None,
+    store: Name | None = None,
+    most: int | None = None,
+    workers: int = 1,
+    executor: str | None = None,
+    settings: Settings | None = None,
+    progress: Tell | None = None,
+) -> Exploration:
+    """Every point of a sweep, its rows and its front; `close` the result when no row is read any more.
+
+    output: a table, .parquet or .csv. store: an SQLite file that keeps rows as they are found, and that a later call goes on from.
+    most: points that a sweep may ask for. workers, executor: where points are evaluated, as `accelsim explore` has them.
+    """
+    from functools import partial
+
+    from accelsim.explore.sweep import MOST, Sweep
+    from accelsim.explore.sweeping import explore as explored
+    from accelsim.io.sweep import load_sweep
+    from accelsim.io.sweep_table import refuse_ending, write_table
+    from accelsim.jobs.executors import executor_of, map_unordered
+
+    if output is not None:
+        refuse_ending(str(output))
+    if isinstance(sweep, Sweep):
+        if settings:
+            raise InputError("settings change what is given by name, and this sweep is given whole", "give them to load")
+        made = sweep
+    else:
+        made = load_sweep(str(sweep), _texts(settings), most)
+    kept, limit = "" if store is None else str(store), MOST if most is None else most
+    with executor_of(executor, workers).standing() as standing:
+        found = explored(made, kept, partial(map_unordered, standing), progress, limit)
+    if output is not None and not found.interrupted:
+        write_table(found, str(output))
+    return found
 
 
 def nest(mapping: Mapping, workload: Cascade) -> str:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from tests.rtl.runner import missing
 
 _SLOW_MACHINES = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-for _name, _examples in (("quick", 25), ("ci", 100), ("evidence", 2000)):
+for _name, _examples in (("quick", 25), ("ci", 60), ("evidence", 2000)):
     settings.register_profile(
         _name, max_examples=_examples, deadline=None, derandomize=True, database=None, print_blob=True, suppress_health_check=_SLOW_MACHINES
     )
@@ -25,6 +25,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's backgro
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options of our own."""
+    parser.addoption("--no-browser", action="store_true", help="leave out the tests that need a headless Chromium")
     parser.addoption("--no-rtl", action="store_true", help="leave out the tests that need iverilog, verilator, yosys and z3")
 
 

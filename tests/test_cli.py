@@ -99,7 +99,7 @@ def test_wrong_arguments_are_refused_in_one_line(
         (b"workload: a\nabout: \xc3\xa9t\xe9\n", "bad.yaml:2:10: not UTF-8 text; accelsim reads YAML text files\n"),
         (
             b"name: matmul\n",
-            "bad.yaml:1:1: no workload, machine, mapping, technology, DRAM, rates, campaign, evidence or constraints;"
+            "bad.yaml:1:1: no workload, machine, mapping, technology, DRAM, rates, campaign, sweep, evidence or constraints;"
             " name it at the top, as in 'workload: NAME'\n",
         ),
         (b"- 1\n", "bad.yaml:1:1: the file must be a mapping of keys to values, not a list; write 'key: value' lines\n"),

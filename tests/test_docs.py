@@ -1,9 +1,9 @@
 """Every command that README.md, docs/*.md and docs/tutorials/*.md show is run, and prints what they show.
 
-In a block marked `sh`, a line `$ accelsim …` or `$ python FILE` is a command and the lines up to the next one are what it prints; a line `…`
-stands for any lines, and a command without such lines must only succeed. A block whose first line is `# file: NAME` is written to that name first,
-without that line where the file is no YAML. The seconds that a search took may differ. `ACCELSIM_REWRITE=1 pytest tests/test_docs.py`
-puts the true output in; read the diff.
+In a block marked `sh`, a line `$ accelsim …` or `$ python FILE` is a command and the lines up to the next one are what it prints; a line
+`…` stands for any lines, and a command without such lines must only succeed. A block whose first line is `# file: NAME` is written to that
+name first, without that line where the file is no YAML. The seconds that a search took may differ.
+`ACCELSIM_REWRITE=1 pytest tests/test_docs.py` puts the true output in; read the diff.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ REPOSITORY = Path(__file__).parent.parent
 TUTORIALS = sorted((REPOSITORY / "docs" / "tutorials").glob("*.md"))
 PAGES = [path for path in (REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")), *TUTORIALS) if path.exists()]
 # Pages of which every Python block stands alone.
-PROGRAMS = {"README.md", "dram.md", "explore.md", "faults-gates.md", "faults-mapped.md", "simulator.md", "transform.md"}
+PROGRAMS = {"README.md", "dram.md", "explain.md", "explore.md", "faults-gates.md", "faults-mapped.md", "simulator.md", "transform.md"}
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SEARCH = "Search for "
 SECONDS = re.compile(r"\bin \d+\.\d s;")
@@ -173,6 +173,7 @@ def test_program_of_a_page_runs_as_one_and_what_it_prints_is_seen(folder: Path) 
 def test_every_tutorial_is_listed_and_runs_a_command() -> None:
     index = (REPOSITORY / "docs" / "tutorials" / "README.md").read_text(encoding="utf-8")
     lessons = [path for path in TUTORIALS if path.name != "README.md"]
+    assert len(lessons) >= 10
     for path in lessons:
         assert f"]({path.name})" in index
         blocks = BLOCK.findall(path.read_text(encoding="utf-8"))

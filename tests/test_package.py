@@ -57,7 +57,7 @@ def test_wheel_carries_every_description_of_the_repository(wheel: Path) -> None:
 def test_wheel_carries_data_files_of_the_package(wheel: Path) -> None:
     held = set(zipfile.ZipFile(wheel).namelist())
     for path in (REPOSITORY / "accelsim").rglob("*.*"):
-        if path.suffix in {".json", ".lark", ".py"}:
+        if path.suffix in {".css", ".js", ".json", ".lark", ".py"}:
             assert path.relative_to(REPOSITORY).as_posix() in held
 
 

@@ -66,13 +66,19 @@ def show_evaluation(arguments: Arguments, evaluation: Evaluation) -> int:
 
         show(report(evaluation.to_json(), nest(evaluation.mapping, evaluation.evaluator.cascade)))
 
-    return give(arguments, evaluation.to_json(), write)
+    reasons = None
+    if arguments.html is not None:
+        from accelsim.commands.explaining import shown
+        from accelsim.report.explain import explanation
+
+        reasons = explanation(evaluation, shown)
+    return give(arguments, evaluation.to_json(), write, reasons=reasons)
 
 
-def give(arguments: Arguments, document: Any, write: Callable[[], None], trace: Any = None) -> int:
+def give(arguments: Arguments, document: Any, write: Callable[[], None], trace: Any = None, reasons: Any = None) -> int:
     """Write JSON and page where they were asked for, and the report unless it was not wanted or its place is taken.
 
-    `trace`: the events of a simulation, for the page.
+    For the page, `trace`: the events of a simulation; `reasons`: the explanation of an evaluation.
     """
     if arguments.json is not None:
         from accelsim.io.evaluation import write_json
@@ -82,7 +88,7 @@ def give(arguments: Arguments, document: Any, write: Callable[[], None], trace: 
         from accelsim.io.evaluation import write_text
         from accelsim.report.html.report import report
 
-        write_text(report(document, trace), arguments.html)
+        write_text(report(document, trace, reasons), arguments.html)
     if not arguments.quiet and arguments.json != "-":
         write()
     return 0

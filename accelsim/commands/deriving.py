@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from accelsim.hardware.architecture import Architecture
 
-REFUSED = ("compare", "pareto", "store", "constraints", "formats", "data")
+REFUSED = ("html", "compare", "pareto", "store", "constraints", "formats", "data")
 
 
 def derive_(arguments: Arguments) -> int:

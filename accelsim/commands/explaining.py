@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from accelsim.commands.answers import give_blocks
 from accelsim.commands.arguments import (
@@ -24,11 +24,12 @@ from accelsim.errors import InputError, did_you_mean
 from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
-    from accelsim.explore.whatif import Remake, Run, WhatIf
+    from accelsim.explore.whatif import Remake
     from accelsim.hardware.architecture import Architecture
     from accelsim.io.overrides import Overrides
     from accelsim.model.evaluation import Evaluation
     from accelsim.model.layers import ModelEvaluation
+    from accelsim.report.explain import Helps
 
 Tell = Callable[[str], None]
 
@@ -59,21 +60,26 @@ class Side:
 
 def explain_(arguments: Arguments) -> int:
     from accelsim.model.layers import ModelEvaluation
-    from accelsim.report.explain import explanation, model_explanation
+    from accelsim.report.explain import Helps, explanation, model_explanation
     from accelsim.report.explain_blocks import explanation_blocks, model_explanation_blocks
     from accelsim.report.progress import progress
 
     other = _other(arguments)
+    if _is_saved(arguments.workload) or (other is not None and _is_saved(other.workload)):
+        return _saved(arguments, other)
     settings = settings_of(arguments)
+    if other is not None and arguments.html is not None:
+        mend = "evaluate both with --json, and give both files to `accelsim report --html`"
+        raise InputError("--html shows one explanation, and two runs are compared", mend)
     with progress(not arguments.quiet) as tell:
         side = _side(arguments, settings, tell)
         against = None if other is None else _side(other, settings_of(other), tell)
-        found, base = _what_if(arguments, side, tell) if against is None else ((), None)
+        helps = _what_if(arguments, side, tell) if against is None else Helps()
     if against is not None:
         return _difference(arguments, side, against)
     if isinstance(side.whole, ModelEvaluation):
-        return give_blocks(arguments, model_explanation(side.whole, shown, found, base), model_explanation_blocks)
-    return give_blocks(arguments, explanation(side.whole, shown, found, base), explanation_blocks)
+        return give_blocks(arguments, model_explanation(side.whole, shown, helps), model_explanation_blocks)
+    return give_blocks(arguments, explanation(side.whole, shown, helps), explanation_blocks)
 
 
 def _other(arguments: Arguments) -> Arguments | None:
@@ -91,6 +97,51 @@ def _other(arguments: Arguments) -> Arguments | None:
     return other
 
 
+def _is_saved(text: str) -> bool:
+    return text.endswith(".json")
+
+
+def _saved(arguments: Arguments, other: Arguments | None) -> int:
+    """Explain a saved evaluation, or compare two of which one at least is saved."""
+    from accelsim.report.difference import difference_blocks
+    from accelsim.report.explain_blocks import explanation_blocks, model_explanation_blocks
+    from accelsim.report.explain_saved import saved_difference, saved_explanation
+    from accelsim.report.progress import progress
+    from accelsim.report.schema import MODEL_EVALUATION
+
+    if arguments.remap:
+        raise InputError(f"--remap: {arguments.workload} is a saved evaluation", "name the workload, --arch and --mapping instead")
+    documents = []
+    with progress(not arguments.quiet) as tell:
+        for each in [arguments] if other is None else [arguments, other]:
+            if _is_saved(each.workload):
+                _refuse_beside(each)
+            documents.append(_document(each, tell))
+    if len(documents) == 2:
+        return give_blocks(arguments, saved_difference(*documents), difference_blocks)
+    (document,) = documents
+    blocks = model_explanation_blocks if document["schema"] == MODEL_EVALUATION else explanation_blocks
+    return give_blocks(arguments, saved_explanation(document), blocks)
+
+
+def _refuse_beside(arguments: Arguments) -> None:
+    """What a saved evaluation has settled is not asked for anew."""
+    for option in ("arch", "mapping", "layer", "counting", "set"):
+        if getattr(arguments, option) and not arguments.against:
+            mend = "leave it out, or name the workload instead of the file"
+            raise InputError(f"--{option} says nothing about {arguments.workload}, which is a saved evaluation", mend)
+
+
+def _document(arguments: Arguments, tell: Tell) -> dict[str, Any]:
+    from accelsim.io.evaluation import read_evaluation
+
+    return (
+        read_evaluation(arguments.workload)
+        if _is_saved(arguments.workload)
+        else _side(arguments, settings_of(arguments), tell).whole.to_json()
+    )
+
+
 def _difference(arguments: Arguments, first: Side, second: Side) -> int:
     from accelsim.report.difference import difference, difference_blocks
 
@@ -99,10 +150,10 @@ def _difference(arguments: Arguments, first: Side, second: Side) -> int:
 
 
 def shown(file: str) -> str:
-    """A file as people name it: from the folder that they are in, or from that of what is shipped."""
+    """A file as people name it: from the folder of what is shipped, or from that in which they are."""
     from accelsim.io.catalogue import root
 
-    for folder in (Path.cwd(), root()):
+    for folder in (root(), Path.cwd()):
         try:
             return Path(file).relative_to(folder).as_posix()
         except ValueError:
@@ -130,6 +181,9 @@ def _side(arguments: Arguments, settings: Overrides, tell: Tell) -> Side:
         raise InputError(f"--layer {arguments.layer}: {workload.name} is one cascade and has no layers", "leave --layer out")
     if isinstance(workload, Model):
         refuse_stored(workload)
+        if arguments.html is not None:
+            what = f"--html: {workload.name} is a model, and a page explains one cascade"
+            raise InputError(what, "add --layer NAME, or leave --html out")
         return Side(_of_model(arguments, settings, workload, machine, tell), remake)
     if is_stored(arguments, workload):
         what = f"{workload.name} keeps only some elements of its tensors, which accelsim explain does not take into account"
@@ -173,14 +227,15 @@ def _of_model(arguments: Arguments, settings: Overrides, model: Model, machine: 
     return search_model(model, machine, progress=tell, request=request_of(arguments)).evaluation
 
 
-def _what_if(arguments: Arguments, side: Side, tell: Tell) -> tuple[Sequence[WhatIf], Run]:
-    """What changes of the machine do, and the run that they are compared with."""
+def _what_if(arguments: Arguments, side: Side, tell: Tell) -> Helps:
+    """What changes of the machine do to the run, or to the best run."""
     from accelsim.explore.whatif import changes, run_of, same_mapping, what_if
+    from accelsim.report.explain import Helps
 
     machine = side.used[0][1].evaluator.architecture
     wanted = list(changes(machine, side.remake))
     if not arguments.remap:
-        return what_if(side.used, wanted, same_mapping, tell), run_of(side.used)
+        return Helps(what_if(side.used, wanted, same_mapping, tell), run_of(side.used))
     from accelsim.mapper import search
 
     request = request_of(arguments)
@@ -190,4 +245,4 @@ def _what_if(arguments: Arguments, side: Side, tell: Tell) -> tuple[Sequence[Wha
 
     tell("searching on the machine as it is")
     best = [(times, again(place, each, machine)) for place, (times, each) in enumerate(side.used)]
-    return what_if(best, wanted, again, tell), run_of(best)
+    return Helps(what_if(best, wanted, again, tell), run_of(best), True)

@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from accelsim.commands.answers import give_blocks
+from accelsim.commands.answers import draw_to, give_blocks
 from accelsim.commands.arguments import Arguments, executor_at, whole_of
 from accelsim.errors import InputError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from accelsim.explore.sensitivity import Tornado
+    from accelsim.explore.sweeping import Exploration
 
 INTERRUPTED = 130
 
@@ -42,6 +48,7 @@ def explore_(arguments: Arguments) -> int:
                 tell(f"writing {arguments.output}")
                 write_table(found, arguments.output)
             shown = document(found)
+            draw_to(arguments, lambda: _front(found))
         finally:
             found.close()
     code = give_blocks(arguments, shown, exploration_blocks)
@@ -83,7 +90,20 @@ def _sensitivity(arguments: Arguments) -> int:
         assert isinstance(sweep.cases, FileCases)
         more = parameters_of(sweep.cases, point)
         found = sensitivity(sweep, point, more, factor, spread=partial(map_unordered, executor), tell=tell)
+    draw_to(arguments, lambda: _tornado(found))
     return give_blocks(arguments, sensitivity_document(found), sensitivity_blocks)
+
+
+def _front(found: Exploration) -> Axes:
+    from accelsim.report.plots.fronts import sweep_front
+
+    return sweep_front(found)
+
+
+def _tornado(found: Tornado) -> Axes:
+    from accelsim.report.plots.bars import tornado
+
+    return tornado(found)
 
 
 def store_of(arguments: Arguments) -> str:

@@ -195,6 +195,8 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     about = "instead of all points, one: how much each parameter and price of its machine alone, down and up by FACTOR, changes its figures"
     explore.add_argument("--sensitivity", metavar="FACTOR", help=about)
     explore.add_argument("--at", default="0", metavar="ROW", help="of --sensitivity: the point's row, from 0 (default 0)")
+    about = "draw the front in its first two figures, a third as colour, or what --sensitivity finds (png, svg or pdf)"
+    explore.add_argument("--draw", metavar="FILE", help=about)
     executing(explore, "map points")
     reproduce = command("reproduce", reproducing.reproduce_, "hold published figures against what accelsim finds")
     about = "files of evidence, or names from `accelsim list evidence` (default: all that are shipped)"
@@ -258,7 +260,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     report.add_argument("file", nargs="+", metavar="FILE.json", help="what --json wrote; several for a page with all of them side by side")
     report.add_argument("--trace", metavar="FILE", help="events of a simulation, for the timeline of --html: what `simulate --trace` wrote")
     about = "write a page for a browser: one file that needs no network, with tables that sort, drawings and a timeline"
-    for each in (map_, evaluate, simulate, inject, report):
+    for each in (map_, evaluate, simulate, explain, inject, report):
         each.add_argument("--html", metavar="FILE", help=about)
     about = "the JSON Schema of a kind of file, with which editors complete and check it; without KIND: where they all are"
     schema = command("schema", versioning.schema_, about)

@@ -31,8 +31,12 @@ def report_(arguments: Arguments) -> int:
 def _page(arguments: Arguments) -> int:
     from accelsim.io.evaluation import write_json, write_text
     from accelsim.io.results import read_result, read_trace
-    from accelsim.report.html.report import report, reports
+    from accelsim.report.html.beside import LETTERS
+    from accelsim.report.html.report import explained, report, reports
 
+    if len(arguments.file) > len(LETTERS):
+        what = f"{len(arguments.file)} files: a page holds at most {len(LETTERS)} results side by side"
+        raise InputError(what, "name fewer")
     documents = [read_result(path) for path in arguments.file]
     trace = None
     if arguments.trace is not None:
@@ -40,7 +44,12 @@ def _page(arguments: Arguments) -> int:
             what = f"--trace {arguments.trace}: events belong to one simulation"
             raise InputError(what, "name the simulation's JSON alone, or leave --trace out")
         trace = read_trace(arguments.trace)
-    text = report(documents[0], trace) if len(documents) == 1 else reports(arguments.file, documents)
+    if len(documents) == 1:
+        text = report(documents[0], trace)
+    elif (pair := explained(documents)) is not None:
+        text = report(pair[0], reasons=pair[1])
+    else:
+        text = reports(arguments.file, documents)
     write_text(text, arguments.html)
     if arguments.json is not None:
         write_json(documents[0] if len(documents) == 1 else documents, arguments.json)

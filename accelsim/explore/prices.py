@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from accelsim.hardware.architecture import Architecture, Operation, Quantity
 
@@ -45,7 +45,7 @@ def _walked(at: str, value: T, change: Callable[[str, Quantity], Quantity]) -> T
             if isinstance(old, Quantity | tuple | Mapping) or (is_dataclass(old) and not isinstance(old, type)):
                 parts[field.name] = _walked(_within(at, value, field.name), old, change)
         made = replace(value, **parts) if any(parts[name] is not getattr(value, name) for name in parts) else value
-    return made
+    return cast(T, made)
 
 
 def _within(at: str, parent: Any, name: str) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 
 from accelsim.errors import InputError
 from accelsim.explore.finished import Finished
-from accelsim.explore.points import OK, Point, Row, Spread, evaluate_points, here
+from accelsim.explore.points import OK, Evaluate, Point, Row, Spread, evaluate_points, here
 from accelsim.explore.quantity import Quantity, reckon
 from accelsim.explore.rules import BEFORE, Rule, figure
 from accelsim.explore.search import EVOLUTIONARY, Search
@@ -30,7 +30,6 @@ from accelsim.jobs.meter import Meter
 _STALE = 8  # generations without a new point, after which points are drawn
 _TRIES = 1000
 _CHUNKS = 8  # of a generation
-_MOST_LISTED = 1 << 16
 Values = tuple[str, ...]
 
 
@@ -41,7 +40,7 @@ class Visited(Sweep):
     chosen: tuple[Values, ...] = ()
 
     @property
-    def asked(self) -> int:  # type: ignore[override]
+    def asked(self) -> int:
         """How many points were chosen."""
         return len(self.chosen)
 
@@ -51,19 +50,21 @@ class Visited(Sweep):
             yield self.point(number, values)
 
 
-def search(sweep: Sweep, asked: Search, store: str = "", spread: Spread = here, tell: Callable[[str], None] | None = None) -> Exploration:
-    """What a search of a sweep finds. `sweep.front`: what it makes small; `sweep.rules`: what it keeps to; `store` and `spread`: see
-    `sweeping.explore`. An interrupt (Ctrl-C) ends it and keeps what is done. InputError where the whole grid is no more than is asked for,
-    and where Optuna is not installed.
+def search(
+    sweep: Sweep,
+    store: str = "",
+    spread: Spread = here,
+    tell: Callable[[str], None] | None = None,
+    evaluate: Evaluate = evaluate_points,
+) -> Exploration:
+    """What the search of a sweep finds. `sweep.front`: what it makes small; `sweep.rules`: what it keeps to; the rest as of
+    `sweeping.explore`, which calls it. An interrupt (Ctrl-C) ends it and keeps what is done. InputError where Optuna is not installed.
     """
-    if all(axis.values for axis in sweep.axes):
-        whole = math.prod(len(axis.values) for axis in sweep.axes)
-        if whole <= asked.points:
-            what = f"a search of {asked.points:,} points, and the whole grid has {whole:,}"
-            raise InputError(what, "leave 'search' out, or search for fewer", asked.place)
+    assert sweep.search is not None
+    chooser = _Chooser(sweep, sweep.search)
     finished = Finished(store)
     try:
-        return _Run(sweep, asked, finished, spread, tell or (lambda _: None)).run()
+        return _Run(sweep, sweep.search, chooser, finished, spread, tell or (lambda _: None), evaluate).run()
     except BaseException:
         finished.close()
         raise
@@ -74,11 +75,20 @@ class _Run:
     rule is broken.
     """
 
-    def __init__(self, sweep: Sweep, asked: Search, finished: Finished, spread: Spread, tell: Callable[[str], None]) -> None:
-        self.sweep, self.asked, self.finished, self.spread, self.tell = sweep, asked, finished, spread, tell
+    def __init__(
+        self,
+        sweep: Sweep,
+        asked: Search,
+        chooser: _Chooser,
+        finished: Finished,
+        spread: Spread,
+        tell: Callable[[str], None],
+        evaluate: Evaluate,
+    ) -> None:
+        self.sweep, self.asked, self.chooser, self.finished = sweep, asked, chooser, finished
+        self.spread, self.tell, self.evaluate = spread, tell, evaluate
         self.places: dict[Values, int] = {}
         self.verdicts: dict[Values, tuple[tuple[float, ...], tuple[float, ...]]] = {}
-        self.chooser = _Chooser(sweep, asked)
         self.drawn = np.random.default_rng(asked.seed)
         self.meter = Meter("points")
         self.new = self.known = 0
@@ -118,31 +128,31 @@ class _Run:
         """Places and verdicts of points that were not chosen before."""
         cases, first = self.sweep.cases, len(self.places)
         points = [self.sweep.point(first + number, values) for number, values in enumerate(chosen)]
-        keys, missing = dict[Values, bytes](), dict[bytes, Point]()
+        waiting: dict[bytes, list[Point]] = {}
         for point, values in zip(points, chosen, strict=True):
             self.places[values] = -self._broken(point)
             if not self.places[values]:
-                keys[values] = key = cases.key(point)
-                if self.finished.places([key])[0]:
+                key = cases.key(point)
+                (self.places[values],) = self.finished.places([key])
+                if self.places[values]:
                     self.known += 1
                 else:
-                    missing.setdefault(key, point)
-        wanted, size = [*missing], max(1, len(missing) // _CHUNKS)
+                    waiting.setdefault(key, []).append(point)
+        wanted, size = [*waiting], max(1, len(waiting) // _CHUNKS)
         parts = [wanted[start : start + size] for start in range(0, len(wanted), size)]
-        for at, rows in self.spread(partial(evaluate_points, cases), ([missing[key] for key in part] for part in parts)):
-            self.finished.put(dict(zip(parts[at], rows, strict=True)))
+        self._say(len(self.places) - sum(map(len, waiting.values())))
+        for at, rows in self.spread(partial(self.evaluate, cases), ([waiting[key][0] for key in part] for part in parts)):
+            for key, place in zip(parts[at], self.finished.put(dict(zip(parts[at], rows, strict=True))), strict=True):
+                for point in waiting.pop(key):
+                    self.places[chosen[point.number - first]] = place
             self.new += len(rows)
-            self._say(first)
-        self._say(first)
+            self._say(len(self.places) - sum(map(len, waiting.values())))
         for point, values in zip(points, chosen, strict=True):
-            if values in keys:
-                self.places[values] = self.finished.places([keys[values]])[0]
-            row = self.finished.row(self.places[values]) if values in keys else None
-            self.verdicts[values] = self._verdict(point, row)
+            place = self.places[values]
+            self.verdicts[values] = self._verdict(point, self.finished.row(place) if place > 0 else None)
 
-    def _say(self, first: int) -> None:
-        known = len(self.places) - sum(1 for values in [*self.places][first:] if not self.places[values])
-        self.tell(f"generation {self.chooser.generations}: {self.meter(known, self.asked.points)}")
+    def _say(self, done: int) -> None:
+        self.tell(f"generation {self.chooser.generations}: {self.meter(done, self.asked.points)}")
 
     def _broken(self, point: Point) -> int:
         """The number, from 1, of the first rule that a point breaks as far as that shows without a mapping; 0 if there is none."""

@@ -71,6 +71,16 @@ class Tornado:
     base: tuple[float, ...]
     swings: tuple[Swing, ...]
 
+    def __repr__(self) -> str:
+        from accelsim.explore.shown import tornado_line
+
+        return f"<Tornado {tornado_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        from accelsim.explore.shown import tornado_html
+
+        return tornado_html(self)
+
     def changes(self, figure: str) -> tuple[tuple[Swing, float, float], ...]:
         """Of every parameter the change of a figure, as a share of what it is at the point, down and up; the largest first.
 
@@ -78,7 +88,10 @@ class Tornado:
         """
         at = self.figures.index(figure)
         base = self.base[at]
-        found = [(swing, *(turn.figures[at] / base - 1 if base else math.nan for turn in (swing.down, swing.up))) for swing in self.swings]
+        found: list[tuple[Swing, float, float]] = []
+        for swing in self.swings:
+            down, up = (turn.figures[at] / base - 1 if base else math.nan for turn in (swing.down, swing.up))
+            found.append((swing, down, up))
 
         def width(one: tuple[Swing, float, float]) -> float:
             return max((abs(change) for change in one[1:] if not math.isnan(change)), default=0.0)
@@ -117,8 +130,11 @@ class _Turned:
     def area_um2(self, point: Point) -> float | None:
         return None
 
-    def text(self, mapping: Any) -> str:
+    def text(self, mapping: Mapping) -> str:
         return self.sweep.cases.text(mapping)
+
+    def command(self, point: Point) -> str:
+        raise NotImplementedError("a price cannot be set on the command line")
 
 
 def sensitivity(

@@ -154,6 +154,8 @@ def ordered(dependents: Sequence[Dependent], axes: Sequence[Axis]) -> tuple[Depe
 
 def refuse_size(sweep: Sweep, most: int) -> None:
     """An InputError for no points, and for more than `most`, which says how many were asked for and by what."""
+    if sweep.search is not None:
+        return _refuse_whole(sweep, sweep.search)
     open_axes = [axis for axis in sweep.axes if axis.between is not None]
     if sweep.sample.how == GRID and open_axes:
         axis = open_axes[0]
@@ -174,6 +176,15 @@ def refuse_size(sweep: Sweep, most: int) -> None:
         if sweep.sample.points > different:
             what = f"asks for {sweep.sample.points:,} samples of {different:,} different points"
             raise InputError(what, "write 'sample: grid', or take fewer", sweep.sample.place)
+
+
+def _refuse_whole(sweep: Sweep, search: Search) -> None:
+    """An InputError for a search of as many points as there are."""
+    if all(axis.between is None for axis in sweep.axes):
+        whole = math.prod(len(axis.values) for axis in sweep.axes)
+        if whole <= search.points:
+            what = f"a search of {search.points:,} points, and the whole grid has {whole:,}"
+            raise InputError(what, "leave 'search' out, or search for fewer", search.place)
 
 
 def numeric(sweep: Sweep) -> tuple[str, ...]:

@@ -83,6 +83,16 @@ class Exploration:
         """Let go of the file."""
         self.finished.close()
 
+    def __repr__(self) -> str:
+        from accelsim.explore.shown import exploration_line
+
+        return f"<Exploration {exploration_line(self)}>"
+
+    def _repr_html_(self) -> str:
+        from accelsim.explore.shown import exploration_html
+
+        return exploration_html(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Summary:
@@ -131,11 +141,11 @@ def explore(
     `spread`: where chunks of points are worked on, by `evaluate`: its rows follow from the points' keys. An interrupt (Ctrl-C) ends the run
     and keeps what is done. InputError before anything runs for a sweep without points, with more than `most`, or none that its rules keep.
     """
+    refuse_size(sweep, most)
     if sweep.search is not None:
         from accelsim.explore.searching import search
 
-        return search(sweep, sweep.search, store, spread, tell)
-    refuse_size(sweep, most)
+        return search(sweep, store, spread, tell, evaluate)
     finished = Finished(store)
     try:
         return _Run(sweep, finished, spread, tell or (lambda _: None), evaluate).run()

@@ -6,6 +6,7 @@ A change is made to the nouns. Changes on which prices or rates depend that only
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -53,7 +54,10 @@ class WhatIf:
 
 
 def changes(machine: Architecture, remake: Remake | None = None, sizes: bool = True) -> Iterator[Change]:
-    """Each resource of a machine, twice as much of it or half its delay. sizes: also sizes of memories and of axes."""
+    """Each resource of a machine, twice as much of it or half its delay.
+
+    sizes: also sizes of memories and of axes; that of the outermost memory holds all tensors in any case.
+    """
     if remake is not None:
         yield from _remade(machine, remake, "", "clock", {"clock": f"{FACTOR * machine.clock_hz} Hz"}, "a clock twice as fast")
     if machine.launch_s:
@@ -63,7 +67,7 @@ def changes(machine: Architecture, remake: Remake | None = None, sizes: bool = T
             if node.read_bits_per_s is not None or node.write_bits_per_s is not None:
                 made = replace(node, read_bits_per_s=_more(node.read_bits_per_s), write_bits_per_s=_more(node.write_bits_per_s))
                 yield Change(f"twice the bandwidth of {node.name}", node.name, "bandwidth", with_node(machine, made))
-            if sizes and remake is not None and node.size_bits is not None:
+            if sizes and remake is not None and node.size_bits is not None and node is not machine.root:
                 setting = {f"{node.name}.size": f"{FACTOR * node.size_bits} bit"}
                 yield from _remade(machine, remake, node.name, "size", setting, f"twice the size of {node.name}")
         elif isinstance(node, Unit):
@@ -144,9 +148,12 @@ def what_if(
     mapping (`same_mapping`), or of the best one there.
     """
     found: list[WhatIf] = []
-    for number, change in enumerate(wanted, 1):
+    begun = time.monotonic()
+    for number, change in enumerate(wanted):
         if tell is not None:
-            tell(f"what if: {change.says}, {number} of {len(wanted)}")
+            spent = time.monotonic() - begun
+            left = f", about {spent / number * (len(wanted) - number):.0f} s left" if number else ""
+            tell(f"what if: {change.says}, {number + 1} of {len(wanted)}{left}")
         try:
             made = [(times, again(place, each, change.machine)) for place, (times, each) in enumerate(evaluations)]
         except AccelsimError as error:

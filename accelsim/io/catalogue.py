@@ -138,14 +138,14 @@ def refuse_result(path: Path, text: str) -> None:
 
 def about(path: Path) -> str:
     """The first sentence of a file's `about`, or '' if it says nothing or cannot be read."""
-    from accelsim.io.source import load
+    import yaml
+
+    from accelsim.io.source import read_text, top_text
 
     try:
-        document = load(path).value
-    except InputError:
+        text = " ".join((top_text(read_text(path), "about") or "").split())
+    except (InputError, yaml.YAMLError):
         return ""
-    item = document.get("about") if isinstance(document, dict) else None
-    text = " ".join(str(item.value).split()) if item is not None else ""
     return text.split(". ")[0].rstrip(".")
 
 

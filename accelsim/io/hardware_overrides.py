@@ -65,8 +65,8 @@ def _set(document: Item, path: str, value: Item) -> Item:
     if first == "let":
         names = _child(document, "let")
         if len(rest) != 1 or rest[0] not in names:
-            known = [f"arch.let.{name}" for name in names]
-            raise InputError(f"--set arch.{path}: names nothing under 'let'", did_you_mean(f"arch.{path}", known))
+            defined = [f"arch.let.{name}" for name in names]
+            raise InputError(f"--set arch.{path}: names nothing under 'let'", did_you_mean(f"arch.{path}", defined))
         return _replaced(document, ("let", rest[0]), value)
     known = dict(targets(document.value.get("tree"), ("tree",))) if isinstance(document.value, dict) else {}
     if first not in known:

@@ -31,8 +31,8 @@ def machine_parameters(name: str) -> dict[str, str]:
         found |= _numbers("arch.let", keys["let"])
     for node, at in targets(keys.get("tree"), ("tree",)):
         item = document
-        for key in at:
-            item = item.value[key]
+        for step in at:
+            item = item.value[step]
         if isinstance(item.value, dict):
             for key, child in item.value.items():
                 if key not in _ELSEWHERE and key not in _NOT_OF_THE_MACHINE:

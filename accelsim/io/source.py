@@ -186,6 +186,22 @@ def load(path: Path) -> Item:
     return parse(read_text(path), str(path))
 
 
+def top_text(text: str, key: str) -> str | None:
+    """The scalar under a key at the top of a document as it is written, None if there is none; what stands after it is not read."""
+    depth, name = 0, None
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+            name = None if depth == 1 else name
+        elif depth == 1 and isinstance(event, yaml.ScalarEvent):
+            if name == key:
+                return str(event.value)
+            name = event.value if name is None else None
+    return None
+
+
 def _refuse_aliases(text: str, file: str) -> None:
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):

@@ -41,8 +41,7 @@ def load_sweep(path: Path | str, settings: Sequence[str] = (), most: int | None 
     try:
         from accelsim.explore.sweep import MOST
 
-        if made.search is None:
-            refuse_size(made, MOST if most is None else most)
+        refuse_size(made, MOST if most is None else most)
     except InputError as error:
         raise error if error.place else document.error(error.what, error.mend) from None
     check(made, document)

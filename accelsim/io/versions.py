@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 KEY = "schema"
 NEWEST = {
-    "workload": 1, "machine": 1, "mapping": 1, "constraints": 1, "technology": 1, "dram": 1, "campaign": 1, "rates": 1, "evidence": 1,
+    "workload": 1, "machine": 1, "mapping": 1, "constraints": 1, "technology": 1, "dram": 1, "campaign": 1, "rates": 1,
+    "sweep": 1, "evidence": 1,
 }  # fmt: skip
 _SAID = re.compile(r"accelsim/([a-z-]+)/([0-9]{1,6})\Z")
 

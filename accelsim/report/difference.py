@@ -164,17 +164,20 @@ def shown(what: str, value: Any) -> str | None:
 def _reasons(document: Document) -> list[str]:
     first, second = document["first"], document["second"]
     said = [f"{_called(second, first)} against {_called(first, second)}."]
+    if _called(second, first) == _called(first, second):
+        what = ", ".join(each["what"] for each in document["settings"][:3])
+        said = [f"{_called(first, second)}, and the same with another {what}." if what else f"{_called(first, second)}, twice."]
     ratio = second["seconds"] / first["seconds"] if first["seconds"] else 1.0
     changes = [each for each in document["time"]["by_cause"] if abs(each["change_seconds"]) > _SMALL * first["seconds"]]
     causes = "; ".join(f"{_cause(each['cause'])}: {_signed_time(document, each['change_seconds'])}" for each in changes)
     took = f"{_time(document, 'first', first['seconds'])} became {_time(document, 'second', second['seconds'])}"
-    said.append(f"Time: {took}, {_ratio(ratio, 'as long', 'faster')}{': ' + causes if causes else ''}.")
+    said.append(f"Time: {took}, {_slower(ratio)}{': ' + causes if causes else ''}.")
     if first["energy_pj"] or second["energy_pj"]:
         ratio = second["energy_pj"] / first["energy_pj"] if first["energy_pj"] else 1.0
         largest = [each for each in document["energy"]["by_component"] if abs(each["change_pj"]) > 0.01 * first["energy_pj"]][:4]
         parts = "; ".join(f"{each['component']} {each['action']} {_signed(each['change_pj'])}" for each in largest)
         took = f"{joules(first['energy_pj'])} became {joules(second['energy_pj'])}"
-        said.append(f"Energy: {took}, {_ratio(ratio, 'as much', 'less')}{': ' + parts if parts else ''}.")
+        said.append(f"Energy: {took}, {_percent_more(ratio)}{': ' + parts if parts else ''}.")
         said += flip_sentences(document["ranking"]["energy"], "energy")
         said += flip_sentences(document["ranking"]["energy_delay"], "energy times delay")
     missing = sorted({*first["unpriced"], *second["unpriced"]})
@@ -214,10 +217,16 @@ def _cause(cause: str) -> str:
     return "the bound of cascade and machine" if cause == "bound" else CAUSES[cause]
 
 
-def _ratio(ratio: float, more: str, less: str) -> str:
+def _slower(ratio: float) -> str:
     if abs(ratio - 1) < _SMALL:
         return "the same"
-    return f"{times(ratio)} {more}" if ratio > 1 else f"{times(1 / ratio)} {less}"
+    return f"{times(ratio)} as long" if ratio > 1 else f"{times(1 / ratio)} faster"
+
+
+def _percent_more(ratio: float) -> str:
+    if abs(ratio - 1) < _SMALL:
+        return "the same"
+    return f"{100 * (ratio - 1):.1f} % more" if ratio > 1 else f"{100 * (1 - ratio):.1f} % less"
 
 
 def _one_clock(document: Document) -> float | None:
@@ -299,13 +308,14 @@ def _energy_rows(document: Document, heading: str, key: str) -> Table | None:
     kept = [each for each in found if abs(each["change_pj"]) > _SMALL * whole_energy][:_MOST]
     if not kept or (len(kept) < 2 and key != "by_component"):
         return None
-    rows = table(heading, "energy first", "second", "change", "by counts", "by prices")
+    causes = ("counts_pj", "prices_pj") if all("counts_pj" in each for each in found) else ()
+    rows = table(heading, "energy first", "second", "change", *(f"by {part.removesuffix('_pj')}" for part in causes))
     rows.columns[0].no_wrap = True
     left = [each for each in found if each not in kept]
-    sums = {name: sum(each[name] for each in left) for name in ("first_pj", "second_pj", "change_pj", "counts_pj", "prices_pj")}
+    sums = {name: sum(each[name] for each in left) for name in ("first_pj", "second_pj", "change_pj", *causes)}
     every = {name: sum(each[name] for each in found) for name in sums}
     named = [(" ".join(filter(None, (each.get(part) for part in ("component", "action", "einsum", "tensor")))), each) for each in kept]
     for name, each in [*named, *([(_others(left), sums)] if left else []), ("all", every)]:
-        changes = (_signed(each[part]) if each[part] else "-" for part in ("change_pj", "counts_pj", "prices_pj"))
+        changes = (_signed(each[part]) if each[part] else "-" for part in ("change_pj", *causes))
         rows.add_row(name, joules(each["first_pj"]), joules(each["second_pj"]), *changes)
     return rows

@@ -6,6 +6,7 @@ Cycles are exact fractions written as numbers; energy is in picojoules; shares a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +31,29 @@ Where = Callable[[str], str]
 _SMALL = 0.0005  # of a run, below which a cause is left out of a sentence
 
 
-def explanation(evaluation: Evaluation, where: Where = str, found: Sequence[WhatIf] = (), base: Run | None = None) -> Document:
-    """All reasons of one evaluation. where: what a file is called; found: what changes of the machine do, compared with `base`."""
+@dataclass(frozen=True, slots=True)
+class Helps:
+    """What changes of the machine do, compared with the run `base`: that of the best mapping, if a search found it (`searched`)."""
+
+    found: Sequence[WhatIf] = ()
+    base: Run | None = None
+    searched: bool = False
+
+    def to_json(self, seconds: float) -> Document:
+        """As part of an explanation of a run that takes so many seconds."""
+        if self.base is None:
+            return {"what_if": []}
+        rows = {"what_if": [what_if_row(each, self.base) for each in self.found]}
+        if not self.searched:
+            return rows
+        return rows | {"best_mapping": {"speedup": seconds / self.base.seconds if self.base.seconds else 1.0, **run_row(self.base)}}
+
+
+NOTHING_HELPS = Helps()
+
+
+def explanation(evaluation: Evaluation, where: Where = str, helps: Helps = NOTHING_HELPS) -> Document:
+    """All reasons of one evaluation. where: what a file is called."""
     evaluator, clock = evaluation.evaluator, evaluation.evaluator.clock
     energy = lines(evaluation)
     time = _time(evaluation)
@@ -61,7 +83,7 @@ def explanation(evaluation: Evaluation, where: Where = str, found: Sequence[What
             "lines": joule_rows([(1, energy)], where),
             "unpriced": list(evaluation.unpriced),
         },
-        "what_if": [what_if_row(each, base) for each in found] if base is not None else [],
+        **helps.to_json(evaluation.seconds),
     }
     return document | {"reasons": [*_time_reasons(evaluation, time), _energy_sentence(evaluation, energy), *what_if_reason(document)]}
 
@@ -166,8 +188,6 @@ def figure_row(figure: Figure, where: Where) -> Document:
 def _place(place: Place | None, where: Where) -> Document:
     if place is None:
         return {"file": None, "line": None, "column": None, "place": ""}
-    from dataclasses import replace
-
     shown = replace(place, file=where(place.file))
     return {"file": shown.file, "line": shown.line, "column": shown.column, "place": str(shown)}
 
@@ -237,19 +257,19 @@ def _energy_sentence(evaluation: Evaluation, found: Sequence[Line]) -> str:
 
 
 def what_if_reason(document: Document) -> list[str]:
-    """The change that helps most, in a sentence."""
-    best = next((each for each in document["what_if"] if "speedup" in each), None)
+    """The change of one resource that helps most, in a sentence; the clock is none."""
+    known = document.get("best_mapping")
+    said = [f"The best mapping that a search finds on the machine as it is: {faster(known['speedup'])}."] if known is not None else []
+    best = next((each for each in document["what_if"] if "speedup" in each and each["component"]), None)
     if best is None:
-        return []
+        return said
     if best["speedup"] < 1.005:
-        return ["Twice as much of any one resource makes it no faster."]
-    then = best["binding"]
-    return [
-        f"{best['change'][0].upper()}{best['change'][1:]} would help most: {faster(best['speedup'])}, then bound by {then['resource']}."
-    ]
+        return [*said, "Twice as much of any one resource makes it no faster."]
+    change, then = best["change"], best["binding"]
+    return [*said, f"Of one resource, {change} helps most: {faster(best['speedup'])}, then bound by {then['resource']}."]
 
 
-def model_explanation(whole: ModelEvaluation, where: Where = str, found: Sequence[WhatIf] = (), base: Run | None = None) -> Document:
+def model_explanation(whole: ModelEvaluation, where: Where = str, helps: Helps = NOTHING_HELPS) -> Document:
     """All reasons of a model's layers, and sums over them."""
     used = [(layer.times, each) for layer, each in zip(whole.model.layers, whole.evaluations, strict=True)]
     spent: dict[tuple[str, str], float] = {}
@@ -276,7 +296,7 @@ def model_explanation(whole: ModelEvaluation, where: Where = str, found: Sequenc
             "lines": joule_rows([(count, lines(each)) for count, each in used], where),
             "unpriced": list(dict.fromkeys(name for _, each in used for name in each.unpriced)),
         },
-        "what_if": [what_if_row(each, base) for each in found] if base is not None else [],
+        **helps.to_json(whole.seconds),
         "layers": [
             {"name": layer.cascade.name, "times": layer.times, "explanation": explanation(each, where)}
             for layer, each in zip(whole.model.layers, whole.evaluations, strict=True)

@@ -24,7 +24,8 @@ def explanation_blocks(document: Document) -> Iterator[RenderableType]:
     yield reasons(document)
     if len(document["time"]["stretches"]) > 1:
         yield _stretches(document)
-    yield _charges(document)
+    if document["time"]["charges"]:
+        yield _charges(document)
     if any(each["share"] > _SHARE for each in document["time"]["beyond"]):
         yield _beyond(document)
     yield from joule_blocks(document)
@@ -46,7 +47,8 @@ def model_explanation_blocks(document: Document) -> Iterator[RenderableType]:
     yield rows
     yield from joule_blocks(document)
     yield from what_if_blocks(document)
-    yield "`--layer NAME` explains one layer alone."
+    if "partial" not in document:
+        yield "`--layer NAME` explains one layer alone."
 
 
 def reasons(document: Document) -> Text:
@@ -90,7 +92,7 @@ def _beyond(document: Document) -> Table:
 def joule_blocks(document: Document) -> Iterator[RenderableType]:
     """Every joule with its price, and the rows that prices come from."""
     found = document["joules"]["lines"]
-    if not found:
+    if not any(line["terms"] for line in found):
         return
     cited: dict[str, int] = {}
     rows = table("energy of", "times", "each", "low", "high", "in all", "of it", "rows")
@@ -121,7 +123,7 @@ def _each(picojoules: float, unit: str) -> str:
     """A price: of a second in watts, of anything else in joules, down to femtojoules."""
     if unit == "s":
         return si(picojoules * 1e-12, "W")
-    return f"{1000 * picojoules:.3g} fJ" if 0 < picojoules < 0.1 else joules(picojoules)
+    return si(1000 * picojoules, "fJ") if 0.001 <= picojoules < 0.1 else joules(picojoules)
 
 
 def _cited(figure: Document) -> Iterator[str]:
@@ -152,7 +154,9 @@ def what_if_blocks(document: Document) -> Iterator[RenderableType]:
         yield rows
     if same:
         said = ", ".join(f"{each['change']} ({_change(each['energy_ratio'])})" for each in same)
-        yield f"No change in time, and in energy: {said}."
+        sizes = any(each["field"] == "size" for each in same) and "best_mapping" not in document
+        more = " What a larger size is good for is another mapping: --remap looks for it." if sizes else ""
+        yield f"No change in time, and in energy: {said}.{more}"
     for each in found:
         if "speedup" not in each:
             yield f"{each['change']}: not with this mapping: {each['why']}."

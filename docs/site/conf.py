@@ -22,7 +22,7 @@ release = version = accelsim.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 root_doc = "README"
 include_patterns = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "docs/**", "notebooks/README.md"]
-exclude_patterns = ["docs/site/templates/**"]
+exclude_patterns = ["docs/site/templates/**", "docs/site/static/**"]
 templates_path = ["templates"]
 source_suffix = {".md": "markdown"}
 nitpicky = False
@@ -41,38 +41,8 @@ html_theme = "furo"
 html_title = f"accelsim {version}"
 html_additional_pages = {"index": "to_start.html"}
 html_show_sourcelink = False
-html_static_path: list[str] = []
-
-_PAGES = """
-
-```{toctree}
-:hidden:
-:caption: Start
-:glob:
-
-docs/tutorials/README
-docs/tutorials/*
-docs/api
-```
-
-```{toctree}
-:hidden:
-:caption: Pages
-:glob:
-
-docs/*
-notebooks/README
-```
-
-```{toctree}
-:hidden:
-:caption: Project
-
-docs/site/reference
-CHANGELOG
-CONTRIBUTING
-```
-"""
+html_static_path = ["static"]
+html_css_files = ["site.css"]
 
 
 def setup(app: Any) -> None:
@@ -83,13 +53,30 @@ def setup(app: Any) -> None:
 
 def add_contents(app: Any, page: str, source: list[str]) -> None:
     """The start page lists all others; in the repository, where it is read too, it does without."""
-    if page == root_doc:
-        there = (ROOT / "docs" / "tutorials" / "README.md").exists()
-        source[0] += _PAGES if there else _PAGES.replace("docs/tutorials/README\n", "").replace("docs/tutorials/*\n", "")
+    if page != root_doc:
+        return
+    docs = ROOT / "docs"
+    tutorials = sorted(path.stem for path in (docs / "tutorials").glob("*.md"))
+    first = [f"docs/tutorials/{name}" for name in sorted(tutorials, key=lambda name: (name != "README", name))]
+    apart = ("docs/api", "docs/site/", "docs/tutorials/")
+    pages = [path.relative_to(ROOT).with_suffix("").as_posix() for path in sorted(docs.rglob("*.md"))]
+    pages = [page for page in pages if not page.startswith(apart)]
+    source[0] += contents("Start", [*first, "docs/api"])
+    source[0] += contents("Pages", [*pages, "notebooks/README"])
+    source[0] += contents("Project", ["docs/site/reference", "CHANGELOG", "CONTRIBUTING"])
+
+
+def contents(caption: str, pages: list[str]) -> str:
+    """One part of the table of contents."""
+    listed = "\n".join(pages)
+    return f"\n```{{toctree}}\n:hidden:\n:caption: {caption}\n\n{listed}\n```\n"
 
 
 def leave_folders(app: Any, page: str, source: list[str]) -> None:
-    """Links to folders, and to pages that are not part of the site, are left as their words; files become downloads by themselves."""
+    """Links to folders, and to pages that are not part of the site, are left as their words; files become downloads by themselves.
+
+    What is shown of a shell is not coloured.
+    """
     here = (ROOT / page).parent
     inside = re.compile(r"(README|CHANGELOG|CONTRIBUTING|docs/.+|notebooks/README)\.md")
 
@@ -98,4 +85,5 @@ def leave_folders(app: Any, page: str, source: list[str]) -> None:
         is_page = target.suffix == ".md" and target.is_relative_to(ROOT) and inside.fullmatch(target.relative_to(ROOT).as_posix())
         return link[1] if target.is_dir() or (target.suffix == ".md" and target.is_file() and not is_page) else link[0]
 
+    source[0] = re.sub(r"^```sh$", "```text", source[0], flags=re.MULTILINE)  # mostly what commands print
     source[0] = re.sub(r"\[([^][]+)\]\(([^()#:\s]+)\)", kept, source[0])

@@ -11,6 +11,7 @@ from accelsim.cli import main
 from accelsim.errors import InputError
 from accelsim.io import catalogue
 from accelsim.io.catalogue import KINDS, MACHINE, WORKLOAD, about, identify, resolve, shipped
+from accelsim.io.source import load, top_text
 
 
 @pytest.fixture
@@ -165,3 +166,13 @@ def test_folders_of_a_name_may_be_left_out_where_only_one_file_ends_so(root: Pat
     beside = root / "shipped" / "workloads" / "stack.yaml"
     beside.write_text("workload: x\n")
     assert resolve("stack", WORKLOAD) == beside
+
+
+def test_what_files_are_about_is_read_from_their_beginning_alone() -> None:
+    """Beside the whole document, parsed."""
+    for kind in KINDS:
+        for path in shipped(kind).values():
+            whole = load(path).value.get("about")
+            assert top_text(path.read_text(encoding="utf-8"), "about") == (None if whole is None else str(whole.value))
+    assert top_text("a: {about: x}\nb: [about, y]\nabout: z\nrest: [", "about") == "z"
+    assert top_text("a: about\nb: c\n", "about") is None

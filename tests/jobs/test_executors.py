@@ -164,12 +164,3 @@ def test_scheduler_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch
     said = "dask://127.0.0.1:1: no Dask scheduler answers there within 0 s; start one with `dask scheduler`, or check the address"
     with pytest.raises(InputError, match=f"^{re.escape(said)}$"), Dask("tcp://127.0.0.1:1").crew(abs):
         pass
-
-
-def test_cluster_of_four_gives_what_one_process_gives_when_one_is_killed(tmp_path: Path) -> None:
-    """And those that died were workers of the cluster: this process is alive."""
-    many = 40
-    here = squares(OneProcess(), Square(tmp_path), many)
-    assert squares(Dask(None, 4), Square(tmp_path, 17, 1, 0.02), many) == here
-    assert (tmp_path / "0").exists()
-    assert len({path.name.rpartition("-")[2] for path in tmp_path.glob("done-*")} - {str(os.getpid())}) >= 4

@@ -52,7 +52,7 @@ def test_bits_of_the_table_of_traffic_are_those_of_the_evaluation() -> None:
     assert same
     for memory in evaluation.evaluator.architecture.memories:
         at = [row for row, name in enumerate(table["memory"]) if name == memory and table["tensor"][row] in same]
-        read = sum(table["reads"][row] * same[table["tensor"][row]] for row in at)
+        read = sum((table["reads"][row] + table["drains"][row]) * same[table["tensor"][row]] for row in at)
         pieces = evaluation.evaluator.clock.pieces
         assert read == sum(row[0] for key, row in evaluation.bits.items() if key[2] == memory and key[1] in same) / pieces
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import subprocess
 import sys
 from collections.abc import Callable
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from IPython.core.formatters import DisplayFormatter
 
 from accelsim import markup
+from accelsim.explore.sensitivity import Swing, Tornado, Turn
+from accelsim.explore.sweeping import explore
 from accelsim.io.catalogue import MACHINE, resolve
 from accelsim.io.hardware import load_architecture
+from accelsim.mapper.front import Front, Point
 from accelsim.model.layers import ModelEvaluation
 from accelsim.workload.cascade import Layer, Model
+from tests.explore.stub import stub_rows, stub_sweep
 from tests.report.plots import examples
 
 
@@ -46,6 +52,16 @@ def model() -> Model:
     return Model("two of it", (Layer(examples.cascade("softmax"), times=2),))
 
 
+def tornado() -> Tornado:
+    swing = Swing("x", "parameter", "1", Turn("0.5", (2.0,)), Turn("2", (math.nan,), "too large"))
+    return Tornado("made up", (("x", "1"),), 2.0, ("latency_s",), (1.0,), (swing,))
+
+
+def front() -> Front:
+    evaluation = examples.evaluation()
+    return Front(("latency", "energy"), (Point(evaluation.mapping, evaluation, (1.0, 2.0)),), None, True, 1, 1, 0.1)
+
+
 NOUNS: dict[str, tuple[Callable[[], object], str]] = {
     "Cascade": (lambda: examples.cascade("softmax"), "softmax: 4 Einsums from X to Y"),
     "Model": (model, "two of it: a model of 1 layer, 2 with repetitions"),
@@ -55,6 +71,8 @@ NOUNS: dict[str, tuple[Callable[[], object], str]] = {
     "ModelEvaluation": (lambda: ModelEvaluation(model(), (examples.evaluation(),)), "two of it on simple: 419,432 cycles"),
     "Simulation": (examples.simulation, "cycles simulated, 209,716 modelled"),
     "Campaign": (lambda: examples.outcome().campaign, "made up: 40 upsets"),
+    "Tornado": (tornado, "made up: 1 parameters and prices moved around x = 1"),
+    "Front": (front, "softmax on simple: 1 mapping by latency and energy; nothing over dividing tiles beats one"),
     "Outcome": (examples.outcome, "made up: 40 injected; 25.00% of all upsets matter"),
 }
 
@@ -77,6 +95,19 @@ def test_cells_of_an_evaluation_are_those_of_its_document() -> None:
     for name, row in evaluation.to_json()["components"].items():
         at = html.cells.index(name)
         assert html.cells[at + 1] == ("-" if row["busy_cycles"] is None else f"{row['busy_cycles']:,.0f}")
+
+
+def test_sweep_shows_the_points_of_its_front(tmp_path: Path) -> None:
+    found = explore(stub_sweep(9, 8), str(tmp_path / "points"), evaluate=stub_rows)
+    try:
+        html = Cells()
+        html.feed(found._repr_html_())
+        assert html.open == [] and repr(found).startswith("<Exploration stub: 72 points: ")
+        at = html.cells.index("limited by") + 1
+        width = 1 + len(found.sweep.names) + len(found.sweep.front) + 1
+        assert html.cells[at::width] == [str(point.number) for point, _ in found.front()]
+    finally:
+        found.close()
 
 
 def test_names_are_escaped() -> None:

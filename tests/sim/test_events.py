@@ -18,7 +18,8 @@ from accelsim.io.catalogue import MACHINE, MAPPING, WORKLOAD, resolve, shipped
 from accelsim.io.hardware import load_architecture
 from accelsim.io.mapping import load_mapping
 from accelsim.io.workload import load_workload
-from accelsim.mapper import search
+from accelsim.mapper import Request, search
+from accelsim.mapper.objectives import objective_named
 from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial, TreeNode
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.sim import reference_events as reference
@@ -100,8 +101,9 @@ def small(workload: str, machine: str) -> tuple[Cascade, Architecture]:
 
 @cache
 def mapped(workload: str, machine: str) -> Mapping:
-    """The mapping that the mapper finds."""
-    return search(*small(workload, machine)).mapping
+    """The mapping that the mapper finds, in `make test` within two CPU seconds."""
+    request = Request(objective_named("latency"), time_limit=share(1000, 2, 1))
+    return search(*small(workload, machine), request=request).mapping
 
 
 MACHINES = ("simple", "spatial", "npu", "tpu_like", "eyeriss_like")

@@ -9,6 +9,7 @@ from accelsim.io.schemas.campaigns import campaign_schema
 from accelsim.io.schemas.machines import machine_schema
 from accelsim.io.schemas.mappings import constraints_schema, mapping_schema
 from accelsim.io.schemas.parts import Schema, about
+from accelsim.io.schemas.sweeps import sweep_schema
 from accelsim.io.schemas.tables import dram_schema, evidence_schema, rates_schema, technology_schema
 from accelsim.io.schemas.workloads import workload_schema
 from accelsim.io.versions import KEY, NEWEST
@@ -23,6 +24,7 @@ _MAKERS = {
     "campaign": campaign_schema,
     "rates": rates_schema,
     "evidence": evidence_schema,
+    "sweep": sweep_schema,
 }
 
 

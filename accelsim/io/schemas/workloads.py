@@ -121,6 +121,7 @@ def workload_schema() -> Schema:
     layers = many(_layer(sections), 1)
     serves = {"batch": NAME, "tokens": either(NAME, many(NAME, 1)), "context": NAME, "decode": NAME}
     weight = {"shape": many(FORMULA), "times": FORMULA, "type": _TYPE}
+    whole_service = when({"minProperties": 2}, {"required": ["tokens"]})  # only the batch alone goes without
     one_weight = closed(serving._WEIGHT_KEYS, weight, ["shape"])
     properties = {
         "workload": about("its name", NAME),
@@ -129,7 +130,7 @@ def workload_schema() -> Schema:
         **sections,
         "layers": about("workloads one after the other", layers),
         "phases": about("phases of inference", many(_phase(layers), 1)),
-        "serving": about("which ranks are batch, tokens and context", closed(serving._KEYS, serves, ("batch", "tokens"))),
+        "serving": about("which ranks are batch, tokens and context", closed(serving._KEYS, serves, ["batch"], **whole_service)),
         "weights": about("parameters beside those that layers read", named(is_mapping(one_weight, many(FORMULA)))),
         "use": about("another workload, of which this is one with sizes of its own", NAME),
     }  # fmt: skip

@@ -182,13 +182,12 @@ def notes(document: Document) -> Html:
     search = document.get("search")
     if search:
         proof = "proved optimal" if search["proved_optimal"] else "not proved optimal"
-        lines.append(
-            f"Searched for {search['objective']}: {whole(search['evaluated'])} mappings evaluated in {search['seconds']:.1f} s; {proof}."
-        )
+        count = f"{whole(search['evaluated'])} mapping{'s' * (search['evaluated'] != 1)}"
+        lines.append(f"Searched for {search['objective']}: {count} evaluated in {search['seconds']:.1f} s; {proof}.")
         if search["mappings_covered"] and search["mappings_covered"] != search["evaluated"]:
             lines.append(f"{whole(search['mappings_covered'])} mappings are covered by what was evaluated and by bounds.")
         if search["lower_bound"]:
-            lines.append(f"Lower bound {search['lower_bound']:.6g}, found {search['value']:.6g}.")
+            lines.append(f"Lower bound {search['lower_bound']:,.6g}, found {search['value']:,.6g}.")
         if search.get("no_exact_search"):
             lines.append(f"No exact search: {search['no_exact_search']}.")
     else:

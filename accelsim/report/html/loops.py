@@ -51,4 +51,4 @@ def _shown(line: Line) -> list[Html]:
     word, _, rest = line.says.partition(" ")
     kind = word if word in ("for", "spatial", "keep", "fuse") else "leaf"
     parts = [el("b", word, class_=kind), Html(" "), join([rest])]
-    return [*parts, el("span", line.comment, class_="comment")] if line.comment else parts
+    return [*parts, el("span", f"  # {line.comment}", class_="comment")] if line.comment else parts

@@ -48,7 +48,7 @@ def limits(document: Document) -> Html | None:
             spent[resource] = spent.get(resource, 0.0) + _cycles(layer)
     if not spent:
         return None
-    cycles = document["latency"]["cycles"]
+    cycles = document["latency"]["cycles"] or 1
     first, *others = sorted(spent, key=lambda name: -spent[name])
     rest = "".join(f", by {name} for {percent(spent[name] / cycles)}" for name in others)
     longest = max(document["layers"], key=_cycles)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from accelsim.report.html import beside, campaign, evaluation, model, searches, simulation
+from accelsim.report.html import beside, campaign, evaluation, explanation, model, searches, simulation
 from accelsim.report.html.markup import Html, Section, el, join
 from accelsim.report.html.page import heading, page
 from accelsim.report.html.timeline import columns, timeline
@@ -31,14 +31,15 @@ KINDS = {
     "accelsim/model-evaluation/1": Kind("evaluation of a model", model.tiles, model.limits, model.sections),
     "accelsim/simulation/1": Kind("simulation", simulation.tiles, _nothing, simulation.sections),
     "accelsim/model-simulation/1": Kind("simulation of a model", model.tiles, _nothing, model.simulation_sections),
+    "accelsim/explanation/1": Kind("explanation", explanation.tiles, _nothing, explanation.sections),
     "accelsim/front/1": Kind("Pareto front", searches.front_tiles, _nothing, searches.front_sections),
     "accelsim/compare/1": Kind("searches side by side", searches.comparison_tiles, _nothing, searches.comparison_sections),
     "accelsim/campaign/2": Kind("fault campaign", campaign.tiles, _nothing, campaign.sections),
 }
 
 
-def report(document: Document, trace: Document | None = None) -> str:
-    """One result as a page; `trace`: the events of a simulation, as `accelsim simulate --trace` writes them."""
+def report(document: Document, trace: Document | None = None, reasons: Document | None = None) -> str:
+    """One result as a page. `trace`: the events of a simulation, as `accelsim simulate --trace` writes them; `reasons`: its explanation."""
     kind = KINDS[document["schema"]]
     data: dict[str, Any] = {}
     if trace is not None and kind.sections is simulation.sections:
@@ -47,10 +48,22 @@ def report(document: Document, trace: Document | None = None) -> str:
         sections = list(simulation.sections(document, timeline=drawn))
     else:
         sections = list(kind.sections(document, ""))
+    if reasons is not None:
+        first, *others = explanation.sections(reasons)
+        sections = [first, *sections[:-1], *others, sections[-1]]
     about = [f"{_first(kind.noun)}{_mapping(document)}{_found(document)}."]
     below = kind.limits(document)
     head = heading(_title(document), about, list(kind.tiles(document)), [below] if below is not None else [])
     return page(name(document), head, sections, data)
+
+
+def explained(documents: Sequence[Document]) -> tuple[Document, Document] | None:
+    """Of two results an evaluation and what explains it, whichever comes first."""
+    for one, other in (documents, documents[::-1]) if len(documents) == 2 else ():
+        schemas = one["schema"], other["schema"]
+        if schemas == ("accelsim/evaluation/1", "accelsim/explanation/1") and explanation.matches(other, one):
+            return one, other
+    return None
 
 
 def reports(files: Sequence[str], documents: Sequence[Document]) -> str:

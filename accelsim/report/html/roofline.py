@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from accelsim.report.html.markup import Html, el, join
 from accelsim.report.html.page import note
-from accelsim.report.html.shown import NONE, per_second, percent
+from accelsim.report.html.shown import NONE, per_second, percent, tick
 from accelsim.report.html.tables import Column, figure, table, words
 
 _WIDTH, _HEIGHT = 720, 340
@@ -38,7 +38,8 @@ class Roofs(NamedTuple):
 
 def roofs(document: dict[str, Any]) -> Roofs | None:
     """The roofs of an evaluation; None where it does nothing or takes no time."""
-    time, cycles = document["latency"]["seconds"], document["latency"]["cycles"]
+    latency = document["latency"]
+    time, cycles = latency["seconds"], latency["fill_cycles"] + latency["steady_cycles"] + latency["drain_cycles"]
     work = sum(sum(row["operations"].values()) for row in document["einsums"].values())
     if not time or not work or not cycles:
         return None
@@ -123,11 +124,11 @@ def _drawing(found: Roofs) -> Html:
         x = across(10.0**power)
         parts += [
             el("line", x1=x, x2=x, y1=_TOP, y2=_HEIGHT - _BOTTOM, class_="grid"),
-            _label(x, _HEIGHT - _BOTTOM + 16, _plain(power), "middle"),
+            _label(x, _HEIGHT - _BOTTOM + 16, tick(10.0**power), "middle"),
         ]
     for power in range(low, high + 1):
         y = up(10.0**power)
-        parts += [el("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y, class_="grid"), _label(_LEFT - 6, y + 4, _plain(power), "end")]
+        parts += [el("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y, y2=y, class_="grid"), _label(_LEFT - 6, y + 4, tick(10.0**power), "end")]
     parts.append(_label((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, "operations per byte", "middle"))
     parts.append(_label(_LEFT, _TOP - 6, "operations per second", "start"))
     for number, each in enumerate(found.memories):
@@ -176,28 +177,3 @@ def _decades(low: float, high: float) -> tuple[int, int]:
 
 def _label(x: float, y: float, text: str, side: str) -> Html:
     return el("text", text, x=x, y=y, text_anchor=side, class_="tick")
-
-
-def _plain(power: int) -> str:
-    names = {
-        -3: "0.001",
-        -2: "0.01",
-        -1: "0.1",
-        0: "1",
-        1: "10",
-        2: "100",
-        3: "1 k",
-        4: "10 k",
-        5: "100 k",
-        6: "1 M",
-        7: "10 M",
-        8: "100 M",
-        9: "1 G",
-        10: "10 G",
-        11: "100 G",
-        12: "1 T",
-        13: "10 T",
-        14: "100 T",
-        15: "1 P",
-    }
-    return names.get(power, f"1e{power}")

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from accelsim.report.figures import si
 from accelsim.report.html.markup import Html, el
+from accelsim.report.html.shown import tick
 
 _WIDTH, _HEIGHT = 720, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 24, 26, 46
@@ -42,10 +42,10 @@ def drawing(across: str, up: str, series: Sequence[Series]) -> Html:
     """All series in one drawing, with names where there are several."""
     xs, ys = ([point[side] for each in series for point in each.points] for side in (0, 1))
     x, y = _scale(xs, _LEFT, _WIDTH - _RIGHT), _scale(ys, _HEIGHT - _BOTTOM, _TOP)
-    parts = [el("line", x1=x.place(tick), x2=x.place(tick), y1=_TOP, y2=_HEIGHT - _BOTTOM, class_="grid") for tick in x.ticks]
-    parts += [el("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y.place(tick), y2=y.place(tick), class_="grid") for tick in y.ticks]
-    parts += [_label(x.place(tick), _HEIGHT - _BOTTOM + 16, si(tick, ""), "middle") for tick in x.ticks]
-    parts += [_label(_LEFT - 8, y.place(tick) + 4, si(tick, ""), "end") for tick in y.ticks]
+    parts = [el("line", x1=x.place(at), x2=x.place(at), y1=_TOP, y2=_HEIGHT - _BOTTOM, class_="grid") for at in x.ticks]
+    parts += [el("line", x1=_LEFT, x2=_WIDTH - _RIGHT, y1=y.place(at), y2=y.place(at), class_="grid") for at in y.ticks]
+    parts += [_label(x.place(at), _HEIGHT - _BOTTOM + 16, tick(at), "middle") for at in x.ticks]
+    parts += [_label(_LEFT - 8, y.place(at) + 4, tick(at), "end") for at in y.ticks]
     parts += [_label((_LEFT + _WIDTH - _RIGHT) / 2, _HEIGHT - 8, across, "middle"), _label(_LEFT, _TOP - 12, up, "start")]
     for number, each in enumerate(series):
         colour = f"c{number % 6}"

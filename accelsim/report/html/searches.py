@@ -60,7 +60,7 @@ def front_sections(document: Document, prefix: str = "") -> Iterator[Section]:
     yield Section(f"{prefix}mappings", "Mappings", join(folded))
     covered = document["mappings_covered"]
     lines = [
-        f"{whole(document['evaluated'])} mappings evaluated, {whole(covered)} covered, in {document['seconds']:.1f} s.",
+        f"{_mappings(document['evaluated'])} evaluated, {whole(covered)} covered, in {document['seconds']:.1f} s.",
         f"Over {document['space']}.",
         f"Counting: {', '.join(f'{key}={value}' for key, value in document['counting'].items())}.",
     ]
@@ -100,12 +100,12 @@ def comparison_sections(document: Document, prefix: str = "") -> Iterator[Sectio
     every = [
         Series(
             each["name"],
-            [(max(step[0], 1e-3), step[1] * scale) for step in each["curve"]],
-            [f"{each['name']}: {shown(step[1], unit)}" for step in each["curve"]],
+            [(max(step[0], 1e-3), step[1] * scale) for step in each["curve"] if len(step) == 2],
+            [f"{each['name']}: {shown(step[1], unit)}" for step in each["curve"] if len(step) == 2],
             steps=True,
         )
         for each in document["searches"]
-        if each["curve"]
+        if any(len(step) == 2 for step in each["curve"])
     ]
     if every:
         says = note("The best value of each search over its CPU seconds; further down is better.")
@@ -128,6 +128,10 @@ def comparison_sections(document: Document, prefix: str = "") -> Iterator[Sectio
     ]
     columns = [Column("search", False), Column(document["objective"]), Column("to the best"), Column("evaluated"), Column("CPU seconds")]
     yield Section(f"{prefix}searches", "Searches", table("What each search ended with", columns, rows))
+
+
+def _mappings(count: int) -> str:
+    return "1 mapping" if count == 1 else f"{whole(count)} mappings"
 
 
 def share(value: float | None) -> str:

@@ -6,6 +6,7 @@ from accelsim.report import figures
 from accelsim.report.html.markup import Html, el
 
 NONE = "–"
+THIN = "\u202f"  # the space between a number and its unit
 
 
 def joules(picojoules: float | None) -> str:
@@ -61,8 +62,15 @@ def bar(share: float | None, kind: str = "") -> Html:
     return el("span", el("span", style=f"width:{width:.2f}%", class_=kind or None), class_="bar", aria_hidden="true")
 
 
+def tick(value: float) -> str:
+    """A number beside an axis, with an SI prefix and no more digits than it takes."""
+    number, _, prefix = figures.si(value, "").partition(" ")
+    short = number.rstrip("0").rstrip(".") if "." in number else number
+    return f"{short}{THIN}{prefix.replace('u', 'µ')}" if prefix else short
+
+
 def _signs(text: str) -> str:
     if text == "-":
         return NONE
     number, space, unit = text.partition(" ")
-    return f"{number}\u202f{unit.replace('u', 'µ', 1) if unit[:1] == 'u' else unit}" if space else text
+    return f"{number}{THIN}{unit.replace('u', 'µ', 1) if unit[:1] == 'u' else unit}" if space else text

@@ -31,14 +31,14 @@ def _elements(origins: Document) -> str | None:
         return None
     rows = []
     for name, each in origins.items():
-        source = str(each["file"]) if "file" in each else f"drawn at a density of {each['density']:g}, seed {each['seed']}"
+        source = str(each["file"]) if "file" in each else f"drawn at a density of {each.get('density', 1):g}, seed {each.get('seed', 0)}"
         rows.append(
             [
                 words(name),
                 words(source),
                 figure(each["stored"], whole),
                 figure(each["of"], whole),
-                figure(each["stored"] / each["of"], percent, 1.0),
+                figure(each["stored"] / each["of"] if each["of"] else None, percent, 1.0),
             ]
         )
     return table("Elements", [Column("of", False), Column("from", False), Column("stored"), Column("of"), Column("share")], rows)

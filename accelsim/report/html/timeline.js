@@ -22,7 +22,17 @@
       row.start.push(data.start[i]); row.end.push(end); row.task.push(data.task[i]); row.kind.push(data.kind[i]); row.firing.push(data.firing[i]);
       if (end > last) last = end;
     }
+    const BLOCK = 64;
+    for (const row of rows) { // busy time up to each event, so that a pixel of many events takes two look-ups
+      row.busy = new Float64Array(row.start.length + 1);
+      for (let i = 0; i < row.start.length; i++) row.busy[i + 1] = row.busy[i] + row.end[i] - row.start[i];
+    }
     const held = Object.entries(data.held);
+    for (const [, curve] of held) { // the most of each block of points, so that a pixel of many points takes few look-ups
+      curve.most = new Float64Array(Math.ceil(curve.bytes.length / BLOCK));
+      curve.bytes.forEach((value, i) => { curve.most[(i / BLOCK) | 0] = Math.max(curve.most[(i / BLOCK) | 0], value); });
+      curve.peak = curve.most.reduce((a, b) => Math.max(a, b), 0);
+    }
     for (const [, curve] of held) last = Math.max(last, curve.time[curve.time.length - 1]);
     const whole = last || 1;
     const canvas = box.querySelector("canvas"), tip = box.querySelector(".tip"), output = box.querySelector("output");
@@ -47,22 +57,20 @@
       return low;
     };
     const drawRow = (row, y) => {
-      let bucket = -1, covered = 0, longest = 0, colour = "";
-      const flush = () => {
-        if (bucket < 0 || covered <= 0) return;
-        pen.globalAlpha = Math.min(1, Math.max(0.15, covered)); pen.fillStyle = colour; pen.fillRect(bucket, y, 1, ROW);
-        covered = 0; longest = 0;
-      };
+      const each = (state.to - state.from) / (width - left()); // cycles of a pixel
       for (let i = first(row.end, state.from); i < row.start.length && row.start[i] < state.to; i++) {
         const begin = Math.max(x(row.start[i]), left()), end = Math.min(x(row.end[i]), width), wide = end - begin;
-        if (wide < LEAST) { // many events in a pixel: as dark as it is busy, in the colour of the longest
-          const pixel = Math.floor(begin);
-          if (pixel !== bucket) { flush(); bucket = pixel; }
-          covered += Math.max(wide, 0);
-          if (wide >= longest) { longest = wide; colour = colours.task[row.task[i]]; }
+        if (wide < LEAST) { // events of one pixel, up to one that is wider: as dark as it is busy, in the colour of the longest of a few
+          const pixel = Math.floor(begin), stop = Math.min(first(row.start, time(pixel + 1)), row.start.length);
+          let next = Math.max(stop, i + 1), longest = i;
+          if (row.end[next - 1] - row.start[next - 1] >= LEAST * each && next - 1 > i) next -= 1;
+          const stride = Math.max(1, ((next - i) / 8) | 0);
+          for (let at = i; at < next; at += stride) if (row.end[at] - row.start[at] >= row.end[longest] - row.start[longest]) longest = at;
+          pen.globalAlpha = Math.min(1, Math.max(0.15, (row.busy[next] - row.busy[i]) / each));
+          pen.fillStyle = colours.task[row.task[longest]]; pen.fillRect(pixel, y, 1, ROW);
+          i = next - 1;
           continue;
         }
-        flush(); bucket = -1;
         pen.globalAlpha = 1; pen.fillStyle = colours.task[row.task[i]];
         pen.fillRect(begin, y, wide > 3 ? wide - 0.75 : wide, ROW);
         if (wide > 34) {
@@ -70,19 +78,38 @@
           if (pen.measureText(name).width < wide - 8) { pen.fillStyle = "#fff"; pen.fillText(name, begin + 4, y + ROW / 2 + 1); }
         }
       }
-      flush(); pen.globalAlpha = 1;
+      pen.globalAlpha = 1;
+    };
+    const most = (curve, from, to) => {
+      let high = 0;
+      for (let i = from; i < to;) {
+        if (i % BLOCK === 0 && i + BLOCK <= to) { high = Math.max(high, curve.most[i / BLOCK]); i += BLOCK; }
+        else { high = Math.max(high, curve.bytes[i]); i += 1; }
+      }
+      return high;
     };
     const drawHeld = (curve, y) => {
-      const top = Math.max(...curve.peak), base = y + CHART - 2, up = (value) => base - (value / (top || 1)) * (CHART - 8);
+      const top = curve.peak, base = y + CHART - 2, up = (value) => base - (value / (top || 1)) * (CHART - 8);
       pen.fillStyle = colours.busy; pen.globalAlpha = 0.35; pen.beginPath(); pen.moveTo(left(), base);
-      let i = Math.max(0, first(curve.time, state.from) - 1), pixel = -1, high = 0;
-      for (; i < curve.time.length && curve.time[i] <= state.to; i++) {
-        const begin = Math.max(left(), x(curve.time[i])), end = i + 1 < curve.time.length ? Math.min(width, x(curve.time[i + 1])) : Math.min(width, x(whole));
-        if (end - begin < 0.5 && Math.floor(begin) === pixel) { high = Math.max(high, curve.bytes[i]); continue; }
-        if (high) { pen.lineTo(begin, up(high)); high = 0; }
-        pixel = Math.floor(begin);
-        pen.lineTo(begin, up(curve.bytes[i])); pen.lineTo(end, up(curve.bytes[i]));
+      const count = curve.time.length;
+      let level = 0; // what is held until the next point
+      for (let i = Math.max(0, first(curve.time, state.from) - 1); i < count && curve.time[i] <= state.to;) {
+        const begin = Math.max(left(), x(curve.time[i])), next = i + 1 < count ? x(curve.time[i + 1]) : x(whole);
+        pen.lineTo(begin, up(level));
+        if (next - begin < 0.5) { // many points in a pixel: the most of them
+          const stop = Math.max(i + 1, first(curve.time, time(Math.floor(begin) + 1)));
+          const high = most(curve, i, Math.min(stop, count));
+          pen.lineTo(begin, up(high)); pen.lineTo(Math.min(width, begin + 1), up(high));
+          level = curve.bytes[Math.min(stop, count) - 1];
+          pen.lineTo(Math.min(width, begin + 1), up(level));
+          i = stop;
+        } else {
+          level = curve.bytes[i];
+          pen.lineTo(begin, up(level));
+          i += 1;
+        }
       }
+      pen.lineTo(Math.min(width, x(whole)), up(level));
       pen.lineTo(Math.min(width, x(whole)), base); pen.closePath(); pen.fill(); pen.globalAlpha = 1;
       pen.fillStyle = colours.soft; pen.textAlign = "right"; pen.fillText(bytes(top), width - 4, y + 8); pen.textAlign = "left";
     };
@@ -172,7 +199,6 @@
       canvas.width = Math.round(width * scale); canvas.height = Math.round(height * scale); canvas.style.height = `${height}px`;
       draw();
     };
-    for (const [, curve] of held) curve.peak = [curve.bytes.reduce((a, b) => Math.max(a, b), 0)];
     new ResizeObserver(fit).observe(box);
     document.addEventListener("themed", themed);
     addEventListener("beforeprint", fit);

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from accelsim.report.plots.bars import compare, tornado
     from accelsim.report.plots.faults import voltage, vulnerability
-    from accelsim.report.plots.fronts import front, pareto
+    from accelsim.report.plots.fronts import front, pareto, sweep_front
     from accelsim.report.plots.graphs import cascade_graph
     from accelsim.report.plots.heat import heat_map
     from accelsim.report.plots.rooflines import roofline
@@ -36,6 +36,7 @@ _PLACES = {
     "run": "timelines",
     "save": "style",
     "searches": "searches",
+    "sweep_front": "fronts",
     "timeline": "timelines",
     "tornado": "bars",
     "voltage": "faults",
@@ -56,6 +57,7 @@ __all__ = [
     "run",
     "save",
     "searches",
+    "sweep_front",
     "timeline",
     "tornado",
     "voltage",

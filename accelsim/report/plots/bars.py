@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
 from accelsim.errors import InputError, did_you_mean
+from accelsim.report.exploring import shown_figure
 from accelsim.report.figures import si, times
 from accelsim.report.plots import style
 
 if TYPE_CHECKING:
+    from accelsim.explore.sensitivity import Tornado
     from accelsim.model.evaluation import Evaluation
 
 FIGURES = {"latency": "cycles", "energy": "J", "traffic": "B", "edp": "J s"}
-
-
-class Sensitivity(Protocol):
-    """What a tornado shows: a figure at a point (`base`), and with each parameter (`names`) at its low and at its high end."""
-
-    @property
-    def names(self) -> Sequence[str]: ...
-    @property
-    def low(self) -> Sequence[float]: ...
-    @property
-    def high(self) -> Sequence[float]: ...
-    @property
-    def base(self) -> float: ...
 
 
 def compare(evaluations: Mapping[str, Evaluation], figure: str = "energy", *, ax: Axes | None = None) -> Axes:
@@ -42,14 +32,19 @@ def compare(evaluations: Mapping[str, Evaluation], figure: str = "energy", *, ax
     if not evaluations:
         raise InputError("there is nothing to compare", "give it evaluations by name")
     stacks = {name: parts(each, figure) for name, each in evaluations.items()}
-    kinds = list(dict.fromkeys(part for stack in stacks.values() for part in stack))
+    kinds = list(dict.fromkeys(part for stack in stacks.values() for part, value in stack.items() if value))
     ax = style.axes(ax, 7.2, 1.2 + 0.42 * len(stacks))
     first = sum(next(iter(stacks.values())).values())
     for row, stack in enumerate(stacks.values()):
         reached = 0.0
         for number, kind in enumerate(kinds):
             value = stack.get(kind, 0.0)
-            look: dict[str, Any] = {"color": style.colour(number), "hatch": style.hatch(number) or None, "edgecolor": style.PAPER, "linewidth": 0.4}
+            look: dict[str, Any] = {
+                "color": style.colour(number),
+                "hatch": style.hatch(number) or None,
+                "edgecolor": style.PAPER,
+                "linewidth": 0.4,
+            }
             ax.barh(row, value, 0.68, left=reached, label=kind if row == 0 else f"_{kind}", **look)
             reached += value
         ratio = f"  {si(reached, FIGURES[figure] if FIGURES[figure] != 'cycles' else '')}"
@@ -82,29 +77,41 @@ def parts(evaluation: Evaluation, figure: str) -> dict[str, float]:
     return {"": evaluation.edp_pj_s * joule}
 
 
-def tornado(found: Sensitivity, *, figure: str = "", unit: str = "", most: int = 15, ax: Axes | None = None) -> Axes:
-    """Draw how far a figure moves when each parameter alone goes to its low (blue) and to its high end (orange), the furthest on top.
+def tornado(found: Tornado, figure: str = "", *, most: int = 15, ax: Axes | None = None) -> Axes:
+    """Draw how far a figure of a point moves when each parameter alone goes down (blue) and up (orange), the furthest on top.
 
-    `most`: how many parameters are drawn; of the others the axis says how many there are.
+    `figure`: one of those that were worked out, "" the first. `most`: how many parameters are drawn; the axis says how many others move it.
+    A side without a mapping has no bar, and says so.
     """
-    order = sorted(range(len(found.names)), key=lambda at: -max(abs(found.low[at] - found.base), abs(found.high[at] - found.base)))
-    shown = order[:most]
-    if not shown:
-        raise InputError("no parameter was moved", "give a range to at least one")
-    ax = style.axes(ax, 7.2, 1.1 + 0.34 * len(shown))
-    for row, at in enumerate(shown):
-        for label, values, number in (("low end", found.low, 0), ("high end", found.high, 1)):
-            step = values[at] - found.base
-            ax.barh(row, step, 0.66, left=found.base, color=style.colour(number), label=label if row == 0 else f"_{label}")
-    ax.axvline(found.base, color=style.INK, linewidth=1.0, label=f"base {si(found.base, unit)}")
-    ends = [value for at in shown for value in (found.low[at], found.high[at])] + [found.base]
-    room = 0.06 * (max(ends) - min(ends) or abs(found.base) or 1.0)
+    figure = figure or found.figures[0]
+    if figure not in found.figures:
+        raise InputError(f"the figure '{figure}' was not worked out", did_you_mean(figure, found.figures))
+    at, changes = found.figures.index(figure), found.changes(figure)
+    if not changes:
+        raise InputError(f"nothing changes {figure}", "draw another figure")
+    ax = style.axes(ax, 7.6, 1.1 + 0.34 * min(most, len(changes)))
+    base = found.base[at]
+    ends = [base]
+    for row, (swing, *_) in enumerate(changes[:most]):
+        without = []
+        for number, (label, turn) in enumerate((("down", swing.down), ("up", swing.up))):
+            end = turn.figures[at]
+            if math.isnan(end):
+                without.append(label)
+                continue
+            ends.append(end)
+            ax.barh(row, end - base, 0.66, left=base, color=style.colour(number), label=label if row == 0 else f"_{label}")
+        if without:
+            ax.text(base, row, f" {' and '.join(without)}: no mapping", va="center", **style.text(fontsize=7))
+    ax.axvline(base, color=style.INK, linewidth=1.0, label=f"at the point: {shown_figure(figure, base)}")
+    room = 0.06 * (max(ends) - min(ends) or abs(base) or 1.0)
     ax.set_xlim(min(ends) - room, max(ends) + room)
-    ax.set_yticks(range(len(shown)), [found.names[at] for at in shown])
+    shown = [swing for swing, *_ in changes[:most]]
+    ax.set_yticks(range(len(shown)), [f"{swing.name} = {swing.text}" for swing in shown])
     ax.set_ylim(len(shown) - 0.4, -0.6)
     ax.xaxis.set_major_formatter(EngFormatter())
-    left_out = f"; {len(order) - len(shown)} parameters that move it less not drawn" if len(order) > len(shown) else ""
-    named = f"{figure} ({unit})" if unit else figure
-    style.dress(ax, "", f"{named}{left_out}", grid="x")
+    left_out = f"; {len(changes) - len(shown)} more move it less" if len(changes) > len(shown) else ""
+    how = f"down and up by {found.factor:g}, prices to their low and high"
+    style.dress(ax, f"{found.sweep}: {how}", f"{figure}{left_out}", grid="x")
     style.legend(ax)
     return ax

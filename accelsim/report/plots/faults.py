@@ -32,7 +32,12 @@ def vulnerability(outcome: Outcome, *, ax: Axes | None = None) -> Axes:
         reached = 0.0
         for number, at in enumerate(kinds):
             share = each.share(lambda tally, at=at: tally.counts[at])  # type: ignore[misc]
-            look: dict[str, Any] = {"color": style.colour(number), "hatch": style.hatch(number) or None, "edgecolor": style.PAPER, "linewidth": 0.3}
+            look: dict[str, Any] = {
+                "color": style.colour(number),
+                "hatch": style.hatch(number) or None,
+                "edgecolor": style.PAPER,
+                "linewidth": 0.3,
+            }
             ax.barh(row, share, 0.68, left=reached, label=NAMES[at] if row == 0 else f"_{NAMES[at]}", **look)
             reached += share
         if not each.exhaustive and not math.isnan(each.avf.value):
@@ -75,7 +80,7 @@ def voltage(
     rows = figure.subplots(many, sharex=True, subplot_kw={"axes_class": style.Plot})
     law, price = errors or ErrorLaw(), energy or EnergyLaw()
     stuck, cost = [law.at(each) for each in at], [price.at(each) for each in at]
-    rows[0].plot(at, stuck, color=style.BAD, marker="o", markersize=4, linewidth=1.4, label="stuck cells")
+    rows[0].plot(at, stuck, color=style.VERMILION, marker="o", markersize=4, linewidth=1.4, label="stuck cells")
     rows[0].set_yscale("log")
     rows[0].yaxis.set_minor_formatter(NullFormatter())
     rows[1].plot(at, cost, color=style.colour(0), marker="o", markersize=4, linewidth=1.4, label="energy")

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize, SymLogNorm
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
-from accelsim.errors import InputError, did_you_mean
+from accelsim.errors import InputError
 from accelsim.report.plots import style
+from accelsim.report.plots.tables import column, known
 
 if TYPE_CHECKING:
+    from accelsim.explore.sweeping import Exploration
     from accelsim.mapper.front import Front
 
-_LINE = style.COLOURS[3]
+_LINE = style.VERMILION
 
 
 def front(found: Front, *, ax: Axes | None = None) -> Axes:
@@ -36,19 +38,36 @@ def front(found: Front, *, ax: Axes | None = None) -> Axes:
     return _points(columns, labels, title if found.complete else f"{title}, search not finished", columns[0], columns[1], ax)
 
 
-def pareto(
-    table: Mapping[str, Sequence[float]], x: str, y: str, *, colour: str | None = None, title: str = "", ax: Axes | None = None
-) -> Axes:
-    """Draw rows of a table by two of its columns, less being better in both, with the line of those that none beats; a third as colour."""
+def pareto(table: Any, x: str, y: str, *, colour: str | None = None, title: str = "", ax: Axes | None = None) -> Axes:
+    """Draw rows of a table by two of its columns, less being better in both, with the line of those that none beats; a third as colour.
+
+    `table`: a dictionary of columns, an Arrow table or a data frame. Rows without a number in one of the columns are left out.
+    """
     names = [x, y, *([colour] if colour is not None else [])]
-    for name in names:
-        if name not in table:
-            raise InputError(f"the table has no column '{name}'", did_you_mean(name, table))
-    columns = [[float(value) for value in table[name]] for name in names]
-    if not columns[0]:
+    rows = [[known(value) for value in row] for row in zip(*(column(table, name) for name in names), strict=True)]
+    whole = [[value for value in row if value is not None] for row in rows if None not in row]
+    if not whole:
         raise InputError("the table has no rows to draw", "give it some")
+    columns = [list(each) for each in zip(*whole, strict=True)]
     across, up = undominated(columns[0], columns[1])
     return _points(columns, names, title, across, up, ax)
+
+
+def sweep_front(found: Exploration, *, ax: Axes | None = None) -> Axes:
+    """Draw the points of a sweep that have a mapping by the figures of its front: to the right, upwards, and a third as colour."""
+    from accelsim.explore.points import OK
+    from accelsim.explore.sweeping import value_of
+
+    figures = found.sweep.front[:3]
+    if len(figures) < 2:
+        raise InputError(f"{found.sweep.name} has a front in {figures[0]} alone", "a drawing needs two figures in its 'front'")
+    names = [name.replace("energy_pj", "energy_j") if "energy_pj" in name else name for name in figures]
+    table: dict[str, list[float]] = {name: [] for name in names}
+    for point, row in found.rows():
+        if row.status == OK:
+            for name, figure in zip(names, figures, strict=True):
+                table[name].append(float(value_of(found.sweep, point, row, figure)) * (1e-12 if name != figure else 1.0))
+    return pareto(table, names[0], names[1], colour=names[2] if len(names) > 2 else None, title=found.sweep.name, ax=ax)
 
 
 def undominated(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
@@ -102,6 +121,9 @@ def colour_bar(ax: Axes, drawn: object, label: str) -> None:
     """What the colours mean, beside the axes."""
     bar = style.whole(ax).colorbar(drawn, ax=ax)  # type: ignore[arg-type]
     bar.set_label(label, fontsize=style.LABEL, color=style.INK, family=style.FAMILY)
+    if isinstance(bar.norm, LogNorm):
+        bar.ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     bar.ax.yaxis.set_major_formatter(EngFormatter())
+    bar.ax.yaxis.set_minor_formatter(NullFormatter())
     bar.ax.tick_params(which="both", labelsize=style.TICK, colors=style.FAINT, labelcolor=style.INK)
     bar.outline.set_visible(False)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _WIDE, _HIGH, _BOX = 2.3, 0.62, 0.32  # inches from column to column, from row to row, and of a box
 _CHARACTER, _TITLE = 0.075, 0.09  # of names in boxes, and of the title
-_NORMAL, _LATER, _EARLIER = style.FAINT, style.COLOURS[3], style.COLOURS[0]
+_NORMAL, _LATER, _EARLIER = style.FAINT, style.VERMILION, style.BLUE
 
 
 def cascade_graph(cascade: Cascade, rank: str | None = None, *, ax: Axes | None = None) -> Axes:

@@ -20,11 +20,11 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 from accelsim.errors import InputError, did_you_mean
 
 INK, FAINT, PAPER, GRID = "#22262b", "#6d757e", "#ffffff", "#e6e9ed"
-COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#5c5c5c")
+BLUE, ORANGE, GREEN, SKY, VERMILION, PINK, GREY = "#0072b2", "#e69f00", "#009e73", "#56b4e9", "#d55e00", "#cc79a7", "#5c5c5c"
+COLOURS = (BLUE, ORANGE, GREEN, SKY, VERMILION, PINK, GREY)
 DASHES = ("-", "--", "-.", ":")
 HATCHES = ("", "////", "....", "xxxx")
 SEQUENTIAL = "viridis"  # of values: even steps to the eye, also without red and green
-BAD = "#d55e00"
 FAMILY = "DejaVu Sans"  # ships with matplotlib, so that a drawing is the same on every machine
 TITLE, LABEL, TICK = 10.0, 9.0, 8.0  # points
 WIDE = 8.0  # values that differ by more than this factor are drawn on a logarithmic scale

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 _LABELLED = 0.05  # parts of at least this share of the whole are named inside
 _CHARACTERS = 100  # that fit across the axes
-_BUSY, _WAITING, _ENDS = style.COLOURS[0], style.COLOURS[3], style.COLOURS[6]
-_KINDS = {"memory": style.COLOURS[0], "network": style.COLOURS[4], "unit": style.COLOURS[1], "static": style.COLOURS[6]}
+_BUSY, _WAITING, _ENDS = style.BLUE, style.VERMILION, style.GREY
+_KINDS = {"memory": style.BLUE, "network": style.SKY, "unit": style.ORANGE, "static": style.GREY}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,8 @@ def energy_waterfall(evaluation: Evaluation, *, by: str = "component", ax: Axes 
     if evaluation.static.value:
         steps.append(Step("static", {"": evaluation.static.value}, _KINDS["static"]))
     energy, joule = evaluation.energy, 1e-12
-    ax = _waterfall(steps, ax, joule, joules, total="energy", span=(energy.low, energy.high))
+    ends = f"  ({joules(energy.low)} to {joules(energy.high)})" if energy.low < energy.high else ""
+    ax = _waterfall(steps, ax, joule, joules, "energy", f"{joules(energy.value)}{ends}", (energy.low, energy.high))
     title = f"{evaluation.evaluator.cascade.name} on {machine.name}"
     without = f", without {', '.join(evaluation.unpriced)}" if evaluation.unpriced else ""
     style.dress(ax, title, f"energy (J){without}", grid="x")
@@ -95,7 +96,7 @@ def latency_waterfall(found: Evaluation | Simulation, *, resource: str | None = 
     """
     steps = simulated_steps(found, resource) if isinstance(found, Simulation) else modelled_steps(found, resource)
     at, steps = steps[0].name, steps[1:]
-    ax = _waterfall(steps, ax, 1.0, lambda value: whole(round(value)), total="cycles")
+    ax = _waterfall(steps, ax, 1.0, lambda value: whole(round(value)), "cycles", whole(found.cycles))
     evaluator = (found.evaluation if isinstance(found, Simulation) else found).evaluator
     how = "simulated" if isinstance(found, Simulation) else "modelled"
     style.dress(ax, f"{evaluator.cascade.name} on {evaluator.architecture.name}: {how} time of {at}", "cycles", grid="x")
@@ -151,9 +152,10 @@ def _waterfall(
     scale: float,
     written: Callable[[float], str],
     total: str,
+    in_all: str,
     span: tuple[float, float] | None = None,
 ) -> Axes:
-    """Bars from top to bottom, each where the one above ends, and the whole below; `scale`: from a step's values to the axis."""
+    """Bars from top to bottom, each where the one above ends, and the whole below, `in_all` in words; `scale`: from values to the axis."""
     ax = style.axes(ax, 8.4, 0.9 + 0.3 * (len(steps) + 1))
     everything = sum(step.height for step in steps)
     reached = 0.0
@@ -168,14 +170,13 @@ def _waterfall(
         ax.text(1.02, row, share, transform=ax.get_yaxis_transform(), va="center", **style.text(fontsize=7))
         ax.plot([reached * scale] * 2, [row - 0.34, row + 1.34], color=style.FAINT, linewidth=0.6, zorder=1)
     ax.barh(len(steps), everything * scale, 0.68, color=style.INK, label=total)
-    ends = f"  ({written(span[0])} to {written(span[1])})" if span is not None and span[0] < span[1] else ""
     bold = style.text(fontsize=7, fontweight="bold")
-    ax.text(1.02, len(steps), written(everything) + ends, transform=ax.get_yaxis_transform(), va="center", **bold)
+    ax.text(1.02, len(steps), in_all, transform=ax.get_yaxis_transform(), va="center", **bold)
     if span is not None and span[0] < span[1]:
         ax.plot(
             [end * scale for end in span],
             [len(steps)] * 2,
-            color=style.BAD,
+            color=style.VERMILION,
             linewidth=1.4,
             marker="|",
             markersize=7,

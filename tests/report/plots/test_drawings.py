@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
-from types import SimpleNamespace
+from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -16,11 +18,14 @@ from matplotlib.patches import Rectangle
 
 from accelsim import plots
 from accelsim.errors import InputError
+from accelsim.explore.sensitivity import Swing, Tornado, Turn
+from accelsim.explore.sweeping import explore
 from accelsim.report.plots import style
 from accelsim.report.plots.graphs import columns
 from accelsim.report.plots.rooflines import bandwidths, marks, peaks
 from accelsim.report.plots.waterfalls import energy_parts, modelled_steps, simulated_steps
 from accelsim.workload.passes import all_passes, passes
+from tests.explore.stub import stub_rows, stub_sweep
 from tests.report.plots import examples
 
 CASES = examples.CASES
@@ -189,7 +194,7 @@ def test_front_has_its_figures_as_axes_and_the_third_as_colour() -> None:
     assert np.allclose(line.get_xdata()[1:-1], [100, 200]) and "not finished" in ax.get_title(loc="left")  # type: ignore[index]
 
 
-@pytest.mark.parametrize("name", ["attention-3pass", "attention-2pass", "attention", "softmax", "layernorm"])
+@pytest.mark.parametrize("name", ["attention-3pass", "attention-3pass-deferred", "attention-2pass", "attention", "softmax", "layernorm"])
 def test_columns_of_a_graph_are_the_passes_that_tensors_cross(name: str) -> None:
     cascade = examples.cascade(name)
     for found in all_passes(cascade).values():
@@ -225,13 +230,51 @@ def test_heat_map_has_each_value_in_its_cell_and_marks_what_is_missing() -> None
     assert sorted((patch.get_x() + 0.5, patch.get_y() + 0.5) for patch in ax.patches) == [(0, 1), (1, 0)]  # type: ignore[attr-defined]
 
 
+def tornado_of(*swings: tuple[str, float, float]) -> Tornado:
+    """A tornado around a figure of 1, by name and figure down and up."""
+    made = tuple(Swing(name, "parameter", "1", Turn("0.5", (down, 0.0)), Turn("2", (up, 0.0))) for name, down, up in swings)
+    return Tornado("made up", (), 2.0, ("latency_s", "area_um2"), (1.0, 0.0), made)
+
+
 def test_tornado_orders_parameters_by_how_far_they_move_the_figure() -> None:
-    found = SimpleNamespace(names=["small", "large", "none"], low=[0.9, 3.0, 1.0], high=[1.2, 0.5, 1.0], base=1.0)
-    ax = plots.tornado(found, figure="energy", unit="J", most=2)
-    assert names(ax) == ["large", "small"]
+    found = tornado_of(("small", 0.9, 1.2), ("large", 3.0, 0.5), ("none", 1.0, 1.0), ("least", 1.0, 1.01), ("half", 2.5, math.nan))
+    ax = plots.tornado(found, most=3)
+    assert names(ax) == ["large = 1", "half = 1", "small = 1"]
     drawn = {(label.strip("_"), row): start + length for label, row, start, length in bars(ax)}
-    assert drawn == {("low end", 0): 3.0, ("high end", 0): 0.5, ("low end", 1): 0.9, ("high end", 1): 1.2}
-    assert "1 parameters that move it less not drawn" in ax.get_xlabel()
+    assert drawn == {("down", 0): 3.0, ("up", 0): 0.5, ("down", 1): 2.5, ("down", 2): 0.9, ("up", 2): 1.2}
+    assert "1 more move it less" in ax.get_xlabel() and [text.get_text().strip() for text in ax.texts] == ["up: no mapping"]
+
+
+def test_sweep_draws_every_point_with_a_mapping_and_the_line_of_its_front(tmp_path: Path) -> None:
+    sweep = stub_sweep(9, 8)
+    found = explore(sweep, str(tmp_path / "points"), evaluate=stub_rows)
+    try:
+        ax = plots.sweep_front(found)
+        rows = [row for _, row in found.rows() if row.status == "ok"]
+        assert len(rows) < 72
+        wanted = sorted((row.latency_s, row.energy_pj * 1e-12) for row in rows if row.latency_s and row.energy_pj)
+        dots = ax.collections[0].get_offsets()
+        assert np.allclose(sorted(map(tuple, dots)), wanted)
+        (line,) = [line for line in ax.get_lines() if line.get_drawstyle().startswith("steps")]
+        on_front = sorted({(row.latency_s, row.energy_pj * 1e-12) for _, row in found.front() if row.energy_pj})
+        assert np.allclose(list(zip(line.get_xdata(), line.get_ydata(), strict=True))[1:-1], on_front)  # type: ignore[arg-type]
+    finally:
+        found.close()
+
+
+@pytest.mark.parametrize("kind", ["arrow", "pandas", "polars"])
+def test_tables_of_any_kind_are_drawn(kind: str) -> None:
+    import pandas
+    import polars
+    import pyarrow
+
+    plain = {"a": [3, 1, 2], "b": [1.0, 3.0, None]}
+    table = {"arrow": pyarrow.table, "pandas": pandas.DataFrame, "polars": polars.DataFrame}[kind](plain)
+    ax = plots.pareto(table, "a", "b")
+    assert np.allclose(ax.collections[0].get_offsets(), [(3, 1), (1, 3)])
+    with pytest.raises(InputError, match=r"the table has no column 'bb'"):
+        plots.pareto(table, "a", "bb")
+    assert plots.heat_map(table, "a", "a", "b").images[0].get_array().count() == 2
 
 
 @pytest.mark.parametrize("figure", ["latency", "energy", "traffic", "edp"])
@@ -310,10 +353,8 @@ def test_voltage_curves_are_the_laws_and_the_means_of_what_was_measured() -> Non
             lambda: plots.voltage([1.0, 0.9], quality={"a": [[1.0]]}),
             "'a' has results of 1 voltages, not of 2; give one or more for each",
         ),
-        (
-            lambda: plots.tornado(SimpleNamespace(names=[], low=[], high=[], base=1.0)),
-            "no parameter was moved; give a range to at least one",
-        ),
+        (lambda: plots.tornado(tornado_of(("a", 1.0, 1.0))), "nothing changes latency_s; draw another figure"),
+        (lambda: plots.tornado(tornado_of(), "area_um"), "the figure 'area_um' was not worked out; did you mean 'area_um2'?"),
         (lambda: plots.timeline(examples.simulation(events=0)), "the simulation kept no events to draw; simulate with events=1600"),
         (lambda: style.save(plots.roofline(examples.evaluation()), "roof.pgn"), "roof.pgn: cannot draw a '.pgn' file; did you mean 'png'?"),
     ],
@@ -332,6 +373,18 @@ def test_drawing_leaves_the_settings_of_matplotlib_alone_and_takes_axes_that_are
     assert plots.roofline(examples.evaluation(), ax=ax) is ax
     plots.as_svg(ax)
     assert dict(matplotlib.rcParams) == before
+
+
+def test_short_name_is_there_without_an_import_and_loads_nothing_heavy_until_a_drawing_is_asked_for() -> None:
+    shown = "print('matplotlib' in sys.modules)"
+    code = f"import accelsim, sys; accelsim.plots; {shown}; accelsim.plots.roofline; {shown}"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["False", "True"]
+    assert sorted(plots.__all__) == list(plots.__all__) == dir(plots)
+    for name in plots.__all__:
+        assert callable(getattr(plots, name))
+    with pytest.raises(AttributeError, match="roofine"):
+        _ = plots.roofine  # type: ignore[attr-defined]
 
 
 def test_axes_show_themselves_in_notebooks_as_the_same_picture_every_time() -> None:
