@@ -47,7 +47,8 @@ def main(points: int) -> None:
         many = len(found.places)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         sizes = [os.path.getsize(path) / 2**20 for path in (table, f"{table}.points")]
-        print(f"{many:,} points by formula: {cpu / many * 1e3:.3f} CPU ms a point ({explored / many * 1e3:.3f} exploring), {spent:.0f} s,")
+        each = f"{cpu / many * 1e3:.3f} CPU ms a point ({explored / many * 1e3:.3f} exploring)"
+        print(f"{many:,} points of a formula: {each}, {spent:.0f} s,")
         print(f"  peak {peak:.2f} GiB, table {sizes[0]:.0f} MiB, kept rows {sizes[1]:.0f} MiB")
         cpu = time.process_time()
         again = explore(sweep, f"{table}.points", evaluate=stub_rows)
