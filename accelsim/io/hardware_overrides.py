@@ -68,21 +68,21 @@ def _set(document: Item, path: str, value: Item) -> Item:
             defined = [f"arch.let.{name}" for name in names]
             raise InputError(f"--set arch.{path}: names nothing under 'let'", did_you_mean(f"arch.{path}", defined))
         return _replaced(document, ("let", rest[0]), value)
-    known = dict(targets(document.value.get("tree"), ("tree",))) if isinstance(document.value, dict) else {}
-    if first not in known:
-        addressed = (*known, "clock", *(f"let.{name}" for name in _child(document, "let")))
+    nodes = dict(targets(document.value.get("tree"), ("tree",))) if isinstance(document.value, dict) else {}
+    if first not in nodes:
+        addressed = (*nodes, "clock", *(f"let.{name}" for name in _child(document, "let")))
         raise InputError(f"--set arch.{path}: this machine has no node '{first}'", did_you_mean(first, addressed))
     if not rest:
         raise InputError(f"--set arch.{path}: the path stops at a node", f"say what to change of it, as in arch.{path}.size")
     if rest[0] in ("memory", "array", "unit", "feeds"):
         raise InputError(f"--set arch.{path}: would change the tree", "edit the machine file")
     if rest[0] == "bandwidth":
-        document = _without(document, known[first], ("read_bandwidth", "write_bandwidth"))
+        document = _without(document, nodes[first], ("read_bandwidth", "write_bandwidth"))
     if rest == ["network", "bandwidth"]:
-        document = _without(document, (*known[first], "network"), ("down", "up"))
-        if not _has(document, (*known[first], "network")):
+        document = _without(document, (*nodes[first], "network"), ("down", "up"))
+        if not _has(document, (*nodes[first], "network")):
             rest, value = ["network"], Item({"bandwidth": value}, value.place, {"bandwidth": value.place})
-    return _replaced(document, (*known[first], *rest), value, path)
+    return _replaced(document, (*nodes[first], *rest), value, path)
 
 
 def _child(item: Item, key: str) -> Mapping[str, Item]:
