@@ -64,7 +64,7 @@ def _stretches(document: Document) -> Table:
     for each in document["time"]["stretches"]:
         following = each["resources"][1:2]
         said = f"{following[0]['resource']} {percent(following[0]['share'])}" if following else "-"
-        rows.add_row(" + ".join(each["einsums"]), each["binding"]["resource"], whole(each["cycles"]), percent(each["share"]), said)
+        rows.add_row(" + ".join(each["einsums"]), each["binding"]["resource"], whole(round(each["cycles"])), percent(each["share"]), said)
     return rows
 
 
@@ -72,10 +72,12 @@ def _charges(document: Document) -> Table:
     rows = table("cycles pass for", "Einsum", "tensor", "cycles", "of the time", left=3)
     ranked = sorted((each for each in document["time"]["charges"] if each["share"] > _SHARE), key=lambda each: -each["share"])
     for each in ranked[:_MOST]:
-        rows.add_row(each["resource"], each["einsum"] or "-", each["tensor"] or "-", whole(each["cycles"]), percent(each["share"]))
+        rows.add_row(each["resource"], each["einsum"] or "-", each["tensor"] or "-", whole(round(each["cycles"])), percent(each["share"]))
     if len(ranked) > _MOST:
         left = ranked[_MOST:]
-        rows.add_row(f"{len(left)} more", "", "", whole(sum(each["cycles"] for each in left)), percent(sum(each["share"] for each in left)))
+        rows.add_row(
+            f"{len(left)} more", "", "", whole(round(sum(each["cycles"] for each in left))), percent(sum(each["share"] for each in left))
+        )
     return rows
 
 
@@ -150,7 +152,7 @@ def what_if_blocks(document: Document) -> Iterator[RenderableType]:
             ratio = times(each["speedup"]) + " faster" if each["speedup"] > 1 else times(1 / each["speedup"]) + " slower"
             binding = each["binding"]
             then = f"{binding['resource']} {percent(binding['share'])}"
-            rows.add_row(each["change"], ratio, whole(each["cycles"]), _change(each["energy_ratio"]), then)
+            rows.add_row(each["change"], ratio, whole(round(each["cycles"])), _change(each["energy_ratio"]), then)
         yield rows
     if same:
         said = ", ".join(f"{each['change']} ({_change(each['energy_ratio'])})" for each in same)

@@ -129,7 +129,7 @@ def energy_reason(evaluation: Evaluation, found: Sequence[Line]) -> str:
     words = {
         "work": "operations",
         "compulsory traffic": f"compulsory traffic of {root}",
-        "repeated traffic": f"traffic of {root} beyond it",
+        "repeated traffic": f"other traffic of {root}",
     }
     words["power"] = f"power that passes with time ({', '.join(POWERS)})"
     ranked = sorted(causes, key=lambda name: -causes[name])
