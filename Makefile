@@ -10,7 +10,7 @@ FIND_PYTHON = for python in $(PYTHON) python3.14 python3.13 python3.12 python3.1
 	  if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' >/dev/null 2>&1; then echo $$python; break; fi; done
 WORKERS ?= auto
 
-.PHONY: demo test check evidence bench rtl rtl-tools browser lint setup help clean
+.PHONY: demo test check evidence bench docs rtl rtl-tools browser lint setup help clean
 
 demo: $(READY)  ## map the default workload onto the default machine
 	@$(BIN)/accelsim map workloads/attention.yaml --arch spatial
@@ -26,6 +26,10 @@ evidence: lint rtl-tools browser  ## the full sizes: more random cases, more mut
 
 bench: $(READY)  ## speed, one process
 	@set -e; for each in tests/benchmarks/bench_*.py; do echo "$$each"; $(BIN)/python $$each; done
+
+docs: $(READY)  ## the documentation as a site, in build/site; a warning is an error
+	$(BIN)/python -m sphinx -W --keep-going -q -b html -c docs/site . build/site
+	@echo "open build/site/index.html"
 
 rtl: $(READY) rtl-tools  ## the hardware: every module of hw/rtl against the simulator, lint, synthesis
 	$(BIN)/python -m pytest -n $(WORKERS) tests/rtl

@@ -6,10 +6,12 @@ import os
 import re
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from accelsim.commands.arguments import Arguments
-from accelsim.commands.parser import parser
 from accelsim.errors import AccelsimError, InputError, did_you_mean
+
+if TYPE_CHECKING:
+    from accelsim.commands.arguments import Arguments
 
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
@@ -68,6 +70,13 @@ def _fail(message: str, code: int) -> int:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if arguments[:2] == ["completion", "--words"] and len(arguments) == 3:  # asked for at every press of a key: without the grammar
+        from accelsim.commands.completing import words_of
+
+        print("\n".join(words_of(arguments[2])))
+        return 0
+    from accelsim.commands.parser import parser
+
     top, known = parser()
     first = arguments[0] if arguments else "--help"
     if not first.startswith("-") and first not in known:

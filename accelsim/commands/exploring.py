@@ -6,10 +6,11 @@ Everything heavy is imported inside the verb that uses it.
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 from accelsim.commands.answers import give_blocks
-from accelsim.commands.arguments import Arguments, whole_of
+from accelsim.commands.arguments import Arguments, executor_at, whole_of
 from accelsim.errors import InputError
 
 INTERRUPTED = 130
@@ -18,20 +19,24 @@ INTERRUPTED = 130
 def explore_(arguments: Arguments) -> int:
     if arguments.show is not None:
         return _show(arguments)
+    if arguments.sensitivity is not None:
+        return _sensitivity(arguments)
     from accelsim.explore.sweeping import explore
     from accelsim.explore.table import document
     from accelsim.io.sweep import load_sweep
     from accelsim.io.sweep_table import refuse_ending, write_table
+    from accelsim.jobs.executors import map_unordered
     from accelsim.report.exploring import exploration_blocks
     from accelsim.report.progress import progress
 
     if arguments.output is not None:
         refuse_ending(arguments.output)
-    most = whole_of(arguments, "most")
+    most, executor = whole_of(arguments, "most"), executor_at(arguments)
     with progress(not arguments.quiet) as tell:
         tell("checking the sweep")
         sweep = load_sweep(arguments.sweep, arguments.set, most)
-        found = explore(sweep, store_of(arguments), tell=tell, most=most)
+        with executor.standing() as standing:
+            found = explore(sweep, store_of(arguments), partial(map_unordered, standing), tell, most)
         try:
             if arguments.output is not None and not found.interrupted:
                 tell(f"writing {arguments.output}")
@@ -41,6 +46,44 @@ def explore_(arguments: Arguments) -> int:
             found.close()
     code = give_blocks(arguments, shown, exploration_blocks)
     return INTERRUPTED if found.interrupted else code
+
+
+def _sensitivity(arguments: Arguments) -> int:
+    """How much each parameter and price alone changes the figures of one row."""
+    from itertools import islice
+
+    from accelsim.explore.sensitivity import sensitivity
+    from accelsim.io.machine_parameters import parameters_of
+    from accelsim.io.sweep import load_sweep
+    from accelsim.io.sweep_cases import FileCases
+    from accelsim.jobs.executors import map_unordered
+    from accelsim.report.progress import progress
+    from accelsim.report.sensitivity import sensitivity_blocks, sensitivity_document
+
+    text, executor = arguments.at, executor_at(arguments)
+    if not (text.isascii() and text.isdigit() and len(text) < 13):
+        raise InputError(f"--at '{text}' is not a row", "write its number, from 0")
+    try:
+        factor = float(arguments.sensitivity)
+    except ValueError:
+        raise InputError(f"--sensitivity {arguments.sensitivity}: not a number", "write a factor, as in 2") from None
+    for option in ("output", "store"):
+        if getattr(arguments, option) is not None:
+            raise InputError(
+                f"--sensitivity keeps no rows, and --{option} says where", f"leave --{option} out; --json writes what is found"
+            )
+    with progress(not arguments.quiet) as tell:
+        tell("checking the sweep")
+        sweep = load_sweep(arguments.sweep, arguments.set, whole_of(arguments, "most"))
+        if sweep.search is not None:
+            raise InputError(f"{sweep.name} chooses its points by a search, so that it has no rows beforehand", "remove 'search' from it")
+        point = next(islice(sweep.points(), int(text), None), None)
+        if point is None:
+            raise InputError(f"--at {text}: {sweep.name} has rows 0 to {sum(1 for _ in sweep.points()) - 1}", "write one of them")
+        assert isinstance(sweep.cases, FileCases)
+        more = parameters_of(sweep.cases, point)
+        found = sensitivity(sweep, point, more, factor, spread=partial(map_unordered, executor), tell=tell)
+    return give_blocks(arguments, sensitivity_document(found), sensitivity_blocks)
 
 
 def store_of(arguments: Arguments) -> str:

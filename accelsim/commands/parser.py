@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 import accelsim
 from accelsim.commands import (
     analysing,
+    completing,
     deriving,
     evaluating,
     explaining,
@@ -18,6 +19,7 @@ from accelsim.commands import (
     reproducing,
     serving,
     simulating,
+    versioning,
 )
 from accelsim.commands.arguments import Arguments
 from accelsim.errors import InputError
@@ -190,6 +192,10 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     explore.add_argument("--store", metavar="FOLDER", help="keep rows in a folder, which sweeps may share, instead of beside the table")
     explore.add_argument("--most", default="1000000", metavar="N", help="points that a sweep may ask for (default 1000000)")
     explore.add_argument("--show", metavar="ROW", help="print the command that finds a row of a table again, and what it found")
+    about = "instead of all points, one: how much each parameter and price of its machine alone, down and up by FACTOR, changes its figures"
+    explore.add_argument("--sensitivity", metavar="FACTOR", help=about)
+    explore.add_argument("--at", default="0", metavar="ROW", help="of --sensitivity: the point's row, from 0 (default 0)")
+    executing(explore, "map points")
     reproduce = command("reproduce", reproducing.reproduce_, "hold published figures against what accelsim finds")
     about = "files of evidence, or names from `accelsim list evidence` (default: all that are shipped)"
     reproduce.add_argument("name", nargs="*", metavar="NAME", help=about)
@@ -254,6 +260,17 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     about = "write a page for a browser: one file that needs no network, with tables that sort, drawings and a timeline"
     for each in (map_, evaluate, simulate, explain, inject, report):
         each.add_argument("--html", metavar="FILE", help=about)
+    about = "the JSON Schema of a kind of file, with which editors complete and check it; without KIND: where they all are"
+    schema = command("schema", versioning.schema_, about)
+    schema.add_argument("kind", nargs="?", metavar="KIND", help="workload, machine, mapping, campaign, …, as named at the top of a file")
+    schema.add_argument("-o", "--output", metavar="FILE", help="write it to a file (default: to the terminal)")
+    migrate = command("migrate", versioning.migrate_, "rewrite a file in the newest version of its format, comments as they are")
+    migrate.add_argument("file", metavar="FILE", help="a YAML file of any kind")
+    migrate.add_argument("-o", "--output", metavar="FILE", help="write it there (default: to the terminal); may be FILE itself")
+    completion = command("completion", completing.completion_, "a script that completes commands, options and names in a shell")
+    completion.add_argument("shell", nargs="?", metavar="SHELL", help="bash, zsh or fish")
+    completion.add_argument("--words", metavar="KIND", help="only the names that are shipped of a kind, as the script asks for them")
+    completion.set_defaults(grammar=lambda: parser()[1])
     for each in found.values():
         setting(each)
     return top, found

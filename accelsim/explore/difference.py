@@ -13,7 +13,7 @@ from typing import Any
 from accelsim.errors import Place
 from accelsim.explore.provenance import POWERS, Line, lines
 from accelsim.explore.reasons import Charge, charges, costs
-from accelsim.hardware.architecture import Architecture, Node, Quantity, Unit
+from accelsim.hardware.architecture import Architecture, Memory, Node, Quantity, Unit
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluation
 from accelsim.model.options import Counting
@@ -144,9 +144,11 @@ def energy_items(first: Sequence[Line], second: Sequence[Line], key: Callable[[L
         energies = [each.energy.value if each is not None else 0.0 for each in (one, two)]
         row[0] += energies[0]
         row[1] += energies[1]
-        prices = float(two.count) * (two.price.value - one.price.value) if one is not None and two is not None else 0.0
-        row[3] += prices
-        row[2] += energies[1] - energies[0] - prices
+        if one is None or two is None:
+            row[2] += energies[1] - energies[0]
+            continue
+        row[2] += (float(two.count) - float(one.count)) * one.price.value
+        row[3] += float(two.count) * (two.price.value - one.price.value)
     items = [EnergyItem(name, *row) for name, row in found.items()]
     return tuple(sorted(items, key=lambda item: (-abs(item.change), item.name)))
 
@@ -237,6 +239,8 @@ def _of_machines(first: Architecture, second: Architecture) -> Iterator[Setting]
 def _own(node: Node) -> dict[str, Any]:
     """The fields of a node less what it feeds."""
     apart = {"name", "place", "blocks", *(() if isinstance(node, Unit) else ("feeds",))}
+    if isinstance(node, Memory) and node.ports == "shared":
+        apart.add("write_bits_per_s")  # reads and writes have the one bandwidth
     return {each.name: getattr(node, each.name) for each in fields(node) if each.name not in apart}
 
 

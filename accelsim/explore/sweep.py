@@ -14,6 +14,7 @@ from accelsim.explore.dimension import Axis, Dependent
 from accelsim.explore.points import Cases, Point
 from accelsim.explore.quantity import Quantity, quantity, read, reckon, unit_of, written
 from accelsim.explore.rules import NUMBERS, Rule
+from accelsim.explore.search import Search
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +39,8 @@ class Sample:
 class Sweep:
     """`axes` in order, the last one changes fastest; `dependents` in an order in which each follows from names before it.
 
-    `rules`: what rows are held to. `front`: figures and numeric parameters, of which less is better. `cases` makes the nouns of a point;
-    `texts`: how a point is typed as a command of the command line. `source`: the text of the file.
+    `rules`: what rows are held to. `front`: figures and numeric parameters, of which less is better. `cases` makes the nouns of a point.
+    `search`: how points are chosen by what is found, in place of a sample. `source`: the text of the file.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Sweep:
     front: tuple[str, ...] = ("latency_s", "energy_pj")
     source: str = ""
     about: str = ""
+    search: Search | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -161,9 +163,7 @@ def refuse_size(sweep: Sweep, most: int) -> None:
             product = " x ".join(f"{len(axis.values):,}" for axis in sweep.axes if len(axis.values) > 1)
             largest = max(sweep.axes, key=lambda axis: len(axis.values))
             what = f"asks for {sweep.asked:,} points ({product}), more than {most:,}"
-            mend = (
-                f"{largest.name} has {len(largest.values):,} values: take fewer, write 'sample: {{sobol: 1000}}', or raise --most"
-            )
+            mend = f"{largest.name} has {len(largest.values):,} values: take fewer, write 'sample: {{sobol: 1000}}', or raise --most"
             raise InputError(what, mend, largest.place)
         what = f"asks for {sweep.asked:,} samples, more than {most:,}"
         raise InputError(what, "take fewer, or allow more with --most", sweep.sample.place)

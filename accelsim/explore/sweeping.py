@@ -131,6 +131,10 @@ def explore(
     `spread`: where chunks of points are worked on, by `evaluate`: its rows follow from the points' keys. An interrupt (Ctrl-C) ends the run and keeps what is done. InputError before anything
     runs for a sweep without points, with more than `most`, or of which no point is held by its rules.
     """
+    if sweep.search is not None:
+        from accelsim.explore.searching import search
+
+        return search(sweep, sweep.search, store, spread, tell)
     refuse_size(sweep, most)
     finished = Finished(store)
     try:

@@ -105,6 +105,9 @@ def metadata(exploration: Exploration) -> dict[str, str]:
         "file": sweep.source,
         "names": json.dumps(sweep.names),
         "front": json.dumps(sweep.front),
+        "search": json.dumps(
+            None if sweep.search is None else [sweep.search.how, sweep.search.points, sweep.search.population, sweep.search.seed]
+        ),
         "sample": json.dumps([sweep.sample.how, sweep.sample.points, sweep.sample.seed]),
     }
 

@@ -62,16 +62,16 @@ def changes(machine: Architecture, remake: Remake | None = None, sizes: bool = T
         if isinstance(node, Memory):
             if node.read_bits_per_s is not None or node.write_bits_per_s is not None:
                 made = replace(node, read_bits_per_s=_more(node.read_bits_per_s), write_bits_per_s=_more(node.write_bits_per_s))
-                yield Change(f"twice the bandwidth of {node.name}", node.name, "bandwidth", _with(machine, made))
+                yield Change(f"twice the bandwidth of {node.name}", node.name, "bandwidth", with_node(machine, made))
             if sizes and remake is not None and node.size_bits is not None:
                 setting = {f"{node.name}.size": f"{FACTOR * node.size_bits} bit"}
                 yield from _remade(machine, remake, node.name, "size", setting, f"twice the size of {node.name}")
         elif isinstance(node, Unit):
             quick = {name: replace(each, cycles=each.cycles / FACTOR) for name, each in node.operations.items()}
-            yield Change(f"{node.name} twice as fast", node.name, "cycles", _with(machine, replace(node, operations=quick)))
+            yield Change(f"{node.name} twice as fast", node.name, "cycles", with_node(machine, replace(node, operations=quick)))
             if node.pipeline_depth:
                 made_unit = replace(node, pipeline_depth=node.pipeline_depth // FACTOR)
-                yield Change(f"half the pipeline of {node.name}", node.name, "pipeline", _with(machine, made_unit))
+                yield Change(f"half the pipeline of {node.name}", node.name, "pipeline", with_node(machine, made_unit))
         else:
             yield from _of_array(machine, node, remake if sizes else None)
 
@@ -81,12 +81,13 @@ def _of_array(machine: Architecture, array: Array, remake: Remake | None) -> Ite
     if link is not None and (link.down_bits_per_s is not None or link.up_bits_per_s is not None):
         made = replace(link, down_bits_per_s=_more(link.down_bits_per_s), up_bits_per_s=_more(link.up_bits_per_s))
         name = network_name(array.name)
-        yield Change(f"twice the bandwidth of the {name}", name, "bandwidth", _with(machine, replace(array, network=made)))
+        yield Change(f"twice the bandwidth of the {name}", name, "bandwidth", with_node(machine, replace(array, network=made)))
     for axis in array.axes:
         if axis.reduction_latency and any(axis.reduction_latency.values()):
             quick = replace(axis, reduction_latency={name: cycles // FACTOR for name, cycles in axis.reduction_latency.items()})
             axes = tuple(quick if each is axis else each for each in array.axes)
-            yield Change(f"half the latency of sums over {axis.name}", axis.name, "reduction", _with(machine, replace(array, axes=axes)))
+            made_array = with_node(machine, replace(array, axes=axes))
+            yield Change(f"half the latency of sums over {axis.name}", axis.name, "reduction", made_array)
         if remake is not None:
             setting = {f"{axis.name}.size": str(FACTOR * axis.size)}
             yield from _remade(machine, remake, axis.name, "size", setting, f"twice the copies along {axis.name}")
@@ -105,7 +106,7 @@ def _remade(machine: Architecture, remake: Remake, component: str, field: str, s
         yield Change(says, component, field, made)
 
 
-def _with(machine: Architecture, changed: Node) -> Architecture:
+def with_node(machine: Architecture, changed: Node) -> Architecture:
     """The machine with one node in place of that of the same name."""
 
     def visit(node: Node) -> Any:

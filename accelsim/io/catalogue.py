@@ -99,7 +99,7 @@ def identify(text: str) -> tuple[Path, Kind]:
     from accelsim.io.importing import format_of
     from accelsim.io.source import load
 
-    _refuse_result(found, text)
+    refuse_result(found, text)
     if found.suffix not in (".yaml", ".yml") and format_of(found) is not None:
         return found, WORKLOAD
     document = load(found)
@@ -121,7 +121,7 @@ def refuse_other(document: Item, kind: Kind) -> None:
         raise document.error(f"this is a {other.noun}, not a {kind.noun}", f"name a {kind.noun}, or write '{kind.key}:' at the top")
 
 
-def _refuse_result(path: Path, text: str) -> None:
+def refuse_result(path: Path, text: str) -> None:
     """An InputError if a file is what `--json` wrote, which is known by its first line."""
     try:
         with path.open("rb") as stream:

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from accelsim import __version__
 from accelsim.errors import InputError
-from accelsim.report.schema import faults, schema_of
+from accelsim.report.schema import EVALUATION, MODEL_EVALUATION, faults, schema_of
 
 MAX_BYTES = 64 * 1024 * 1024
 
@@ -61,8 +62,19 @@ def read_evaluation(path: str) -> dict[str, Any]:
     schema = document.get("schema") if isinstance(document, dict) else None
     if isinstance(schema, str) and "simulation" in schema:
         raise InputError(f"{path}: is a simulation, and reports are of evaluations", "run the simulation again, or evaluate the mapping")
+    _refuse_newer(path, schema)
     fault = next(faults(document, schema_of(document)), None)
     if fault is not None:
         raise InputError(f"{path}: not an evaluation: {fault}", "save one with --json FILE")
     assert isinstance(document, dict)
     return document
+
+
+def _refuse_newer(path: str, schema: object) -> None:
+    """InputError for an evaluation in a version of its contract that this accelsim does not know."""
+    for known in (EVALUATION, MODEL_EVALUATION):
+        name, _, version = known.rpartition("/")
+        given = schema.removeprefix(f"{name}/") if isinstance(schema, str) and schema.startswith(f"{name}/") else ""
+        if given.isascii() and given.isdigit() and len(given) < 7 and int(given) > int(version):
+            what = f"{path}: this is version {int(given)} of {name}, and accelsim {__version__} reads up to {version}"
+            raise InputError(what, "read it with a newer accelsim: pip install --upgrade accelsim")

@@ -68,21 +68,21 @@ def _set(document: Item, path: str, value: Item) -> Item:
             known = [f"arch.let.{name}" for name in names]
             raise InputError(f"--set arch.{path}: names nothing under 'let'", did_you_mean(f"arch.{path}", known))
         return _replaced(document, ("let", rest[0]), value)
-    targets = dict(_targets(document.value.get("tree"), ("tree",))) if isinstance(document.value, dict) else {}
-    if first not in targets:
-        addressed = (*targets, "clock", *(f"let.{name}" for name in _child(document, "let")))
+    known = dict(targets(document.value.get("tree"), ("tree",))) if isinstance(document.value, dict) else {}
+    if first not in known:
+        addressed = (*known, "clock", *(f"let.{name}" for name in _child(document, "let")))
         raise InputError(f"--set arch.{path}: this machine has no node '{first}'", did_you_mean(first, addressed))
     if not rest:
         raise InputError(f"--set arch.{path}: the path stops at a node", f"say what to change of it, as in arch.{path}.size")
     if rest[0] in ("memory", "array", "unit", "feeds"):
         raise InputError(f"--set arch.{path}: would change the tree", "edit the machine file")
     if rest[0] == "bandwidth":
-        document = _without(document, targets[first], ("read_bandwidth", "write_bandwidth"))
+        document = _without(document, known[first], ("read_bandwidth", "write_bandwidth"))
     if rest == ["network", "bandwidth"]:
-        document = _without(document, (*targets[first], "network"), ("down", "up"))
-        if not _has(document, (*targets[first], "network")):
+        document = _without(document, (*known[first], "network"), ("down", "up"))
+        if not _has(document, (*known[first], "network")):
             rest, value = ["network"], Item({"bandwidth": value}, value.place, {"bandwidth": value.place})
-    return _replaced(document, (*targets[first], *rest), value, path)
+    return _replaced(document, (*known[first], *rest), value, path)
 
 
 def _child(item: Item, key: str) -> Mapping[str, Item]:
@@ -90,7 +90,7 @@ def _child(item: Item, key: str) -> Mapping[str, Item]:
     return child.value if child is not None and isinstance(child.value, dict) else {}
 
 
-def _targets(item: Item | None, at: _Path) -> Iterator[tuple[str, _Path]]:
+def targets(item: Item | None, at: _Path) -> Iterator[tuple[str, _Path]]:
     """Every node and axis by name, with where it stands."""
     if item is None or not isinstance(item.value, dict):
         return
@@ -103,7 +103,7 @@ def _targets(item: Item | None, at: _Path) -> Iterator[tuple[str, _Path]]:
     feeds = item.value.get("feeds")
     if feeds is not None and isinstance(feeds.value, list):
         for index, child in enumerate(feeds.value):
-            yield from _targets(child, (*at, "feeds", index))
+            yield from targets(child, (*at, "feeds", index))
 
 
 def _has(item: Item, at: _Path) -> bool:

@@ -73,5 +73,3 @@ def _merged(base: Item | None, own: Item, key: str, name: str) -> Item:
             raise own.key_error(each, f"'{name}' has no {noun} '{each}'", did_you_mean(each, old))
     places = {**((base.key_places or {}) if base is not None else {}), **(own.key_places or {})}
     return Item({**old, **new}, own.place, places)
-
-

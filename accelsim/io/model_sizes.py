@@ -48,4 +48,3 @@ def formula(item: Item, what: str, names: Mapping[str, Value], least: int = 0) -
     if isinstance(item.value, str):
         return whole(item.value, what, names, item.place, least)
     return item.integer(what, least)
-

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from accelsim.errors import InputError, Place, did_you_mean
+from accelsim.io.versions import current
 
 MAX_BYTES = 256 * 1024
 MAX_DEPTH = 64
@@ -132,7 +133,15 @@ def read_text(path: Path) -> str:
 
 
 def parse(text: str, file: str) -> Item:
-    """One YAML document as an Item; refuses aliases, tags, duplicate keys, deep nesting and keys that are not scalars."""
+    """One YAML document as an Item, less what it says of its version (`schema: accelsim/…`), which has to be the newest.
+
+    Refuses aliases, tags, duplicate keys, deep nesting and keys that are not scalars.
+    """
+    return current(parse_raw(text, file))
+
+
+def parse_raw(text: str, file: str) -> Item:
+    """The same with what it says of its version."""
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise InputError(f"{file}: larger than 256 KiB", "a description this long is a data file; split it")
     try:

@@ -10,6 +10,7 @@ from accelsim.errors import AccelsimError, InputError, Place, did_you_mean
 from accelsim.explore.dimension import Axis, Dependent, listed, spaced
 from accelsim.explore.points import Point
 from accelsim.explore.rules import NUMBERS, Rule, rule
+from accelsim.explore.search import HOWS, POPULATION, Search
 from accelsim.explore.sweep import GRID, LATIN, SOBOL, Sample, Sweep, numeric, ordered, refuse_size
 from accelsim.io.catalogue import SWEEP, refuse_other, resolve
 from accelsim.io.overrides import WORKLOAD_KEYS, overrides
@@ -17,7 +18,7 @@ from accelsim.io.source import Item, parse, read_text
 from accelsim.io.sweep_cases import CHOICES, FILES, FileCases, file_of
 
 SCHEMA = "accelsim/sweep/1"
-_KEYS = ("sweep", "schema", "about", "source", *CHOICES, "set", "vary", "keep", "sample", "front")
+_KEYS = ("sweep", "schema", "about", "source", *CHOICES, "set", "vary", "keep", "sample", "search", "front")
 _SPACED = ("range", "log", "points", "step", "to")
 _MOST_TRIED = 48  # values of an axis that are tried by themselves before anything runs
 USUAL_FRONT = ("latency_s", "energy_pj")
@@ -37,7 +38,8 @@ def load_sweep(path: Path | str, settings: Sequence[str] = (), most: int | None 
     try:
         from accelsim.explore.sweep import MOST
 
-        refuse_size(made, MOST if most is None else most)
+        if made.search is None:
+            refuse_size(made, MOST if most is None else most)
     except InputError as error:
         raise error if error.place else document.error(error.what, error.mend) from None
     check(made, document)
@@ -88,6 +90,7 @@ def sweep(document: Item, text: str, folder: Path, settings: Sequence[str] = ())
         tuple(item.name("a figure") for item in keys["front"].items("front")) if "front" in keys else USUAL_FRONT,
         text,
         keys["about"].text("about") if "about" in keys else "",
+        _search(keys) if "search" in keys else None,
     )
 
 
@@ -171,6 +174,20 @@ def _sample(item: Item) -> Sample:
     how = SOBOL if SOBOL in keys else LATIN
     seed = keys["seed"].integer("seed", 0) if "seed" in keys else 0
     return Sample(how, keys[how].integer(f"'{how}'", 1), seed, item.place)
+
+
+def _search(keys: Mapping[str, Item]) -> Search:
+    item = keys["search"]
+    if "sample" in keys:
+        raise item.error("a sweep has a 'sample' or a 'search'", "remove one of the two")
+    asked = item.only((*HOWS, "population", "seed"), "a search")
+    chosen = [how for how in HOWS if how in asked]
+    if len(chosen) != 1:
+        raise item.error(f"a search has one of {' and '.join(HOWS)}", "write {evolutionary: 2000, population: 64, seed: 0}")
+    (how,) = chosen
+    points = asked[how].integer(f"'{how}'", 1)
+    population = asked["population"].integer("population", 2) if "population" in asked else min(POPULATION[how], points)
+    return Search(how, points, population, asked["seed"].integer("seed", 0) if "seed" in asked else 0, item.place)
 
 
 def _refuse_unused(names: set[str], keys: Mapping[str, Item]) -> None:

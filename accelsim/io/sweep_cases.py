@@ -158,6 +158,11 @@ class FileCases:
             return Case(self._workload(point), self._machine(point), self._request(point))
         return Case(mapped[1], self._machine(point), self._request(point), mapped[0])
 
+    def case_with(self, point: Point, name: str, text: str) -> Case:
+        """The nouns of a point with one more setting."""
+        fixed = {**self.fixed, **dict(zip(self.names, point.values, strict=True)), name: text}
+        return FileCases((), fixed).case(Point(point.number, ()))
+
     # --- what rows are known by -----------------------------------------------------------------------------------------------------------
 
     def key(self, point: Point) -> bytes:

@@ -42,8 +42,16 @@ class Dask:
     workers: int = 1
 
     @contextmanager
+    def standing(self) -> Iterator[Dask]:
+        if self.address is not None:
+            yield self
+            return
+        with _cluster(self.workers) as address:
+            yield Dask(address)
+
+    @contextmanager
     def crew(self, function: Callable[[C], R]) -> Iterator[Crew[C, R]]:
-        with _client(self.address, self.workers) as client:
+        with self.standing() as standing, _client(str(standing.address)) as client:
             name = f"accelsim-{secrets.token_hex(8)}"
             client.register_plugin(Carrier(function, content_key()), name=name)
             try:
@@ -54,15 +62,18 @@ class Dask:
 
 
 @contextmanager
-def _client(address: str | None, workers: int) -> Iterator[Any]:
+def _cluster(workers: int) -> Iterator[str]:
+    """The address of so many processes of this machine."""
+    with dask.config.set({"distributed.scheduler.allowed-failures": RETRIES}):
+        with uninterrupted():  # a terminal sends Ctrl-C to all processes, and this one decides what stops
+            cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=50)
+        with cluster:
+            yield str(cluster.scheduler_address)
+
+
+@contextmanager
+def _client(address: str) -> Iterator[Any]:
     """A client of the scheduler; InputError if none answers."""
-    if address is None:
-        with dask.config.set({"distributed.scheduler.allowed-failures": RETRIES}):
-            with uninterrupted():  # a terminal sends Ctrl-C to all processes, and this one decides what stops
-                cluster = distributed.LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None, silence_logs=50)
-            with cluster, distributed.Client(cluster, set_as_default=False) as client:
-                yield client
-        return
     try:
         client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
     except OSError:

@@ -8,7 +8,7 @@ machine, `cluster.Dask` has those of a Dask cluster.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 from urllib.parse import parse_qsl, urlsplit
@@ -62,6 +62,10 @@ class Executor(Protocol):
         """How many work side by side, as far as it is known beforehand."""
         ...
 
+    def standing(self) -> AbstractContextManager[Executor]:
+        """The same for several functions one after the other: what takes long to start is started once."""
+        ...
+
     def crew(self, function: Callable[[C], R]) -> AbstractContextManager[Crew[C, R]]:
         """Workers for one function, which may be asked again for a chunk that it has done. Nobody works any more once it is left."""
         ...
@@ -86,6 +90,9 @@ class OneProcess:
     """This process, one chunk at a time."""
 
     workers: int = 1
+
+    def standing(self) -> AbstractContextManager[Executor]:
+        return nullcontext(self)
 
     @contextmanager
     def crew(self, function: Callable[[C], R]) -> Iterator[Crew[C, R]]:

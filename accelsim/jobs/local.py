@@ -10,14 +10,14 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
 from accelsim.jobs import workers as crews
-from accelsim.jobs.executors import RETRIES, ChunkEndsWorkers, Crew, OneProcess
+from accelsim.jobs.executors import RETRIES, ChunkEndsWorkers, Crew, Executor, OneProcess
 from accelsim.jobs.workers import end_with_the_parent, failure, uninterrupted
 
 C = TypeVar("C")
@@ -29,6 +29,9 @@ class Workers:
     """So many processes; none of them outlives the crew. Where none can be started, and in a worker itself, this process does the work."""
 
     workers: int
+
+    def standing(self) -> AbstractContextManager[Executor]:
+        return nullcontext(self)
 
     @contextmanager
     def crew(self, function: Callable[[C], R]) -> Iterator[Crew[C, R]]:

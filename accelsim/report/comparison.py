@@ -19,9 +19,7 @@ SCHEMA = "accelsim/compare/1"
 Document = dict[str, Any]
 
 
-def comparison_document(
-    cascade: Cascade, architecture: Architecture, request: Request, seconds: float, comparison: Comparison
-) -> Document:
+def comparison_document(cascade: Cascade, architecture: Architecture, request: Request, seconds: float, comparison: Comparison) -> Document:
     """A comparison as JSON; `curve` lists CPU seconds and the best value from then on, `search` is the record of the mapper's search."""
     return {
         "schema": SCHEMA,

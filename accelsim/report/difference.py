@@ -268,7 +268,7 @@ def _time_rows(document: Document, heading: str, key: str) -> Table | None:
     found = document["time"][key]
     whole_time = max(document[side]["seconds"] for side in ("first", "second"))
     kept = [each for each in found if abs(each["change_seconds"]) > _SMALL * whole_time][:_MOST]
-    if len(kept) < 2 and key != "by_resource" or not kept:
+    if not kept or (len(kept) < 2 and key != "by_resource"):
         return None
     unit = "cycles" if clock else "time"
     rows = table(heading if clock or key != "by_resource" else "time passes for", f"{unit} first", "second", "change")

@@ -36,7 +36,7 @@ def exploration_blocks(document: Document) -> Iterator[RenderableType]:
     varied = [name for name in document["varied"] if len({str(row[name]) for row in front}) > 1 or len(front) == 1]
     rows = folding_table(["row", *varied, *figures, "limited by"], [*varied, "limited by"])
     for row in front[:MOST_SHOWN]:
-        shown = [_shown(name, row[name]) for name in figures]
+        shown = [shown_figure(name, row[name]) for name in figures]
         rows.add_row(str(row["row"]), *(str(row[name]) for name in varied), *shown, str(row["bound"]))
     yield rows
     if len(front) > MOST_SHOWN:
@@ -53,7 +53,7 @@ def _and(names: list[str]) -> str:
     return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _shown(name: str, value: Any) -> str:
+def shown_figure(name: str, value: Any) -> str:
     """A figure as a person reads it."""
     if value is None:
         return "-"

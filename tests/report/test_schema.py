@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accelsim import __version__
 from accelsim.errors import InputError
 from accelsim.io.evaluation import read_evaluation, write_json
 from accelsim.report.schema import evaluation_schema, faults
@@ -69,7 +70,17 @@ def test_saved_evaluation_reads_back_the_same(tmp_path: Path) -> None:
     [
         ("{", "FILE:1:2: not JSON: Expecting property name enclosed in double quotes; save one with --json FILE"),
         ("[]", "FILE: not an evaluation: the document must be object; save one with --json FILE"),
-        ('{"schema": "accelsim/evaluation/2"}', "FILE: not an evaluation: the document lacks 'workload'; save one with --json FILE"),
+        ('{"schema": "accelsim/evaluation/1"}', "FILE: not an evaluation: the document lacks 'workload'; save one with --json FILE"),
+        (
+            '{"schema": "accelsim/evaluation/2"}',
+            f"FILE: this is version 2 of accelsim/evaluation, and accelsim {__version__} reads up to 1; "
+            "read it with a newer accelsim: pip install --upgrade accelsim",
+        ),
+        (
+            '{"schema": "accelsim/model-evaluation/10"}',
+            f"FILE: this is version 10 of accelsim/model-evaluation, and accelsim {__version__} reads up to 1; "
+            "read it with a newer accelsim: pip install --upgrade accelsim",
+        ),
         ("\x00", "FILE:1:1: not JSON: Expecting value; save one with --json FILE"),
         ("[" * 100000, "FILE: not JSON text; save one with --json FILE"),
     ],
@@ -84,7 +95,7 @@ def test_file_that_is_no_evaluation_is_refused(tmp_path: Path, text: str, messag
 
 def test_other_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "saved.json"
-    path.write_text(json.dumps(SAMPLE | {"schema": "accelsim/evaluation/2"}))
+    path.write_text(json.dumps(SAMPLE | {"schema": "accelsim/evaluation/0"}))
     with pytest.raises(InputError) as error:
         read_evaluation(str(path))
     assert str(error.value) == f"{path}: not an evaluation: schema must be 'accelsim/evaluation/1'; save one with --json FILE"
