@@ -40,7 +40,9 @@ FOUNDATION = set(LAYERS[0])
 HEAVY = ("numba", "numpy", "lark", "networkx", "matplotlib", "rich", "scipy", "yaml")
 # Modules outside io that may: three read their own package's data or sources, two keep files,
 # one has others compile and keeps what they made, and one reads RTL for another to synthesise.
-EXCEPTIONS = {"rtl/fast.py", "rtl/synthesis.py", "report/schema.py", "report/html/assets.py", "cache.py", "kernel_cache.py", "jobs/store.py"}
+EXCEPTIONS = {
+    "rtl/fast.py", "rtl/synthesis.py", "report/schema.py", "report/html/assets.py", "cache.py", "kernel_cache.py", "jobs/store.py",
+}  # fmt: skip
 OPENERS = {"open", "read_text", "read_bytes", "write_text", "write_bytes", "unlink", "mkdir"}
 
 
