@@ -10,6 +10,7 @@ from __future__ import annotations
 import queue
 import secrets
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from accelsim.jobs.store import content_key
 from accelsim.jobs.workers import uninterrupted
 
 CONNECT_S = 10.0
+AGAIN_S = 0.5
 C = TypeVar("C")
 R = TypeVar("R")
 _QUEUED = 2  # chunks for each worker: one that it works on and one that waits there
@@ -53,7 +55,7 @@ class Dask:
     def crew(self, function: Callable[[C], R]) -> Iterator[Crew[C, R]]:
         with self.standing() as standing, _client(str(standing.address)) as client:
             name = f"accelsim-{secrets.token_hex(8)}"
-            client.register_plugin(Carrier(function, content_key()), name=name)
+            _hand_out(client, Carrier(function, content_key()), name)
             try:
                 yield _Crew(client, name)
             finally:
@@ -97,6 +99,18 @@ class Carrier(distributed.WorkerPlugin):  # type: ignore[misc]
             raise InputError("a worker of the cluster has another version of accelsim", "install the same on all of them")
         with self.turn:
             return self.function(chunk)
+
+
+def _hand_out(client: Any, carrier: Carrier, name: str) -> None:
+    """Give a function to the workers; again, where one of them ends meanwhile."""
+    for left in reversed(range(RETRIES + 1)):
+        try:
+            client.register_plugin(carrier, name=name)
+            return
+        except OSError:  # of which a connection that breaks is one
+            if not left:
+                raise
+            time.sleep(AGAIN_S)
 
 
 def _work(name: str, chunk: Any) -> Any:
