@@ -8,11 +8,13 @@ from fractions import Fraction
 import pytest
 
 from accelsim.errors import IllegalMapping
-from accelsim.explore.families import Families, _with_bandwidth, optima, shareable, timeless
+from accelsim.explore.families import Families, SharedCases, _with_bandwidth, optima, shareable, shared_points, timeless
+from accelsim.explore.points import Point, evaluate_points
 from accelsim.hardware.architecture import Architecture
 from accelsim.io.catalogue import MACHINE, WORKLOAD, resolve
 from accelsim.io.hardware import load_architecture
 from accelsim.io.source import parse
+from accelsim.io.sweep_cases import FileCases
 from accelsim.io.workload import finder, read_workload
 from accelsim.mapper.best import Request, search
 from accelsim.mapper.objectives import objective_named
@@ -142,3 +144,14 @@ def test_only_latency_over_dividing_tiles_is_shared() -> None:
     assert not shareable(workload, Request(objective_named("latency, energy"), tiles="dividing"))
     assert not shareable(workload, Request(objective_named("latency"), tiles="dividing", time_limit=1.0))
     assert not shareable(workload, Request(objective_named("latency"), tiles="dividing", gap=0.1))
+
+
+def test_rows_of_shared_points_have_the_cycles_of_rows_by_themselves() -> None:
+    fixed = {"workload": "matmul", "arch": "simple", "tiles": "dividing", "arch.MAC.lanes": "1"}
+    fixed |= {"shape.m": "8", "shape.n": "8", "shape.k": "4"}
+    cases = FileCases(("arch.MainMemory.bandwidth",), fixed)
+    asked = [Point(at, (f"{speed} GB/s",)) for at, speed in enumerate((1, 16, 256, 512))]
+    for ours, alone in zip(shared_points(SharedCases(cases), asked), evaluate_points(cases, asked), strict=True):
+        assert (ours.status, ours.cycles, ours.objective) == ("ok", alone.cycles, alone.objective)
+        assert ours.proved_optimal and alone.proved_optimal
+    assert SharedCases(cases).key(asked[0]) != cases.key(asked[0])
