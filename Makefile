@@ -9,19 +9,29 @@ READY := $(VENV)/.ready
 FIND_PYTHON = for python in $(PYTHON) python3.14 python3.13 python3.12 python3.11 python3 python; do \
 	  if $$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' >/dev/null 2>&1; then echo $$python; break; fi; done
 WORKERS ?= auto
+# Installs Debian's packages in $$absent, as root or by sudo; else says what to type. $$what: what their tests are of.
+INSTALL = if [ -n "$$absent" ]; then \
+	  as=; if [ "$$(id -u)" != 0 ]; then as=sudo; fi; \
+	  if command -v apt-get >/dev/null 2>&1 && { [ -z "$$as" ] || sudo -n true >/dev/null 2>&1; }; then \
+	    echo "installing $$absent"; \
+	    $$as apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive $$as apt-get install -qy --no-install-recommends $$absent >/dev/null; \
+	  else \
+	    echo "the tests of $$what need $$absent; on Debian: apt-get install $$absent" >&2; exit 2; \
+	  fi; \
+	fi
 
-.PHONY: demo test check evidence bench docs notebooks rtl rtl-tools browser lint setup help clean
+.PHONY: demo test check evidence bench docs notebooks rtl rtl-tools browser shells lint setup help clean
 
 demo: $(READY)  ## map the default workload onto the default machine
 	@$(BIN)/accelsim map workloads/attention.yaml --arch spatial
 
-test: lint rtl-tools browser  ## everything: style, types, all tests
+test: lint rtl-tools browser shells  ## everything: style, types, all tests
 	$(BIN)/python -m pytest -n $(WORKERS) tests
 
 check: lint  ## the quick part of `make test`
 	HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not benchmark" --no-rtl --no-browser tests
 
-evidence: lint rtl-tools browser  ## the full sizes: more random cases, more mutations
+evidence: lint rtl-tools browser shells  ## the full sizes: more random cases, more mutations
 	ACCELSIM_EVIDENCE=1 HYPOTHESIS_PROFILE=evidence $(BIN)/python -m pytest -n $(WORKERS) tests
 
 bench: $(READY)  ## speed, one process
@@ -40,29 +50,18 @@ notebooks: $(READY)  ## every notebook in a clean kernel, on two cores, in at mo
 rtl-tools:  ## iverilog, verilator, g++, yosys, z3 and zlib, from Debian's packages
 	@absent=; for tool in iverilog verilator g++ yosys z3; do command -v $$tool >/dev/null 2>&1 || absent="$$absent $$tool"; done; \
 	printf '#include <zlib.h>\n' | g++ -fsyntax-only -x c++ - >/dev/null 2>&1 || absent="$$absent zlib1g-dev"; \
-	if [ -n "$$absent" ]; then \
-	  as=; if [ "$$(id -u)" != 0 ]; then as=sudo; fi; \
-	  if command -v apt-get >/dev/null 2>&1 && { [ -z "$$as" ] || sudo -n true >/dev/null 2>&1; }; then \
-	    echo "installing$$absent"; \
-	    $$as apt-get update -q >/dev/null && DEBIAN_FRONTEND=noninteractive $$as apt-get install -qy --no-install-recommends $$absent >/dev/null; \
-	  else \
-	    echo "the tests of the hardware need$$absent; on Debian: apt-get install$$absent" >&2; exit 2; \
-	  fi; \
-	fi
+	what="the hardware"; $(INSTALL)
 
 browser:  ## a headless Chromium, from Debian's packages, for the tests of pages
-	@for name in $(ACCELSIM_BROWSER) chromium-headless-shell chromium chromium-browser google-chrome chrome-headless-shell; do \
-	  if command -v $$name >/dev/null 2>&1; then exit 0; fi; \
+	@absent=; for name in $(ACCELSIM_BROWSER) chromium-headless-shell chromium chromium-browser google-chrome chrome-headless-shell none; do \
+	  if command -v $$name >/dev/null 2>&1; then break; fi; \
+	  if [ $$name = none ]; then absent=chromium; if apt-cache show chromium-headless-shell >/dev/null 2>&1; then absent=chromium-headless-shell; fi; fi; \
 	done; \
-	as=; if [ "$$(id -u)" != 0 ]; then as=sudo; fi; \
-	if command -v apt-get >/dev/null 2>&1 && { [ -z "$$as" ] || sudo -n true >/dev/null 2>&1; }; then \
-	  $$as apt-get update -q >/dev/null; \
-	  name=chromium; if apt-cache show chromium-headless-shell >/dev/null 2>&1; then name=chromium-headless-shell; fi; \
-	  echo "installing $$name"; \
-	  DEBIAN_FRONTEND=noninteractive $$as apt-get install -qy --no-install-recommends $$name >/dev/null; \
-	else \
-	  echo "the tests of pages need a headless Chromium; on Debian: apt-get install chromium-headless-shell" >&2; exit 2; \
-	fi
+	what="pages"; $(INSTALL)
+
+shells:  ## zsh and fish, from Debian's packages, for the tests of completion
+	@absent=; for tool in zsh fish; do command -v $$tool >/dev/null 2>&1 || absent="$$absent $$tool"; done; \
+	what="completion"; $(INSTALL)
 
 lint: $(READY)  ## only style and types
 	$(BIN)/ruff check .
