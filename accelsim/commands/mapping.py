@@ -236,7 +236,7 @@ def _map_comparison(arguments: Arguments, cascade: Cascade, machine: Architectur
 
 
 def _searches(found: Comparison, unit: str) -> Axes:
-    from accelsim.report.plots.searches import searches
+    from accelsim.report.plots.convergence import searches
 
     return searches(found, unit)
 

@@ -64,15 +64,15 @@ def floors(cascade: Cascade, architecture: Architecture) -> Floors:
     work: list[dict[str, float]] = []
     fastest: dict[str, Fraction] = {}
     for einsum in cascade.work:
-        times: dict[str, float] = {}
+        times: dict[str, Fraction] = {}
         for name, unit in architecture.units.items():
             primitives = cover(einsum, unit.accepting(cascade.operand_types(einsum)))
             if primitives is not None:
                 cycles = sum((Fraction(count) * unit.operations[primitive].cycles for primitive, count in primitives.items()), Fraction(0))
-                times[name] = float(found.points[einsum.name] * cycles / (architecture.copies(name) * unit.lanes))
+                times[name] = found.points[einsum.name] * cycles / (architecture.copies(name) * unit.lanes)
         if times:
-            work.append(times)
-            fastest[einsum.name] = Fraction(min(times.values()))
+            work.append({name: float(ticks) for name, ticks in times.items()})
+            fastest[einsum.name] = min(times.values())
     longest = max(fastest, key=lambda name: fastest[name], default="")
     alone, shared = fastest.get(longest, Fraction(0)), Fraction(shared_out(work) * (1 - 1e-9))
     return Floors(Fraction(found.compulsory_bytes), traffic, alone, longest, shared, launch)

@@ -27,7 +27,7 @@ from accelsim.mapping.tree import For, Fuse, Mapping, Spatial
 from accelsim.model import Evaluator
 from accelsim.model.options import Counting
 from accelsim.report.compare import Row, table
-from accelsim.report.plots.searches import curves
+from accelsim.report.plots.convergence import curves
 from accelsim.report.plots.style import save
 from accelsim.report.terminal import show
 from accelsim.workload.build import cascade as build

@@ -171,7 +171,7 @@ def executable(einsum: Einsum, made: Cascade, target: Architecture) -> bool:
 def covers(einsum: Einsum, made: Cascade, unit: Unit) -> bool:
     types = {made.tensors[access.tensor].final.name for access in einsum.reads}
     have = {name for name, each in unit.operations.items() if not each.types or types <= set(each.types)}
-    if "scan" in have:
+    if "scan" in have and made.tensors[einsum.output.tensor].iterative is not None:
         return True
     if einsum.chosen and "select" not in have:
         return False

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from accelsim.report.plots.bars import compare, tornado
+    from accelsim.report.plots.convergence import searches
     from accelsim.report.plots.faults import voltage, vulnerability
     from accelsim.report.plots.fronts import front, pareto, sweep_front
     from accelsim.report.plots.graphs import cascade_graph
     from accelsim.report.plots.heat import heat_map
     from accelsim.report.plots.rooflines import roofline
-    from accelsim.report.plots.searches import searches
     from accelsim.report.plots.style import as_svg, save
     from accelsim.report.plots.timelines import occupancy, run, timeline
     from accelsim.report.plots.trees import loop_tree
@@ -35,7 +35,7 @@ _PLACES = {
     "roofline": "rooflines",
     "run": "timelines",
     "save": "style",
-    "searches": "searches",
+    "searches": "convergence",
     "sweep_front": "fronts",
     "timeline": "timelines",
     "tornado": "bars",
