@@ -175,8 +175,9 @@ def costs(evaluation: Evaluation) -> tuple[Floors, tuple[Cost, ...]]:
         max(max(useful(evaluation).values(), default=Fraction(0)), min(Fraction(ports.get(root, 0)), least)) + launch,
         found.cycles * clock.per_cycle,
     ]
-    for step in range(1, len(ladder)):  # a bound that a cause does not reach costs nothing
-        ladder[step] = min(ladder[step], ladder[step - 1])
+    bound = min(Fraction(ladder[-1]), Fraction(ladder[0]))
+    for step in range(1, len(ladder)):  # a cause that does not bind costs nothing, and none brings a run below its bound
+        ladder[step] = max(bound, min(Fraction(ladder[step]), Fraction(ladder[step - 1])))
     steps = (Fraction(before - after) for before, after in pairwise(ladder))
     return found, tuple(Cost(cause, ticks) for cause, ticks in zip(CAUSES, steps, strict=True))
 
