@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from accelsim.hardware.architecture import Memory, Node, Quantity, Unit
+from accelsim.hardware.architecture import Memory, Node, Quantity
 from accelsim.hardware.origin import Figure, Part, Parts, scaled
 from accelsim.model.evaluation import Evaluation
 from accelsim.model.pricing import Range
@@ -109,8 +109,3 @@ def _watts(watts: Quantity) -> Quantity:
     """A power as the price of a second in picojoules."""
     value, low, high = (figure * PER_WATT for figure in (watts.value, watts.low, watts.high))
     return Quantity(value, low, high, watts.source, watts.kind, scaled(watts.parts, PER_WATT))
-
-
-def is_work(line: Line, evaluation: Evaluation) -> bool:
-    """Whether a line is of operations."""
-    return isinstance(evaluation.evaluator.architecture.paths.get(line.component, (None,))[-1], Unit) and line.action not in POWERS

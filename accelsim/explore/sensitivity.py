@@ -14,10 +14,10 @@ from collections.abc import Mapping as Dict
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from accelsim.errors import InputError
-from accelsim.explore.points import OK, Case, Cases, Point, Row, Spread, evaluate_points, evaluated, here, row_of
+from accelsim.explore.points import OK, Case, Point, Row, Spread, evaluate_points, evaluated, here, row_of
 from accelsim.explore.prices import prices, repriced
 from accelsim.explore.quantity import PLAIN, SIZE, Quantity, quantity, rounded, unit_of, written
 from accelsim.explore.sweep import Sweep
@@ -30,14 +30,6 @@ from accelsim.model.layers import ModelEvaluation
 FIGURES = ("latency_s", "energy_pj", "area_um2")
 PARAMETER, PRICE = "parameter", "price"
 _WITHOUT_PRICES = {"latency", "traffic", "capacity"}
-
-
-class Settable(Cases, Protocol):
-    """Cases whose machine can be set further."""
-
-    def case_with(self, point: Point, name: str, text: str) -> Case:
-        """The nouns of a point with one more setting, as in `arch.L3.size`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

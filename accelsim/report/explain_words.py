@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from accelsim.explore.provenance import POWERS, Line
-from accelsim.explore.reasons import LATENCY, MOVING, deciding, energy_causes, moved_on
+from accelsim.explore.reasons import MOVING, deciding, energy_causes, moved_on
 from accelsim.hardware.architecture import network_name
 from accelsim.model.schedule import DEPENDENCE
 from accelsim.report.figures import byte_size, in_cycles, joules, times, whole
@@ -135,11 +135,6 @@ def energy_reason(evaluation: Evaluation, found: Sequence[Line]) -> str:
     ranked = sorted(causes, key=lambda name: -causes[name])
     said = [f"{words.get(name, f'traffic of {name}')} {joules(causes[name])} ({share(causes[name] / total)})" for name in ranked]
     return ", ".join(said)
-
-
-def kind_words(kind: str) -> str:
-    """A kind of charge as people say it."""
-    return {LATENCY: "filling or draining", DEPENDENCE: "waiting"}.get(kind, kind)
 
 
 def faster(ratio: float) -> str:
