@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from accelsim.errors import IllegalMapping, InputError
+from accelsim.explore.problems import Problems
 from accelsim.hardware.architecture import Architecture
-from accelsim.mapper.best import Found, Request, search
+from accelsim.mapper.best import Request
 from accelsim.mapper.model import search_model
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluation, evaluate
@@ -64,6 +65,7 @@ class Row(NamedTuple):
 
 
 FIGURES = Row._fields[2:]
+PROBLEMS = Problems()  # what this process has searched
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,10 @@ class Cases(Protocol):
 
     def key(self, point: Point) -> bytes:
         """What a row is kept under: equal for points whose rows are equal by construction."""
+        ...
+
+    def problem(self, point: Point) -> str | None:
+        """Equal for points that one search answers; None where there is none, or where it answers nothing else."""
         ...
 
     def area_um2(self, point: Point) -> float | None:
@@ -144,20 +150,10 @@ def evaluated(case: Case) -> Evaluation | ModelEvaluation:
     if isinstance(workload, Model):
         if case.mappings is not None:
             return evaluate_model(workload, machine, case.mappings, request.counting)
-        return search_model(workload, machine, request=request, find=_whole_search).evaluation
+        return search_model(workload, machine, request=request, find=PROBLEMS.find).evaluation
     if case.mappings is not None:
         return evaluate(workload, machine, case.mappings[0], request.counting)
-    return _whole_search(workload, machine, request=request).evaluation
-
-
-def _whole_search(
-    cascade: Cascade, architecture: Architecture, *, request: Request, progress: Callable[[str], None] | None = None
-) -> Found:
-    """What a search finds that nobody cuts short; one that is cut short is a KeyboardInterrupt."""
-    found = search(cascade, architecture, request=request, progress=progress)
-    if found.interrupted:
-        raise KeyboardInterrupt
-    return found
+    return PROBLEMS.find(workload, machine, request=request).evaluation
 
 
 def row_of(evaluation: Evaluation | ModelEvaluation, text: Callable[[Mapping], str]) -> Row:

@@ -119,6 +119,9 @@ class _Turned:
     def key(self, point: Point) -> bytes:
         return "\n".join(point.values).encode()
 
+    def problem(self, point: Point) -> str | None:
+        return None
+
     def area_um2(self, point: Point) -> float | None:
         return None
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_IN_CHUNK = 1024
+WINDOW = 16384  # points among which those of one problem are brought together
 CHUNK_S = 0.5  # of work, and so what an interrupt loses
 _TELL_S = 0.1
 
@@ -161,6 +162,7 @@ class _Run:
         self.early = [(number, rule) for number, rule in enumerate(sweep.rules, 1) if not rule.needs_mapping]
         self.made = 0  # points, so far
         self.size = 1  # of the next chunk
+        self.chunks = 0  # given so far
         self.done = self.new = self.known = 0
         self.waiting: dict[bytes, list[int]] = {}  # numbers of the points that wait for a key
         self.given: dict[int, list[bytes]] = {}  # keys of a chunk
@@ -206,10 +208,51 @@ class _Run:
         return InputError(what, mend, rule.place)
 
     def _chunks(self) -> Iterator[list[Point]]:
-        """Points that are not known, in chunks; fills in the places of the others."""
-        chunk: list[Point] = []
-        keys: list[bytes] = []
-        number = 0
+        """Points that are not known, in chunks; fills in the places of the others.
+
+        Those that one search answers come together, so that whoever is given them searches once.
+        """
+        gathered: dict[str, list[tuple[Point, bytes]]] = {}
+        alone: list[tuple[Point, bytes]] = []
+        many = 0
+        for point, key in self._unknown():
+            problem = self.sweep.cases.problem(point)
+            if problem is None:
+                alone.append((point, key))
+                if len(alone) >= self.size:
+                    yield self._chunk(alone)
+                    alone = []
+                continue
+            gathered.setdefault(problem, []).append((point, key))
+            many += 1
+            if many >= WINDOW:
+                yield from self._together(gathered)
+                gathered, many = {}, 0
+        if alone:
+            yield self._chunk(alone)
+        yield from self._together(gathered)
+
+    def _together(self, gathered: dict[str, list[tuple[Point, bytes]]]) -> Iterator[list[Point]]:
+        """Chunks of whole problems, and of parts of those that have more points than a chunk."""
+        pairs: list[tuple[Point, bytes]] = []
+        for group in gathered.values():
+            if pairs and len(pairs) + len(group) > self.size:
+                yield self._chunk(pairs)
+                pairs = []
+            pairs += group
+            while len(pairs) > MOST_IN_CHUNK:
+                yield self._chunk(pairs[:MOST_IN_CHUNK])
+                pairs = pairs[MOST_IN_CHUNK:]
+        if pairs:
+            yield self._chunk(pairs)
+
+    def _chunk(self, pairs: list[tuple[Point, bytes]]) -> list[Point]:
+        self.given[self.chunks] = [key for _, key in pairs]
+        self.chunks += 1
+        return [point for point, _ in pairs]
+
+    def _unknown(self) -> Iterator[tuple[Point, bytes]]:
+        """Points that have to be evaluated, with their keys."""
         for point in self.sweep.points():
             self.made += 1
             self._say()
@@ -229,15 +272,7 @@ class _Run:
                 self.known += 1
                 continue
             self.waiting[key] = [point.number]
-            chunk.append(point)
-            keys.append(key)
-            if len(chunk) >= self.size:
-                self.given[number] = keys
-                yield chunk
-                chunk, keys, number = [], [], number + 1
-        if chunk:
-            self.given[number] = keys
-            yield chunk
+            yield point, key
 
     def _broken(self, point: Point) -> int:
         """The number of the first rule that a point does not hold, as far as that shows without a mapping; 0 if it holds them."""

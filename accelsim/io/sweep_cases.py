@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.explore.points import Case, Point, one_sentence
+from accelsim.explore.problems import shareable, timeless
 from accelsim.hardware.architecture import Architecture
 from accelsim.io.catalogue import CONSTRAINTS, MACHINE, MAPPING, WORKLOAD, Kind, resolve
 from accelsim.io.hardware import load_architecture
@@ -82,8 +83,8 @@ class FileCases:
         self._clear()
 
     def _clear(self) -> None:
-        self._nouns = {name: Shelf(MOST_NOUNS) for name in (*FILES, "request")}
-        self._digests = {name: Shelf(MOST_DIGESTS) for name in (*FILES, "request", "area")}
+        self._nouns = {name: Shelf(MOST_NOUNS) for name in (*FILES, "request", "file")}
+        self._digests = {name: Shelf(MOST_DIGESTS) for name in (*FILES, "request", "area", "timeless")}
 
     def __reduce__(self) -> Any:
         return FileCases, (self.names, self.fixed)
@@ -106,13 +107,17 @@ class FileCases:
     def _machine_key(self, point: Point) -> tuple[str, tuple[Setting, ...]]:
         return str(self.choice(point, "arch")), self.settings(point, "arch")
 
+    def _file(self, name: str, kind: str) -> Path:
+        """Where a file is; looked for once."""
+        return self._nouns["file"].take((kind, name), lambda: resolve(name, FILES[kind]))
+
     def _workload(self, point: Point) -> Cascade | Model:
         name, settings = key = self._workload_key(point)
-        return self._nouns["workload"].take(key, lambda: _dense(load_workload(resolve(name, WORKLOAD), dict(settings))))
+        return self._nouns["workload"].take(key, lambda: _dense(load_workload(self._file(name, "workload"), dict(settings))))
 
     def _machine(self, point: Point) -> Architecture:
         name, settings = key = self._machine_key(point)
-        return self._nouns["arch"].take(key, lambda: load_architecture(resolve(name, MACHINE), dict(settings)))
+        return self._nouns["arch"].take(key, lambda: load_architecture(self._file(name, "arch"), dict(settings)))
 
     def _request(self, point: Point) -> Request:
         texts = tuple((name, self.choice(point, name)) for name in ASKED)
@@ -146,7 +151,7 @@ class FileCases:
             workload = self._workload(point)
             if isinstance(workload, Model):
                 return load_layers(workload, [name], dict(settings)), workload
-            mapping, sized = load_fitting(resolve(name, MAPPING), workload, dict(settings))
+            mapping, sized = load_fitting(self._file(name, "mapping"), workload, dict(settings))
             return (mapping,), sized
 
         return self._nouns["mapping"].take((name, settings, self._workload_key(point)), make)
@@ -193,6 +198,19 @@ class FileCases:
 
         return self._digests["request"].take((texts, beside, ruled), make)
 
+    def problem(self, point: Point) -> str | None:
+        """Equal for points that one search answers; None where there is none, or where it answers nothing else."""
+        if self.choice(point, "mapping") is not None:
+            return None
+        try:
+            bare = self._digests["timeless"].take(self._machine_key(point), lambda: _timeless_digest(self._machine(point)))
+            if bare is None or not shareable(self._request(point)):
+                return None
+            workload = self._digest("workload", self._workload_key(point), lambda: self._workload(point))
+            return f"{workload} {bare} {self._asked_digest(point)}"
+        except (InputError, IllegalMapping):
+            return None
+
     def area_um2(self, point: Point) -> float | None:
         """The area of a point's machine; None where no node states one, and where there is no such machine."""
         try:
@@ -237,6 +255,11 @@ def _dense(workload: Cascade | Model) -> Cascade | Model:
                 what = f"{cascade.name} says how {name} is stored, and a sweep counts all elements"
                 raise InputError(what, "leave 'format' out")
     return workload
+
+
+def _timeless_digest(machine: Architecture) -> str | None:
+    bare = timeless(machine)
+    return None if bare is None else content_key(bare)
 
 
 def file_of(text: str, kind: Kind, folder: Path) -> str:

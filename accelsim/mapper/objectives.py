@@ -1,5 +1,7 @@
 """What a search minimises. Ties of the objective go to less energy, then to the smaller text of the printed nest.
 
+Of latency alone they go to less dynamic energy: static energy is the same for equal cycles, and no order hangs on seconds.
+
 An objective is a figure (`latency`, `energy`, `edp`, `traffic`, `capacity`), a weighted sum (`energy + 0.5*latency`, each in its unit), or
 several in order of importance (`latency, energy`: the second decides among those that are equal in the first).
 """
@@ -43,6 +45,11 @@ class Objective:
     def timely(self) -> bool:
         """Whether whole cycles are what counts first."""
         return (self.terms or ((self.name, 1.0),)) == (("latency", 1.0),)
+
+    @property
+    def timeless(self) -> bool:
+        """Whether it counts cycles alone, and so does not hang on how long one lasts."""
+        return self.timely and self.then is None
 
     def floor(self, cycles: float, traffic: float) -> float:
         """What a value cannot go below, given such floors of latency and off-chip traffic; energy has none."""
@@ -118,7 +125,8 @@ def key(objective: Objective, evaluation: Evaluation) -> Key:
     from accelsim.mapping.text import nest
 
     second = 0.0 if objective.then is None else _rounded(objective.then.value(evaluation))
-    return _rounded(objective.value(evaluation)), second, _rounded(evaluation.energy_pj), nest(evaluation.mapping)
+    energy = evaluation.dynamic.value if objective.timeless else evaluation.energy_pj
+    return _rounded(objective.value(evaluation)), second, _rounded(energy), nest(evaluation.mapping)
 
 
 def _rounded(value: float) -> float:

@@ -10,6 +10,7 @@ import sys
 import time
 
 from accelsim.explore.families import Families
+
 from accelsim.io.catalogue import MACHINE, WORKLOAD, resolve
 from accelsim.io.hardware import load_architecture
 from accelsim.io.workload import load_workload

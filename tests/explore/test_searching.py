@@ -37,6 +37,9 @@ class NoCases:
     def key(self, point: Point) -> bytes:
         return "|".join(point.values).encode()
 
+    def problem(self, point: Point) -> str | None:
+        return None
+
     def area_um2(self, point: Point) -> float | None:
         return float(point.values[0]) * 1e6
 
