@@ -2,16 +2,16 @@
 
 Time has no unit. How many cycles a mapping takes depends on what a cycle moves, never on how long a cycle lasts; static power and area
 change no cycle either. So points whose machines agree in bits per cycle, and in everything else that a mapping's cycles or its dynamic
-energy depend on, are one problem: it is searched once, on a machine with one cycle a second, and every point evaluates the mapping on its
-own machine. For latency the order of mappings knows no seconds (`mapper.objectives.key`: cycles, dynamic energy, nest), so what is found
-is what a search of the point itself finds, mapping and certificate, proved or not; nothing follows from the order of points.
+energy depend on, are one problem. It is searched once, on a machine with one cycle a second; every point puts its own clock, power and
+area to what is found there. For latency the order of mappings knows no seconds (`mapper.objectives.key`: cycles, dynamic energy, nest), so
+that is what a search of the point itself finds, mapping and certificate, proved or not; nothing follows from the order of points.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -19,20 +19,9 @@ from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture, Array, Memory, Network, Node, Unit
 from accelsim.jobs.store import content_key
 from accelsim.mapper.best import Found, Request, search
-from accelsim.mapping.tree import Mapping
-from accelsim.model.evaluation import Evaluator
 from accelsim.workload.cascade import Cascade
 
-_MOST = 4096  # problems whose answers are kept
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What a search found: the mapping, the cascade with the sizes that it chose, and the record of the search."""
-
-    mapping: Mapping
-    cascade: Cascade
-    record: dict[str, Any]
+_MOST = 512  # problems whose answers are kept
 
 
 class Problems:
@@ -40,7 +29,8 @@ class Problems:
 
     def __init__(self) -> None:
         self.searched = 0
-        self._answers: OrderedDict[str, _Answer | IllegalMapping | InputError] = OrderedDict()
+        self._last: tuple[Cascade, str] | None = None  # a cascade and its key
+        self._answers: OrderedDict[str, Found | IllegalMapping | InputError] = OrderedDict()
 
     def find(
         self, cascade: Cascade, architecture: Architecture, *, request: Request, progress: Callable[[str], None] | None = None
@@ -49,7 +39,7 @@ class Problems:
         bare = timeless(architecture) if shareable(request) else None
         if bare is None:
             return self._search(cascade, architecture, request, progress)
-        key = _key(cascade, bare, request)
+        key = self._key(cascade, bare, request)
         if key in self._answers:
             self._answers.move_to_end(key)
         else:
@@ -57,20 +47,23 @@ class Problems:
             if len(self._answers) > _MOST:
                 self._answers.popitem(last=False)
         answer = self._answers[key]
-        if not isinstance(answer, _Answer):
+        if not isinstance(answer, Found):
             raise answer
-        evaluation = Evaluator(answer.cascade, architecture, request.counting).evaluate(answer.mapping, checked=True)
-        return Found(answer.mapping, evaluation.with_search(answer.record))
+        return Found(answer.mapping, answer.evaluation.on(architecture))
+
+    def _key(self, cascade: Cascade, bare: Architecture, request: Request) -> str:
+        asked = request.objective.name, request.seed, request.counting, request.schedules, request.tiles, request.gap, request.constraints
+        if self._last is None or self._last[0] is not cascade:
+            self._last = cascade, content_key(cascade)
+        return content_key(self._last[1], bare, asked)
 
     def _answer(
         self, cascade: Cascade, bare: Architecture, request: Request, progress: Callable[[str], None] | None
-    ) -> _Answer | IllegalMapping | InputError:
+    ) -> Found | IllegalMapping | InputError:
         try:
-            found = self._search(cascade, bare, request, progress)
+            return self._search(cascade, bare, request, progress)
         except (IllegalMapping, InputError) as refusal:
             return refusal
-        assert found.evaluation.search is not None
-        return _Answer(found.mapping, found.evaluation.evaluator.cascade, found.evaluation.search)
 
     def _search(self, cascade: Cascade, machine: Architecture, request: Request, progress: Callable[[str], None] | None) -> Found:
         self.searched += 1
@@ -83,11 +76,6 @@ class Problems:
 def shareable(request: Request) -> bool:
     """Whether seconds do not matter for what is asked: latency in cycles, with a fixed amount of work."""
     return request.objective.timeless and request.time_limit is None
-
-
-def _key(cascade: Cascade, bare: Architecture, request: Request) -> str:
-    asked = request.objective.name, request.seed, request.counting, request.schedules, request.tiles, request.gap, request.constraints
-    return content_key(cascade, bare, asked)
 
 
 def timeless(machine: Architecture) -> Architecture | None:

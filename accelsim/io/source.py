@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -182,8 +183,11 @@ def _placed(item: Item, place: Place) -> Item:
 
 
 def load(path: Path) -> Item:
-    """Read and parse one YAML file."""
-    return parse(read_text(path), str(path))
+    """Read and parse one YAML file; a text that was parsed before is not parsed again."""
+    return _parsed(read_text(path), str(path))
+
+
+_parsed = lru_cache(maxsize=64)(parse)
 
 
 def top_text(text: str, key: str) -> str | None:

@@ -10,6 +10,7 @@ import re
 import secrets
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from fractions import Fraction
 from functools import cache
@@ -47,24 +48,42 @@ def digest(values: Any) -> str:
 
 def _encoded(value: object) -> bytes:
     """A value as class, length and content, so that different values never read the same."""
-    kind = type(value)
-    if value is None or kind in (bool, str, Fraction):
-        content = str(value).encode("utf-8", "surrogatepass")
-    elif isinstance(value, int) and kind is int:
-        content = f"{value:x}".encode()  # decimal digits are limited
-    elif isinstance(value, float) and kind is float:
-        content = value.hex().encode()
-    elif isinstance(value, tuple) and kind is tuple:
-        content = b"".join(map(_encoded, value))
-    elif isinstance(value, dict) and kind is dict:
-        content = b"".join(map(_encoded, value.items()))
-    elif isinstance(value, frozenset) and kind is frozenset:
-        content = b"".join(sorted(map(_encoded, value)))
-    elif is_dataclass(value) and not isinstance(value, type) and kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
-        content = b"".join(_encoded((field.name, getattr(value, field.name))) for field in fields(value) if field.compare)
-    else:
+    kind: Any = type(value)
+    content = (_CONTENTS.get(kind) or _dataclass(kind))(value)
+    return b"%b:%d:%b" % (_name(kind), len(content), content)
+
+
+@cache
+def _name(kind: type[Any]) -> bytes:
+    return f"{kind.__module__}.{kind.__qualname__}".encode()
+
+
+@cache
+def _dataclass(kind: type[Any]) -> Callable[[Any], bytes]:
+    """The content of a frozen dataclass: a pair of name and value for each field that takes part in equality."""
+    if not is_dataclass(kind) or not kind.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         raise TypeError(f"a {kind.__module__}.{kind.__qualname__} has no content key")
-    return f"{kind.__module__}.{kind.__qualname__}:{len(content)}:".encode() + content
+    names = [(field.name, _encoded(field.name)) for field in fields(kind) if field.compare]
+
+    def content(value: Any) -> bytes:
+        pairs = (name + _encoded(getattr(value, attribute)) for attribute, name in names)
+        return b"".join(b"builtins.tuple:%d:%b" % (len(pair), pair) for pair in pairs)
+
+    return content
+
+
+def _text(value: Any) -> bytes:
+    return str(value).encode("utf-8", "surrogatepass")
+
+
+_CONTENTS: dict[type, Callable[[Any], bytes]] = {
+    **dict.fromkeys((type(None), bool, str, Fraction), _text),
+    int: lambda value: b"%x" % value,  # decimal digits are limited
+    float: lambda value: value.hex().encode(),
+    tuple: lambda value: b"".join(map(_encoded, value)),
+    dict: lambda value: b"".join(map(_encoded, value.items())),
+    frozenset: lambda value: b"".join(sorted(map(_encoded, value))),
+}
 
 
 @cache

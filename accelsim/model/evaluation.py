@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import copy
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Any
@@ -111,6 +112,10 @@ class Evaluation:
         """The same evaluation with the record of the search that found its mapping."""
         return replace(self, search=search)
 
+    def on(self, architecture: Architecture) -> Evaluation:
+        """The same mapping on a machine that differs in seconds, power that flows all the time and area alone: no tick changes."""
+        return replace(self, evaluator=self.evaluator.on(architecture))
+
     def to_json(self) -> dict[str, Any]:
         """The evaluation as the contract `accelsim/evaluation/1` says (DESIGN of the JSON: docs/model.md)."""
         from accelsim.model.document import document
@@ -146,6 +151,12 @@ class Evaluator:
         self._copies |= {name: architecture.copies(array.name) for name, (array, _) in architecture.networks.items()}
         self._issue_ticks: dict[tuple[str, str], int] = {}
         self._depth: dict[str, int] = {name: unit.pipeline_depth for name, unit in architecture.units.items()}
+
+    def on(self, architecture: Architecture) -> Evaluator:
+        """The same for a machine that differs in seconds, power that flows all the time and area alone."""
+        other = copy(self)
+        other.architecture, other.prices, other._bounds = architecture, Prices(architecture, self.clock.pieces), None
+        return other
 
     def evaluate(self, mapping: Mapping, checked: bool = False) -> Evaluation:
         """Count, schedule and price a mapping; IllegalMapping says in words why a machine or a cascade does not allow it.
