@@ -26,6 +26,7 @@ from accelsim.workload.cascade import Cascade
 
 _STARTS = 60
 _REFINED = 2
+_REFINED_FAR = 6  # for latency, while none has come close to the bound
 _STEPS = 120
 _CLOSE = 1.02  # one this close is not sought from further starts
 _MOST_SPENT = 2500  # evaluations (or their like in time) after which no further parts are searched
@@ -79,7 +80,7 @@ class Climbing:
         """The best mapping found; raises IllegalMapping where none is legal."""
         names = self.scope.groups()
         self.tell(f"fusing {len(names)} Einsums" if len(names) > 1 else "mapping one Einsum")
-        whole = self._solve(names, _STARTS, _STEPS)
+        whole = self._solve(names, _STARTS, _STEPS, _REFINED_FAR if self.objective.timely else _REFINED)
         candidates = [] if whole is None else [[whole]]
         far = whole is None or bool(whole.design.recompute) or whole.point.evaluation.cycles > _NEAR * self.floor()
         if len(names) > 1 and far and (whole is None or not self.over()):
@@ -97,17 +98,18 @@ class Climbing:
             raise self._none_legal()
         return best
 
-    def _solve(self, names: Sequence[str], starts: int, steps: int) -> _Piece | None:
+    def _solve(self, names: Sequence[str], starts: int, steps: int, many: int = _REFINED) -> _Piece | None:
         """The best design of some consecutive Einsums under one set of shared loops."""
         cascade = part(self.cascade, names)
-        floor = least_cycles(Scope(cascade, self.architecture)) if len(names) > 1 else 0.0
+        floor = self._floor(names) if len(names) > 1 else 0.0
         climb = Climb(cascade, self.architecture, self.objective, self.counting, self.tell, self.over)
         rng = random.Random(f"{self.seed} {' '.join(names)}")
         found = climb.starts(starts)
         refined: list[Point] = []
-        for point in found[:_REFINED]:
-            if not refined or self.objective.name != "latency" or refined[0].evaluation.cycles > _CLOSE * floor:
-                refined.append(climb.refine(point, steps, rng))
+        for point in found[:many]:
+            if self.objective.timely and any(each.evaluation.cycles <= _CLOSE * floor for each in refined):
+                break
+            refined.append(climb.refine(point, steps, rng))
         self.evaluated += climb.evaluated
         self.spent += climb.spent
         self.refusal = self.refusal or climb.refusal
