@@ -17,8 +17,8 @@ from accelsim.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
     from accelsim.evidence.nouns import Evidence
+    from accelsim.explore.exploration import Exploration
     from accelsim.explore.sweep import Sweep
-    from accelsim.explore.sweeping import Exploration
     from accelsim.faults.campaign import Campaign, Outcome
     from accelsim.faults.rates import Rates
     from accelsim.hardware.architecture import Architecture

@@ -16,8 +16,8 @@ from accelsim.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from accelsim.explore.exploration import Exploration
     from accelsim.explore.sensitivity import Tornado
-    from accelsim.explore.sweeping import Exploration
 
 INTERRUPTED = 130
 

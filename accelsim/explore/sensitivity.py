@@ -17,11 +17,11 @@ from functools import partial
 from typing import Any
 
 from accelsim.errors import InputError
+from accelsim.explore.exploration import value_of
 from accelsim.explore.points import OK, Case, Point, Row, Spread, evaluate_points, evaluated, here, row_of
 from accelsim.explore.prices import prices, repriced
 from accelsim.explore.quantity import PLAIN, SIZE, Quantity, quantity, rounded, unit_of, written
 from accelsim.explore.sweep import Sweep
-from accelsim.explore.sweeping import value_of
 from accelsim.hardware.architecture import Quantity as Price
 from accelsim.jobs.meter import Meter
 from accelsim.mapping.tree import Mapping
