@@ -29,7 +29,7 @@ from accelsim.explore.sweep import Sweep
 from accelsim.jobs.meter import Meter
 
 _STALE = 8  # generations without a new point, after which points are drawn
-_TRIES = 1000
+_TRIES = 1000  # draws for a new point
 _CHUNKS = 8  # of a generation
 Values = tuple[str, ...]
 
@@ -72,8 +72,9 @@ def search(
 
 
 class _Run:
-    """`places` and `visited` by values, in the order in which they were chosen; `verdicts`: figures to make small, and by how much each
-    rule is broken.
+    """`places`: as of an Exploration, by values in the order in which they were chosen, 0 while no row is known.
+
+    `verdicts`: figures to make small, and by how much each rule is broken.
     """
 
     def __init__(
@@ -159,15 +160,14 @@ class _Run:
 
     def _verdict(self, point: Point, row: Row | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Figures, inf where there is none; by how much each rule is broken, and whether there is no mapping."""
-        mapped = row is not None and row.status == OK
         figures = [math.nan] * len(self.sweep.front)
         names = self.sweep.known_early(point)
         if row is not None and row.status == OK:
             figures = [value_of(self.sweep, point, row, name) for name in self.sweep.front]
             names |= known_figures(row)
         excess = [_excess(rule, names) for rule in self.sweep.rules]
-        unmapped = row is not None and not mapped
-        return tuple(math.inf if math.isnan(value) else value for value in figures), (*excess, 1.0 if unmapped else 0.0)
+        unmapped = row is not None and row.status != OK
+        return tuple(math.inf if math.isnan(value) else value for value in figures), (*excess, float(unmapped))
 
 
 def _excess(rule: Rule, names: dict[str, Quantity]) -> float:
