@@ -42,6 +42,7 @@ def drawn(mapping: Mapping) -> Axes:
 
 
 def refuse_drawing(arguments: Arguments, model: Model, mend: str = "leave --draw out") -> None:
+    """Refuse to draw a model, which has no mapping of its own."""
     if arguments.draw is not None:
         what = f"--draw {arguments.draw}: {model.name} is a model, and each of its layers has its own mapping"
         raise InputError(what, mend)

@@ -135,11 +135,9 @@ def _refuse_beside(arguments: Arguments) -> None:
 def _document(arguments: Arguments, tell: Tell) -> dict[str, Any]:
     from accelsim.io.evaluation import read_evaluation
 
-    return (
-        read_evaluation(arguments.workload)
-        if _is_saved(arguments.workload)
-        else _side(arguments, settings_of(arguments), tell).whole.to_json()
-    )
+    if _is_saved(arguments.workload):
+        return read_evaluation(arguments.workload)
+    return _side(arguments, settings_of(arguments), tell).whole.to_json()
 
 
 def _difference(arguments: Arguments, first: Side, second: Side) -> int:

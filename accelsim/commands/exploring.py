@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from accelsim.commands.answers import draw_to, give_blocks
 from accelsim.commands.arguments import Arguments, executor_at, whole_of
@@ -16,8 +16,8 @@ from accelsim.errors import InputError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from accelsim.explore.exploration import Exploration
     from accelsim.explore.sensitivity import Tornado
-    from accelsim.explore.sweeping import Exploration
 
 INTERRUPTED = 130
 
@@ -67,9 +67,7 @@ def _sensitivity(arguments: Arguments) -> int:
     from accelsim.report.progress import progress
     from accelsim.report.sensitivity import sensitivity_blocks, sensitivity_document
 
-    text, executor = arguments.at, executor_at(arguments)
-    if not (text.isascii() and text.isdigit() and len(text) < 13):
-        raise InputError(f"--at '{text}' is not a row", "write its number, from 0")
+    number, executor = _row_of(arguments, "at"), executor_at(arguments)
     try:
         factor = float(arguments.sensitivity)
     except ValueError:
@@ -84,9 +82,9 @@ def _sensitivity(arguments: Arguments) -> int:
         sweep = load_sweep(arguments.sweep, arguments.set, whole_of(arguments, "most"))
         if sweep.search is not None:
             raise InputError(f"{sweep.name} chooses its points by a search, so that it has no rows beforehand", "remove 'search' from it")
-        point = next(islice(sweep.points(), int(text), None), None)
+        point = next(islice(sweep.points(), number, None), None)
         if point is None:
-            raise InputError(f"--at {text}: {sweep.name} has rows 0 to {sum(1 for _ in sweep.points()) - 1}", "write one of them")
+            raise InputError(f"--at {arguments.at}: {sweep.name} has rows 0 to {sum(1 for _ in sweep.points()) - 1}", "write one of them")
         assert isinstance(sweep.cases, FileCases)
         more = parameters_of(sweep.cases, point)
         found = sensitivity(sweep, point, more, factor, spread=partial(map_unordered, executor), tell=tell)
@@ -120,15 +118,15 @@ def store_of(arguments: Arguments) -> str:
 def _show(arguments: Arguments) -> int:
     """The command of a row of a table, and its figures."""
     from accelsim.io.sweep_table import read_row
+    from accelsim.report.exploring import row_blocks
 
-    text = arguments.show
+    row = read_row(arguments.sweep, _row_of(arguments, "show"))
+    return give_blocks(arguments, row, row_blocks)
+
+
+def _row_of(arguments: Arguments, name: str) -> int:
+    """The number of a row, from 0, that an option names."""
+    text = getattr(arguments, name)
     if not (text.isascii() and text.isdigit() and len(text) < 13):
-        raise InputError(f"--show '{text}' is not a row", "write its number, from 0")
-    row = read_row(arguments.sweep, int(text))
-
-    def blocks(whole: dict[str, Any]) -> Any:
-        from accelsim.report.exploring import row_blocks
-
-        yield from row_blocks(whole)
-
-    return give_blocks(arguments, row, blocks)
+        raise InputError(f"--{name} '{text}' is not a row", "write its number, from 0")
+    return int(text)

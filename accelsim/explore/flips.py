@@ -101,33 +101,35 @@ def _ends(terms: list[_Term], apart: bool) -> tuple[float, float, bool]:
     exact = len(scales) <= MOST
     if not exact:
         scales = []
-    lows, highs = [], []
-    for corner in product((0, 1), repeat=len(scales)):
-        chosen = dict(zip(scales, corner, strict=True))
-        fixed, rest = 0.0, defaultdict[Doubt, list[float]](lambda: [0.0, 0.0])
-        for number, term in enumerate(terms):
-            factor, left = term.factor, []
-            for figure in term.figures:
-                doubt = figure.doubt(apart)
-                if not _open(figure):
-                    factor *= figure.value
-                elif doubt in chosen:
-                    factor *= (figure.low, figure.high)[chosen[doubt]]
-                else:
-                    left.append(figure)
-            if not left:
-                fixed += factor
-                continue
-            same = {figure.doubt(apart) for figure in left}
-            key = same.pop() if len(same) == 1 else ("product", str(number))
-            ends = [factor, factor]
-            for figure in left:
-                ends = [ends[0] * figure.low, ends[1] * figure.high]
-            rest[key][0] += ends[0]
-            rest[key][1] += ends[1]
-        lows.append(fixed + sum(map(min, rest.values())))
-        highs.append(fixed + sum(map(max, rest.values())))
-    return min(lows), max(highs), exact
+    corners = product((0, 1), repeat=len(scales))
+    found = [_ends_at(terms, dict(zip(scales, corner, strict=True)), apart) for corner in corners]
+    return min(low for low, _ in found), max(high for _, high in found), exact
+
+
+def _ends_at(terms: list[_Term], chosen: dict[Doubt, int], apart: bool) -> tuple[float, float]:
+    """The least and the most of the terms where the chosen doubts are at their low (0) or their high (1)."""
+    fixed, rest = 0.0, defaultdict[Doubt, list[float]](lambda: [0.0, 0.0])
+    for number, term in enumerate(terms):
+        factor, left = term.factor, []
+        for figure in term.figures:
+            doubt = figure.doubt(apart)
+            if not _open(figure):
+                factor *= figure.value
+            elif doubt in chosen:
+                factor *= (figure.low, figure.high)[chosen[doubt]]
+            else:
+                left.append(figure)
+        if not left:
+            fixed += factor
+            continue
+        same = {figure.doubt(apart) for figure in left}
+        key = same.pop() if len(same) == 1 else ("product", str(number))
+        ends = [factor, factor]
+        for figure in left:
+            ends = [ends[0] * figure.low, ends[1] * figure.high]
+        rest[key][0] += ends[0]
+        rest[key][1] += ends[1]
+    return fixed + sum(map(min, rest.values())), fixed + sum(map(max, rest.values()))
 
 
 def _open(figure: Figure) -> bool:

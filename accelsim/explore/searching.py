@@ -18,17 +18,18 @@ from typing import Any
 import numpy as np
 
 from accelsim.errors import InputError
+from accelsim.explore.exploration import Exploration, known_figures, value_of
 from accelsim.explore.finished import Finished
+from accelsim.explore.ledger import Ledger
 from accelsim.explore.points import OK, Evaluate, Point, Row, Spread, evaluate_points, here
 from accelsim.explore.quantity import Quantity, reckon
-from accelsim.explore.rules import BEFORE, Rule, figure
+from accelsim.explore.rules import Rule
 from accelsim.explore.search import EVOLUTIONARY, Search
 from accelsim.explore.sweep import Sweep
-from accelsim.explore.sweeping import Exploration, known_figures, value_of
 from accelsim.jobs.meter import Meter
 
 _STALE = 8  # generations without a new point, after which points are drawn
-_TRIES = 1000
+_TRIES = 1000  # draws for a new point
 _CHUNKS = 8  # of a generation
 Values = tuple[str, ...]
 
@@ -71,8 +72,9 @@ def search(
 
 
 class _Run:
-    """`places` and `visited` by values, in the order in which they were chosen; `verdicts`: figures to make small, and by how much each
-    rule is broken.
+    """`places`: as of an Exploration, by values in the order in which they were chosen, 0 while no row is known.
+
+    `verdicts`: figures to make small, and by how much each rule is broken.
     """
 
     def __init__(
@@ -85,13 +87,13 @@ class _Run:
         tell: Callable[[str], None],
         evaluate: Evaluate,
     ) -> None:
-        self.sweep, self.asked, self.chooser, self.finished = sweep, asked, chooser, finished
+        self.sweep, self.asked, self.chooser = sweep, asked, chooser
+        self.ledger: Ledger[Point] = Ledger(finished)
         self.spread, self.tell, self.evaluate = spread, tell, evaluate
         self.places: dict[Values, int] = {}
         self.verdicts: dict[Values, tuple[tuple[float, ...], tuple[float, ...]]] = {}
         self.drawn = np.random.default_rng(asked.seed)
         self.meter = Meter("points")
-        self.new = self.known = 0
 
     def run(self) -> Exploration:
         started, interrupted, stale = time.monotonic(), False, 0
@@ -112,7 +114,7 @@ class _Run:
         visited = Visited(**mine, chosen=tuple(self.places))
         places = np.array([*self.places.values()], dtype=np.int64)
         seconds = time.monotonic() - started
-        return Exploration(visited, self.finished, places, self.new, self.known, seconds=seconds, interrupted=interrupted)
+        return Exploration(visited, self.ledger.finished, places, self.ledger.new, self.ledger.known, seconds, interrupted)
 
     def _unseen(self) -> Iterator[Values]:
         """A point that was not chosen yet: drawn, or the first that is left where hardly any is."""
@@ -128,57 +130,44 @@ class _Run:
         """Places and verdicts of points that were not chosen before."""
         cases, first = self.sweep.cases, len(self.places)
         points = [self.sweep.point(first + number, values) for number, values in enumerate(chosen)]
-        waiting: dict[bytes, list[Point]] = {}
+        wanted: dict[bytes, Point] = {}
         for point, values in zip(points, chosen, strict=True):
-            self.places[values] = -self._broken(point)
+            self.places[values] = -self.sweep.broken_early(point)
             if not self.places[values]:
                 key = cases.key(point)
-                (self.places[values],) = self.finished.places([key])
-                if self.places[values]:
-                    self.known += 1
-                else:
-                    waiting.setdefault(key, []).append(point)
-        wanted, size = [*waiting], max(1, len(waiting) // _CHUNKS)
-        parts = [wanted[start : start + size] for start in range(0, len(wanted), size)]
-        self._say(len(self.places) - sum(map(len, waiting.values())))
-        for at, rows in self.spread(partial(self.evaluate, cases), ([waiting[key][0] for key in part] for part in parts)):
-            for key, place in zip(parts[at], self.finished.put(dict(zip(parts[at], rows, strict=True))), strict=True):
-                for point in waiting.pop(key):
-                    self.places[chosen[point.number - first]] = place
-            self.new += len(rows)
-            self._say(len(self.places) - sum(map(len, waiting.values())))
+                self.places[values] = self.ledger.place(key)
+                if not self.places[values]:
+                    self.ledger.wait(key, point)
+                    wanted.setdefault(key, point)
+        self._find(wanted, chosen, first)
         for point, values in zip(points, chosen, strict=True):
             place = self.places[values]
-            self.verdicts[values] = self._verdict(point, self.finished.row(place) if place > 0 else None)
+            self.verdicts[values] = self._verdict(point, self.ledger.finished.row(place) if place > 0 else None)
 
-    def _say(self, done: int) -> None:
+    def _find(self, wanted: dict[bytes, Point], chosen: Sequence[Values], first: int) -> None:
+        """Rows of the points wanted, by key, and the places of all that wait for one; `first`: the number of the first point chosen."""
+        keys, size = [*wanted], max(1, len(wanted) // _CHUNKS)
+        parts = [keys[start : start + size] for start in range(0, len(keys), size)]
+        self._say()
+        for at, rows in self.spread(partial(self.evaluate, self.sweep.cases), ([wanted[key] for key in part] for part in parts)):
+            for point, place in self.ledger.keep(parts[at], rows):
+                self.places[chosen[point.number - first]] = place
+            self._say()
+
+    def _say(self) -> None:
+        done = sum(place != 0 for place in self.places.values())
         self.tell(f"generation {self.chooser.generations}: {self.meter(done, self.asked.points)}")
-
-    def _broken(self, point: Point) -> int:
-        """The number, from 1, of the first rule that a point breaks as far as that shows without a mapping; 0 if there is none."""
-        names = self._early(point)
-        for number, rule in enumerate(self.sweep.rules, 1):
-            if not rule.needs_mapping and all(name in names for name in rule.names) and not rule.holds(names):
-                return number
-        return 0
-
-    def _early(self, point: Point) -> dict[str, Quantity]:
-        area = None
-        if any(name in BEFORE for rule in self.sweep.rules for name in rule.names):
-            area = self.sweep.cases.area_um2(point)
-        return self.sweep.quantities(point, {} if area is None else {"area_um2": figure("area_um2", area)})
 
     def _verdict(self, point: Point, row: Row | None) -> tuple[tuple[float, ...], tuple[float, ...]]:
         """Figures, inf where there is none; by how much each rule is broken, and whether there is no mapping."""
-        mapped = row is not None and row.status == OK
         figures = [math.nan] * len(self.sweep.front)
-        names = self._early(point)
+        names = self.sweep.known_early(point)
         if row is not None and row.status == OK:
             figures = [value_of(self.sweep, point, row, name) for name in self.sweep.front]
             names |= known_figures(row)
         excess = [_excess(rule, names) for rule in self.sweep.rules]
-        unmapped = row is not None and not mapped
-        return tuple(math.inf if math.isnan(value) else value for value in figures), (*excess, 1.0 if unmapped else 0.0)
+        unmapped = row is not None and row.status != OK
+        return tuple(math.inf if math.isnan(value) else value for value in figures), (*excess, float(unmapped))
 
 
 def _excess(rule: Rule, names: dict[str, Quantity]) -> float:

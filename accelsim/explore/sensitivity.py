@@ -17,11 +17,11 @@ from functools import partial
 from typing import Any
 
 from accelsim.errors import InputError
+from accelsim.explore.exploration import value_of
 from accelsim.explore.points import OK, Case, Point, Row, Spread, evaluate_points, evaluated, here, row_of
 from accelsim.explore.prices import prices, repriced
 from accelsim.explore.quantity import PLAIN, SIZE, Quantity, quantity, rounded, unit_of, written
 from accelsim.explore.sweep import Sweep
-from accelsim.explore.sweeping import value_of
 from accelsim.hardware.architecture import Quantity as Price
 from accelsim.jobs.meter import Meter
 from accelsim.mapping.tree import Mapping
@@ -43,7 +43,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Swing:
-    """What comes of one parameter or price. `text`: what it is at the point."""
+    """What comes of one parameter or price (`kind`). `text`: what it is at the point."""
 
     name: str
     kind: str
@@ -141,22 +141,17 @@ def sensitivity(
     spread: Spread = here,
     tell: Callable[[str], None] | None = None,
 ) -> Tornado:
-    """The tornado of a point of a sweep: of its numeric parameters, of further `parameters` of its machine (text by path, as from
-    `io.machine_parameters`), and of all prices. InputError for a factor that is not above 1, and
-    what is wrong with the point itself.
+    """The tornado of a point of a sweep: of its numeric parameters, of further `parameters` of its machine, and of all prices.
+
+    parameters: text by path, as from `io.machine_parameters`. InputError for a factor that is not above 1, and what is wrong with the
+    point itself.
     """
     if not 1 < factor < math.inf:
         raise InputError(f"a factor of {factor:g} changes nothing", "write one above 1, as in 2")
-    given = dict(zip((axis.name for axis in sweep.axes), point.values, strict=False))
-    named = {
-        name: text for name, text in (dict(parameters) | given).items() if quantity(text) is not None and name not in _following(sweep)
-    }
-    turns: dict[str, tuple[str, str, list[str]]] = {}
-    for name, text in named.items():
-        turns[name] = (PARAMETER, text, [turned(text, factor, up) for up in (False, True)])
     case = sweep.cases.case(point)
-    for name, price in prices(case.machine).items():
-        turns[name] = (PRICE, f"{price.value:.4g}", list(_priced(price, factor)))
+    given = dict(zip((axis.name for axis in sweep.axes), point.values, strict=False))
+    following = {each.name for each in sweep.dependents}
+    turns = _turns({name: text for name, text in (dict(parameters) | given).items() if name not in following}, case, factor)
     tell = tell or (lambda _: None)
     tell("the point itself")
     whole = evaluated(case)
@@ -180,6 +175,17 @@ def sensitivity(
     return Tornado(sweep.name, tuple(zip(sweep.names, point.values, strict=True)), factor, tuple(figures), at, tuple(swings))
 
 
+def _turns(parameters: Dict[str, str], case: Case, factor: float) -> dict[str, tuple[str, str, tuple[str, str]]]:
+    """Of every numeric parameter and every price its kind, its text at the point, and its texts down and up; '' where there is none."""
+    found: dict[str, tuple[str, str, tuple[str, str]]] = {}
+    for name, text in parameters.items():
+        if quantity(text) is not None:
+            found[name] = PARAMETER, text, (turned(text, factor, up=False), turned(text, factor, up=True))
+    for name, price in prices(case.machine).items():
+        found[name] = PRICE, f"{price.value:.4g}", _priced(price, factor)
+    return found
+
+
 def _rows(
     cases: _Turned, asked: Sequence[tuple[str, str, str]], spread: Spread, tell: Callable[[str], None]
 ) -> dict[tuple[str, str, str], Row]:
@@ -189,10 +195,6 @@ def _rows(
         rows[asked[at]] = row
         tell(meter(len(rows), len(asked)))
     return rows
-
-
-def _following(sweep: Sweep) -> set[str]:
-    return {each.name for each in sweep.dependents}
 
 
 def turned(text: str, factor: float, up: bool) -> str:
@@ -209,7 +211,7 @@ def turned(text: str, factor: float, up: bool) -> str:
 
 def _priced(price: Price, factor: float) -> tuple[str, str]:
     """Value, low and high of a price at its low and at its high; by the factor where it has neither."""
-    if price.low < price.value < price.high or (price.low < price.high):
+    if price.low < price.high:
         return f"{price.low!r} {price.low!r} {price.high!r}", f"{price.high!r} {price.low!r} {price.high!r}"
     if not price.value:
         return "", ""

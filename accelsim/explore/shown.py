@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from accelsim import markup
 
 if TYPE_CHECKING:
+    from accelsim.explore.exploration import Exploration
     from accelsim.explore.sensitivity import Tornado
-    from accelsim.explore.sweeping import Exploration
 
 
 def exploration_line(found: Exploration) -> str:
@@ -23,7 +23,7 @@ def exploration_line(found: Exploration) -> str:
 
 def exploration_html(found: Exploration) -> str:
     """The points of the front with their figures."""
-    from accelsim.explore.sweeping import value_of
+    from accelsim.explore.exploration import value_of
 
     sweep = found.sweep
     rows = (

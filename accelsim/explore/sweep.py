@@ -13,7 +13,7 @@ from accelsim.errors import InputError, Place, did_you_mean
 from accelsim.explore.dimension import Axis, Dependent
 from accelsim.explore.points import Cases, Point
 from accelsim.explore.quantity import Quantity, quantity, read, reckon, unit_of, written
-from accelsim.explore.rules import NUMBERS, Rule
+from accelsim.explore.rules import BEFORE, NUMBERS, Rule, figure
 from accelsim.explore.search import Search
 
 if TYPE_CHECKING:
@@ -111,6 +111,27 @@ class Sweep:
         """What a rule may name: parameters of a point that are numbers, and more."""
         found = {name: number for name, text in zip(self.names, point.values, strict=True) if (number := quantity(text)) is not None}
         return found | dict(more)
+
+    def known_early(self, point: Point) -> dict[str, Quantity]:
+        """What a rule may name of a point that is not mapped: its numbers, and the area of its machine if a rule reads it."""
+        area = self.cases.area_um2(point) if self._reads_area else None
+        return self.quantities(point, {} if area is None else {"area_um2": figure("area_um2", area)})
+
+    def broken_early(self, point: Point) -> int:
+        """The number, from 1, of the first rule that a point breaks as far as that shows without a mapping; 0 if there is none."""
+        known = self.known_early(point) if self._early_rules else {}
+        for number, rule in self._early_rules:
+            if all(name in known for name in rule.names) and not rule.holds(known):
+                return number
+        return 0
+
+    @cached_property
+    def _early_rules(self) -> tuple[tuple[int, Rule], ...]:
+        return tuple((number, rule) for number, rule in enumerate(self.rules, 1) if not rule.needs_mapping)
+
+    @cached_property
+    def _reads_area(self) -> bool:
+        return any(name in BEFORE for rule in self.rules for name in rule.names)
 
 
 def following(dependent: Dependent, known: Mapping[str, str]) -> str:

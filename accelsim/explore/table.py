@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import accelsim
+from accelsim.explore.exploration import Exploration
 from accelsim.explore.points import FIGURES, Point
 from accelsim.explore.quantity import PLAIN, Dimension, column, quantity
 from accelsim.explore.rules import WORDS
 from accelsim.explore.sweep import Sweep
-from accelsim.explore.sweeping import Exploration
 
 if TYPE_CHECKING:
     import pyarrow

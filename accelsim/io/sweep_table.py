@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from accelsim.errors import InputError, did_you_mean
-from accelsim.explore.sweeping import Exploration
+from accelsim.explore.exploration import Exploration
 from accelsim.explore.table import batches, columns, records, schema
 
 ENDINGS = (".parquet", ".csv")

@@ -21,8 +21,8 @@ import distributed
 
 from accelsim.errors import AccelsimError, InputError
 from accelsim.jobs.executors import RETRIES, ChunkEndsWorkers, Crew
+from accelsim.jobs.processes import uninterrupted
 from accelsim.jobs.store import content_key
-from accelsim.jobs.workers import uninterrupted
 
 CONNECT_S = 10.0
 AGAIN_S = 0.5

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import pickle
-import signal
-import sys
-import threading
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar
 
-from accelsim.jobs import workers as crews
+from accelsim.jobs import processes
 from accelsim.jobs.executors import RETRIES, ChunkEndsWorkers, Crew, Executor, OneProcess
-from accelsim.jobs.workers import end_with_the_parent, failure, uninterrupted
+from accelsim.jobs.processes import Channel
 
 C = TypeVar("C")
 R = TypeVar("R")
@@ -35,7 +30,7 @@ class Workers:
 
     @contextmanager
     def crew(self, function: Callable[[C], R]) -> Iterator[Crew[C, R]]:
-        if multiprocessing.current_process().daemon or crews.STOP is None:
+        if not processes.can_start():
             with OneProcess().crew(function) as alone:
                 yield alone
             return
@@ -47,7 +42,7 @@ class Workers:
                 with OneProcess().crew(function) as alone:
                     yield alone
         finally:
-            crew.end()
+            processes.end(crew.processes)
 
 
 class _Crew:
@@ -55,8 +50,8 @@ class _Crew:
 
     def __init__(self, function: Callable[[Any], Any]) -> None:
         self.function = function
-        self.processes: dict[Connection, BaseProcess] = {}
-        self.running: dict[Connection, tuple[int, Any, int]] = {}
+        self.processes: dict[Channel, BaseProcess] = {}
+        self.running: dict[Channel, tuple[int, Any, int]] = {}
         self.waiting: deque[tuple[int, Any, int]] = deque()
 
     @property
@@ -69,18 +64,11 @@ class _Crew:
 
     def start(self) -> bool:
         """Start one more process, if the system lets it."""
-        context: Any = multiprocessing.get_context(crews.METHOD)
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(self.function, theirs), daemon=True)
-        with uninterrupted():  # until it ignores them
-            try:
-                process.start()
-            except OSError:
-                ours.close()
-                return False
-            finally:
-                theirs.close()  # or its end would not be noticed
-        self.processes[ours] = process
+        started = processes.start(_work, self.function)
+        if started is None:
+            return False
+        channel, process = started
+        self.processes[channel] = process
         return True
 
     def give(self, tag: int, chunk: Any) -> None:
@@ -91,7 +79,7 @@ class _Crew:
         while True:
             self._hand_out()
             for channel in wait([*self.running]):
-                assert isinstance(channel, Connection)
+                assert isinstance(channel, Channel)
                 tag, chunk, tries = self.running.pop(channel)
                 try:
                     done, what = pickle.loads(channel.recv_bytes())
@@ -117,37 +105,23 @@ class _Crew:
                 del self.running[channel]
                 self._replace(channel, (tag, chunk, tries))
 
-    def _replace(self, channel: Connection, again: tuple[int, Any, int]) -> None:
+    def _replace(self, channel: Channel, again: tuple[int, Any, int]) -> None:
         """Another process for one that has died; its chunk comes first."""
         process = self.processes.pop(channel)
-        process.join()
+        how = processes.ending(process)
         channel.close()
         self.waiting.appendleft(again)
-        code = process.exitcode or 0
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
         if again[2] > RETRIES or not (self.start() or self.processes):
             raise ChunkEndsWorkers(how, max(1, again[2]))
 
-    def end(self) -> None:
-        """Leave no process behind; what they still do is of no use."""
-        for process in self.processes.values():
-            process.kill()
-        for channel, process in self.processes.items():
-            process.join()
-            channel.close()
 
-
-def _work(function: Callable[[Any], Any], channel: Connection) -> None:
+def _work(function: Callable[[Any], Any], channel: Channel) -> None:
     """Do one chunk after the other until the process is ended."""
-    sys.stdout = sys.stderr = None  # a thread of the parent may have locked these
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all, and the parent decides what stops
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT,))
-    threading.Thread(target=end_with_the_parent, daemon=True).start()
+    processes.settle()
     while True:
         chunk = channel.recv()
         try:
             message = pickle.dumps((True, function(chunk)))
         except BaseException as error:
-            error.add_note(f"In a worker process:\n{''.join(traceback.format_exception(error))}")
-            message = failure(False, error)
+            message = processes.failure(False, error)
         channel.send_bytes(message)

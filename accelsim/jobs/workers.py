@@ -1,34 +1,26 @@
 """Jobs side by side, in processes of their own: the same results in the same order, whatever the number of processes.
 
-A crew starts its workers once and hands out jobs in order; a worker that is done gets the next one. Workers are forked on Linux, so
-that they have everything imported; no kernel runs threads. Elsewhere they are spawned, and jobs must be picklable.
+A crew starts its workers once and hands out jobs in order; a worker that is done gets the next one.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import pickle
-import signal
-import sys
-import threading
-import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from multiprocessing.connection import Connection, wait
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from typing import Any, Protocol, TypeVar
 
 from accelsim.errors import AccelsimError
+from accelsim.jobs import processes
 from accelsim.jobs.interrupts import handled, interrupt
 from accelsim.jobs.meter import Meter
+from accelsim.jobs.processes import Channel
 
-METHOD = "fork" if sys.platform == "linux" else "spawn"
-STOP = getattr(signal, "SIGUSR1", None)  # a worker's Ctrl-C; without it (on Windows) all jobs run in this process
 _SAYS, _DONE, _FAILED = range(3)
 
 Tell = Callable[[str], None]
-Channel = Connection
 
 
 class Outcome(Protocol):
@@ -66,13 +58,13 @@ def side_by_side(jobs: Sequence[Job[T]], workers: int, tell: Tell, noun: str = "
     """
     far = _Far(len(jobs), tell, Meter(noun))
     crew = _Crew(jobs, far)
-    if min(workers, len(jobs)) > 1 and STOP is not None and not multiprocessing.current_process().daemon:
+    if min(workers, len(jobs)) > 1 and processes.can_start():
         with handled(crew.interrupt):
             try:
                 if crew.start(min(workers, len(jobs))):
                     return crew.run()
             finally:
-                crew.end()
+                processes.end(crew.workers)
     results: list[T] = []
     for job in jobs:
         results.append(job(far, any(result.interrupted for result in results)))
@@ -105,46 +97,32 @@ class _Crew:
 
     def start(self, many: int) -> bool:
         """Start so many workers, or as many as the system lets start; says whether there is one."""
-        context: Any = multiprocessing.get_context(METHOD)
         for _ in range(many):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_work, args=(self.jobs, theirs), daemon=True)
-            with uninterrupted():  # until the worker is ready for them
-                try:
-                    process.start()
-                except OSError:
-                    break
-                finally:
-                    theirs.close()  # or its end would not be noticed
-            self.workers[ours] = process
-            self._hand_out(ours)
+            started = processes.start(_work, self.jobs)
+            if started is None:
+                break
+            channel, process = started
+            self.workers[channel] = process
+            self._hand_out(channel)
         return bool(self.workers)
 
     def run(self) -> list[Any]:
         """All results; of failures, the first in order, which is what one process would meet."""
         while self.running and (not self.failures or min(self.running.values()) < min(self.failures)):
             for channel in wait([*self.running]):
-                assert isinstance(channel, Connection)
+                assert isinstance(channel, Channel)
                 self._hear(channel)
         if self.failures:
             raise self.failures[min(self.failures)]
         return [self.results[at] for at in range(len(self.jobs))]
-
-    def end(self) -> None:
-        """Leave no worker behind; what they still do is of no use."""
-        for process in self.workers.values():
-            process.kill()
-        for channel, process in self.workers.items():
-            process.join()
-            channel.close()
 
     def interrupt(self, *_: object) -> None:
         """Pass an interrupt on to the workers, whatever they do just now; it is the handler of interrupts here."""
         self.hurry = True
         for channel in [*self.running]:
             pid = self.workers[channel].pid
-            assert pid is not None and STOP is not None
-            os.kill(pid, STOP)
+            assert pid is not None and processes.STOP is not None
+            os.kill(pid, processes.STOP)
 
     def _hand_out(self, channel: Channel) -> None:
         """Give a worker the next job, if there is one and none has failed."""
@@ -179,23 +157,8 @@ class _Crew:
         self._hand_out(channel)
 
     def _ended(self, process: BaseProcess) -> WorkerEnded:
-        process.join()
-        code = process.exitcode or 0
-        how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        return WorkerEnded(f"a worker process ended with {how} before it was done", "try again, with --workers 1 if memory is short")
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Without interrupts, in this thread and in a process that starts meanwhile."""
-    if STOP is None:
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, STOP))
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        what = f"a worker process ended with {processes.ending(process)} before it was done"
+        return WorkerEnded(what, "try again, with --workers 1 if memory is short")
 
 
 # --- in a worker --------------------------------------------------------------------------------------------------------------------------
@@ -203,24 +166,11 @@ def uninterrupted() -> Iterator[None]:
 
 def _work(jobs: Sequence[Job[Any]], channel: Channel) -> None:
     """Do one job after the other until the process is ended."""
-    sys.stdout = sys.stderr = None  # a worker has its channel; a thread of the parent may have locked these
     worker = _Worker(channel)
-    assert STOP is not None
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all, and the parent passes it on
-    signal.signal(STOP, worker.interrupted)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGINT, STOP))
-    threading.Thread(target=end_with_the_parent, daemon=True).start()
+    processes.settle(worker.interrupted)
     while True:
         at, hurry = channel.recv()
         channel.send_bytes(worker.outcome(jobs[at], hurry))
-
-
-def end_with_the_parent() -> None:
-    """In a thread of a worker: end the process when the one that started it has ended."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 class _Worker:
@@ -240,8 +190,7 @@ class _Worker:
                 self.working = False
             return pickle.dumps((_DONE, result))
         except BaseException as error:
-            error.add_note(f"In a worker process:\n{''.join(traceback.format_exception(error))}")
-            return failure(_FAILED, error)
+            return processes.failure(_FAILED, error)
 
     def interrupted(self, *_: object) -> None:
         """The handler of interrupts."""
@@ -258,13 +207,3 @@ class _Worker:
         self.channel.send_bytes(pickle.dumps((_SAYS, text)))
         self.working = True
         self._feel()
-
-
-def failure(kind: int, error: BaseException) -> bytes:
-    """An error as a message of a kind; one that cannot be sent is told in words."""
-    try:
-        message = pickle.dumps((kind, error))
-        pickle.loads(message)
-    except Exception:
-        return pickle.dumps((kind, RuntimeError(f"{type(error).__name__}: {error}")))
-    return message

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from accelsim.report.figures import in_cycles, joules, whole
+from accelsim.report.figures import in_unit, whole
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,9 +35,5 @@ def table(rows: Sequence[Row], unit: str) -> Table:
 
 
 def shown(value: float | None, unit: str) -> str:
-    """A value in its unit: cycles to the nearest one, energies with a prefix, others with four digits."""
-    if value is None:
-        return "-"
-    if unit == "cycles":
-        return in_cycles(round(value))
-    return joules(value) if unit == "pJ" else f"{value:.4g} {unit}"
+    """A value in its unit, cycles to the nearest one; '-' for None."""
+    return "-" if value is None else in_unit(round(value) if unit == "cycles" else value, unit)

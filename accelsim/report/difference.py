@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
 DIFFERENCE = "accelsim/difference/1"
 Document = dict[str, Any]
-_MOST = 10
-_SMALL = 0.0005
-_SWINGS = 5
+_MOST = 10  # rows of a table
+_SMALL = 0.0005  # of a run, below which a change is none
+_SWINGS = 5  # rows of prices that a sentence names
 
 
 def difference(first: Runs, second: Runs, where: Where = str, names: tuple[str, str] = ("", "")) -> Document:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from accelsim.report.figures import byte_size, in_cycles, joules, percent, si, square
+from accelsim.report.figures import byte_size, in_cycles, joules, listed, percent, si, square
 from accelsim.report.terminal import Forms, folding_table
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def exploration_blocks(document: Document) -> Iterator[RenderableType]:
     if not front:
         yield "No point has a mapping that the sweep keeps, so there is no front."
         return
-    least = f"no other has less {_and(figures)}" if len(figures) > 1 else f"least {figures[0]}"
+    least = f"no other has less {listed(figures)}" if len(figures) > 1 else f"least {figures[0]}"
     yield f"Front: {len(front):,} point{'s' * (len(front) != 1)} of which {least}{'' if len(figures) == 1 else ' in all'}."
     varied = [name for name in document["varied"] if len({str(row[name]) for row in front}) > 1 or len(front) == 1]
     rows = folding_table(["row", *varied, *figures, "limited by"], [*varied, "limited by"])
@@ -47,10 +47,6 @@ def exploration_blocks(document: Document) -> Iterator[RenderableType]:
     unproved = sum(row["proved_optimal"] is False for row in front)
     if unproved:
         yield f"{unproved:,} of them {'is' if unproved == 1 else 'are'} not proved optimal; column gap says how far off they may be."
-
-
-def _and(names: list[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def shown_figure(name: str, value: Any) -> str:

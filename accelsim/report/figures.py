@@ -1,8 +1,9 @@
-"""Numbers as a person reads them: three or four digits and a unit."""
+"""Numbers as a person reads them, three or four digits and a unit, and names one after the other."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 _SI = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"), (1e-9, "n"), (1e-12, "p"))
 _BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
@@ -66,6 +67,13 @@ def in_cycles(count: float) -> str:
     return f"{whole(count)} cycle" if count == 1 else f"{whole(count)} cycles"
 
 
+def in_unit(value: float, unit: str) -> str:
+    """A value in its unit: picojoules with a prefix, cycles in full, others with four digits."""
+    if unit == "cycles":
+        return in_cycles(value)
+    return joules(value) if unit == "pJ" else f"{value:.4g} {unit}"
+
+
 def percent(share: float | None) -> str:
     """A share of 1 as a percentage with one digit."""
     return "-" if share is None else f"{100 * share:.1f} %"
@@ -81,3 +89,8 @@ def bar(share: float | None, width: int = 10) -> str:
     eighths = round(8 * width * min(max(share or 0.0, 0.0), 1.0))
     full, rest = divmod(eighths, 8)
     return ("█" * full + (" ▏▎▍▌▋▊▉"[rest] if rest else "")).ljust(width)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names as a sentence has them: 'a', 'a and b', 'a, b and c'."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from accelsim.report.figures import byte_size, in_cycles, joules, times, whole
+from accelsim.report.figures import byte_size, in_unit, listed, times, whole
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -48,7 +48,7 @@ def front_blocks(document: Document) -> Iterator[RenderableType]:
     from rich.text import Text
 
     names = [figure["name"] for figure in document["figures"]]
-    yield Text.assemble((document["workload"], "bold"), " on ", (document["architecture"], "bold"), f": {_listed(names)}")
+    yield Text.assemble((document["workload"], "bold"), " on ", (document["architecture"], "bold"), f": {listed(names)}")
     yield _points(document)
     many = len(document["points"])
     which = f"{many} mapping{'s' * (many != 1)}"
@@ -64,10 +64,6 @@ def front_blocks(document: Document) -> Iterator[RenderableType]:
     lines = [f"{last} {counts} in {document['seconds']:.1f} s."]
     lines.append(f"Counting: {', '.join(f'{key}={value}' for key, value in document['counting'].items())}.")
     yield Text("\n").join([Text(lines[0]), Text(lines[1], "dim")])
-
-
-def _listed(names: Sequence[str]) -> str:
-    return f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def _points(document: Document) -> Table:
@@ -87,6 +83,4 @@ def _points(document: Document) -> Table:
 
 
 def _shown(value: float, unit: str) -> str:
-    if unit == "cycles":
-        return in_cycles(value)
-    return joules(value) if unit == "pJ" else byte_size(value)
+    return byte_size(value) if unit == "B" else in_unit(value, unit)

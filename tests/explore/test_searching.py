@@ -17,11 +17,12 @@ import pytest
 
 from accelsim.errors import InputError
 from accelsim.explore.dimension import Axis, listed
+from accelsim.explore.exploration import Exploration
 from accelsim.explore.points import NO_MAPPING, OK, OUTSIDE, Point, Row
 from accelsim.explore.rules import rule
 from accelsim.explore.search import BAYESIAN, EVOLUTIONARY, Search
 from accelsim.explore.sweep import Sweep
-from accelsim.explore.sweeping import Exploration, explore
+from accelsim.explore.sweeping import explore
 from tests.share import share
 
 SIDE = 24  # values of each of three axes: 13,824 points

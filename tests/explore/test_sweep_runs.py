@@ -15,11 +15,12 @@ import numpy as np
 import pytest
 
 from accelsim.errors import InputError
+from accelsim.explore.exploration import Exploration
 from accelsim.explore.finished import Finished
 from accelsim.explore.points import Row
 from accelsim.explore.rules import rule
 from accelsim.explore.sweep import LATIN, SOBOL, Sample, Sweep
-from accelsim.explore.sweeping import Exploration, explore
+from accelsim.explore.sweeping import explore
 from accelsim.explore.table import columns, records, table
 from accelsim.io.sweep_table import metadata_of, read_row, write_table
 from tests.explore.stub import StubCases, stub_row, stub_rows, stub_sweep

@@ -22,7 +22,7 @@ import pytest
 
 import accelsim
 from accelsim.errors import IllegalMapping, InputError, Place
-from accelsim.jobs import workers
+from accelsim.jobs import processes
 from accelsim.jobs.interrupts import interrupt, stopped_by_interrupts
 from accelsim.jobs.workers import Tell, WorkerEnded, cores, side_by_side
 
@@ -83,7 +83,7 @@ def nothing_left() -> Iterator[None]:
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.parametrize("many", [1, 2, 3, 9])
 def test_results_come_in_the_order_of_the_jobs(many: int, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workers, "METHOD", method)
+    monkeypatch.setattr(processes, "METHOD", method)
     told: list[str] = []
     jobs = [partial(square, number, 0.05 * (4 - number)) for number in range(4)]  # the first takes the longest
     found = side_by_side(jobs, many, told.append)

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from accelsim.report.figures import in_cycles
+from accelsim.report.figures import in_unit
 from accelsim.report.html.markup import Html, Section, el, join
 from accelsim.report.html.page import note, tile
 from accelsim.report.html.scatter import Axis, Series, drawing
-from accelsim.report.html.shown import data, joules, percent, times, whole
+from accelsim.report.html.shown import joules, percent, times, whole
 from accelsim.report.html.tables import Cell, Column, figure, table, words
 
 Document = dict[str, Any]
-_NAMES = {"pJ": "J", "cycles": "cycles", "bytes": "bytes"}
+_NAMES = {"pJ": "J"}  # of units on axes, where they are others
 
 
 def front_tiles(document: Document) -> Iterator[Html]:
@@ -69,9 +69,7 @@ def front_sections(document: Document, prefix: str = "") -> Iterator[Section]:
 
 def shown(value: float, unit: str) -> str:
     """A figure of a search in its unit."""
-    if unit == "cycles":
-        return in_cycles(value)
-    return joules(value) if unit == "pJ" else data(value) if unit == "bytes" else f"{value:.4g} {unit}"
+    return joules(value) if unit == "pJ" else in_unit(value, unit)
 
 
 def comparison_tiles(document: Document) -> Iterator[Html]:

@@ -14,7 +14,7 @@ from accelsim.report.plots import style
 from accelsim.report.plots.tables import column, known
 
 if TYPE_CHECKING:
-    from accelsim.explore.sweeping import Exploration
+    from accelsim.explore.exploration import Exploration
     from accelsim.mapper.front import Front
 
 _LINE = style.VERMILION
@@ -55,8 +55,8 @@ def pareto(table: Any, x: str, y: str, *, colour: str | None = None, title: str 
 
 def sweep_front(found: Exploration, *, ax: Axes | None = None) -> Axes:
     """Draw the points of a sweep that have a mapping by the figures of its front: to the right, upwards, and a third as colour."""
+    from accelsim.explore.exploration import value_of
     from accelsim.explore.points import OK
-    from accelsim.explore.sweeping import value_of
 
     figures = found.sweep.front[:3]
     if len(figures) < 2:
