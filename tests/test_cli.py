@@ -52,6 +52,11 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 2) 
             ["list", "archs", "Spaceship"],
             "none of the archs that are shipped has 'spaceship' in its name or description; leave the word out\n",
         ),
+        (
+            ["list"],
+            "accelsim list needs a kind; "
+            "write one of archs, campaigns, drams, evidence, mappings, rates, sweeps, technologies, workloads\n",
+        ),
         (["list", "workload"], "cannot list 'workload'; did you mean 'workloads'?\n"),
         (["map", "matmul"], "accelsim map needs a machine; add --arch NAME; `accelsim list archs` shows them\n"),
         (

@@ -21,6 +21,7 @@ from pathlib import Path
 import pytest
 
 from accelsim.cli import main
+from accelsim.commands.parser import parser
 
 REPOSITORY = Path(__file__).parent.parent
 TUTORIALS = sorted((REPOSITORY / "docs" / "tutorials").glob("*.md"))
@@ -178,6 +179,11 @@ def test_every_tutorial_is_listed_and_runs_a_command() -> None:
         assert f"]({path.name})" in index
         blocks = BLOCK.findall(path.read_text(encoding="utf-8"))
         assert any(command.prints for kind, block in blocks if kind == "sh" for command in commands(block)), path.name
+
+
+def test_every_command_has_its_section() -> None:
+    sections = re.findall(r"^## ([a-z-]+)$", (REPOSITORY / "docs" / "commands.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(sections) == sorted(parser()[1])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)

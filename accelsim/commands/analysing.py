@@ -159,6 +159,8 @@ def list_(arguments: Arguments) -> int:
 
     settings_of(arguments).refuse("workload", "arch", "mapping")
     kinds = {kind.plural: kind for kind in KINDS}
+    if arguments.kind is None:
+        raise InputError("accelsim list needs a kind", f"write one of {', '.join(sorted(kinds))}")
     if arguments.kind not in kinds:
         raise InputError(f"cannot list '{arguments.kind}'", did_you_mean(arguments.kind, kinds))
     found = {name: about(path) for name, path in shipped(kinds[arguments.kind]).items()}

@@ -210,7 +210,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     run.add_argument("--seed", default="0", metavar="N", help="seed of the inputs (default 0)")
     about = "say whether a file of any kind is right; a mapping or constraints against --workload and --arch"
     check = command("check", analysing.check_, about)
-    about = "a workload, machine, mapping, technology, DRAM, campaign, rates or constraints file, or a shipped name"
+    about = "a workload, machine, mapping, constraints, sweep, campaign, evidence, technology, DRAM or rates file, or a shipped name"
     check.add_argument("file", metavar="FILE", help=about)
     check.add_argument("--workload", metavar="WORKLOAD", help="the workload that a mapping or constraints are for")
     check.add_argument("--arch", metavar="MACHINE", help="the machine that a mapping or constraints are for")
@@ -254,7 +254,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     importing.add_argument("--type", default="", metavar="TYPE", help=about)
     listing = command("list", analysing.list_, "what accelsim ships")
     about = "workloads, archs, mappings, sweeps, campaigns, evidence, technologies, drams or rates"
-    listing.add_argument("kind", metavar="KIND", help=about)
+    listing.add_argument("kind", nargs="?", metavar="KIND", help=about)
     listing.add_argument("word", nargs="?", metavar="WORD", help="only those with this word in their name or description, as in attention")
     report = command("report", reporting.report_, "show saved results again, on the terminal or as a page for a browser")
     report.add_argument("file", nargs="+", metavar="FILE.json", help="what --json wrote; several for a page with all of them side by side")

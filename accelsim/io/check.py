@@ -8,7 +8,7 @@ from pathlib import Path
 
 from accelsim.errors import InputError
 from accelsim.hardware.architecture import Architecture
-from accelsim.io.catalogue import CAMPAIGN, CONSTRAINTS, DRAM, EVIDENCE, MACHINE, MAPPING, RATES, TECHNOLOGY, WORKLOAD, Kind
+from accelsim.io.catalogue import CAMPAIGN, CONSTRAINTS, DRAM, EVIDENCE, MACHINE, MAPPING, RATES, SWEEP, TECHNOLOGY, WORKLOAD, Kind
 from accelsim.io.overrides import Overrides
 from accelsim.workload.cascade import Cascade, Model
 from accelsim.workload.expression import Call, accesses, names
@@ -43,6 +43,8 @@ def check(path: Path, kind: Kind, settings: Overrides, workload: Path | None = N
         return _rates(path)
     if kind is EVIDENCE:
         return _evidence(path)
+    if kind is SWEEP:
+        return _sweep(path)
     if workload is None or machine is None:
         raise InputError(f"{path}: a {kind.noun} is right for a workload on a machine", "add --workload NAME and --arch NAME")
     if kind is CONSTRAINTS:
@@ -151,6 +153,14 @@ def _evidence(path: Path) -> Checked:
     parts = (len(found.rows), "row"), (len(found.cases), "case"), (len(found.runs), "run")
     says = ", ".join(f"{count} {noun}{'s' * (count != 1)}" for count, noun in parts)
     return Checked(EVIDENCE.noun, found.name, f"{found.title}: {says}")
+
+
+def _sweep(path: Path) -> Checked:
+    from accelsim.io.sweep import load_sweep
+
+    found = load_sweep(path)
+    many = f"{found.asked} point{'s' * (found.asked != 1)}" if found.search is None else "points chosen by a search"
+    return Checked(SWEEP.noun, found.name, f"{many} over {', '.join(found.names)}; wanted little of {', '.join(found.front)}")
 
 
 def _mapping(path: Path, workload: Path, machine: Path, settings: Overrides) -> Checked:
