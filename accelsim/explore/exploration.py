@@ -63,12 +63,14 @@ class Exploration:
         return self._summary[0]
 
     def front(self) -> list[tuple[Point, Row]]:
-        """The points of the front with their rows, by the first figure."""
+        """The points of the front with their rows, by the first figure; those of one front after the other, where there are several."""
         chosen = [(point, row) for (point, row), flag in zip(self.rows(), self.summary.on_front.tolist(), strict=True) if flag]
         names = self.sweep.front
+        groups: dict[tuple[str, ...], int] = {}
 
         def order(pair: tuple[Point, Row]) -> tuple[float, ...]:
-            return (*(value_of(self.sweep, pair[0], pair[1], name) for name in names), pair[0].number)
+            group = groups.setdefault(group_of(self.sweep, pair[0]), len(groups))
+            return (group, *(value_of(self.sweep, pair[0], pair[1], name) for name in names), pair[0].number)
 
         return sorted(chosen, key=order)
 
@@ -110,12 +112,23 @@ def value_of(sweep: Sweep, point: Point, row: Row, name: str) -> float:
     return float("nan") if number is None else float(number.value)
 
 
+def group_of(sweep: Sweep, point: Point) -> tuple[str, ...]:
+    """The values that a point shares with all others of its front."""
+    return tuple(point.values[sweep.names.index(name)] for name in sweep.each)
+
+
 def _summary(exploration: Exploration) -> Summary:
     sweep = exploration.sweep
     counts: Counter[str] = Counter()
     figures = np.full((len(exploration.places), len(sweep.front)), np.nan)
+    groups: dict[tuple[str, ...], int] = {}
+    of = np.zeros(len(exploration.places), dtype=np.int64)
     for at, (point, row) in enumerate(exploration.rows()):
         counts[row.status] += 1
+        of[at] = groups.setdefault(group_of(sweep, point), len(groups))
         if row.status == OK:
             figures[at] = [value_of(sweep, point, row, name) for name in sweep.front]
-    return Summary(dict(counts), on_front(figures))
+    flags = np.zeros(len(figures), dtype=bool)
+    for group in groups.values():
+        flags[of == group] = on_front(figures[of == group])
+    return Summary(dict(counts), flags)

@@ -39,7 +39,8 @@ class Sample:
 class Sweep:
     """`axes` in order, the last one changes fastest; `dependents` in an order in which each follows from names before it.
 
-    `rules`: what rows are held to. `front`: figures and numeric parameters, of which less is better. `cases` makes the nouns of a point.
+    `rules`: what rows are held to. `front`: figures and numeric parameters, of which less is better. `each`: names of which every
+    combination of values has a front of its own. `cases` makes the nouns of a point.
     `search`: how points are chosen by what is found, in place of a sample. `source`: the text of the file.
     """
 
@@ -53,6 +54,7 @@ class Sweep:
     source: str = ""
     about: str = ""
     search: Search | None = None
+    each: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -99,6 +99,7 @@ def metadata(exploration: Exploration) -> dict[str, str]:
         "file": sweep.source,
         "names": json.dumps(sweep.names),
         "front": json.dumps(sweep.front),
+        "each": json.dumps(sweep.each),
         "search": json.dumps(
             None if sweep.search is None else [sweep.search.how, sweep.search.points, sweep.search.population, sweep.search.seed]
         ),
@@ -159,5 +160,6 @@ def document(exploration: Exploration) -> dict[str, Any]:
         "varied": list(sweep.names),
         "rules": [rule.text for rule in sweep.rules],
         "figures": list(sweep.front),
+        "each": list(sweep.each),
         "front": [rows[point.number] for point, _ in exploration.front()],
     }

@@ -21,7 +21,7 @@ from accelsim.io.source import Item, parse, read_text
 from accelsim.io.sweep_cases import ASKED, CHOICES, FILES, FileCases, file_of
 
 SCHEMA = "accelsim/sweep/1"
-_KEYS = ("sweep", "schema", "about", "source", *CHOICES, "set", "vary", "keep", "sample", "search", "front")
+_KEYS = ("sweep", "schema", "about", "source", *CHOICES, "set", "vary", "keep", "sample", "search", "front", "each")
 _SPACED = ("range", "log", "points", "step", "to")
 _MOST_TRIED = 48  # values of an axis that are tried by themselves before anything runs
 USUAL_FRONT = ("latency_s", "energy_pj")
@@ -96,6 +96,7 @@ def sweep(document: Item, text: str, folder: Path, settings: Sequence[str] = ())
         text,
         keys["about"].text("about") if "about" in keys else "",
         _search(keys) if "search" in keys else None,
+        _each(keys["each"], names) if "each" in keys else (),
     )
 
 
@@ -188,6 +189,8 @@ def _sample(item: Item) -> Sample:
 
 def _search(keys: Mapping[str, Item]) -> Search:
     item = keys["search"]
+    if "each" in keys:
+        raise keys["each"].error("a search has one front", "remove 'each', or write a 'sample' in place of the search")
     if "sample" in keys:
         raise item.error("a sweep has a 'sample' or a 'search'", "remove one of the two")
     asked = item.only((*HOWS, "population", "seed"), "a search")
@@ -198,6 +201,18 @@ def _search(keys: Mapping[str, Item]) -> Search:
     points = asked[how].integer(f"'{how}'", 1)
     population = asked["population"].integer("population", 2) if "population" in asked else min(POPULATION[how], points)
     return Search(how, points, population, asked["seed"].integer("seed", 0) if "seed" in asked else 0, item.place)
+
+
+def _each(item: Item, names: Sequence[str]) -> tuple[str, ...]:
+    found: list[str] = []
+    for one in item.items("each"):
+        name = _plain(one.name("a name that varies"))
+        if name not in names:
+            raise one.error(f"each: '{name}' does not vary", did_you_mean(name, names))
+        if name in found:
+            raise one.error(f"each: '{name}' is named twice", "remove one of the two")
+        found.append(name)
+    return tuple(found)
 
 
 def _refuse_unused(names: set[str], keys: Mapping[str, Item], document: Item) -> None:

@@ -31,22 +31,39 @@ def exploration_blocks(document: Document) -> Iterator[RenderableType]:
     if not front:
         yield "No point has a mapping that the sweep keeps, so there is no front."
         return
-    least = f"no other has less {listed(figures)}" if len(figures) > 1 else f"least {figures[0]}"
-    yield f"Front: {len(front):,} point{'s' * (len(front) != 1)} of which {least}{'' if len(figures) == 1 else ' in all'}."
     varied = [name for name in document["varied"] if len({str(row[name]) for row in front}) > 1 or len(front) == 1]
-    rows = folding_table(["row", *varied, *figures, "limited by"], [*varied, "limited by"])
-    for row in front[:MOST_SHOWN]:
-        shown = [shown_figure(name, row[name]) for name in figures]
-        rows.add_row(str(row["row"]), *(str(row[name]) for name in varied), *shown, str(row["bound"]))
-    yield rows
-    if len(front) > MOST_SHOWN:
-        yield f"… and {len(front) - MOST_SHOWN:,} more: the table that -o writes has all, marked on_front."
+    groups: dict[tuple[Any, ...], list[Document]] = {}
+    for row in front:
+        groups.setdefault(tuple(row[name] for name in document["each"]), []).append(row)
+    for values, rows in groups.items():
+        shared = dict(zip(document["each"], values, strict=True))
+        yield from _front_blocks(rows, figures, [name for name in varied if name not in shared], shared, MOST_SHOWN // min(len(groups), 4))
     same = {name: front[0][name] for name in document["varied"] if name not in varied}
     if same:
         yield "Of all of them: " + ", ".join(f"{name} = {text}" for name, text in same.items()) + "."
     unproved = sum(row["proved_optimal"] is False for row in front)
     if unproved:
         yield f"{unproved:,} of them {'is' if unproved == 1 else 'are'} not proved optimal; column gap says how far off they may be."
+
+
+def _front_blocks(front: list[Document], figures: list[str], varied: list[str], shared: Document, most: int) -> Iterator[RenderableType]:
+    """One front as a table, a row for those that are alike in every figure."""
+    least = f"no other has less {listed(figures)}" if len(figures) > 1 else f"least {figures[0]}"
+    of = "".join(f"{name} = {text}, " for name, text in shared.items())
+    yield f"Front: {of}{len(front):,} point{'s' * (len(front) != 1)} of which {least}{'' if len(figures) == 1 else ' in all'}."
+    alike: dict[tuple[Any, ...], list[Document]] = {}
+    for row in front:
+        alike.setdefault(tuple(row[name] for name in figures), []).append(row)
+    rows = folding_table(["row", *varied, *figures, "limited by"], [*varied, "limited by"])
+    for first, *others in list(alike.values())[:most]:
+        shown = [shown_figure(name, first[name]) for name in figures]
+        number = f"{first['row']}{f' +{len(others)}' * bool(others)}"
+        rows.add_row(number, *(str(first[name]) for name in varied), *shown, str(first["bound"]))
+    yield rows
+    if len(alike) > most:
+        yield f"… and {len(alike) - most:,} more: the table that -o writes has all, marked on_front."
+    if len(alike) < len(front):
+        yield "+n: so many more points have the same figures."
 
 
 def shown_figure(name: str, value: Any) -> str:

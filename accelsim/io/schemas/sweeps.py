@@ -37,6 +37,7 @@ def sweep_schema() -> Schema:
         "sample": about("grid, or so many points of all", when({"type": "object"}, sample, {"const": GRID})),
         "search": about("so many points that a search chooses, as in {evolutionary: 2000, population: 64, seed: 0}", search),
         "front": about("figures of which less is better", many(NAME, 1)),
+        "each": about("names that vary, of which each combination of values has a front of its own", many(NAME, 1)),
     }
     known = set(sweep._KEYS) - {KEY}
     others: dict[str, Schema] = {key: {} for key in known - set(told)}  # of readers that know more than this
