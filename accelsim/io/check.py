@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accelsim.errors import InputError
+from accelsim.explore.dimension import Axis
 from accelsim.hardware.architecture import Architecture
-from accelsim.io.catalogue import CAMPAIGN, CONSTRAINTS, DRAM, EVIDENCE, MACHINE, MAPPING, RATES, TECHNOLOGY, WORKLOAD, Kind
+from accelsim.io.catalogue import CAMPAIGN, CONSTRAINTS, DRAM, EVIDENCE, MACHINE, MAPPING, RATES, SWEEP, TECHNOLOGY, WORKLOAD, Kind
 from accelsim.io.overrides import Overrides
 from accelsim.workload.cascade import Cascade, Model
 from accelsim.workload.expression import Call, accesses, names
@@ -25,6 +26,8 @@ class Checked:
 
 def check(path: Path, kind: Kind, settings: Overrides, workload: Path | None = None, machine: Path | None = None) -> Checked:
     """What a right file says. A wrong one is an InputError or an IllegalMapping; a mapping needs its workload and machine."""
+    if kind is SWEEP:
+        return _sweep(path, settings)
     settings.refuse(*_unread(kind, workload, machine))
     if kind is WORKLOAD:
         return _workload(path, settings)
@@ -54,6 +57,27 @@ def _unread(kind: Kind, workload: Path | None, machine: Path | None) -> tuple[st
     read = {WORKLOAD: "workload", MACHINE: "arch", MAPPING: "mapping"}.get(kind)
     known = {read, "workload" if workload else None, "arch" if machine else None}
     return tuple(name for name in ("workload", "arch", "mapping") if name not in known)
+
+
+def _sweep(path: Path, settings: Overrides) -> Checked:
+    """How many points there are, and of what; settings are in place of what the file says."""
+    from accelsim.io.sweep import load_sweep
+
+    inside = {"": settings.workload, "arch.": settings.arch, "mapping.": settings.mapping}
+    found = load_sweep(path, [f"{part}{name}={value}" for part, each in inside.items() for name, value in each.items()])
+    sizes = [f"{axis.name}: {_values(axis)}" for axis in found.axes]
+    lines = [f"{found.asked:,} point{'s' * (found.asked != 1)}", *sizes]
+    lines += [f"{each.name} = {each.formula}" for each in found.dependents]
+    lines += [f"keep {rule.text}" for rule in found.rules]
+    return Checked(SWEEP.noun, found.name, "\n".join([*lines, f"the front is of {', '.join(found.front)}"]))
+
+
+def _values(axis: Axis) -> str:
+    """What an axis takes: so many values between its ends, or anything between them."""
+    first, last = axis.ends[0], axis.ends[-1]
+    if not axis.values:
+        return f"from {first} to {last}"
+    return f"{len(axis.values)} values, {first} to {last}" if len(axis.values) > 1 else first
 
 
 def _campaign(path: Path) -> Checked:
