@@ -278,6 +278,7 @@ def map(
     workload: Name, machine: Name | Architecture, objective: str = ..., *,
     schedule: str | None = ..., tiles: str = ..., constraints: Name | None = ..., counting: Options = ..., time_limit: float | None = ...,
     gap: float = ..., seed: int = ..., workers: int = ..., data: Dict[str, Name] | None = ..., formats: bool = ...,
+    phase: str | None = ..., batch: int | None = ..., context: int | str | None = ..., tokens: int | str | None = ...,
     settings: Settings | None = ..., progress: Tell | None = ...,
 ) -> Found | FoundModel | StoredFound: ...  # fmt: skip
 def map(
@@ -295,18 +296,30 @@ def map(
     workers: int = 1,
     data: Dict[str, Name] | None = None,
     formats: bool = False,
+    phase: str | None = None,
+    batch: int | None = None,
+    context: int | str | None = None,
+    tokens: int | str | None = None,
     settings: Settings | None = None,
     progress: Tell | None = None,
 ) -> Found | FoundModel | StoredFound:
     """The best mapping of a workload on a machine and its evaluation, of a model one for each layer; options are those of `accelsim map`.
 
     Where only some elements of a tensor are stored, the search is over these. IllegalMapping where nothing is legal.
+    phase, batch, context, tokens: how a model that is named is served, as `accelsim map` has them; each search then takes 5 CPU seconds
+    unless `time_limit` says otherwise.
     """
     from accelsim.workload.cascade import Model
 
     given = _overrides(settings)
     given.refuse("mapping")
-    made, found = _machine(machine, given.arch), _workload(workload, given.workload)
+    made = _machine(machine, given.arch)
+    served = _served(workload, made, given.workload, {"phase": phase, "batch": batch, "context": context, "tokens": tokens})
+    found = _workload(workload, given.workload) if served is None else served
+    if served is not None and time_limit is None:
+        from accelsim.io.requests import SECONDS
+
+        time_limit = float(SECONDS)
     asked = _request(objective, schedule, tiles, counting, time_limit, gap, seed)
     if isinstance(found, Model):
         from accelsim.mapper.model import search_model
@@ -524,6 +537,23 @@ def _workload(given: Name | Cascade | Model, settings: Dict[str, str]) -> Cascad
         return load_workload(resolve(str(given), WORKLOAD), settings)
     _refuse(settings, f"the workload {given.name}")
     return given
+
+
+def _served(given: Name | Cascade | Model, machine: Architecture, settings: Dict[str, str], options: Dict[str, object]) -> Model | None:
+    """The model of a name or a path in the phases that options ask for, None if they ask for none."""
+    from accelsim.io.catalogue import WORKLOAD, resolve
+    from accelsim.io.requests import asked
+    from accelsim.io.serving import load_served, refuse_large
+
+    stated = {name: str(value) for name, value in options.items() if value is not None}
+    wanted = asked(stated)
+    if wanted is None:
+        return None
+    if not isinstance(given, str | Path):
+        raise InputError(f"{next(iter(stated))} is of a model that is given by name, and {given.name} is given whole", "give its name")
+    model = load_served(resolve(str(given), WORKLOAD), settings, wanted).model
+    refuse_large(model, machine)
+    return model
 
 
 def _machine(given: Name | Architecture, settings: Dict[str, str]) -> Architecture:
