@@ -50,5 +50,5 @@ def array_use(run: Evaluation | Simulation, unit: str = "", *, ax: Axes | None =
     bar.set_label("of its peak", fontsize=style.LABEL, color=style.INK, family=style.FAMILY)
     bar.ax.yaxis.set_major_formatter(PercentFormatter(1.0))
     bar.ax.tick_params(which="both", labelsize=style.TICK, colors=style.FAINT, labelcolor=style.INK)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     return ax
