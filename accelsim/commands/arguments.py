@@ -42,10 +42,9 @@ def seed_of(arguments: Arguments) -> int:
 
 def whole_of(arguments: Arguments, name: str) -> int:
     """The value of an option that is a whole number from 1."""
-    text, option = getattr(arguments, name), f"--{name.replace('_', '-')}"
-    if not (text.isascii() and text.isdigit() and len(text) < 13 and int(text) > 0):
-        raise InputError(f"{option} '{text}' is not a whole number from 1", f"write digits, as in {option} 32")
-    return int(text)
+    from accelsim.io.requests import whole
+
+    return whole(getattr(arguments, name), f"--{name.replace('_', '-')}")
 
 
 def workers_of(arguments: Arguments) -> int:

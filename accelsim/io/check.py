@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accelsim.errors import InputError
+from accelsim.explore.dimension import Axis
 from accelsim.hardware.architecture import Architecture
 from accelsim.io.catalogue import CAMPAIGN, CONSTRAINTS, DRAM, EVIDENCE, MACHINE, MAPPING, RATES, SWEEP, TECHNOLOGY, WORKLOAD, Kind
 from accelsim.io.overrides import Overrides
@@ -25,6 +26,8 @@ class Checked:
 
 def check(path: Path, kind: Kind, settings: Overrides, workload: Path | None = None, machine: Path | None = None) -> Checked:
     """What a right file says. A wrong one is an InputError or an IllegalMapping; a mapping needs its workload and machine."""
+    if kind is SWEEP:
+        return _sweep(path, settings)
     settings.refuse(*_unread(kind, workload, machine))
     if kind is WORKLOAD:
         return _workload(path, settings)
@@ -43,8 +46,6 @@ def check(path: Path, kind: Kind, settings: Overrides, workload: Path | None = N
         return _rates(path)
     if kind is EVIDENCE:
         return _evidence(path)
-    if kind is SWEEP:
-        return _sweep(path)
     if workload is None or machine is None:
         raise InputError(f"{path}: a {kind.noun} is right for a workload on a machine", "add --workload NAME and --arch NAME")
     if kind is CONSTRAINTS:
@@ -56,6 +57,28 @@ def _unread(kind: Kind, workload: Path | None, machine: Path | None) -> tuple[st
     read = {WORKLOAD: "workload", MACHINE: "arch", MAPPING: "mapping"}.get(kind)
     known = {read, "workload" if workload else None, "arch" if machine else None}
     return tuple(name for name in ("workload", "arch", "mapping") if name not in known)
+
+
+def _sweep(path: Path, settings: Overrides) -> Checked:
+    """How many points there are, and of what; settings are in place of what the file says."""
+    from accelsim.io.sweep import load_sweep
+
+    inside = {"": settings.workload, "arch.": settings.arch, "mapping.": settings.mapping}
+    found = load_sweep(path, [f"{part}{name}={value}" for part, each in inside.items() for name, value in each.items()])
+    sizes = [f"{axis.name}: {_values(axis)}" for axis in found.axes]
+    lines = [f"{found.asked:,} point{'s' * (found.asked != 1)}", *sizes]
+    lines += [f"{each.name} = {each.formula}" for each in found.dependents]
+    lines += [f"keep {rule.text}" for rule in found.rules]
+    each = f", for each {', '.join(found.each)}" if found.each else ""
+    return Checked(SWEEP.noun, found.name, "\n".join([*lines, f"the front is of {', '.join(found.front)}{each}"]))
+
+
+def _values(axis: Axis) -> str:
+    """What an axis takes: so many values between its ends, or anything between them."""
+    first, last = axis.ends[0], axis.ends[-1]
+    if not axis.values:
+        return f"from {first} to {last}"
+    return f"{len(axis.values)} values, {first} to {last}" if len(axis.values) > 1 else first
 
 
 def _campaign(path: Path) -> Checked:
@@ -154,13 +177,6 @@ def _evidence(path: Path) -> Checked:
     says = ", ".join(f"{count} {noun}{'s' * (count != 1)}" for count, noun in parts)
     return Checked(EVIDENCE.noun, found.name, f"{found.title}: {says}")
 
-
-def _sweep(path: Path) -> Checked:
-    from accelsim.io.sweep import load_sweep
-
-    found = load_sweep(path)
-    many = f"{found.asked} point{'s' * (found.asked != 1)}" if found.search is None else "points chosen by a search"
-    return Checked(SWEEP.noun, found.name, f"{many} over {', '.join(found.names)}; wanted little of {', '.join(found.front)}")
 
 
 def _mapping(path: Path, workload: Path, machine: Path, settings: Overrides) -> Checked:

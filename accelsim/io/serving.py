@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from accelsim.errors import InputError, did_you_mean
 from accelsim.formula import Value
+from accelsim.hardware.architecture import Architecture
 from accelsim.io.inherit import Document, document, load_document
 from accelsim.io.model_sizes import constants_of, formula, stated_in
 from accelsim.io.source import Item
@@ -105,6 +107,20 @@ def load_served(path: Path, overrides: Mapping[str, str], asked: Asked) -> Serve
     layers, made = dataclasses.replace(reader, used=set()).phases(Item(phases, item.place), None)
     model = Model(base.name, tuple(layers), base.source, tuple(made), serving)
     return Served(model, residency(base, one, serving), asked, context)
+
+
+def refuse_large(model: Model, machine: Architecture) -> None:
+    """An InputError for a layer that the outermost memory cannot hold by itself, before anything is searched."""
+    from accelsim.report.figures import byte_size
+
+    name, size = machine.root.name, machine.root.size_bits
+    for cascade in [layer.cascade for layer in model.layers] if size is not None else []:
+        read_or_made = (tensor for tensor in cascade.tensors.values() if tensor.is_input or tensor.is_output)
+        bits = sum(tensor.final.bits * math.prod(tensor.shape) for tensor in read_or_made)
+        if size is not None and bits > size:
+            holds, needs = byte_size(size / 8), byte_size(float(bits) / 8)
+            what = f"{name} of {machine.name} holds {holds}, and {cascade.name} alone reads and makes {needs}"
+            raise InputError(what, f"take a smaller batch or context, or --set arch.{name}.size=unlimited to see what it would take")
 
 
 def load_kept(path: Path, overrides: Mapping[str, str]) -> tuple[Model, Residency]:

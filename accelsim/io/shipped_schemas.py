@@ -7,7 +7,7 @@ from pathlib import Path
 import accelsim
 from accelsim.errors import InputError, did_you_mean
 
-_DOCUMENTS = {"evaluation": "evaluation.schema.json", "model-evaluation": "model-evaluation.schema.json"}
+_DOCUMENTS = {kind: f"{kind}.schema.json" for kind in ("evaluation", "model-evaluation", "explanation", "model-explanation", "difference")}
 
 
 def schema_files() -> dict[str, Path]:

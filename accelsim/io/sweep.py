@@ -16,12 +16,13 @@ from accelsim.explore.sweep import GRID, LATIN, SOBOL, Sample, Sweep, numeric, o
 from accelsim.io.campaign_keys import placed
 from accelsim.io.catalogue import SWEEP, refuse_other, resolve
 from accelsim.io.overrides import WORKLOAD_KEYS, overrides
-from accelsim.io.requests import request
+from accelsim.io.requests import SERVED, asked, request
 from accelsim.io.source import Item, parse, read_text
 from accelsim.io.sweep_cases import ASKED, CHOICES, FILES, FileCases, file_of
 
 SCHEMA = "accelsim/sweep/1"
 _KEYS = ("sweep", "schema", "about", "source", *CHOICES, "set", "vary", "keep", "sample", "search", "front", "each")
+_COUNTED = ("batch", "context", "tokens")  # options that are numbers, and so may follow from others
 _SPACED = ("range", "log", "points", "step", "to")
 _MOST_TRIED = 48  # values of an axis that are tried by themselves before anything runs
 USUAL_FRONT = ("latency_s", "energy_pj")
@@ -65,7 +66,7 @@ def sweep(document: Item, text: str, folder: Path, settings: Sequence[str] = ())
             raise InputError(f"'{name}' is given twice", "remove one of the two", place)
         _known(name, place)
         if isinstance(item.value, str) and item.value.lstrip().startswith("="):
-            if name in CHOICES:
+            if name in CHOICES and name not in _COUNTED:
                 raise item.error(f"{name} cannot follow from numbers", "write a list of names")
             dependents[name] = Dependent(name, " ".join(item.value.lstrip()[1:].split()), item.place)
         elif isinstance(item.value, list | dict):
@@ -77,7 +78,7 @@ def sweep(document: Item, text: str, folder: Path, settings: Sequence[str] = ())
         if name not in fixed and name not in axes:
             raise document.error(f"a sweep needs '{name}'", f"add '{name}: NAME', or a list of names")
     _refuse_unused({*fixed, *axes, *dependents}, keys, document)
-    for name in ASKED:
+    for name in (*ASKED, *SERVED):
         if name in fixed:
             placed(keys.get(name, document), partial(_asked, fixed, name))
     if not axes:
@@ -101,8 +102,8 @@ def sweep(document: Item, text: str, folder: Path, settings: Sequence[str] = ())
 
 
 def _asked(fixed: Mapping[str, str], name: str, _: Item) -> object:
-    """What one option of a search means."""
-    return request({name: fixed[name]})
+    """What one option of a search, or of how a model is served, means."""
+    return asked({name: fixed[name]}) if name in SERVED else request({name: fixed[name]})
 
 
 def _plain(name: str) -> str:
@@ -218,7 +219,7 @@ def _each(item: Item, names: Sequence[str]) -> tuple[str, ...]:
 def _refuse_unused(names: set[str], keys: Mapping[str, Item], document: Item) -> None:
     """An InputError for options of a search where mappings are given, and for settings of a mapping where none is."""
     if "mapping" in names:
-        for name in ("constraints", "objective", "schedule", "tiles", "gap", "time_limit", "seed"):
+        for name in ("constraints", "objective", "schedule", "tiles", "gap", "time_limit", "seed", *SERVED):
             if name in names:
                 raise (keys[name] if name in keys else keys["mapping"]).error(f"a sweep of given mappings has no '{name}'", "leave one out")
         return

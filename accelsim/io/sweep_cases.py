@@ -19,7 +19,8 @@ from accelsim.io.hardware import load_architecture
 from accelsim.io.layers import load_layers
 from accelsim.io.mapping import dump_mapping, load_fitting
 from accelsim.io.overrides import Overrides, overrides
-from accelsim.io.requests import request
+from accelsim.io.requests import SECONDS, SERVED, asked, request
+from accelsim.io.serving import load_served, refuse_large
 from accelsim.io.workload import load_workload
 from accelsim.jobs.store import content_key
 from accelsim.mapper.best import Request
@@ -29,10 +30,11 @@ from accelsim.workload.cascade import Cascade, Model
 
 FILES: dict[str, Kind] = {"workload": WORKLOAD, "arch": MACHINE, "mapping": MAPPING, "constraints": CONSTRAINTS}
 ASKED = ("objective", "schedule", "tiles", "gap", "time_limit", "seed", "counting")  # of a search
-CHOICES = (*FILES, *ASKED)  # options of `accelsim map`; all other names are paths of --set
+CHOICES = (*FILES, *ASKED, *SERVED)  # options of `accelsim map`; all other names are paths of --set
 MOST_NOUNS = 512  # of a kind that are kept
 MOST_DIGESTS = 1 << 16
 Setting = tuple[str, str]
+Texts = tuple[tuple[str, str | None], ...]
 T = TypeVar("T")
 
 
@@ -73,6 +75,7 @@ class FileCases:
 
     def __init__(self, names: tuple[str, ...], fixed: Mapping[str, str]) -> None:
         self.names, self.fixed = names, dict(fixed)
+        self._served = tuple(name for name in SERVED if name in self.fixed or name in names)
         self._choices = {name: names.index(name) for name in names if name in CHOICES}
         paths = [name for name in (*self.fixed, *names) if name not in CHOICES]
         places = {name: at for at, name in enumerate(names)}
@@ -101,8 +104,11 @@ class FileCases:
 
     # --- nouns ---------------------------------------------------------------------------------------------------------------------------
 
-    def _workload_key(self, point: Point) -> tuple[str, tuple[Setting, ...]]:
-        return str(self.choice(point, "workload")), self.settings(point, "workload")
+    def _workload_key(self, point: Point) -> tuple[str, tuple[Setting, ...], Texts]:
+        return str(self.choice(point, "workload")), self.settings(point, "workload"), self._texts(point, self._served)
+
+    def _texts(self, point: Point, names: tuple[str, ...]) -> Texts:
+        return tuple([(name, self.choice(point, name)) for name in names])
 
     def _machine_key(self, point: Point) -> tuple[str, tuple[Setting, ...]]:
         return str(self.choice(point, "arch")), self.settings(point, "arch")
@@ -112,24 +118,34 @@ class FileCases:
         return self._nouns["file"].take((kind, name), lambda: resolve(name, FILES[kind]))
 
     def _workload(self, point: Point) -> Cascade | Model:
-        name, settings = key = self._workload_key(point)
-        return self._nouns["workload"].take(key, lambda: _dense(load_workload(self._file(name, "workload"), dict(settings))))
+        name, settings, texts = key = self._workload_key(point)
+
+        def make() -> Cascade | Model:
+            wanted, file = asked(dict(texts)), self._file(name, "workload")
+            return _dense(load_workload(file, dict(settings)) if wanted is None else load_served(file, dict(settings), wanted).model)
+
+        return self._nouns["workload"].take(key, make)
 
     def _machine(self, point: Point) -> Architecture:
         name, settings = key = self._machine_key(point)
         return self._nouns["arch"].take(key, lambda: load_architecture(self._file(name, "arch"), dict(settings)))
 
     def _request(self, point: Point) -> Request:
-        texts = tuple((name, self.choice(point, name)) for name in ASKED)
-        asked: Request = self._nouns["request"].take(texts, lambda: request(dict(texts)))
+        texts = self._asked_texts(point)
+        wanted: Request = self._nouns["request"].take(texts, lambda: request(dict(texts)))
         name = self.choice(point, "constraints")
         if name is None:
-            return asked
+            return wanted
         key = (name, self._workload_key(point), self._machine_key(point), texts)
-        return self._nouns["constraints"].take(key, lambda: self._constrained(name, asked, self._workload(point), self._machine(point)))
+        return self._nouns["constraints"].take(key, lambda: self._constrained(name, wanted, self._workload(point), self._machine(point)))
+
+    def _asked_texts(self, point: Point) -> Texts:
+        """The options of a search; that of a served model has a limit unless one is stated."""
+        usual = {"time_limit": SECONDS} if self._served else {}
+        return tuple([(name, usual.get(name) if text is None else text) for name, text in self._texts(point, ASKED)])
 
     @staticmethod
-    def _constrained(name: str, asked: Request, workload: Cascade | Model, machine: Architecture) -> Request:
+    def _constrained(name: str, wanted: Request, workload: Cascade | Model, machine: Architecture) -> Request:
         from accelsim.io.constraints import load_constraints
         from accelsim.mapper.splits import refuse_open
 
@@ -138,8 +154,8 @@ class FileCases:
                 f"constraints: {workload.name} is a model, and its layers are mapped one by one", "name a workload of one cascade"
             )
         refuse_open(workload, "--constraints")
-        raised = asked.counting.refill == "every_visit"
-        return replace(asked, constraints=load_constraints(resolve(name, CONSTRAINTS), workload, machine, raised))
+        raised = wanted.counting.refill == "every_visit"
+        return replace(wanted, constraints=load_constraints(resolve(name, CONSTRAINTS), workload, machine, raised))
 
     def _mapped(self, point: Point) -> tuple[tuple[LoopTree, ...], Cascade | Model] | None:
         name = self.choice(point, "mapping")
@@ -160,7 +176,10 @@ class FileCases:
         """The nouns of a point; InputError or IllegalMapping where its values do not go together."""
         mapped = self._mapped(point)
         if mapped is None:
-            return Case(self._workload(point), self._machine(point), self._request(point))
+            workload, machine = self._workload(point), self._machine(point)
+            if self._served and isinstance(workload, Model):
+                refuse_large(workload, machine)
+            return Case(workload, machine, self._request(point))
         return Case(mapped[1], self._machine(point), self._request(point), mapped[0])
 
     def case_with(self, point: Point, name: str, text: str) -> Case:
@@ -184,17 +203,17 @@ class FileCases:
         return self._digests[kind].take(key, lambda: content_key(make()))
 
     def _asked_digest(self, point: Point) -> str:
-        texts = tuple((name, self.choice(point, name)) for name in ASKED)
+        texts = self._asked_texts(point)
         mapping, constraints = self.choice(point, "mapping"), self.choice(point, "constraints")
         beside = None if mapping is None else (mapping, self.settings(point, "mapping"), self._workload_key(point))
         ruled = None if constraints is None else (constraints, self._workload_key(point), self._machine_key(point))
 
         def make() -> str:
-            asked, mapped = self._request(point), self._mapped(point)
-            words = (asked.objective.name, asked.seed, asked.counting, asked.schedules, asked.tiles, asked.gap, asked.constraints)
+            wanted, mapped = self._request(point), self._mapped(point)
+            words = (wanted.objective.name, wanted.seed, wanted.counting, wanted.schedules, wanted.tiles, wanted.gap, wanted.constraints)
             if mapped is not None:
-                return content_key("evaluate", asked.counting, mapped[0])
-            return content_key("search", words, asked.time_limit)
+                return content_key("evaluate", wanted.counting, mapped[0])
+            return content_key("served" if self._served else "search", words, wanted.time_limit)
 
         return self._digests["request"].take((texts, beside, ruled), make)
 
@@ -230,7 +249,7 @@ class FileCases:
         mapping = self.choice(point, "mapping")
         words = ["accelsim", "map" if mapping is None else "evaluate", str(self.choice(point, "workload"))]
         words += ["--arch", str(self.choice(point, "arch"))]
-        for name in ("mapping", "constraints", *ASKED) if mapping is None else ("mapping", "counting"):
+        for name in ("mapping", "constraints", *ASKED, *SERVED) if mapping is None else ("mapping", "counting"):
             text = self.choice(point, name)
             if text is not None:
                 words += [f"--{name.replace('_', '-')}", text]

@@ -15,6 +15,8 @@ EVALUATION = "accelsim/evaluation/1"
 MODEL_EVALUATION = "accelsim/model-evaluation/1"
 SIMULATION = "accelsim/simulation/1"
 MODEL_SIMULATION = "accelsim/model-simulation/1"
+EXPLANATION = "accelsim/explanation/1"
+MODEL_EXPLANATION = "accelsim/model-explanation/1"
 _TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
@@ -56,6 +58,8 @@ def contract(schema: str) -> dict[str, Any]:
     found = _shipped(f"{schema.removeprefix('accelsim/').partition('/')[0]}.schema.json")
     if schema == MODEL_SIMULATION:
         found["properties"]["layers"]["items"]["properties"]["simulation"] = contract(SIMULATION)
+    if schema == MODEL_EXPLANATION:
+        found["properties"]["layers"]["items"]["properties"]["explanation"] = contract(EXPLANATION)
     return found
 
 

@@ -46,6 +46,23 @@ def workload_of(given: Name | Cascade | Model, settings: Dict[str, str]) -> Casc
     return given
 
 
+def served_of(given: Name | Cascade | Model, machine: Architecture, settings: Dict[str, str], options: Dict[str, object]) -> Model | None:
+    """The model of a name or a path in the phases that options ask for, None if they ask for none."""
+    from accelsim.io.catalogue import WORKLOAD, resolve
+    from accelsim.io.requests import asked
+    from accelsim.io.serving import load_served, refuse_large
+
+    stated = {name: str(value) for name, value in options.items() if value is not None}
+    wanted = asked(stated)
+    if wanted is None:
+        return None
+    if not isinstance(given, str | Path):
+        raise InputError(f"{next(iter(stated))} is of a model that is given by name, and {given.name} is given whole", "give its name")
+    model = load_served(resolve(str(given), WORKLOAD), settings, wanted).model
+    refuse_large(model, machine)
+    return model
+
+
 def machine_of(given: Name | Architecture, settings: Dict[str, str]) -> Architecture:
     """The machine of a name or a path, or the one that is given."""
     from accelsim.io.catalogue import MACHINE, resolve

@@ -18,6 +18,7 @@ from accelsim.verbs.given import (
     one_cascade,
     overrides_of,
     request_of,
+    served_of,
     workload_of,
 )
 
@@ -56,6 +57,7 @@ def map(
     workload: Name, machine: Name | Architecture, objective: str = ..., *,
     schedule: str | None = ..., tiles: str = ..., constraints: Name | None = ..., counting: Options = ..., time_limit: float | None = ...,
     gap: float = ..., seed: int = ..., workers: int = ..., data: Dict[str, Name] | None = ..., formats: bool = ...,
+    phase: str | None = ..., batch: int | None = ..., context: int | str | None = ..., tokens: int | str | None = ...,
     settings: Settings | None = ..., progress: Tell | None = ...,
 ) -> Found | FoundModel | StoredFound: ...  # fmt: skip
 def map(
@@ -73,18 +75,30 @@ def map(
     workers: int = 1,
     data: Dict[str, Name] | None = None,
     formats: bool = False,
+    phase: str | None = None,
+    batch: int | None = None,
+    context: int | str | None = None,
+    tokens: int | str | None = None,
     settings: Settings | None = None,
     progress: Tell | None = None,
 ) -> Found | FoundModel | StoredFound:
     """The best mapping of a workload on a machine and its evaluation, of a model one for each layer; options are those of `accelsim map`.
 
     Where only some elements of a tensor are stored, the search is over these. IllegalMapping where nothing is legal.
+    phase, batch, context, tokens: how a model that is named is served, as `accelsim map` has them; each search then takes 5 CPU seconds
+    unless `time_limit` says otherwise.
     """
     from accelsim.workload.cascade import Model
 
     given = overrides_of(settings)
     given.refuse("mapping")
-    made, found = machine_of(machine, given.arch), workload_of(workload, given.workload)
+    made = machine_of(machine, given.arch)
+    served = served_of(workload, made, given.workload, {"phase": phase, "batch": batch, "context": context, "tokens": tokens})
+    found = workload_of(workload, given.workload) if served is None else served
+    if served is not None and time_limit is None:
+        from accelsim.io.requests import SECONDS
+
+        time_limit = float(SECONDS)
     asked = request_of(objective, schedule, tiles, counting, time_limit, gap, seed)
     if isinstance(found, Model):
         from accelsim.mapper.model import search_model

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from accelsim.report.plots.arrays import array_use
     from accelsim.report.plots.bars import compare, tornado
     from accelsim.report.plots.convergence import searches
     from accelsim.report.plots.faults import voltage, vulnerability
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from accelsim.report.plots.waterfalls import energy_waterfall, latency_waterfall
 
 _PLACES = {
+    "array_use": "arrays",
     "as_svg": "style",
     "cascade_graph": "graphs",
     "compare": "bars",
@@ -43,6 +45,7 @@ _PLACES = {
     "vulnerability": "faults",
 }
 __all__ = [
+    "array_use",
     "as_svg",
     "cascade_graph",
     "compare",

@@ -16,14 +16,17 @@ import pytest
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
+import accelsim
 from accelsim import plots
 from accelsim.errors import InputError
 from accelsim.explore.sensitivity import Swing, Tornado, Turn
 from accelsim.explore.sweeping import explore
+from accelsim.model.evaluation import Evaluation
 from accelsim.report.plots import style
 from accelsim.report.plots.graphs import columns
 from accelsim.report.plots.rooflines import bandwidths, marks, peaks
 from accelsim.report.plots.waterfalls import energy_parts, modelled_steps, simulated_steps
+from accelsim.sim.simulation import Simulation
 from accelsim.workload.passes import all_passes, passes
 from tests.explore.stub import stub_rows, stub_sweep
 from tests.report.plots import examples
@@ -228,6 +231,23 @@ def test_heat_map_has_each_value_in_its_cell_and_marks_what_is_missing() -> None
     assert np.array_equal(drawn, [[2.0, np.nan, 1.0], [np.nan, 500.0, 3.0]], equal_nan=True)
     assert [label.get_text() for label in ax.get_xticklabels()] == ["1", "2", "4"] and names(ax) == ["b", "a"]
     assert sorted((patch.get_x() + 0.5, patch.get_y() + 0.5) for patch in ax.patches) == [(0, 1), (1, 0)]  # type: ignore[attr-defined]
+
+
+def test_copies_of_an_array_are_cells_and_those_without_work_are_left_out() -> None:
+    """A product of 7 x 3 on 4 x 4 copies: the mapping that is found gives rows 1 of n each, and columns 2, 2, 2 and 1 of m."""
+    found = accelsim.map(accelsim.load("matmul", "workload", settings={"shape.m": 7, "shape.n": 3, "shape.k": 64}), "mini").evaluation
+    assert isinstance(found, Evaluation)
+    ax = plots.array_use(found)
+    drawn = ax.images[0].get_array()
+    full = 2 * 64 / (float(found.timing.latency) / found.evaluator.clock.per_cycle)
+    assert np.array_equal(np.ma.getmaskarray(drawn), [[False] * 4] * 3 + [[True] * 4])
+    assert np.allclose(drawn[:3], [[full, full, full, full / 2]] * 3)
+    assert ax.get_title(loc="left").endswith("3 of 4 along row, 4 of 4 along column")
+    assert (ax.get_ylabel(), ax.get_xlabel()) == ("row", "column")
+    run = accelsim.simulate(found.evaluator.cascade, "mini", found.mapping)
+    assert isinstance(run, Simulation)
+    slower = plots.array_use(run).images[0].get_array()
+    assert np.allclose(slower * run.ticks, drawn * float(found.timing.latency))
 
 
 def tornado_of(*swings: tuple[str, float, float]) -> Tornado:
