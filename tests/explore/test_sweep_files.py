@@ -109,15 +109,6 @@ def test_wrong_sweep_is_refused_before_anything_runs(folder: Path, text: str, me
     assert str(caught.value) == message
 
 
-def test_check_says_what_a_sweep_asks_for(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (folder / "s.yaml").write_text(HEAD + "vary: {shape.m: [2, 4, 8], shape.k: [2, 4]}\nfront: [latency_s]\n")
-    assert main(["check", "s.yaml"]) == 0
-    says = "6 points over shape.m, shape.k; wanted little of latency_s"
-    assert capsys.readouterr().out.split() == f"s.yaml: the sweep s is right {says}".split()
-    (folder / "s.yaml").write_text(HEAD + "vary: {shape.mm: [2, 4]}\n")
-    assert main(["check", "s.yaml"]) == 2
-    assert capsys.readouterr().err == "s.yaml:4:19: shape.mm = 2: no statement uses rank 'mm'; did you mean 'm'?\n"
-
 
 def test_sweep_that_asks_for_too_much_says_how_much(folder: Path) -> None:
     ends = "{range: [1, 1000000], step: 1}"
