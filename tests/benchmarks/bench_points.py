@@ -1,7 +1,6 @@
-"""CPU seconds of optimal mappings of a family of design points, attention on `spatial` by bandwidth and clock, with searches shared.
+"""CPU seconds of a sweep whose points share searches: `python tests/benchmarks/bench_points.py SWEEP [NAME=VALUE …]`.
 
-`python tests/benchmarks/bench_points.py LENGTH ARRAY BUFFER_MIB` prints points, searches, and CPU milliseconds a point, compiling left out
-if kernels are compiled already.
+Prints points, problems, CPU milliseconds of a search and of each further point of its problem, compiling left out if kernels are compiled.
 """
 
 from __future__ import annotations
@@ -9,31 +8,28 @@ from __future__ import annotations
 import sys
 import time
 
-from accelsim.explore.families import Families
-
-from accelsim.io.catalogue import MACHINE, WORKLOAD, resolve
-from accelsim.io.hardware import load_architecture
-from accelsim.io.workload import load_workload
-from accelsim.mapper.best import Request
-from accelsim.mapper.objectives import objective_named
-from accelsim.workload.cascade import Cascade
-
-BANDWIDTHS, CLOCKS = (400, 800, 1600, 3200), (470, 940, 1880)
+from accelsim.explore.points import evaluate_points
+from accelsim.io.sweep import load_sweep
 
 
-def main(length: str, array: str, buffer: str) -> None:
+def main(name: str, settings: list[str]) -> None:
     """Print one line."""
-    cascade = load_workload(resolve("attention-naive", WORKLOAD), {"shape.p": length, "shape.m": length})
-    assert isinstance(cascade, Cascade)
-    request, families, proved, began = Request(objective_named("latency"), tiles="dividing"), Families(), 0, time.process_time()
-    for bandwidth in BANDWIDTHS:
-        for clock in CLOCKS:
-            settings = {"let.pe": array, "L3.size": f"{buffer} MiB", "DRAM.bandwidth": f"{bandwidth} GiB/s", "clock": f"{clock} MHz"}
-            found = families.optimum(cascade, load_architecture(resolve("spatial", MACHINE), settings), request)
-            proved += bool((found.evaluation.search or {})["proved_optimal"])
-    points, spent = len(BANDWIDTHS) * len(CLOCKS), time.process_time() - began
-    print(f"{points} points, {proved} proved, {families.searched} searches, {spent / points * 1000:.0f} CPU ms a point")
+    sweep = load_sweep(name, settings)
+    groups: dict[str | None, list[int]] = {}
+    points = list(sweep.points())
+    for at, point in enumerate(points):
+        groups.setdefault(sweep.cases.problem(point), []).append(at)
+    spent, first = 0.0, 0.0
+    for group in groups.values():
+        began = time.process_time()
+        evaluate_points(sweep.cases, [points[group[0]]])
+        first += time.process_time() - began
+        evaluate_points(sweep.cases, [points[at] for at in group[1:]])
+        spent += time.process_time() - began
+    further = (spent - first) / max(1, len(points) - len(groups))
+    shares = f"{first / len(groups) * 1e3:.0f} ms a search, {further * 1e3:.1f} ms a further point, {spent / len(points) * 1e3:.0f} ms a point"
+    print(f"{len(points):,} points, {len(groups):,} problems, {shares}")
 
 
 if __name__ == "__main__":
-    main(*(sys.argv[1:] or ("4096", "256", "16")))
+    main(sys.argv[1], sys.argv[2:])

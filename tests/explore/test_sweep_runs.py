@@ -8,6 +8,7 @@ import random
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,27 @@ def test_front_of_a_sweep_is_of_rows_that_are_kept() -> None:
             for _, other in rows
         )
         assert (point.number in front) == (not beaten)
+
+
+def test_each_combination_of_values_has_a_front_of_its_own() -> None:
+    sweep = replace(stub_sweep(4, 3, 7), each=("x1", "x0"))
+    found = run(sweep)
+    fronts = found.front()
+    groups = [point.values[1::-1] for point, _ in fronts]
+    assert len(set(groups)) == 12
+    assert groups == sorted(groups, key=[*dict.fromkeys(groups)].index)  # one after the other
+    chosen = {point.number for point, _ in fronts}
+    for point, row in found.rows():
+        others = [other for each, other in found.rows() if each.values[:2] == point.values[:2] and other.status == "ok"]
+        if row.status == "ok":
+            assert row.latency_s is not None and row.energy_pj is not None
+            figures = row.latency_s, row.energy_pj
+            beaten = any(
+                other.latency_s <= figures[0] and other.energy_pj <= figures[1] and (other.latency_s, other.energy_pj) != figures  # type: ignore[operator]
+                for other in others
+            )
+            assert (point.number in chosen) != beaten
+    assert len(chosen) > len(run(stub_sweep(4, 3, 7)).front())
 
 
 @pytest.mark.parametrize("how", [SOBOL, LATIN])
