@@ -18,10 +18,10 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted((REPOSITORY / "notebooks").glob("*.ipynb"))
-DEVELOPMENT = {"distributed", "sklearn"}
+DEVELOPMENT = {"distributed", "pandas", "sklearn"}
 """What notebooks import that accelsim does not need; it is among the packages of `dev`."""
 ALL = bool(os.environ.get("ACCELSIM_EVIDENCE"))
-LONG = {"attention-cascades", "npu-power-budget", "own-workload-and-machine", "scaling-out-with-dask", "ssm-scans"}
+LONG = {"attention-cascades", "design-space", "npu-power-budget", "own-workload-and-machine", "scaling-out-with-dask", "ssm-scans"}
 """What takes more than a few seconds; `make notebooks` runs it, and `make test` does not."""
 BARE = {"faults-attention-scan", "faults-dataflow-decisions", "faults-micro-npu", "low-voltage-inference"}
 """Notebooks whose outputs are not kept yet; they are executed all the same."""

@@ -26,9 +26,9 @@ def main(name: str, settings: list[str]) -> None:
         first += time.process_time() - began
         evaluate_points(sweep.cases, [points[at] for at in group[1:]])
         spent += time.process_time() - began
-    further = (spent - first) / max(1, len(points) - len(groups))
-    shares = f"{first / len(groups) * 1e3:.0f} ms a search, {further * 1e3:.1f} ms a further point, {spent / len(points) * 1e3:.0f} ms a point"
-    print(f"{len(points):,} points, {len(groups):,} problems, {shares}")
+    search, further = first / len(groups), (spent - first) / max(1, len(points) - len(groups))
+    print(f"{len(points):,} points, {len(groups):,} problems, {spent / len(points) * 1e3:.0f} ms a point")
+    print(f"{search * 1e3:.0f} ms a search, {further * 1e3:.1f} ms a further point")
 
 
 if __name__ == "__main__":
