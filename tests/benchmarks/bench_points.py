@@ -32,4 +32,4 @@ def main(name: str, settings: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2:])
+    main(*(sys.argv[1:2] or ["matmul-small"]), sys.argv[2:])
