@@ -64,6 +64,74 @@ def test_a_what_if_is_what_evaluate_says_of_the_changed_machine(tmp_path: Path, 
         assert isclose(found[key]["speedup"], base["latency"]["seconds"] / known["latency"]["seconds"])
 
 
+MODEL = """
+workload: two-layers
+shape: {m: 8}
+layers:
+  - {name: first, shape: {k: 4, n: 6}, einsums: ['Y[m,n] = X[m,k] * W[k,n]']}
+  - {name: second, times: 2, shape: {n: 6, o: 5}, einsums: ['Z[m,o] = Y[m,n] * V[n,o]']}
+"""
+TILES = """
+mapping: tiles
+tree:
+  - keep MainMemory: [A, B, Z]
+  - for m: 16
+  - for n: 16
+  - keep GlobalBuffer: [A, B, Z]
+  - {einsum: Z, unit: MAC}
+"""
+
+
+def test_explanation_of_a_model_is_that_of_its_layers_as_often_as_they_run(tmp_path: Path) -> None:
+    """By hand: each operand crosses MainMemory once, two bytes at 100 B a cycle of 1 ns and 8 pJ a bit; a multiply-add takes 0.1 pJ."""
+    path = tmp_path / "two-layers.yaml"
+    path.write_text(MODEL, encoding="utf-8")
+    found = explained(tmp_path, str(path), "--arch", "simple")
+    words = {"first": (8 * 4 + 4 * 6, 8 * 6), "second": (8 * 6 + 6 * 5, 8 * 5)}
+    uses = {"first": 1, "second": 2}
+    spent = {name: uses[name] * sum(words[name]) * 2 / 100 for name in words}
+    assert isclose(found["latency"]["seconds"], sum(spent.values()) * 1e-9)
+    (charge,) = (each for each in found["time"]["charges"] if each["cycles"])
+    assert charge["resource"] == "MainMemory" and isclose(charge["cycles"], sum(spent.values())) and charge["share"] == 1.0
+    lines = {(each["component"], each["action"]): each for each in found["joules"]["lines"]}
+    for action, at in (("read", 0), ("update", 1)):
+        bits = 16 * sum(uses[name] * words[name][at] for name in words)
+        line = lines["MainMemory", action]
+        assert (line["count"], line["price_pj"]) == (bits, 8.0) and isclose(line["energy_pj"], 8 * bits)
+    assert isclose(lines["MAC", "mac"]["energy_pj"], 0.1 * (8 * 4 * 6 + 2 * 8 * 6 * 5))
+    assert isclose(sum(each["energy_pj"] for each in lines.values()), found["energy"]["pj"])
+    assert [(each["name"], each["times"]) for each in found["layers"]] == [("first", 1), ("second", 2)]
+    for layer in found["layers"]:
+        one = layer["explanation"]["time"]["charges"]
+        assert isclose(sum(each["cycles"] for each in one), spent[layer["name"]] / layer["times"])
+    helps = {(each["component"], each["field"]): each for each in found["what_if"]}
+    # the fastest of the others, GlobalBuffer at 2000 B a cycle, is 20 times the rate of MainMemory and does not bind
+    assert isclose(helps["MainMemory", "bandwidth"]["speedup"], 2.0)
+    assert {key for key, each in helps.items() if not isclose(each["speedup"], 1.0)} == {("MainMemory", "bandwidth")}
+
+
+def test_remap_holds_changes_against_the_best_mapping_and_not_against_the_given_one(tmp_path: Path) -> None:
+    """By hand: B is read once for each of four tiles of m; the best mapping reads it once. A buffer without a limit leaves two bounds."""
+    path = tmp_path / "tiles.yaml"
+    path.write_text(TILES, encoding="utf-8")
+    sizes = [word for size in ("m=64", "n=64", "k=32") for word in ("--set", f"shape.{size}")]
+    run = ["matmul", "--arch", "simple", "--mapping", str(path), *sizes, "--set", "arch.GlobalBuffer.bandwidth=unlimited"]
+    a, b, z, macs = 64 * 32, 32 * 64, 64 * 64, 64 * 64 * 32
+    given, best, works = (a + 4 * b + z) * 2 / 100, (a + b + z) * 2 / 100, macs / 1024
+    kept, found = explained(tmp_path, *run), explained(tmp_path, *run, "--remap")
+    assert "best_mapping" not in kept
+    assert isclose(kept["latency"]["seconds"], given * 1e-9) and found["latency"] == kept["latency"]
+    assert isclose(found["best_mapping"]["seconds"], best * 1e-9)
+    assert isclose(found["best_mapping"]["speedup"], given / best)
+    for document, base in ((kept, given), (found, best)):
+        helps = {(each["component"], each["field"]): each for each in document["what_if"]}
+        wider = helps["MainMemory", "bandwidth"]
+        assert isclose(wider["speedup"], base / max(base / 2, works))
+        assert wider["binding"]["resource"] == ("MainMemory" if base / 2 > works else "MAC")
+        assert isclose(helps["MAC", "cycles"]["speedup"], 1.0)
+    assert found["reasons"][-2] == "The best mapping that a search finds on the machine as it is: 1.75x faster."
+
+
 def test_a_difference_adds_up_and_lists_what_differs(tmp_path: Path, mapping: str) -> None:
     run = ["matmul", "--arch", "npu", "--mapping", mapping, *SMALL]
     found = explained(tmp_path, *run, "--against-set", "arch.DRAM.bandwidth=10 GB/s")

@@ -87,6 +87,9 @@ def faults(document: Any, schema: dict[str, Any] | None = None, where: str = "")
         return
     if "minimum" in schema and _is(document, "number") and not document >= schema["minimum"]:
         yield f"{here} must be at least {schema['minimum']}"
+    if "if" in schema:
+        kept = next(faults(document, schema["if"], where), None) is None
+        yield from faults(document, schema.get("then" if kept else "else", {}), where)
     if isinstance(document, list) and "items" in schema:
         for position, value in enumerate(document):
             yield from faults(value, schema["items"], f"{where}[{position}]")

@@ -21,8 +21,8 @@ def tiles(document: Document) -> Iterator[Html]:
     yield tile("time", seconds(latency["seconds"]), [in_cycles(latency["cycles"])], f"{latency['seconds']!r} s")
     span = f"prices {joules(energy['low'])} to {joules(energy['high'])}" if energy["low"] < energy["high"] else ""
     yield tile("energy", joules(energy["pj"]), [span], f"{energy['pj']!r} pJ")
-    if document["what_if"]:
-        best = max(document["what_if"], key=lambda each: each["speedup"])
+    if possible := _possible(document):
+        best = max(possible, key=lambda each: each["speedup"])
         if best["speedup"] > 1 + _SAME:
             yield tile("would help most", f"{times(best['speedup'])} faster", [best["change"]])
 
@@ -46,21 +46,33 @@ def matches(explanation: Document, evaluation: Document) -> bool:
     )
 
 
+def _possible(document: Document) -> list[Document]:
+    """The changes with which the mapping can still be run."""
+    return [each for each in document["what_if"] if "why" not in each]
+
+
 def _what_if(document: Document) -> Html:
-    rows = []
-    most = max((each["speedup"] for each in document["what_if"]), default=1.0) - 1
-    for each in sorted(document["what_if"], key=lambda row: -row["speedup"]):
+    rows, possible = [], _possible(document)
+    most = max((each["speedup"] for each in possible), default=1.0) - 1
+    for each in sorted(possible, key=lambda row: -row["speedup"]):
         faster = each["speedup"]
         says = "the same" if abs(faster - 1) < _SAME else f"{times(faster)} faster" if faster > 1 else f"{times(1 / faster)} slower"
         bound = each["binding"]
-        less = each["energy_ratio"] - 1
+        ratio = each["energy_ratio"]
         rows.append([
             words(each["change"]), Cell(says, faster, max(faster - 1, 0) / most if most > 0 else 0.0), figure(each["cycles"], whole),
-            Cell("the same" if abs(less) < _SAME else f"{'+' if less > 0 else '−'}{percent(abs(less))}", less),
+            Cell(NONE) if ratio is None else Cell(_change(ratio - 1), ratio - 1),
             words(f"{bound['resource']} {percent(bound['share'])}"),
         ])  # fmt: skip
     columns = [Column("what if", False), Column("time"), Column("cycles"), Column("energy"), Column("then bound by", False)]
-    return table("One change of the machine at a time, with the same mapping unless it was searched for again", columns, rows)
+    refused = [note(f"{each['change']}: {each['why']}.") for each in document["what_if"] if "why" in each]
+    caption = "One change of the machine at a time, with the same mapping unless it was searched for again"
+    return join([table(caption, columns, rows), *refused])
+
+
+def _change(more: float) -> str:
+    """A change of energy in percent."""
+    return "the same" if abs(more) < _SAME else f"{'+' if more > 0 else '−'}{percent(abs(more))}"
 
 
 def _time(time: Document) -> Html:
@@ -81,7 +93,7 @@ def _time(time: Document) -> Html:
 def _joules(found: Document) -> Html:
     most = max((row["energy_pj"] for row in found["lines"]), default=0.0)
     rows = [
-        [words(f"{row['component']} {row['action']}"), figure(row["count"], whole), figure(row["price_pj"], _price),
+        [words(f"{row['component']} {row['action']}"), figure(row.get("count"), whole), figure(row.get("price_pj"), _price),
          words(_span(row), "short"), figure(row["energy_pj"], joules, most, "energy"), figure(row["share"], percent),
          words(_sources(row), "source")]
         for row in found["lines"]
@@ -97,7 +109,7 @@ def _price(value: float | None) -> str:
 
 
 def _span(row: Document) -> str:
-    low, high = row["price_pj_low"], row["price_pj_high"]
+    low, high = row.get("price_pj_low"), row.get("price_pj_high")
     return NONE if low == high else f"{joules(low)} to {joules(high)}"
 
 
