@@ -76,10 +76,10 @@ def show_evaluation(arguments: Arguments, evaluation: Evaluation) -> int:
     return give(arguments, evaluation.to_json(), write, reasons=reasons)
 
 
-def give(arguments: Arguments, document: Any, write: Callable[[], None], trace: Any = None, reasons: Any = None) -> int:
+def give(arguments: Arguments, document: Any, write: Callable[[], None], trace: Any = None, reasons: Any = None, page: Any = None) -> int:
     """Write JSON and page where they were asked for, and the report unless it was not wanted or its place is taken.
 
-    For the page, `trace`: the events of a simulation; `reasons`: the explanation of an evaluation.
+    For the page, `trace`: the events of a simulation; `reasons`: the explanation of an evaluation; `page`: a document with more in it.
     """
     if arguments.json is not None:
         from accelsim.io.evaluation import write_json
@@ -89,21 +89,21 @@ def give(arguments: Arguments, document: Any, write: Callable[[], None], trace: 
         from accelsim.io.evaluation import write_text
         from accelsim.report.html.report import report
 
-        write_text(report(document, trace, reasons), arguments.html)
+        write_text(report(page or document, trace, reasons), arguments.html)
     if not arguments.quiet and arguments.json != "-":
         write()
     return 0
 
 
-def give_blocks(arguments: Arguments, document: Any, blocks: Callable[[Any], Any], trace: Any = None) -> int:
-    """Write a document, and its blocks as the report."""
+def give_blocks(arguments: Arguments, document: Any, blocks: Callable[[Any], Any], trace: Any = None, page: Any = None) -> int:
+    """Write a document, and its blocks as the report. page: the document with what only a page shows."""
 
     def write() -> None:
         from accelsim.report.terminal import show
 
         show(blocks(document))
 
-    return give(arguments, document, write, trace)
+    return give(arguments, document, write, trace, page=page)
 
 
 def give_layers(arguments: Arguments, schema: str, model: Model, documents: list[Any], blocks: Callable[[Any], Any]) -> int:

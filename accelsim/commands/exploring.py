@@ -23,16 +23,20 @@ INTERRUPTED = 130
 
 
 def explore_(arguments: Arguments) -> int:
+    for option in ("show", "sensitivity"):
+        if arguments.html is not None and getattr(arguments, option) is not None:
+            raise InputError(f"--html shows a whole sweep, and --{option} is of one row", "leave --html out")
     if arguments.show is not None:
         return _show(arguments)
     if arguments.sensitivity is not None:
         return _sensitivity(arguments)
     from accelsim.explore.sweeping import explore
-    from accelsim.explore.table import document
+    from accelsim.explore.table import all_rows, document
     from accelsim.io.sweep import load_sweep
     from accelsim.io.sweep_table import refuse_ending, write_table
     from accelsim.jobs.executors import map_unordered
     from accelsim.report.exploring import exploration_blocks
+    from accelsim.report.html.sweep import MOST_ROWS
     from accelsim.report.progress import progress
 
     if arguments.output is not None:
@@ -48,10 +52,11 @@ def explore_(arguments: Arguments) -> int:
                 tell(f"writing {arguments.output}")
                 write_table(found, arguments.output)
             shown = document(found)
+            page = shown | {"rows": all_rows(found)} if arguments.html is not None and shown["points"] <= MOST_ROWS else None
             draw_to(arguments, lambda: _front(found))
         finally:
             found.close()
-    code = give_blocks(arguments, shown, exploration_blocks)
+    code = give_blocks(arguments, shown, exploration_blocks, page=page)
     return INTERRUPTED if found.interrupted else code
 
 

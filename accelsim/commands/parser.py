@@ -260,7 +260,7 @@ def parser() -> tuple[Parser, dict[str, Parser]]:
     report.add_argument("file", nargs="+", metavar="FILE.json", help="what --json wrote; several for a page with all of them side by side")
     report.add_argument("--trace", metavar="FILE", help="events of a simulation, for the timeline of --html: what `simulate --trace` wrote")
     about = "write a page for a browser: one file that needs no network, with tables that sort, drawings and a timeline"
-    for each in (map_, evaluate, simulate, explain, inject, report):
+    for each in (map_, evaluate, simulate, explain, inject, explore, report):
         each.add_argument("--html", metavar="FILE", help=about)
     about = "the JSON Schema of a kind of file, with which editors complete and check it; without KIND: where they all are"
     schema = command("schema", versioning.schema_, about)

@@ -143,6 +143,12 @@ def table(exploration: Exploration) -> pyarrow.Table:
     return arrow.Table.from_batches(list(batches(exploration)), schema=schema(exploration))
 
 
+def all_rows(exploration: Exploration) -> list[dict[str, Any]]:
+    """Every row of the table by the names of its columns."""
+    names = [each.name for each in columns(exploration.sweep)]
+    return [dict(zip(names, record, strict=True)) for record in records(exploration)]
+
+
 def document(exploration: Exploration) -> dict[str, Any]:
     """What a sweep has found as JSON: how its rows are, and the front with all its columns."""
     sweep, summary = exploration.sweep, exploration.summary

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from accelsim.report.html import beside, campaign, evaluation, explanation, model, searches, simulation
+from accelsim.report.html import beside, campaign, evaluation, explanation, model, searches, simulation, sweep
 from accelsim.report.html.markup import Html, Section, el, join
 from accelsim.report.html.page import heading, page
 from accelsim.report.html.timeline import columns, timeline
@@ -34,6 +34,7 @@ KINDS = {
     "accelsim/explanation/1": Kind("explanation", explanation.tiles, _nothing, explanation.sections),
     "accelsim/front/1": Kind("Pareto front", searches.front_tiles, _nothing, searches.front_sections),
     "accelsim/compare/1": Kind("searches side by side", searches.comparison_tiles, _nothing, searches.comparison_sections),
+    "accelsim/exploration/1": Kind("sweep", sweep.tiles, _nothing, sweep.sections),
     "accelsim/campaign/2": Kind("fault campaign", campaign.tiles, _nothing, campaign.sections),
 }
 
@@ -99,7 +100,7 @@ def name(document: Document) -> str:
 
 
 def _subject(document: Document) -> str:
-    return str(next(document[key] for key in ("workload", "model", "campaign") if isinstance(document.get(key), str)))
+    return str(next(document[key] for key in ("workload", "model", "campaign", "sweep") if isinstance(document.get(key), str)))
 
 
 def _title(document: Document) -> Html:

@@ -11,32 +11,32 @@ THIN = "\u202f"  # the space between a number and its unit
 
 def joules(picojoules: float | None) -> str:
     """Picojoules as J, mJ, µJ, …"""
-    return _signs(figures.joules(picojoules))
+    return signs(figures.joules(picojoules))
 
 
 def seconds(value: float | None) -> str:
     """Seconds as s, ms, µs, …"""
-    return _signs(figures.si(value, "s"))
+    return signs(figures.si(value, "s"))
 
 
 def per_second(value: float | None, unit: str) -> str:
     """A rate with an SI prefix."""
-    return _signs(figures.si(value, f"{unit}/s"))
+    return signs(figures.si(value, f"{unit}/s"))
 
 
 def data(count: float | None) -> str:
     """Bytes with a binary prefix."""
-    return _signs(figures.byte_size(count))
+    return signs(figures.byte_size(count))
 
 
 def whole(count: float | None) -> str:
     """A count with separators of thousands."""
-    return _signs(figures.whole(count))
+    return signs(figures.whole(count))
 
 
 def percent(share: float | None) -> str:
     """A share of 1 in percent."""
-    return _signs(figures.percent(share))
+    return signs(figures.percent(share))
 
 
 def square(area_um2: float | None) -> str:
@@ -69,7 +69,8 @@ def tick(value: float) -> str:
     return f"{short}{THIN}{prefix.replace('u', 'µ')}" if prefix else short
 
 
-def _signs(text: str) -> str:
+def signs(text: str) -> str:
+    """A figure of the terminal with the signs of a page."""
     if text == "-":
         return NONE
     number, space, unit = text.partition(" ")

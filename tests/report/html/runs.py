@@ -26,7 +26,20 @@ layers:
   - {name: first, shape: {k: 4, n: 6}, einsums: ['Y[m,n] = X[m,k] * W[k,n]']}
   - {name: second, times: 2, shape: {n: 6, o: 5}, einsums: ['Z[m,o] = Y[m,n] * V[n,o]']}
 """
-KINDS = ("evaluation", "faster", "simulation", "front", "compare", "model", "model-simulation", "stored", "explanation")
+SWEEP = """
+sweep: products
+arch: simple
+workload: matmul
+set: {shape.m: 32, shape.n: 32}
+vary:
+  shape.k: [16, 32]
+  arch.MainMemory.bandwidth: [100 GB/s, 200 GB/s, 400 GB/s]
+  arch.GlobalBuffer.size: [1 MiB, 1 B]
+keep: [latency_s <= 500 ns]
+front: [latency_s, arch.MainMemory.bandwidth]
+each: [shape.k]
+"""
+KINDS = ("evaluation", "faster", "simulation", "front", "compare", "model", "model-simulation", "stored", "explanation", "exploration")
 
 
 def command(*arguments: str) -> None:
@@ -45,6 +58,7 @@ def results(folder: Path) -> dict[str, Path]:
     command("evaluate", *given, "--set", "arch.GlobalBuffer.bandwidth='16 TB/s'", "--json", str(found["faster"]))
     command("simulate", *given, "--json", str(found["simulation"]), "--trace", str(found["trace"]))
     command("explain", *given, "--json", str(found["explanation"]))
+    command("explore", str(sweep(folder)), "--json", str(found["exploration"]))
     command("map", *product, "--pareto", "latency,energy", "--json", str(found["front"]))
     command("map", *product, "--compare", "--time-limit", "0.05", "--workers", "1", "--json", str(found["compare"]))
     model = folder / "two-layers.yaml"
@@ -54,6 +68,13 @@ def results(folder: Path) -> dict[str, Path]:
     elements = [word for rank in "mnk" for word in ("--set", f"shape.{rank}=32")]
     command("evaluate", "spmspm", "--arch", "gamma", "--mapping", "spmspm-gamma", *elements, "--json", str(found["stored"]))
     return found
+
+
+def sweep(folder: Path) -> Path:
+    """A sweep file: two products, by the bandwidth that binds them and the size of the buffer, with a front for each."""
+    path = folder / "products.yaml"
+    path.write_text(SWEEP, encoding="utf-8")
+    return path
 
 
 def read(path: Path) -> Any:

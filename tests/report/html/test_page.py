@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import csv
 import json
 import random
+import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +22,14 @@ from accelsim.io.hardware import load_architecture
 from accelsim.mapping.text import parse_nest
 from accelsim.report.campaign import document as campaign_document
 from accelsim.report.html import report as pages
+from accelsim.report.html import sweep as sweep_page
 from accelsim.report.html.beside import apart, ratio_text
 from accelsim.report.html.markup import Html, anchor, el, embedded
 from accelsim.report.html.report import report, reports
 from accelsim.report.html.roofline import roofs
 from accelsim.report.html.scatter import _round, _scale
 from accelsim.report.schema import contract, faults
-from tests.report.html.runs import KINDS, MAPPING, SIZES, Outline, read
+from tests.report.html.runs import KINDS, MAPPING, SIZES, Outline, read, sweep
 from tests.report.test_campaign import injected
 from tests.share import share
 
@@ -83,6 +87,72 @@ def test_nothing_goes_beyond_its_roofs(made: dict[str, Path]) -> None:
         found = roofs(read(made[kind]))
         assert found is not None
         assert found.rate <= min([roof for _, roof in found.units] + [each.roof for each in found.memories]) * (1 + 1e-9)
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, list[dict[str, str]], Any]:
+    """The page of a sweep, the rows of its table as CSV, and its JSON."""
+    folder = tmp_path_factory.mktemp("swept")
+    files = {name: folder / f"sweep.{name}" for name in ("html", "csv", "json")}
+    options = ["--html", str(files["html"]), "-o", str(files["csv"]), "--json", str(files["json"])]
+    assert main(["explore", str(sweep(folder)), "-q", *options]) == 0
+    with files["csv"].open(encoding="utf-8", newline="") as stream:
+        return files["html"].read_text(encoding="utf-8"), list(csv.DictReader(stream)), read(files["json"])
+
+
+def body_rows(text: str, section: str) -> list[list[tuple[str, str | None]]]:
+    """Text and value of the cells of the first table of a section."""
+    body = text.split(f'id="{section}"')[1].split("<tbody>")[1].split("</tbody>")[0]
+    found = []
+    for line in body.split("<tr>")[1:]:
+        cells = re.findall(r'<t[hd]([^>]*)>(.*?)</t[hd]>', line)
+        values = [next(iter(re.findall(r'data-v="([^"]*)"', attributes)), None) for attributes, _ in cells]
+        texts = [unescape(re.sub(r"<[^>]*>", "", inside)) for _, inside in cells]
+        found.append(list(zip(texts, values, strict=True)))
+    return found
+
+
+def test_page_of_a_sweep_has_every_row_of_its_table(swept: tuple[str, list[dict[str, str]], Any]) -> None:
+    text, rows, _ = swept
+    shown = body_rows(text, "rows")
+    titles = re.findall(r"<th[^>]*>([^<]*)</th>", text.split('id="rows"')[1].split("</thead>")[0])
+    assert titles[:6] == ["row", "front", "shape.k", "arch.MainMemory.bandwidth", "arch.GlobalBuffer.size", "status"]
+    assert len(shown) == len(rows) == 12
+    for cells, row in zip(shown, rows, strict=True):
+        by_title = dict(zip(titles, cells, strict=True))
+        assert by_title["row"][0] == row["row"] and by_title["command"][0] == row["command"]
+        assert by_title["front"][0] == ("yes" if row["on_front"] == "true" else "–")
+        assert by_title["arch.MainMemory.bandwidth"] == (row["arch.MainMemory.bandwidth"], row["arch.MainMemory.bandwidth_bits_per_s"])
+        assert by_title["status"][0].split(": ")[0] == row["status"]
+        for name in ("latency_s", "energy_pj"):
+            assert (by_title[name][1] or "") == row[name]
+    assert {row["status"] for row in rows} == {"ok", "outside"}
+
+
+def test_page_of_a_sweep_draws_one_line_for_each_front(swept: tuple[str, list[dict[str, str]], Any]) -> None:
+    text, rows, document = swept
+    front = text.split('id="front"')[1].split("</section>")[0]
+    assert re.findall(r'<text[^>]*class="name c(\d)"[^>]*>([^<]*)<', front) == [("0", "shape.k = 16"), ("1", "shape.k = 32")]
+    assert len(re.findall(r"<path", front)) == 2
+    dots = re.findall(r'class="dot c(\d)"/?></?[^>]*>(?:</circle>)?(?:<title>)?row (\d+):', front)
+    groups = {"16": "0", "32": "1"}
+    assert sorted(dots) == sorted((groups[row["shape.k"]], row["row"]) for row in rows if row["on_front"] == "true")
+    assert len(dots) == len(document["front"]) and len({number for number, _ in dots}) == 2
+
+
+def test_page_of_a_large_sweep_has_the_front_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_page, "MOST_ROWS", 11)
+    page, saved = tmp_path / "sweep.html", tmp_path / "sweep.json"
+    assert main(["explore", str(sweep(tmp_path)), "-q", "--html", str(page), "--json", str(saved)]) == 0
+    shown = body_rows(page.read_text(encoding="utf-8"), "rows")
+    assert [cells[0][0] for cells in shown] == [str(row["row"]) for row in read(saved)["front"]]
+    assert page.read_text(encoding="utf-8") == report(read(saved))
+
+
+@pytest.mark.parametrize(("option", "value"), [("show", "0"), ("sensitivity", "2")])
+def test_page_of_one_row_of_a_sweep_is_refused(tmp_path: Path, option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explore", "matmul-small", f"--{option}", value, "-q", "--html", str(tmp_path / "page.html")]) == 2
+    assert capsys.readouterr().err.strip() == f"--html shows a whole sweep, and --{option} is of one row; leave --html out"
 
 
 def test_nest_of_a_result_is_the_mapping(made: dict[str, Path]) -> None:
