@@ -70,8 +70,9 @@ def number(row: Document, name: str) -> float | None:
     if isinstance(value, str):
         following = names[names.index(name) + 1 :][:1]
         value = row[following[0]] if following and following[0].startswith(f"{name}_") else None
-    known = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if known else None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        return None
+    return float(value)
 
 
 def _drawing(document: Document) -> Html | None:

@@ -54,8 +54,11 @@ def pareto(table: Any, x: str, y: str, *, colour: str | None = None, title: str 
 
 
 def sweep_front(found: Exploration, *, ax: Axes | None = None) -> Axes:
-    """Draw the points of a sweep that have a mapping by the figures of its front: to the right, upwards, and a third as colour."""
-    from accelsim.explore.exploration import value_of
+    """Draw the points of a sweep that have a mapping by the figures of its front: to the right, upwards, and a third as colour.
+
+    Where the sweep has `each`, the colour is that of the front which a point belongs to, and each front has a line; points beaten are pale.
+    """
+    from accelsim.explore.exploration import group_of, value_of
     from accelsim.explore.points import OK
 
     figures = found.sweep.front[:3]
@@ -63,11 +66,47 @@ def sweep_front(found: Exploration, *, ax: Axes | None = None) -> Axes:
         raise InputError(f"{found.sweep.name} has a front in {figures[0]} alone", "a drawing needs two figures in its 'front'")
     names = [name.replace("energy_pj", "energy_j") if "energy_pj" in name else name for name in figures]
     table: dict[str, list[float]] = {name: [] for name in names}
-    for point, row in found.rows():
+    groups: dict[str, list[int]] = {}
+    kept: list[bool] = []
+    for (point, row), flag in zip(found.rows(), found.summary.on_front.tolist(), strict=True):
         if row.status == OK:
+            kept.append(flag)
+            group = ", ".join(f"{name} = {value}" for name, value in zip(found.sweep.each, group_of(found.sweep, point), strict=True))
+            groups.setdefault(group, []).append(len(table[names[0]]))
             for name, figure in zip(names, figures, strict=True):
                 table[name].append(float(value_of(found.sweep, point, row, figure)) * (1e-12 if name != figure else 1.0))
+    if found.sweep.each:
+        return _grouped(table, names[:2], groups, kept, found.sweep.name, ax)
     return pareto(table, names[0], names[1], colour=names[2] if len(names) > 2 else None, title=found.sweep.name, ax=ax)
+
+
+def _grouped(
+    table: dict[str, list[float]], names: Sequence[str], groups: dict[str, list[int]], on_front: Sequence[bool], title: str, ax: Axes | None
+) -> Axes:
+    """The points of each group in its colour, pale unless on its front, and the line of those that none of it beats in both figures."""
+    if not groups:
+        raise InputError(f"{title} has no points to draw", "see its rows for why none has a mapping")
+    x, y = (table[name] for name in names)
+    ax = style.axes(ax, 7.2, 4.8)
+    style.scale(ax, "x", x)
+    style.scale(ax, "y", y)
+    for number, (group, places) in enumerate(groups.items()):
+        colour = style.colour(number)
+        right, high = [x[at] for at in places], [y[at] for at in places]
+        across, up = undominated(right, high)
+        steps = _steps(ax, across, up)
+        ax.step(*steps, where="post", color=colour, linestyle=style.dash(number), linewidth=1.2, zorder=2, label=group)
+        faces = [colour if on_front[at] else style.tint(colour, 0.35) for at in places]
+        ax.scatter(right, high, c=faces, s=22, zorder=3)
+    style.dress(ax, title, names[0], names[1])
+    style.legend(ax)
+    return ax
+
+
+def _steps(ax: Axes, across: Sequence[float], up: Sequence[float]) -> tuple[list[float], list[float]]:
+    """The line of a front from edge to edge: the corner of each point is what it beats."""
+    right, top = ax.get_xlim()[1], ax.get_ylim()[1]
+    return [across[0], *across, right], [top, *up, up[-1]]
 
 
 def undominated(x: Sequence[float], y: Sequence[float]) -> tuple[list[float], list[float]]:
@@ -87,9 +126,7 @@ def _points(
     style.scale(ax, "x", columns[0])
     style.scale(ax, "y", columns[1])
     if len(columns) == 2 or len(across) < len(columns[0]):
-        # steps to the edge: the corner of each point is what it beats
-        right, top = ax.get_xlim()[1], ax.get_ylim()[1]
-        ax.step([across[0], *across, right], [top, *up, up[-1]], where="post", color=_LINE, linewidth=1.0, alpha=0.7, zorder=2)
+        ax.step(*_steps(ax, across, up), where="post", color=_LINE, linewidth=1.0, alpha=0.7, zorder=2)
     if len(columns) == 2:
         on = set(zip(across, up, strict=True))
         faces = [_LINE if point in on else style.FAINT for point in zip(columns[0], columns[1], strict=True)]

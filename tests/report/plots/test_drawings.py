@@ -7,6 +7,7 @@ import math
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from matplotlib.patches import Rectangle
 
 import accelsim
@@ -280,6 +282,31 @@ def test_sweep_draws_every_point_with_a_mapping_and_the_line_of_its_front(tmp_pa
         assert np.allclose(list(zip(line.get_xdata(), line.get_ydata(), strict=True))[1:-1], on_front)  # type: ignore[arg-type]
     finally:
         found.close()
+
+
+def test_sweep_with_a_front_for_each_value_draws_each_in_its_colour_with_its_line(tmp_path: Path) -> None:
+    """Points and lines of a group against the rows of its value, and what none of them beats, pair by pair."""
+    found = explore(replace(stub_sweep(8, 6), each=("x1",)), str(tmp_path / "points"), evaluate=stub_rows)
+    try:
+        ax = plots.sweep_front(found)
+        rows: dict[str, list[tuple[float, float]]] = {}
+        for point, row in found.rows():
+            if row.status == "ok" and row.latency_s and row.energy_pj:
+                rows.setdefault(f"x1 = {point.values[1]}", []).append((row.latency_s, row.energy_pj * 1e-12))
+    finally:
+        found.close()
+    lines = {str(line.get_label()): line for line in ax.get_lines() if line.get_drawstyle().startswith("steps")}
+    legend = ax.get_legend()
+    assert legend is not None and [text.get_text() for text in legend.get_texts()] == list(lines) == list(rows)
+    assert len({line.get_color() for line in lines.values()}) == len(rows) == 6
+    for dots, (group, points) in zip(ax.collections, rows.items(), strict=True):
+        assert np.allclose(dots.get_offsets(), points)
+        kept = [one for one in points if not any(other != one and other[0] <= one[0] and other[1] <= one[1] for other in points)]
+        line = lines[group]
+        assert np.allclose(list(zip(line.get_xdata(), line.get_ydata(), strict=True))[1:-1], sorted(set(kept)))  # type: ignore[arg-type]
+        full = [tuple(face) == to_rgba(line.get_color()) for face in dots.get_facecolors()]  # type: ignore[attr-defined]
+        assert full == [point in kept for point in points]
+    assert any(len(line.get_xdata()) > 3 for line in lines.values())  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("kind", ["arrow", "pandas", "polars"])
