@@ -54,9 +54,10 @@ def _front_blocks(front: list[Document], figures: list[str], varied: list[str], 
     alike: dict[tuple[Any, ...], list[Document]] = {}
     for row in front:
         alike.setdefault(tuple(row[name] for name in figures), []).append(row)
-    rows = folding_table(["row", *varied, *figures, "limited by"], [*varied, "limited by"])
+    beside = [name for name in figures if name not in varied]
+    rows = folding_table(["row", *varied, *beside, "limited by"], [*varied, "limited by"])
     for first, *others in list(alike.values())[:most]:
-        shown = [shown_figure(name, first[name]) for name in figures]
+        shown = [shown_figure(name, first[name]) for name in beside]
         number = f"{first['row']}{f' +{len(others)}' * bool(others)}"
         rows.add_row(number, *(str(first[name]) for name in varied), *shown, str(first["bound"]))
     yield rows

@@ -76,13 +76,10 @@ def _limits(evaluation: Document) -> Text:
 
 
 def folding_table(columns: Sequence[str], names: Sequence[str]) -> Table:
-    """A table of names and of numbers, whose digits take more lines where there is no room for them."""
-    from rich.table import Table
+    """A table of names and of numbers, whose cells and headings take more lines where there is no room for them."""
+    from accelsim.report import folding
 
-    table = Table(*columns, box=None, pad_edge=False)
-    for column in table.columns:
-        column.overflow, column.justify = "fold", "left" if column.header in names else "right"
-    return table
+    return folding.folding_table(columns, names)
 
 
 def _grid() -> Table:
