@@ -68,9 +68,11 @@ def in_cycles(count: float) -> str:
 
 
 def in_unit(value: float, unit: str) -> str:
-    """A value in its unit: picojoules with a prefix, cycles in full, others with four digits."""
+    """A value in its unit: picojoules and bytes with a prefix, cycles in full, others with four digits."""
     if unit == "cycles":
         return in_cycles(value)
+    if unit == "B":
+        return byte_size(value)
     return joules(value) if unit == "pJ" else f"{value:.4g} {unit}"
 
 

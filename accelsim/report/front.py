@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from accelsim.report.figures import byte_size, in_unit, listed, times, whole
+from accelsim.report.figures import in_unit, listed, times, whole
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -77,10 +77,6 @@ def _points(document: Document) -> Table:
         cells = []
         for figure in figures:
             value, best = point["values"][figure["name"]], least[figure["name"]]
-            cells += [_shown(value, figure["unit"]), times(value / best) if best else "-"]
+            cells += [in_unit(value, figure["unit"]), times(value / best) if best else "-"]
         rows.add_row(str(number), *cells)
     return rows
-
-
-def _shown(value: float, unit: str) -> str:
-    return byte_size(value) if unit == "B" else in_unit(value, unit)

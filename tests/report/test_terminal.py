@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accelsim.report.figures import bar, byte_size, in_cycles, joules, si, tally, whole
+from accelsim.cli import main
+from accelsim.report.figures import bar, byte_size, in_cycles, in_unit, joules, si, tally, whole
 from accelsim.report.terminal import report, show
 
 SAMPLE: dict[str, Any] = json.loads((Path(__file__).parent / "evaluation.json").read_text(encoding="utf-8"))
@@ -33,6 +34,24 @@ def shown(document: dict[str, Any], nest: str = "", stream: io.StringIO | None =
     stream = stream or io.StringIO()
     show(report(document, nest), stream)
     return stream.getvalue()
+
+
+def test_values_of_searches_are_in_units_that_people_read() -> None:
+    """1.049e+06 B is 1 MiB: 2**20 bytes."""
+    assert [in_unit(2**20, "B"), in_unit(1536.0, "B"), in_unit(12, "B")] == ["1.00 MiB", "1.50 KiB", "12 B"]
+    assert [in_unit(2e9, "pJ"), in_unit(1234, "cycles"), in_unit(12345.678, "pJ s")] == ["2.00 mJ", "1,234 cycles", "1.235e+04 pJ s"]
+
+
+@pytest.mark.parametrize("page", [False, True])
+def test_traffic_of_searches_side_by_side_is_in_binary_units(page: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By hand: all operands of a product of 64 by 64 by 32 in bf16 cross the outermost memory once, 16 KiB."""
+    sizes = [word for size in ("m=64", "n=64", "k=32") for word in ("--set", f"shape.{size}")]
+    search = ["map", "matmul", "--arch", "simple", *sizes, "--objective", "traffic", "--compare", "--time-limit", "0.05", "--workers", "1"]
+    target = tmp_path / "page.html"
+    assert main([*search, *(["-q", "--html", str(target)] if page else [])]) == 0
+    said = target.read_text(encoding="utf-8") if page else capsys.readouterr().out
+    assert ("16.0\u202fKiB" if page else "16.0 KiB") in said
+    assert not re.search(r"e\+0\d\s?B\b", said)
 
 
 def test_one_cycle_stands_alone() -> None:

@@ -9,7 +9,7 @@ from accelsim.report.figures import in_unit
 from accelsim.report.html.markup import Html, Section, el, join
 from accelsim.report.html.page import note, tile
 from accelsim.report.html.scatter import Axis, Series, drawing
-from accelsim.report.html.shown import joules, percent, times, whole
+from accelsim.report.html.shown import percent, signs, times, whole
 from accelsim.report.html.tables import Cell, Column, figure, table, words
 
 Document = dict[str, Any]
@@ -69,7 +69,7 @@ def front_sections(document: Document, prefix: str = "") -> Iterator[Section]:
 
 def shown(value: float, unit: str) -> str:
     """A figure of a search in its unit."""
-    return joules(value) if unit == "pJ" else in_unit(value, unit)
+    return signs(in_unit(value, unit))
 
 
 def comparison_tiles(document: Document) -> Iterator[Html]:
