@@ -46,8 +46,12 @@ def test_the_json_accounts_for_every_cycle_of_the_unit(tiles: str, tmp_path: Pat
 def test_the_trace_holds_every_firing_and_none_ends_before_it_begins(tiles: str, tmp_path: Path) -> None:
     target = tmp_path / "trace.json"
     assert main(["simulate", "matmul", "--arch", "simple", "--mapping", tiles, *SHAPE, "-q", "--trace", str(target)]) == 0
-    events = [event for event in json.loads(target.read_text())["traceEvents"] if event["ph"] == "X"]
-    assert sorted(event["args"]["firing"] for event in events if event["name"] == "Z") == [0, 1, 2, 3]
+    found = json.loads(target.read_text())["traceEvents"]
+    tracks = {event["tid"]: event["args"]["name"] for event in found if event["name"] == "thread_name"}
+    events = [event for event in found if event["ph"] == "X"]
+    for track in ("MAC", "GlobalBuffer"):  # the unit, and the port that it reads its operands from
+        firings = [event["args"]["firing"] for event in events if event["name"] == "Z" and tracks[event["tid"]] == track]
+        assert sorted(firings) == [0, 1, 2, 3]
     assert all(event["dur"] > 0 for event in events)
 
 

@@ -152,11 +152,12 @@ def _dram_blocks(did: Document) -> Iterator[RenderableType]:
 
 def trace(simulation: Simulation) -> Document:
     """Events for Perfetto (ui.perfetto.dev) and chrome://tracing: one track per unit and port, one microsecond per cycle."""
-    tracks = list(dict.fromkeys(event.resource for event in simulation.events))
+    drawn = simulation.spans or simulation.events
+    tracks = list(dict.fromkeys(event.resource for event in drawn))
     events: list[Document] = [
         {"ph": "M", "name": "thread_name", "pid": 0, "tid": number, "args": {"name": name}} for number, name in enumerate(tracks)
     ]
-    for event in simulation.events:
+    for event in drawn:
         events.append({
             "ph": "X", "name": event.task, "cat": event.kind, "pid": 0, "tid": tracks.index(event.resource),
             "ts": float(event.start), "dur": float(event.end - event.start), "args": {"firing": event.number},

@@ -73,7 +73,9 @@ class Simulation:
 
     `firings`: how many of every task did something. `evaluation`: what the model says of the same mapping. `held`: bits that one copy of
     each memory below the outermost holds, as (cycle, bits) steps, while the events that were asked for happen. `offchip`: what the DRAM
-    did, if the outermost memory is one. `stored`: whether only elements that are stored count.
+    did, if the outermost memory is one. `stored`: whether only elements that are stored count. `spans`: what those of `events` occupy, and
+    when: units from start to end, ports while they serve them, so that the spans of a port add up to its cycles if all events were kept.
+    Where a run has over a million firings, and beside a DRAM on ports other than its own, they are on their unit or first port alone.
     """
 
     evaluation: Evaluation
@@ -86,6 +88,7 @@ class Simulation:
     offchip: OffChip | None = None
     conflicts: dict[str, Fraction] = field(default_factory=dict)
     stored: bool = False
+    spans: tuple[Event, ...] = ()
 
     @property
     def cycles(self) -> int:
@@ -144,8 +147,9 @@ def _launched(done: Simulation, times: int) -> Simulation:
         name: replace(unit, waits=(Wait(next(iter(unit.busy)), FILL, "launch", late), *unit.waits)) for name, unit in done.units.items()
     }
     events = tuple(replace(event, start=event.start + late, end=event.end + late) for event in done.events)
+    spans = tuple(replace(event, start=event.start + late, end=event.end + late) for event in done.spans)
     held = {memory: tuple((cycle + late, bits) for cycle, bits in steps) for memory, steps in done.held.items()}
-    return replace(done, ticks=done.ticks + ticks, units=units, events=events, held=held)
+    return replace(done, ticks=done.ticks + ticks, units=units, events=events, held=held, spans=spans)
 
 
 class _Fired(NamedTuple):
@@ -167,14 +171,22 @@ def _run(evaluation: Evaluation, tasks: list[Any], events: int) -> Simulation:
     root, dram = machine.root.name, machine.root.dram
     arrays = Arrays(tasks, list(machine.units), clock.per_cycle, root if dram else "")
     if dram is None:
-        return _found(evaluation, arrays, _fire(evaluation, arrays, events), events)
+        from accelsim.sim.spans import logs
+
+        def one(port: str, service: Any, log: Any) -> int:
+            return _fire(evaluation, Arrays(tasks, list(machine.units), clock.per_cycle, port), 0, service, log).servings
+
+        ports = [name for name in arrays.resources if name not in machine.units]
+        done = _fire(evaluation, arrays, events)
+        return _found(evaluation, arrays, done, events, logs(tasks, ports, one) if events else {})
     from accelsim.sim.offchip import settle
 
     def fire(service: Any, log: Any) -> int:
         return _fire(evaluation, arrays, 0, service, log).servings
 
     service, log, did = settle(evaluation.evaluator.cascade, tasks, root, dram, clock.per_cycle * machine.clock_hz, fire)
-    return replace(_found(evaluation, arrays, _fire(evaluation, arrays, events, service, log), events), offchip=did)
+    done = _fire(evaluation, arrays, events, service, log)
+    return replace(_found(evaluation, arrays, done, events, {root: log[: done.servings]}), offchip=did)
 
 
 def _fire(evaluation: Evaluation, arrays: Arrays, events: int, service: Any = None, log: Any = None) -> _Fired:
@@ -209,12 +221,13 @@ def _fire(evaluation: Evaluation, arrays: Arrays, events: int, service: Any = No
     return _Fired(int(total), spent, causes, fired, traced[:seen], int(servings))
 
 
-def _found(evaluation: Evaluation, arrays: Arrays, done: _Fired, events: int) -> Simulation:
-    """What happened, by the names of units, ports, Einsums and tasks. events: how many firings are kept at most."""
+def _found(evaluation: Evaluation, arrays: Arrays, done: _Fired, events: int, served: dict[str, Any]) -> Simulation:
+    """What happened, by the names of units, ports, Einsums and tasks. events: how many firings are kept at most; served: logs of ports."""
     import numpy as np
 
     from accelsim.sim import kernels_boxes as columns
     from accelsim.sim.occupancy import held_over_time
+    from accelsim.sim.spans import spans
     from accelsim.sim.tasks import KINDS
 
     machine_units, clock, tasks = evaluation.evaluator.architecture.units, evaluation.evaluator.clock, arrays.tasks
@@ -239,10 +252,14 @@ def _found(evaluation: Evaluation, arrays: Arrays, done: _Fired, events: int) ->
     for number, firing, start, end in done.traced:
         task, begun, ended = tasks[number], clock.cycles(int(start)), clock.cycles(int(end))
         kept.append(Event(task.name, KINDS[task.kind], task.unit or task.uses[0].resource, int(firing), begun, ended))
+    occupied = []
+    for number, firing, resource, start, end in sorted(spans(tasks, done.traced.tolist(), served), key=lambda each: each.start):
+        task = tasks[number]
+        occupied.append(Event(task.name, KINDS[task.kind], resource, firing, clock.cycles(start), clock.cycles(end)))
     firings = {task.name: int(done.tasks[number, columns.ACTIVE]) for number, task in enumerate(tasks)}
     steps = held_over_time(tasks, done.traced.tolist(), len(done.traced) < events) if len(done.traced) else {}
     held = {memory: tuple((clock.cycles(tick), bits) for tick, bits in each) for memory, each in steps.items()}
-    return Simulation(evaluation, done.ticks, units, ports, firings, tuple(kept), held, conflicts=conflicts)
+    return Simulation(evaluation, done.ticks, units, ports, firings, tuple(kept), held, conflicts=conflicts, spans=tuple(occupied))
 
 
 def _cause(arrays: Arrays, cause: int) -> tuple[str, str]:

@@ -94,4 +94,4 @@ def run(simulation: Simulation) -> Axes:
 def _kept(simulation: Simulation) -> tuple[Event, ...]:
     if not simulation.events:
         raise InputError("the simulation kept no events to draw", "simulate with events=1600")
-    return simulation.events
+    return simulation.spans or simulation.events

@@ -138,7 +138,7 @@ def test_steps_of_a_simulation_sum_to_its_cycles_and_name_what_was_waited_for() 
 
 def test_timeline_draws_the_first_events_where_they_were() -> None:
     simulation = examples.simulation()
-    events = sorted(simulation.events, key=lambda event: event.start)[:400]
+    events = sorted(simulation.spans, key=lambda event: event.start)[:400]
     ax = plots.timeline(simulation)
     drawn = {}
     for collection in ax.collections:
