@@ -127,7 +127,7 @@ def _table(document: Document, rows: list[Document], caption: str) -> Html:
         cells += [Cell(str(row.get(name)), number(row, name)) for name in document["varied"]]
         cells += [words(": ".join(filter(None, (row["status"], str(row.get("why") or "")))))] if others else []
         cells += [Cell(_any(name, row.get(name)), number(row, name)) for name in figures]
-        lines.append([*cells, words(str(row.get("bound") or NONE)), words(row["command"], "source")])
+        lines.append([*cells, words(str(row.get("bound") or NONE)), words(row["command"], "short")])
     return table(caption, columns, lines)
 
 
