@@ -21,7 +21,7 @@ from accelsim.jobs.store import content_key
 from accelsim.mapper.best import Found, Request, search
 from accelsim.workload.cascade import Cascade
 
-_MOST = 512  # problems whose answers are kept
+_MOST = 128  # problems whose answers are kept
 
 
 class Problems:

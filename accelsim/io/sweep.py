@@ -97,7 +97,7 @@ def sweep(document: Item, text: str, folder: Path, settings: Sequence[str] = ())
         text,
         keys["about"].text("about") if "about" in keys else "",
         _search(keys) if "search" in keys else None,
-        _each(keys["each"], names) if "each" in keys else (),
+        _each(keys["each"], names, typed) if "each" in keys else (),
     )
 
 
@@ -204,10 +204,13 @@ def _search(keys: Mapping[str, Item]) -> Search:
     return Search(how, points, population, asked["seed"].integer("seed", 0) if "seed" in asked else 0, item.place)
 
 
-def _each(item: Item, names: Sequence[str]) -> tuple[str, ...]:
+def _each(item: Item, names: Sequence[str], typed: Mapping[str, str]) -> tuple[str, ...]:
+    """Names that have fronts of their own; one that a setting holds fast has none any more."""
     found: list[str] = []
     for one in item.items("each"):
         name = _plain(one.name("a name that varies"))
+        if name in typed:
+            continue
         if name not in names:
             raise one.error(f"each: '{name}' does not vary", did_you_mean(name, names))
         if name in found:

@@ -225,3 +225,9 @@ def test_show_prints_the_command_of_a_row_on_one_line(folder: Path, capsys: pyte
     assert main(["explore", "t.csv", "--show", "1"]) == 0
     sets = "--set shape.n=8 --set shape.k=8 --set shape.m=4 --set 'arch.GlobalBuffer.bandwidth=2000 GB/s'"
     assert capsys.readouterr().out.splitlines()[0] == f"accelsim map matmul --arch simple {sets}"
+
+
+def test_name_that_a_setting_holds_fast_has_no_fronts_of_its_own(folder: Path) -> None:
+    (folder / "s.yaml").write_text(HEAD + "vary: {shape.m: [2, 4], shape.k: [2, 4]}\neach: [shape.m, shape.k]\n")
+    assert load_sweep(folder / "s.yaml").each == ("shape.m", "shape.k")
+    assert load_sweep(folder / "s.yaml", ["shape.m=8"]).each == ("shape.k",)
