@@ -1,6 +1,6 @@
 """Damaged copies of every shipped file: accelsim answers each with an exit code and one message, soon, never with a traceback.
 
-Some 1,500 mutations in `make test`, one or two of each file in `make check`, 50,000 in `make evidence`; seeded, and files find themselves.
+Some 800 mutations in `make test`, one or two of each file in `make check`, 50,000 in `make evidence`; seeded, and files find themselves.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.fuzz.mutations import mutate
 from tests.share import share
 
 FILES = [(kind, path) for kind in KINDS for path in shipped(kind).values()]
-TOTAL = share(50_000, 1_400, 400)
+TOTAL = share(50_000, 700, 400)
 SHARDS = share(4, 1, 1)
 EACH = -(-TOTAL // (SHARDS * max(len(FILES), 1)))
 CPU_SECONDS = 2.0
