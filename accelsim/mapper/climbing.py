@@ -80,7 +80,7 @@ class Climbing:
         """The best mapping found; raises IllegalMapping where none is legal."""
         names = self.scope.groups()
         self.tell(f"fusing {len(names)} Einsums" if len(names) > 1 else "mapping one Einsum")
-        whole = self._solve(names, _STARTS, _STEPS, _REFINED_FAR if self.objective.timely else _REFINED)
+        whole = self._solve(names, _STARTS, _STEPS, _REFINED_FAR if self.objective.timely and len(names) > 1 else _REFINED)
         candidates = [] if whole is None else [[whole]]
         far = whole is None or bool(whole.design.recompute) or whole.point.evaluation.cycles > _NEAR * self.floor()
         if len(names) > 1 and far and (whole is None or not self.over()):
@@ -101,12 +101,13 @@ class Climbing:
     def _solve(self, names: Sequence[str], starts: int, steps: int, many: int = _REFINED) -> _Piece | None:
         """The best design of some consecutive Einsums under one set of shared loops."""
         cascade = part(self.cascade, names)
-        floor = self._floor(names) if len(names) > 1 else 0.0
+        floors = (least_cycles(Scope(cascade, self.architecture)), self._floor(names)) if len(names) > 1 else (0.0, 0.0)
         climb = Climb(cascade, self.architecture, self.objective, self.counting, self.tell, self.over)
         rng = random.Random(f"{self.seed} {' '.join(names)}")
         found = climb.starts(starts)
         refined: list[Point] = []
-        for point in found[:many]:
+        for at, point in enumerate(found[:many]):
+            floor = floors[at >= _REFINED]  # of work alone, so that the second start is not given up because of transfers
             if self.objective.timely and any(each.evaluation.cycles <= _CLOSE * floor for each in refined):
                 break
             refined.append(climb.refine(point, steps, rng))
