@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from accelsim.cli import main
+from tests.report.html.runs import MODEL
 
 SMALL = ["--set", "shape.m=64", "--set", "shape.n=64", "--set", "shape.k=64"]
 
@@ -64,13 +65,6 @@ def test_a_what_if_is_what_evaluate_says_of_the_changed_machine(tmp_path: Path, 
         assert isclose(found[key]["speedup"], base["latency"]["seconds"] / known["latency"]["seconds"])
 
 
-MODEL = """
-workload: two-layers
-shape: {m: 8}
-layers:
-  - {name: first, shape: {k: 4, n: 6}, einsums: ['Y[m,n] = X[m,k] * W[k,n]']}
-  - {name: second, times: 2, shape: {n: 6, o: 5}, einsums: ['Z[m,o] = Y[m,n] * V[n,o]']}
-"""
 TILES = """
 mapping: tiles
 tree:

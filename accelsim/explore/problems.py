@@ -48,7 +48,7 @@ class Problems:
                 self._answers.popitem(last=False)
         answer = self._answers[key]
         if not isinstance(answer, Found):
-            raise answer
+            raise answer.with_traceback(None)  # it would grow with every point
         return Found(answer.mapping, answer.evaluation.on(architecture))
 
     def _key(self, cascade: Cascade, bare: Architecture, request: Request) -> str:

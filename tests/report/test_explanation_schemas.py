@@ -15,16 +15,10 @@ from accelsim.report.explain import Helps, explanation
 from accelsim.report.html.report import report
 from accelsim.report.schema import contract, faults
 from tests.model.test_evaluation import ALL, LEAF, PRODUCT, evaluated, machine
+from tests.report.html.runs import MODEL
 
 SCHEMAS = ("accelsim/explanation/1", "accelsim/model-explanation/1", "accelsim/difference/1")
 SIZES = [word for rank in "mnk" for word in ("--set", f"shape.{rank}=16")]
-MODEL = """
-workload: two-layers
-shape: {m: 8}
-layers:
-  - {name: first, shape: {k: 4, n: 6}, einsums: ['Y[m,n] = X[m,k] * W[k,n]']}
-  - {name: second, times: 2, shape: {n: 6, o: 5}, einsums: ['Z[m,o] = Y[m,n] * V[n,o]']}
-"""
 
 
 @pytest.fixture(scope="module")
