@@ -23,8 +23,6 @@ DEVELOPMENT = {"distributed", "pandas", "sklearn"}
 ALL = bool(os.environ.get("ACCELSIM_EVIDENCE"))
 LONG = {"attention-cascades", "design-space", "npu-power-budget", "own-workload-and-machine", "scaling-out-with-dask", "ssm-scans"}
 """What takes more than a few seconds; `make notebooks` runs it, and `make test` does not."""
-BARE = {"faults-attention-scan", "faults-dataflow-decisions", "faults-micro-npu", "low-voltage-inference"}
-"""Notebooks whose outputs are not kept yet; they are executed all the same."""
 SECONDS = re.compile(r"\b\d+(\.\d+)? s\b")
 
 
@@ -101,8 +99,7 @@ def test_notebook_runs_in_a_clean_kernel_and_prints_what_is_kept_in_it(path: Pat
     made = executed(path, tmp_path)
     if os.environ.get("ACCELSIM_REWRITE"):
         nbformat.write(made, path)
-    if path.stem not in BARE:
-        assert printed(made) == printed(json.loads(path.read_text(encoding="utf-8")))
+    assert printed(made) == printed(json.loads(path.read_text(encoding="utf-8")))
 
 
 @pytest.mark.slow
@@ -125,7 +122,7 @@ def test_notebook_keeps_its_figures_asserts_something_and_names_no_place_of_a_ma
     assert "assert " in text and "plt.show()" in text
     for cell in code:
         figures = [output for output in cell["outputs"] if "image/png" in output.get("data", {})]
-        assert len(figures) == (0 if path.stem in BARE else "".join(cell["source"]).count("plt.show()"))
+        assert len(figures) == "".join(cell["source"]).count("plt.show()")
         assert not any(output["output_type"] == "error" or output.get("name") == "stderr" for output in cell["outputs"])
     whole = path.read_text(encoding="utf-8")
     assert len(whole) < 500_000

@@ -29,10 +29,10 @@ _REFINED = 2
 _REFINED_FAR = 6  # for latency, while none has come close to the bound
 _STEPS = 120
 _CLOSE = 1.02  # one this close is not sought from further starts
-_MOST_SPENT = 2500  # evaluations (or their like in time) after which no further parts are searched
+_MOST_SPENT = 2200  # evaluations of parts (or their like in time) after which no further ones are searched
 _SMALL = 128  # points of a single Einsum up to which all its mappings may be tried
 _MOST_LISTED = 4000
-_NEAR = 1.1  # a fused mapping this close to the bound is not cut into parts
+_NEAR = 1.1  # a fused mapping this close to the bound from the start is not cut into parts
 
 
 def floor(cascade: Cascade, architecture: Architecture) -> float:
@@ -48,6 +48,8 @@ class _Piece:
     names: tuple[str, ...]
     design: Design
     point: Point
+    soon: float
+    """Cycles of the best that its first starts led to."""
 
 
 class Climbing:
@@ -82,10 +84,10 @@ class Climbing:
         self.tell(f"fusing {len(names)} Einsums" if len(names) > 1 else "mapping one Einsum")
         whole = self._solve(names, _STARTS, _STEPS, _REFINED_FAR if self.objective.timely and len(names) > 1 else _REFINED)
         candidates = [] if whole is None else [[whole]]
-        far = whole is None or bool(whole.design.recompute) or whole.point.evaluation.cycles > _NEAR * self.floor()
+        far = whole is None or bool(whole.design.recompute) or whole.soon > _NEAR * self.floor()
         if len(names) > 1 and far and (whole is None or not self.over()):
             latency = self.objective.name == "latency"
-            candidates.append(self._cut(names, whole.point.evaluation.cycles if whole is not None and latency else float("inf")))
+            candidates.append(self._cut(names, whole.soon if whole is not None and latency else float("inf")))
         best: Evaluation | None = None
         for pieces in candidates:
             evaluation = self._composed(pieces)
@@ -99,7 +101,7 @@ class Climbing:
         return best
 
     def _solve(self, names: Sequence[str], starts: int, steps: int, many: int = _REFINED) -> _Piece | None:
-        """The best design of some consecutive Einsums under one set of shared loops."""
+        """The best design of some consecutive Einsums under one set of shared loops; `many`: starts that are refined at most."""
         cascade = part(self.cascade, names)
         floors = (least_cycles(Scope(cascade, self.architecture)), self._floor(names)) if len(names) > 1 else (0.0, 0.0)
         climb = Climb(cascade, self.architecture, self.objective, self.counting, self.tell, self.over)
@@ -117,14 +119,14 @@ class Climbing:
         if not refined:
             return None
         best = min(refined, key=lambda point: point.key)
-        return _Piece(tuple(names), best.design, best)
+        return _Piece(tuple(names), best.design, best, min(point.evaluation.cycles for point in refined[:_REFINED]))
 
     def _cut(self, names: tuple[str, ...], limit: float) -> list[_Piece]:
         """The best way to run consecutive parts one after the other: dynamic programming over where to cut, never within a recurrence.
 
-        `limit`: latency already reached; parts whose bounds cannot stay below it are not searched.
+        `limit`: latency that is no gain; parts whose bounds cannot stay below it are not searched.
         """
-        count = len(names)
+        count, enough = len(names), self.spent + _MOST_SPENT
         floors = {(i, j): self._floor(names[i:j]) for i in range(count) for j in range(i + 1, count + 1)}
         rest = [0.0 if i == count else floors[i, count] for i in range(count + 1)]
         best: list[tuple[float, float, float, list[_Piece]] | None] = [(0.0, 0.0, 0.0, [])] + [None] * count
@@ -136,7 +138,7 @@ class Climbing:
                     continue
                 if self.over() and start < nearest:
                     continue
-                if self.spent > _MOST_SPENT and (limit < float("inf") or start < nearest):
+                if self.spent > enough and (limit < float("inf") or start < nearest):
                     continue
                 piece = self._solve(names[start:end], 12, 24)
                 if piece is None:

@@ -6,15 +6,17 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from fractions import Fraction
 
 import pytest
 
 from accelsim.errors import IllegalMapping, InputError
-from accelsim.hardware.architecture import Architecture, Memory
+from accelsim.hardware.architecture import Architecture, Array, Axis, Memory
 from accelsim.io.catalogue import MACHINE, WORKLOAD, resolve
 from accelsim.io.hardware import load_architecture
 from accelsim.io.workload import load_workload
-from accelsim.mapper import search
+from accelsim.mapper import climbing, search
+from accelsim.mapper.climbing import Climbing
 from accelsim.mapper.objectives import OBJECTIVES
 from accelsim.mapper.scope import Scope
 from accelsim.mapper.trunks import fusible, shared_ranks
@@ -22,9 +24,10 @@ from accelsim.mapping.legality import is_legal
 from accelsim.mapping.text import nest
 from accelsim.mapping.tree import Fuse, Mapping
 from accelsim.model import Evaluator
-from accelsim.workload.build import cascade
+from accelsim.model.options import Counting
+from accelsim.workload.build import cascade as build
 from accelsim.workload.cascade import Cascade
-from tests.mapper.small import grid, matmul, one_unit, price, running, softmax, two_units, unit
+from tests.mapper.small import grid, matmul, memory, one_unit, price, running, softmax, two_units, unit
 
 CASCADES = {"matmul": matmul(16, 12, 10), "softmax": softmax(), "running": running()}
 
@@ -93,6 +96,24 @@ def test_cutting_a_cascade_is_legal_when_no_memory_but_the_root_holds_anything()
     assert is_legal(softmax(), machine, found.mapping)
 
 
+@pytest.mark.slow
+def test_more_starts_cost_neither_cycles_nor_energy_at_the_same_cycles(monkeypatch: pytest.MonkeyPatch) -> None:
+    # here they bring the fused mapping close to the bound, and mappings in parts, which take as long, need two thirds of its energy
+    einsums = ["G[t,s] = X[t,d] * W[d,s]", "U[t,s] = X[t,d] * V[d,s]", "H[t,s] = exp(G[t,s]) * U[t,s]", "Y[t,d] = H[t,s] * D[s,d]"]
+    layer = build("mlp", einsums, {"t": 48, "d": 48, "s": 48})
+    array = Array("grid", (Axis("x", 8), Axis("y", 8, True, ("add",))), feeds=(memory("Reg", 32, None, 0.1, unit("PE", "mac")),))
+    buffer = memory("Buffer", 4096, 64, 1.0, array, unit("V", "mul", "add", "exp", lanes=8))
+    machine = Architecture("two", memory("Main", None, 4, 10.0, buffer), Fraction(10**9))
+
+    def climbed() -> tuple[float, float]:
+        found = Climbing(layer, machine, OBJECTIVES["latency"], 0, Counting(), lambda _: None).run()
+        return float(found.cycles), found.dynamic.value
+
+    more = climbed()
+    monkeypatch.setattr(climbing, "_REFINED_FAR", climbing._REFINED)
+    assert more <= climbed()
+
+
 def test_a_faster_root_never_slows_the_mapping_that_is_found() -> None:
     slow = grid()
     rate = slow.root.read_bits_per_s
@@ -150,7 +171,7 @@ def test_what_may_be_shared_does_not_depend_on_how_much_a_buffer_holds_that_unit
 
 
 def test_an_einsum_without_ranks_is_mapped() -> None:
-    work = cascade("scalars", ["Y[] = A[] * B[]"], {})
+    work = build("scalars", ["Y[] = A[] * B[]"], {})
     for machine in ("simple", "npu"):
         found = search(work, load_architecture(resolve(machine, MACHINE), {}))
         assert found.evaluation.cycles == 1
