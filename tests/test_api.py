@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 import accelsim
-from accelsim import verbs
 
 PAGE = Path(__file__).parent.parent / "docs" / "api.md"
 REFERENCE = PAGE.parent / "site" / "reference.md"
@@ -35,6 +34,6 @@ def test_page_names_every_verb_and_type() -> None:
 
 def test_reference_shows_the_module_of_verbs_and_every_public_type() -> None:
     text = REFERENCE.read_text(encoding="utf-8")
-    assert "automodule:: accelsim.verbs" in text and verbs.__all__
+    assert "automodule:: accelsim.verbs" in text
     types = {name for name in accelsim.__all__ if isinstance(getattr(accelsim, name), type)} - {"Campaign"}
     assert all(re.search(rf"\b{name}\b", text) for name in types)

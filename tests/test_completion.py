@@ -113,3 +113,9 @@ def test_every_option_of_every_command_is_known_to_each_script() -> None:
             assert command.name in script
             for option in command.options:
                 assert all(word.lstrip("-") in script for word in option.words)
+
+
+def test_every_command_says_of_its_mapping_that_it_is_one() -> None:
+    helps = {name: action.help or "" for name, each in parser()[1].items() for action in each._actions if action.dest == "mapping"}
+    assert set(helps) == {"evaluate", "explain", "simulate", "cosim", "export-program"}
+    assert all(text.startswith("a mapping: a file or a name") for text in helps.values()), helps

@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from accelsim.commands.answers import give, give_blocks, give_layers
-from accelsim.commands.arguments import (
-    Arguments,
-    resolved,
-    seed_of,
-    settings_of,
-    whole_of,
-    workload_of,
-)
+from accelsim.commands.arguments import Arguments, resolved, seed_of, settings_of, whole_of, workload_of
 from accelsim.errors import InputError, did_you_mean
 from accelsim.workload.cascade import Cascade, Model
-
-if TYPE_CHECKING:
-    pass
 
 
 def run_(arguments: Arguments) -> int:

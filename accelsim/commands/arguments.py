@@ -6,12 +6,13 @@ Everything heavy is imported inside the function that uses it.
 from __future__ import annotations
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from accelsim.errors import InputError
-from accelsim.workload.cascade import Cascade, Model
+from accelsim.errors import InputError, did_you_mean
+from accelsim.workload.cascade import Cascade, Layer, Model
 
 if TYPE_CHECKING:
     from accelsim.hardware.architecture import Architecture
@@ -130,6 +131,27 @@ def mapped(arguments: Arguments, cascade: Cascade, settings: Overrides) -> tuple
     machine = machine_of(required(arguments, "arch", "a machine"), settings)
     mapping, cascade = mapping_of(arguments.mapping[0], cascade, settings)
     return mapping, machine, cascade
+
+
+def layer_of(arguments: Arguments, model: Model) -> Layer:
+    """The layer that `--layer` names, the first of that name."""
+    layers = {layer.cascade.name: layer for layer in reversed(model.layers)}
+    if arguments.layer not in layers:
+        names = dict.fromkeys(layer.cascade.name for layer in model.layers)
+        raise InputError(f"--layer {arguments.layer}: {model.name} has no such layer", did_you_mean(arguments.layer, names))
+    return layers[arguments.layer]
+
+
+def refuse_layer(arguments: Arguments, cascade: Cascade) -> None:
+    """Refuse `--layer` of a workload that is one cascade."""
+    if arguments.layer is not None:
+        raise InputError(f"--layer {arguments.layer}: {cascade.name} is one cascade and has no layers", "leave --layer out")
+
+
+def refuse_folder(output: str | None) -> None:
+    """Refuse a folder as the place of one file, before any work is done."""
+    if output is not None and os.path.isdir(output):
+        raise InputError(f"{output}: is a folder", "name a file")
 
 
 def is_stored(arguments: Arguments, cascade: Cascade) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from accelsim.commands.answers import draw_to, drawn, give_blocks
-from accelsim.commands.arguments import Arguments, request_of, settings_of, workload_of
+from accelsim.commands.arguments import Arguments, is_stored, refuse_folder, request_of, settings_of, workload_of
 from accelsim.errors import InputError
 from accelsim.workload.cascade import Cascade, Model
 
@@ -67,7 +67,7 @@ def explore_cascades(arguments: Arguments, cascade: Cascade | Model, machine: Ar
     if isinstance(cascade, Model):
         what = f"--explore-cascades: {cascade.name} is a model, and the search is over cascades of one workload"
         raise InputError(what, "name a workload of one cascade")
-    if any(tensor.storage is not None for tensor in cascade.tensors.values()):
+    if is_stored(arguments, cascade):
         raise InputError(f"--explore-cascades: {cascade.name} stores some elements only", "leave 'format' out, and all elements count")
     beside = beside_of(arguments.output) if arguments.output is not None else None
     with progress(not arguments.quiet) as tell:
@@ -92,7 +92,6 @@ def explore_cascades(arguments: Arguments, cascade: Cascade | Model, machine: Ar
 
 def beside_of(output: str) -> str:
     """The file for the cascade beside one for the mapping: best.yaml and best.cascade.yaml."""
-    if os.path.isdir(output):
-        raise InputError(f"{output}: is a folder", "name a file")
+    refuse_folder(output)
     stem, ending = os.path.splitext(output)
     return f"{stem}.cascade{ending or '.yaml'}"

@@ -13,14 +13,16 @@ from accelsim.commands.arguments import (
     Arguments,
     counting_of,
     is_stored,
+    layer_of,
     mapping_of,
+    refuse_layer,
     refuse_stored,
     request_of,
     resolved,
     settings_of,
     workload_of,
 )
-from accelsim.errors import InputError, did_you_mean
+from accelsim.errors import InputError
 from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
@@ -175,8 +177,8 @@ def _side(arguments: Arguments, settings: Overrides, tell: Tell) -> Side:
 
     if isinstance(workload, Model) and arguments.layer is not None:
         workload = _layer(workload, arguments)
-    elif arguments.layer is not None:
-        raise InputError(f"--layer {arguments.layer}: {workload.name} is one cascade and has no layers", "leave --layer out")
+    elif isinstance(workload, Cascade):
+        refuse_layer(arguments, workload)
     if isinstance(workload, Model):
         refuse_stored(workload)
         if arguments.html is not None:
@@ -190,12 +192,11 @@ def _side(arguments: Arguments, settings: Overrides, tell: Tell) -> Side:
 
 
 def _layer(model: Model, arguments: Arguments) -> Cascade:
-    names = [layer.cascade.name for layer in model.layers]
-    if arguments.layer not in names:
-        raise InputError(f"--layer {arguments.layer}: {model.name} has no such layer", did_you_mean(arguments.layer, dict.fromkeys(names)))
+    """The cascade of one layer; of the mappings that are given, those of others are left out."""
+    found = layer_of(arguments, model).cascade
     prefix = f"{arguments.layer}="
     arguments.mapping = [text.removeprefix(prefix) for text in arguments.mapping if text.startswith(prefix) or "=" not in text]
-    return model.layers[names.index(arguments.layer)].cascade
+    return found
 
 
 def _of_cascade(arguments: Arguments, settings: Overrides, cascade: Cascade, machine: Architecture, tell: Tell) -> Evaluation:

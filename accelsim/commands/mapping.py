@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from accelsim.commands.answers import draw_to, give_blocks, refuse_drawing, show_evaluation, show_model, show_stored
 from accelsim.commands.arguments import (
     Arguments,
+    is_stored,
     machine_of,
+    refuse_folder,
     refuse_stored,
     request_of,
     required,
@@ -49,7 +50,7 @@ def map_(arguments: Arguments) -> int:
             if getattr(arguments, option):
                 what = f"--{option}: {workload.name} is a model, and the search over stored elements maps one cascade"
                 raise InputError(what, "name a workload of one cascade")
-    elif arguments.data or any(tensor.storage is not None for tensor in workload.tensors.values()):
+    elif is_stored(arguments, workload):
         return _map_stored(arguments, workload, machine)
     elif arguments.formats:
         raise InputError(f"--formats: {workload.name} stores all elements", "state a 'format', or give --data")
@@ -68,8 +69,7 @@ def map_(arguments: Arguments) -> int:
     if figures is not None:
         refuse_open(workload, "--pareto")
         return _map_front(arguments, workload, machine, request, figures)
-    if arguments.output is not None and os.path.isdir(arguments.output):
-        raise InputError(f"{arguments.output}: is a folder", "name a file")
+    refuse_folder(arguments.output)
     if arguments.compare:
         refuse_open(workload, "--compare")
         return _map_comparison(arguments, workload, machine, request, workers)
@@ -107,8 +107,7 @@ def _map_stored(arguments: Arguments, cascade: Cascade, machine: Architecture) -
         request = _constrained(arguments, request, cascade, machine)
     if arguments.pareto is not None:
         return _map_stored_front(arguments, cascade, machine, request)
-    if arguments.output is not None and os.path.isdir(arguments.output):
-        raise InputError(f"{arguments.output}: is a folder", "name a file")
+    refuse_folder(arguments.output)
     with progress(not arguments.quiet) as tell:
         tell("reading elements")
         stored = elements_of(cascade, arguments.data, request.seed)
@@ -119,7 +118,7 @@ def _map_stored(arguments: Arguments, cascade: Cascade, machine: Architecture) -
 
 def _map_stored_front(arguments: Arguments, cascade: Cascade, machine: Architecture, request: Request) -> int:
     from accelsim.io.elements import elements_of
-    from accelsim.io.layers import refuse_folder
+    from accelsim.io.layers import refuse_numbered
     from accelsim.mapper.front import figures_named
     from accelsim.mapper.stored_front import stored_front
     from accelsim.report.progress import progress
@@ -130,7 +129,7 @@ def _map_stored_front(arguments: Arguments, cascade: Cascade, machine: Architect
     if arguments.formats:
         raise InputError("--pareto and --formats do not go together", "leave one of the two out: a front is of formats as stated")
     if arguments.output is not None:
-        refuse_folder(cascade, arguments.output)
+        refuse_numbered(cascade, arguments.output)
     with progress(not arguments.quiet) as tell:
         tell("reading elements")
         stored = elements_of(cascade, arguments.data, request.seed)
@@ -191,12 +190,12 @@ def _map_model(arguments: Arguments, model: Model, machine: Architecture, reques
 
 
 def _map_front(arguments: Arguments, cascade: Cascade, machine: Architecture, request: Request, figures: tuple[str, ...]) -> int:
-    from accelsim.io.layers import refuse_folder
+    from accelsim.io.layers import refuse_numbered
     from accelsim.mapper.front import front
     from accelsim.report.progress import progress
 
     if arguments.output is not None:
-        refuse_folder(cascade, arguments.output)
+        refuse_numbered(cascade, arguments.output)
     with progress(not arguments.quiet) as tell:
         found = front(cascade, machine, figures, request, tell)
     return _show_front(arguments, cascade, machine, found)

@@ -16,8 +16,10 @@ from accelsim.commands.arguments import (
     counting_of,
     executor_at,
     is_stored,
+    layer_of,
     machine_of,
     mapped,
+    refuse_layer,
     refuse_stored,
     required,
     seed_of,
@@ -26,7 +28,7 @@ from accelsim.commands.arguments import (
     workers_of,
     workload_of,
 )
-from accelsim.errors import InputError, did_you_mean
+from accelsim.errors import InputError
 from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
@@ -58,12 +60,12 @@ def simulate_(arguments: Arguments) -> int:
         return _simulate_model(arguments, workload, settings, counting, seed)
     if isinstance(workload, Model):
         mapping, machine, workload = _layer_mapped(arguments, workload, settings, counting)
-    elif arguments.layer is not None:
-        raise InputError(f"--layer {arguments.layer}: {workload.name} is one cascade and has no layers", "leave --layer out")
-    elif arguments.mapping or is_stored(arguments, workload):
-        mapping, machine, workload = mapped(arguments, workload, settings)
     else:
-        mapping, machine, workload = _found(arguments, workload, settings, counting)
+        refuse_layer(arguments, workload)
+        given = arguments.mapping or is_stored(arguments, workload)
+        mapping, machine, workload = (
+            mapped(arguments, workload, settings) if given else _found(arguments, workload, settings, counting)
+        )
     from accelsim.mapping.text import nest
     from accelsim.report.progress import progress
     from accelsim.report.simulation import blocks, document, trace
@@ -181,16 +183,13 @@ def _layer_mapped(arguments: Arguments, model: Model, settings: Overrides, count
     """The mapping and the machine of one layer of a model, and its cascade."""
     from accelsim.io.layers import load_layers
 
-    layers = [layer for layer in model.layers if layer.cascade.name == arguments.layer]
-    if not layers:
-        names = list(dict.fromkeys(layer.cascade.name for layer in model.layers))
-        raise InputError(f"--layer {arguments.layer}: {model.name} has no such layer", did_you_mean(arguments.layer, names))
+    chosen = layer_of(arguments, model)
     if not arguments.mapping:
-        return _found(arguments, layers[0].cascade, settings, counting)
+        return _found(arguments, chosen.cascade, settings, counting)
     others = tuple(f"{layer.cascade.name}=" for layer in model.layers if layer.cascade.name != arguments.layer)
     texts = [text for text in arguments.mapping if not text.startswith(others)]
-    (mapping,) = load_layers(Model(model.name, (layers[0],)), texts, settings.mapping)
-    return mapping, machine_of(required(arguments, "arch", "a machine"), settings), layers[0].cascade
+    (mapping,) = load_layers(Model(model.name, (chosen,)), texts, settings.mapping)
+    return mapping, machine_of(required(arguments, "arch", "a machine"), settings), chosen.cascade
 
 
 def cosim_(arguments: Arguments) -> int:

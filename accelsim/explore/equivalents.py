@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from accelsim.workload.cascade import Cascade
@@ -32,7 +32,6 @@ def equivalents(
     cascade: Cascade,
     most: int = MOST,
     deepest: int = DEEPEST,
-    moves: Iterable[str] = MOVES,
     over: Callable[[], bool] = lambda: False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> tuple[list[Equivalent], bool]:
@@ -43,12 +42,11 @@ def equivalents(
     found = [Equivalent(cascade)]
     seen = {structure(cascade)}
     wave = list(found)
-    moves = tuple(moves)
     for _ in range(deepest):
         following = []
         for each in wave:
             tell(f"{len(found)} cascades; steps from: {each.name}")
-            for step, made in reached(each.cascade, moves):
+            for step, made in reached(each.cascade, MOVES):
                 if over() or len(found) >= most:
                     return found, False
                 key = structure(made)

@@ -137,7 +137,6 @@ def sensitivity(
     point: Point,
     parameters: Dict[str, str],
     factor: float = 2.0,
-    figures: Sequence[str] = FIGURES,
     spread: Spread = here,
     tell: Callable[[str], None] | None = None,
 ) -> Tornado:
@@ -164,15 +163,15 @@ def sensitivity(
 
     def found(kind: str, name: str, text: str) -> Turn:
         if not text:
-            return Turn("", tuple(math.nan for _ in figures), "there is no whole number between")
+            return Turn("", tuple(math.nan for _ in FIGURES), "there is no whole number between")
         row = rows[kind, name, text]
         shown = text if kind == PARAMETER else f"{float(text.split()[0]):.4g}"
-        values = tuple(value_of(sweep, point, row, figure) if row.status == OK else math.nan for figure in figures)
+        values = tuple(value_of(sweep, point, row, figure) if row.status == OK else math.nan for figure in FIGURES)
         return Turn(shown, values, row.why)
 
     swings = [Swing(name, kind, text, *(found(kind, name, each) for each in texts)) for name, (kind, text, texts) in turns.items()]
-    at = tuple(value_of(sweep, point, base, figure) for figure in figures)
-    return Tornado(sweep.name, tuple(zip(sweep.names, point.values, strict=True)), factor, tuple(figures), at, tuple(swings))
+    at = tuple(value_of(sweep, point, base, figure) for figure in FIGURES)
+    return Tornado(sweep.name, tuple(zip(sweep.names, point.values, strict=True)), factor, FIGURES, at, tuple(swings))
 
 
 def _turns(parameters: Dict[str, str], case: Case, factor: float) -> dict[str, tuple[str, str, tuple[str, str]]]:

@@ -53,10 +53,10 @@ class WhatIf:
     why: str = ""
 
 
-def changes(machine: Architecture, remake: Remake | None = None, sizes: bool = True) -> Iterator[Change]:
-    """Each resource of a machine, twice as much of it or half its delay.
+def changes(machine: Architecture, remake: Remake | None = None) -> Iterator[Change]:
+    """Each resource of a machine, twice as much of it or half its delay; not the size of the outermost memory, which holds all.
 
-    sizes: also sizes of memories and of axes; that of the outermost memory holds all tensors in any case.
+    remake: the machine with a setting; left out, the clock and sizes of memories and of axes are as they are.
     """
     if remake is not None:
         yield from _remade(machine, remake, "", "clock", {"clock": f"{FACTOR * machine.clock_hz} Hz"}, "a clock twice as fast")
@@ -67,7 +67,7 @@ def changes(machine: Architecture, remake: Remake | None = None, sizes: bool = T
             if node.read_bits_per_s is not None or node.write_bits_per_s is not None:
                 made = replace(node, read_bits_per_s=_more(node.read_bits_per_s), write_bits_per_s=_more(node.write_bits_per_s))
                 yield Change(f"twice the bandwidth of {node.name}", node.name, "bandwidth", with_node(machine, made))
-            if sizes and remake is not None and node.size_bits is not None and node is not machine.root:
+            if remake is not None and node.size_bits is not None and node is not machine.root:
                 setting = {f"{node.name}.size": f"{FACTOR * node.size_bits} bit"}
                 yield from _remade(machine, remake, node.name, "size", setting, f"twice the size of {node.name}")
         elif isinstance(node, Unit):
@@ -77,7 +77,7 @@ def changes(machine: Architecture, remake: Remake | None = None, sizes: bool = T
                 made_unit = replace(node, pipeline_depth=node.pipeline_depth // FACTOR)
                 yield Change(f"half the pipeline of {node.name}", node.name, "pipeline", with_node(machine, made_unit))
         else:
-            yield from _of_array(machine, node, remake if sizes else None)
+            yield from _of_array(machine, node, remake)
 
 
 def _of_array(machine: Architecture, array: Array, remake: Remake | None) -> Iterator[Change]:

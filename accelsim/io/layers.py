@@ -86,7 +86,7 @@ def save_layers(model: Model, mappings: Sequence[Mapping], target: str) -> None:
         write_text(dump_mapping(mapping), str(Path(target) / _file(layer.cascade.name)))
 
 
-def refuse_folder(cascade: Cascade, target: str) -> None:
+def refuse_numbered(cascade: Cascade, target: str) -> None:
     """An InputError before any work is done unless `target` is a folder and the cascade can name files in it."""
     if not os.path.isdir(target):
         raise InputError(f"{target}: a front has several mappings", "name a folder that exists")

@@ -90,10 +90,10 @@ _CONTENTS: dict[type, Callable[[Any], bytes]] = {
 def _source_digest() -> str:
     """Digest of every Python file of accelsim: what computes a result uses most of them, and a needless miss costs only time."""
     package = Path(__file__).parent.parent
-    digest = hashlib.sha256()
+    found = hashlib.sha256()
     for source in sorted(package.rglob("*.py")):
-        digest.update(_encoded((source.relative_to(package).as_posix(), hashlib.sha256(source.read_bytes()).hexdigest())))
-    return digest.hexdigest()
+        found.update(_encoded((source.relative_to(package).as_posix(), hashlib.sha256(source.read_bytes()).hexdigest())))
+    return found.hexdigest()
 
 
 class Store:

@@ -357,16 +357,6 @@ def test_key_changes_with_any_field_of_a_cascade_a_machine_or_a_mapping(cascade:
         assert count > 200
 
 
-def test_key_changes_with_the_size_and_the_bandwidth_of_a_memory(machine: Architecture) -> None:
-    root = machine.root
-    size = machine.memories["L3"].size_bits
-    assert size is not None and root.read_bits_per_s is not None
-    faster = dataclasses.replace(root, read_bits_per_s=root.read_bits_per_s + Fraction(1, 10**9))
-    larger = load_architecture(ROOT / "hw/arch/spatial.yaml", {"L3.size": f"{size + 8} bit"})
-    assert larger.memories["L3"].size_bits == size + 8
-    assert len({content_key(machine), content_key(dataclasses.replace(machine, root=faster)), content_key(larger)}) == 3
-
-
 def test_key_changes_with_every_counting_option() -> None:
     choices = [Counting(**{option: value}) for option, values in CHOICES.items() for value in values[1:]]
     assert len({content_key(counting) for counting in (Counting(), *choices)}) == 1 + len(choices)
@@ -383,7 +373,7 @@ def test_key_does_not_change_with_the_place_of_a_file(tmp_path: Path, cascade: C
     assert content_key(copied, moved) == content_key(cascade, machine)
 
 
-@pytest.mark.parametrize("file", ["model/options.py", "mapper/best.py", "mapping/legality.py", "__init__.py", "model/new.py"])
+@pytest.mark.parametrize("file", ["mapper/best.py", "__init__.py", "model/new.py"])
 def test_key_changes_with_the_source_text(tmp_path: Path, file: str) -> None:
     shutil.copytree(ROOT / "accelsim", tmp_path / "accelsim", ignore=shutil.ignore_patterns("__pycache__"))
     script = "from accelsim.jobs.store import content_key; print(content_key('an entry'))"

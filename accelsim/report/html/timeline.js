@@ -127,9 +127,13 @@
       pen.clearRect(0, 0, width, height);
       pen.font = "12px system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif"; pen.textBaseline = "middle"; pen.textAlign = "left";
       const span = state.to - state.from, mark = step(span, width - left(), 90);
+      let free = 0; // from here on no number stands
       for (let at = Math.ceil(state.from / mark) * mark; at <= state.to; at += mark) {
         pen.fillStyle = colours.line; pen.fillRect(Math.round(x(at)), AXIS - 6, 1, height - AXIS + 6);
-        pen.fillStyle = colours.soft; pen.textAlign = x(at) > width - 40 ? "right" : "center"; pen.fillText(number(at), x(at), 8);
+        const text = number(at), half = pen.measureText(text).width / 2, middle = Math.min(x(at), width - half);
+        if (middle - half < free) continue;
+        pen.fillStyle = colours.soft; pen.textAlign = "center"; pen.fillText(text, middle, 8);
+        free = middle + half + 6;
       }
       pen.textAlign = "left";
       let y = AXIS;

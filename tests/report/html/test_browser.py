@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from tests.report.html.browser import Browser
 from tests.report.html.runs import KINDS, read
 
 COLUMN = "[...document.querySelectorAll('#{section} tbody tr')].map((row) => row.cells[{column}].textContent)"
+BOXES = """[...document.querySelectorAll('#front {which}')].map((each) => each.getBoundingClientRect())
+    .map((box) => [box.left, box.top, box.right, box.bottom])"""
 FIGURE = "document.querySelector('[data-figure=\"{name}\"]').title"
 TEXT, LINES = 4.5, 3.0  # contrast that WCAG 2.1 AA asks of text, and of large text and parts of drawings
 
@@ -202,6 +205,49 @@ def test_timeline_of_a_hundred_thousand_events_draws_no_more_than_its_pixels(bro
         browser.frame()
         assert 0 < browser.run("window.drawn") < tracks * width * 1.1
     assert browser.run("window.drawn") < 20_000  # zoomed in 256 times, of 390 events each drawn once
+
+
+def test_numbers_on_the_axis_of_a_timeline_lie_apart_wherever_it_is_moved(browser: Browser, tmp_path: Path) -> None:
+    events: list[dict[str, Any]] = [{"ph": "C", "name": "buffer", "pid": 0, "ts": time, "args": {"bytes": 1}} for time in (0.0, 6e9)]
+    path = page(tmp_path, report(tiny(), {"traceEvents": events}))
+    shown(browser, path)
+    browser.run("""(() => { const draw = CanvasRenderingContext2D.prototype.fillText; window.numbers = [];
+        CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+          const wide = this.measureText(text).width, begin = x - wide * { left: 0, center: 0.5, right: 1 }[this.textAlign];
+          if (y === 8) window.numbers.push([begin, begin + wide]);
+          draw.call(this, text, x, y); }; })()""")
+    browser.run("document.querySelector('.timeline canvas').focus()")
+    wide = browser.run("document.querySelector('.timeline canvas').getBoundingClientRect().width")
+    for _ in range(5):
+        browser.press("+", "+")
+    for _ in range(12):
+        browser.frame()
+        browser.run("window.numbers.length = 0")
+        browser.press("ArrowRight")
+        browser.frame()
+        numbers = browser.run("window.numbers")
+        assert len(numbers) > 3 and numbers[-1][1] <= wide + 1
+        assert all(end < begin for (_, end), (begin, _) in pairwise(numbers))
+
+
+def test_names_of_fronts_lie_beside_their_lines_and_apart(browser: Browser, made: dict[str, Path], tmp_path: Path) -> None:
+    """Twelve fronts that end at nearly one height, two of them under long names: boxes as the browser has laid them out."""
+    document = read(made["exploration"])
+    first = document["front"][0]
+    names = [f"{number}" for number in range(10)] + ["CAPITALS OF A MACHINE OR A RANK", "a name that is longer than there is room for"]
+    document["front"] = [
+        first | {"row": row, "shape.k": name, "latency_s": first["latency_s"] * (1 + row + 0.1 * number)}
+        for number, name in enumerate(names) for row in range(2)
+    ]  # fmt: skip
+    path = page(tmp_path, report({name: value for name, value in document.items() if name != "rows"}))
+    for width in (1200, 360):
+        shown(browser, path, width)
+        (whole,), texts, drawn = (browser.run(BOXES.format(which=which)) for which in ("svg", ".name", ":is(.roof, .dot, .grid, .tick)"))
+        assert len(texts) == len(names) and len(drawn) > 2 * len(names)
+        for number, (left, top, right, bottom) in enumerate(texts):
+            assert whole[0] <= left and whole[1] <= top and right <= whole[2] + 1 and bottom <= whole[3]
+            for others in (*drawn, *texts[:number]):
+                assert left >= others[2] or right <= others[0] or top >= others[3] - 2 or bottom <= others[1] + 2
 
 
 def tiny() -> dict[str, Any]:
