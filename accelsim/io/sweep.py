@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
 from accelsim.errors import AccelsimError, InputError, Place, did_you_mean
 from accelsim.explore.dimension import Axis, Dependent, listed, spaced
 from accelsim.explore.points import Point
-from accelsim.explore.rules import NUMBERS, Rule, rule
+from accelsim.explore.rules import NUMBERS, SEARCHED, Limit, Rule, rule
 from accelsim.explore.search import HOWS, POPULATION, Search
 from accelsim.explore.sweep import GRID, LATIN, SOBOL, Sample, Sweep, numeric, ordered, refuse_size
 from accelsim.io.campaign_keys import placed
@@ -108,6 +107,7 @@ def _asked(fixed: Mapping[str, str], name: str, _: Item) -> object:
 
 def _plain(name: str) -> str:
     """One spelling of a path: what is inside the workload may be written with `workload.` before it."""
+    name = name.strip()
     rest = name.removeprefix("workload.")
     return rest if rest.partition(".")[0] in WORKLOAD_KEYS else name
 
@@ -126,7 +126,9 @@ def _stated(keys: Mapping[str, Item]) -> Iterator[tuple[str, Item, Place]]:
             if section == "set" and varies:
                 raise item.error(f"{name} under 'set' must be one value", "write what varies under 'vary'")
             if section == "vary" and not varies:
-                raise item.error(f"{name} under 'vary' has one value", f"write [{item.value}], or set it under 'set'")
+                one = item.value is not None
+                mend = f"write [{item.value}], or set it under 'set'" if one else "write a list of values"
+                raise item.error(f"{name} under 'vary' has {'one' if one else 'no'} value", mend)
             yield _plain(name), item, place
 
 
@@ -201,7 +203,8 @@ def _search(keys: Mapping[str, Item]) -> Search:
     (how,) = chosen
     points = asked[how].integer(f"'{how}'", 1)
     population = asked["population"].integer("population", 2) if "population" in asked else min(POPULATION[how], points)
-    return Search(how, points, population, asked["seed"].integer("seed", 0) if "seed" in asked else 0, item.place)
+    seed = asked["seed"].integer("seed", 0) if "seed" in asked else 0
+    return Search(how, points, population, seed, item.place)
 
 
 def _each(item: Item, names: Sequence[str], typed: Mapping[str, str]) -> tuple[str, ...]:
@@ -240,6 +243,8 @@ def check(made: Sweep, document: Item) -> None:
     Every value (of long axes some, both ends among them) is tried with the first and, if that fails, with the last values of the others.
     """
     known = numeric(made)
+    if "mapping" in document.mapping("a sweep"):
+        known = tuple(name for name in known if name not in SEARCHED)
     for each in made.rules:
         for name in each.names:
             if name not in known:
@@ -290,15 +295,15 @@ def _refuse_units(made: Sweep, values: Sequence[str]) -> None:
 
 def _refuse_empty(rules: Sequence[Rule]) -> None:
     """An InputError for limits that nothing can hold: figures are not negative, and two limits of one may leave nothing between them."""
-    limits: dict[str, list[tuple[Fraction | float, Fraction | float, Rule]]] = {}
+    limits: dict[str, list[tuple[Limit, Rule]]] = {}
     for each in rules:
         limit = each.limit
         if limit is None:
             continue
-        name, least, most = limit
-        if most < 0:
-            raise InputError(f"nothing can hold '{each.text}'", f"{name} is never negative", each.place)
-        for other_least, other_most, other in limits.get(name, []):
-            if max(least, other_least) > min(most, other_most):
+        if limit.most < 0 or limit.most == limit.open == 0:
+            raise InputError(f"nothing can hold '{each.text}'", f"{limit.figure} is never negative", each.place)
+        for other_limit, other in limits.get(limit.figure, []):
+            least, most = max(limit.least, other_limit.least), min(limit.most, other_limit.most)
+            if least > most or (least == most and least in (limit.open, other_limit.open)):
                 raise InputError(f"nothing can hold both '{other.text}' and '{each.text}'", "remove one of the two", each.place)
-        limits.setdefault(name, []).append((least, most, each))
+        limits.setdefault(limit.figure, []).append((limit, each))
