@@ -14,7 +14,7 @@ from accelsim.explore.search import HOWS, POPULATION, Search
 from accelsim.explore.sweep import GRID, LATIN, SOBOL, Sample, Sweep, numeric, ordered, refuse_size
 from accelsim.io.campaign_keys import placed
 from accelsim.io.catalogue import SWEEP, refuse_other, resolve
-from accelsim.io.overrides import WORKLOAD_KEYS, overrides
+from accelsim.io.overrides import overrides, plain
 from accelsim.io.requests import SERVED, asked, request
 from accelsim.io.source import Item, parse, read_text
 from accelsim.io.sweep_cases import ASKED, CHOICES, FILES, FileCases, file_of
@@ -53,7 +53,7 @@ def sweep(document: Item, text: str, folder: Path, settings: Sequence[str] = ())
     keys = document.only(_KEYS, "a sweep")
     if "schema" in keys and keys["schema"].text("schema") != SCHEMA:
         raise keys["schema"].error(f"'{keys['schema'].value}' is not a format that is known", f"write {SCHEMA}, or leave it out")
-    typed = {_plain(part.strip()): value.strip() for part, _, value in (setting.partition("=") for setting in settings)}
+    typed = {plain(part.strip()): value.strip() for part, _, value in (setting.partition("=") for setting in settings)}
     overrides(settings)
     fixed: dict[str, str] = {}
     axes: dict[str, Axis] = {}
@@ -105,13 +105,6 @@ def _asked(fixed: Mapping[str, str], name: str, _: Item) -> object:
     return asked({name: fixed[name]}) if name in SERVED else request({name: fixed[name]})
 
 
-def _plain(name: str) -> str:
-    """One spelling of a path: what is inside the workload may be written with `workload.` before it."""
-    name = name.strip()
-    rest = name.removeprefix("workload.")
-    return rest if rest.partition(".")[0] in WORKLOAD_KEYS else name
-
-
 def _stated(keys: Mapping[str, Item]) -> Iterator[tuple[str, Item, Place]]:
     """Everything that the file sets or varies: options, then `set`, then `vary`."""
     for name in CHOICES:
@@ -129,7 +122,7 @@ def _stated(keys: Mapping[str, Item]) -> Iterator[tuple[str, Item, Place]]:
                 one = item.value is not None
                 mend = f"write [{item.value}], or set it under 'set'" if one else "write a list of values"
                 raise item.error(f"{name} under 'vary' has {'one' if one else 'no'} value", mend)
-            yield _plain(name), item, place
+            yield plain(name), item, place
 
 
 def _known(name: str, place: Place) -> None:
@@ -211,7 +204,7 @@ def _each(item: Item, names: Sequence[str], typed: Mapping[str, str]) -> tuple[s
     """Names that have fronts of their own; one that a setting holds fast has none any more."""
     found: list[str] = []
     for one in item.items("each"):
-        name = _plain(one.name("a name that varies"))
+        name = plain(one.name("a name that varies"))
         if name in typed:
             continue
         if name not in names:
