@@ -140,6 +140,15 @@ def test_a_difference_adds_up_and_lists_what_differs(tmp_path: Path, mapping: st
     assert not found["ranking"]["energy"]["flips"]
 
 
+@pytest.mark.parametrize("path", ["arch.DRAM.bandwidth", "shape.m", "workload.shape.m"])
+def test_a_setting_of_the_second_run_is_in_place_of_that_of_the_first(tmp_path: Path, mapping: str, path: str) -> None:
+    value = "10 GB/s" if path.startswith("arch") else "64"
+    given = ["--set", "arch.DRAM.bandwidth=20 GB/s", *SMALL]
+    found = explained(tmp_path, "matmul", "--arch", "npu", "--mapping", mapping, *given, "--against-set", f"{path}={value}")
+    seconds = [found[side]["seconds"] for side in ("first", "second")]
+    assert isclose(seconds[1], seconds[0] * (2 if value == "10 GB/s" else 1))  # DRAM binds
+
+
 def test_a_ranking_that_prices_can_turn_is_warned_of(tmp_path: Path, mapping: str) -> None:
     """A multiplier at 0.9 pJ against one of 0.6 pJ, which the table puts between 0.5 and 1.7."""
     run = ["matmul", "--arch", "npu", "--mapping", mapping, *SMALL]

@@ -86,6 +86,8 @@ def explain_(arguments: Arguments) -> int:
 
 def _other(arguments: Arguments) -> Arguments | None:
     """The arguments of the run to compare with: what is not said of it is as said of the first; None if it is not asked for."""
+    from accelsim.io.overrides import replaced
+
     asked = [arguments.against, arguments.against_arch, *arguments.against_mapping, *arguments.against_set]
     if not any(asked):
         return None
@@ -95,7 +97,7 @@ def _other(arguments: Arguments) -> Arguments | None:
     other.workload = arguments.against or arguments.workload
     other.arch = arguments.against_arch or arguments.arch
     other.mapping = arguments.against_mapping or arguments.mapping
-    other.set = [*arguments.set, *arguments.against_set]
+    other.set = replaced(arguments.set, arguments.against_set)
     return other
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -31,7 +32,17 @@ class Between:
         low, high = self.low.value, self.high.value
         straight = low + (high - low) * Fraction(share)
         value = Fraction(float(low) * (float(high) / float(low)) ** share) if self.logarithmic else straight
-        return written(rounded(Quantity(value, self.low.dimension), self.to), self.unit)
+        return written(self._within(Quantity(value, self.low.dimension)), self.unit)
+
+    def _within(self, found: Quantity) -> Quantity:
+        """The nearest multiple of `to` that lies between the ends, the nearer end where none does; without it, six digits."""
+        if self.to is None:
+            return rounded(found)
+        least, most = math.ceil(self.low.value / self.to.value), math.floor(self.high.value / self.to.value)
+        if least > most:
+            return min((self.low, self.high), key=lambda end: abs(end.value - found.value))
+        times = min(most, max(least, math.floor(found.value / self.to.value + Fraction(1, 2))))
+        return Quantity(times * self.to.value, found.dimension)
 
 
 @dataclass(frozen=True)
@@ -202,7 +213,7 @@ def _grain(low: Quantity, high: Quantity, rounds: bool) -> Quantity | None:
     if not rounds:
         return None
     grain = BYTE if low.dimension == SIZE else ONE if low.dimension == PLAIN else None
-    if grain is None or low.value < grain.value:
+    if grain is None:
         return None
     return grain if all((end.value / grain.value).denominator == 1 for end in (low, high)) else None
 

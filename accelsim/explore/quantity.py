@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -20,6 +20,8 @@ BASE = {"size": "bit", "time": "s", "frequency": "Hz", "energy": "pJ", "power": 
 BASE |= {"failures": "FIT", "words": "word"}
 _SYMBOLS = {**UNITS, "word": ("words", Fraction(1)), "words": ("words", Fraction(1))}
 _TEXT = re.compile(r"(?P<number>\S+?)\s*(?P<unit>[A-Za-zµ][A-Za-z0-9µ²]*(?:/[A-Za-zµ][A-Za-z0-9µ²]*)?)?", re.ASCII | re.DOTALL)
+_NAME = r"[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_0-9]+)*"
+_WORD = re.compile(rf"\d+\.?\d*(?:[eE][+-]?\d+)?\s*(?P<follows>{_NAME})?|(?P<name>{_NAME})", re.ASCII)
 _DIGITS = 6
 
 
@@ -109,7 +111,7 @@ def _decimal(value: Fraction) -> str:
     return f"{sign}{digits[:-places]}.{digits[-places:]}"
 
 
-def rounded(found: Quantity, to: Quantity | None) -> Quantity:
+def rounded(found: Quantity, to: Quantity | None = None) -> Quantity:
     """The nearest multiple of `to`, at least one of it; without it, six significant digits."""
     if to is not None:
         times = max(1, math.floor(found.value / to.value + Fraction(1, 2)))
@@ -133,7 +135,7 @@ class Reckoning(Grammar[Quantity]):
 
     functions = FUNCTIONS
     longest = 400
-    pattern = tokens_with(name=r"[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_0-9]+)*")
+    pattern = tokens_with(name=_NAME)
     known = "numbers, names, units, + - * / // % **, min, max, ceil, log2"
 
     def __init__(self, text: str, names: Mapping[str, Quantity], place: Place | None) -> None:
@@ -205,7 +207,16 @@ def reckon(text: str, names: Mapping[str, Quantity], place: Place | None = None)
     return Reckoning(text, names, place).result()
 
 
-def read(text: str) -> tuple[str, ...]:
-    """The names that a formula reads, in order, units and functions among them left out."""
-    words = re.findall(r"[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_0-9]+)*", re.sub(r"\d+\.?\d*[eE][+-]?\d+", "0", text))
-    return tuple(dict.fromkeys(word for word in words if word not in FUNCTIONS and ("." in word or unit(word) is None)))
+def read(text: str, figures: Container[str] = ()) -> tuple[str, ...]:
+    """The names that a formula reads, in order, units and functions among them left out.
+
+    A word that is one of the `figures` and a unit, as `cycles`, is a unit only after a number.
+    """
+    found: dict[str, None] = {}
+    for match in _WORD.finditer(text):
+        word = match["name"] or match["follows"]
+        if word is None or word in FUNCTIONS:
+            continue
+        if "." in word or unit(word) is None or (match["name"] and word in figures):
+            found[word] = None
+    return tuple(found)

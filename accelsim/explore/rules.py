@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from accelsim.errors import InputError, Place
 from accelsim.explore.points import FIGURES
@@ -14,6 +15,7 @@ from accelsim.explore.quantity import PLAIN, Dimension, Quantity, read, reckon
 
 WORDS = ("bound", "mapping", "proved_optimal")  # figures that are no numbers
 NUMBERS = tuple(name for name in FIGURES if name not in WORDS)
+SEARCHED = ("objective", "lower_bound", "gap")  # figures of a search, which a given mapping has not
 BEFORE = ("area_um2",)  # figures that need no mapping
 _TURNED = {"<=": ">=", ">=": "<=", "<": ">", ">": "<", "==": "=="}
 _SIGN = re.compile(r"<=|>=|==|<|>")
@@ -23,6 +25,15 @@ _UNITS: dict[str, Dimension] = {
     "power_w": (("power", 1),),
     **dict.fromkeys(("energy_pj", "energy_pj_low", "energy_pj_high", "static_energy_pj"), (("energy", 1),)),
 }
+
+
+class Limit(NamedTuple):
+    """The least and the most that a figure may be, both included, but for the end that is `open`."""
+
+    figure: str
+    least: Fraction | float
+    most: Fraction | float
+    open: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +49,7 @@ class Rule:
     @property
     def names(self) -> tuple[str, ...]:
         """The names that it reads: parameters and figures."""
-        return tuple(dict.fromkeys((*read(self.left), *read(self.right))))
+        return tuple(dict.fromkeys((*read(self.left, NUMBERS), *read(self.right, NUMBERS))))
 
     @property
     def needs_mapping(self) -> bool:
@@ -46,17 +57,19 @@ class Rule:
         return any(name in NUMBERS and name not in BEFORE for name in self.names)
 
     @property
-    def limit(self) -> tuple[str, Fraction | float, Fraction | float] | None:
-        """The figure, and the least and the most that it may be, of a rule that holds one figure against a number; None for others."""
+    def limit(self) -> Limit | None:
+        """What a rule that holds one figure against a number leaves it; None for others."""
         for name, other, sign in ((self.left, self.right, self.sign), (self.right, self.left, _TURNED[self.sign])):
-            if name in NUMBERS and not read(other):
+            if name in NUMBERS and not read(other, NUMBERS):
                 value = reckon(other, {}, self.place).value
                 least = value if sign in (">=", ">", "==") else -math.inf
-                return name, least, value if sign in ("<=", "<", "==") else math.inf
+                return Limit(name, least, value if sign in ("<=", "<", "==") else math.inf, value if sign in ("<", ">") else None)
         return None
 
     def holds(self, names: Mapping[str, Quantity]) -> bool:
-        """Whether it is so; InputError where units differ."""
+        """Whether it is so; not where a name of it has no value. InputError where units differ."""
+        if any(name not in names for name in self.names):
+            return False
         left, right = reckon(self.left, names, self.place), reckon(self.right, names, self.place)
         left, right = self._alike(left, right)
         signs = {"<=": left.value <= right.value, ">=": left.value >= right.value, "==": left.value == right.value}

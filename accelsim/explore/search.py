@@ -30,3 +30,5 @@ class Search:
         if not 2 <= self.population <= max(2, self.points):
             what = f"a generation of {self.population:,} of {self.points:,} points"
             raise InputError(what, "write a population from 2 up to the number of points", self.place)
+        if not 0 <= self.seed < 1 << 32:
+            raise InputError(f"a seed of {self.seed:,} is beyond 32 bits", "write a smaller number", self.place)

@@ -104,6 +104,8 @@ class _Run:
                 stale = 0 if different else stale + 1
                 if stale > _STALE:
                     different = dict.fromkeys(self._unseen())
+                    if not different:
+                        break
                 self._evaluate([*different][: self.asked.points - len(self.places)])
                 for trial, values in trials:
                     if values in self.verdicts:

@@ -123,7 +123,7 @@ class Sweep:
         """The number, from 1, of the first rule that a point breaks as far as that shows without a mapping; 0 if there is none."""
         known = self.known_early(point) if self._early_rules else {}
         for number, rule in self._early_rules:
-            if all(name in known for name in rule.names) and not rule.holds(known):
+            if not rule.holds(known):
                 return number
         return 0
 
@@ -150,7 +150,10 @@ def following(dependent: Dependent, known: Mapping[str, str]) -> str:
         numbers[name] = number
     found = reckon(dependent.formula, numbers, dependent.place)
     symbols = [symbol for name in numbers if (symbol := unit_of(known[name])) and numbers[name].dimension == found.dimension]
-    return written(found, symbols[0] if symbols else "")
+    try:
+        return written(found, symbols[0] if symbols else "")
+    except InputError as error:
+        raise InputError(f"{dependent.name}: {error.what}", error.mend, dependent.place) from None
 
 
 def ordered(dependents: Sequence[Dependent], axes: Sequence[Axis]) -> tuple[Dependent, ...]:

@@ -96,7 +96,7 @@ class _Run:
         mend = "loosen it, or vary more"
         if "area_um2" in rule.names:
             areas = [area for point in self.sweep.points() if (area := self.sweep.cases.area_um2(point)) is not None]
-            mend = f"the least area_um2 is {min(areas):,.0f}" if areas else mend
+            mend = f"the least area_um2 is {min(areas):,.0f}" if areas else "its machines do not state their areas"
         return InputError(f"none of {self.made:,} points holds '{rule.text}'", mend, rule.place)
 
     def _chunks(self) -> Iterator[list[Point]]:

@@ -51,6 +51,19 @@ def overrides(settings: Sequence[str]) -> Overrides:
     return found
 
 
+def plain(path: str) -> str:
+    """One spelling of a path: what is inside the workload may be written with `workload.` before it."""
+    path = path.strip()
+    rest = path.removeprefix("workload.")
+    return rest if rest.partition(".")[0] in WORKLOAD_KEYS else path
+
+
+def replaced(settings: Sequence[str], by: Sequence[str]) -> list[str]:
+    """Settings, and others in place of those that set the same."""
+    paths = {plain(setting.partition("=")[0]) for setting in by}
+    return [*(setting for setting in settings if plain(setting.partition("=")[0]) not in paths), *by]
+
+
 def _mend(first: str, path: str) -> str:
     """The nearest part; what is near to none is a name of the machine, or one that the machine or the mapping lets stand for a number."""
     known = (*WORKLOAD_KEYS, *PREFIXES)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
 from accelsim.errors import AccelsimError, InputError, Place, did_you_mean
 from accelsim.explore.dimension import Axis, Dependent, listed, spaced
 from accelsim.explore.points import Point
-from accelsim.explore.rules import NUMBERS, Rule, rule
+from accelsim.explore.rules import NUMBERS, SEARCHED, Limit, Rule, rule
 from accelsim.explore.search import HOWS, POPULATION, Search
 from accelsim.explore.sweep import GRID, LATIN, SOBOL, Sample, Sweep, numeric, ordered, refuse_size
 from accelsim.io.campaign_keys import placed
 from accelsim.io.catalogue import SWEEP, refuse_other, resolve
-from accelsim.io.overrides import WORKLOAD_KEYS, overrides
+from accelsim.io.overrides import overrides, plain
 from accelsim.io.requests import SERVED, asked, request
 from accelsim.io.source import Item, parse, read_text
 from accelsim.io.sweep_cases import ASKED, CHOICES, FILES, FileCases, file_of
@@ -54,7 +53,7 @@ def sweep(document: Item, text: str, folder: Path, settings: Sequence[str] = ())
     keys = document.only(_KEYS, "a sweep")
     if "schema" in keys and keys["schema"].text("schema") != SCHEMA:
         raise keys["schema"].error(f"'{keys['schema'].value}' is not a format that is known", f"write {SCHEMA}, or leave it out")
-    typed = {_plain(part.strip()): value.strip() for part, _, value in (setting.partition("=") for setting in settings)}
+    typed = {plain(part.strip()): value.strip() for part, _, value in (setting.partition("=") for setting in settings)}
     overrides(settings)
     fixed: dict[str, str] = {}
     axes: dict[str, Axis] = {}
@@ -106,12 +105,6 @@ def _asked(fixed: Mapping[str, str], name: str, _: Item) -> object:
     return asked({name: fixed[name]}) if name in SERVED else request({name: fixed[name]})
 
 
-def _plain(name: str) -> str:
-    """One spelling of a path: what is inside the workload may be written with `workload.` before it."""
-    rest = name.removeprefix("workload.")
-    return rest if rest.partition(".")[0] in WORKLOAD_KEYS else name
-
-
 def _stated(keys: Mapping[str, Item]) -> Iterator[tuple[str, Item, Place]]:
     """Everything that the file sets or varies: options, then `set`, then `vary`."""
     for name in CHOICES:
@@ -126,8 +119,10 @@ def _stated(keys: Mapping[str, Item]) -> Iterator[tuple[str, Item, Place]]:
             if section == "set" and varies:
                 raise item.error(f"{name} under 'set' must be one value", "write what varies under 'vary'")
             if section == "vary" and not varies:
-                raise item.error(f"{name} under 'vary' has one value", f"write [{item.value}], or set it under 'set'")
-            yield _plain(name), item, place
+                one = item.value is not None
+                mend = f"write [{item.value}], or set it under 'set'" if one else "write a list of values"
+                raise item.error(f"{name} under 'vary' has {'one' if one else 'no'} value", mend)
+            yield plain(name), item, place
 
 
 def _known(name: str, place: Place) -> None:
@@ -201,14 +196,15 @@ def _search(keys: Mapping[str, Item]) -> Search:
     (how,) = chosen
     points = asked[how].integer(f"'{how}'", 1)
     population = asked["population"].integer("population", 2) if "population" in asked else min(POPULATION[how], points)
-    return Search(how, points, population, asked["seed"].integer("seed", 0) if "seed" in asked else 0, item.place)
+    seed = asked["seed"].integer("seed", 0) if "seed" in asked else 0
+    return Search(how, points, population, seed, item.place)
 
 
 def _each(item: Item, names: Sequence[str], typed: Mapping[str, str]) -> tuple[str, ...]:
     """Names that have fronts of their own; one that a setting holds fast has none any more."""
     found: list[str] = []
     for one in item.items("each"):
-        name = _plain(one.name("a name that varies"))
+        name = plain(one.name("a name that varies"))
         if name in typed:
             continue
         if name not in names:
@@ -240,6 +236,8 @@ def check(made: Sweep, document: Item) -> None:
     Every value (of long axes some, both ends among them) is tried with the first and, if that fails, with the last values of the others.
     """
     known = numeric(made)
+    if "mapping" in document.mapping("a sweep"):
+        known = tuple(name for name in known if name not in SEARCHED)
     for each in made.rules:
         for name in each.names:
             if name not in known:
@@ -290,15 +288,15 @@ def _refuse_units(made: Sweep, values: Sequence[str]) -> None:
 
 def _refuse_empty(rules: Sequence[Rule]) -> None:
     """An InputError for limits that nothing can hold: figures are not negative, and two limits of one may leave nothing between them."""
-    limits: dict[str, list[tuple[Fraction | float, Fraction | float, Rule]]] = {}
+    limits: dict[str, list[tuple[Limit, Rule]]] = {}
     for each in rules:
         limit = each.limit
         if limit is None:
             continue
-        name, least, most = limit
-        if most < 0:
-            raise InputError(f"nothing can hold '{each.text}'", f"{name} is never negative", each.place)
-        for other_least, other_most, other in limits.get(name, []):
-            if max(least, other_least) > min(most, other_most):
+        if limit.most < 0 or limit.most == limit.open == 0:
+            raise InputError(f"nothing can hold '{each.text}'", f"{limit.figure} is never negative", each.place)
+        for other_limit, other in limits.get(limit.figure, []):
+            least, most = max(limit.least, other_limit.least), min(limit.most, other_limit.most)
+            if least > most or (least == most and least in (limit.open, other_limit.open)):
                 raise InputError(f"nothing can hold both '{other.text}' and '{each.text}'", "remove one of the two", each.place)
-        limits.setdefault(name, []).append((least, most, each))
+        limits.setdefault(limit.figure, []).append((limit, each))

@@ -68,7 +68,8 @@ def read_row(path: str, row: int) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, csv.Error):
         raise InputError(f"{path}: cannot be read as a table", "name a table that `accelsim explore -o` wrote") from None
     if found is None:
-        raise InputError(f"{path} has {many:,} rows, and row {row} is none of them", f"name one from 0 to {many - 1}")
+        mend = f"name one from 0 to {many - 1}" if many else "name a table that `accelsim explore -o` wrote"
+        raise InputError(f"{path} has {many:,} rows, and row {row} is none of them", mend)
     if "command" not in found or "row" not in found:
         raise InputError(f"{path} is not a table of a sweep", did_you_mean("command", found))
     return found
@@ -79,6 +80,8 @@ def _csv_row(path: str, row: int) -> tuple[dict[str, Any] | None, int]:
         many = 0
         for each in csv.DictReader(stream):
             if many == row:
+                if None in each or None in each.values():
+                    raise ValueError("a row has as many fields as there are columns")
                 return {name: None if text == "" else text for name, text in each.items()}, row + 1
             many += 1
     return None, many

@@ -85,3 +85,9 @@ def test_formula_that_makes_no_sense_says_why(formula: str, message: str) -> Non
 
 def test_names_that_a_formula_reads_are_neither_units_nor_functions() -> None:
     assert read("max(arch.L3.size, 2 KiB) * pe / 1e3 + arch.let.pe") == ("arch.L3.size", "pe", "arch.let.pe")
+
+
+def test_figure_that_is_called_as_a_unit_is_read_unless_it_follows_a_number() -> None:
+    assert read("cycles / pe", ["cycles"]) == ("cycles", "pe")
+    assert read("12 cycles + 3e2cycles", ["cycles"]) == ()
+    assert read("cycles / pe") == ("pe",)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from accelsim.errors import InputError
-from accelsim.explore.dimension import Axis, listed
+from accelsim.explore.dimension import Axis, listed, spaced
 from accelsim.explore.exploration import Exploration
 from accelsim.explore.points import NO_MAPPING, OK, OUTSIDE, Point, Row
 from accelsim.explore.rules import rule
@@ -177,6 +177,12 @@ def test_search_of_a_small_grid_ends_with_the_points_it_was_asked_for() -> None:
     assert len({*values_of(found)}) == 47
     with pytest.raises(InputError, match=r"^a search of 48 points, and the whole grid has 48; leave 'search' out, or search for fewer$"):
         explore(replace(small, search=Search(EVOLUTIONARY, 48, 4, 0)), spread=spread)
+
+
+def test_search_between_ends_that_have_hardly_any_values_between_ends_with_all_of_them() -> None:
+    few = replace(made(), axes=(spaced("a", "1", "3", True, None, None, None, None), axis("b"), listed("c", ("4",), None)))
+    found = explore(replace(few, search=Search(EVOLUTIONARY, 100, 10, 0)), spread=spread)
+    assert sorted(values_of(found)) == sorted((a, b, "4") for a in ("1", "2", "3") for b in axis("b").values)
 
 
 def test_interrupt_keeps_what_is_done() -> None:

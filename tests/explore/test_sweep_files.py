@@ -48,6 +48,7 @@ def values(sweep: Sweep, name: str) -> list[str]:
         ("{log: [10, 1000], points: 4, to: 5}", ["10", "45", "215", "1000"]),
         ("{range: [1, 10], points: 4}", ["1", "4", "7", "10"]),
         ("{range: [1, 10], step: 4}", ["1", "5", "9"]),
+        ("{range: [40, 110], points: 4, to: 30}", ["40", "60", "90", "110"]),
     ],
 )
 def test_spaced_values_of_a_rank(folder: Path, stated: str, found: list[str]) -> None:
@@ -80,6 +81,17 @@ def test_dependent_values_follow_from_others_in_whatever_order_they_stand(folder
         {"shape.m": "64", "shape.n": "64", "shape.k": "32", "arch.GlobalBuffer.size": "8 KiB"},
         {"shape.m": "128", "shape.n": "128", "shape.k": "64", "arch.GlobalBuffer.size": "16 KiB"},
     ]
+
+
+def test_samples_between_whole_numbers_are_whole_from_zero_on(folder: Path) -> None:
+    sweep = loaded(folder, f"{HEAD}vary:\n  seed: {{range: [0, 3]}}\nsample: {{sobol: 64}}\n")
+    assert sorted(values(sweep, "seed")) == ["0", "1", "2", "3"]
+
+
+def test_rounded_values_stay_between_their_ends(folder: Path) -> None:
+    vary = "vary:\n  shape.m: {log: [40, 110], to: 30}\n  shape.n: {log: [31, 33], to: 30}\n"
+    sweep = loaded(folder, f"{HEAD}{vary}sample: {{sobol: 64}}\n")
+    assert ({*values(sweep, "shape.m")} - {"40"}, {*values(sweep, "shape.n")}) == ({"60", "90"}, {"31", "33"})
 
 
 def test_grid_is_in_the_order_of_the_file_and_the_last_name_changes_fastest(folder: Path) -> None:

@@ -18,7 +18,7 @@ import pytest
 from accelsim.errors import InputError
 from accelsim.explore.exploration import Exploration
 from accelsim.explore.finished import Finished
-from accelsim.explore.points import Row
+from accelsim.explore.points import Point, Row
 from accelsim.explore.rules import rule
 from accelsim.explore.sweep import LATIN, SOBOL, Sample, Sweep
 from accelsim.explore.sweeping import explore
@@ -184,6 +184,31 @@ def test_rules_rule_out_before_and_after_mapping() -> None:
     assert sum(row.why.startswith("power") for _, row in found.rows()) > 0
 
 
+@pytest.mark.parametrize("text", ["cycles <= 250002", "cycles <= 250002 cycles", "250002 cycles >= cycles"])
+def test_rule_about_cycles_is_about_those_of_the_mapping(text: str) -> None:
+    """A million over x0, and x1 more: 250,002 of (4, 2)."""
+    statuses = {point.values: row.status for point, row in run(stub_sweep(4, 3, rules=(rule(text),))).rows()}
+    assert {values for values, status in statuses.items() if status == "ok"} == {("4", "1"), ("4", "2")}
+    assert {status for values, status in statuses.items() if values not in {("4", "1"), ("4", "2")}} == {"outside"}
+
+
+def test_rule_about_a_figure_that_a_row_has_not_does_not_hold() -> None:
+    """Rows of the stub have no gap."""
+    found = run(stub_sweep(3, 2, rules=(rule("gap <= 0.5"),)))
+    assert {(row.status, row.why) for _, row in found.rows()} == {("outside", "gap <= 0.5")}
+
+
+def test_limit_of_the_area_says_that_machines_state_none() -> None:
+    class Bare(StubCases):
+        def area_um2(self, point: Point) -> float | None:
+            return None
+
+    sweep = replace(stub_sweep(3, 3, rules=(rule("area_um2 <= 50"),)), cases=Bare())
+    with pytest.raises(InputError) as caught:
+        run(sweep)
+    assert str(caught.value) == "none of 9 points holds 'area_um2 <= 50'; its machines do not state their areas"
+
+
 def test_rule_that_no_point_holds_is_refused_before_anything_runs() -> None:
     def never(cases: Any, points: Any, /) -> list[Row]:
         raise AssertionError("ran")
@@ -257,6 +282,26 @@ def test_tables_say_what_they_were_made_from_and_give_rows_back(tmp_path: Path) 
     whole = table(found)
     assert whole.column_names == [each.name for each in columns(found.sweep)]
     assert [tuple(row.values()) for row in whole.to_pylist()] == list(records(found))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("row,command\n0,accelsim map", None),
+        ("row,command\n0", "t.csv: cannot be read as a table; name a table that `accelsim explore -o` wrote"),
+        ("row,command\n0,a,b\n", "t.csv: cannot be read as a table; name a table that `accelsim explore -o` wrote"),
+        ("", "t.csv has 0 rows, and row 0 is none of them; name a table that `accelsim explore -o` wrote"),
+    ],
+)
+def test_row_that_was_cut_short_is_not_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str | None) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("t.csv").write_text(text)
+    if message is None:
+        assert read_row("t.csv", 0) == {"row": "0", "command": "accelsim map"}
+        return
+    with pytest.raises(InputError) as caught:
+        read_row("t.csv", 0)
+    assert str(caught.value) == message
 
 
 def test_file_of_something_else_is_refused(tmp_path: Path) -> None:
