@@ -135,13 +135,22 @@ def commands(kind: Kind, path: Path, damaged: Path) -> list[tuple[str, ...]]:
 
 def _evaluations(kind: Kind, path: Path, damaged: Path) -> list[tuple[str, ...]]:
     """An evaluation of a shipped mapping that uses the damaged file, where there is one."""
+    mapping = users().get(path)
+    found = mapping and companions(mapping)
+    if mapping is None or found is None:
+        return []
+    return [found.evaluate(mapping, workload=damaged) if kind is WORKLOAD else found.evaluate(mapping, machine=damaged)]
+
+
+@functools.cache
+def users() -> dict[Path, Path]:
+    """Of every workload and machine that a shipped mapping uses, the first such mapping."""
+    first: dict[Path, Path] = {}
     for mapping in shipped(MAPPING).values():
-        found = companions(mapping)
-        if found and kind is WORKLOAD and resolve(found.workload, WORKLOAD) == path:
-            return [found.evaluate(mapping, workload=damaged)]
-        if found and kind is MACHINE and resolve(found.machine, MACHINE) == path:
-            return [found.evaluate(mapping, machine=damaged)]
-    return []
+        if found := companions(mapping):
+            first.setdefault(resolve(found.workload, WORKLOAD), mapping)
+            first.setdefault(resolve(found.machine, MACHINE), mapping)
+    return first
 
 
 @pytest.mark.parametrize("shard", range(SHARDS))
