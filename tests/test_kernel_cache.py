@@ -120,17 +120,77 @@ def test_numba_with_other_insides_loads_in_its_own_way(tmp_path: Path, lacking: 
 
 
 def test_others_functions_are_compiled_as_before() -> None:
+    import numba
     from numba import config
 
-    seen: list[int] = []
+    seen: list[object] = []
+    dispatcher = numba.njit(lambda x: x)
+    context = dispatcher.targetctx
+    dispatcher.compile = lambda signature: seen.extend([config.LOOP_VECTORIZE, context.get_executable])
+    vectors, honest, ours = config.LOOP_VECTORIZE, context.get_executable, object()
+    kernel_cache._as_ours(dispatcher, ours)(())  # type: ignore[arg-type]
+    assert seen == [0, ours]
+    assert (config.LOOP_VECTORIZE, context.get_executable) == (vectors, honest)
 
-    def compile(signature: object) -> None:
-        seen.append(config.LOOP_VECTORIZE)
 
-    before = config.LOOP_VECTORIZE
-    kernel_cache._without_vectors(compile)(())
-    assert seen == [0]
-    assert before == config.LOOP_VECTORIZE
+# Helpers that call each other and themselves, make arrays and raise, in two kernels that share them.
+SHARED = """
+import numpy as np
+from accelsim.kernel_cache import helper, njit
+
+@helper()
+def half(x):
+    if x < 0:
+        raise ValueError("below zero")
+    return x // 2
+
+@helper()
+def steps(x):
+    return 0 if x == 0 else 1 + steps(half(x))
+
+@helper(allocates=True)
+def row(x):
+    made = np.zeros(3)
+    made[:] = steps(x)
+    return made
+
+@njit()
+def first(x):
+    return row(x).sum() + half(x)
+
+@njit()
+def second(x):
+    return steps(x) + first(x)
+
+print(first(9), second(9))
+try:
+    first(-1)
+except ValueError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+def test_kernels_share_helpers_that_have_no_machine_code_and_are_not_kept(tmp_path: Path) -> None:
+    cache = str(tmp_path / "cache")
+    assert run(tmp_path, cache, SHARED) == run(tmp_path, cache, SHARED) == "16.0 20.0\nbelow zero\n"
+    kept = {path.name.split("-")[0] for path in (tmp_path / "cache").rglob("*.nbi")}
+    assert kept == {"kernel.first", "kernel.second"}
+
+
+@pytest.mark.slow
+def test_helpers_are_compiled_by_a_numba_with_other_insides(tmp_path: Path) -> None:
+    other = (
+        "from numba.core.codegen import CPUCodeLibrary\n"
+        "scan = CPUCodeLibrary.__dict__['_finalize_dynamic_globals']\n"
+        "del CPUCodeLibrary._finalize_dynamic_globals\n"
+        "finish = CPUCodeLibrary._finalize_final_module\n"
+        "def otherwise(self):\n"
+        "    vars(self)['_finalize_dynamic_globals'] = lambda: scan(self)\n"
+        "    finish(self)\n"
+        "CPUCodeLibrary._finalize_final_module = otherwise\n"
+    )
+    assert run(tmp_path, str(tmp_path / "cache"), other + SHARED) == "16.0 20.0\nbelow zero\n"
 
 
 def test_the_clock_of_searches_stands_still_while_kernels_are_compiled(tmp_path: Path) -> None:
