@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from tests.rtl.runner import missing
 
 _SLOW_MACHINES = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
-for _name, _examples in (("quick", 25), ("ci", 60), ("evidence", 2000)):
+for _name, _examples in (("quick", 25), ("ci", 40), ("evidence", 2000)):
     settings.register_profile(
         _name, max_examples=_examples, deadline=None, derandomize=True, database=None, print_blob=True, suppress_health_check=_SLOW_MACHINES
     )

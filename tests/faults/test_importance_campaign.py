@@ -25,7 +25,7 @@ from tests.faults.arrays import words
 from tests.faults.test_plan import worked
 from tests.share import share
 
-FAULTS, SEEDS = 20_000, share(300, 60, 30)
+FAULTS, SEEDS = 20_000, share(300, 40, 30)
 
 
 @cache

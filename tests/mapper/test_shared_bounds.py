@@ -64,7 +64,7 @@ def test_weights_of_two_ports_are_those_of_the_linear_program(lists: list[list[t
     assert min(max(sum(picks)) for picks in itertools.product(*(map(np.array, each) for each in lists))) >= best * (1 - 1e-9)
 
 
-CHAINS, NARROWED = share(24, 6, 6), share(5, 1, 1)  # chains that are searched, and in how many at least each bound says something
+CHAINS, NARROWED = share(24, 4, 4), share(5, 1, 1)  # chains that are searched, and in how many at least each bound says something
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from tests.catalogue import dense
 from tests.share import share
 
 LATENCY = objective_named("latency")
-SECONDS = share(1000, 6, 5)  # CPU, of a search for one form of attention on one machine
+SECONDS = share(1000, 4, 3)  # CPU, of a search for one form of attention on one machine
 ATTENTION = ("attention", "attention-naive", "attention-3pass", "attention-2pass", "attention-causal", "attention-gqa")
 OTHERS = ("matmul", "conv2d", "conv2d-pair", "softmax", "layernorm", "scan-sequential", "scan-chunked")
 SMALL = {

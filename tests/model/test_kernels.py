@@ -18,7 +18,7 @@ from accelsim.model.options import Counting
 from tests.model import kernel_side, published, strategies
 from tests.share import share
 
-TRIPLES = share(20_000, 700, 250)
+TRIPLES = share(20_000, 500, 250)
 ENOUGH = 1_000  # for shares of refusals: of fewer, chance decides
 
 
