@@ -84,6 +84,12 @@ def test_public_names_are_the_verbs_and_what_has_a_home_elsewhere() -> None:
         (lambda: accelsim.map("matmull", "simple"), "there is no workload 'matmull'; did you mean 'matmul'?"),
         (lambda: accelsim.map("matmul", "simple", tiles="all"), "there is no choice of tiles 'all'; known: any, dividing"),
         (lambda: accelsim.map("matmul", "simple", gap=-1.0), "gap -1.0: not a number from 0; write seconds, or a share as in 0.02"),
+        (lambda: accelsim.map(5, "simple"), "a workload is given as 5; give a name, a path, a Cascade or a Model"),  # type: ignore[call-overload]
+        (lambda: accelsim.map("matmul", 5), "a machine is given as 5; give a name, a path or an Architecture"),  # type: ignore[call-overload]
+        (
+            lambda: accelsim.bounds("matmul", settings=["shape.m=2"]),  # type: ignore[arg-type]
+            "settings are given as ['shape.m=2']; write {'arch.clock': '1 GHz'}: paths with their values",
+        ),
         (
             lambda: accelsim.bounds(accelsim.load("matmul", "workload"), settings={"shape.m": 2}),  # type: ignore[arg-type]
             "'shape.m' changes what is given by name, and the workload matmul is given whole; give the setting to load",

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 def texts_of(settings: Settings | None) -> list[str]:
     """Settings as they are written after `--set`."""
+    if settings is not None and not isinstance(settings, Dict):
+        raise InputError(f"settings are given as {settings!r}", "write {'arch.clock': '1 GHz'}: paths with their values")
     return [f"{path}={value}" for path, value in (settings or {}).items()]
 
 
@@ -39,9 +41,12 @@ def workload_of(given: Name | Cascade | Model, settings: Dict[str, str]) -> Casc
     """The workload of a name or a path, or the one that is given."""
     from accelsim.io.catalogue import WORKLOAD, resolve
     from accelsim.io.workload import load_workload
+    from accelsim.workload.cascade import Cascade, Model
 
     if isinstance(given, str | Path):
         return load_workload(resolve(str(given), WORKLOAD), settings)
+    if not isinstance(given, Cascade | Model):
+        raise InputError(f"a workload is given as {given!r}", "give a name, a path, a Cascade or a Model")
     refuse_settings(settings, f"the workload {given.name}")
     return given
 
@@ -65,11 +70,14 @@ def served_of(given: Name | Cascade | Model, machine: Architecture, settings: Di
 
 def machine_of(given: Name | Architecture, settings: Dict[str, str]) -> Architecture:
     """The machine of a name or a path, or the one that is given."""
+    from accelsim.hardware.architecture import Architecture
     from accelsim.io.catalogue import MACHINE, resolve
     from accelsim.io.hardware import load_architecture
 
     if isinstance(given, str | Path):
         return load_architecture(resolve(str(given), MACHINE), settings)
+    if not isinstance(given, Architecture):
+        raise InputError(f"a machine is given as {given!r}", "give a name, a path or an Architecture")
     refuse_settings(settings, f"the machine {given.name}")
     return given
 
