@@ -130,6 +130,10 @@ def _divided(left: Quantity, right: Quantity) -> Quantity:
     return Quantity(left.value / right.value, _times(left.dimension, right.dimension, -1))
 
 
+class Undefined(InputError):
+    """A formula has no value, as one that divides by zero."""
+
+
 class Reckoning(Grammar[Quantity]):
     """A formula over quantities: names have dots, a unit stands for one of it and may follow a number."""
 
@@ -169,7 +173,7 @@ class Reckoning(Grammar[Quantity]):
                 raise self.error("raises a number with a unit", "multiply it instead")
             return Quantity(Fraction(exact(f"({left.value}) ** ({right.value})", {}, self.place)))
         if sign in ("/", "//") and not right.value:
-            raise self.error("divides by zero", "check the values that it names")
+            raise self.undefined("divides by zero")
         if sign == "/":
             return _divided(left, right)
         self._same(left, right, {"+": "adds", "-": "subtracts", "//": "divides", "%": "divides"}[sign])
@@ -177,7 +181,7 @@ class Reckoning(Grammar[Quantity]):
             return Quantity(Fraction(left.value // right.value))
         if sign == "%":
             if not right.value:
-                raise self.error("divides by zero", "check the values that it names")
+                raise self.undefined("divides by zero")
             return Quantity(left.value % right.value, left.dimension)
         return self._kept(left.value + right.value if sign == "+" else left.value - right.value, left.dimension)
 
@@ -191,6 +195,10 @@ class Reckoning(Grammar[Quantity]):
         if first.dimension:
             raise self.error(f"takes {function} of {first.noun}", "divide by a unit first, as in arch.L3.size / KiB")
         return Quantity(Fraction(exact(f"{function}({first.value})", {}, self.place)))
+
+    def undefined(self, what: str) -> Undefined:
+        """The error of a formula that these values leave without one."""
+        return Undefined(f"formula '{self.text}' {what}", "check the values that it names", self.place)
 
     def _same(self, left: Quantity, right: Quantity, verb: str) -> None:
         if left.dimension != right.dimension:

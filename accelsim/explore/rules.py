@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from accelsim.errors import InputError, Place
 from accelsim.explore.points import FIGURES
-from accelsim.explore.quantity import PLAIN, Dimension, Quantity, read, reckon
+from accelsim.explore.quantity import PLAIN, Dimension, Quantity, Undefined, read, reckon
 
 WORDS = ("bound", "mapping", "proved_optimal")  # figures that are no numbers
 NUMBERS = tuple(name for name in FIGURES if name not in WORDS)
@@ -67,13 +67,27 @@ class Rule:
         return None
 
     def holds(self, names: Mapping[str, Quantity]) -> bool:
-        """Whether it is so; not where a name of it has no value. InputError where units differ."""
-        if any(name not in names for name in self.names):
+        """Whether it is so; not where a side has no value. InputError where units differ."""
+        sides = self.sides(names)
+        if sides is None:
             return False
-        left, right = reckon(self.left, names, self.place), reckon(self.right, names, self.place)
-        left, right = self._alike(left, right)
+        left, right = sides
         signs = {"<=": left.value <= right.value, ">=": left.value >= right.value, "==": left.value == right.value}
         return signs.get(self.sign, left.value < right.value if self.sign == "<" else left.value > right.value)
+
+    def sides(self, names: Mapping[str, Quantity]) -> tuple[Quantity, Quantity] | None:
+        """Both sides in the same unit; None where a name has no value, or a side for what its figures are, as where one is divided by.
+
+        InputError where units differ, or where no figure of a mapping is to blame.
+        """
+        if any(name not in names for name in self.names):
+            return None
+        try:
+            return self._alike(reckon(self.left, names, self.place), reckon(self.right, names, self.place))
+        except Undefined:
+            if self.needs_mapping:
+                return None
+            raise
 
     def _alike(self, left: Quantity, right: Quantity) -> tuple[Quantity, Quantity]:
         """Both sides in the same unit; a plain number beside a figure that has its unit in its name is one of that unit."""

@@ -22,7 +22,7 @@ from accelsim.explore.exploration import Exploration, known_figures, value_of
 from accelsim.explore.finished import Finished
 from accelsim.explore.ledger import Ledger
 from accelsim.explore.points import OK, Evaluate, Point, Row, Spread, evaluate_points, here
-from accelsim.explore.quantity import Quantity, reckon
+from accelsim.explore.quantity import Quantity
 from accelsim.explore.rules import Rule
 from accelsim.explore.search import EVOLUTIONARY, Search
 from accelsim.explore.sweep import Sweep
@@ -173,12 +173,13 @@ class _Run:
 
 
 def _excess(rule: Rule, names: dict[str, Quantity]) -> float:
-    """By what share of its larger side a rule is broken, 0 where it holds; 1 where a name of it is not known."""
-    if not all(name in names for name in rule.names):
+    """By what share of its larger side a rule is broken, 0 where it holds; 1 where a side has no value."""
+    sides = rule.sides(names)
+    if sides is None:
         return 1.0
     if rule.holds(names):
         return 0.0
-    left, right = (float(reckon(side, names, rule.place).value) for side in (rule.left, rule.right))
+    left, right = (float(side.value) for side in sides)
     return max(1e-9, abs(left - right) / max(abs(left), abs(right), 1e-300))
 
 

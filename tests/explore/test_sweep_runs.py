@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from accelsim.errors import InputError
 from accelsim.explore.exploration import Exploration
 from accelsim.explore.finished import Finished
 from accelsim.explore.points import Point, Row
+from accelsim.explore.quantity import Quantity
 from accelsim.explore.rules import rule
 from accelsim.explore.sweep import LATIN, SOBOL, Sample, Sweep
 from accelsim.explore.sweeping import explore
@@ -207,6 +209,13 @@ def test_limit_of_the_area_says_that_machines_state_none() -> None:
     with pytest.raises(InputError) as caught:
         run(sweep)
     assert str(caught.value) == "none of 9 points holds 'area_um2 <= 50'; its machines do not state their areas"
+
+
+def test_rule_that_divides_by_a_figure_that_is_zero_does_not_hold_there() -> None:
+    found = run(stub_sweep(3, 3, rules=(rule("cycles / (cycles - cycles) <= 5"),)))
+    assert found.summary.counts == {"outside": 9}
+    with pytest.raises(InputError, match="divides by zero"):
+        rule("1 / shape.m > 2").holds({"shape.m": Quantity(Fraction(0))})
 
 
 def test_rule_that_no_point_holds_is_refused_before_anything_runs() -> None:
