@@ -37,7 +37,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Exploration:
+class Candidates:
     """`candidates`: the original first, then in the order in which they were looked at. `complete`: whether all equivalents were."""
 
     candidates: tuple[Candidate, ...]
@@ -65,7 +65,7 @@ def explore(
     tell: Callable[[str], None],
     most: int = MOST,
     deepest: int = DEEPEST,
-) -> Exploration:
+) -> Candidates:
     """Map equivalent cascades, those that may be quickest first. Raises what the mapper raises where none has a mapping.
 
     Where time is the objective, a cascade whose bound is no better than the best so far is left out. A time limit is shared out among
@@ -85,7 +85,7 @@ class _Exploring:
         self.interrupted = False
         self.best: Found | None = None
 
-    def run(self) -> Exploration:
+    def run(self) -> Candidates:
         listed, complete = equivalents(self.cascade, self.most, self.deepest, over=lambda: self._left() <= 0.0, tell=self.tell)
         bounded = [(each, self._floor(each.cascade)) for each in listed]
         first, *others = bounded
@@ -101,7 +101,7 @@ class _Exploring:
         if self.best is None:
             assert self.refusal is not None, "the original was mapped"
             raise self.refusal
-        return Exploration(tuple(made), complete, self.deepest, cpu_seconds() - self.started, self.request)
+        return Candidates(tuple(made), complete, self.deepest, cpu_seconds() - self.started, self.request)
 
     def _floor(self, cascade: Cascade) -> float:
         """Cycles that no mapping goes below, whatever the open sizes; infinite where some Einsum has no unit."""

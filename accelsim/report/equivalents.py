@@ -11,7 +11,7 @@ from accelsim.report.terminal import table
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from accelsim.explore.cascades import Candidate, Exploration
+    from accelsim.explore.cascades import Candidate, Candidates
     from accelsim.hardware.architecture import Architecture
     from accelsim.workload.cascade import Cascade
     from accelsim.workload.transform.steps import Step
@@ -84,7 +84,7 @@ def derivation_blocks(document: Document) -> Iterator[RenderableType]:
     yield "Steps from here:\n" + "\n".join(f"  {step}" for step in allowed) if allowed else "No step goes on from here."
 
 
-def exploration_document(cascade: Cascade, architecture: Architecture, found: Exploration, texts: Sequence[str], mapping: str) -> Document:
+def exploration_document(cascade: Cascade, architecture: Architecture, found: Candidates, texts: Sequence[str], mapping: str) -> Document:
     """The search as JSON: every cascade with its steps, bound and result; `best`: its place, its workload file and its mapping as text."""
     objective = found.request.objective
     best = found.best
@@ -107,7 +107,7 @@ def exploration_document(cascade: Cascade, architecture: Architecture, found: Ex
     }
 
 
-def gain(found: Exploration) -> float | None:
+def gain(found: Candidates) -> float | None:
     """How many times the objective of the original the best one's is; None where the original has no mapping."""
     first, best = found.original.found, found.best.found
     if first is None or best is None:
@@ -116,7 +116,7 @@ def gain(found: Exploration) -> float | None:
     return value(first.evaluation) / value(best.evaluation) if value(best.evaluation) else None
 
 
-def _candidate(each: Candidate, found: Exploration, text: str) -> Document:
+def _candidate(each: Candidate, found: Candidates, text: str) -> Document:
     result: Document | None = None
     if each.found is not None:
         evaluation, first = each.found.evaluation, found.original.found

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from accelsim.explore.cascades import LEFT_OUT, MAPPED, NOT_REACHED, Exploration, explore
+from accelsim.explore.cascades import LEFT_OUT, MAPPED, NOT_REACHED, Candidates, explore
 from accelsim.explore.equivalents import equivalents
 from accelsim.hardware.architecture import Architecture
 from accelsim.io.hardware import load_architecture
@@ -50,7 +50,7 @@ def scan(steps: int, channels: int = 1) -> Cascade:
     return cascade("scan", text, {"t": steps, "i": channels})
 
 
-def found(made: Cascade, machine: Architecture, objective: str = "latency", limit: float | None = None, deepest: int = 4) -> Exploration:
+def found(made: Cascade, machine: Architecture, objective: str = "latency", limit: float | None = None, deepest: int = 4) -> Candidates:
     return explore(made, machine, Request(objective_named(objective), time_limit=limit), lambda _: None, deepest=deepest)
 
 
