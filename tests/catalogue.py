@@ -5,9 +5,12 @@ which are alike, so that not every test is run on each of them; and mappings of 
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from accelsim.io.catalogue import Kind, shipped
+from accelsim.io.workload import load_workload
+from accelsim.workload.cascade import Cascade, Model
 
 FOLDER = "sparse/"
 BYTES = "int8/"
@@ -33,3 +36,9 @@ def of_bytes(kind: Kind) -> dict[str, Path]:
 def gpus(kind: Kind) -> dict[str, Path]:
     """Files about GPUs by name, without the folder."""
     return {name.removeprefix(GPUS): path for name, path in shipped(kind).items() if name.startswith(GPUS)}
+
+
+@cache
+def workload(path: Path) -> Cascade | Model:
+    """A workload that is shipped, in its own shape; each is read once by all tests of a process."""
+    return load_workload(path, {})

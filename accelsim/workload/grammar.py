@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import io
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -100,6 +101,18 @@ class _Reduction:
 def parse_statement(statement: Statement | str) -> Parsed:
     """One statement, parsed; an InputError at the column if it is not one."""
     source = Statement(statement) if isinstance(statement, str) else statement
+    with suppress(InputError):
+        return _known(source.text)
+    return _parsed(source)  # which says where it is wrong
+
+
+@lru_cache(maxsize=8192)
+def _known(text: str) -> Parsed:
+    """A statement by its text alone: layers of a model repeat the same ones."""
+    return _parsed(Statement(text))
+
+
+def _parsed(source: Statement) -> Parsed:
     output, right, condition = _tree(source, "statement")
     if condition is not None and (isinstance(condition, _Reduction) or _reductions(condition)):
         raise source.error(0, "a condition cannot hold a reduction", "compute it in a statement of its own")

@@ -20,7 +20,6 @@ from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture, Memory, Node, Unit
 from accelsim.io.catalogue import MACHINE, WORKLOAD, shipped
 from accelsim.io.hardware import load_architecture
-from accelsim.io.workload import load_workload
 from accelsim.mapper import Request, search
 from accelsim.mapper.objectives import objective_named
 from accelsim.mapping.legality import is_legal
@@ -31,6 +30,7 @@ from accelsim.workload.build import sized
 from accelsim.workload.cascade import Cascade, Einsum
 from accelsim.workload.operators import OPERATORS
 from accelsim.workload.transform.unrolling import odd_ranks, unroll
+from tests.catalogue import workload
 from tests.model import kernel_side
 from tests.share import share
 from tests.shrunk import cascades, shrunk
@@ -47,7 +47,7 @@ def catalogue() -> dict[str, Cascade]:
     """All cascades, those of models by `MODEL LAYER`; of those that differ in sizes alone the first. Stored elements have tests/sparse."""
     found: dict[object, tuple[str, Cascade]] = {}
     for name, path in shipped(WORKLOAD).items():
-        for cascade in cascades(load_workload(path, {})):
+        for cascade in cascades(workload(path)):
             if all(tensor.storage is None for tensor in cascade.tensors.values()):
                 title = name if name.rsplit("/", 1)[-1] == cascade.name else f"{name} {cascade.name}"
                 found.setdefault(form(cascade), (title, cascade))

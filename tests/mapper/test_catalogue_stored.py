@@ -16,12 +16,12 @@ import pytest
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.io.catalogue import WORKLOAD, shipped
 from accelsim.io.elements import elements_of
-from accelsim.io.workload import load_workload
 from accelsim.mapper import Request
 from accelsim.mapper.objectives import objective_named
 from accelsim.mapper.stored import search_stored
 from accelsim.sparse import reference
 from accelsim.workload.cascade import Cascade
+from tests.catalogue import workload
 from tests.mapper.test_catalogue import check_refusal, machines
 from tests.share import share
 from tests.shrunk import cascades, shrunk
@@ -32,7 +32,7 @@ PAIRS = share(1 << 30, 12, 3)
 
 @cache
 def catalogue() -> dict[str, Cascade]:
-    loaded = {name: cascades(load_workload(path, {})) for name, path in shipped(WORKLOAD).items()}
+    loaded = {name: cascades(workload(path)) for name, path in shipped(WORKLOAD).items()}
     return {
         name: cascade
         for name, found in loaded.items()

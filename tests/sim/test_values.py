@@ -34,7 +34,7 @@ from accelsim.workload.build import sized
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.interpreter import random_inputs
 from accelsim.workload.interpreter import run as interpret
-from tests.catalogue import dense
+from tests.catalogue import dense, workload
 from tests.model.published import cascade, unit
 from tests.model.strategies import Triple, seeded_triples, triples
 from tests.share import share
@@ -103,7 +103,7 @@ def test_numbers_of_any_type_are_within_their_bounds_which_are_not_loose() -> No
     assert max(shares) > 0.5  # some error comes near its bound
 
 
-WHOLE = {name: load_workload(path, {}) for name, path in dense(WORKLOAD).items()}
+WHOLE = {name: workload(path) for name, path in dense(WORKLOAD).items()}
 
 
 def counted(made: Cascade) -> bool:
