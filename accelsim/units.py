@@ -110,7 +110,9 @@ def measure(
     over, _, under = unit.partition("/")
     for symbol in (over, under) if under else (over,):
         if symbol not in known:
-            close = nearest(symbol, [candidate for candidate in known if _dimension_fits(candidate, known, accepted)])
+            bits = f"{symbol}it" if symbol.endswith("b") else ""  # of `Gb`, which is no GB
+            fitting = [candidate for candidate in known if _dimension_fits(candidate, known, accepted)]
+            close = bits if bits in fitting else nearest(symbol, fitting)
             mend = f"did you mean '{close}'?" if close else f"write a number and a unit, as in '{example}'"
             raise InputError(f"{what} '{shown}' has an unknown unit '{symbol}'", mend, place)
     dimension, factor = known[over]

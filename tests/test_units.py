@@ -82,6 +82,7 @@ def test_rates_are_shown_in_the_unit_that_leaves_a_short_number() -> None:
         ("512", "size '512' has no unit; write a number and a unit, as in '64 KiB'"),
         ("", "size '' has no unit; write a number and a unit, as in '64 KiB'"),
         ("big KiB", "size 'big KiB' has no number; write a number and a unit, as in '64 KiB'"),
+        ("512 Gb", "size '512 Gb' has an unknown unit 'Gb'; did you mean 'Gbit'?"),
         ("512 KiBB", "size '512 KiBB' has an unknown unit 'KiBB'; did you mean 'KiB'?"),
         ("512 MHz", "size '512 MHz' is a frequency, not a size; write it as in '64 KiB'"),
         ("512 GiB/s", "size '512 GiB/s' is a bandwidth, not a size; write it as in '64 KiB'"),

@@ -77,6 +77,12 @@ def test_public_names_are_the_verbs_and_what_has_a_home_elsewhere() -> None:
     assert all((getattr(accelsim, name).__doc__ or "").strip() for name in verbs.__all__)
 
 
+def test_figures_of_a_front_are_a_list_or_a_text() -> None:
+    one, other = (accelsim.front("matmul", "simple", figures, settings=SHAPE) for figures in ("energy,latency", ("energy", "latency")))
+    assert one.figures == other.figures == ("energy", "latency")
+    assert [point.values for point in one.points] == [point.values for point in other.points]
+
+
 @pytest.mark.parametrize(
     ("call", "says"),
     [

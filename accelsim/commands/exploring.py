@@ -30,15 +30,19 @@ def explore_(arguments: Arguments) -> int:
         return _show(arguments)
     if arguments.sensitivity is not None:
         return _sensitivity(arguments)
+    if arguments.at is not None:
+        raise InputError("--at names the row that --sensitivity looks at", "add '--sensitivity 2', or write --show for the row of a table")
     from accelsim.explore.sweeping import explore
     from accelsim.explore.table import all_rows, document
     from accelsim.io.sweep import load_sweep
-    from accelsim.io.sweep_table import refuse_ending, write_table
+    from accelsim.io.sweep_table import ENDINGS, refuse_ending, write_table
     from accelsim.jobs.executors import map_unordered
     from accelsim.report.exploring import exploration_blocks
     from accelsim.report.html.sweep import MOST_ROWS
     from accelsim.report.progress import progress
 
+    if arguments.sweep.endswith(ENDINGS):
+        raise InputError(f"{arguments.sweep} is a table, and a sweep is asked for", "give the sweep's file, or add '--show ROW'")
     if arguments.output is not None:
         refuse_ending(arguments.output)
     most, executor = whole_of(arguments, "most"), executor_at(arguments)
@@ -72,7 +76,7 @@ def _sensitivity(arguments: Arguments) -> int:
     from accelsim.report.progress import progress
     from accelsim.report.sensitivity import sensitivity_blocks, sensitivity_document
 
-    number, executor = _row_of(arguments, "at"), executor_at(arguments)
+    number, executor = 0 if arguments.at is None else _row_of(arguments, "at"), executor_at(arguments)
     try:
         factor = float(arguments.sensitivity)
     except ValueError:
@@ -89,7 +93,7 @@ def _sensitivity(arguments: Arguments) -> int:
             raise InputError(f"{sweep.name} chooses its points by a search, so that it has no rows beforehand", "remove 'search' from it")
         point = next(islice(sweep.points(), number, None), None)
         if point is None:
-            raise InputError(f"--at {arguments.at}: {sweep.name} has rows 0 to {sum(1 for _ in sweep.points()) - 1}", "write one of them")
+            raise InputError(f"--at {number}: {sweep.name} has rows 0 to {sum(1 for _ in sweep.points()) - 1}", "write one of them")
         assert isinstance(sweep.cases, FileCases)
         more = parameters_of(sweep.cases, point)
         found = sensitivity(sweep, point, more, factor, spread=partial(map_unordered, executor), tell=tell)

@@ -142,7 +142,7 @@ def explore(command: ArgumentParser) -> None:
     command.add_argument("--show", metavar="ROW", help="print the command that finds a row of a table again, and what it found")
     about = "instead of all points, one: how much each parameter and price of its machine alone, down and up by FACTOR, changes its figures"
     command.add_argument("--sensitivity", metavar="FACTOR", help=about)
-    command.add_argument("--at", default="0", metavar="ROW", help="of --sensitivity: the point's row, from 0 (default 0)")
+    command.add_argument("--at", metavar="ROW", help="of --sensitivity: the point's row, from 0 (default 0)")
     about = "draw the front in its first two figures, a third as colour, or what --sensitivity finds (png, svg or pdf)"
     command.add_argument("--draw", metavar="FILE", help=about)
     _executing(command, "map points")

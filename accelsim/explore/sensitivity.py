@@ -146,7 +146,7 @@ def sensitivity(
     point itself.
     """
     if not 1 < factor < math.inf:
-        raise InputError(f"a factor of {factor:g} changes nothing", "write one above 1, as in 2")
+        raise InputError(f"a factor of {factor:g}, by which values are both multiplied and divided", "write one above 1, as in 2")
     case = sweep.cases.case(point)
     given = dict(zip((axis.name for axis in sweep.axes), point.values, strict=False))
     following = {each.name for each in sweep.dependents}

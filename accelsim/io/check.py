@@ -66,7 +66,9 @@ def _sweep(path: Path, settings: Overrides) -> Checked:
     inside = {"": settings.workload, "arch.": settings.arch, "mapping.": settings.mapping}
     found = load_sweep(path, [f"{part}{name}={value}" for part, each in inside.items() for name, value in each.items()])
     sizes = [f"{axis.name}: {_values(axis)}" for axis in found.axes]
-    lines = [f"{found.asked:,} point{'s' * (found.asked != 1)}", *sizes]
+    how = "" if found.search is None else f", chosen by {found.search.how} search"
+    many = found.asked if found.search is None else found.search.points
+    lines = [f"{many:,} point{'s' * (many != 1)}{how}", *sizes]
     lines += [f"{each.name} = {each.formula}" for each in found.dependents]
     lines += [f"keep {rule.text}" for rule in found.rules]
     each = f", for each {', '.join(found.each)}" if found.each else ""

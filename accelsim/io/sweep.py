@@ -92,7 +92,7 @@ def sweep(document: Item, text: str, folder: Path, settings: Sequence[str] = ())
         FileCases(names, fixed),
         rules,
         _sample(keys["sample"]) if "sample" in keys else Sample(),
-        tuple(item.name("a figure") for item in keys["front"].items("front")) if "front" in keys else USUAL_FRONT,
+        _front(keys["front"], typed) if "front" in keys else USUAL_FRONT,
         text,
         keys["about"].text("about") if "about" in keys else "",
         _search(keys) if "search" in keys else None,
@@ -200,6 +200,12 @@ def _search(keys: Mapping[str, Item]) -> Search:
     return Search(how, points, population, seed, item.place)
 
 
+def _front(item: Item, typed: Mapping[str, str]) -> tuple[str, ...]:
+    """Figures and names that a front is of, but for names that a setting holds fast."""
+    named = [one.name("a figure") for one in item.items("front")]
+    return tuple(name for name in named if plain(name) not in typed)
+
+
 def _each(item: Item, names: Sequence[str], typed: Mapping[str, str]) -> tuple[str, ...]:
     """Names that have fronts of their own; one that a setting holds fast has none any more."""
     found: list[str] = []
@@ -245,7 +251,7 @@ def check(made: Sweep, document: Item) -> None:
     stated = document.mapping("a sweep").get("front")
     for number, name in enumerate(made.front):
         if name not in known or name in made.front[:number]:
-            at = stated.items("front")[number] if stated is not None else document
+            at = document if stated is None else next(item for item in reversed(stated.items("front")) if item.value == name)
             what = f"front: '{name}' is no figure" if name not in known else f"front: '{name}' is named twice"
             raise at.error(what, did_you_mean(name, known) if name not in known else "remove one of the two")
     if not made.front:

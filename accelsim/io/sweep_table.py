@@ -60,7 +60,8 @@ def _whole(path: str) -> Iterator[str]:
 
 def read_row(path: str, row: int) -> dict[str, Any]:
     """One row of a table that `write_table` wrote; InputError for another file, and for a row that it does not have."""
-    refuse_ending(path)
+    if not path.endswith(ENDINGS):
+        raise InputError(f"{path}: not a table", "name the .parquet or .csv file that `accelsim explore -o` wrote")
     try:
         found, many = _csv_row(path, row) if path.endswith(".csv") else _parquet_row(path, row)
     except FileNotFoundError:

@@ -122,7 +122,7 @@ def map(
 def front(
     workload: Name | Cascade,
     machine: Name | Architecture,
-    figures: Sequence[str] = ("latency", "energy"),
+    figures: str | Sequence[str] = ("latency", "energy"),
     *,
     schedule: str | None = None,
     constraints: Name | None = None,
@@ -131,7 +131,10 @@ def front(
     settings: Settings | None = None,
     progress: Tell | None = None,
 ) -> Front:
-    """Every mapping that no other beats in two or three of `latency`, `energy`, `traffic` and `capacity`, as `accelsim map --pareto`."""
+    """Every mapping that no other beats in two or three of `latency`, `energy`, `traffic` and `capacity`, as `accelsim map --pareto`.
+
+    figures: a list, or one text as on the command line, `latency,energy`.
+    """
     from accelsim.mapper.front import figures_named
     from accelsim.mapper.front import front as front_of
 
@@ -139,7 +142,8 @@ def front(
     given.refuse("mapping")
     made, cascade = machine_of(machine, given.arch), one_cascade(workload_of(workload, given.workload), "front")
     asked = constrained(request_of("latency", schedule, "any", counting, time_limit, 0.0, 0), constraints, cascade, made)
-    return front_of(cascade, made, figures_named(",".join(figures)), asked, progress or (lambda _: None))
+    named = figures_named(figures if isinstance(figures, str) else ",".join(figures))
+    return front_of(cascade, made, named, asked, progress or (lambda _: None))
 
 
 def evaluate(

@@ -127,12 +127,13 @@ def test_one_price_changes_and_the_others_stay() -> None:
 
 
 def test_factor_that_changes_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"^a factor of 1 changes nothing; write one above 1, as in 2$"):
+    with pytest.raises(InputError, match=r"^a factor of 1, by which values are both multiplied and divided; write one above 1, as in 2$"):
         tornado(tmp_path, factor=1.0)
 
 
 BAD = [
     (["--sensitivity", "two"], "--sensitivity two: not a number; write a factor, as in 2"),
+    (["--at", "1"], "--at names the row that --sensitivity looks at; add '--sensitivity 2', or write --show for the row of a table"),
     (["--sensitivity", "2", "--at", "x"], "--at 'x' is not a row; write its number, from 0"),
     (["--sensitivity", "2", "--at", "4"], "--at 4: given has rows 0 to 3; write one of them"),
     (

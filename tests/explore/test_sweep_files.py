@@ -243,3 +243,24 @@ def test_name_that_a_setting_holds_fast_has_no_fronts_of_its_own(folder: Path) -
     (folder / "s.yaml").write_text(HEAD + "vary: {shape.m: [2, 4], shape.k: [2, 4]}\neach: [shape.m, shape.k]\n")
     assert load_sweep(folder / "s.yaml").each == ("shape.m", "shape.k")
     assert load_sweep(folder / "s.yaml", ["shape.m=8"]).each == ("shape.k",)
+
+
+def test_name_that_a_setting_holds_fast_is_no_figure_of_the_front_any_more(folder: Path) -> None:
+    (folder / "s.yaml").write_text(HEAD + "vary: {shape.m: [2, 4], shape.k: [2, 4]}\nfront: [latency_s, shape.m]\n")
+    assert load_sweep(folder / "s.yaml").front == ("latency_s", "shape.m")
+    assert load_sweep(folder / "s.yaml", ["shape.m=8"]).front == ("latency_s",)
+    with pytest.raises(InputError, match=r"s\.yaml:5:18: front: 'shape\.n' is no figure"):
+        (folder / "s.yaml").write_text(HEAD + "vary: {shape.m: [2, 4], shape.k: [2, 4]}\nfront: [shape.m, shape.n]\n")
+        load_sweep(folder / "s.yaml", ["shape.m=8"])
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (["t.parquet"], "t.parquet is a table, and a sweep is asked for; give the sweep's file, or add '--show ROW'\n"),
+        (["s.yaml", "--show", "1"], "s.yaml: not a table; name the .parquet or .csv file that `accelsim explore -o` wrote\n"),
+    ],
+)
+def test_table_in_place_of_a_sweep_and_the_other_way_round(command: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explore", *command]) == 2
+    assert capsys.readouterr().err == says

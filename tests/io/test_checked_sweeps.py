@@ -46,6 +46,11 @@ def test_right_sweep_says_how_many_points_of_what(folder: Path, capsys: pytest.C
     assert json.loads(capsys.readouterr().out)["says"].splitlines() == SAYS
 
 
+def test_sweep_with_a_search_says_how_many_points_are_chosen(folder: Path) -> None:
+    (folder / "s.yaml").write_text(GOOD.replace("points: 3", "points: 30") + "search: {evolutionary: 24, population: 8}\n")
+    assert accelsim.check("s.yaml").says.splitlines()[0] == "24 points, chosen by evolutionary search"
+
+
 def test_settings_are_in_place_of_what_varies(folder: Path) -> None:
     (folder / "s.yaml").write_text(GOOD)
     settings = {"shape.m": 64, "shape.n": 32}

@@ -11,7 +11,7 @@ from matplotlib.ticker import EngFormatter, LogLocator, NullFormatter
 
 from accelsim.errors import InputError
 from accelsim.report.plots import style
-from accelsim.report.plots.tables import column, known
+from accelsim.report.plots.tables import column, kept, known
 
 if TYPE_CHECKING:
     from accelsim.explore.exploration import Exploration
@@ -41,11 +41,13 @@ def front(found: Front, *, ax: Axes | None = None) -> Axes:
 def pareto(table: Any, x: str, y: str, *, colour: str | None = None, title: str = "", ax: Axes | None = None) -> Axes:
     """Draw rows of a table by two of its columns, less being better in both, with the line of those that none beats; a third as colour.
 
-    `table`: a dictionary of columns, an Arrow table or a data frame. Rows without a number in one of the columns are left out.
+    `table`: a dictionary of columns, an Arrow table or a data frame. Rows without a number in one of the columns are left out, and
+    of a sweep's table those whose status is not `ok`.
     """
     names = [x, y, *([colour] if colour is not None else [])]
     rows = [[known(value) for value in row] for row in zip(*(column(table, name) for name in names), strict=True)]
-    whole = [[value for value in row if value is not None] for row in rows if None not in row]
+    chosen = kept(table) or [True] * len(rows)
+    whole = [[value for value in row if value is not None] for row, flag in zip(rows, chosen, strict=True) if flag and None not in row]
     if not whole:
         raise InputError("the table has no rows to draw", "give it some")
     columns = [list(each) for each in zip(*whole, strict=True)]

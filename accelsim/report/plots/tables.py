@@ -10,12 +10,25 @@ from accelsim.errors import InputError, did_you_mean
 
 def column(table: Any, name: str) -> list[Any]:
     """The values of a column; an InputError names the nearest one if there is none."""
-    names = list(table) if isinstance(table, Mapping) else list(getattr(table, "column_names", None) or table.columns)
+    names = _names(table)
     if name not in names:
         raise InputError(f"the table has no column '{name}'", did_you_mean(name, names))
     found = table[name]
     listed = getattr(found, "to_pylist", None) or getattr(found, "to_list", None)
     return list(listed() if listed is not None else found)
+
+
+def kept(table: Any) -> list[bool] | None:
+    """Which rows of a sweep's table are of points that have a mapping and hold its rules; None for another table."""
+    if not {"status", "why", "command"} <= {*_names(table)}:
+        return None
+    from accelsim.explore.points import OK
+
+    return [status == OK for status in column(table, "status")]
+
+
+def _names(table: Any) -> list[str]:
+    return list(table) if isinstance(table, Mapping) else list(getattr(table, "column_names", None) or table.columns)
 
 
 def known(value: Any) -> float | None:

@@ -324,6 +324,12 @@ def test_tables_of_any_kind_are_drawn(kind: str) -> None:
     assert plots.heat_map(table, "a", "a", "b").images[0].get_array().count() == 2
 
 
+def test_points_of_a_sweep_that_break_its_rules_are_no_front() -> None:
+    table = {"a": [3, 1, 2], "b": [1.0, 3.0, 0.5], "status": ["ok", "ok", "outside"], "why": ["", "", "a > 2"], "command": [""] * 3}
+    ax = plots.pareto(table, "a", "b")
+    assert np.allclose(ax.collections[0].get_offsets(), [(3, 1), (1, 3)])
+
+
 @pytest.mark.parametrize("figure", ["latency", "energy", "traffic", "edp"])
 def test_bars_that_compare_are_as_long_as_the_figure(figure: str) -> None:
     one, two = examples.evaluation(), examples.evaluation("softmax-recomputed", "simple", "softmax-recomputed")
