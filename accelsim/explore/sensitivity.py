@@ -76,10 +76,13 @@ class Tornado:
     def changes(self, figure: str) -> tuple[tuple[Swing, float, float], ...]:
         """Of every parameter the change of a figure, as a share of what it is at the point, down and up; the largest first.
 
-        nan where there is no mapping; parameters that change nothing are left out.
+        nan where there is no mapping; parameters that change nothing are left out. Of a figure that the point has not, none: its machine
+        may state no areas.
         """
         at = self.figures.index(figure)
         base = self.base[at]
+        if math.isnan(base):
+            return ()
         found: list[tuple[Swing, float, float]] = []
         for swing in self.swings:
             down, up = (turn.figures[at] / base - 1 if base else math.nan for turn in (swing.down, swing.up))

@@ -58,6 +58,9 @@ def sensitivity_blocks(document: Document) -> Iterator[RenderableType]:
     swings = {each["name"]: each for each in document["swings"]}
     for figure, changes in document["changes"].items():
         base = document["base"][figure]
+        if base is None:
+            yield f"{figure}: not stated by the machine"
+            continue
         yield f"{figure}: {shown_figure(figure, base)}" + ("" if changes else ", which nothing changes")
         if not changes:
             continue

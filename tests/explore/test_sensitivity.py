@@ -100,6 +100,14 @@ def test_swings_of_a_figure_come_with_the_largest_first(found: Tornado) -> None:
     assert {swing.name for swing, *_ in found.changes("area_um2")} >= {"arch.let.pe", "L3.area_um2"}
 
 
+def test_figure_that_the_machine_does_not_state_has_no_swings(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    small = "sweep: small\nworkload: matmul\narch: simple\nset: {shape.m: 8, shape.n: 8, shape.k: 8}\nvary:\n  arch.clock: [1 GHz, 2 GHz]\n"
+    (tmp_path / "small.yaml").write_text(small)
+    assert main(["explore", str(tmp_path / "small.yaml"), "--sensitivity", "2", "--workers", "1"]) == 0
+    said = capsys.readouterr().out
+    assert "area_um2: not stated by the machine" in said and "no mapping" not in said
+
+
 def test_turn_that_has_no_mapping_says_why(found: Tornado) -> None:
     """16 rows of a tile do not fit on 8."""
     (swing,) = [each for each in found.swings if each.name == "arch.let.pe"]
