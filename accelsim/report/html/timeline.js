@@ -48,6 +48,7 @@
       for (const name of ["ink", "soft", "line", "card", "limit", "busy"]) colours[name] = style.getPropertyValue(`--${name}`).trim();
       const dark = style.colorScheme.includes("dark") && colours.card !== "#ffffff";
       colours.task = data.tasks.map((_, index) => `hsl(${hue(index)} 52% ${dark ? 58 : 47}%)`);
+      box.querySelectorAll(".keys i").forEach((mark, index) => { mark.style.background = colours.task[index]; });
       draw();
     };
     // The first event that ends after a time: starts and ends both rise within a row.

@@ -10,6 +10,8 @@ from accelsim.report.html.shown import whole
 
 _BUTTONS = (("+", "zoom in"), ("-", "zoom out"), ("←", "to the left"), ("→", "to the right"), ("0", "show all"))
 
+_MOST_KEYS = 24  # tasks that a legend names; their names are in the slices and under the pointer as well
+
 
 def columns(trace: dict[str, Any]) -> dict[str, Any]:
     """The events of a trace as `accelsim simulate --trace` writes it: a row for each track, times in cycles, by their start."""
@@ -46,7 +48,9 @@ def timeline(events: dict[str, Any], name: str, cycles: float) -> Html:
     controls = el("div", *buttons, el("output", ""), class_="controls")
     says = f"timeline of {whole(count)} events; arrows move it, plus and minus zoom, 0 shows all"
     canvas = el("canvas", tabindex=0, role="application", aria_label=says)
-    box = el("div", controls, canvas, el("div", class_="tip", hidden=True), class_="timeline", data_events=name)
+    keys = [el("span", el("i", ""), task) for task in events["tasks"][:_MOST_KEYS]]
+    legend = el("div", *keys, class_="keys", aria_label="colours")
+    box = el("div", controls, canvas, el("div", class_="tip", hidden=True), legend, class_="timeline", data_events=name)
     part = "" if last > cycles - 1 else f" The run takes {whole(cycles)} cycles; these are its first {whole(last)}."
     hint = (
         "Drag to move, Ctrl and the wheel or two fingers to zoom; keys: arrows, +, -, 0. A pixel of many events is as dark as it is busy."

@@ -167,6 +167,13 @@ def test_timeline_names_the_event_under_the_pointer_and_is_empty_where_nothing_r
     coloured = browser.run("""[0.1, 0.45, 0.9].map((share) => { const canvas = document.querySelector('.timeline canvas');
         const x = 120 + share * (canvas.width - 120); return canvas.getContext('2d').getImageData(x, 44, 1, 1).data[3] > 0; })""")
     assert coloured == [True, False, True]
+    # the legend has the colours of the slices
+    drawn = browser.run("""[0.1, 0.9].map((share) => { const canvas = document.querySelector('.timeline canvas');
+        return [...canvas.getContext('2d').getImageData(120 + share * (canvas.width - 120), 44, 1, 1).data].slice(0, 3); })""")
+    keys = browser.run("""[...document.querySelectorAll('.timeline .keys span')].map((key) => [key.textContent,
+        getComputedStyle(key.querySelector('i')).backgroundColor.match(/[0-9]+/g).map(Number)])""")
+    assert [name for name, _ in keys] == ["first", "second"]
+    assert all(abs(one - other) <= 2 for at in (0, 1) for one, other in zip(keys[at][1], drawn[at], strict=True))
 
 
 def test_curve_of_what_a_memory_holds_is_drawn_as_steps(browser: Browser, tmp_path: Path) -> None:
