@@ -23,6 +23,7 @@ from tests.mapper import brute
 from tests.mapper.small_problems import Problem, problem
 from tests.mapper.test_constraints import searched, stacked
 from tests.mapper.test_exact import QUICK, same_space, supported
+from tests.share import share
 
 ANY = 987_654_321  # a tile that is left open
 NAME = "HOLE"  # a list or a unit that is
@@ -198,7 +199,7 @@ def with_holes(nodes: tuple[Node, ...], rng: np.random.Generator, chance: float,
     return tuple(found)  # type: ignore[arg-type]
 
 
-@settings(max_examples=15 if QUICK else 60)
+@settings(max_examples=share(60, 30, 15))
 @given(seed=st.integers(0, 2**32 - 1))
 @pytest.mark.slow
 def test_what_is_open_is_searched_to_the_end(seed: int) -> None:

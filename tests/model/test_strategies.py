@@ -13,6 +13,7 @@ from accelsim.hardware.architecture import Architecture, Array, Memory
 from accelsim.mapping.tree import For, Fuse, Keep, Leaf, Spatial, TreeNode
 from accelsim.model.reference_nest import build_nests
 from tests.model.strategies import Triple, recurrent_triples, seeded_triples, triples
+from tests.share import share
 
 
 def nodes(tree: tuple[TreeNode, ...]) -> Iterator[TreeNode]:
@@ -118,9 +119,9 @@ EXPECTED = {  # share of the triples that a feature should appear in, at least
 
 @pytest.mark.slow
 def test_every_feature_appears_often() -> None:
-    drawn = list(seeded_triples(7, 1200))
+    drawn = list(seeded_triples(7, share(1200, 600, 600)))
     shares = Counter(feature for triple in drawn for feature in features(triple))
-    rare = {feature: shares[feature] for feature, share in EXPECTED.items() if shares[feature] < share * len(drawn)}
+    rare = {feature: shares[feature] for feature, least in EXPECTED.items() if shares[feature] < least * len(drawn)}
     assert not rare
 
 

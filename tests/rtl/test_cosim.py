@@ -33,7 +33,7 @@ from tests.rtl.npu import STATEMENTS, machine, work
 from tests.rtl.runner import RTL
 from tests.share import share
 
-CASES, SMALL = share(200, 24, 6), share(200, 9, 6)  # SMALL: of searches on a small buffer, which take longer
+CASES, SMALL = share(200, 24, 6), share(200, 5, 4)  # SMALL: of searches on a small buffer, which take longer
 
 
 @pytest.fixture(scope="module")
