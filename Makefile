@@ -44,8 +44,8 @@ docs: $(READY)  ## the documentation as a site, in build/site; a warning is an e
 rtl: $(READY) rtl-tools  ## the hardware: every module of hw/rtl against the simulator, lint, synthesis
 	$(BIN)/python -m pytest -n $(WORKERS) tests/rtl
 
-notebooks: $(READY)  ## every notebook in a clean kernel, on two cores, in at most eight minutes
-	ACCELSIM_EVIDENCE=1 timeout 480 $(BIN)/python -m pytest -n 2 tests/test_notebooks.py
+notebooks: $(READY)  ## every notebook in a clean kernel: five to seven minutes on two cores
+	ACCELSIM_EVIDENCE=1 timeout 900 $(BIN)/python -m pytest -n 2 --durations 13 tests/test_notebooks.py
 
 rtl-tools:  ## iverilog, verilator, g++, yosys, z3 and zlib, from Debian's packages
 	@absent=; for tool in iverilog verilator g++ yosys z3; do command -v $$tool >/dev/null 2>&1 || absent="$$absent $$tool"; done; \
