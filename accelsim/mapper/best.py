@@ -23,6 +23,8 @@ from accelsim.mapper.leaf_plan import Unsupported
 from accelsim.mapper.objectives import Objective, key, objective_named
 from accelsim.mapper.options import Limits, Result
 from accelsim.mapper.padding import cut, padding
+from accelsim.mapper.retiling import Retiling
+from accelsim.mapper.scope import Scope
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.options import Counting
@@ -104,71 +106,98 @@ def _silent(_: str) -> None:
 class _Search:
     def __init__(self, cascade: Cascade, architecture: Architecture, request: Request, tell: Callable[[str], None]) -> None:
         self.cascade, self.architecture, self.request, self.tell = cascade, architecture, request, tell
+        self.retiling = Retiling(Scope(cascade, architecture), request.objective)
         self.climbing = Climbing(cascade, architecture, request.objective, request.seed, request.counting, tell)
         self.evaluator: Evaluator = self.climbing.evaluator
+        self.best: Evaluation | None = None
         self.tried, self.covered = 0, 0  # mappings, by other than the exact search and climbing
         self.interrupted = False
         self.uneven = False  # whether sizes are hard to cut
         self.no_exact = ""  # why there is no exact search, if a network or values that choose are the reason
 
     def run(self) -> Found:
-        started, objective = cpu_seconds(), self.request.objective
+        started = cpu_seconds()
         end = float("inf") if self.request.time_limit is None else started + self.request.time_limit
         exact, result = self._exact(started)
-        best: Evaluation | None = None
         short: IllegalMapping | None = None
-        if result is not None:
-            try:
-                best = self.evaluator.evaluate(result.mapping)
-            except IllegalMapping:  # the root is too small for what the space keeps there
-                result = None
-                rooted, short = Diagnosis(self.cascade, self.architecture, self.request).of_the_root()
-                best = None if rooted is None else self.evaluator.evaluate(rooted)
-        refusal: IllegalMapping | InputError | None = None
+        if result is not None and not self._took(result.mapping):  # the root is too small for what the space keeps there
+            result = None
+            rooted, short = Diagnosis(self.cascade, self.architecture, self.request).of_the_root()
+            if rooted is not None:
+                self._took(rooted)
         listed = self._listed()
-        if listed is not None and (best is None or key(objective, listed) < key(objective, best)):
-            best = listed
-        padded = self._padded(started, best) if listed is None and result is not None else None
-        if padded is not None and (best is None or key(objective, padded) < key(objective, best)):
-            best = padded
-        if listed is None and self._climbs(exact, result, best):
-            self.climbing.over = lambda: self.interrupted or cpu_seconds() > end
-            try:
-                with stopped_by_interrupts(self._interrupt):
-                    other = self.climbing.run()
-                if best is None or key(objective, other) < key(objective, best):
-                    best = other
-            except (IllegalMapping, InputError) as error:
-                refusal = error
-            if exact is not None and result is not None and cpu_seconds() < end < float("inf") and exact.limits.over:
-                result = self._again(exact, end)  # with what time is left
-                try:
-                    other = self.evaluator.evaluate(result.mapping)
-                    if best is None or key(objective, other) < key(objective, best):
-                        best = other
-                except IllegalMapping:  # as above
-                    pass
-        if best is None and self.request.constraints:
+        self._take(listed)
+        refusal: IllegalMapping | InputError | None = None
+        if listed is None:
+            self._take(self._padded(started, self.best) if result is not None else None)
+            self._retile(end)
+            before = self.best
+            if self._climbs(exact, result, before):
+                refusal = self._climb(end)
+                if self.best is not before:
+                    self._retile(end)
+                if exact is not None and result is not None and cpu_seconds() < end < float("inf") and exact.limits.over:
+                    result = self._again(exact, end)  # with what time is left
+                    self._took(result.mapping)
+        if self.best is None and self.request.constraints:
             raise short or Diagnosis(self.cascade, self.architecture, self.request).of_constraints()
-        if best is None:
+        if self.best is None:
             what = f"no mapping of {self.cascade.name} on {self.architecture.name} was found"
             short = short or Diagnosis(self.cascade, self.architecture, self.request).of_inputs_and_outputs()
             raise short or refusal or IllegalMapping(what, "allow more")
-        value = objective.value(best)
-        bound, space = (value, "any tiles") if listed is not None else self._bound(result, best)
-        record = {
-            "objective": objective.name,
+        return Found(self.best.mapping, self.best.with_search(self._record(self.best, listed, result, started)), self.interrupted)
+
+    def _record(self, best: Evaluation, listed: Evaluation | None, result: Result | None, started: float) -> dict[str, object]:
+        """How the best was found, and what is certain of it."""
+        value = self.request.objective.value(best)
+        bound, space, dividing = (value, "any tiles", None) if listed is not None else self._bound(result, best)
+        others = self.climbing.evaluated + self.retiling.evaluated
+        return {
+            "objective": self.request.objective.name,
             "value": value,
             "lower_bound": bound,
             "gap": None if not bound else max(0.0, value / bound - 1),
             "proved_optimal": bound is not None and value <= bound * _CLOSE,
             "space": space,
-            "mappings_covered": self.climbing.evaluated + self.covered + (0 if result is None else result.covered),
-            "evaluated": self.climbing.evaluated + self.tried + (0 if result is None else result.evaluated),
+            "mappings_covered": others + self.covered + (0 if result is None else result.covered),
+            "evaluated": others + self.tried + (0 if result is None else result.evaluated),
             "seconds": cpu_seconds() - started,
+            **({"least_dividing": dividing} if dividing is not None else {}),
             **({"no_exact_search": self.no_exact} if self.no_exact else {}),
         }
-        return Found(best.mapping, best.with_search(record), self.interrupted)
+
+    def _take(self, found: Evaluation | None) -> None:
+        """Keep the better of what was found before and this."""
+        objective = self.request.objective
+        if found is not None and (self.best is None or key(objective, found) < key(objective, self.best)):
+            self.best = found
+
+    def _took(self, mapping: Mapping) -> bool:
+        """Whether a mapping is legal; it is kept if it is the best."""
+        try:
+            self._take(self.evaluator.evaluate(mapping))
+        except IllegalMapping:
+            return False
+        return True
+
+    def _climb(self, end: float) -> IllegalMapping | InputError | None:
+        """The climbing search until a time; why it found nothing, if it did not."""
+        self.climbing.over = lambda: self.interrupted or cpu_seconds() > end
+        try:
+            with stopped_by_interrupts(self._interrupt):
+                self._take(self.climbing.run())
+        except (IllegalMapping, InputError) as error:
+            return error
+        return None
+
+    def _retile(self, end: float) -> None:
+        """The best found so far with tiles that do not divide, one loop at a time."""
+        if self.best is None or not self._any_tiles or self.interrupted or self._is_near(self.best) or cpu_seconds() > end:
+            return
+        self.tell("tiles that do not divide")
+        self.retiling.over = lambda: self.interrupted or cpu_seconds() > end
+        with stopped_by_interrupts(self._interrupt):
+            self._take(self.retiling.run(self.best))
 
     def _again(self, exact: Exact, end: float) -> Result:
         """What an exact search that was stopped finds when it goes on until a time."""
@@ -291,14 +320,16 @@ class _Search:
         thrift = exact is not None and exact.large and len(self.cascade.work) <= _THRIFTY
         return over if not self.request.objective.timely else thrift or not self._is_near(best)
 
-    def _bound(self, result: Result | None, best: Evaluation) -> tuple[float | None, str]:
-        """A lower bound on the objective, and over what: the space with tiles that divide, or all mappings."""
+    def _bound(self, result: Result | None, best: Evaluation) -> tuple[float | None, str, float | None]:
+        """A lower bound on the objective, and over what: the space with tiles that divide, or all mappings; then that over the former
+        where the best is below it."""
         objective = self.request.objective
         everywhere = objective.floor(self.climbing.floor(), float(bounds(self.cascade).compulsory_bytes)) or None
-        if result is not None:
-            bound = objective.rounded(result.bound)
-            if objective.value(best) >= bound / _CLOSE:
-                if everywhere is not None and everywhere >= bound / _CLOSE:
-                    return everywhere, "all mappings"
-                return min(bound, objective.value(best)), "dividing tiles"
-        return everywhere, "all mappings"
+        if result is None:
+            return everywhere, "all mappings", None
+        bound = objective.rounded(result.bound)
+        if objective.value(best) < bound / _CLOSE:
+            return everywhere, "all mappings", bound
+        if everywhere is not None and everywhere >= bound / _CLOSE:
+            return everywhere, "all mappings", None
+        return min(bound, objective.value(best)), "dividing tiles", None

@@ -9,15 +9,16 @@ from fractions import Fraction
 
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture
+from accelsim.mapper import effort
 from accelsim.mapper.build import build
-from accelsim.mapper.leaves import planned, trips
+from accelsim.mapper.leaves import planned
 from accelsim.mapper.moves import Move, Moves
 from accelsim.mapper.objectives import Key, Objective, key
 from accelsim.mapper.scope import Scope
 from accelsim.mapper.space import Design, LeafDesign
 from accelsim.mapper.spread import Spreader
 from accelsim.mapper.trunks import Trunks, fusible, shared_ranks
-from accelsim.mapping.tree import For, Mapping
+from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.options import Counting
 from accelsim.model.schedule import DEPENDENCE
@@ -25,9 +26,6 @@ from accelsim.workload.cascade import Cascade
 from accelsim.workload.dependence import dependences
 
 _MOST_COPIES = 64
-_MOST_TILES = 1 << 20
-_TILES_PER_EVALUATION = 512  # counting so many tiles takes about as long as an evaluation
-_UNEVEN = 64  # listing copies as well takes so much longer per tile
 _EXACT = 8
 _UNLOCKED = 6
 
@@ -81,8 +79,8 @@ class Climb:
         """A design evaluated, or None if it is not legal or takes too long to count; every design is evaluated once."""
         if design not in self.seen:
             tiles = self._listed(design)
-            self.spent += 1 + (tiles // _TILES_PER_EVALUATION if tiles <= _MOST_TILES else 0)
-            self.seen[design] = self._evaluated(design, self.evaluator) if tiles <= _MOST_TILES else None
+            self.spent += effort.evaluations(tiles) if tiles <= effort.MOST_TILES else 1
+            self.seen[design] = self._evaluated(design, self.evaluator) if tiles <= effort.MOST_TILES else None
         return self.seen[design]
 
     def _evaluated(self, design: Design, evaluator: Evaluator) -> Point | None:
@@ -95,31 +93,9 @@ class Climb:
         return Point(design, evaluation, key(self.objective, evaluation))
 
     def _listed(self, design: Design) -> int:
-        """Tiles of conditioned Einsums that counting looks at one by one: steps in time, and copies that time cuts further."""
-        if not self.scope.share:
-            return 0
-        total = 0
-        for leaf in planned(self.scope, self.spreader, self.names, design):
-            coupled = self.scope.coupled[leaf.einsum]
-            if not coupled:
-                continue
-            time, copies = 1, 1
-            left, spread, ragged, late = dict(self.scope.cascade.extents), set(), set(), False
-            for loop in (*design.trunk, *leaf.loops):
-                size = left[loop.rank]
-                left[loop.rank] = min(size, loop.tile)
-                if loop.rank not in coupled:
-                    continue
-                if size % left[loop.rank]:
-                    ragged.add(loop.rank)
-                if isinstance(loop, For):
-                    time *= trips(size, loop.tile)
-                    late = late or loop.rank in spread
-                else:
-                    copies *= trips(size, loop.tile)
-                    spread.add(loop.rank)
-            total += _UNEVEN * time * copies if late or ragged & spread else time
-        return total
+        """Tiles that counting the design's mapping looks at one by one."""
+        leaves = planned(self.scope, self.spreader, self.names, design) if self.scope.share else []
+        return effort.tiles(self.scope, [(leaf.einsum, (*design.trunk, *leaf.loops)) for leaf in leaves])
 
     def starts(self, budget: int) -> list[Point]:
         """First designs, best first: those that the closed form finds slow are not evaluated."""
@@ -157,7 +133,7 @@ class Climb:
         """A design evaluated quickly: conditions left out."""
         if self.screen is self.evaluator:
             return self.point(design)
-        return self._evaluated(design, self.screen) if self._listed(design) <= _MOST_TILES else None
+        return self._evaluated(design, self.screen) if self._listed(design) <= effort.MOST_TILES else None
 
     def _coarse(self, design: Design) -> Design:
         """A design in which no leaf steps through ranks under its condition, so that few tiles have to be looked at."""
