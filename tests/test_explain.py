@@ -203,7 +203,7 @@ def test_a_saved_evaluation_is_explained_as_far_as_it_goes(tmp_path: Path, mappi
         ),
         (
             ["matmul", "--arch", "npu", "--against-set", "arch.DRM.size=1"],
-            "--set arch.DRM.size: this machine has no node 'DRM'; did you mean 'DRAM'?",
+            "--against-set arch.DRM.size: this machine has no node 'DRM'; did you mean 'DRAM'?",
         ),
         (["gone.json", "--remap"], "--remap: gone.json is a saved evaluation; name the workload, --arch and --mapping instead"),
     ],
@@ -211,3 +211,11 @@ def test_a_saved_evaluation_is_explained_as_far_as_it_goes(tmp_path: Path, mappi
 def test_what_cannot_be_explained_is_said_in_a_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", *arguments, "-q"]) == 2
     assert capsys.readouterr().err.strip() == message
+
+
+@pytest.mark.parametrize("setting", ["shape.zz=3", "arch.DRAM.size=3", "shape.m=oo", "qq"])
+def test_an_error_in_a_setting_of_the_other_run_names_its_option(setting: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "matmul", "--arch", "simple", "-q", "--against-set", setting]) == 2
+    assert capsys.readouterr().err.startswith(f"--against-set {setting.partition('=')[0]}: ")
+    assert main(["explain", "matmul", "--arch", "simple", "-q", "--set", setting, "--against-set", "shape.n=4"]) == 2
+    assert capsys.readouterr().err.startswith(f"--set {setting.partition('=')[0]}: ")

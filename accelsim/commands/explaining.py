@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,7 @@ from accelsim.commands.arguments import (
     settings_of,
     workload_of,
 )
-from accelsim.errors import InputError
+from accelsim.errors import AccelsimError, InputError
 from accelsim.workload.cascade import Cascade, Model
 
 if TYPE_CHECKING:
@@ -75,7 +76,8 @@ def explain_(arguments: Arguments) -> int:
         raise InputError("--html shows one explanation, and two runs are compared", mend)
     with progress(not arguments.quiet) as tell:
         side = _side(arguments, settings, tell)
-        against = None if other is None else _side(other, settings_of(other), tell)
+        with _settings_of_the_other(arguments):
+            against = None if other is None else _side(other, settings_of(other), tell)
         helps = _what_if(arguments, side, tell) if against is None else Helps()
     if against is not None:
         return _difference(arguments, side, against)
@@ -101,6 +103,20 @@ def _other(arguments: Arguments) -> Arguments | None:
     return other
 
 
+@contextmanager
+def _settings_of_the_other(arguments: Arguments) -> Iterator[None]:
+    """Errors name the option that a setting of the other run was given by."""
+    try:
+        yield
+    except AccelsimError as error:
+        said = str(error)
+        for setting in arguments.against_set:
+            path = setting.partition("=")[0].strip()
+            if said.startswith(f"--set {path}"):
+                raise type(error)(f"--against-{said.removeprefix('--')}") from None
+        raise
+
+
 def _is_saved(text: str) -> bool:
     return text.endswith(".json")
 
@@ -120,7 +136,8 @@ def _saved(arguments: Arguments, other: Arguments | None) -> int:
         for each in [arguments] if other is None else [arguments, other]:
             if _is_saved(each.workload):
                 _refuse_beside(each)
-            documents.append(_document(each, tell))
+            with _settings_of_the_other(arguments) if each is other else nullcontext():
+                documents.append(_document(each, tell))
     if len(documents) == 2:
         return give_blocks(arguments, saved_difference(*documents), difference_blocks)
     (document,) = documents

@@ -91,9 +91,10 @@ class Exploration:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """`counts`: rows by status. `on_front`: bool[points]."""
+    """`counts`: rows by status, and of those `outside` by the rule that does not hold, `broken`. `on_front`: bool[points]."""
 
     counts: dict[str, int]
+    broken: dict[str, int]
     on_front: NDArray[np.bool_]
 
 
@@ -120,15 +121,18 @@ def group_of(sweep: Sweep, point: Point) -> tuple[str, ...]:
 def _summary(exploration: Exploration) -> Summary:
     sweep = exploration.sweep
     counts: Counter[str] = Counter()
+    broken: Counter[str] = Counter()
     figures = np.full((len(exploration.places), len(sweep.front)), np.nan)
     groups: dict[tuple[str, ...], int] = {}
     of = np.zeros(len(exploration.places), dtype=np.int64)
     for at, (point, row) in enumerate(exploration.rows()):
         counts[row.status] += 1
         of[at] = groups.setdefault(group_of(sweep, point), len(groups))
+        if row.status == OUTSIDE:
+            broken[row.why] += 1
         if row.status == OK:
             figures[at] = [value_of(sweep, point, row, name) for name in sweep.front]
     flags = np.zeros(len(figures), dtype=bool)
     for group in groups.values():
         flags[of == group] = on_front(figures[of == group])
-    return Summary(dict(counts), flags)
+    return Summary(dict(counts), dict(broken), flags)

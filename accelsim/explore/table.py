@@ -165,6 +165,7 @@ def document(exploration: Exploration) -> dict[str, Any]:
         "interrupted": exploration.interrupted,
         "varied": list(sweep.names),
         "rules": [rule.text for rule in sweep.rules],
+        "broken": summary.broken,
         "figures": list(sweep.front),
         "each": list(sweep.each),
         "front": [rows[point.number] for point, _ in exploration.front()],

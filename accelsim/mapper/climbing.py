@@ -6,7 +6,6 @@ import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture
@@ -122,35 +121,35 @@ class Climbing:
         return _Piece(tuple(names), best.design, best, min(point.evaluation.cycles for point in refined[:_REFINED]))
 
     def _cut(self, names: tuple[str, ...], limit: float) -> list[_Piece]:
-        """The best way to run consecutive parts one after the other: dynamic programming over where to cut, never within a recurrence.
+        """The best way found to run consecutive parts one after the other, never cut within a recurrence.
 
-        `limit`: latency that is no gain; parts whose bounds cannot stay below it are not searched.
+        The narrowest parts come first, then ever wider ones, those first that have most to gain, while there is work left to spend.
+        `limit`: latency that is no gain.
         """
-        count, enough = len(names), self.spent + _MOST_SPENT
-        floors = {(i, j): self._floor(names[i:j]) for i in range(count) for j in range(i + 1, count + 1)}
-        rest = [0.0 if i == count else floors[i, count] for i in range(count + 1)]
-        best: list[tuple[float, float, float, list[_Piece]] | None] = [(0.0, 0.0, 0.0, [])] + [None] * count
         edges = self._edges_of_parts(names)
-        for nearest, end in pairwise(edges):
-            for start in edges[edges.index(nearest) :: -1]:
-                before = best[start]
-                if before is None or (start == 0 and end == count) or before[2] + floors[start, end] + rest[end] > limit:
+        count, enough = len(edges) - 1, self.spent + _MOST_SPENT
+        spans = [(start, start + width) for width in range(1, count + 1) for start in range(count + 1 - width)]
+        parts = {span: names[edges[span[0]] : edges[span[1]]] for span in spans if span != (0, count)}
+        floors = {span: self._floor(part) for span, part in parts.items()}
+        if limit < float("inf") and (_least(floors, count)[-1] >= limit or self.over()):
+            return []
+        found: dict[tuple[int, int], _Piece] = {}
+        for width in range(1, count):
+            known = {span: self._value(_plan(found, *span)) for span in parts if span[1] - span[0] == width}
+            gains = {span: value - floors[span] if self.objective.name == "latency" else value for span, value in known.items()}
+            for span in sorted(gains, key=lambda span: (-gains[span], span)):
+                if width > 1 and (gains[span] <= 0 or self.spent > enough or self.over()):
                     continue
-                if self.over() and start < nearest:
-                    continue
-                if self.spent > enough and (limit < float("inf") or start < nearest):
-                    continue
-                piece = self._solve(names[start:end], 12, 24)
-                if piece is None:
-                    continue
-                value, energy = before[0] + piece.point.key[0], before[1] + piece.point.key[1]
-                known = best[end]
-                if known is None or (value, energy) < known[:2]:
-                    cycles = before[2] + piece.point.evaluation.cycles
-                    best[end] = (value, energy, cycles, [*before[3], piece])
-            self.tell(f"parts up to {names[end - 1]}, {self.evaluated} mappings")
-        final = best[count]
-        return [] if final is None else [self._better(piece) for piece in final[3]]
+                piece = self._solve(parts[span], 12, 24)
+                if piece is not None:
+                    found[span] = piece
+            self.tell(f"parts of {width}, {self.evaluated} mappings")
+        return [self._better(piece) for piece in _plan(found, 0, count) or []]
+
+    @staticmethod
+    def _value(pieces: list[_Piece] | None) -> float:
+        """What parts that run one after the other take; unlimited if there are none."""
+        return float("inf") if pieces is None else sum(piece.point.key[0] for piece in pieces)
 
     def _edges_of_parts(self, names: tuple[str, ...]) -> list[int]:
         """Where parts may begin and end: what depends on itself through an earlier slice is in one."""
@@ -159,6 +158,8 @@ class Climbing:
 
     def _better(self, piece: _Piece) -> _Piece:
         """A part of the final cut searched with the budget of a whole cascade."""
+        if self.objective.timely and piece.point.evaluation.cycles <= _CLOSE * self._floor(piece.names):
+            return piece
         again = self._solve(piece.names, _STARTS, _STEPS)
         return again if again is not None and again.point.key < piece.point.key else piece
 
@@ -203,3 +204,25 @@ class Climbing:
         if isinstance(self.refusal, IllegalMapping):
             return IllegalMapping(f"{what}: {self.refusal.what}", self.refusal.mend)
         return IllegalMapping(what, "enlarge the memory that is too small")
+
+
+def _least(floors: dict[tuple[int, int], float], count: int) -> list[float]:
+    """The least that parts up to each edge take if each takes its floor."""
+    least = [0.0]
+    for end in range(1, count + 1):
+        least.append(min(least[start] + floors[start, end] for start in range(end) if (start, end) in floors))
+    return least
+
+
+def _plan(found: dict[tuple[int, int], _Piece], start: int, end: int) -> list[_Piece] | None:
+    """The parts from one edge to another whose values, then energies, have the least sum; None if there is no such way."""
+    best: list[tuple[float, float, list[_Piece]] | None] = [(0.0, 0.0, [])]
+    for edge in range(start + 1, end + 1):
+        ways = []
+        for before in range(start, edge):
+            known, piece = best[before - start], found.get((before, edge))
+            if known is not None and piece is not None:
+                ways.append((known[0] + piece.point.key[0], known[1] + piece.point.key[1], [*known[2], piece]))
+        best.append(min(ways, key=lambda way: way[:2], default=None))
+    last = best[-1]
+    return None if last is None else last[2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from accelsim.workload.cascade import Cascade
+from accelsim.workload.cascade import Cascade, Tensor
 
 
 def part(cascade: Cascade, names: Sequence[str]) -> Cascade:
@@ -27,6 +27,16 @@ def part(cascade: Cascade, names: Sequence[str]) -> Cascade:
         tensors[name] = replace(
             tensor,
             is_input=tensor.is_input or not any(maker.name in chosen for maker in makers),
+            passing=tensor.passing or (name in written and _passes(cascade, tensor, chosen)),
             is_output=tensor.is_output or (name in written and any(user.name not in chosen for user in users)),
         )
     return replace(cascade, name=f"{cascade.name}[{names[0]}..{names[-1]}]", einsums=einsums, tensors=tensors, declaration=None)
+
+
+def _passes(cascade: Cascade, tensor: Tensor, inside: set[str]) -> bool:
+    """Whether Einsums that are not inside read slices of an iterative tensor as they are made."""
+    if tensor.iterative is None:
+        return False
+    reads = (access for user in cascade.consumers.get(tensor.name, ()) if user.name not in inside for access in user.reads)
+    maps = (cascade.index_maps(access)[tensor.iterative] for access in reads if access.tensor == tensor.name)
+    return any(index is None or index.terms for index in maps)

@@ -14,7 +14,7 @@ from accelsim.mapping.facts import Facts, facts
 from accelsim.mapping.tree import For, Spatial
 from accelsim.mapping.walk import derive
 from accelsim.workload.bounds import bounds
-from accelsim.workload.cascade import Cascade, Einsum
+from accelsim.workload.cascade import Cascade, Einsum, Tensor
 from accelsim.workload.expression import names
 from accelsim.workload.operators import cover, missing_primitive, steps_alone
 
@@ -162,10 +162,19 @@ class Scope:
                     sizes = tuple(left.get(rank, whole[rank]) for rank in index.ranks)
                     extents.append(touched(index, sizes, tuple(whole[rank] for rank in index.ranks), noun.shape[at]))
             if noun.iterative is not None:
-                passing = body.get(self.rank_of[tensor], noun.shape[noun.iterative] - 1) + 1
+                most_slices = noun.shape[noun.iterative] - 1
+                passing = (left if self._passes(noun, users) else body).get(self.rank_of[tensor], most_slices) + 1
                 extents[noun.iterative] = min(passing, noun.shape[noun.iterative])
             most = max(most, prod(extents))
         return most
+
+    def _passes(self, noun: Tensor, users: frozenset[str]) -> bool:
+        """Whether some other Einsum than the only user, which writes it, reads slices of an iterative tensor as they are made."""
+        assert noun.iterative is not None
+        moving = [use for use in self.facts.uses[noun.name] if (index := use.maps[noun.iterative]) is None or index.terms]
+        own = {use.einsum for use in moving if use.einsum in users}
+        alone = len(own) == 1 and any(use.writes for use in moving if use.einsum in own)
+        return alone and (noun.passing or any(use.einsum not in users for use in moving))
 
     def lefts(self, names: Sequence[str], trunk: Sequence[For | Spatial]) -> list[Dict[str, Dict[str, int]]]:
         """For every position in a trunk, the tiles that the loops above it leave for each Einsum below.

@@ -146,7 +146,9 @@ def _old_slices(read: Use, writers: list[Use], dimension: int, in_time: bool) ->
 
 
 def _read_outside(homes: Homes, noun: Tensor, dimension: int, writer: int) -> bool:
-    """Whether another Einsum reads slices that pass by (not only the last)."""
+    """Whether another Einsum, or one outside this part of a cascade, reads slices that pass by (not only the last)."""
+    if noun.passing:
+        return True
     for use in homes.walked.facts.uses[noun.name]:
         index = use.maps[dimension]
         if homes.numbers[use.einsum] != writer and (index is None or index.terms):

@@ -6,6 +6,7 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+from accelsim.hardware.architecture import Architecture, network_name
 from accelsim.model.schedule import schedule
 
 if TYPE_CHECKING:
@@ -75,8 +76,15 @@ def _relief(evaluation: Evaluation, name: str, kind: str) -> str:
         least = evaluation.bounds()["compulsory_bytes"] if name == evaluator.architecture.root.name else 0
         if sum(bits.values()) <= 8 * least:
             return f"No mapping moves less across {name}: only more bandwidth would relieve it{gain}"
-        mend = f"more bandwidth, or larger tiles of {tensor} inside it, would relieve it"
+        mend = f"more bandwidth, or {_closer(evaluator.architecture, name, tensor)}, would relieve it"
         return f"{tensor} is {share:.0%} of what crosses {name}: {mend}{gain}"
     if kind == "dependence":
         return f"each step waits for another: more independent work inside the loop, or more copies, would hide {name}"
     return "the run is too short for its pipeline: a larger problem, or fewer and larger steps, would hide the start and the end"
+
+
+def _closer(architecture: Architecture, name: str, tensor: str) -> str:
+    """What would make more use of each word that crosses a memory or a network."""
+    above = {node.name for memory in architecture.memories for node in architecture.paths[memory][:-1]}
+    inside = name in above or any(network_name(node) == name for node in above)
+    return f"larger tiles of {tensor} inside it" if inside else "a memory between it and its units"

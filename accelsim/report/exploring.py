@@ -24,6 +24,9 @@ def exploration_blocks(document: Document) -> Iterator[RenderableType]:
     counts = ", ".join(f"{many:,} {name}" for name, many in sorted(status.items(), key=lambda item: (-item[1], item[0])))
     known = f" {document['known_before']:,} were known before." if document["known_before"] else ""
     yield Text.assemble((document["sweep"], "bold"), f": {points:,} points: {counts}.{known}")
+    if len(document["broken"]) > 1:
+        ordered = sorted(document["broken"].items(), key=lambda item: (-item[1], item[0]))
+        yield "Outside: " + ", ".join(f"{many:,} by {rule}" for rule, many in ordered) + "."
     if document["interrupted"]:
         yield "Interrupted; what is done is kept where -o or --store says. The same command goes on from there."
     front = document["front"]

@@ -28,6 +28,7 @@ class Tensor:
     `shape`: extent of every dimension. `fill`: what a read outside reads, None if that is an error.
     `partial`: type of a result whose reduction is not complete; `final`: type once it is.
     `iterative`: dimension along which the tensor reads its own earlier slice (`RM[m1+1,p]` from `RM[m1,p]`), else None.
+    `passing`: Einsums that are not in this part of a larger cascade read its slices as they are made, not only the last.
     `constant_slices`: slices 0..k-1 of that dimension are set to constants and cost nothing.
     `density`: declared share of elements that are not zero; `spread`: how these lie, None: all places are alike. `storage`: how it is
     stored, None: every element.
@@ -47,6 +48,7 @@ class Tensor:
     storage: Storage | None = None
     spread: Stated | None = None
     below: int = 0
+    passing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
@@ -183,6 +184,7 @@ def test_rules_rule_out_before_and_after_mapping() -> None:
             assert row == bare
     assert len(evaluated) == 5 * 3
     assert {"outside", "ok"} <= found.summary.counts.keys()
+    assert found.summary.broken == Counter(row.why for _, row in found.rows() if row.status == "outside")
     assert sum(row.why.startswith("power") for _, row in found.rows()) > 0
 
 

@@ -312,6 +312,16 @@ def test_traffic_that_no_mapping_avoids_is_not_blamed_on_tiles(inside: str, reli
     assert relief in limits(evaluated(PRODUCT, slow, ALL, held, For("m", 1), For("n", 1), LEAF))["relief"]
 
 
+def test_a_memory_with_none_inside_is_not_relieved_by_tiles_inside_it() -> None:
+    where = machine()
+    slow = replace(where, root=replace(where.root, feeds=tuple(
+        replace(node, read_bits_per_s=CLOCK) if isinstance(node, Memory) else node for node in where.root.feeds
+    )))  # fmt: skip
+    found = limits(evaluated(PRODUCT, slow, ALL, keep("Buffer", "A", "B", "Z"), LEAF))
+    assert found["resource"] == "Buffer"
+    assert "more bandwidth, or a memory between it and its units, would relieve it" in found["relief"]
+
+
 @pytest.mark.parametrize(
     ("order", "slow"), [("sequential", "PE"), ("sequential", "VU"), ("pipelined", "VU"), ("pipelined", "DRAM"), ("staged", "DRAM")]
 )
