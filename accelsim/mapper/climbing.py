@@ -128,21 +128,24 @@ class Climbing:
         """
         edges = self._edges_of_parts(names)
         count, enough = len(edges) - 1, self.spent + _MOST_SPENT
-        spans = [(start, start + width) for width in range(1, count + 1) for start in range(count + 1 - width)]
-        parts = {span: names[edges[span[0]] : edges[span[1]]] for span in spans if span != (0, count)}
-        floors = {span: self._floor(part) for span, part in parts.items()}
-        if limit < float("inf") and (_least(floors, count)[-1] >= limit or self.over()):
-            return []
+        parts = {(start, end): names[edges[start] : edges[end]] for start in range(count) for end in range(start + 1, count + 1)}
+        del parts[0, count]
+        timed = self.objective.name == "latency"
+        least = {span: self._floor(part) if timed else 0.0 for span, part in parts.items()}  # of those that are searched, what they take
         found: dict[tuple[int, int], _Piece] = {}
         for width in range(1, count):
-            known = {span: self._value(_plan(found, *span)) for span in parts if span[1] - span[0] == width}
-            gains = {span: value - floors[span] if self.objective.name == "latency" else value for span, value in known.items()}
-            for span in sorted(gains, key=lambda span: (-gains[span], span)):
-                if width > 1 and (gains[span] <= 0 or self.spent > enough or self.over()):
+            spans = [span for span in parts if span[1] - span[0] == width]
+            known = {span: self._value(_plan(found, *span)) for span in spans}
+            for start, end in sorted(spans, key=lambda span: (least[span] - known[span], span)):
+                none = width == 1 and limit == float("inf")  # no way is known yet
+                if not none and (self.spent > enough or self.over() or least[start, end] >= known[start, end]):
                     continue
-                piece = self._solve(parts[span], 12, 24)
+                if _through(least, start, end, count) >= min(limit, self._value(_plan(found, 0, count))):
+                    continue
+                piece = self._solve(parts[start, end], 12, 24)
+                least[start, end] = float("inf") if piece is None else piece.point.key[0] if timed else 0.0
                 if piece is not None:
-                    found[span] = piece
+                    found[start, end] = piece
             self.tell(f"parts of {width}, {self.evaluated} mappings")
         return [self._better(piece) for piece in _plan(found, 0, count) or []]
 
@@ -206,12 +209,16 @@ class Climbing:
         return IllegalMapping(what, "enlarge the memory that is too small")
 
 
-def _least(floors: dict[tuple[int, int], float], count: int) -> list[float]:
-    """The least that parts up to each edge take if each takes its floor."""
-    least = [0.0]
-    for end in range(1, count + 1):
-        least.append(min(least[start] + floors[start, end] for start in range(end) if (start, end) in floors))
-    return least
+def _through(least: dict[tuple[int, int], float], start: int, end: int, count: int) -> float:
+    """The least that all parts take together if one of them is that between two edges, and each takes its least."""
+
+    def between(first: int, last: int) -> float:
+        best = [0.0]
+        for edge in range(first + 1, last + 1):
+            best.append(min(best[before - first] + least.get((before, edge), float("inf")) for before in range(first, edge)))
+        return best[-1]
+
+    return between(0, start) + least[start, end] + between(end, count)
 
 
 def _plan(found: dict[tuple[int, int], _Piece], start: int, end: int) -> list[_Piece] | None:
