@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.mapper import effort
@@ -160,9 +161,7 @@ class _Tiling:
         sizes = self._sizes(number, self.tiles)
         above = [size for size in sizes if size > tile]
         below = [size for size in reversed(sizes) if size < tile]
-        return [size for pair in zip(_further(above), _further(below), strict=False) for size in pair] if above and below else [
-            *_further(above), *_further(below),
-        ]  # fmt: skip
+        return [size for pair in zip_longest(_further(above), _further(below)) for size in pair if size is not None]
 
     def _sizes(self, number: int, tiles: Tiles) -> list[int]:
         """The least tile for each number of trips of a loop in its place, least first; the largest makes one trip."""
