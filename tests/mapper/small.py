@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Operation, Quantity, Unit
+from accelsim.mapping.tree import Held, Keep
 from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Cascade
 
@@ -71,3 +72,8 @@ def running(i: int = 5, j: int = 3, p: int = 4) -> Cascade:
         "SP[i,p] = RD[i,p] * PR[i,p]; RD[0,p] = 0; RD[i+1,p] = LM[i,p] + SP[i,p]; O[p] = RD[I,p] / RM[I,p]"
     )
     return cascade("running", text, {"i": i, "j": j, "p": p})
+
+
+def keep(memory: str, *tensors: str) -> Keep:
+    """A keep of tensors."""
+    return Keep(memory, tuple(Held(tensor) for tensor in tensors))

@@ -10,17 +10,12 @@ from hypothesis import strategies as st
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.mapper.batch import Batch
 from accelsim.mapper.reference import evaluate_batch
-from accelsim.mapping.tree import For, Held, Keep, Leaf, Loop, Mapping, Spatial
+from accelsim.mapping.tree import For, Leaf, Loop, Mapping, Spatial
 from accelsim.model import Evaluator
 from accelsim.model.options import Counting
-from tests.mapper.small import grid, matmul, one_unit
+from tests.mapper.small import grid, keep, matmul, one_unit
 
 TENSORS = ("A", "B", "Z")
-
-
-def keep(memory: str, *tensors: str) -> Keep:
-    """A keep of tensors."""
-    return Keep(memory, tuple(Held(tensor) for tensor in tensors))
 
 
 @st.composite

@@ -19,16 +19,11 @@ from accelsim.mapper.objectives import key, objective_named
 from accelsim.mapper.retiling import Retiling
 from accelsim.mapper.scope import Scope
 from accelsim.mapping.legality import check
-from accelsim.mapping.tree import For, Held, Keep, Leaf, Mapping
+from accelsim.mapping.tree import For, Leaf, Mapping
 from accelsim.model import Evaluator
-from tests.mapper.small import grid, matmul, one_unit, softmax, two_units
+from tests.mapper.small import grid, keep, matmul, one_unit, softmax, two_units
 
 _CASES = 200 if os.environ.get("ACCELSIM_EVIDENCE") else 12
-
-
-def keep(memory: str) -> Keep:
-    """A keep of all tensors of a product."""
-    return Keep(memory, tuple(Held(tensor) for tensor in "ABZ"))
 
 
 def least(evaluator: Evaluator) -> dict[str, float]:
@@ -38,7 +33,7 @@ def least(evaluator: Evaluator) -> dict[str, float]:
     best = {"latency": math.inf, "energy": math.inf}
     for order in permutations(extents):
         loops = tuple(For(rank, max(1, extents[rank] - 1)) for rank in order)
-        structure = Mapping("all", (keep("Main"), Leaf("Z", "U", (*loops, keep("Buffer")))))
+        structure = Mapping("all", (keep("Main", *"ABZ"), Leaf("Z", "U", (*loops, keep("Buffer", *"ABZ")))))
         found = Batch(evaluator, structure).evaluate(np.array(list(product(*(tiles[rank] for rank in order))), np.int64))
         for name, values in (("latency", np.ceil(found.steady / found.per_cycle)), ("energy", found.energy_pj)):
             best[name] = min(best[name], float(np.where(found.legal & found.fits, values, np.inf).min()))

@@ -7,8 +7,13 @@ import subprocess
 import sys
 from dataclasses import replace
 from fractions import Fraction
+from itertools import combinations, pairwise
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from accelsim.errors import IllegalMapping, InputError
 from accelsim.hardware.architecture import Architecture, Array, Axis, Memory
@@ -18,16 +23,17 @@ from accelsim.io.workload import load_workload
 from accelsim.mapper import climbing, search
 from accelsim.mapper.climbing import Climbing
 from accelsim.mapper.objectives import OBJECTIVES
+from accelsim.mapper.parts import part
 from accelsim.mapper.scope import Scope
 from accelsim.mapper.trunks import fusible, shared_ranks
 from accelsim.mapping.legality import is_legal
 from accelsim.mapping.text import nest
-from accelsim.mapping.tree import Fuse, Mapping
-from accelsim.model import Evaluator
+from accelsim.mapping.tree import For, Fuse, Leaf, Mapping
+from accelsim.model import Evaluation, Evaluator
 from accelsim.model.options import Counting
 from accelsim.workload.build import cascade as build
 from accelsim.workload.cascade import Cascade
-from tests.mapper.small import grid, matmul, memory, one_unit, price, running, softmax, two_units, unit
+from tests.mapper.small import grid, keep, matmul, memory, one_unit, price, running, softmax, two_units, unit
 
 CASCADES = {"matmul": matmul(16, 12, 10), "softmax": softmax(), "running": running()}
 
@@ -112,6 +118,72 @@ def test_more_starts_cost_neither_cycles_nor_energy_at_the_same_cycles(monkeypat
     more = climbed()
     monkeypatch.setattr(climbing, "_REFINED_FAR", climbing._REFINED)
     assert more <= climbed()
+
+
+def chunks(c: int = 6, q: int = 8, n: int = 12) -> Cascade:
+    """States of chunks, of which each step reads one: products of chunks are added up, and every state is read slice by slice."""
+    text = "T[c,n] = B[c,q,n] * X[c,q]; S[0,n] = 0; S[c+1,n] = D[c] * S[c,n] + T[c,n]; Y[c,q] = C[c,q,n] * S[c,n]; Z[c,q] = exp(Y[c,q])"
+    return build("chunks", text, {"c": c, "q": q, "n": n})
+
+
+def test_a_part_whose_slices_others_read_keeps_them_all() -> None:
+    whole = chunks()
+    assert not whole.tensors["S"].passing
+    assert part(whole, ["T", "S"]).tensors["S"].passing
+    assert not part(whole, ["T", "S", "Y"]).tensors["S"].passing
+    last = build("last", "S[0] = 0; S[c+1] = S[c] + X[c]; Y[p] = S[C] * W[p]", {"c": 5, "p": 3})
+    assert not part(last, ["S"]).tensors["S"].passing  # its last slice alone
+    machine = one_unit(2 * 12 + 6)  # two slices, not seven
+    nodes = (keep("Main", "T", "D", "S"), keep("Buffer", "S"), For("c", 1), keep("Buffer", "T", "D"), Leaf("S", "U"))
+    assert is_legal(replace(part(whole, ["S"]), tensors=whole.tensors), machine, Mapping("slices", nodes))
+    assert not is_legal(part(whole, ["S"]), machine, Mapping("slices", nodes))
+
+
+@pytest.mark.parametrize("words", [40, 100, 300, 4096])
+@pytest.mark.parametrize("objective", ["latency", "energy"])
+def test_parts_that_are_legal_alone_are_legal_together(words: int, objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    cuts: list[Evaluation | None] = []
+
+    def kept(self: Climbing, pieces: list[climbing._Piece]) -> Evaluation | None:
+        found = composed(self, pieces)
+        if len(pieces) > 1:
+            cuts.append(found)
+        return found
+
+    composed = Climbing._composed
+    monkeypatch.setattr(Climbing, "_composed", kept)
+    monkeypatch.setattr(climbing, "_NEAR", 0.0)
+    Climbing(chunks(), two_units(words), OBJECTIVES[objective], 0, Counting(), lambda _: None).run()
+    assert objective == "latency" or cuts
+    assert None not in cuts
+
+
+def test_however_little_may_be_spent_every_einsum_alone_is_a_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(climbing, "_MOST_SPENT", -1)
+    cut = Climbing(chunks(), two_units(300), OBJECTIVES["energy"], 0, Counting(), lambda _: None)._cut(("T", "S", "Y", "Z"), float("inf"))
+    assert [piece.names for piece in cut] == [("T",), ("S",), ("Y",), ("Z",)]
+
+
+SPANS = st.tuples(st.integers(0, 4), st.integers(1, 4), st.integers(0, 9))
+
+
+@given(values=st.lists(SPANS, min_size=1, max_size=14), count=st.integers(1, 4))
+def test_the_best_way_through_parts_is_the_least_of_all_ways(values: list[tuple[int, int, int]], count: int) -> None:
+    known = {(start, start + width): float(value) for start, width, value in values if start + width <= count}
+    ways = []
+    for length in range(count):
+        for inner in combinations(range(1, count), length):
+            edges = (0, *inner, count)
+            if all(span in known for span in pairwise(edges)):
+                ways.append(sum(known[span] for span in pairwise(edges)))
+    pieces: Any = {span: SimpleNamespace(point=SimpleNamespace(key=(value, 0.0)), span=span) for span, value in known.items()}
+    found = climbing._plan(pieces, 0, count)
+    assert Climbing._value(found) == min(ways, default=float("inf"))
+    for span, value in known.items():
+        through = climbing._through(known, *span, count)
+        assert through >= min(ways, default=float("inf"))
+        if span == (0, count):
+            assert through == value
 
 
 def test_a_faster_root_never_slows_the_mapping_that_is_found() -> None:
