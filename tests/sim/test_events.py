@@ -42,8 +42,8 @@ SMALL = {
     "matmul": {"m": "60", "n": "44", "k": "36"},
     "softmax": {"b": "12", "k": "40"},
     "layernorm": {"b": "12", "d": "40"},
-    "scan-sequential": {},
-    "scan-chunked": {},
+    "scan-sequential": {"t": "192", "i": "96", "n": "16"},
+    "scan-chunked": {"t": "256", "i": "96", "n": "16"},
 }
 
 
