@@ -123,8 +123,8 @@ class Climbing:
     def _cut(self, names: tuple[str, ...], limit: float) -> list[_Piece]:
         """The best way found to run consecutive parts one after the other, never cut within a recurrence.
 
-        The narrowest parts come first, then ever wider ones, those first that have most to gain, while there is work left to spend.
-        `limit`: latency that is no gain.
+        Every Einsum alone comes first (or what a recurrence holds together), then the parts that have most to gain for each of these
+        that they join, while there is work left to spend. `limit`: latency that is no gain.
         """
         edges = self._edges_of_parts(names)
         count, enough = len(edges) - 1, self.spent + _MOST_SPENT
@@ -133,20 +133,28 @@ class Climbing:
         timed = self.objective.name == "latency"
         least = {span: self._floor(part) if timed else 0.0 for span, part in parts.items()}  # of those that are searched, what they take
         found: dict[tuple[int, int], _Piece] = {}
-        for width in range(1, count):
-            spans = [span for span in parts if span[1] - span[0] == width]
-            known = {span: self._value(_plan(found, *span)) for span in spans}
-            for start, end in sorted(spans, key=lambda span: (least[span] - known[span], span)):
-                none = width == 1 and limit == float("inf")  # no way is known yet
-                if not none and (self.spent > enough or self.over() or least[start, end] >= known[start, end]):
-                    continue
-                if _through(least, start, end, count) >= min(limit, self._value(_plan(found, 0, count))):
-                    continue
-                piece = self._solve(parts[start, end], 12, 24)
-                least[start, end] = float("inf") if piece is None else piece.point.key[0] if timed else 0.0
+
+        def gain(span: tuple[int, int]) -> float:
+            return (self._value(_plan(found, *span)) - least[span]) / (span[1] - span[0])
+
+        def search(span: tuple[int, int]) -> None:
+            if _through(least, *span, count) < min(limit, self._value(_plan(found, 0, count))):
+                piece = self._solve(parts[span], 12, 24)
+                least[span] = float("inf") if piece is None else piece.point.key[0] if timed else 0.0
                 if piece is not None:
-                    found[start, end] = piece
-            self.tell(f"parts of {width}, {self.evaluated} mappings")
+                    found[span] = piece
+                self.tell(f"parts up to {parts[span][-1]}, {self.evaluated} mappings")
+
+        for start in range(count):
+            if limit == float("inf") or not self.over():
+                search((start, start + 1))
+        left = {span for span in parts if span[1] - span[0] > 1}
+        while left and self.spent <= enough and not self.over():
+            span = max(sorted(left), key=gain)
+            if gain(span) <= 0:
+                break
+            left.remove(span)
+            search(span)
         return [self._better(piece) for piece in _plan(found, 0, count) or []]
 
     @staticmethod

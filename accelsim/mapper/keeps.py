@@ -104,7 +104,7 @@ class Placer:
             return self.scope.words(tensor, self.left[position], self.users, self.left[-1])
         lefts = self.lefts[position]
         users = [name for name in self.names if tensor in self.scope.facts.touched[name]]
-        return max(self.scope.words(tensor, lefts[name], self.scope.alone[name], self.left[-1]) for name in users)
+        return max(self.scope.words(tensor, lefts[name], self.scope.alone[name], self.left[-1], self.users) for name in users)
 
     def _touches(self, at: int, tensor: str) -> bool:
         """Whether a loop of the trunk changes which tile of a tensor is touched."""

@@ -51,12 +51,32 @@ class Moves:
                 yield replace(design, trunk=(*trunk[:at], *trunk[at + 1 :]))
                 for tile in self._other_tiles(trunk, at):
                     yield replace(design, trunk=(*trunk[:at], For(loop.rank, tile), *trunk[at + 1 :]))
+        for at, loop in enumerate(trunk):
+            if isinstance(loop, Spatial):
+                yield from (replace(design, trunk=scaled) for scaled in self._scaled(trunk, at))
         for rank in self.shared.free:
             left = left_after(self.scope, trunk)[rank]
             if left > 1 and sum(1 for loop in trunk if loop.rank == rank and isinstance(loop, For)) < 2:
                 for parts in (2, 4, 8):
                     if left >= parts:
                         yield replace(design, trunk=(*trunk, For(rank, -(-left // parts))))
+
+    def _scaled(self, trunk: tuple[TrunkLoop, ...], at: int) -> Iterator[tuple[TrunkLoop, ...]]:
+        """Copies that take more or less each, as many as before where a loop around them hands out more or less as well."""
+        loop = trunk[at]
+        whole = self.scope.cascade.extents[loop.rank]
+        inner = max((after.tile for after in trunk[at + 1 :] if after.rank == loop.rank), default=1)
+        for tile in _near(loop.tile, [size for size in tile_sizes(self.scope, loop.rank, whole) if inner <= size < whole]):
+            left, found = whole, []
+            for place, each in enumerate(trunk):
+                if each.rank == loop.rank:
+                    each = replace(each, tile=-(-each.tile * tile // loop.tile)) if place <= at else each
+                    if each.tile >= left:
+                        continue
+                    left = each.tile
+                found.append(each)
+            if any(isinstance(each, Spatial) and each.rank == loop.rank for each in found):
+                yield tuple(found)
 
     def _recomputing(self, design: Design) -> Iterator[Move]:
         """Each tensor that a loop of the trunk needs again made anew or kept above it, the other way round."""
@@ -68,11 +88,7 @@ class Moves:
         loop = trunk[at]
         outer = min((before.tile for before in trunk[:at] if before.rank == loop.rank), default=self.scope.cascade.extents[loop.rank])
         inner = max((after.tile for after in trunk[at + 1 :] if after.rank == loop.rank), default=1)
-        sizes = [size for size in tile_sizes(self.scope, loop.rank, outer) if inner <= size < outer]
-        below = [size for size in sizes if size < loop.tile][-2:]
-        above = [size for size in sizes if size > loop.tile][:2]
-        more = [size for size in (loop.tile * 2, loop.tile * 4, loop.tile // 2, loop.tile // 4) if inner <= size < outer and size > 0]
-        return list(dict.fromkeys((*above, *reversed(below), *more)))
+        return _near(loop.tile, [size for size in tile_sizes(self.scope, loop.rank, outer) if inner <= size < outer])
 
     def _leaves(self, design: Design, leaves: Sequence[PlannedLeaf]) -> Iterator[Move]:
         own = dict(design.leaves)
@@ -116,6 +132,14 @@ class Moves:
             for tensor in tensors:
                 if (tensor, memory) not in design.bypass:
                     yield Move(replace(design, bypass=design.bypass | {(tensor, memory)}), tensor=tensor)
+
+
+def _near(tile: int, sizes: list[int]) -> list[int]:
+    """The next sizes up and down, and the double, the half and so on if they lie between the least and the greatest."""
+    below = [size for size in sizes if size < tile][-2:]
+    above = [size for size in sizes if size > tile][:2]
+    more = [size for size in (tile * 2, tile * 4, tile // 2, tile // 4) if sizes and max(1, sizes[0]) <= size <= sizes[-1]]
+    return list(dict.fromkeys((*above, *reversed(below), *more)))
 
 
 def _set(inner: dict[str, int], rank: str, tile: int) -> tuple[tuple[str, int], ...]:

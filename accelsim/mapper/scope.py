@@ -62,7 +62,7 @@ class Scope:
         }
         self.carried = self._carried()
         self._sizing = {name: tuple(sorted(ranks)) for name, ranks in self.facts.indexing.items()}
-        self._words: dict[tuple[str, frozenset[str], tuple[int, ...], int | None], int] = {}
+        self._words: dict[tuple[str, frozenset[str], frozenset[str], tuple[int, ...], int | None], int] = {}
         self.rank_of = {name: self.facts.recurrence(tensor) or "" for name, tensor in cascade.tensors.items()}
 
     def _able(self, einsum: Einsum) -> dict[str, float]:
@@ -134,19 +134,23 @@ class Scope:
         size = self.architecture.memories[memory].size_bits
         return float("inf") if size is None else size * (1 - _PASSING) if memory in self._passed else float(size)
 
-    def words(self, tensor: str, left: Dict[str, int], users: frozenset[str], body: Dict[str, int]) -> int:
+    def words(
+        self, tensor: str, left: Dict[str, int], users: frozenset[str], body: Dict[str, int], below: frozenset[str] | None = None
+    ) -> int:
         """Words of the largest tile of a tensor that its users touch, of an iterative one the slices in flight.
 
-        `left`: tile sizes at the keep; `body`: those at the fuse, which say how many slices pass between Einsums at once.
+        `left`: tile sizes at the keep; `body`: those at the fuse, which say how many slices pass between Einsums at once; `below`: all
+        Einsums below the keep, if they are not the users alone.
         """
+        below = users if below is None else below
         ranks = self._sizing[tensor]
-        known = (tensor, users, tuple([left.get(rank, 1) for rank in ranks]), body.get(self.rank_of[tensor]))
+        known = (tensor, users, below, tuple([left.get(rank, 1) for rank in ranks]), body.get(self.rank_of[tensor]))
         most = self._words.get(known)
         if most is None:
-            most = self._words[known] = self._counted(tensor, left, users, body)
+            most = self._words[known] = self._counted(tensor, left, users, body, below)
         return most
 
-    def _counted(self, tensor: str, left: Dict[str, int], users: frozenset[str], body: Dict[str, int]) -> int:
+    def _counted(self, tensor: str, left: Dict[str, int], users: frozenset[str], body: Dict[str, int], below: frozenset[str]) -> int:
         noun, whole = self.cascade.tensors[tensor], self.cascade.extents
         most = 1
         for use in self.facts.uses[tensor]:
@@ -163,7 +167,7 @@ class Scope:
                     extents.append(touched(index, sizes, tuple(whole[rank] for rank in index.ranks), noun.shape[at]))
             if noun.iterative is not None:
                 most_slices = noun.shape[noun.iterative] - 1
-                passing = (left if self._passes(noun, users) else body).get(self.rank_of[tensor], most_slices) + 1
+                passing = (left if self._passes(noun, below) else body).get(self.rank_of[tensor], most_slices) + 1
                 extents[noun.iterative] = min(passing, noun.shape[noun.iterative])
             most = max(most, prod(extents))
         return most
