@@ -159,7 +159,7 @@ class Climb:
                 if self.spent >= stop or self.over():
                     return best
                 point = self.point(design)
-                if point is not None and point.key[:2] < best.key[:2]:
+                if point is not None and point.key[:3] < best.key[:3]:
                     best = point
                     self.tell(f"{self.evaluated} mappings, best {self.objective.value(best.evaluation):.6g} {self.objective.unit}")
                     break
