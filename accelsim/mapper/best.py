@@ -130,12 +130,11 @@ class _Search:
         refusal: IllegalMapping | InputError | None = None
         if listed is None:
             self._take(self._padded(started, self.best) if result is not None else None)
-            if not self._is_near(self.best):
-                self._retile(end)
+            self._retile(end)
             before = self.best
             if self._climbs(exact, result, before):
                 refusal = self._climb(end)
-                if self.best is not before or self._is_near(before):
+                if self.best is not before:
                     self._retile(end)
                 if exact is not None and result is not None and cpu_seconds() < end < float("inf") and exact.limits.over:
                     result = self._again(exact, end)  # with what time is left
@@ -193,7 +192,7 @@ class _Search:
 
     def _retile(self, end: float) -> None:
         """The best found so far with tiles that do not divide, one loop at a time."""
-        if self.best is None or not self._any_tiles or self.interrupted or cpu_seconds() > end:
+        if self.best is None or not self._any_tiles or self.interrupted or self._is_near(self.best) or cpu_seconds() > end:
             return
         self.tell("tiles that do not divide")
         self.retiling.over = lambda: self.interrupted or cpu_seconds() > end

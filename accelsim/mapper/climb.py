@@ -28,6 +28,7 @@ from accelsim.workload.dependence import dependences
 _MOST_COPIES = 64
 _EXACT = 8
 _UNLOCKED = 6
+_FAR = 1.1  # times the least cycles, beyond which more kinds of moves are tried
 
 
 def without_conditions(cascade: Cascade) -> Cascade:
@@ -145,21 +146,25 @@ class Climb:
                 leaves.append((leaf.einsum, LeafDesign(leaf.unit, inner=inner)))
         return replace(design, leaves=tuple(leaves))
 
-    def refine(self, start: Point, budget: int, rng: random.Random) -> Point:
-        """Descend from a point: the first neighbour that is better is taken, until none is or the budget of evaluations is spent."""
+    def refine(self, start: Point, budget: int, rng: random.Random, least: float) -> Point:
+        """Descend from a point: the first neighbour that is better is taken, until none is or the budget of evaluations is spent.
+
+        `least`: cycles that no mapping goes below; far from it, copies may take more or less each, and at equal cycles less energy counts.
+        """
         moves = Moves(self.scope, self.spreader, shared_ranks(self.scope))
         best, stop = start, self.spent + budget
         while self.spent < stop:
             best = self._unlock(best)
             leaves = planned(self.scope, self.spreader, self.names, best.design)
             worth = self._worth(best.evaluation)
-            neighbours = {move.design: move for move in moves.around(best.design, leaves) if move.design not in self.seen}
+            far = self.objective.timely and best.evaluation.cycles > _FAR * least
+            neighbours = {move.design: move for move in moves.around(best.design, leaves, far) if move.design not in self.seen}
             ranked = sorted(neighbours.values(), key=lambda move: -worth(move) * (0.5 + rng.random()))
             for design in [move.design for move in ranked]:
                 if self.spent >= stop or self.over():
                     return best
                 point = self.point(design)
-                if point is not None and point.key[:3] < best.key[:3]:
+                if point is not None and point.key[: 2 + far] < best.key[: 2 + far]:
                     best = point
                     self.tell(f"{self.evaluated} mappings, best {self.objective.value(best.evaluation):.6g} {self.objective.unit}")
                     break

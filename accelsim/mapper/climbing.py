@@ -102,7 +102,8 @@ class Climbing:
     def _solve(self, names: Sequence[str], starts: int, steps: int, many: int = _REFINED) -> _Piece | None:
         """The best design of some consecutive Einsums under one set of shared loops; `many`: starts that are refined at most."""
         cascade = part(self.cascade, names)
-        floors = (least_cycles(Scope(cascade, self.architecture)), self._floor(names)) if len(names) > 1 else (0.0, 0.0)
+        least = self._floor(names)
+        floors = (least_cycles(Scope(cascade, self.architecture)), least) if len(names) > 1 else (0.0, 0.0)
         climb = Climb(cascade, self.architecture, self.objective, self.counting, self.tell, self.over)
         rng = random.Random(f"{self.seed} {' '.join(names)}")
         found = climb.starts(starts)
@@ -111,7 +112,7 @@ class Climbing:
             floor = floors[at >= _REFINED]  # of work alone, so that the second start is not given up because of transfers
             if self.objective.timely and any(each.evaluation.cycles <= _CLOSE * floor for each in refined):
                 break
-            refined.append(climb.refine(point, steps, rng))
+            refined.append(climb.refine(point, steps, rng, least))
         self.evaluated += climb.evaluated
         self.spent += climb.spent
         self.refusal = self.refusal or climb.refusal

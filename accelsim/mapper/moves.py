@@ -30,10 +30,12 @@ class Moves:
         self.scope, self.spreader, self.shared = scope, spreader, shared
         self.names = scope.groups()
 
-    def around(self, design: Design, leaves: Sequence[PlannedLeaf]) -> Iterator[Move]:
-        """Every neighbour of a design, whose planned leaves are given."""
+    def around(self, design: Design, leaves: Sequence[PlannedLeaf], far: bool = False) -> Iterator[Move]:
+        """Every neighbour of a design, whose planned leaves are given; `far`: those with other tiles of copies as well."""
         for changed in self._trunk(design):
             yield Move(changed)
+        for scaled in self._scaled(design.trunk) if far else ():
+            yield Move(replace(design, trunk=scaled))
         yield from self._recomputing(design)
         yield from self._leaves(design, leaves)
         yield from self._keeps(design)
@@ -51,9 +53,6 @@ class Moves:
                 yield replace(design, trunk=(*trunk[:at], *trunk[at + 1 :]))
                 for tile in self._other_tiles(trunk, at):
                     yield replace(design, trunk=(*trunk[:at], For(loop.rank, tile), *trunk[at + 1 :]))
-        for at, loop in enumerate(trunk):
-            if isinstance(loop, Spatial):
-                yield from (replace(design, trunk=scaled) for scaled in self._scaled(trunk, at))
         for rank in self.shared.free:
             left = left_after(self.scope, trunk)[rank]
             if left > 1 and sum(1 for loop in trunk if loop.rank == rank and isinstance(loop, For)) < 2:
@@ -61,8 +60,13 @@ class Moves:
                     if left >= parts:
                         yield replace(design, trunk=(*trunk, For(rank, -(-left // parts))))
 
-    def _scaled(self, trunk: tuple[TrunkLoop, ...], at: int) -> Iterator[tuple[TrunkLoop, ...]]:
+    def _scaled(self, trunk: tuple[TrunkLoop, ...]) -> Iterator[tuple[TrunkLoop, ...]]:
         """Copies that take more or less each, as many as before where a loop around them hands out more or less as well."""
+        for at, loop in enumerate(trunk):
+            if isinstance(loop, Spatial):
+                yield from self._copies_of(trunk, at)
+
+    def _copies_of(self, trunk: tuple[TrunkLoop, ...], at: int) -> Iterator[tuple[TrunkLoop, ...]]:
         loop = trunk[at]
         whole = self.scope.cascade.extents[loop.rank]
         inner = max((after.tile for after in trunk[at + 1 :] if after.rank == loop.rank), default=1)
