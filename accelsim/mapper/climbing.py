@@ -138,7 +138,7 @@ class Climbing:
         def gain(span: tuple[int, int]) -> float:
             pieces = _plan(found, *span)
             most = self._value(pieces) - least[span]
-            return (most if timed or pieces is None else most * self._crossing(parts[span], pieces)) / (span[1] - span[0])
+            return (most if timed or pieces is None else most * self._crossing(pieces)) / (span[1] - span[0])
 
         def search(span: tuple[int, int]) -> None:
             if _through(least, *span, count) < min(limit, self._value(_plan(found, 0, count))):
@@ -160,16 +160,17 @@ class Climbing:
             search(span)
         return [self._better(piece) for piece in _plan(found, 0, count) or []]
 
-    def _crossing(self, names: Sequence[str], pieces: Sequence[_Piece]) -> float:
-        """The share of what parts move at the root that is made and used up by these Einsums."""
-        users, root = set(names), self.scope.root
-        inside = {
-            name for name, tensor in self.cascade.tensors.items()
-            if not tensor.is_input and not tensor.is_output
-            and all(einsum.name in users for einsum in (*self.cascade.producers.get(name, ()), *self.cascade.consumers.get(name, ())))
-        }  # fmt: skip
-        moved = [(key[1], sum(row)) for piece in pieces for key, row in piece.point.evaluation.bits.items() if key[2] == root]
-        return sum(bits for tensor, bits in moved if tensor in inside) / max(1, sum(bits for _, bits in moved))
+    def _crossing(self, pieces: Sequence[_Piece]) -> float:
+        """The share of what parts move at the root that is of tensors which several of them touch, and might be kept inside."""
+        moved: dict[str, list[int]] = {}
+        for piece in pieces:
+            own: dict[str, int] = {}
+            for (_, tensor, memory), row in piece.point.evaluation.bits.items():
+                if memory == self.scope.root:
+                    own[tensor] = own.get(tensor, 0) + sum(row)
+            for tensor, bits in own.items():
+                moved.setdefault(tensor, []).append(bits)
+        return sum(sum(each) for each in moved.values() if len(each) > 1) / max(1, sum(map(sum, moved.values())))
 
     @staticmethod
     def _value(pieces: list[_Piece] | None) -> float:
