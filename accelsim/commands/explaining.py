@@ -112,7 +112,7 @@ def _settings_of_the_other(arguments: Arguments) -> Iterator[None]:
         said = str(error)
         for setting in arguments.against_set:
             path = setting.partition("=")[0].strip()
-            if said.startswith(f"--set {path}"):
+            if said.startswith((f"--set {path}:", f"--set {setting}:")):
                 raise type(error)(f"--against-{said.removeprefix('--')}") from None
         raise
 

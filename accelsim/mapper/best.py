@@ -1,7 +1,8 @@
 """The mapper: the best mapping of a cascade on a machine for an objective, with a certificate; the same for the same input and seed.
 
-The exact search answers where it has a form for the cascade; small problems are listed with every tile; the climbing search adds tiles
-that do not divide, and answers for recurrences, windows and conditions. The best of what they find is returned.
+The exact search answers where it has a form for the cascade; small problems are listed with every tile; padding, and steps on the best
+mapping, add tiles that do not divide; the climbing search does so too, and answers for recurrences, windows and conditions. The best of
+what they find is returned.
 """
 
 from __future__ import annotations
@@ -24,7 +25,6 @@ from accelsim.mapper.objectives import Objective, key, objective_named
 from accelsim.mapper.options import Limits, Result
 from accelsim.mapper.padding import cut, padding
 from accelsim.mapper.retiling import Retiling
-from accelsim.mapper.scope import Scope
 from accelsim.mapping.tree import Mapping
 from accelsim.model.evaluation import Evaluation, Evaluator
 from accelsim.model.options import Counting
@@ -106,9 +106,9 @@ def _silent(_: str) -> None:
 class _Search:
     def __init__(self, cascade: Cascade, architecture: Architecture, request: Request, tell: Callable[[str], None]) -> None:
         self.cascade, self.architecture, self.request, self.tell = cascade, architecture, request, tell
-        self.retiling = Retiling(Scope(cascade, architecture), request.objective)
         self.climbing = Climbing(cascade, architecture, request.objective, request.seed, request.counting, tell)
         self.evaluator: Evaluator = self.climbing.evaluator
+        self.retiling = Retiling(self.climbing.scope, request.objective)
         self.best: Evaluation | None = None
         self.tried, self.covered = 0, 0  # mappings, by other than the exact search and climbing
         self.interrupted = False
@@ -136,7 +136,8 @@ class _Search:
                 refusal = self._climb(end)
                 if self.best is not before:
                     self._retile(end)
-                if exact is not None and result is not None and cpu_seconds() < end < float("inf") and exact.limits.over:
+                time_left = cpu_seconds() < end < float("inf") and not self.interrupted
+                if exact is not None and result is not None and time_left and exact.limits.over:
                     result = self._again(exact, end)  # with what time is left
                     self._took(result.mapping)
         if self.best is None and self.request.constraints:
@@ -162,7 +163,7 @@ class _Search:
             "mappings_covered": others + self.covered + (0 if result is None else result.covered),
             "evaluated": others + self.tried + (0 if result is None else result.evaluated),
             "seconds": cpu_seconds() - started,
-            **({"least_dividing": dividing} if dividing is not None else {}),
+            **({"dividing_lower_bound": dividing} if dividing is not None else {}),
             **({"no_exact_search": self.no_exact} if self.no_exact else {}),
         }
 

@@ -42,7 +42,7 @@ def floor(cascade: Cascade, architecture: Architecture) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """Consecutive Einsums with the best design found for them, its value and how many mappings that took."""
+    """Consecutive Einsums with the best design found for them and its evaluation."""
 
     names: tuple[str, ...]
     design: Design
@@ -86,7 +86,7 @@ class Climbing:
         far = whole is None or bool(whole.design.recompute) or whole.soon > _NEAR * self.floor()
         if len(names) > 1 and far and (whole is None or not self.over()):
             latency = self.objective.name == "latency"
-            candidates.append(self._cut(names, whole.soon if whole is not None and latency else float("inf")))
+            candidates.append(self._cut(names, whole.soon if whole is not None and latency else float("inf"), whole is None))
         best: Evaluation | None = None
         for pieces in candidates:
             evaluation = self._composed(pieces)
@@ -121,18 +121,20 @@ class Climbing:
         best = min(refined, key=lambda point: point.key)
         return _Piece(tuple(names), best.design, best, min(point.evaluation.cycles for point in refined[:_REFINED]))
 
-    def _cut(self, names: tuple[str, ...], limit: float) -> list[_Piece]:
+    def _cut(self, names: tuple[str, ...], limit: float, needed: bool) -> list[_Piece]:
         """The best way found to run consecutive parts one after the other, never cut within a recurrence.
 
         Every Einsum alone comes first (or what a recurrence holds together), then the parts that have most to gain for each of these
-        that they join, while there is work left to spend. `limit`: latency that is no gain.
+        that they join, while there is work left to spend. `limit`: latency that is no gain; `needed`: whether no mapping is known yet.
         """
         edges = self._edges_of_parts(names)
         count, enough = len(edges) - 1, self.spent + _MOST_SPENT
+        if count < 2:
+            return []  # a recurrence holds all together
         parts = {(start, end): names[edges[start] : edges[end]] for start in range(count) for end in range(start + 1, count + 1)}
         del parts[0, count]
         timed = self.objective.name == "latency"
-        least = {span: self._floor(part) if timed else 0.0 for span, part in parts.items()}  # of those that are searched, what they take
+        least = {span: self._floor(part) if timed else 0.0 for span, part in parts.items()}  # what they take, once searched
         found: dict[tuple[int, int], _Piece] = {}
 
         def gain(span: tuple[int, int]) -> float:
@@ -146,18 +148,20 @@ class Climbing:
                 least[span] = float("inf") if piece is None else piece.point.key[0] if timed else 0.0
                 if piece is not None:
                     found[span] = piece
-                self.tell(f"parts up to {parts[span][-1]}, {self.evaluated} mappings")
+                self.tell(f"part {parts[span][0]} to {parts[span][-1]}, {self.evaluated} mappings")
 
         for start in range(count):
-            if limit == float("inf") or not self.over():
+            if needed or not self.over():
                 search((start, start + 1))
-        left = {span for span in parts if span[1] - span[0] > 1}
-        while left and self.spent <= enough and not self.over():
-            span = max(sorted(left), key=gain)
-            if gain(span) <= 0:
+        wider = sorted((span for span in parts if span[1] - span[0] > 1), key=lambda span: (span[1] - span[0], span))
+        gains = {span: gain(span) for span in wider}
+        while gains and self.spent <= enough and not self.over():
+            span = max(gains, key=gains.__getitem__)
+            if gains.pop(span) <= 0:
                 break
-            left.remove(span)
             search(span)
+            if span in found:
+                gains |= {each: gain(each) for each in gains if each[0] <= span[0] and span[1] <= each[1]}
         return [self._better(piece) for piece in _plan(found, 0, count) or []]
 
     def _crossing(self, pieces: Sequence[_Piece]) -> float:
@@ -184,7 +188,7 @@ class Climbing:
 
     def _better(self, piece: _Piece) -> _Piece:
         """A part of the final cut searched with the budget of a whole cascade."""
-        if self.objective.timely and piece.point.evaluation.cycles <= _CLOSE * self._floor(piece.names):
+        if self.over() or (self.objective.timely and piece.point.evaluation.cycles <= _CLOSE * self._floor(piece.names)):
             return piece
         again = self._solve(piece.names, _STARTS, _STEPS)
         return again if again is not None and again.point.key < piece.point.key else piece
@@ -245,14 +249,15 @@ def _through(least: dict[tuple[int, int], float], start: int, end: int, count: i
 
 
 def _plan(found: dict[tuple[int, int], _Piece], start: int, end: int) -> list[_Piece] | None:
-    """The parts from one edge to another whose values, then energies, have the least sum; None if there is no such way."""
-    best: list[tuple[float, float, list[_Piece]] | None] = [(0.0, 0.0, [])]
+    """The parts from one edge to another with the least sums of values, then of energy; None if there are none."""
+    best: list[tuple[tuple[float, ...], list[_Piece]] | None] = [((0.0, 0.0, 0.0), [])]
     for edge in range(start + 1, end + 1):
         ways = []
         for before in range(start, edge):
             known, piece = best[before - start], found.get((before, edge))
             if known is not None and piece is not None:
-                ways.append((known[0] + piece.point.key[0], known[1] + piece.point.key[1], [*known[2], piece]))
-        best.append(min(ways, key=lambda way: way[:2], default=None))
+                sums = tuple(one + more for one, more in zip(known[0], piece.point.key[:3], strict=True))
+                ways.append((sums, [*known[1], piece]))
+        best.append(min(ways, key=lambda way: way[0], default=None))
     last = best[-1]
-    return None if last is None else last[2]
+    return None if last is None else last[1]

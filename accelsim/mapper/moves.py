@@ -61,7 +61,7 @@ class Moves:
                         yield replace(design, trunk=(*trunk, For(rank, -(-left // parts))))
 
     def _scaled(self, trunk: tuple[TrunkLoop, ...]) -> Iterator[tuple[TrunkLoop, ...]]:
-        """Copies that take more or less each, as many as before where a loop around them hands out more or less as well."""
+        """Copies with other tiles: loops of their rank around them scale along, so that as many copies stay busy."""
         for at, loop in enumerate(trunk):
             if isinstance(loop, Spatial):
                 yield from self._copies_of(trunk, at)

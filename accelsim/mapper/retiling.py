@@ -22,37 +22,38 @@ Tiles = tuple[int, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Site:
-    """A loop of a tree, and the numbers of loops of its rank around it (-1: none) and directly inside it."""
+    """A loop of a tree, and the numbers of loops of its rank around it (-1: none) and directly inside it; `copies`: 1 for one in time."""
 
     rank: str
     around: int
     inside: tuple[int, ...]
-    fixed: bool
+    copies: int
 
 
 class Retiling:
-    """A search from one mapping; `spent` counts evaluations, or their like in time, `evaluated` mappings."""
+    """Searches, each from one mapping; `spent` counts evaluations, or their like in time, `evaluated` mappings. `most`: for each search."""
 
     def __init__(self, scope: Scope, objective: Objective, most: int = MOST) -> None:
         self.scope, self.objective, self.most = scope, objective, most
         self.over: Callable[[], bool] = lambda: False  # whether to make do with what was found
-        self.spent = self.evaluated = 0
+        self.spent = self.evaluated = self.enough = 0
 
     def run(self, start: Evaluation) -> Evaluation:
         """The best that steps lead to: from the mapping, from tiles that fill memories with one rank first, from other orders of loops."""
-        first = _Tiling(self, start.evaluator, start.mapping.nodes, start)
-        best = first.descended(True)
+        self.enough = self.spent + self.most
+        best = first = _Tiling(self, start.evaluator, start.mapping.nodes, start).descended(True)
         for nodes in (start.mapping.nodes, *_orders(start.mapping.nodes, self.scope)):
             tiling = _Tiling(self, start.evaluator, nodes, start)
             for number in range(len(tiling.sites)):
                 if not self.is_out() and tiling.fill(number):
                     best = min(best, tiling.descended(False), key=self._key)
-        last = _Tiling(self, start.evaluator, best.mapping.nodes, best)
-        return min(best, last.descended(True), key=self._key)
+        if best is first:
+            return best
+        return min(best, _Tiling(self, start.evaluator, best.mapping.nodes, best).descended(True), key=self._key)
 
     def is_out(self) -> bool:
         """Whether to make do with what was found."""
-        return self.spent >= self.most or self.over()
+        return self.spent >= self.enough or self.over()
 
     def _key(self, evaluation: Evaluation) -> Key:
         return key(self.objective, evaluation)
@@ -82,15 +83,17 @@ class _Tiling:
         for number, (_, around) in enumerate(loops):
             if around >= 0:
                 inside[around].append(number)
+        axes = search.scope.architecture.axes
         self.sites = [
-            _Site(loop.rank, around, tuple(inside[number]), isinstance(loop, For) and bool(loop.of))
+            _Site(loop.rank, around, tuple(inside[number]), axes[loop.axis][1].size if isinstance(loop, Spatial) else 1)
             for number, (loop, around) in enumerate(loops)
         ]
         self.best, self.tiles = start, tuple(loop.tile for loop, _ in loops)
         self.seen: dict[Tiles, Evaluation | None] = {}
 
     def descended(self, more: bool) -> Evaluation:
-        """Each step is the first found that is better, and the next goes on with the loop after it; `more`: of three loops as well."""
+        """Each step is the first found that is better, and the next begins with the same loop; `more`: of three loops as well, once no step
+        of two is left."""
         first, idle, count = 0, 0, len(self.sites)
         while idle < count * (1 + more) and not self.search.is_out():
             number = (first + idle) % count
@@ -101,11 +104,13 @@ class _Tiling:
         return self.best
 
     def fill(self, number: int) -> bool:
-        """Start from the least tiles, then one loop's made as large as fits, and then each other's; False if not even these fit."""
+        """Start from the least tiles, then one loop's made as large as fits, and then each other's in time; False if not even these fit."""
         tiles = self.tiles
         for each in reversed(range(len(tiles))):
             tiles = _set(tiles, each, min(self._sizes(each, tiles), default=tiles[each]))
         for each in (number, *(other for other in range(len(tiles)) if other != number)):
+            if self.sites[each].copies > 1:
+                continue
             sizes = [size for size in self._sizes(each, tiles) if size >= tiles[each]]
             tiles = _set(tiles, each, self._largest(tiles, each, sizes) or tiles[each])
         found = self._evaluated(tiles)
@@ -137,7 +142,7 @@ class _Tiling:
             return
         for shrunk in others:
             for tile in self._steps(shrunk):
-                if tile < tiles[shrunk]:
+                if tile < tiles[shrunk] and not self.search.is_out():
                     changed = _set(tiles, shrunk, tile)
                     larger = [size for size in self._sizes(number, changed) if size > tiles[number]]
                     if fits := self._largest(changed, number, larger):
@@ -166,13 +171,11 @@ class _Tiling:
     def _sizes(self, number: int, tiles: Tiles) -> list[int]:
         """The least tile for each number of trips of a loop in its place, least first; the largest makes one trip."""
         site = self.sites[number]
-        if site.fixed:
-            return []
         around = self.evaluator.cascade.extents[site.rank] if site.around < 0 else tiles[site.around]
-        inside = max((tiles[inner] for inner in site.inside), default=1)
+        inside = max((-(-around // site.copies) if site.copies > 1 else 1, *(tiles[inner] for inner in site.inside)))
         root = math.isqrt(around)
         few = {-(-around // trips) for trips in range(1, root + 2)}
-        return sorted(size for size in {*few, *range(1, min(around, root) + 1)} if inside <= size <= around)
+        return sorted(size for size in {*few, *range(1, root + 1)} if inside <= size <= around)
 
     def _fitting(self, tiles: Tiles, other: int) -> Iterator[Tiles]:
         """The same with the largest smaller tile of another loop that fits, if any does."""
@@ -185,6 +188,8 @@ class _Tiling:
         low, high = 0, len(sizes)  # sizes below low fit, those from high on do not
         while low < high:
             middle = (low + high) // 2
+            if self.search.is_out():
+                return 0
             if self._evaluated(_set(tiles, number, sizes[middle])) is None:
                 high = middle
             else:
@@ -201,7 +206,7 @@ def _orders(nodes: tuple[TreeNode, ...], scope: Scope) -> Iterator[tuple[TreeNod
     last = nodes[-1]
     if not isinstance(last, Leaf):
         return
-    ranks = scope.facts.ranks[last.einsum]
+    ranks = scope.facts.einsums[last.einsum].ranks
     path = (*(node for node in nodes if not isinstance(node, (Leaf, Fuse))), *last.loops)
     for at, node in enumerate(path):
         start = at
@@ -251,7 +256,7 @@ def _with(nodes: tuple[TreeNode, ...], tiles: Tiles, numbers: Iterator[int], lef
     for node in nodes:
         if isinstance(node, (For, Spatial)):
             tile = tiles[next(numbers)]
-            if tile < left[node.rank] or (isinstance(node, For) and node.of):
+            if tile < left[node.rank]:
                 found.append(replace(node, tile=tile))
             left[node.rank] = min(left[node.rank], tile)
         elif isinstance(node, Fuse):

@@ -172,13 +172,13 @@ class Scope:
             most = max(most, prod(extents))
         return most
 
-    def _passes(self, noun: Tensor, users: frozenset[str]) -> bool:
-        """Whether some other Einsum than the only user, which writes it, reads slices of an iterative tensor as they are made."""
+    def _passes(self, noun: Tensor, below: frozenset[str]) -> bool:
+        """Whether below a keep one Einsum alone, its writer, touches moving slices that others read as they are made."""
         assert noun.iterative is not None
         moving = [use for use in self.facts.uses[noun.name] if (index := use.maps[noun.iterative]) is None or index.terms]
-        own = {use.einsum for use in moving if use.einsum in users}
+        own = {use.einsum for use in moving if use.einsum in below}
         alone = len(own) == 1 and any(use.writes for use in moving if use.einsum in own)
-        return alone and (noun.passing or any(use.einsum not in users for use in moving))
+        return alone and (noun.passing or any(use.einsum not in below for use in moving))
 
     def lefts(self, names: Sequence[str], trunk: Sequence[For | Spatial]) -> list[Dict[str, Dict[str, int]]]:
         """For every position in a trunk, the tiles that the loops above it leave for each Einsum below.

@@ -224,8 +224,8 @@ def _last(evaluation: Document) -> Text:
             line += f" evaluated, {whole(search['mappings_covered'])} covered"
         bound, proved = search["lower_bound"], search["proved_optimal"]
         gap = f", {_further(search['value'] / bound)}" if bound and not proved else ""
-        if "least_dividing" in search:
-            gap = f", {percent(1 - search['value'] / search['least_dividing'])} below any mapping whose tiles divide{gap}"
+        if "dividing_lower_bound" in search:
+            gap = f", {percent(1 - search['value'] / search['dividing_lower_bound'])} below the bound over tiles that divide{gap}"
         if "sizes" in search:
             sizes = ", ".join(f"{part} = {size}" for part, size in search["sizes"].items())
             line += f" of {search['sizes_searched']} out of {search['sizes_possible']} sizes ({sizes} is best)"

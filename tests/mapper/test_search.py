@@ -31,6 +31,7 @@ from accelsim.mapping.text import nest
 from accelsim.mapping.tree import For, Fuse, Leaf, Mapping
 from accelsim.model import Evaluation, Evaluator
 from accelsim.model.options import Counting
+from accelsim.workload.build import TensorDeclaration
 from accelsim.workload.build import cascade as build
 from accelsim.workload.cascade import Cascade
 from tests.mapper.small import grid, keep, matmul, memory, one_unit, price, running, softmax, two_units, unit
@@ -139,6 +140,14 @@ def test_a_part_whose_slices_others_read_keeps_them_all() -> None:
     assert not is_legal(part(whole, ["S"]), machine, Mapping("slices", nodes))
 
 
+@pytest.mark.parametrize("objective", ["latency", "energy"])
+def test_a_recurrence_that_holds_all_einsums_together_is_not_cut(objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(climbing, "_NEAR", 0.0)
+    text = "S[0,n] = 0; T[c,n] = S[c,n] * A[c,n]; S[c+1,n] = T[c,n] + B[c,n]"
+    loop = build("loop", text, {"c": 6, "n": 8}, tensors={"S": TensorDeclaration(output=True)})
+    assert Climbing(loop, two_units(60), OBJECTIVES[objective], 0, Counting(), lambda _: None).run().cycles > 0
+
+
 @pytest.mark.parametrize("words", [40, 60, 300, 4096])
 @pytest.mark.parametrize("objective", ["latency", "energy"])
 def test_parts_that_are_legal_alone_are_legal_together(words: int, objective: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +169,9 @@ def test_parts_that_are_legal_alone_are_legal_together(words: int, objective: st
 
 def test_however_little_may_be_spent_every_einsum_alone_is_a_way(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(climbing, "_MOST_SPENT", -1)
-    cut = Climbing(chunks(), two_units(300), OBJECTIVES["energy"], 0, Counting(), lambda _: None)._cut(("T", "S", "Y", "Z"), float("inf"))
+    cut = Climbing(chunks(), two_units(300), OBJECTIVES["energy"], 0, Counting(), lambda _: None)._cut(
+        ("T", "S", "Y", "Z"), float("inf"), True
+    )  # fmt: skip
     assert [piece.names for piece in cut] == [("T",), ("S",), ("Y",), ("Z",)]
 
 
@@ -176,7 +187,7 @@ def test_the_best_way_through_parts_is_the_least_of_all_ways(values: list[tuple[
             edges = (0, *inner, count)
             if all(span in known for span in pairwise(edges)):
                 ways.append(sum(known[span] for span in pairwise(edges)))
-    pieces: Any = {span: SimpleNamespace(point=SimpleNamespace(key=(value, 0.0)), span=span) for span, value in known.items()}
+    pieces: Any = {span: SimpleNamespace(point=SimpleNamespace(key=(value, 0.0, 0.0, "")), span=span) for span, value in known.items()}
     found = climbing._plan(pieces, 0, count)
     assert Climbing._value(found) == min(ways, default=float("inf"))
     for span, value in known.items():

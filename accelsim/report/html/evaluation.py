@@ -186,8 +186,8 @@ def notes(document: Document) -> Html:
         lines.append(f"Searched for {search['objective']}: {count} evaluated in {search['seconds']:.1f} s; {proof}.")
         if search["mappings_covered"] and search["mappings_covered"] != search["evaluated"]:
             lines.append(f"{whole(search['mappings_covered'])} mappings are covered by what was evaluated and by bounds.")
-        if "least_dividing" in search:
-            lines.append(f"No mapping whose tiles divide is below {search['least_dividing']:,.6g}.")
+        if "dividing_lower_bound" in search:
+            lines.append(f"Over the map space with tiles that divide, nothing is below {search['dividing_lower_bound']:,.6g}.")
         if search["lower_bound"]:
             lines.append(f"Lower bound {search['lower_bound']:,.6g}, found {search['value']:,.6g}.")
         if search.get("no_exact_search"):
