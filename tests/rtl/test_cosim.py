@@ -190,7 +190,7 @@ AGREEING = {
         "Z[m] = B[m] * A[9-m] + C[m]",
         "Y[9-m] = A[m] * B[m]",
         "X[m] = A[m] + A[m+5] * B[m]",
-        "V[k] = X[k] * 1",
+        "V[m] = X[m] * 1",
     ],
     "choices": [
         "Z[m] = A[I[m]] + 0",
