@@ -142,7 +142,7 @@ def _near(tile: int, sizes: list[int]) -> list[int]:
     """The next sizes up and down, and the double, the half and so on if they lie between the least and the greatest."""
     below = [size for size in sizes if size < tile][-2:]
     above = [size for size in sizes if size > tile][:2]
-    more = [size for size in (tile * 2, tile * 4, tile // 2, tile // 4) if sizes and max(1, sizes[0]) <= size <= sizes[-1]]
+    more = [size for size in (tile * 2, tile * 4, tile // 2, tile // 4) if sizes and sizes[0] <= size <= sizes[-1]]
     return list(dict.fromkeys((*above, *reversed(below), *more)))
 
 
