@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 
 from accelsim.errors import IllegalMapping
-from accelsim.sim.kernels_boxes import ALL, COUNTED, REST, WHOLE, Machine
+from accelsim.sim.kernels_boxes import ALL, COUNTED, MET, REST, WHOLE, Machine
 from accelsim.sim.systolic import OPERAND
-from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Slot, Task, Use
+from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Box, Slot, Task, Use
 from accelsim.workload.expression import IndexMap
 
 _WIDTHS = {
-    "tasks": 28, "loops": 2, "uses": 13, "waits": 8, "boxes": 10, "dims": 11, "terms": 4, "slots": 9, "entries": 2, "needs": 3, "points": 4,
+    "tasks": 28, "loops": 2, "uses": 13, "waits": 8, "boxes": 13, "dims": 12, "terms": 5, "slots": 9, "entries": 2, "needs": 3, "points": 5,
     "agains": 1, "folds": 11, "bends": 5, "repeats": 2,
 }  # fmt: skip
 _MOST_MARKS = 1 << 26  # int64 each: 512 MiB
@@ -85,10 +87,10 @@ class Arrays:
         needs = len(t["needs"])
         for terms, bound in task.needs:
             first = len(t["terms"])
-            t["terms"] += [(self._slot(slot), factor, 0, -1) for slot, factor in terms]
+            t["terms"] += [(self._slot(slot), factor, 0, 0, 0) for slot, factor in terms]
             t["needs"].append((first, len(t["terms"]), bound))
         points = len(t["points"])
-        t["points"] += [(self._slot(slot), tile, 1, 1) for slot, tile in task.points]
+        t["points"] += [(self._slot(slot), tile, 1, 1, 0) for slot, tile in task.points]
         unit = self.resources.index(task.unit) if task.kind == COMPUTE else -1
         t["tasks"].append((
             task.kind, loops, len(t["loops"]), uses, len(t["uses"]), waits, len(t["waits"]), agains, len(t["agains"]),
@@ -105,7 +107,7 @@ class Arrays:
         sides = []
         for side in (fold.down, fold.across):
             sides += [len(t["points"]), len(t["points"]) + len(side)]
-            t["points"] += [(self._slot(slot), tile, 1, 1) for slot, tile in side]
+            t["points"] += [(self._slot(slot), tile, 1, 1, 0) for slot, tile in side]
         grid = fold.grid
         flags = fold.stays == OPERAND, grid.shadow, grid.exit == "edge", grid.folds == "full"
         t["folds"].append((*map(int, flags), grid.rows, grid.columns, *sides, self.per_cycle))
@@ -144,28 +146,41 @@ class Arrays:
 
     def _box(self, use: Use, loops: int) -> int:
         t, box = self._tables, use.box
-        shared, copies = dict[str, int](), 1  # ranks that copies share out -> the point that says how
-        for rank, part in sorted({each for parts in box.apart.values() for each in parts}):
-            shared[rank], many = len(t["points"]), -(-box.slots[rank].most // part)
-            t["points"].append((self._slot(box.slots[rank]), part, copies, many))
-            copies *= many
+        levels, cuts, copies = len(t["points"]), dict[str, tuple[int, int]](), 1  # ranks that copies share out -> the points that say how
+        moments = dict[str, int]()
+        for rank, own in groupby(sorted(box.levels, key=lambda level: level.rank), key=lambda level: level.rank):
+            first, size, moments[rank] = len(t["points"]), box.slots[rank].most, 1
+            for level in own:
+                many, size = -(-size // level.tile), min(size, level.tile)
+                t["points"].append((self._slot(box.slots[rank]), level.tile, copies, many, int(level.serves)))
+                copies *= many
+                moments[rank] *= 1 if level.serves else many
+            moments[rank] *= size
+            cuts[rank] = first, len(t["points"])
+        ends, serves = len(t["points"]), any(level.serves for level in box.levels)
+        copies = 1 if box.met else copies
         first, rows, listed = len(t["dims"]), list[Any](), False
         for place, (index, low, high) in enumerate(box.dims):
             terms, steps, bends = len(t["terms"]), _steps(use, place), len(t["bends"])
             for (rank, factor), step in zip(index.terms, steps, strict=False):
-                t["terms"].append((self._slot(box.slots[rank]), factor, step, shared.get(rank, -1)))
+                t["terms"].append((self._slot(box.slots[rank]), factor, step, *cuts.get(rank, (0, 0))))
             t["bends"] += _bends(use, place)
-            marks = COUNTED if place in box.counted else -1 if _is_plain(index) else self._reserve(2 * high * copies)
+            met = 0
+            if place in box.met:
+                times = math.prod(moments.get(rank, box.slots[rank].most) for rank in index.ranks)
+                met = self._reserve(2 + 2 * len(index.terms) + times * _reach(box, index))
+            marks = MET if place in box.met else COUNTED if place in box.counted else -1
+            marks = self._reserve(2 * high * copies) if marks == -1 and not _is_plain(index) else marks
             listed |= marks >= 0
             bounds = index.offset, index.divisor, index.modulus, low, high
-            rows.append((terms, len(t["terms"]), *bounds, marks, steps[0] if steps else 0, bends, len(t["bends"])))
+            rows.append((terms, len(t["terms"]), *bounds, marks, steps[0] if steps else 0, bends, len(t["bends"]), met))
         t["dims"] += rows
-        room = self._reserve((1 + 2 * len(rows)) * copies) if shared or listed else -1
+        room = self._reserve((2 + 2 * len(rows)) * copies) if (box.levels and not box.met) or listed else -1
         wanted = len(t["points"])
-        t["points"] += [(self._slot(slot), part, 1, 1) for slot, part in box.wanted]
+        t["points"] += [(self._slot(slot), part, 1, 1, 0) for slot, part in box.wanted]
         fresh = (-1, -1) if box.afresh < 0 else (loops + box.afresh, len(t["loops"]))
         sizes = box.copies, int(box.delta), wanted, len(t["points"])
-        t["boxes"].append((first, len(t["dims"]), *sizes, *fresh, copies, room))
+        t["boxes"].append((first, len(t["dims"]), *sizes, *fresh, copies, room, levels, ends, int(serves)))
         return len(t["boxes"]) - 1
 
     def _reserve(self, room: int) -> int:
@@ -218,6 +233,12 @@ def _bends(use: Use, place: int) -> list[tuple[int, int, int, int, int]]:
 def _bends_at(index: IndexMap) -> bool:
     """Whether an index is no sum of its ranks."""
     return index.divisor != 1 or index.modulus != 0
+
+
+def _reach(box: Box, index: IndexMap) -> int:
+    """How many coordinates of a dimension may be touched at a firing, from the least to the greatest."""
+    reach = sum(abs(factor) * (box.slots[rank].most - 1) for rank, factor in index.terms)
+    return index.modulus or reach // index.divisor + 2
 
 
 def _is_plain(index: IndexMap) -> bool:

@@ -22,9 +22,9 @@ WITHIN, COMMON, PARTS, FOLD, SPLIT, FINE = range(22, 28)
 # columns of `waits`, `uses`, `boxes`, `dims`, `loops`
 TARGET, PREFIX, TIMES, ADD, GUARD, AHEAD, STAYS, LESS = range(8)
 RESOURCE, TICKS, BOX, RULE, SHARE, WHOLES, REMAINS, BANKS, BEGINS, ENDS, REPEATS, REPEATS_END, BASE = range(13)
-DIMS, DIMS_END, ALIKE, DELTA, WANTED, WANTED_END, FRESH, FRESH_END, APARTS, ROOM = range(10)
-TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH, MARKS, STEP, BENDS, BENDS_END = range(11)
-COUNTED = -2  # in place of marks: points of the dimension count, not coordinates
+DIMS, DIMS_END, ALIKE, DELTA, WANTED, WANTED_END, FRESH, FRESH_END, APARTS, ROOM, LEVELS, LEVELS_END, SERVES = range(13)
+TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH, MARKS, STEP, BENDS, BENDS_END, MOMENTS = range(12)
+COUNTED, MET = -2, -3  # in place of marks: points of the dimension count, not coordinates; words that copies want at a time, see `_met`
 TRIPS, TURNS = range(2)
 # columns of `slots`
 EXTENT, CUTS, OWN, OWN_END, DEMAND, SOURCE, FACTOR, SHIFT, WIDTH = range(9)
@@ -42,10 +42,11 @@ class Machine(NamedTuple):
     strides float64[loops]; plans float64[tasks, 4]: offset, span, from the use of what it brings back to when that is there, and of what
     all are multiples. All others are rows of int64: of what the columns above name, or slots: (extent, first entry of a window, first of
     its own, end, kind of window, extent of the consumer's rank, factor, offset, width); entries: (loop or -1, tile); terms: (slot,
-    coefficient, words from one value to the next in a memory of banks, the point by which copies share it out or -1); needs: (first term,
-    end, bound); points: (slot, residual tile, and of what copies share out copies from one part to the next, and parts at most); agains:
-    (slot); folds: what an array does with a tile; bends: (coefficient, offset, divisor, modulus, words) of an index by // or %; repeats:
-    (copies, words from one to the next). banks: how many a memory has at most; 0: none has several.
+    coefficient, words from one value to the next in a memory of banks, the first point by which copies share it out, end); needs: (first
+    term, end, bound); points: (slot, residual tile, and of what copies share out copies from one part to the next, parts at most, and
+    whether copies that differ in them alone and want the same are served at once); agains: (slot); folds: what an array does with a tile;
+    bends: (coefficient, offset, divisor, modulus, words) of an index by // or %; repeats: (copies, words from one to the next). banks: how
+    many a memory has at most; 0: none has several.
     timed: the resource whose servings take as long as `run` is told, -1: none does.
     """
 
@@ -130,7 +131,7 @@ def words(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, m
     total = m.boxes[box, ALIKE] * in_use(m, m.boxes[box, WANTED], m.boxes[box, WANTED_END], digits, first)
     shared = total
     for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
-        low, high, size, both = _side(m, dim, digits, first, known)
+        low, high, size, both = _side(m, dim, digits, first, known, marks)
         if size == 0:
             return 0
         total *= size
@@ -148,12 +149,15 @@ def words(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, m
 def _of_copies(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> int:
     """Words of a box of which copies hold tiles of their own, or which goes by indices that do not take every value; copy by copy.
 
-    At its place of `marks` stands for each copy the last firing at which it touched something (0: none), whose tile it still holds, and of
-    each dimension where that begins and ends. A dimension that does not take every value has a list in `marks` too: of each coordinate in
-    each copy room to count it once, and the last firing that touched it.
+    At its place of `marks` stands for each copy the last firing at which it touched something (0: none), whose tile it still holds, of
+    each dimension where that begins and ends, and the first of those that are served with it. A dimension that does not take every value
+    has a list in `marks` too: of each coordinate in each copy room to count it once, and the last firing that touched it.
     """
     dims, end, moves = m.boxes[box, DIMS], m.boxes[box, DIMS_END], m.boxes[box, DELTA] != 0
-    total, shared, each, stamp = 0, 0, 1 + 2 * (end - dims), known[dims, 2] + 1
+    total, shared, each, stamp = 0, 0, 2 + 2 * (end - dims), known[dims, 2] + 1
+    serves = m.boxes[box, SERVES] != 0
+    if serves:
+        _group(m, box, digits, first, marks)
     for dim in range(dims, end):
         known[dim, 3], known[dim, 4] = _bounds(m, dim, -1, digits, first)
     for copy in range(m.boxes[box, APARTS]):
@@ -168,8 +172,11 @@ def _of_copies(m: Machine, box: int, digits: IntArray, first: int, known: IntArr
                 some, held = until - begin, max(0, min(until, marks[place + 1]) - max(begin, marks[place]))
             size *= some
             both *= held
-        total += size
-        shared += both if size > 0 else 0
+        leads = not serves or marks[at + each - 1] == copy  # the others of a group are served with it
+        if serves and leads:
+            both = _held_by_all(m, box, copy, digits, first, marks)
+        total += size if leads else 0
+        shared += both if size > 0 and leads else 0
         for dim in range(dims, end if moves and size > 0 else dims):
             if m.dims[dim, MARKS] >= 0:
                 _mark(m, dim, copy, digits, first, stamp, marks)
@@ -180,6 +187,95 @@ def _of_copies(m: Machine, box: int, digits: IntArray, first: int, known: IntArr
         known[dim, 0], known[dim, 1], known[dim, 2] = known[dim, 3], known[dim, 4], stamp
     times = m.boxes[box, ALIKE] * in_use(m, m.boxes[box, WANTED], m.boxes[box, WANTED_END], digits, first)
     return int(times * (total - shared if moves and not is_afresh(m, box, digits) else total))
+
+
+@helper()
+def _group(m: Machine, box: int, digits: IntArray, first: int, marks: IntArray) -> None:
+    """Note for each copy the first of those that are served with it, as they want the same."""
+    each = 2 + 2 * (m.boxes[box, DIMS_END] - m.boxes[box, DIMS])
+    leader = m.boxes[box, ROOM] + each - 1
+    for copy in range(m.boxes[box, APARTS]):
+        marks[leader + each * copy] = copy
+        for other in range(copy):
+            if marks[leader + each * other] == other and _wants_alike(m, box, copy, other, digits, first, marks):
+                marks[leader + each * copy] = other
+                break
+
+
+@helper()
+def _wants_alike(m: Machine, box: int, one: int, other: int, digits: IntArray, first: int, marks: IntArray) -> bool:
+    """Whether two copies want the same words, and differ only along axes that serve several at once."""
+    for point in range(m.boxes[box, LEVELS], m.boxes[box, LEVELS_END]):
+        apart, many = m.points[point, 2], m.points[point, 3]
+        if m.points[point, 4] == 0 and one // apart % many != other // apart % many:
+            return False
+    for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
+        if m.dims[dim, MARKS] < 0:
+            if _bounds(m, dim, one, digits, first) != _bounds(m, dim, other, digits, first):
+                return False
+        elif not (_takes(m, dim, one, other, digits, first, marks) and _takes(m, dim, other, one, digits, first, marks)):
+            return False
+    return True
+
+
+@helper()
+def _takes(m: Machine, dim: int, one: int, other: int, digits: IntArray, first: int, marks: IntArray) -> bool:
+    """Whether a copy takes every coordinate of a listed dimension that another one does."""
+    at, found = m.dims[dim, MARKS] + 2 * m.dims[dim, HIGH] * one, True
+    for point in range(points_of(m, dim, one, digits, first)):
+        value = value_of(m, dim, one, digits, first, point)
+        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
+            marks[at + 2 * value] = 1
+    for point in range(points_of(m, dim, other, digits, first)):
+        value = value_of(m, dim, other, digits, first, point)
+        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
+            found = found and marks[at + 2 * value] == 1
+    for point in range(points_of(m, dim, one, digits, first)):
+        value = value_of(m, dim, one, digits, first, point)
+        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
+            marks[at + 2 * value] = 0
+    return found
+
+
+@helper()
+def _held_by_all(m: Machine, box: int, copy: int, digits: IntArray, first: int, marks: IntArray) -> int:
+    """Words that a copy wants and all that are served with it still hold."""
+    dims, end = m.boxes[box, DIMS], m.boxes[box, DIMS_END]
+    each, total = 2 + 2 * (end - dims), 1
+    for dim in range(dims, end):
+        begin, until = _bounds(m, dim, copy, digits, first)
+        for other in range(copy, m.boxes[box, APARTS]):
+            at = m.boxes[box, ROOM] + each * other
+            if marks[at + each - 1] != copy:
+                continue
+            if marks[at] == 0:
+                return 0
+            place = at + 1 + 2 * (dim - dims)
+            begin, until = max(begin, marks[place]), min(until, marks[place + 1])
+        total *= max(0, until - begin) if m.dims[dim, MARKS] < 0 else _listed_by_all(m, box, dim, copy, digits, first, marks)
+    return total
+
+
+@helper()
+def _listed_by_all(m: Machine, box: int, dim: int, copy: int, digits: IntArray, first: int, marks: IntArray) -> int:
+    """The same for the coordinates of one dimension that is listed."""
+    each, plane = 2 + 2 * (m.boxes[box, DIMS_END] - m.boxes[box, DIMS]), 2 * m.dims[dim, HIGH]
+    size, at, count = 0, m.dims[dim, MARKS] + plane * copy, points_of(m, dim, copy, digits, first)
+    for point in range(count):
+        value = value_of(m, dim, copy, digits, first, point)
+        if not m.dims[dim, LOW] <= value < m.dims[dim, HIGH] or marks[at + 2 * value] == 1:
+            continue
+        marks[at + 2 * value], held = 1, 1
+        for other in range(copy, m.boxes[box, APARTS]):
+            last = m.boxes[box, ROOM] + each * other
+            if marks[last + each - 1] == copy and marks[m.dims[dim, MARKS] + plane * other + 2 * value + 1] != marks[last]:
+                held = 0
+        size += held
+    for point in range(count):
+        value = value_of(m, dim, copy, digits, first, point)
+        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
+            marks[at + 2 * value] = 0
+    return size
 
 
 @helper(inline=True)
@@ -209,10 +305,12 @@ def is_afresh(m: Machine, box: int, digits: IntArray) -> bool:
 
 
 @helper(inline=True)
-def _side(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray) -> tuple[int, int, int, int]:
+def _side(m: Machine, dim: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> tuple[int, int, int, int]:
     """Of one dimension: where its coordinates begin and end, how many are touched, and how many of these were before."""
     if m.dims[dim, MARKS] == COUNTED:
         return 0, 0, _counted(m, dim, digits, first), 0
+    if m.dims[dim, MARKS] == MET:
+        return 0, 0, _met(m, dim, digits, first, marks), 0
     low, high = _bounds(m, dim, -1, digits, first)
     both = max(0, min(high, known[dim, 1]) - max(low, known[dim, 0])) if known[dim, 2] > 0 else 0
     return low, high, high - low, both
@@ -250,6 +348,57 @@ def _counted(m: Machine, dim: int, digits: IntArray, first: int) -> int:
 
 
 @helper()
+def _met(m: Machine, dim: int, digits: IntArray, first: int, marks: IntArray) -> int:
+    """Words that copies want, each that of one point at a time: those that are served at once and want the same are one.
+
+    At its place of `marks` stand how often words were counted, how many were there at last, and of each term the interval for which; then
+    for each moment and coordinate when it was counted last.
+    """
+    at, terms, end = m.dims[dim, MOMENTS], m.dims[dim, TERMS], m.dims[dim, TERMS_END]
+    points, base, reach, same = 1, m.dims[dim, OFFSET], 1, True
+    for term in range(terms, end):
+        start, stop = interval(m.slots, m.entries, m.terms[term, 0], digits, first)
+        if stop <= start:
+            return 0
+        place, far = at + 2 + 2 * (term - terms), m.terms[term, 1] * (stop - 1 - start)
+        same = same and marks[place] == start and marks[place + 1] == stop
+        marks[place], marks[place + 1] = start, stop
+        points *= stop - start
+        base, reach = base + m.terms[term, 1] * start + min(0, far), reach + abs(far)
+    if same:
+        return int(marks[at + 1])
+    divisor, modulus = m.dims[dim, DIVISOR], m.dims[dim, MODULUS]
+    marks[at] += 1
+    size, room, reach = 0, at + 2 + 2 * (end - terms), modulus if modulus > 0 else (reach - 1) // divisor + 2
+    for point in range(points):
+        value, moment, rest = m.dims[dim, OFFSET], 0, point
+        for term in range(terms, end):
+            start, stop = marks[at + 2 + 2 * (term - terms)], marks[at + 3 + 2 * (term - terms)]
+            inside = rest % (stop - start)
+            rest //= stop - start
+            value += m.terms[term, 1] * (start + inside)
+            moment = _moment(m, term, inside, stop - start, moment)
+        value = value // divisor % modulus if modulus > 0 else value // divisor
+        if m.dims[dim, LOW] <= value < m.dims[dim, HIGH]:
+            place = room + moment * reach + (value if modulus > 0 else value - base // divisor)
+            size += marks[place] != marks[at]
+            marks[place] = marks[at]
+    marks[at + 1] = size
+    return int(size)
+
+
+@helper(inline=True)
+def _moment(m: Machine, term: int, inside: int, size: int, moment: int) -> int:
+    """The number of a moment, and of copies that are not served at once, going on with the place of a point in the interval of a rank."""
+    for point in range(m.terms[term, 3], m.terms[term, 4]):
+        tile = m.points[point, 1]
+        if m.points[point, 4] == 0:
+            moment = moment * m.points[point, 3] + inside // tile
+        inside, size = inside % tile, min(size, tile)
+    return moment * size + inside
+
+
+@helper()
 def _listed(m: Machine, dim: int, copy: int, digits: IntArray, first: int, last: int, stamp: int, marks: IntArray) -> tuple[int, int]:
     """How many coordinates of a dimension a copy touches, and how many of these at its last firing; marks to count by are taken away."""
     at, size, both = m.dims[dim, MARKS] + 2 * m.dims[dim, HIGH] * copy, 0, 0
@@ -281,11 +430,10 @@ def _mark(m: Machine, dim: int, copy: int, digits: IntArray, first: int, stamp: 
 def own(m: Machine, term: int, copy: int, digits: IntArray, first: int) -> tuple[int, int]:
     """The interval of a term's rank in one copy (-1: in all of them); it may end before it begins."""
     start, end = interval(m.slots, m.entries, m.terms[term, 0], digits, first)
-    point = m.terms[term, 3]
-    if copy < 0 or point < 0:
-        return start, end
-    begin = start + copy // m.points[point, 2] % m.points[point, 3] * m.points[point, 1]
-    return begin, min(begin + m.points[point, 1], end)
+    for point in range(m.terms[term, 3], m.terms[term, 4]) if copy >= 0 else range(0):
+        start += copy // m.points[point, 2] % m.points[point, 3] * m.points[point, 1]
+        end = min(start + m.points[point, 1], end)
+    return start, end
 
 
 @helper(inline=True)

@@ -218,7 +218,7 @@ def _copies_on(m: Machine, state: State, box: int, level: int, turns: int, since
     """The same for copies with tiles of their own; one that has touched nothing in the last period still holds what it held."""
     dims, end, marks = m.boxes[box, DIMS], m.boxes[box, DIMS_END], state.marks
     for copy in range(m.boxes[box, APARTS]):
-        at = m.boxes[box, ROOM] + (1 + 2 * (end - dims)) * copy
+        at = m.boxes[box, ROOM] + (2 + 2 * (end - dims)) * copy
         last = marks[at]
         if last <= since:
             continue

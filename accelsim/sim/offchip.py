@@ -185,7 +185,7 @@ def _regions(cascade: Cascade, tasks: Sequence[Task], memory: str, controlled: C
         if any(use.share != (1, 1) for use in uses):
             what = f"a fraction of {task.tensor} streams past its keep, which out of a DRAM is not simulated yet"
             raise IllegalMapping(what, "keep all of it, or leave out 'dram'")
-        if any(use.box.apart for use in uses):
+        if any(use.box.levels for use in uses):
             what = f"copies read windows of {task.tensor} that overlap, which out of a DRAM is not simulated yet"
             raise IllegalMapping(what, "keep it in a memory between, or leave out 'dram'")
         if any(use.box.is_last_copy for use in uses):

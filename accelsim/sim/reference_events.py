@@ -6,7 +6,7 @@ Of every firing the coordinates that it touches are listed, so use it on small s
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
 from math import inf, nextafter, prod
@@ -15,6 +15,7 @@ from typing import Any
 from accelsim.errors import IllegalMapping
 from accelsim.sim.systolic import OPERAND
 from accelsim.sim.tasks import ALWAYS, BARRIER, COMPUTE, FIRST, FIRST_TURN, LAST, LAST_TURN, Box, Entry, Laid, Slot, Task, Use, Wait, Window
+from accelsim.workload.expression import IndexMap
 
 OUTSTANDING = 8  # transfers that a port may be the inner end of at a time
 
@@ -150,11 +151,7 @@ def _fire(
         part = _part(task, state)
         counts = use.rule == ALWAYS or (opens if use.rule == FIRST else closes if use.rule == LAST else not opens)
         if not part:
-            moved = list[tuple[int, ...]]()
-            for copy, box in _copies(use.box, state.digits).items():
-                touched, there = _touched(box, state.digits), state.left.get((id(use), copy), set())
-                moved += touched - there if use.box.delta and not use.box.is_afresh(state.digits) else touched
-                state.left[id(use), copy] = touched or there
+            moved = _moved(use, state.digits, state.left)
             copies = prod(len(range(0, len(interval(slot, state.digits)), part)) for slot, part in use.box.wanted)
             state.tiles[id(use)] = len(moved) * copies
             if use.laid is not None and counts:
@@ -284,17 +281,29 @@ def _places(slot: Slot, digits: list[int]) -> list[int]:
 
 
 def _copies(box: Box, digits: list[int]) -> dict[tuple[int, ...], Box]:
-    """Of a box whose copies hold parts of windows, the box of each, by the number of its part of each rank."""
+    """Of a box whose copies hold parts of windows, the box of each, by the number of its part at each level."""
     found: dict[tuple[int, ...], Box] = {(): box}
-    for rank, part in sorted({each for parts in box.apart.values() for each in parts}):
-        whole = interval(box.slots[rank], digits)
-        pieces = [whole[at : at + part] for at in range(0, len(whole), part)] or [whole]
-        found = {
-            (*copy, number): replace(each, slots=each.slots | {rank: _fixed(piece)})
-            for copy, each in found.items()
-            for number, piece in enumerate(pieces)
-        }
+    for level in () if box.met else box.levels:
+        cut: dict[tuple[int, ...], Box] = {}
+        for copy, each in found.items():
+            whole = interval(each.slots[level.rank], digits)
+            for number, at in enumerate(range(0, max(1, len(whole)), level.tile)):
+                cut[*copy, number] = replace(each, slots=each.slots | {level.rank: _fixed(whole[at : at + level.tile])})
+        found = cut
     return found
+
+
+def _moved(use: Use, digits: list[int], left: dict[tuple[int, tuple[int, ...]], set[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
+    """Words that a use moves, those for several copies that are served at once one time; notes in `left` what each copy holds then."""
+    box, groups = use.box, dict[tuple[tuple[int, ...], frozenset[Any]], set[Any]]()
+    keeps = box.delta and not box.is_afresh(digits)
+    for copy, mine in _copies(box, digits).items():
+        touched, there = _touched(mine, digits), left.get((id(use), copy), set())
+        own = tuple(number for number, level in zip(copy, box.levels, strict=False) if not level.serves)
+        group = own, frozenset(touched)
+        groups[group] = groups.get(group, touched) & there if keeps else set()
+        left[id(use), copy] = touched or there
+    return [word for (_, touched), held in groups.items() for word in touched - held]
 
 
 def _fixed(part: range) -> Slot:
@@ -311,9 +320,21 @@ def _touched(box: Box, digits: list[int]) -> set[tuple[int, ...]]:
             value = (index.offset + sum(factor * place for (_, factor), place in zip(index.terms, point, strict=True))) // index.divisor
             value = value % index.modulus if index.modulus else value
             if low <= value < high:
-                side.add(point if place in box.counted else value)
+                side.add(point if place in box.counted else (value, *_moment(box, index, point, digits)) if place in box.met else value)
         sides.append(side)
     return set(product(*sides))
+
+
+def _moment(box: Box, index: IndexMap, point: tuple[int, ...], digits: list[int]) -> Iterator[int]:
+    """When a point of copies that are served at once has its turn, and in which of those that are not."""
+    for rank, place in zip(index.ranks, point, strict=True):
+        inside = place - interval(box.slots[rank], digits).start
+        for level in box.levels:
+            if level.rank == rank:
+                if not level.serves:
+                    yield inside // level.tile
+                inside %= level.tile
+        yield inside
 
 
 def _bank(use: Use, laid: Laid, word: tuple[Any, ...]) -> int:

@@ -6,7 +6,7 @@ A task is an Einsum on its unit, or a tensor's way between two keepers. It fires
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -93,15 +93,27 @@ Shares = tuple[tuple[Slot, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Level:
+    """A cut of a rank inside its slot, into parts for copies or for turns in time. `serves`: copies that differ in such levels alone and
+    want the same words at the same time are served at once.
+    """
+
+    rank: str
+    tile: int
+    serves: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Box:
     """What a firing touches: an index map and bounds (low, high) for each dimension over slots.
 
     `wanted`: of copies that want every word each for themselves, the interval that they share out and the part of one.
-    `counted`: dimensions of which points count, not the coordinates that they have. `is_last_copy`: it is that of a last copy, which has
+    `counted`: dimensions of which points count, not the coordinates that they have. `met`: those of which each copy wants the word of one
+    point at a time, and copies that `levels` serve at once may want the same. `is_last_copy`: it is that of a last copy, which has
     less than the others, and counted from 0 instead of where it lies.
 
-    `delta`: only what the firing before did not leave behind. `apart`: by dimension, ranks that copies share out, and the part of one: each
-    copy is brought its own window, though another has some of it too. `afresh`: at the first
+    `delta`: only what the firing before did not leave behind. `levels`: how copies share out ranks, outermost first by rank: without `met`
+    each copy is brought its own window, though another has some of it too. `afresh`: at the first
     firing in each turn of so many of the task's first loops nothing is there (-1: something may always be). `slots`: by rank.
     """
 
@@ -111,7 +123,8 @@ class Box:
     delta: bool = False
     counted: frozenset[int] = frozenset()
     is_last_copy: bool = False
-    apart: Mapping[int, tuple[tuple[str, int], ...]] = field(default_factory=dict)
+    levels: tuple[Level, ...] = ()
+    met: frozenset[int] = frozenset()
     afresh: int = -1
 
     def is_afresh(self, digits: Sequence[int]) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import pairwise
+from itertools import chain, pairwise
 
 from accelsim.errors import IllegalMapping
 from accelsim.mapping.footprint import laid_shape
@@ -15,8 +16,8 @@ from accelsim.sim.folds import Fold, array_of, grid_of, held_place, stays_of
 from accelsim.sim.holds import Holds, above, emptied, turned
 from accelsim.sim.paths import Path, Paths, memory_of, rank_of
 from accelsim.sim.places import placed
-from accelsim.sim.slots import Dims, again_of, apart_of, boxes_of, first_of, old_slices, slots_of
-from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Laid, Need, Shares, Slot, Task, Use, words
+from accelsim.sim.slots import Dims, again_of, boxes_of, first_of, levels_of, meeting, old_slices, slots_of, steps_of
+from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Laid, Level, Need, Shares, Slot, Task, Use, words
 from accelsim.workload.expression import Access, IndexMap, inner_accesses, names
 
 READ, WRITE = "read", "write"
@@ -59,11 +60,14 @@ class Uses:
         found = []
         for place in range(outer, inner):
             node = path.rows[place].node
-            if isinstance(node, Spatial) and rank_of(path.rows[place]) in set(path.einsum.ranks) - ranks:
-                axis = self.machine.axes[node.axis][1]
-                if not (reduce in axis.reduces if reduce else axis.multicast):
-                    found.append((first_of(self.cascade, path, rank_of(path.rows[place]), loops, place), node.tile))
+            if isinstance(node, Spatial) and node.rank in set(path.einsum.ranks) - ranks and not self._serves(node.axis, reduce):
+                found.append((first_of(self.cascade, path, node.rank, loops, place), node.tile))
         return tuple(found)
+
+    def _serves(self, axis: str, reduce: str) -> bool:
+        """Whether an axis serves several copies at once: as it multicasts, or for results (reduce: their operator) reduces."""
+        found = self.machine.axes[axis][1]
+        return reduce in found.reduces if reduce else found.multicast
 
     def _laid(self, path: Path, tensor: str, maps: tuple[IndexMap | None, ...], place: int) -> Laid | None:
         """How the tile in the keep at a place lies in the banks of its memory; None: there is only one."""
@@ -127,8 +131,8 @@ class Uses:
             tensor = use.laid.tensor
             if use.share != (1, 1):
                 raise _with_banks(f"a fraction of {tensor} is kept", path)
-            if use.box.apart:
-                raise _with_banks(f"copies are brought windows of {tensor} that overlap", path)
+            if use.box.levels:
+                raise _with_banks(f"copies share words of {tensor} that lie in windows", path)
             if use.box.is_last_copy:
                 raise _with_banks(f"copies take turns over their own, uneven parts of {tensor}", path)
             windows = {rank for place in use.box.counted for rank in use.box.dims[place][0].ranks} if use.by_point else set()
@@ -201,6 +205,10 @@ class Uses:
 
     def _result(self, task: Task, path: Path) -> None:
         tensor, maps = path.einsum.output.tensor, self.cascade.index_maps(path.einsum.output)
+        for index in maps:
+            if index is not None and (len(index.terms) > 1 or index.divisor != 1 or index.modulus):
+                what = f"{path.name} adds to {tensor} at a sum, // or % of ranks, which is not simulated yet"
+                raise IllegalMapping(what, "give the result a rank of its own, and read at differences of ranks", path.leaf.place)
         place = self.paths.keepers(path, tensor)[-1]
         ranks = {rank for index in maps if index for rank in index.ranks}
         self._holds.reach(task, path, tensor, ranks, place, path.loops)
@@ -286,7 +294,11 @@ class Uses:
         slots = {rank: outer[rank] if rank in alone else inner[rank] for rank in path.einsum.ranks}
         inside = {rank: (0, extents[rank]) for rank in path.einsum.ranks}
         windows: list[tuple[IndexMap, int, int]] = []  # indices of several ranks that reach outside the tensor
-        for index, low, high in self._dims(read.tensor, self.cascade.index_maps(read)) if read and not inner_accesses(read) else ():
+        words = self._dims(read.tensor, self.cascade.index_maps(read)) if read and not inner_accesses(read) else ()
+        met, levels = self._met(path, words, place, reduce)
+        for index, low, high in words:
+            if met and set(index.ranks) & set(met[0].ranks):
+                continue
             if index.single_rank is not None:
                 inside[index.single_rank] = low - index.offset, high - index.offset
             elif index.divisor == 1 and not index.modulus and not any(set(index.ranks) & set(other.ranks) for other, _, _ in windows):
@@ -294,17 +306,50 @@ class Uses:
                 if index.offset + sum(min(0, each) for each in reach) < low or index.offset + sum(max(0, each) for each in reach) >= high:
                     windows.append((index, low, high))
         windows = [each for each in windows if all(inside[rank] == (0, extents[rank]) for rank in each[0].ranks)]
-        rest = [rank for rank in path.einsum.ranks if not any(rank in index.ranks for index, _, _ in windows)]
-        dims = (*windows, *((IndexMap(((rank, 1),)), *inside[rank]) for rank in rest))
+        joint = [*([met] if met else []), *windows]
+        rest = [rank for rank in path.einsum.ranks if not any(rank in index.ranks for index, _, _ in joint)]
+        dims = (*joint, *((IndexMap(((rank, 1),)), *inside[rank]) for rank in rest))
         wanted = self._wanted(path, path.loops, alone, place, end, reduce)
-        boxes = boxes_of(path, dims, slots, wanted, counted=frozenset(range(len(windows))))
+        many = len(joint) - len(windows)
+        counted, first = frozenset(range(many, len(joint))), frozenset(range(many))
+        boxes = boxes_of(path, dims, slots, wanted, counted=counted, levels=levels, met=first)
         return self._use(memory, way, bits, boxes, laid=laid, by_point=True)
+
+    def _met(self, path: Path, dims: Dims, place: int, reduce: str) -> tuple[tuple[IndexMap, int, int] | None, tuple[Level, ...]]:
+        """The dimension in which copies below a row that are served at once may want the same word, and how they and turns in time go
+        through its ranks; (None, ()) where every copy wants words of its own.
+        """
+        nodes = (row.node for row in path.rows[place:] if row.trips > 1)
+        copied = {node.rank for node in nodes if isinstance(node, Spatial) and self._serves(node.axis, reduce)}
+        ranks = meeting([index for index, _, _ in dims], copied)
+        if not ranks:
+            return None, ()
+        own: list[tuple[IndexMap, int, int]] = []
+        for _ in dims:  # those that hang together through their ranks
+            own = [each for each in dims if ranks & set(each[0].ranks)]
+            ranks |= {rank for index, _, _ in own for rank in index.ranks}
+        levels = [steps_of(path, rank, path.loops, place, lambda axis: self._serves(axis, reduce)) for rank in sorted(ranks)]
+        return own[0] if len(own) == 1 else self._flat(path, own), tuple(chain(*levels))
+
+    def _flat(self, path: Path, dims: list[tuple[IndexMap, int, int]]) -> tuple[IndexMap, int, int]:
+        """Several dimensions that copies share as one, in which each word has a coordinate."""
+        factors, offset, size = Counter[str](), 0, 1
+        for index, low, high in dims:
+            reach = [factor * (self.cascade.extents[rank] - 1) for rank, factor in index.terms]
+            least, most = (index.offset + sum(fit(0, each) for each in reach) for fit in (min, max))
+            if index.divisor != 1 or index.modulus or least < low or most >= high:
+                what = f"copies of {path.name} share words at indices of one rank that reach outside or are no sums"
+                raise IllegalMapping(f"{what}, which is not simulated yet", "put a keep below the copies", path.leaf.place)
+            for rank, factor in index.terms:
+                factors[rank] += factor * size
+            offset, size = offset + index.offset * size, size * high
+        return IndexMap(tuple(sorted((rank, factor) for rank, factor in factors.items() if factor)), offset), 0, size
 
     def _no_copy_shares(self, path: Path, rank: str, place: int, reduce: str) -> bool:
         """Whether copies share a rank out below a keep, along axes of which none serves several at once."""
         nodes = [row.node for row in path.rows[place:] if isinstance(row.node, Spatial) and row.trips > 1 and rank_of(row) == rank]
-        axes = [self.machine.axes[node.axis][1] for node in nodes if isinstance(node, Spatial)]
-        return bool(axes) and not any(reduce in axis.reduces if reduce else axis.multicast for axis in axes)
+        axes = [node.axis for node in nodes if isinstance(node, Spatial)]
+        return bool(axes) and not any(self._serves(axis, reduce) for axis in axes)
 
     def _transfers(self, path: Path) -> None:
         """Loads and drains between the keepers of what an Einsum touches; the first Einsum below a keep pays for what enters it."""
@@ -440,7 +485,8 @@ class Uses:
         def outside(memory: str, at: int) -> list[Use]:
             wanted = self._wanted(path, loops, ranks, at, inner, reduce)
             slots = old_slices(slots_of(self.cascade, path, loops, inner, at), carried)
-            far = boxes_of(path, dims, slots, wanted, delta, apart=apart_of(path, dims, at, inner) if delta else {}, afresh=afresh)
+            levels = levels_of(path, dims, at, inner, lambda axis: self._serves(axis, reduce)) if delta else ()
+            far = boxes_of(path, dims, slots, wanted, delta, levels=levels, afresh=afresh)
             if kind == LOAD:
                 return self._use(memory, READ, bits, far, rule, there)
             found, once = self._use(memory, WRITE, bits, far, laid=there), [replace(box, wanted=()) for box in far]
