@@ -16,7 +16,7 @@ from accelsim.sim.tasks import COMPUTE, DRAIN, LOAD, Box, Slot, Task, Use
 from accelsim.workload.expression import IndexMap
 
 _WIDTHS = {
-    "tasks": 28, "loops": 2, "uses": 13, "waits": 8, "boxes": 13, "dims": 12, "terms": 5, "slots": 9, "entries": 2, "needs": 3, "points": 5,
+    "tasks": 28, "loops": 2, "uses": 13, "waits": 8, "boxes": 14, "dims": 12, "terms": 5, "slots": 9, "entries": 2, "needs": 3, "points": 5,
     "agains": 1, "folds": 11, "bends": 5, "repeats": 2,
 }  # fmt: skip
 _MOST_MARKS = 1 << 26  # int64 each: 512 MiB
@@ -73,7 +73,7 @@ class Arrays:
         for group in _together(task.uses):
             for use in group:
                 port = self.resources.index(use.resource)
-                row = port, use.ticks, self._box(use, loops), use.rule, *use.share, int(use.rest)
+                row = port, use.ticks, self._box(use, task, loops), use.rule, *use.share, int(use.rest)
                 t["uses"].append(
                     (*row, use.laid.banks if use.laid else 1, use is group[0], use is group[-1], *self._repeats(use), _base(use))
                 )
@@ -144,7 +144,7 @@ class Arrays:
                 t["repeats"] += [(count, apart * _steps(use, place)[0]) for count, apart in use.box.slots[rank].spread]
         return first, len(t["repeats"])
 
-    def _box(self, use: Use, loops: int) -> int:
+    def _box(self, use: Use, task: Task, loops: int) -> int:
         t, box = self._tables, use.box
         levels, cuts, copies = len(t["points"]), dict[str, tuple[int, int]](), 1  # ranks that copies share out -> the points that say how
         moments = dict[str, int]()
@@ -176,11 +176,12 @@ class Arrays:
             rows.append((terms, len(t["terms"]), *bounds, marks, steps[0] if steps else 0, bends, len(t["bends"]), met))
         t["dims"] += rows
         room = self._reserve((2 + 2 * len(rows)) * copies) if (box.levels and not box.met) or listed else -1
+        room = self._reserve(len(task.loops) + 2 * len(rows)) if box.leaving else room
         wanted = len(t["points"])
         t["points"] += [(self._slot(slot), part, 1, 1, 0) for slot, part in box.wanted]
         fresh = (-1, -1) if box.afresh < 0 else (loops + box.afresh, len(t["loops"]))
-        sizes = box.copies, int(box.delta), wanted, len(t["points"])
-        t["boxes"].append((first, len(t["dims"]), *sizes, *fresh, copies, room, levels, ends, int(serves)))
+        sizes, leaves = (box.copies, int(box.delta), wanted, len(t["points"])), self._number[id(task)] if box.leaving else -1
+        t["boxes"].append((first, len(t["dims"]), *sizes, *fresh, copies, room, levels, ends, int(serves), leaves))
         return len(t["boxes"]) - 1
 
     def _reserve(self, room: int) -> int:

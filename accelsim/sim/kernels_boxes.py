@@ -22,7 +22,7 @@ WITHIN, COMMON, PARTS, FOLD, SPLIT, FINE = range(22, 28)
 # columns of `waits`, `uses`, `boxes`, `dims`, `loops`
 TARGET, PREFIX, TIMES, ADD, GUARD, AHEAD, STAYS, LESS = range(8)
 RESOURCE, TICKS, BOX, RULE, SHARE, WHOLES, REMAINS, BANKS, BEGINS, ENDS, REPEATS, REPEATS_END, BASE = range(13)
-DIMS, DIMS_END, ALIKE, DELTA, WANTED, WANTED_END, FRESH, FRESH_END, APARTS, ROOM, LEVELS, LEVELS_END, SERVES = range(13)
+DIMS, DIMS_END, ALIKE, DELTA, WANTED, WANTED_END, FRESH, FRESH_END, APARTS, ROOM, LEVELS, LEVELS_END, SERVES, LEAVES = range(14)
 TERMS, TERMS_END, OFFSET, DIVISOR, MODULUS, LOW, HIGH, MARKS, STEP, BENDS, BENDS_END, MOMENTS = range(12)
 COUNTED, MET = -2, -3  # in place of marks: points of the dimension count, not coordinates; words that copies want at a time, see `_met`
 TRIPS, TURNS = range(2)
@@ -126,6 +126,8 @@ def words(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, m
     known: int64[dims, 5], the interval of each dimension at the last firing that touched something, how often one has, and the interval at
     this one. marks: what copies with tiles of their own hold, see `_of_copies`.
     """
+    if m.boxes[box, LEAVES] >= 0:
+        return _leaving(m, box, digits, first, marks)
     if m.boxes[box, ROOM] >= 0:
         return _of_copies(m, box, digits, first, known, marks)
     total = m.boxes[box, ALIKE] * in_use(m, m.boxes[box, WANTED], m.boxes[box, WANTED_END], digits, first)
@@ -143,6 +145,56 @@ def words(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, m
         known[dim, 0], known[dim, 1] = known[dim, 3], known[dim, 4]
         known[dim, 2] += 1
     return int(total if is_afresh(m, box, digits) else total - shared)
+
+
+@helper()
+def _leaving(m: Machine, box: int, digits: IntArray, first: int, marks: IntArray) -> int:
+    """Words of a box whose task has this firing, without those that stay for the next firing at which a copy touches anything.
+
+    At its place of `marks` is room for the turns of this firing, and for where the copy's coordinates begin and end in each dimension.
+    """
+    task, room, total = m.boxes[box, LEAVES], m.boxes[box, ROOM], 0
+    loops, dims, end = m.tasks[task, LOOPS_END] - first, m.boxes[box, DIMS], m.boxes[box, DIMS_END]
+    times = m.boxes[box, ALIKE] * in_use(m, m.boxes[box, WANTED], m.boxes[box, WANTED_END], digits, first)
+    for loop in range(loops):
+        marks[room + loop] = digits[first + loop]
+    for copy in range(m.boxes[box, APARTS]):
+        size = 1
+        for dim in range(dims, end):
+            place = room + loops + 2 * (dim - dims)
+            marks[place], marks[place + 1] = _bounds(m, dim, copy, digits, first)
+            size *= marks[place + 1] - marks[place]
+        total += size - (_staying(m, box, copy, digits, first, marks) if size > 0 else 0)
+        for loop in range(loops):
+            digits[first + loop] = marks[room + loop]
+    return int(total * times)
+
+
+@helper()
+def _staying(m: Machine, box: int, copy: int, digits: IntArray, first: int, marks: IntArray) -> int:
+    """Words that a copy touches again the next time that it touches any; leaves the turns of that firing in `digits`."""
+    task = m.boxes[box, LEAVES]
+    dims, end, loops = m.boxes[box, DIMS], m.boxes[box, DIMS_END], m.tasks[task, LOOPS_END] - first
+    while _goes_on(m, digits, first, loops) and not is_afresh(m, box, digits):
+        size, both = 1, 1
+        for dim in range(dims, end):
+            place, (low, high) = m.boxes[box, ROOM] + loops + 2 * (dim - dims), _bounds(m, dim, copy, digits, first)
+            size *= high - low
+            both *= max(0, min(high, marks[place + 1]) - max(low, marks[place]))
+        if size > 0 and active(m, task, digits, first):
+            return int(both)
+    return 0
+
+
+@helper()
+def _goes_on(m: Machine, digits: IntArray, first: int, loops: int) -> bool:
+    """Go on to the next turn; False: there is none."""
+    for loop in range(loops - 1, -1, -1):
+        digits[first + loop] += 1
+        if digits[first + loop] < m.loops[first + loop, TRIPS]:
+            return True
+        digits[first + loop] = 0
+    return False
 
 
 @helper()

@@ -21,6 +21,7 @@ from accelsim.sim.kernels_boxes import (
     FIRED,
     HIGH,
     LAST_END,
+    LEAVES,
     LOOPS,
     MARKS,
     OPEN,
@@ -109,7 +110,7 @@ def _turns(m: Machine, state: State, saved: Saved, level: int, clock: int, key: 
     many, stride = 1 << 60, m.strides[m.tasks[clock, LOOPS] + level]
     for task in range(m.tasks.shape[0]):
         if m.tasks[task, COMMON] > level:
-            many = min(many, m.loops[m.tasks[task, LOOPS] + level, TRIPS] - 2 - _begun(m, state, task, level))
+            many = min(many, m.loops[m.tasks[task, LOOPS] + level, TRIPS] - 2 - _begun(m, state, task, level) - _looks_on(m, task))
     if stride <= 0.0:
         return 0
     for task in range(m.tasks.shape[0]):
@@ -120,9 +121,19 @@ def _turns(m: Machine, state: State, saved: Saved, level: int, clock: int, key: 
     if many <= 0:
         return 0
     for task in range(m.tasks.shape[0]):
-        if m.tasks[task, COMMON] > level and not is_regular(m, state, task, level, _begun(m, state, task, level) + many):
+        last = _begun(m, state, task, level) + many + _looks_on(m, task)
+        if m.tasks[task, COMMON] > level and not is_regular(m, state, task, level, last):
             return 0
     return int(many)
+
+
+@helper()
+def _looks_on(m: Machine, task: int) -> int:
+    """How many turns further on what a firing moves is decided."""
+    for use in range(m.tasks[task, USES], m.tasks[task, USES_END]):
+        if m.boxes[m.uses[use, BOX], LEAVES] >= 0:
+            return 1
+    return 0
 
 
 @helper()

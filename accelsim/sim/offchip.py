@@ -188,6 +188,9 @@ def _regions(cascade: Cascade, tasks: Sequence[Task], memory: str, controlled: C
         if any(use.box.levels for use in uses):
             what = f"copies read windows of {task.tensor} that overlap, which out of a DRAM is not simulated yet"
             raise IllegalMapping(what, "keep it in a memory between, or leave out 'dram'")
+        if any(use.box.leaving or (use.box.delta and use.rule == AGAIN) for use in uses):
+            what = f"tiles of {task.tensor} stay at edges instead of leaving, which out of a DRAM is not simulated yet"
+            raise IllegalMapping(what, "let its tiles divide each other, or leave out 'dram'")
         if any(use.box.is_last_copy for use in uses):
             what = f"copies take turns over their own, uneven parts of {task.tensor}, which out of a DRAM is not simulated yet"
             raise IllegalMapping(what, "let its tiles divide each other, or leave out 'dram'")

@@ -151,7 +151,7 @@ def _fire(
         part = _part(task, state)
         counts = use.rule == ALWAYS or (opens if use.rule == FIRST else closes if use.rule == LAST else not opens)
         if not part:
-            moved = _moved(use, state.digits, state.left)
+            moved = _moved(task, use, state.digits, state.left)
             copies = prod(len(range(0, len(interval(slot, state.digits)), part)) for slot, part in use.box.wanted)
             state.tiles[id(use)] = len(moved) * copies
             if use.laid is not None and counts:
@@ -293,12 +293,16 @@ def _copies(box: Box, digits: list[int]) -> dict[tuple[int, ...], Box]:
     return found
 
 
-def _moved(use: Use, digits: list[int], left: dict[tuple[int, tuple[int, ...]], set[tuple[Any, ...]]]) -> list[tuple[Any, ...]]:
+def _moved(
+    task: Task, use: Use, digits: list[int], left: dict[tuple[int, tuple[int, ...]], set[tuple[Any, ...]]]
+) -> list[tuple[Any, ...]]:
     """Words that a use moves, those for several copies that are served at once one time; notes in `left` what each copy holds then."""
     box, groups = use.box, dict[tuple[tuple[int, ...], frozenset[Any]], set[Any]]()
     keeps = box.delta and not box.is_afresh(digits)
     for copy, mine in _copies(box, digits).items():
         touched, there = _touched(mine, digits), left.get((id(use), copy), set())
+        if box.leaving:
+            touched -= _staying(task, box, copy, digits)
         own = tuple(number for number, level in zip(copy, box.levels, strict=False) if not level.serves)
         group = own, frozenset(touched)
         groups[group] = groups.get(group, touched) & there if keeps else set()
@@ -323,6 +327,19 @@ def _touched(box: Box, digits: list[int]) -> set[tuple[int, ...]]:
                 side.add(point if place in box.counted else (value, *_moment(box, index, point, digits)) if place in box.met else value)
         sides.append(side)
     return set(product(*sides))
+
+
+def _staying(task: Task, box: Box, copy: tuple[int, ...], digits: list[int]) -> set[tuple[Any, ...]]:
+    """What a copy touches at its next firing at which it touches anything, unless its keep is emptied before."""
+    turns = list(product(*map(range, task.loops)))
+    for later in turns[turns.index(tuple(digits)) + 1 :]:
+        if box.is_afresh(later):
+            return set()
+        mine = _copies(box, list(later)).get(copy) if _does_something(task, list(later)) else None
+        touched = _touched(mine, list(later)) if mine else set()
+        if touched:
+            return touched
+    return set()
 
 
 def _moment(box: Box, index: IndexMap, point: tuple[int, ...], digits: list[int]) -> Iterator[int]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from itertools import product
 
@@ -107,62 +105,9 @@ def again_of(cascade: Cascade, path: Path, loops: list[Row], until: int) -> tupl
     return tuple(found)
 
 
-def levels_of(path: Path, dims: Dims, outer: int, inner: int, serves: Callable[[str], bool]) -> tuple[Level, ...]:
-    """How copies between two rows share out ranks of dimensions of which they hold parts that overlap, or that slide into each other, since
-    these are windows or consumers demand windows of their ranks. serves: whether an axis serves several copies at once.
-    """
-    copies = [row for row in path.rows[outer:inner] if isinstance(row.node, Spatial) and row.trips > 1]
-    maps = [index for index, _, _ in dims]
-    ranks = {rank for index in maps if not _is_straight(index, copies) or path.windows.keys() & set(index.ranks) for rank in index.ranks}
-    found = []
-    for row in copies:
-        assert isinstance(row.node, Spatial)
-        if rank_of(row) in ranks:
-            found.append(Level(rank_of(row), row.node.tile, serves(row.node.axis)))
-    meets = meeting(maps, {level.rank for level in found if level.serves})
-    return tuple(level if level.rank in meets else replace(level, serves=False) for level in found)
-
-
-def meeting(maps: Sequence[IndexMap], copied: AbstractSet[str]) -> set[str]:
-    """Of ranks that copies share out, those of which coordinates do not tell the copies apart: several may want the same words.
-
-    An index of one of them, whatever it is added to, tells its copies apart; from then on it is known.
-    """
-    unknown = set(copied) & {rank for index in maps for rank in index.ranks}
-    while True:
-        told = {rank for index in maps if index.divisor == 1 and not index.modulus for rank in _only(unknown & set(index.ranks))}
-        if not told:
-            return unknown
-        unknown -= told
-
-
-def _only(ranks: set[str]) -> set[str]:
-    return ranks if len(ranks) == 1 else set()
-
-
-def steps_of(path: Path, rank: str, loops: list[Row], spread: int, serves: Callable[[str], bool]) -> tuple[Level, ...]:
-    """How copies from the row `spread` on and turns that do not fire go through the interval of a rank that `slots_of` leaves."""
-    fired, found = {id(row) for row in loops}, []
-    for place, row in enumerate(path.rows):
-        node = row.node
-        if not isinstance(node, (For, Spatial)) or rank_of(row) != rank or id(row) in fired:
-            continue
-        if isinstance(node, For) or place >= spread:
-            found.append(Level(rank, node.tile, isinstance(node, Spatial) and serves(node.axis)))
-    return tuple(found)
-
-
-def _is_straight(index: IndexMap, copies: list[Row]) -> bool:
-    """Whether copies hold coordinates of their own, side by side."""
-    if len(index.terms) != 1 or index.modulus:
-        return False
-    parts = [index.terms[0][1] * row.node.tile for row in copies if rank_of(row) in index.ranks]  # type: ignore[union-attr]
-    return index.divisor == 1 or not any(each % index.divisor for each in (index.offset, *parts))
-
-
 def boxes_of(
     path: Path, dims: Dims, slots: dict[str, Slot], wanted: Shares = (), delta: bool = False, counted: frozenset[int] = frozenset(),
-    levels: tuple[Level, ...] = (), met: frozenset[int] = frozenset(), afresh: int = -1,
+    levels: tuple[Level, ...] = (), met: frozenset[int] = frozenset(), afresh: int = -1, leaving: bool = False,
 ) -> list[Box]:  # fmt: skip
     """The boxes of a tensor: one, and more where the last copy along a rank has less than the others.
 
@@ -173,7 +118,7 @@ def boxes_of(
         for rank in index.ranks:
             slot = slots[rank]
             if slot.spread and (index != IndexMap(((rank, 1),)) or low > 0 or high < slot.extent):
-                what = f"copies take turns over their own parts of {rank}, of which windows are read, which is not simulated yet"
+                what = f"copies take turns over their own parts of {rank}, words of which others share, which is not simulated yet"
                 raise IllegalMapping(what, f"put the loop over {rank} outside the copies, or a keep between", path.leaf.place)
             uneven += [rank] if slot.last is not None else []
     found = []
@@ -181,5 +126,5 @@ def boxes_of(
         last = {rank: slots[rank].last for rank, is_last in zip(uneven, choice, strict=True) if is_last}
         chosen = slots | {rank: slot for rank, slot in last.items() if slot is not None}
         each = {rank: replace(slot, last=None) for rank, slot in chosen.items()}
-        found.append(Box(dims, each, wanted, delta, counted, any(choice), levels, met, afresh))
+        found.append(Box(dims, each, wanted, delta, counted, any(choice), levels, met, afresh, leaving))
     return found

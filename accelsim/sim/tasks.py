@@ -114,7 +114,8 @@ class Box:
 
     `delta`: only what the firing before did not leave behind. `levels`: how copies share out ranks, outermost first by rank: without `met`
     each copy is brought its own window, though another has some of it too. `afresh`: at the first
-    firing in each turn of so many of the task's first loops nothing is there (-1: something may always be). `slots`: by rank.
+    firing in each turn of so many of the task's first loops nothing is there (-1: something may always be). `leaving`: only what a copy
+    does not touch at its next firing too, since it stays. `slots`: by rank.
     """
 
     dims: tuple[tuple[IndexMap, int, int], ...]
@@ -126,6 +127,7 @@ class Box:
     levels: tuple[Level, ...] = ()
     met: frozenset[int] = frozenset()
     afresh: int = -1
+    leaving: bool = False
 
     def is_afresh(self, digits: Sequence[int]) -> bool:
         """Whether nothing is there at a firing, whatever was touched before."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from itertools import chain, pairwise
+from itertools import pairwise
 
 from accelsim.errors import IllegalMapping
 from accelsim.mapping.footprint import laid_shape
@@ -16,8 +15,9 @@ from accelsim.sim.folds import Fold, array_of, grid_of, held_place, stays_of
 from accelsim.sim.holds import Holds, above, emptied, turned
 from accelsim.sim.paths import Path, Paths, memory_of, rank_of
 from accelsim.sim.places import placed
-from accelsim.sim.slots import Dims, again_of, boxes_of, first_of, levels_of, meeting, old_slices, slots_of, steps_of
-from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Laid, Level, Need, Shares, Slot, Task, Use, words
+from accelsim.sim.slots import Dims, again_of, boxes_of, first_of, old_slices, slots_of
+from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Laid, Need, Shares, Slot, Task, Use, words
+from accelsim.sim.together import levels_of, met_at
 from accelsim.workload.expression import Access, IndexMap, inner_accesses, names
 
 READ, WRITE = "read", "write"
@@ -57,12 +57,17 @@ class Uses:
 
     def _wanted(self, path: Path, loops: list[Row], ranks: set[str], outer: int, inner: int, reduce: str = "") -> Shares:
         """Copies between two rows that want each word for themselves, along axes that do not share it."""
-        found = []
+        found = dict[str, tuple[Slot, int]]()
         for place in range(outer, inner):
             node = path.rows[place].node
-            if isinstance(node, Spatial) and node.rank in set(path.einsum.ranks) - ranks and not self._serves(node.axis, reduce):
-                found.append((first_of(self.cascade, path, node.rank, loops, place), node.tile))
-        return tuple(found)
+            if not isinstance(node, Spatial) or node.rank not in set(path.einsum.ranks) - ranks or self._serves(node.axis, reduce):
+                continue
+            slot, tile = found.get(node.rank, (first_of(self.cascade, path, node.rank, loops, place), 0))
+            if tile % node.tile:
+                what = f"copies of copies share out uneven parts of {node.rank}, which is not simulated yet"
+                raise IllegalMapping(what, f"let the tiles of {node.rank} divide each other", node.place)
+            found[node.rank] = slot, node.tile
+        return tuple(found.values())
 
     def _serves(self, axis: str, reduce: str) -> bool:
         """Whether an axis serves several copies at once: as it multicasts, or for results (reduce: their operator) reduces."""
@@ -133,6 +138,8 @@ class Uses:
                 raise _with_banks(f"a fraction of {tensor} is kept", path)
             if use.box.levels:
                 raise _with_banks(f"copies share words of {tensor} that lie in windows", path)
+            if use.box.leaving:
+                raise _with_banks(f"tiles of {tensor} stay at edges", path)
             if use.box.is_last_copy:
                 raise _with_banks(f"copies take turns over their own, uneven parts of {tensor}", path)
             windows = {rank for place in use.box.counted for rank in use.box.dims[place][0].ranks} if use.by_point else set()
@@ -295,9 +302,11 @@ class Uses:
         inside = {rank: (0, extents[rank]) for rank in path.einsum.ranks}
         windows: list[tuple[IndexMap, int, int]] = []  # indices of several ranks that reach outside the tensor
         words = self._dims(read.tensor, self.cascade.index_maps(read)) if read and not inner_accesses(read) else ()
-        met, levels = self._met(path, words, place, reduce)
+        met, levels = met_at(path, words, extents, alone, place, lambda axis: self._serves(axis, reduce))
+        joint = {rank for index, _, _ in met for rank in index.ranks}
+        slots |= {rank: outer[rank] for rank in joint}
         for index, low, high in words:
-            if met and set(index.ranks) & set(met[0].ranks):
+            if joint & set(index.ranks):
                 continue
             if index.single_rank is not None:
                 inside[index.single_rank] = low - index.offset, high - index.offset
@@ -306,44 +315,11 @@ class Uses:
                 if index.offset + sum(min(0, each) for each in reach) < low or index.offset + sum(max(0, each) for each in reach) >= high:
                     windows.append((index, low, high))
         windows = [each for each in windows if all(inside[rank] == (0, extents[rank]) for rank in each[0].ranks)]
-        joint = [*([met] if met else []), *windows]
-        rest = [rank for rank in path.einsum.ranks if not any(rank in index.ranks for index, _, _ in joint)]
-        dims = (*joint, *((IndexMap(((rank, 1),)), *inside[rank]) for rank in rest))
-        wanted = self._wanted(path, path.loops, alone, place, end, reduce)
-        many = len(joint) - len(windows)
-        counted, first = frozenset(range(many, len(joint))), frozenset(range(many))
-        boxes = boxes_of(path, dims, slots, wanted, counted=counted, levels=levels, met=first)
+        joint |= {rank for index, _, _ in windows for rank in index.ranks}
+        dims = (*met, *windows, *((IndexMap(((rank, 1),)), *inside[rank]) for rank in path.einsum.ranks if rank not in joint))
+        counted = frozenset(range(len(met), len(met) + len(windows)))
+        boxes = boxes_of(path, dims, slots, counted=counted, levels=levels, met=frozenset(range(len(met))))
         return self._use(memory, way, bits, boxes, laid=laid, by_point=True)
-
-    def _met(self, path: Path, dims: Dims, place: int, reduce: str) -> tuple[tuple[IndexMap, int, int] | None, tuple[Level, ...]]:
-        """The dimension in which copies below a row that are served at once may want the same word, and how they and turns in time go
-        through its ranks; (None, ()) where every copy wants words of its own.
-        """
-        nodes = (row.node for row in path.rows[place:] if row.trips > 1)
-        copied = {node.rank for node in nodes if isinstance(node, Spatial) and self._serves(node.axis, reduce)}
-        ranks = meeting([index for index, _, _ in dims], copied)
-        if not ranks:
-            return None, ()
-        own: list[tuple[IndexMap, int, int]] = []
-        for _ in dims:  # those that hang together through their ranks
-            own = [each for each in dims if ranks & set(each[0].ranks)]
-            ranks |= {rank for index, _, _ in own for rank in index.ranks}
-        levels = [steps_of(path, rank, path.loops, place, lambda axis: self._serves(axis, reduce)) for rank in sorted(ranks)]
-        return own[0] if len(own) == 1 else self._flat(path, own), tuple(chain(*levels))
-
-    def _flat(self, path: Path, dims: list[tuple[IndexMap, int, int]]) -> tuple[IndexMap, int, int]:
-        """Several dimensions that copies share as one, in which each word has a coordinate."""
-        factors, offset, size = Counter[str](), 0, 1
-        for index, low, high in dims:
-            reach = [factor * (self.cascade.extents[rank] - 1) for rank, factor in index.terms]
-            least, most = (index.offset + sum(fit(0, each) for each in reach) for fit in (min, max))
-            if index.divisor != 1 or index.modulus or least < low or most >= high:
-                what = f"copies of {path.name} share words at indices of one rank that reach outside or are no sums"
-                raise IllegalMapping(f"{what}, which is not simulated yet", "put a keep below the copies", path.leaf.place)
-            for rank, factor in index.terms:
-                factors[rank] += factor * size
-            offset, size = offset + index.offset * size, size * high
-        return IndexMap(tuple(sorted((rank, factor) for rank, factor in factors.items() if factor)), offset), 0, size
 
     def _no_copy_shares(self, path: Path, rank: str, place: int, reduce: str) -> bool:
         """Whether copies share a rank out below a keep, along axes of which none serves several at once."""
@@ -456,6 +432,19 @@ class Uses:
         ranks = {rank for dimension, index in enumerate(maps) if index and dimension != slices for rank in index.ranks}
         return above(path, place)[: turned(path, ranks, place, result)]
 
+    def _stays(self, path: Path, tensor: str, ranks: set[str], loops: list[Row], outer: int, inner: int) -> bool:
+        """Whether tiles of a result that comes back may stay where they are instead: at an edge of fewer turns, or of fewer copies."""
+        slots = slots_of(self.cascade, path, loops, inner, outer)
+        last = next((rank for rank in ranks if slots[rank].last is not None), "")
+        edges = any(slots[rank].size is None and not slots[rank].spread for rank in ranks)
+        if self.cascade.tensors[tensor].iterative is not None or not (last or edges):
+            return False
+        if last or self._wanted(path, loops, ranks, outer, inner, path.einsum.reduce):
+            copies = f"copies with less of {last} than others" if last else "copies that send parts of their own"
+            what = f"tiles of {tensor} stay at edges in {copies}, and come back, which is not simulated yet"
+            raise IllegalMapping(what, "let its tiles divide each other", path.rows[inner].node.place)
+        return True
+
     def _transfer(
         self, path: Path, tensor: str, maps: tuple[IndexMap | None, ...], outer: int, inner: int, kind: int, returning: bool = False,
         carried: Carried | None = None,
@@ -470,9 +459,17 @@ class Uses:
         task.layout = self.paths.held(path.rows[outer], tensor).layout
         writes = tensor == path.einsum.output.tensor and (kind == DRAIN or returning)
         reduce = (path.einsum.reduce if path.einsum.reduced else "none") if writes else ""
-        dims, delta = self._dims(tensor, maps), kind == LOAD and not returning
-        afresh = emptied(path, inner) if delta else -1
-        near = boxes_of(path, dims, old_slices(slots_of(self.cascade, path, loops, inner), carried), (), delta, afresh=afresh)
+        task.again = again_of(self.cascade, path, loops, inner) if writes else ()
+        returns = any(place >= 0 for slot in task.again for place, _ in slot.entries)
+        if returning and not returns:
+            return None  # nothing ever comes back
+        stays = returns and self._stays(path, tensor, ranks, loops, outer, inner)
+        dims, delta, leaving = self._dims(tensor, maps), kind == LOAD and (stays or not returning), kind == DRAIN and stays
+        if stays:  # a result has an index of one rank for each dimension
+            dims = tuple((IndexMap(((rank, 1),)), 0, self.cascade.extents[rank]) for rank in sorted(ranks))
+        afresh = emptied(path, inner) if delta or leaving else -1
+        own = old_slices(slots_of(self.cascade, path, loops, inner), carried)
+        near = boxes_of(path, dims, own, delta=delta, afresh=afresh, leaving=leaving)
         task.latency = self.machine.memories[source.memory].latency_cycles * self.clock.per_cycle if kind == LOAD else 0
         partial, final = self.widths.partial[tensor], self.widths.final[tensor]
         bits = partial if returning or kind == DRAIN else self.widths.read[path.name, tensor]
@@ -485,8 +482,8 @@ class Uses:
         def outside(memory: str, at: int) -> list[Use]:
             wanted = self._wanted(path, loops, ranks, at, inner, reduce)
             slots = old_slices(slots_of(self.cascade, path, loops, inner, at), carried)
-            levels = levels_of(path, dims, at, inner, lambda axis: self._serves(axis, reduce)) if delta else ()
-            far = boxes_of(path, dims, slots, wanted, delta, levels=levels, afresh=afresh)
+            levels = levels_of(path, dims, slots, at, inner, lambda axis: self._serves(axis, reduce)) if delta or leaving else ()
+            far = boxes_of(path, dims, slots, wanted, delta, levels=levels, afresh=afresh, leaving=leaving)
             if kind == LOAD:
                 return self._use(memory, READ, bits, far, rule, there)
             found, once = self._use(memory, WRITE, bits, far, laid=there), [replace(box, wanted=()) for box in far]
@@ -508,10 +505,6 @@ class Uses:
             return None
         slots = slots_of(self.cascade, path, loops, inner)  # in turns that there are not, since tiles nest unevenly, nothing moves
         task.points = tuple((slots[rank], 1) for rank in dict.fromkeys(map(path.rank, loops)) if rank in slots)
-        if writes:
-            task.again = again_of(self.cascade, path, loops, inner)
-            if returning and not any(place >= 0 for slot in task.again for place, _ in slot.entries):
-                return None  # nothing ever comes back
         self._holds.touch(task, path, tensor, ranks, inner, loops)
         self._holds.reach(task, path, tensor, ranks, outer, loops)
         task.turns = {place: turn for place, turn in path.turns.items() if place < len(loops)}
