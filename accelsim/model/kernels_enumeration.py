@@ -142,6 +142,15 @@ def visited(plan: Plan, leaf: Int, nest: IntArray, real: Int, ranks: IntArray, i
 
 
 @njit()
+def least(marks: BoolArray) -> Int:
+    """The place of the first mark, 0 if there is none."""
+    for place in range(marks.shape[0]):
+        if marks[place]:
+            return place
+    return 0
+
+
+@njit()
 def measure(
     plan: Plan, dims: Int, dims_end: Int, ranks: IntArray, low: IntArray, high: IntArray, alive: BoolArray, old_low: IntArray,
     old_high: IntArray, had: BoolArray, outer: Int, inner: Int,
@@ -164,7 +173,8 @@ def measure(
             if not alive[copy]:
                 continue
             if dims_end > dims:
-                interval(plan, dims, ranks, low[copy], high[copy], bounds)
+                if not interval(plan, dims, ranks, low[copy], high[copy], bounds):
+                    bounds[0] = plan.dims[dims, DIM_LOW] + least(coordinates(plan, dims, ranks, low[copy], high[copy]))
                 begin[one] = min(max(bounds[0], 0), span - 1)
             leader[one] = one
             other = head[begin[one]]

@@ -52,8 +52,12 @@ from accelsim.sim.kernels_boxes import (
     LOOPS,
     LOOPS_END,
     LOST,
+    NEEDS,
+    NEEDS_END,
     OPEN,
     OPERAND,
+    OWN,
+    OWN_END,
     PARTS,
     REMAINS,
     RESOURCE,
@@ -393,11 +397,49 @@ def _lost(m: Machine, state: State, task: int, wait: int) -> int:
 def _seconds(m: Machine, task: int, digits: IntArray, first: int) -> tuple[bool, bool]:
     """Whether a firing is the first on its tile of the result, and whether it is the last."""
     begun, ended = True, True
+    if m.tasks[task, NEEDS] < m.tasks[task, NEEDS_END]:  # some do nothing
+        number, many = _turn_of_sum(m, task, digits, -1)
+        for other in range(number - 1, -1, -1):
+            _turn_of_sum(m, task, digits, other)
+            if active(m, task, digits, first):
+                begun = False
+                break
+        for other in range(number + 1, many):
+            _turn_of_sum(m, task, digits, other)
+            if active(m, task, digits, first):
+                ended = False
+                break
+        _turn_of_sum(m, task, digits, number)
+        return begun, ended
     for at in range(m.tasks[task, AGAINS], m.tasks[task, AGAINS_END]):
         slot = m.agains[at, 0]
         low, high = interval(m.slots, m.entries, slot, digits, first)
         begun, ended = begun and low == 0, ended and high >= m.slots[slot, EXTENT]
     return begun, ended
+
+
+@helper()
+def _turn_of_sum(m: Machine, task: int, digits: IntArray, number: int) -> tuple[int, int]:
+    """Which turn it is of the loops over reduced ranks together, and how many there are; a number of 0 or more: put them there."""
+    found, many = 0, 1
+    for loop in range(m.tasks[task, LOOPS_END] - 1, m.tasks[task, LOOPS] - 1, -1):
+        if _adds_up(m, task, loop - m.tasks[task, LOOPS]):
+            if number >= 0:
+                digits[loop] = number // many % m.loops[loop, TRIPS]
+            found += digits[loop] * many
+            many *= m.loops[loop, TRIPS]
+    return found, many
+
+
+@helper()
+def _adds_up(m: Machine, task: int, loop: int) -> bool:
+    """Whether a loop goes over a reduced rank."""
+    for at in range(m.tasks[task, AGAINS], m.tasks[task, AGAINS_END]):
+        slot = m.agains[at, 0]
+        for entry in range(m.slots[slot, OWN], m.slots[slot, OWN_END]):
+            if m.entries[entry, 0] == loop:
+                return True
+    return False
 
 
 @helper(inline=True)

@@ -141,9 +141,7 @@ def _fire(
         if end > start:
             start, lost = end, states[id(wait.task)].lost[number]
     asked: dict[str, int] = {}
-    whole = [range(slot.extent) for slot in task.again]
-    here = [interval(slot, state.digits) for slot in task.again]
-    opens, closes = all(part.start == 0 for part in here), all(part.stop == all_.stop for part, all_ in zip(here, whole, strict=True))
+    opens, closes = _seconds(task, state.digits)
     banks: dict[tuple[str, Laid], Counter[int]] = {}  # of the words of a tensor at a port: ticks by bank
     if not _part(task, state):
         state.uneven.clear()
@@ -224,6 +222,17 @@ def _fire(
     )
     found.firings.setdefault(id(task), []).append((start, finish))
     found.ticks = max(found.ticks, state.ends[-1])
+
+
+def _seconds(task: Task, digits: list[int]) -> tuple[bool, bool]:
+    """Whether a firing is the first on its tile of the result that does something, and whether it is the last."""
+    if not task.needs:
+        here = [(interval(slot, digits), slot.extent) for slot in task.again]
+        return all(part.start == 0 for part, _ in here), all(part.stop == extent for part, extent in here)
+    sums = {loop for slot in task.again for loop, _ in slot.entries if loop >= 0}
+    turns = product(*(range(trips) if loop in sums else [digits[loop]] for loop, trips in enumerate(task.loops)))
+    real = [turn for turn in map(list, turns) if _does_something(task, turn)]
+    return digits == real[0], digits == real[-1]
 
 
 def _idle(task: Task, state: _State) -> Firing:

@@ -288,14 +288,17 @@ def words(box: Box) -> int:
         if place in box.counted:
             count *= math.prod(first_size(box.slots[rank]) for rank in index.ranks)
             continue
-        first = last = index.offset
-        for rank, factor in index.terms:
-            reach = factor * (first_size(box.slots[rank]) - 1)
-            first, last = first + min(0, reach), last + max(0, reach)
-        if index.divisor == 1 and not index.modulus:
+        sizes = [(factor, first_size(box.slots[rank])) for rank, factor in index.terms]
+        if index.divisor == 1 and not index.modulus and all(factor in (1, -1) for factor, _ in sizes):  # every value from the least on
+            first = index.offset + sum(1 - size for factor, size in sizes if factor < 0)
+            last = index.offset + sum(size - 1 for factor, size in sizes if factor > 0)
             count *= max(0, min(last + 1, high) - max(first, low))
-        else:
-            count *= min(last // index.divisor - first // index.divisor + 1, high - low)
+            continue
+        found = {index.offset}
+        for factor, size in sizes:
+            found = {value + factor * place for value in found for place in range(size)}
+        values = {value // index.divisor % index.modulus if index.modulus else value // index.divisor for value in found}
+        count *= sum(1 for value in values if low <= value < high)
     return count
 
 

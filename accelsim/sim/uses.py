@@ -336,6 +336,8 @@ class Uses:
             for outer, inner in pairwise(places):
                 key = (id(path.rows[inner]), read.tensor, maps)
                 inside = self._made_inside(path, read.tensor, inner)
+                if inside:
+                    self._check_indices(path, read.tensor, maps, inner)
                 carried = self._reaches_back(path, read.tensor, maps, inner) if inside else None
                 if key in self.loads or (inside and carried is None):
                     continue
@@ -359,6 +361,14 @@ class Uses:
         row = path.rows[place]
         makers = [einsum.name for einsum in self.cascade.producers.get(tensor, ()) if not einsum.initial]
         return any(row.first <= self.paths.number[maker] < row.last for maker in makers if maker in self.paths.number)
+
+    def _check_indices(self, path: Path, tensor: str, maps: tuple[IndexMap | None, ...], place: int) -> None:
+        """Refuse a keep inside the home of an intermediate that is read at other indices than it is made at: words come back to it."""
+        made = (self.cascade.index_maps(einsum.output) for einsum in self.cascade.producers[tensor])
+        if self.cascade.tensors[tensor].iterative is None and not any(each == maps for each in made):
+            memory = memory_of(path.rows[place])
+            what = f"{memory} keeps {tensor} inside its home for {path.name}, which reads it at other indices than it is made at"
+            raise IllegalMapping(f"{what}, which is not simulated yet", f"keep {tensor} in {memory} alone", path.rows[place].node.place)
 
     def _leaves(self, path: Path, tensor: str, place: int) -> bool:
         row = path.rows[place]
@@ -433,15 +443,17 @@ class Uses:
         return above(path, place)[: turned(path, ranks, place, result)]
 
     def _stays(self, path: Path, tensor: str, ranks: set[str], loops: list[Row], outer: int, inner: int) -> bool:
-        """Whether tiles of a result that comes back may stay where they are instead: at an edge of fewer turns, or of fewer copies."""
+        """Whether tiles of a result that comes back may stay where they are instead: at an edge of fewer turns or copies, and where a
+        condition leaves nothing to do in between.
+        """
         slots = slots_of(self.cascade, path, loops, inner, outer)
         last = next((rank for rank in ranks if slots[rank].last is not None), "")
-        edges = any(slots[rank].size is None and not slots[rank].spread for rank in ranks)
+        edges = any(slots[rank].size is None and not slots[rank].spread for rank in ranks) or path.einsum.condition is not None
         if self.cascade.tensors[tensor].iterative is not None or not (last or edges):
             return False
         if last or self._wanted(path, loops, ranks, outer, inner, path.einsum.reduce):
             copies = f"copies with less of {last} than others" if last else "copies that send parts of their own"
-            what = f"tiles of {tensor} stay at edges in {copies}, and come back, which is not simulated yet"
+            what = f"tiles of {tensor} may stay at edges in {copies}, and come back, which is not simulated yet"
             raise IllegalMapping(what, "let its tiles divide each other", path.rows[inner].node.place)
         return True
 
@@ -497,6 +509,9 @@ class Uses:
         ports, crossed = self._shared(path, tensor, maps, outer, inner, outside)
         task.uses = ports + inside + crossed  # that it is the ports that hold transfers in order depends on no network
         share = self._share(path, tensor, maps, inner)
+        if stays and (share != (1, 1) or any(use.share != (1, 1) for use in task.uses)):
+            what = f"a fraction of {tensor} is kept, tiles of which may stay at edges and come back, which is not simulated yet"
+            raise IllegalMapping(what, "keep all of it, or let its tiles divide each other", path.rows[inner].node.place)
         if share != (1, 1):
             if any(use.share != (1, 1) for use in task.uses):
                 raise self._nested(path, tensor, outer, inner)

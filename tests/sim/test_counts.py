@@ -11,7 +11,7 @@ from accelsim.io.mapping import load_fitting
 from accelsim.io.workload import load_workload
 from accelsim.sim.simulation import Simulation, simulate
 from accelsim.workload.cascade import Cascade
-from tests.sim.test_models import off
+from tests.sim.test_events import off
 
 MACHINE = """\
 machine: m

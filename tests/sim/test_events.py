@@ -143,6 +143,29 @@ def slowed(seed: int, number: int) -> Iterator[tuple[Cascade, Architecture, Mapp
         yield noun, slow_machine(machine, rng), mapping
 
 
+def whole(mapping: Mapping) -> bool:
+    """Whether all of each tile is kept: of a fraction, every access is rounded by itself."""
+    keeps = (node for path, _ in mapping.paths() for node in path if isinstance(node, Keep))
+    return all(held.fraction == 1 for keep in keeps for held in keep.held)
+
+
+def off(done: Simulation) -> dict[str, tuple[Fraction, Fraction]]:
+    """Ports that are not busy for as long as the traffic that the model counts takes at their bandwidth: cycles, and those of the model."""
+    machine, found = done.evaluation.evaluator.architecture, {}
+    for port, cycles in done.ports.items():
+        name, _, way = port.partition(" ")
+        if name in machine.networks:
+            continue
+        memory, (read, written) = machine.memories[name], done.evaluation.traffic_bits(name)
+        bits = {"read": read, "write": written}.get(way, read + written)
+        rate = memory.write_bits_per_s if way == "write" else memory.read_bits_per_s
+        assert rate is not None
+        expected = bits / rate * machine.clock_hz / machine.copies(name)
+        if cycles != expected:
+            found[port] = cycles, expected
+    return found
+
+
 def agrees(noun: Cascade, machine: Architecture, mapping: Mapping) -> bool:
     """Whether a mapping is simulated, and not refused in words; fails where the twin or the model's totals differ."""
     try:
@@ -156,6 +179,8 @@ def agrees(noun: Cascade, machine: Architecture, mapping: Mapping) -> bool:
     assert {name: clock.cycles(ticks) for name, ticks in twin.busy.items() if ticks} == busy(done)
     units = {name: cycles for name, cycles in totals(evaluation).items() if name in machine.units}
     assert units == {name: cycles for name, cycles in busy(done).items() if name in machine.units}
+    if whole(mapping):
+        assert {port: each for port, each in off(done).items() if machine.copies(port.partition(" ")[0]) == 1} == {}
     assert all(each.total == clock.cycles(done.ticks) for each in done.units.values())
     return True
 

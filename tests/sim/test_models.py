@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,8 @@ from accelsim.mapper.objectives import objective_named
 from accelsim.mapping.tree import Mapping
 from accelsim.sim.ahead import filled_ahead
 from accelsim.sim.layers import ModelSimulation, simulate_model
-from accelsim.sim.simulation import Simulation
 from accelsim.workload.cascade import Cascade, Model
+from tests.sim.test_events import off
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = {
@@ -38,21 +37,6 @@ def load(name: str, shape: dict[str, int]) -> Model:
 @pytest.fixture(scope="module")
 def machine() -> Architecture:
     return load_architecture(ROOT / "hw" / "arch" / "tpu_like.yaml")
-
-
-def off(done: Simulation) -> dict[str, tuple[Fraction, Fraction]]:
-    """Ports that are not busy for as long as the traffic that the model counts takes at their bandwidth."""
-    machine, found = done.evaluation.evaluator.architecture, {}
-    for port, cycles in done.ports.items():
-        name, _, way = port.partition(" ")
-        memory, (read, written) = machine.memories[name], done.evaluation.traffic_bits(name)
-        bits = {"read": read, "write": written}.get(way, read + written)
-        rate = memory.write_bits_per_s if way == "write" else memory.read_bits_per_s
-        assert rate is not None
-        expected = bits / rate * machine.clock_hz / machine.copies(name)
-        if cycles != expected:
-            found[port] = cycles, expected
-    return found
 
 
 def mapped(model: Model, machine: Architecture, tiles: str = "dividing") -> tuple[Mapping, ...]:

@@ -16,7 +16,7 @@ from accelsim.sim.lowering import lower
 from accelsim.sim.simulation import Simulation, simulate
 from accelsim.workload.cascade import Cascade
 from tests.sim.test_counts import run
-from tests.sim.test_models import off
+from tests.sim.test_events import off
 
 WORDS = "2 GB/s"  # one word of 16 bits in a cycle
 PAIR = "shape: {v: 8, r: 3, t: 10}\neinsums: ['T[t] = A[t] * A[t]', 'Y[v] = T[v+r] * U[r]']"
