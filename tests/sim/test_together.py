@@ -1,0 +1,174 @@
+"""Copies that are served at once, and tiles that stay where they are: by hand, and drawn mappings against the model and the twin."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from accelsim.errors import IllegalMapping
+from accelsim.hardware.architecture import Architecture, Array, Axis, Memory
+from accelsim.mapping.tree import For, Leaf, Mapping, Spatial, TreeNode
+from accelsim.sim.simulation import simulate
+from accelsim.sim.together import meeting
+from accelsim.workload.build import cascade
+from accelsim.workload.cascade import Cascade
+from accelsim.workload.declaration import TensorDeclaration
+from accelsim.workload.expression import IndexMap
+from tests.model.test_evaluation import CLOCK, keep, unit
+from tests.share import share
+from tests.sim.test_events import agrees
+
+CASES = share(3000, 200, 60)
+RATE = 32 * CLOCK  # one word of 32 bits in a cycle
+
+
+def made(statement: str, shape: dict[str, int], tensors: dict[str, TensorDeclaration] | None = None) -> Cascade:
+    return cascade("w", [statement], shape, types={"default": "int32"}, tensors=tensors)
+
+
+def machine(inside: tuple[bool, bool], reduces: tuple[bool, bool] = (True, True), size: int = 16) -> Architecture:
+    """Two memories of which there is one, and one below each of two arrays."""
+    x, y = (Axis(name, size, shares, ("add",) if adds else ()) for name, shares, adds in zip("xy", inside, reduces, strict=True))
+    reg = Array("B", (y,), feeds=(Memory("Reg", read_bits_per_s=RATE, feeds=(unit(),)),))
+    acc = Array("A", (x,), feeds=(Memory("Acc", read_bits_per_s=RATE, feeds=(reg,)),))
+    return Architecture("m", Memory("Out", read_bits_per_s=RATE, feeds=(Memory("In", read_bits_per_s=RATE, feeds=(acc,)),)), CLOCK)
+
+
+def reads(noun: Cascade, where: Architecture, *nodes: TreeNode) -> int:
+    """Words that In gives of I alone, over Reg or straight to the units; the model and the twin count the same."""
+    tensors = keep("Out", *noun.tensors), keep("In", "I")
+    mapping = Mapping("by hand", (*tensors, *nodes, Leaf("O", "PE")))
+    assert agrees(noun, where, mapping)
+    comes = noun.tensors["I"].shape[0]
+    return int(simulate(noun, where, mapping).ports["In"]) - comes
+
+
+PADDED = {"I": TensorDeclaration(shape=(6,), fill=0)}
+SUMS = made("O[p] = I[p+r] * F[r]", {"p": 6, "r": 3})
+DIAGONALS = Spatial("x", "p", 1), Spatial("y", "r", 1)
+
+
+@pytest.mark.parametrize(("shares", "words"), [((True, True), 8), ((False, True), 18), ((True, False), 18), ((False, False), 18)])
+@pytest.mark.parametrize("held", [(), (keep("Reg", "I"),)], ids=["straight", "held"])
+def test_copies_on_a_diagonal_of_a_window_want_the_same_word(shares: tuple[bool, bool], words: int, held: tuple[TreeNode, ...]) -> None:
+    """Six times three copies want words 0 to 7; where only one axis serves several, no two that want the same differ in it alone."""
+    assert reads(SUMS, machine(shares), *DIAGONALS, *held) == words
+
+
+def test_copies_meet_one_moment_at_a_time() -> None:
+    """Three copies with two p each and three with one r: at the first of two moments the sums are 0 to 6, at the second 1 to 7."""
+    assert reads(SUMS, machine((True, True)), Spatial("x", "p", 2), Spatial("y", "r", 1), For("p", 1)) == 7 + 7
+
+
+def test_copies_that_keep_the_same_window_are_brought_it_at_once() -> None:
+    """Three copies with two p each and three with one r: their windows of two words begin at 0 to 6."""
+    assert reads(SUMS, machine((True, True)), Spatial("x", "p", 2), Spatial("y", "r", 1), keep("Reg", "I"), For("p", 1)) == 7 * 2
+
+
+def test_at_a_stride_fewer_copies_meet() -> None:
+    noun = made("O[p] = I[2*p+r] * F[r]", {"p": 6, "r": 3})
+    for held in ((), (keep("Reg", "I"),)):
+        assert reads(noun, machine((True, True)), *DIAGONALS, *held) == len({2 * p + r for p in range(6) for r in range(3)})
+
+
+def test_words_outside_the_tensor_are_no_words() -> None:
+    noun = made("O[p] = I[p+r-1] * F[r]", {"p": 6, "r": 3}, PADDED)
+    for held in ((), (keep("Reg", "I"),)):
+        assert reads(noun, machine((True, True)), *DIAGONALS, *held) == 6
+
+
+def test_a_result_that_an_edge_leaves_alone_stays() -> None:
+    """Tiles of 2, 2 and 1 p by turns: the last stays through all three r, the others leave and come back twice."""
+    mapping = Mapping("by hand", (
+        keep("Out", "I", "F", "O"), For("p", 4), For("r", 1), For("p", 2), keep("In", "O"), For("p", 1), Leaf("O", "PE"),
+    ))  # fmt: skip
+    noun, where = made("O[p] = I[p,r] * F[r]", {"p": 5, "r": 3}), machine((True, True))
+    assert agrees(noun, where, mapping)
+    moved = simulate(noun, where, mapping).ports["Out"] - 15 - 15  # I and F come at every point
+    assert moved == 4 * 3 + 4 * 2 + 1
+
+
+def test_a_result_in_copies_that_have_nothing_to_do_stays() -> None:
+    """Of four copies two have nothing to do at the edge of p: they still hold their words when r turns."""
+    mapping = Mapping("by hand", (
+        keep("Out", "I", "F", "O"), For("r", 1), For("p", 4), Spatial("x", "p", 1), keep("Reg", "O"), Leaf("O", "PE"),
+    ))  # fmt: skip
+    noun, where = made("O[p] = I[p,r] * F[r]", {"p": 6, "r": 3}), machine((True, True))
+    assert agrees(noun, where, mapping)
+    moved = simulate(noun, where, mapping).ports["Out"] - 18 - 6  # I at every point, F once for all copies of a turn
+    assert moved == (2 + 4 * 3) + 4 * 2
+
+
+def test_results_at_sums_of_ranks_are_refused() -> None:
+    noun = made("O[p+r] = I[p] * F[r]", {"p": 5, "r": 3})
+    with pytest.raises(IllegalMapping, match="adds to O at a sum"):
+        simulate(noun, machine((True, True)), Mapping("by hand", (keep("Out", "I", "F", "O"), Leaf("O", "PE"))))
+
+
+def test_which_copies_meet() -> None:
+    p, r, both = (IndexMap(terms) for terms in ((("p", 1),), (("r", 1),), (("p", 1), ("r", 1))))
+    assert meeting([both], {"p", "r"}) == {"p", "r"}
+    assert meeting([both], {"p"}) == set()
+    assert meeting([both, p], {"p", "r"}) == set()  # p tells copies apart, and then p + r does
+    assert meeting([both, r, IndexMap((("q", 1),), divisor=2)], {"p", "q", "r"}) == {"q"}
+
+
+STATEMENTS = [
+    ("O[p] = I[p+r] * F[r]", {"p": 6, "r": 3}, {}),
+    ("O[p] = I[2*p+r] * F[r]", {"p": 6, "r": 3}, {}),
+    ("O[p] = I[p-r+2] * F[r]", {"p": 6, "r": 3}, {}),
+    ("O[p] = I[p+r-1] * F[r]", {"p": 6, "r": 3}, PADDED),
+    ("O[p] = I[p//2,r] * F[r]", {"p": 7, "r": 4}, {}),
+    ("O[p,r] = I[p%3] * F[r]", {"p": 7, "r": 4}, {}),
+    ("O[p] = I[(2*p+r)//2%3] * F[r]", {"p": 7, "r": 4}, {}),
+    ("O[p,q] = I[p+r,q+s] * F[r,s]", {"p": 4, "r": 3, "q": 4, "s": 2}, {}),
+    ("O[p] = I[p+r,p+q] * F[r,q]", {"p": 5, "r": 3, "q": 2}, {}),
+    ("O[m,n] = I[m,k] * F[k,n]", {"m": 7, "k": 5, "n": 6}, {}),
+    ("O[m,n] = I[m,k] * F[k,n] where k <= m", {"m": 5, "k": 5, "n": 3}, {}),
+]
+
+
+def drawn(rng: random.Random) -> tuple[Cascade, Architecture, Mapping]:
+    """An Einsum whose ranks loops in time and copies cut, evenly or not, on a machine whose axes serve several copies at once, or not."""
+    statement, shape, tensors = rng.choice(STATEMENTS)
+    noun, left, nodes = made(statement, shape, tensors), dict(shape), list[TreeNode]()
+
+    def loops(most: int) -> None:
+        for rank in rng.choices(list(shape), k=rng.randint(0, most)):
+            if left[rank] > 1:
+                left[rank] = rng.randint(1, left[rank])
+                nodes.append(For(rank, left[rank]))
+
+    def copies(axis: str) -> None:
+        free = 16
+        for rank in rng.choices(list(shape), k=rng.randint(0, 2)):
+            tile = rng.choice([1, rng.randint(1, left[rank])])
+            if tile < left[rank] and -(-left[rank] // tile) <= free:
+                free //= -(-left[rank] // tile)
+                nodes.append(Spatial(axis, rank, tile))
+                left[rank] = tile
+
+    def kept(memory: str, often: float) -> None:
+        tensors = [tensor for tensor in noun.tensors if rng.random() < often]
+        nodes.extend([keep(memory, *tensors)] if tensors else [])
+
+    loops(2)
+    kept("In", 0.7)
+    loops(2)
+    copies("x")
+    loops(1)
+    kept("Acc", 0.3)
+    loops(2)
+    copies("y")
+    loops(1)
+    kept("Reg", 0.3)
+    loops(2)
+    flags = [(rng.random() < 0.8, rng.random() < 0.7) for _ in range(2)]
+    return noun, machine(*flags), Mapping("drawn", (keep("Out", *noun.tensors), *nodes, Leaf("O", "PE")))
+
+
+@pytest.mark.slow
+def test_drawn_mappings_move_what_the_model_counts() -> None:
+    rng = random.Random(7)
+    assert sum(agrees(*drawn(rng)) for _ in range(CASES)) > 0.8 * CASES
