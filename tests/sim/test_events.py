@@ -149,19 +149,23 @@ def whole(mapping: Mapping) -> bool:
     return all(held.fraction == 1 for keep in keeps for held in keep.held)
 
 
-def off(done: Simulation) -> dict[str, tuple[Fraction, Fraction]]:
-    """Ports that are not busy for as long as the traffic that the model counts takes at their bandwidth: cycles, and those of the model."""
-    machine, found = done.evaluation.evaluator.architecture, {}
+def off(done: Simulation, single: bool = False) -> dict[str, tuple[Fraction, Fraction]]:
+    """Ports and networks that are not busy for as long as the traffic that the model counts takes at their bandwidth: cycles, and those of
+    the model. single: of memories and arrays of which there is one alone; else copies are taken to be busy alike.
+    """
+    evaluation, found = done.evaluation, {}
+    machine = evaluation.evaluator.architecture
     for port, cycles in done.ports.items():
-        name, _, way = port.partition(" ")
+        name, way = (port, "") if port in machine.memories or port in machine.networks else port.rsplit(" ", 1)
         if name in machine.networks:
-            continue
-        memory, (read, written) = machine.memories[name], done.evaluation.traffic_bits(name)
-        bits = {"read": read, "write": written}.get(way, read + written)
-        rate = memory.write_bits_per_s if way == "write" else memory.read_bits_per_s
+            (array, link), (down, up) = machine.networks[name], evaluation.network_bits(name)
+            copies, rate = machine.copies(array.name), link.up_bits_per_s if way == "up" else link.down_bits_per_s
+        else:
+            memory, (down, up) = machine.memories[name], evaluation.traffic_bits(name)
+            copies, rate = machine.copies(name), memory.write_bits_per_s if way == "write" else memory.read_bits_per_s
         assert rate is not None
-        expected = bits / rate * machine.clock_hz / machine.copies(name)
-        if cycles != expected:
+        expected = {"": down + up, "read": down, "down": down, "write": up, "up": up}[way] / rate * machine.clock_hz / copies
+        if cycles != expected and (copies == 1 or not single):
             found[port] = cycles, expected
     return found
 
@@ -180,7 +184,7 @@ def agrees(noun: Cascade, machine: Architecture, mapping: Mapping) -> bool:
     units = {name: cycles for name, cycles in totals(evaluation).items() if name in machine.units}
     assert units == {name: cycles for name, cycles in busy(done).items() if name in machine.units}
     if whole(mapping):
-        assert {port: each for port, each in off(done).items() if machine.copies(port.partition(" ")[0]) == 1} == {}
+        assert off(done, single=True) == {}
     assert all(each.total == clock.cycles(done.ticks) for each in done.units.values())
     return True
 

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from accelsim.errors import IllegalMapping
-from accelsim.hardware.architecture import Architecture, Array, Axis, Memory
+from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Network
 from accelsim.mapping.tree import For, Leaf, Mapping, Spatial, TreeNode
 from accelsim.sim.simulation import simulate
 from accelsim.sim.together import meeting
@@ -27,11 +27,11 @@ def made(statement: str, shape: dict[str, int], tensors: dict[str, TensorDeclara
     return cascade("w", [statement], shape, types={"default": "int32"}, tensors=tensors)
 
 
-def machine(inside: tuple[bool, bool], reduces: tuple[bool, bool] = (True, True), size: int = 16) -> Architecture:
-    """Two memories of which there is one, and one below each of two arrays."""
-    x, y = (Axis(name, size, shares, ("add",) if adds else ()) for name, shares, adds in zip("xy", inside, reduces, strict=True))
-    reg = Array("B", (y,), feeds=(Memory("Reg", read_bits_per_s=RATE, feeds=(unit(),)),))
-    acc = Array("A", (x,), feeds=(Memory("Acc", read_bits_per_s=RATE, feeds=(reg,)),))
+def machine(inside: tuple[bool, bool], reduces: tuple[bool, bool] = (True, True), link: Network | None = None) -> Architecture:
+    """Two memories of which there is one, and one below each of two arrays. link: of each array."""
+    x, y = (Axis(name, 16, shares, ("add",) if adds else ()) for name, shares, adds in zip("xy", inside, reduces, strict=True))
+    reg = Array("B", (y,), feeds=(Memory("Reg", read_bits_per_s=RATE, feeds=(unit(),)),), network=link)
+    acc = Array("A", (x,), feeds=(Memory("Acc", read_bits_per_s=RATE, feeds=(reg,)),), network=link)
     return Architecture("m", Memory("Out", read_bits_per_s=RATE, feeds=(Memory("In", read_bits_per_s=RATE, feeds=(acc,)),)), CLOCK)
 
 
@@ -165,7 +165,8 @@ def drawn(rng: random.Random) -> tuple[Cascade, Architecture, Mapping]:
     kept("Reg", 0.3)
     loops(2)
     flags = [(rng.random() < 0.8, rng.random() < 0.7) for _ in range(2)]
-    return noun, machine(*flags), Mapping("drawn", (keep("Out", *noun.tensors), *nodes, Leaf("O", "PE")))
+    link = Network(RATE, RATE, rng.choice(["shared", "separate"])) if rng.random() < 0.3 else None
+    return noun, machine(*flags, link), Mapping("drawn", (keep("Out", *noun.tensors), *nodes, Leaf("O", "PE")))
 
 
 @pytest.mark.slow
