@@ -134,13 +134,16 @@ def words(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, m
     shared = total
     for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
         low, high, size, both = _side(m, dim, digits, first, known, marks)
-        if size == 0:
-            return 0
         total *= size
         shared *= both
         known[dim, 3], known[dim, 4] = low, high
-    if m.boxes[box, DELTA] == 0:
+        if size == 0:
+            break
+    if m.boxes[box, DELTA] == 0 or (total == 0 and not _is_there(m, box, -1, digits, first)):
         return int(total)
+    if total == 0:  # a tile, though all of it lies outside the tensor
+        for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
+            known[dim, 3], known[dim, 4] = 0, 0
     for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
         known[dim, 0], known[dim, 1] = known[dim, 3], known[dim, 4]
         known[dim, 2] += 1
@@ -201,12 +204,12 @@ def _goes_on(m: Machine, digits: IntArray, first: int, loops: int) -> bool:
 def _of_copies(m: Machine, box: int, digits: IntArray, first: int, known: IntArray, marks: IntArray) -> int:
     """Words of a box of which copies hold tiles of their own, or which goes by indices that do not take every value; copy by copy.
 
-    At its place of `marks` stands for each copy the last firing at which it touched something (0: none), whose tile it still holds, of
+    At its place of `marks` stands for each copy the last firing at which it had a tile (0: none), which it still holds, of
     each dimension where that begins and ends, and the first of those that are served with it. A dimension that does not take every value
     has a list in `marks` too: of each coordinate in each copy room to count it once, and the last firing that touched it.
     """
     dims, end, moves = m.boxes[box, DIMS], m.boxes[box, DIMS_END], m.boxes[box, DELTA] != 0
-    total, shared, each, stamp = 0, 0, 2 + 2 * (end - dims), known[dims, 2] + 1
+    total, shared, each, stamp, fired = 0, 0, 2 + 2 * (end - dims), known[dims, 2] + 1, False
     serves = m.boxes[box, SERVES] != 0
     if serves:
         _group(m, box, digits, first, marks)
@@ -229,16 +232,29 @@ def _of_copies(m: Machine, box: int, digits: IntArray, first: int, known: IntArr
             both = _held_by_all(m, box, copy, digits, first, marks)
         total += size if leads else 0
         shared += both if size > 0 and leads else 0
-        for dim in range(dims, end if moves and size > 0 else dims):
+        is_there = moves and _is_there(m, box, copy, digits, first)
+        fired = fired or is_there
+        for dim in range(dims, end if is_there else dims):
             if m.dims[dim, MARKS] >= 0:
                 _mark(m, dim, copy, digits, first, stamp, marks)
             place = at + 1 + 2 * (dim - dims)
             marks[place], marks[place + 1] = _bounds(m, dim, copy, digits, first)
             marks[at] = stamp
-    for dim in range(dims, end if moves and total > 0 else dims):
+    for dim in range(dims, end if fired else dims):
         known[dim, 0], known[dim, 1], known[dim, 2] = known[dim, 3], known[dim, 4], stamp
     times = m.boxes[box, ALIKE] * in_use(m, m.boxes[box, WANTED], m.boxes[box, WANTED_END], digits, first)
     return int(times * (total - shared if moves and not is_afresh(m, box, digits) else total))
+
+
+@helper()
+def _is_there(m: Machine, box: int, copy: int, digits: IntArray, first: int) -> bool:
+    """Whether a copy (-1: all of them) has a tile at a firing, and does not lie beyond the end of a rank."""
+    for dim in range(m.boxes[box, DIMS], m.boxes[box, DIMS_END]):
+        for term in range(m.dims[dim, TERMS], m.dims[dim, TERMS_END]):
+            start, end = own(m, term, copy, digits, first)
+            if end <= start:
+                return False
+    return True
 
 
 @helper()

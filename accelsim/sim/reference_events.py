@@ -315,7 +315,8 @@ def _moved(
         own = tuple(number for number, level in zip(copy, box.levels, strict=False) if not level.serves)
         group = own, frozenset(touched)
         groups[group] = groups.get(group, touched) & there if keeps else set()
-        left[id(use), copy] = touched or there
+        is_there = all(interval(mine.slots[rank], digits) for index, _, _ in mine.dims for rank in index.ranks)
+        left[id(use), copy] = touched if is_there else there
     return [word for (_, touched), held in groups.items() for word in touched - held]
 
 

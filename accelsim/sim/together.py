@@ -38,7 +38,9 @@ def levels_of(path: Path, dims: Dims, slots: Mapping[str, Slot], outer: int, inn
             raise IllegalMapping(what, f"let the tiles of {rank_of(row)} divide each other", row.node.place)
         if rank_of(row) in ranks:
             found.append(Level(rank_of(row), row.node.tile, serves(row.node.axis)))
-    meets = meeting(maps, {level.rank for level in found if level.serves})
+    extents = {rank: slots[rank].extent for index in maps for rank in index.ranks}
+    apart = [index for index, low, high in dims if _is_inside(index, low, high, extents)]  # at the edge of a tensor, tiles end alike
+    meets = meeting(maps, {level.rank for level in found if level.serves}, apart)
     return tuple(level if level.rank in meets else replace(level, serves=False) for level in found)
 
 
@@ -56,7 +58,8 @@ def met_at(
         if isinstance(row.node, Spatial) and row.trips > 1:
             axes.setdefault(rank_of(row), []).append(serves(row.node.axis))
     met, rest = list[tuple[IndexMap, int, int]](), list(dims)
-    meets = meeting([index for index, _, _ in dims], {rank for rank, served in axes.items() if any(served)})
+    maps = [index for index, _, _ in dims]
+    meets = meeting(maps, {rank for rank, served in axes.items() if any(served)}, maps)
     while meets:
         ranks, own = {min(meets)}, list[tuple[IndexMap, int, int]]()
         for _ in dims:  # those that hang together through their ranks
@@ -71,14 +74,14 @@ def met_at(
     return tuple(met), tuple(chain.from_iterable(_steps(path, rank, place, serves) for rank in sorted(ranks)))
 
 
-def meeting(maps: Sequence[IndexMap], copied: AbstractSet[str]) -> set[str]:
+def meeting(maps: Sequence[IndexMap], copied: AbstractSet[str], tells: Sequence[IndexMap]) -> set[str]:
     """Of ranks that copies share out, those of which coordinates do not tell the copies apart: several may want the same words.
 
-    An index of one of them, whatever it is added to, tells its copies apart; from then on it is known.
+    tells: maps of which an index of one such rank, whatever it is added to, tells its copies apart; from then on it is known.
     """
     unknown = set(copied) & {rank for index in maps for rank in index.ranks}
     while True:
-        sums = (unknown & set(index.ranks) for index in maps if index.divisor == 1 and not index.modulus)
+        sums = (unknown & set(index.ranks) for index in tells if index.divisor == 1 and not index.modulus)
         told = set(chain.from_iterable(ranks for ranks in sums if len(ranks) == 1))
         if not told:
             return unknown
@@ -100,15 +103,19 @@ def _flat(path: Path, dims: Sequence[tuple[IndexMap, int, int]], extents: Mappin
     """Several dimensions as one in which each word has a coordinate."""
     factors, offset, size = Counter[str](), 0, 1
     for index, low, high in dims:
-        reach = [factor * (extents[rank] - 1) for rank, factor in index.terms]
-        least, most = (index.offset + sum(fit(0, each) for each in reach) for fit in (min, max))
-        if index.divisor != 1 or index.modulus or least < low or most >= high:
+        if index.divisor != 1 or index.modulus or not _is_inside(index, low, high, extents):
             what = f"copies of {path.name} share words at indices of one rank that reach outside or are no sums, which is not simulated yet"
             raise IllegalMapping(what, "put a keep below the copies", path.leaf.place)
         for rank, factor in index.terms:
             factors[rank] += factor * size
         offset, size = offset + index.offset * size, size * high
     return IndexMap(tuple(sorted((rank, factor) for rank, factor in factors.items() if factor)), offset), 0, size
+
+
+def _is_inside(index: IndexMap, low: int, high: int, extents: Mapping[str, int]) -> bool:
+    """Whether a sum of ranks stays inside a tensor."""
+    reach = [factor * (extents[rank] - 1) for rank, factor in index.terms]
+    return index.offset + sum(min(0, each) for each in reach) >= low and index.offset + sum(max(0, each) for each in reach) < high
 
 
 def _is_straight(index: IndexMap, copies: Sequence[Row]) -> bool:

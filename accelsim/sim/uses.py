@@ -62,6 +62,10 @@ class Uses:
             node = path.rows[place].node
             if not isinstance(node, Spatial) or node.rank not in set(path.einsum.ranks) - ranks or self._serves(node.axis, reduce):
                 continue
+            uneven = len({-(-size // node.tile) for size in self._sizes(path, node.rank, path.rows[place])}) > 1
+            if uneven and path.einsum.condition is not None and node.rank in names(path.einsum.condition):
+                what = f"copies share out uneven parts of {node.rank}, on which {path.name} has a condition, which is not simulated yet"
+                raise IllegalMapping(what, f"let the tiles of {node.rank} divide each other", node.place)
             slot, tile = found.get(node.rank, (first_of(self.cascade, path, node.rank, loops, place), 0))
             if tile % node.tile:
                 what = f"copies of copies share out uneven parts of {node.rank}, which is not simulated yet"

@@ -79,8 +79,8 @@ def test_what_copies_hold_is_as_in_the_twin(tmp_path: Path) -> None:
     assert done > CASES // 2
 
 
-def test_a_copy_that_is_idle_through_many_turns_still_holds_its_last_tile(tmp_path: Path) -> None:
-    """For q = 0 the copy with s = 0 lies in the padding; its rows of the block before overlap those of the next one, for q = 1."""
+def test_a_copy_whose_tiles_lie_in_the_padding_through_many_turns_holds_nothing_then(tmp_path: Path) -> None:
+    """For q = 0 the copy with s = 0 lies in the padding; its rows of the block before would overlap those of the next one, for q = 1."""
     (tmp_path / "w.yaml").write_text(
         "workload: w\nshape: {p: 40, r: 3, q: 2, s: 2}\ntensors: {I: {shape: [42, 2], fill: 0}}\n"
         "einsums: ['O[p,q] = I[p+r,q+s-1] * F[r,s]']"

@@ -108,10 +108,12 @@ def test_results_at_sums_of_ranks_are_refused() -> None:
 
 def test_which_copies_meet() -> None:
     p, r, both = (IndexMap(terms) for terms in ((("p", 1),), (("r", 1),), (("p", 1), ("r", 1))))
-    assert meeting([both], {"p", "r"}) == {"p", "r"}
-    assert meeting([both], {"p"}) == set()
-    assert meeting([both, p], {"p", "r"}) == set()  # p tells copies apart, and then p + r does
-    assert meeting([both, r, IndexMap((("q", 1),), divisor=2)], {"p", "q", "r"}) == {"q"}
+    assert meeting([both], {"p", "r"}, [both]) == {"p", "r"}
+    assert meeting([both], {"p"}, [both]) == set()
+    assert meeting([both], {"p"}, []) == {"p"}
+    assert meeting([both, p], {"p", "r"}, [both, p]) == set()  # p tells copies apart, and then p + r does
+    halves = [both, r, IndexMap((("q", 1),), divisor=2)]
+    assert meeting(halves, {"p", "q", "r"}, halves) == {"q"}
 
 
 STATEMENTS = [
@@ -126,6 +128,9 @@ STATEMENTS = [
     ("O[p] = I[p+r,p+q] * F[r,q]", {"p": 5, "r": 3, "q": 2}, {}),
     ("O[m,n] = I[m,k] * F[k,n]", {"m": 7, "k": 5, "n": 6}, {}),
     ("O[m,n] = I[m,k] * F[k,n] where k <= m", {"m": 5, "k": 5, "n": 3}, {}),
+    ("O[m,n] = I[m,k] * F[k,n] where k + m >= 5", {"m": 5, "k": 7, "n": 2}, {}),
+    ("O[p] = I[p,r] * F[r]", {"p": 9, "r": 23}, {}),
+    ("O[p] = I[p+r-2] * F[r]", {"p": 40, "r": 3}, {"I": TensorDeclaration(shape=(37,), fill=0)}),
 ]
 
 
