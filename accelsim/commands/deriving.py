@@ -54,6 +54,7 @@ def explore_cascades(arguments: Arguments, cascade: Cascade | Model, machine: Ar
     """Search over equivalent cascades; saves the best one's mapping, and its cascade beside it."""
     from accelsim.explore.cascades import explore
     from accelsim.io.evaluation import write_text
+    from accelsim.io.layers import save_mapping
     from accelsim.io.mapping import dump_mapping
     from accelsim.io.workload_text import dump_workload
     from accelsim.mapping.text import nest
@@ -78,7 +79,7 @@ def explore_cascades(arguments: Arguments, cascade: Cascade | Model, machine: Ar
     printed = nest(mapping, best.found.evaluation.evaluator.cascade)
     texts = [dump_workload(each.equivalent.cascade) for each in found.candidates]
     if beside is not None:
-        write_text(dump_mapping(mapping), arguments.output)
+        save_mapping(best.found.evaluation.evaluator.cascade, mapping, arguments.output)
         write_text(texts[found.candidates.index(best)], beside)
     draw_to(arguments, lambda: drawn(mapping))
     document = exploration_document(cascade, machine, found, texts, dump_mapping(mapping))

@@ -78,7 +78,7 @@ def map_(arguments: Arguments) -> int:
     find = _finder(arguments)
     with progress(not arguments.quiet) as tell:
         found = find(workload, machine, progress=tell, request=request)
-    _save_mapping(arguments, found.mapping)
+    _save_mapping(arguments, found.evaluation.evaluator.cascade, found.mapping)
     return show_evaluation(arguments, found.evaluation)
 
 
@@ -112,7 +112,7 @@ def _map_stored(arguments: Arguments, cascade: Cascade, machine: Architecture) -
         tell("reading elements")
         stored = elements_of(cascade, arguments.data, request.seed)
         found = search_stored(cascade, machine, stored, request, arguments.formats, tell)
-    _save_mapping(arguments, found.mapping)
+    _save_mapping(arguments, found.cascade, found.mapping)
     return show_stored(arguments, found.found, found.cascade, stored, request.seed)
 
 
@@ -229,7 +229,7 @@ def _map_comparison(arguments: Arguments, cascade: Cascade, machine: Architectur
         found = compare(cascade, machine, request, seconds, tell, workers)
     document = comparison_document(cascade, machine, request, seconds, found)
     if found.best.mapping is not None:
-        _save_mapping(arguments, found.best.mapping)
+        _save_mapping(arguments, cascade, found.best.mapping)
     draw_to(arguments, lambda: _searches(found, request.objective.unit))
     return give_blocks(arguments, document, comparison_blocks)
 
@@ -240,9 +240,8 @@ def _searches(found: Comparison, unit: str) -> Axes:
     return searches(found, unit)
 
 
-def _save_mapping(arguments: Arguments, mapping: Mapping) -> None:
+def _save_mapping(arguments: Arguments, cascade: Cascade, mapping: Mapping) -> None:
     if arguments.output is not None:
-        from accelsim.io.evaluation import write_text
-        from accelsim.io.mapping import dump_mapping
+        from accelsim.io.layers import save_mapping
 
-        write_text(dump_mapping(mapping), arguments.output)
+        save_mapping(cascade, mapping, arguments.output)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from accelsim.errors import InputError, did_you_mean
@@ -83,7 +84,7 @@ def refuse_target(model: Model, target: str) -> None:
 def save_layers(model: Model, mappings: Sequence[Mapping], target: str) -> None:
     """Write every layer's mapping to LAYER.yaml in a folder that exists."""
     for layer, mapping in zip(model.layers, mappings, strict=True):
-        write_text(dump_mapping(mapping), str(Path(target) / _file(layer.cascade.name)))
+        save_mapping(layer.cascade, mapping, str(Path(target) / _file(layer.cascade.name)))
 
 
 def refuse_numbered(cascade: Cascade, target: str) -> None:
@@ -96,7 +97,13 @@ def refuse_numbered(cascade: Cascade, target: str) -> None:
 def save_numbered(cascade: Cascade, mappings: Sequence[Mapping], target: str) -> None:
     """Write mappings of one cascade to NAME-1.yaml, NAME-2.yaml, … in a folder that exists."""
     for number, mapping in enumerate(mappings, 1):
-        write_text(dump_mapping(mapping), str(Path(target) / _file(f"{cascade.name}-{number}", "workload")))
+        save_mapping(cascade, mapping, str(Path(target) / _file(f"{cascade.name}-{number}", "workload")))
+
+
+def save_mapping(cascade: Cascade, mapping: Mapping, target: str) -> None:
+    """Write a mapping to a file, which says for which sizes it was found unless it says something else."""
+    sizes = ", ".join(f"{rank} = {size}" for rank, size in cascade.extents.items())
+    write_text(dump_mapping(replace(mapping, about=mapping.about or f"found for {sizes}")), target)
 
 
 def layer_of(model: Model, path: Path) -> Cascade:

@@ -72,6 +72,12 @@ def test_at_a_stride_fewer_copies_meet() -> None:
         assert reads(noun, machine((True, True)), *DIAGONALS, *held) == len({2 * p + r for p in range(6) for r in range(3)})
 
 
+def test_a_word_that_one_of_several_copies_lacks_is_brought_to_all() -> None:
+    """The copies of r want words 1, 0, 0 at p = 0, then 1, 1, 0: the first holds 1 still, the second does not; and so on."""
+    noun = made("O[p] = I[(p-r+2)//2] * F[r]", {"p": 6, "r": 3})
+    assert reads(noun, machine((True, True)), For("p", 1), Spatial("y", "r", 1), keep("Reg", "I")) == (2 + 1) + (2 + 1) + (2 + 1)
+
+
 def test_words_outside_the_tensor_are_no_words() -> None:
     noun = made("O[p] = I[p+r-1] * F[r]", {"p": 6, "r": 3}, PADDED)
     for held in ((), (keep("Reg", "I"),)):
@@ -122,6 +128,7 @@ STATEMENTS = [
     ("O[p] = I[p-r+2] * F[r]", {"p": 6, "r": 3}, {}),
     ("O[p] = I[p+r-1] * F[r]", {"p": 6, "r": 3}, PADDED),
     ("O[p] = I[p//2,r] * F[r]", {"p": 7, "r": 4}, {}),
+    ("O[p] = I[(p-r+2)//2] * F[r]", {"p": 6, "r": 3}, {}),
     ("O[p,r] = I[p%3] * F[r]", {"p": 7, "r": 4}, {}),
     ("O[p] = I[(2*p+r)//2%3] * F[r]", {"p": 7, "r": 4}, {}),
     ("O[p,q] = I[p+r,q+s] * F[r,s]", {"p": 4, "r": 3, "q": 4, "s": 2}, {}),
