@@ -146,19 +146,9 @@ class Arrays:
 
     def _box(self, use: Use, task: Task, loops: int) -> int:
         t, box = self._tables, use.box
-        levels, cuts, copies = len(t["points"]), dict[str, tuple[int, int]](), 1  # ranks that copies share out -> the points that say how
-        moments = dict[str, int]()
-        for rank, own in groupby(sorted(box.levels, key=lambda level: level.rank), key=lambda level: level.rank):
-            first, size, moments[rank] = len(t["points"]), box.slots[rank].most, 1
-            for level in own:
-                many, size = -(-size // level.tile), min(size, level.tile)
-                t["points"].append((self._slot(box.slots[rank]), level.tile, copies, many, int(level.serves)))
-                copies *= many
-                moments[rank] *= 1 if level.serves else many
-            moments[rank] *= size
-            cuts[rank] = first, len(t["points"])
-        ends, serves = len(t["points"]), any(level.serves for level in box.levels)
-        copies = 1 if box.met else copies
+        levels = len(t["points"])
+        cuts, moments, copies = self._levels(box)
+        ends, serves, copies = len(t["points"]), any(level.serves for level in box.levels), 1 if box.met else copies
         first, rows, listed = len(t["dims"]), list[Any](), False
         for place, (index, low, high) in enumerate(box.dims):
             terms, steps, bends = len(t["terms"]), _steps(use, place), len(t["bends"])
@@ -168,14 +158,16 @@ class Arrays:
             met = 0
             if place in box.met:
                 times = math.prod(moments.get(rank, box.slots[rank].most) for rank in index.ranks)
-                met = self._reserve(2 + 2 * len(index.terms) + times * _reach(box, index))
+                met = self._reserve(2 + 2 * len(index.terms) + times * _reach(box, index))  # see `kernels_words._met`
             marks = MET if place in box.met else COUNTED if place in box.counted else -1
             marks = self._reserve(2 * high * copies) if marks == -1 and not _is_plain(index) else marks
             listed |= marks >= 0
             bounds = index.offset, index.divisor, index.modulus, low, high
             rows.append((terms, len(t["terms"]), *bounds, marks, steps[0] if steps else 0, bends, len(t["bends"]), met))
         t["dims"] += rows
-        room = self._reserve((2 + 2 * len(rows)) * copies) if (box.levels and not box.met) or listed else -1
+        rowed = (box.levels and not box.met) or listed  # a row of each copy, and a table of them where some are served at once
+        room = self._reserve((3 + 2 * len(rows) + 2 * serves) * copies) if rowed else -1
+        assert not (listed and (box.met or box.counted)), "points are counted by ranks"
         room = self._reserve(len(task.loops) + 2 * len(rows)) if box.leaving else room
         wanted = len(t["points"])
         t["points"] += [(self._slot(slot), part, 1, 1, 0) for slot, part in box.wanted]
@@ -183,6 +175,19 @@ class Arrays:
         sizes, leaves = (box.copies, int(box.delta), wanted, len(t["points"])), self._number[id(task)] if box.leaving else -1
         t["boxes"].append((first, len(t["dims"]), *sizes, *fresh, copies, room, levels, ends, int(serves), leaves))
         return len(t["boxes"]) - 1
+
+    def _levels(self, box: Box) -> tuple[dict[str, tuple[int, int]], dict[str, int], int]:
+        """The points by which each rank is cut, how many moments and copies that are not served at once it goes through, and all copies."""
+        points, cuts, moments, copies = self._tables["points"], dict[str, tuple[int, int]](), dict[str, int](), 1
+        for rank, own in groupby(sorted(box.levels, key=lambda level: level.rank), key=lambda level: level.rank):
+            first, size, times = len(points), box.slots[rank].most, 1
+            for level in own:
+                many, size = -(-size // level.tile), min(size, level.tile)
+                points.append((self._slot(box.slots[rank]), level.tile, copies, many, int(level.serves)))
+                copies *= many
+                times *= 1 if level.serves else many
+            cuts[rank], moments[rank] = (first, len(points)), times * size
+        return cuts, moments, copies
 
     def _reserve(self, room: int) -> int:
         """Where room for marks begins."""

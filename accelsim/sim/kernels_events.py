@@ -89,10 +89,10 @@ from accelsim.sim.kernels_boxes import (
     in_use,
     interval,
     issues,
-    words,
 )  # fmt: skip
 from accelsim.sim.kernels_event_state import LONGEST, NEVER, OUTSTANDING, State, beyond, blank, number_of
 from accelsim.sim.kernels_leaps import leap
+from accelsim.sim.kernels_words import words
 
 DONE, TOO_SHORT, STUCK, TOO_LONG = range(4)
 
@@ -183,7 +183,7 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool, service: IntA
                     start, cause = end, wait
             if wrong == STUCK:
                 continue
-            opens, closes = _seconds(m, task, state.digits, first)
+            opens, closes = _opens_and_closes(m, task, state.digits, first)
             for use in range(row[USES], row[USES_END]):
                 rule, port = m.uses[use, RULE], m.uses[use, RESOURCE]
                 counts = (rule != FIRST or opens) and (rule != AGAIN or not opens) and (rule != LAST or closes)
@@ -394,22 +394,22 @@ def _lost(m: Machine, state: State, task: int, wait: int) -> int:
 
 
 @helper(inline=True)
-def _seconds(m: Machine, task: int, digits: IntArray, first: int) -> tuple[bool, bool]:
-    """Whether a firing is the first on its tile of the result, and whether it is the last."""
+def _opens_and_closes(m: Machine, task: int, digits: IntArray, first: int) -> tuple[bool, bool]:
+    """Whether a firing is the first on its tile of the result that does something, and whether it is the last."""
     begun, ended = True, True
     if m.tasks[task, NEEDS] < m.tasks[task, NEEDS_END]:  # some do nothing
-        number, many = _turn_of_sum(m, task, digits, -1)
+        number, many = _turn_of_sum(m, task, digits)
         for other in range(number - 1, -1, -1):
-            _turn_of_sum(m, task, digits, other)
+            _set_turn_of_sum(m, task, digits, other)
             if active(m, task, digits, first):
                 begun = False
                 break
         for other in range(number + 1, many):
-            _turn_of_sum(m, task, digits, other)
+            _set_turn_of_sum(m, task, digits, other)
             if active(m, task, digits, first):
                 ended = False
                 break
-        _turn_of_sum(m, task, digits, number)
+        _set_turn_of_sum(m, task, digits, number)
         return begun, ended
     for at in range(m.tasks[task, AGAINS], m.tasks[task, AGAINS_END]):
         slot = m.agains[at, 0]
@@ -419,16 +419,23 @@ def _seconds(m: Machine, task: int, digits: IntArray, first: int) -> tuple[bool,
 
 
 @helper()
-def _turn_of_sum(m: Machine, task: int, digits: IntArray, number: int) -> tuple[int, int]:
-    """Which turn it is of the loops over reduced ranks together, and how many there are; a number of 0 or more: put them there."""
+def _turn_of_sum(m: Machine, task: int, digits: IntArray) -> tuple[int, int]:
+    """Which turn it is of the loops over reduced ranks together, and how many there are."""
     found, many = 0, 1
     for loop in range(m.tasks[task, LOOPS_END] - 1, m.tasks[task, LOOPS] - 1, -1):
         if _adds_up(m, task, loop - m.tasks[task, LOOPS]):
-            if number >= 0:
-                digits[loop] = number // many % m.loops[loop, TRIPS]
             found += digits[loop] * many
             many *= m.loops[loop, TRIPS]
     return found, many
+
+
+@helper()
+def _set_turn_of_sum(m: Machine, task: int, digits: IntArray, number: int) -> None:
+    """Put these loops in one of their turns."""
+    for loop in range(m.tasks[task, LOOPS_END] - 1, m.tasks[task, LOOPS] - 1, -1):
+        if _adds_up(m, task, loop - m.tasks[task, LOOPS]):
+            digits[loop] = number % m.loops[loop, TRIPS]
+            number //= m.loops[loop, TRIPS]
 
 
 @helper()

@@ -35,6 +35,7 @@ from accelsim.sim.kernels_boxes import (
     USES_END,
     IntArray,
     Machine,
+    row_of,
 )
 from accelsim.sim.kernels_event_state import (
     FEWEST,
@@ -110,7 +111,7 @@ def _turns(m: Machine, state: State, saved: Saved, level: int, clock: int, key: 
     many, stride = 1 << 60, m.strides[m.tasks[clock, LOOPS] + level]
     for task in range(m.tasks.shape[0]):
         if m.tasks[task, COMMON] > level:
-            many = min(many, m.loops[m.tasks[task, LOOPS] + level, TRIPS] - 2 - _begun(m, state, task, level) - _looks_on(m, task))
+            many = min(many, m.loops[m.tasks[task, LOOPS] + level, TRIPS] - 2 - _begun(m, state, task, level) - _turns_ahead(m, task))
     if stride <= 0.0:
         return 0
     for task in range(m.tasks.shape[0]):
@@ -121,15 +122,15 @@ def _turns(m: Machine, state: State, saved: Saved, level: int, clock: int, key: 
     if many <= 0:
         return 0
     for task in range(m.tasks.shape[0]):
-        last = _begun(m, state, task, level) + many + _looks_on(m, task)
+        last = _begun(m, state, task, level) + many + _turns_ahead(m, task)
         if m.tasks[task, COMMON] > level and not is_regular(m, state, task, level, last):
             return 0
     return int(many)
 
 
 @helper()
-def _looks_on(m: Machine, task: int) -> int:
-    """How many turns further on what a firing moves is decided."""
+def _turns_ahead(m: Machine, task: int) -> int:
+    """Turns of a loop that a firing looks ahead: 1 where results stay until the next one, else 0."""
     for use in range(m.tasks[task, USES], m.tasks[task, USES_END]):
         if m.boxes[m.uses[use, BOX], LEAVES] >= 0:
             return 1
@@ -226,10 +227,10 @@ def _tiles_on(m: Machine, state: State, saved: Saved, level: int, task: int, tim
 
 @helper()
 def _copies_on(m: Machine, state: State, box: int, level: int, turns: int, since: int, later: int) -> None:
-    """The same for copies with tiles of their own; one that has touched nothing in the last period still holds what it held."""
+    """The same for copies with tiles of their own; one that had no tile in the last period still holds what it held."""
     dims, end, marks = m.boxes[box, DIMS], m.boxes[box, DIMS_END], state.marks
     for copy in range(m.boxes[box, APARTS]):
-        at = m.boxes[box, ROOM] + (2 + 2 * (end - dims)) * copy
+        at = m.boxes[box, ROOM] + row_of(m, box) * copy
         last = marks[at]
         if last <= since:
             continue

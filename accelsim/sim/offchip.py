@@ -186,7 +186,7 @@ def _regions(cascade: Cascade, tasks: Sequence[Task], memory: str, controlled: C
             what = f"a fraction of {task.tensor} streams past its keep, which out of a DRAM is not simulated yet"
             raise IllegalMapping(what, "keep all of it, or leave out 'dram'")
         if any(use.box.levels for use in uses):
-            what = f"copies read windows of {task.tensor} that overlap, which out of a DRAM is not simulated yet"
+            what = f"copies read windows of {task.tensor}, or some hold less of it at an edge, which out of a DRAM is not simulated yet"
             raise IllegalMapping(what, "keep it in a memory between, or leave out 'dram'")
         if any(use.box.leaving or (use.box.delta and use.rule == AGAIN) for use in uses):
             what = f"tiles of {task.tensor} stay at edges instead of leaving, which out of a DRAM is not simulated yet"
@@ -219,8 +219,7 @@ def _width(task: Task, memory: str) -> int:
 
 def _moved_bits(task: Task, uses: list[Use], write: bool, digits: list[int]) -> int:
     """Bits of each word of a tile that cross in one direction: several words' where copies want them each for themselves."""
-    opens = all(interval(slot, digits)[0] == 0 for slot in task.again)
-    closes = all(interval(slot, digits)[1] == slot.extent for slot in task.again)
+    opens, closes = _opens_and_closes(task, digits)
     total = 0
     for use in uses:
         counts = {FIRST: opens, AGAIN: not opens, LAST: closes}.get(use.rule, True)
@@ -228,6 +227,25 @@ def _moved_bits(task: Task, uses: list[Use], write: bool, digits: list[int]) -> 
         copies = math.prod(-(-(high - low) // part) for low, high, part in shares)
         total += use.bits * copies if use.writes == write and counts else 0
     return total
+
+
+def _opens_and_closes(task: Task, digits: list[int]) -> tuple[bool, bool]:
+    """Whether a firing is the first on its tile of a result that does something, and whether it is the last."""
+    if not task.needs:
+        spans = [(interval(slot, digits), slot.extent) for slot in task.again]
+        return all(low == 0 for (low, _), _ in spans), all(high == extent for (_, high), extent in spans)
+    sums = sorted({loop for slot in task.again for loop, _ in slot.entries if loop >= 0}, reverse=True)
+    now, many = 0, 1
+    for loop in sums:
+        now, many = now + digits[loop] * many, many * task.loops[loop]
+
+    def works(number: int) -> bool:
+        at = list(digits)
+        for loop in sums:
+            number, at[loop] = divmod(number, task.loops[loop])
+        return _is_active(task, at)
+
+    return not any(map(works, range(now - 1, -1, -1))), not any(map(works, range(now + 1, many)))
 
 
 def _is_active(task: Task, digits: list[int]) -> bool:

@@ -57,10 +57,14 @@ class Outcome:
     log: list[Firing] = field(default_factory=list)
 
 
+_Left = dict[tuple[int, tuple[int, ...]], set[tuple[Any, ...]]]
+"""What copies hold, by use and copy."""
+
+
 @dataclass
 class _State:
     digits: list[int]
-    left: dict[tuple[int, tuple[int, ...]], set[tuple[int, ...]]] = field(default_factory=dict)  # by use and copy: what it touched last
+    left: _Left = field(default_factory=dict)
     ends: list[int] = field(default_factory=list)
     lost: list[int] = field(default_factory=list)  # how much later these are than with words that are spread evenly
     plans: list[float] = field(default_factory=list)
@@ -141,7 +145,7 @@ def _fire(
         if end > start:
             start, lost = end, states[id(wait.task)].lost[number]
     asked: dict[str, int] = {}
-    opens, closes = _seconds(task, state.digits)
+    opens, closes = _opens_and_closes(task, state.digits)
     banks: dict[tuple[str, Laid], Counter[int]] = {}  # of the words of a tensor at a port: ticks by bank
     if not _part(task, state):
         state.uneven.clear()
@@ -224,7 +228,7 @@ def _fire(
     found.ticks = max(found.ticks, state.ends[-1])
 
 
-def _seconds(task: Task, digits: list[int]) -> tuple[bool, bool]:
+def _opens_and_closes(task: Task, digits: list[int]) -> tuple[bool, bool]:
     """Whether a firing is the first on its tile of the result that does something, and whether it is the last."""
     if not task.needs:
         here = [(interval(slot, digits), slot.extent) for slot in task.again]
@@ -302,9 +306,7 @@ def _copies(box: Box, digits: list[int]) -> dict[tuple[int, ...], Box]:
     return found
 
 
-def _moved(
-    task: Task, use: Use, digits: list[int], left: dict[tuple[int, tuple[int, ...]], set[tuple[Any, ...]]]
-) -> list[tuple[Any, ...]]:
+def _moved(task: Task, use: Use, digits: list[int], left: _Left) -> list[tuple[Any, ...]]:
     """Words that a use moves, those for several copies that are served at once one time; notes in `left` what each copy holds then."""
     box, groups = use.box, dict[tuple[tuple[int, ...], frozenset[Any]], set[Any]]()
     keeps = box.delta and not box.is_afresh(digits)
@@ -312,7 +314,7 @@ def _moved(
         touched, there = _touched(mine, digits), left.get((id(use), copy), set())
         if box.leaving:
             touched -= _staying(task, box, copy, digits)
-        own = tuple(number for number, level in zip(copy, box.levels, strict=False) if not level.serves)
+        own = tuple(number for number, level in zip(copy, () if box.met else box.levels, strict=True) if not level.serves)
         group = own, frozenset(touched)
         groups[group] = groups.get(group, touched) & there if keeps else set()
         is_there = all(interval(mine.slots[rank], digits) for index, _, _ in mine.dims for rank in index.ranks)

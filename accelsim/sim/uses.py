@@ -17,7 +17,7 @@ from accelsim.sim.paths import Path, Paths, memory_of, rank_of
 from accelsim.sim.places import placed
 from accelsim.sim.slots import Dims, again_of, boxes_of, first_of, old_slices, slots_of
 from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Laid, Need, Shares, Slot, Task, Use, words
-from accelsim.sim.together import levels_of, met_at
+from accelsim.sim.sharing import is_inside, levels_of, met_at
 from accelsim.workload.expression import Access, IndexMap, inner_accesses, names
 
 READ, WRITE = "read", "write"
@@ -56,16 +56,20 @@ class Uses:
         return tuple(found) or ((IndexMap(()), 0, 1),)  # of a scalar, the one word
 
     def _wanted(self, path: Path, loops: list[Row], ranks: set[str], outer: int, inner: int, reduce: str = "") -> Shares:
-        """Copies between two rows that want each word for themselves, along axes that do not share it."""
+        """Copies between two rows that want each word for themselves, along axes that do not share it. Refused where parts of copies of
+        copies, or parts of ranks that have a condition, are uneven.
+        """
         found = dict[str, tuple[Slot, int]]()
         for place in range(outer, inner):
             node = path.rows[place].node
-            if not isinstance(node, Spatial) or node.rank not in set(path.einsum.ranks) - ranks or self._serves(node.axis, reduce):
+            if not isinstance(node, Spatial) or node.rank not in set(path.einsum.ranks) - ranks:
                 continue
             uneven = len({-(-size // node.tile) for size in self._sizes(path, node.rank, path.rows[place])}) > 1
             if uneven and path.einsum.condition is not None and node.rank in names(path.einsum.condition):
                 what = f"copies share out uneven parts of {node.rank}, on which {path.name} has a condition, which is not simulated yet"
                 raise IllegalMapping(what, f"let the tiles of {node.rank} divide each other", node.place)
+            if self._serves(node.axis, reduce):
+                continue
             slot, tile = found.get(node.rank, (first_of(self.cascade, path, node.rank, loops, place), 0))
             if tile % node.tile:
                 what = f"copies of copies share out uneven parts of {node.rank}, which is not simulated yet"
@@ -77,6 +81,9 @@ class Uses:
         """Whether an axis serves several copies at once: as it multicasts, or for results (reduce: their operator) reduces."""
         found = self.machine.axes[axis][1]
         return reduce in found.reduces if reduce else found.multicast
+
+    def _serving(self, reduce: str) -> Callable[[str], bool]:
+        return lambda axis: self._serves(axis, reduce)
 
     def _laid(self, path: Path, tensor: str, maps: tuple[IndexMap | None, ...], place: int) -> Laid | None:
         """How the tile in the keep at a place lies in the banks of its memory; None: there is only one."""
@@ -141,7 +148,7 @@ class Uses:
             if use.share != (1, 1):
                 raise _with_banks(f"a fraction of {tensor} is kept", path)
             if use.box.levels:
-                raise _with_banks(f"copies share words of {tensor} that lie in windows", path)
+                raise _with_banks(f"copies share windows of {tensor}, or some hold less of it at an edge", path)
             if use.box.leaving:
                 raise _with_banks(f"tiles of {tensor} stay at edges", path)
             if use.box.is_last_copy:
@@ -306,7 +313,7 @@ class Uses:
         inside = {rank: (0, extents[rank]) for rank in path.einsum.ranks}
         windows: list[tuple[IndexMap, int, int]] = []  # indices of several ranks that reach outside the tensor
         words = self._dims(read.tensor, self.cascade.index_maps(read)) if read and not inner_accesses(read) else ()
-        met, levels = met_at(path, words, extents, alone, place, lambda axis: self._serves(axis, reduce))
+        met, levels = met_at(path, words, extents, alone, place, self._serving(reduce))
         joint = {rank for index, _, _ in met for rank in index.ranks}
         slots |= {rank: outer[rank] for rank in joint}
         for index, low, high in words:
@@ -314,10 +321,8 @@ class Uses:
                 continue
             if index.single_rank is not None:
                 inside[index.single_rank] = low - index.offset, high - index.offset
-            elif index.divisor == 1 and not index.modulus and not any(set(index.ranks) & set(other.ranks) for other, _, _ in windows):
-                reach = [factor * (extents[rank] - 1) for rank, factor in index.terms]
-                if index.offset + sum(min(0, each) for each in reach) < low or index.offset + sum(max(0, each) for each in reach) >= high:
-                    windows.append((index, low, high))
+            elif index.divisor == 1 and not index.modulus and not is_inside(index, low, high, extents):
+                windows += [] if any(set(index.ranks) & set(other.ranks) for other, _, _ in windows) else [(index, low, high)]
         windows = [each for each in windows if all(inside[rank] == (0, extents[rank]) for rank in each[0].ranks)]
         joint |= {rank for index, _, _ in windows for rank in index.ranks}
         dims = (*met, *windows, *((IndexMap(((rank, 1),)), *inside[rank]) for rank in path.einsum.ranks if rank not in joint))
@@ -367,9 +372,11 @@ class Uses:
         return any(row.first <= self.paths.number[maker] < row.last for maker in makers if maker in self.paths.number)
 
     def _check_indices(self, path: Path, tensor: str, maps: tuple[IndexMap | None, ...], place: int) -> None:
-        """Refuse a keep inside the home of an intermediate that is read at other indices than it is made at: words come back to it."""
-        made = (self.cascade.index_maps(einsum.output) for einsum in self.cascade.producers[tensor])
-        if self.cascade.tensors[tensor].iterative is None and not any(each == maps for each in made):
+        """Refuse a keep inside the home of an intermediate that is read at other indices than it is made at: by the model, what is made
+        leaves it then, and comes back.
+        """
+        made = [self.cascade.index_maps(einsum.output) for einsum in self.cascade.producers[tensor]]
+        if self.cascade.tensors[tensor].iterative is None and maps not in made:
             memory = memory_of(path.rows[place])
             what = f"{memory} keeps {tensor} inside its home for {path.name}, which reads it at other indices than it is made at"
             raise IllegalMapping(f"{what}, which is not simulated yet", f"keep {tensor} in {memory} alone", path.rows[place].node.place)
@@ -448,7 +455,7 @@ class Uses:
 
     def _stays(self, path: Path, tensor: str, ranks: set[str], loops: list[Row], outer: int, inner: int) -> bool:
         """Whether tiles of a result that comes back may stay where they are instead: at an edge of fewer turns or copies, and where a
-        condition leaves nothing to do in between.
+        condition leaves nothing to do in between. Refused where copies have less than others, or send parts of their own.
         """
         slots = slots_of(self.cascade, path, loops, inner, outer)
         last = next((rank for rank in ranks if slots[rank].last is not None), "")
@@ -481,8 +488,9 @@ class Uses:
             return None  # nothing ever comes back
         stays = returns and self._stays(path, tensor, ranks, loops, outer, inner)
         dims, delta, leaving = self._dims(tensor, maps), kind == LOAD and (stays or not returning), kind == DRAIN and stays
-        if stays:  # a result has an index of one rank for each dimension
+        if stays:  # counted by ranks: a result has one rank in each dimension, at whatever stride
             dims = tuple((IndexMap(((rank, 1),)), 0, self.cascade.extents[rank]) for rank in sorted(ranks))
+        again = any(path.rank(row) not in ranks for row in loops)  # tiles have their turn again
         afresh = emptied(path, inner) if delta or leaving else -1
         own = old_slices(slots_of(self.cascade, path, loops, inner), carried)
         near = boxes_of(path, dims, own, delta=delta, afresh=afresh, leaving=leaving)
@@ -498,7 +506,7 @@ class Uses:
         def outside(memory: str, at: int) -> list[Use]:
             wanted = self._wanted(path, loops, ranks, at, inner, reduce)
             slots = old_slices(slots_of(self.cascade, path, loops, inner, at), carried)
-            levels = levels_of(path, dims, slots, at, inner, lambda axis: self._serves(axis, reduce)) if delta or leaving else ()
+            levels = levels_of(path, dims, slots, at, inner, self._serving(reduce), again) if delta or leaving else ()
             far = boxes_of(path, dims, slots, wanted, delta, levels=levels, afresh=afresh, leaving=leaving)
             if kind == LOAD:
                 return self._use(memory, READ, bits, far, rule, there)

@@ -20,15 +20,20 @@ Serves = Callable[[str], bool]
 """Whether an axis serves several copies at once."""
 
 
-def levels_of(path: Path, dims: Dims, slots: Mapping[str, Slot], outer: int, inner: int, serves: Serves) -> tuple[Level, ...]:
-    """How copies between two rows share out ranks of dimensions of which they hold parts that overlap, or that slide into each other, since
-    these are windows or consumers demand windows of their ranks; and ranks of which in some turns a copy has less, so that it still holds
-    what others no longer do. slots: of all copies together.
+def levels_of(
+    path: Path, dims: Dims, slots: Mapping[str, Slot], outer: int, inner: int, serves: Serves, again: bool
+) -> tuple[Level, ...]:
+    """How copies between two rows cut the ranks of dimensions of which they hold parts that overlap or slide into each other, since these
+    are windows or consumers demand windows of their ranks; and, if tiles have their turn again, ranks of which some have less at an edge,
+    where they still hold what they had.
+
+    slots: of all copies together. Refused where copies take turns, and copies inside them have less at an edge.
     """
     copies = [row for row in path.rows[outer:inner] if isinstance(row.node, Spatial) and row.trips > 1]
     maps = [index for index, _, _ in dims]
-    ranks = {rank for index in maps if not _is_straight(index, copies) or path.windows.keys() & set(index.ranks) for rank in index.ranks}
-    uneven = {rank for index in maps for rank in index.ranks if slots[rank].size is None}
+    windows = [index for index in maps if not _is_straight(index, path.rows[:inner]) or path.windows.keys() & set(index.ranks)]
+    ranks = {rank for index in windows for rank in index.ranks}
+    uneven = {rank for index in maps for rank in index.ranks if (again or windows) and slots[rank].size is None}
     ranks |= {rank for rank in uneven if not slots[rank].spread}
     found = []
     for row in copies:
@@ -39,8 +44,8 @@ def levels_of(path: Path, dims: Dims, slots: Mapping[str, Slot], outer: int, inn
         if rank_of(row) in ranks:
             found.append(Level(rank_of(row), row.node.tile, serves(row.node.axis)))
     extents = {rank: slots[rank].extent for index in maps for rank in index.ranks}
-    apart = [index for index, low, high in dims if _is_inside(index, low, high, extents)]  # at the edge of a tensor, tiles end alike
-    meets = meeting(maps, {level.rank for level in found if level.serves}, apart)
+    tells = [index for index, low, high in dims if is_inside(index, low, high, extents)]  # at the edge of a tensor, tiles end alike
+    meets = meeting(maps, {level.rank for level in found if level.serves}, tells)
     return tuple(level if level.rank in meets else replace(level, serves=False) for level in found)
 
 
@@ -51,7 +56,7 @@ def met_at(
     turns in time go through their ranks.
 
     alone: ranks at every point of which there is an access. Others are dimensions of one coordinate here, if some of their copies are
-    served at once and some are not.
+    served at once and some are not. Refused where several indices have a rank in common and are no sums, or reach outside.
     """
     axes: dict[str, list[bool]] = {}
     for row in path.rows[place:]:
@@ -68,10 +73,10 @@ def met_at(
         met.append(own[0] if len(own) == 1 else _flat(path, own, extents))
         rest, meets = [each for each in rest if each not in own], meets - ranks
     for rank, served in axes.items():
-        if rank in path.einsum.ranks and rank not in alone and any(served) and not all(served):
+        if rank in path.einsum.ranks and rank not in alone and not all(served):
             met.append((IndexMap(((rank, 0),)), 0, 1))
     ranks = {rank for index, _, _ in met for rank in index.ranks}
-    return tuple(met), tuple(chain.from_iterable(_steps(path, rank, place, serves) for rank in sorted(ranks)))
+    return tuple(met), tuple(chain.from_iterable(_cuts(path, rank, place, serves) for rank in sorted(ranks)))
 
 
 def meeting(maps: Sequence[IndexMap], copied: AbstractSet[str], tells: Sequence[IndexMap]) -> set[str]:
@@ -88,7 +93,7 @@ def meeting(maps: Sequence[IndexMap], copied: AbstractSet[str], tells: Sequence[
         unknown -= told
 
 
-def _steps(path: Path, rank: str, spread: int, serves: Serves) -> Iterable[Level]:
+def _cuts(path: Path, rank: str, spread: int, serves: Serves) -> Iterable[Level]:
     """How copies from the row `spread` on and turns that do not fire go through the interval of a rank that firings leave."""
     fired = {id(row) for row in path.loops}
     for place, row in enumerate(path.rows):
@@ -103,24 +108,24 @@ def _flat(path: Path, dims: Sequence[tuple[IndexMap, int, int]], extents: Mappin
     """Several dimensions as one in which each word has a coordinate."""
     factors, offset, size = Counter[str](), 0, 1
     for index, low, high in dims:
-        if index.divisor != 1 or index.modulus or not _is_inside(index, low, high, extents):
-            what = f"copies of {path.name} share words at indices of one rank that reach outside or are no sums, which is not simulated yet"
-            raise IllegalMapping(what, "put a keep below the copies", path.leaf.place)
+        if index.divisor != 1 or index.modulus or not is_inside(index, low, high, extents):
+            what = f"copies of {path.name} share words at several indices with a rank in common that reach outside, or go by // or %"
+            raise IllegalMapping(f"{what}, which is not simulated yet", "put a keep below the copies", path.leaf.place)
         for rank, factor in index.terms:
             factors[rank] += factor * size
         offset, size = offset + index.offset * size, size * high
     return IndexMap(tuple(sorted((rank, factor) for rank, factor in factors.items() if factor)), offset), 0, size
 
 
-def _is_inside(index: IndexMap, low: int, high: int, extents: Mapping[str, int]) -> bool:
+def is_inside(index: IndexMap, low: int, high: int, extents: Mapping[str, int]) -> bool:
     """Whether a sum of ranks stays inside a tensor."""
     reach = [factor * (extents[rank] - 1) for rank, factor in index.terms]
     return index.offset + sum(min(0, each) for each in reach) >= low and index.offset + sum(max(0, each) for each in reach) < high
 
 
-def _is_straight(index: IndexMap, copies: Sequence[Row]) -> bool:
-    """Whether copies hold coordinates of their own, side by side."""
+def _is_straight(index: IndexMap, rows: Sequence[Row]) -> bool:
+    """Whether tiles below rows hold coordinates of their own, side by side."""
     if len(index.terms) != 1 or index.modulus:
         return False
-    parts = [index.terms[0][1] * row.node.tile for row in copies if rank_of(row) in index.ranks]  # type: ignore[union-attr]
-    return index.divisor == 1 or not any(each % index.divisor for each in (index.offset, *parts))
+    tiles = [row.node.tile for row in rows if isinstance(row.node, (For, Spatial)) and rank_of(row) in index.ranks]
+    return index.divisor == 1 or not any(each % index.divisor for each in (index.offset, *(index.terms[0][1] * tile for tile in tiles)))

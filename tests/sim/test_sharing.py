@@ -10,7 +10,7 @@ from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Network
 from accelsim.mapping.tree import For, Leaf, Mapping, Spatial, TreeNode
 from accelsim.sim.simulation import simulate
-from accelsim.sim.together import meeting
+from accelsim.sim.sharing import meeting
 from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.declaration import TensorDeclaration
