@@ -200,6 +200,31 @@ def test_a_unit_that_works_straight_out_of_a_dram_is_refused(tmp_path: Path) -> 
         simulate(*written(tmp_path))
 
 
+def test_results_that_stay_at_an_edge_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(IllegalMapping) as refused:
+        run(tmp_path, (5, 2, 3), "  - for m: 4\n  - for k: 1\n  - for m: 2\n")
+    assert str(refused.value).endswith(
+        "tiles of Z stay at edges instead of leaving, which out of a DRAM is not simulated yet; "
+        "let its tiles divide each other, or leave out 'dram'"
+    )
+
+
+def test_windows_of_copies_are_refused(tmp_path: Path) -> None:
+    copies = "array: Copies\n    axes: {X: {size: 4}}\n    feeds:\n      "
+    text = MACHINE.format(dram=PLAIN, bandwidth="25 GB/s").replace("memory: Inside", f"{copies}memory: Inside")
+    head, tail = text.split("memory: Inside\n")
+    (tmp_path / "m.yaml").write_text(f"{head}memory: Inside\n" + "".join(f"  {line}\n" for line in tail.splitlines()))
+    (tmp_path / "w.yaml").write_text("workload: w\nshape: {p: 4, r: 3}\ntype: int32\neinsums: ['O[p] = I[p+r] * F[r]']\n")
+    tree = "  - keep Outside: [I, F, O]\n  - spatial X p: 1\n  - keep Inside: [I, F, O]\n  - {einsum: O, unit: Mac}\n"
+    (tmp_path / "t.yaml").write_text(f"mapping: copies\ntree:\n{tree}")
+    with pytest.raises(IllegalMapping) as refused:
+        simulate(*written(tmp_path))
+    assert str(refused.value).endswith(
+        "copies read windows of I, or some hold less of it at an edge, which out of a DRAM is not simulated yet; "
+        "keep it in a memory between, or leave out 'dram'"
+    )
+
+
 def test_every_tensor_begins_a_row(tmp_path: Path) -> None:
     found = run(tmp_path, (3, 3, 3))
     evaluator, (_, machine, mapping) = found.evaluation.evaluator, written(tmp_path)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
+from fractions import Fraction
 
 import pytest
 
 from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Network
-from accelsim.mapping.tree import For, Leaf, Mapping, Spatial, TreeNode
-from accelsim.sim.simulation import simulate
+from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial, TreeNode
 from accelsim.sim.sharing import meeting
+from accelsim.sim.simulation import simulate
 from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.declaration import TensorDeclaration
@@ -27,12 +28,15 @@ def made(statement: str, shape: dict[str, int], tensors: dict[str, TensorDeclara
     return cascade("w", [statement], shape, types={"default": "int32"}, tensors=tensors)
 
 
-def machine(inside: tuple[bool, bool], reduces: tuple[bool, bool] = (True, True), link: Network | None = None) -> Architecture:
-    """Two memories of which there is one, and one below each of two arrays. link: of each array."""
+def machine(
+    inside: tuple[bool, bool], reduces: tuple[bool, bool] = (True, True), link: Network | None = None, banks: int = 1
+) -> Architecture:
+    """Two memories of which there is one, and one below each of two arrays. link: of each array. banks: of the second memory."""
     x, y = (Axis(name, 16, shares, ("add",) if adds else ()) for name, shares, adds in zip("xy", inside, reduces, strict=True))
     reg = Array("B", (y,), feeds=(Memory("Reg", read_bits_per_s=RATE, feeds=(unit(),)),), network=link)
     acc = Array("A", (x,), feeds=(Memory("Acc", read_bits_per_s=RATE, feeds=(reg,)),), network=link)
-    return Architecture("m", Memory("Out", read_bits_per_s=RATE, feeds=(Memory("In", read_bits_per_s=RATE, feeds=(acc,)),)), CLOCK)
+    inside = Memory("In", read_bits_per_s=RATE, banks=banks, feeds=(acc,))
+    return Architecture("m", Memory("Out", read_bits_per_s=RATE, feeds=(inside,)), CLOCK)
 
 
 def reads(noun: Cascade, where: Architecture, *nodes: TreeNode) -> int:
@@ -106,20 +110,109 @@ def test_a_result_in_copies_that_have_nothing_to_do_stays() -> None:
     assert moved == (2 + 4 * 3) + 4 * 2
 
 
-def test_results_at_sums_of_ranks_are_refused() -> None:
-    noun = made("O[p+r] = I[p] * F[r]", {"p": 5, "r": 3})
-    with pytest.raises(IllegalMapping, match="adds to O at a sum"):
-        simulate(noun, machine((True, True)), Mapping("by hand", (keep("Out", "I", "F", "O"), Leaf("O", "PE"))))
+def test_tiles_that_begin_elsewhere_may_be_the_same_through_a_remainder() -> None:
+    """(2p + r) // 2 % 3 for p of 0 to 1 or 2 to 3 and one r: words 0, 1 / 0, 1 / 1, 2, and then 2, 0 / 2, 0 / 0, 1: three tiles in all."""
+    noun = made("O[p] = I[(2*p+r)//2%3] * F[r]", {"p": 4, "r": 3})
+    assert reads(noun, machine((True, True)), Spatial("x", "p", 2), Spatial("y", "r", 1), keep("Reg", "I")) == 3 * 2
 
 
-def test_which_copies_meet() -> None:
-    p, r, both = (IndexMap(terms) for terms in ((("p", 1),), (("r", 1),), (("p", 1), ("r", 1))))
-    assert meeting([both], {"p", "r"}, [both]) == {"p", "r"}
-    assert meeting([both], {"p"}, [both]) == set()
-    assert meeting([both], {"p"}, []) == {"p"}
-    assert meeting([both, p], {"p", "r"}, [both, p]) == set()  # p tells copies apart, and then p + r does
-    halves = [both, r, IndexMap((("q", 1),), divisor=2)]
-    assert meeting(halves, {"p", "q", "r"}, halves) == {"q"}
+P, R, SUM = IndexMap((("p", 1),)), IndexMap((("r", 1),)), IndexMap((("p", 1), ("r", 1)))
+HALF = IndexMap((("q", 1),), divisor=2)
+
+
+@pytest.mark.parametrize(
+    ("maps", "copied", "tells", "meets"),
+    [
+        pytest.param([SUM], "pr", [SUM], "pr", id="two ranks of one sum"),
+        pytest.param([SUM], "p", [SUM], "", id="one rank of a sum"),
+        pytest.param([SUM], "p", [], "p", id="one rank, at the edge of the tensor"),
+        pytest.param([SUM, P], "pr", [SUM, P], "", id="p tells copies apart, and then p + r does"),
+        pytest.param([SUM, R, HALF], "pqr", [SUM, R, HALF], "q", id="a floor"),
+    ],
+)
+def test_copies_meet_unless_an_index_of_one_of_their_ranks_tells_them_apart(
+    maps: list[IndexMap], copied: str, tells: list[IndexMap], meets: str
+) -> None:
+    assert meeting(maps, set(copied), tells) == set(meets)
+
+
+ROWS = "O[p] = I[p,r] * F[r]"
+MASKED = made("O[m,n] = I[m,k] * F[k,n] where k <= m", {"m": 5, "k": 5, "n": 3})
+ALL, NONE = (True, True), (False, False)
+
+
+LATER = "which is not simulated yet"
+REFUSED = {
+    "a result at a sum": (
+        made("O[p+r] = I[p] * F[r]", {"p": 5, "r": 3}), machine(ALL), (),
+        f"O adds to O at a sum, // or % of ranks, {LATER}; give the result a rank of its own, and read at differences of ranks",
+    ),
+    "a result that comes back to a copy with less": (
+        made(ROWS, {"p": 8, "r": 3}), machine(ALL), (For("r", 1), Spatial("x", "p", 3), For("p", 1), keep("Reg", "O")),
+        f"tiles of O may stay at edges in copies with less of p than others, and come back, {LATER}; let its tiles divide each other",
+    ),
+    "parts of a result that come back": (
+        made(ROWS, {"p": 9, "r": 3}), machine(ALL, NONE), (For("p", 5), For("r", 2), For("p", 3), Spatial("x", "r", 1), keep("Reg", "O")),
+        f"tiles of O may stay at edges in copies that send parts of their own, and come back, {LATER}; let its tiles divide each other",
+    ),
+    "a fraction of a result that comes back": (
+        made(ROWS, {"p": 9, "r": 3}), machine(ALL),
+        (For("p", 5), For("r", 1), For("p", 3), Keep("Acc", (Held("O", fraction=Fraction(1, 2)),))),
+        f"a fraction of O is kept, tiles of which may stay at edges and come back, {LATER}; "
+        "keep all of it, or let its tiles divide each other",
+    ),
+    "copies of copies": (
+        made(ROWS, {"p": 9, "r": 3}), machine(NONE), (For("r", 1), Spatial("x", "p", 5), Spatial("y", "p", 2), keep("Reg", "F")),
+        f"copies of copies share out uneven parts of p, {LATER}; let the tiles of p divide each other",
+    ),
+    "copies of copies in turns": (
+        made(ROWS, {"p": 2, "r": 4}), machine(ALL),
+        (For("p", 1), Spatial("x", "r", 3), For("r", 2), Spatial("y", "r", 1), keep("Reg", "F")),
+        f"copies of copies take turns over uneven parts of r, {LATER}; let the tiles of r divide each other",
+    ),
+    "a condition": (
+        MASKED, machine(ALL), (For("k", 1), For("m", 3), Spatial("x", "m", 1), keep("Reg", "F")),
+        f"copies share out uneven parts of m, on which O has a condition, {LATER}; let the tiles of m divide each other",
+    ),
+    "several indices with a rank in common": (
+        made("O[p] = I[p+r,p//2] * F[r]", {"p": 6, "r": 3}), machine(ALL), DIAGONALS,
+        f"copies of O share words at several indices with a rank in common that reach outside, or go by // or %, {LATER}; "
+        "put a keep below the copies",
+    ),
+    "turns over shared words": (
+        SUMS, machine(ALL), (Spatial("x", "p", 2), For("p", 1), keep("Acc", "F"), keep("Reg", "I")),
+        f"copies take turns over their own parts of p, words of which others share, {LATER}; "
+        "put the loop over p outside the copies, or a keep between",
+    ),
+    "shared windows in banks": (
+        SUMS, machine(ALL, banks=2), DIAGONALS,
+        "copies share windows of I, or some hold less of it at an edge, which with banks is not simulated yet; "
+        "map it otherwise, or leave out 'banks'",
+    ),
+    "a result that stays, and banks": (
+        made(ROWS, {"p": 5, "r": 3}), machine(ALL, banks=2), (For("p", 4), For("r", 1), For("p", 2), keep("Reg", "O")),
+        "tiles of O stay at edges, which with banks is not simulated yet; map it otherwise, or leave out 'banks'",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_is_not_simulated_is_refused_in_one_sentence(case: str) -> None:
+    noun, where, nodes, said = REFUSED[case]
+    mapping = Mapping("refused", (keep("Out", *noun.tensors), keep("In", "I", "O"), *nodes, Leaf("O", "PE")))
+    with pytest.raises(IllegalMapping) as refused:
+        simulate(noun, where, mapping)
+    assert str(refused.value) == said
+
+
+def test_an_intermediate_inside_its_home_that_is_read_at_other_indices_is_refused() -> None:
+    noun = cascade("w", ["T[m] = A[m] * A[m]", "O[p] = T[p+r] * F[r]"], {"m": 8, "p": 6, "r": 3}, types={"default": "int32"})
+    fuse = Fuse("sequential", ((Leaf("T", "PE"),), (Leaf("O", "PE"),)))
+    with pytest.raises(IllegalMapping) as refused:
+        simulate(noun, machine(ALL), Mapping("refused", (keep("Out", *noun.tensors), keep("In", "T"), fuse)))
+    assert str(refused.value) == (
+        f"In keeps T inside its home for O, which reads it at other indices than it is made at, {LATER}; keep T in In alone"
+    )
 
 
 STATEMENTS = [
