@@ -15,9 +15,9 @@ from accelsim.sim.folds import Fold, array_of, grid_of, held_place, stays_of
 from accelsim.sim.holds import Holds, above, emptied, turned
 from accelsim.sim.paths import Path, Paths, memory_of, rank_of
 from accelsim.sim.places import placed
+from accelsim.sim.sharing import is_inside, levels_of, met_at
 from accelsim.sim.slots import Dims, again_of, boxes_of, first_of, old_slices, slots_of
 from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Laid, Need, Shares, Slot, Task, Use, words
-from accelsim.sim.sharing import is_inside, levels_of, met_at
 from accelsim.workload.expression import Access, IndexMap, inner_accesses, names
 
 READ, WRITE = "read", "write"
