@@ -217,7 +217,7 @@ def test_a_kernel_is_stale_when_its_file_changes(tmp_path: Path) -> None:
 def test_the_folder_of_a_file_goes_by_what_it_imports_when_it_is_loaded() -> None:
     root = Path(kernel_cache.__file__).parent
     texts = kernel_cache._texts(str(root / "sim" / "kernels_leaps.py"))
-    for name in ("kernels_leaps", "kernels_likeness", "kernels_event_state", "kernels_words", "kernels_boxes"):
+    for name in ("kernels_leaps", "kernels_likeness", "kernels_event_state", "kernels_boxes"):
         assert (root / "sim" / f"{name}.py").read_bytes() in texts
     assert (root / "kernel_cache.py").read_bytes() in texts
     assert (root / "mapper" / "kernels.py").read_bytes() not in texts

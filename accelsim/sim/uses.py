@@ -312,8 +312,10 @@ class Uses:
         slots = {rank: outer[rank] if rank in alone else inner[rank] for rank in path.einsum.ranks}
         inside = {rank: (0, extents[rank]) for rank in path.einsum.ranks}
         windows: list[tuple[IndexMap, int, int]] = []  # indices of several ranks that reach outside the tensor
-        words = self._dims(read.tensor, self.cascade.index_maps(read)) if read and not inner_accesses(read) else ()
-        met, levels = met_at(path, words, extents, alone, place, self._serving(reduce))
+        words = self._dims(read.tensor, self.cascade.index_maps(read)) if read else ()
+        words = tuple(each for each in words if not set(each[0].ranks) & set(path.einsum.chosen))  # whatever values choose is there
+        own = () if read and inner_accesses(read) else words  # copies for which others choose read words of their own
+        met, levels = met_at(path, own, extents, alone, place, self._serving(reduce))
         joint = {rank for index, _, _ in met for rank in index.ranks}
         slots |= {rank: outer[rank] for rank in joint}
         for index, low, high in words:
@@ -521,9 +523,6 @@ class Uses:
         ports, crossed = self._shared(path, tensor, maps, outer, inner, outside)
         task.uses = ports + inside + crossed  # that it is the ports that hold transfers in order depends on no network
         share = self._share(path, tensor, maps, inner)
-        if stays and (share != (1, 1) or any(use.share != (1, 1) for use in task.uses)):
-            what = f"a fraction of {tensor} is kept, tiles of which may stay at edges and come back, which is not simulated yet"
-            raise IllegalMapping(what, "keep all of it, or let its tiles divide each other", path.rows[inner].node.place)
         if share != (1, 1):
             if any(use.share != (1, 1) for use in task.uses):
                 raise self._nested(path, tensor, outer, inner)

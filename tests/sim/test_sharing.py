@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-from fractions import Fraction
 
 import pytest
 
 from accelsim.errors import IllegalMapping
 from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Network
-from accelsim.mapping.tree import For, Fuse, Held, Keep, Leaf, Mapping, Spatial, TreeNode
+from accelsim.mapping.tree import For, Fuse, Leaf, Mapping, Spatial, TreeNode
 from accelsim.sim.sharing import meeting
 from accelsim.sim.simulation import simulate
 from accelsim.workload.build import cascade
@@ -154,12 +153,6 @@ REFUSED = {
     "parts of a result that come back": (
         made(ROWS, {"p": 9, "r": 3}), machine(ALL, NONE), (For("p", 5), For("r", 2), For("p", 3), Spatial("x", "r", 1), keep("Reg", "O")),
         f"tiles of O may stay at edges in copies that send parts of their own, and come back, {LATER}; let its tiles divide each other",
-    ),
-    "a fraction of a result that comes back": (
-        made(ROWS, {"p": 9, "r": 3}), machine(ALL),
-        (For("p", 5), For("r", 1), For("p", 3), Keep("Acc", (Held("O", fraction=Fraction(1, 2)),))),
-        f"a fraction of O is kept, tiles of which may stay at edges and come back, {LATER}; "
-        "keep all of it, or let its tiles divide each other",
     ),
     "copies of copies": (
         made(ROWS, {"p": 9, "r": 3}), machine(NONE), (For("r", 1), Spatial("x", "p", 5), Spatial("y", "p", 2), keep("Reg", "F")),
