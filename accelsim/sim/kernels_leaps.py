@@ -122,9 +122,10 @@ def _turns(m: Machine, state: State, saved: Saved, level: int, clock: int, key: 
     if many <= 0:
         return 0
     for task in range(m.tasks.shape[0]):
-        last = _begun(m, state, task, level) + many + _turns_ahead(m, task)
-        if m.tasks[task, COMMON] > level and not is_regular(m, state, task, level, last):
-            return 0
+        if m.tasks[task, COMMON] > level:
+            last = _begun(m, state, task, level) + many + _turns_ahead(m, task)
+            if not is_regular(m, state, task, level, last):
+                return 0
     return int(many)
 
 
