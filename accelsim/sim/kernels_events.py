@@ -17,8 +17,6 @@ from accelsim.sim.kernels_boxes import (
     ACROSS_END,
     ACTIVE,
     AGAIN,
-    AGAINS,
-    AGAINS_END,
     AHEAD,
     BANKS,
     BARRIER,
@@ -35,7 +33,6 @@ from accelsim.sim.kernels_boxes import (
     EDGE,
     ENDS,
     EXIT,
-    EXTENT,
     FINE,
     FIRED,
     FIRST,
@@ -52,12 +49,8 @@ from accelsim.sim.kernels_boxes import (
     LOOPS,
     LOOPS_END,
     LOST,
-    NEEDS,
-    NEEDS_END,
     OPEN,
     OPERAND,
-    OWN,
-    OWN_END,
     PARTS,
     REMAINS,
     RESOURCE,
@@ -87,12 +80,11 @@ from accelsim.sim.kernels_boxes import (
     Machine,
     active,
     in_use,
-    interval,
     issues,
 )  # fmt: skip
 from accelsim.sim.kernels_event_state import LONGEST, NEVER, OUTSTANDING, State, beyond, blank, number_of
 from accelsim.sim.kernels_leaps import leap
-from accelsim.sim.kernels_words import words
+from accelsim.sim.kernels_words import opens_and_closes, words
 
 DONE, TOO_SHORT, STUCK, TOO_LONG = range(4)
 
@@ -183,7 +175,7 @@ def run(m: Machine, ring: IntArray, traced: IntArray, leaps: bool, service: IntA
                     start, cause = end, wait
             if wrong == STUCK:
                 continue
-            opens, closes = _opens_and_closes(m, task, state.digits, first)
+            opens, closes = opens_and_closes(m, task, state.digits, first)
             for use in range(row[USES], row[USES_END]):
                 rule, port = m.uses[use, RULE], m.uses[use, RESOURCE]
                 counts = (rule != FIRST or opens) and (rule != AGAIN or not opens) and (rule != LAST or closes)
@@ -391,62 +383,6 @@ def _lost(m: Machine, state: State, task: int, wait: int) -> int:
     target = m.waits[wait, TARGET]
     number = min(number_of(m, state.digits, task, wait), m.tasks[target, COUNT] - 1)
     return int(state.lost[m.tasks[target, RING] + (number & (m.tasks[target, RING_SIZE] - 1))])
-
-
-@helper(inline=True)
-def _opens_and_closes(m: Machine, task: int, digits: IntArray, first: int) -> tuple[bool, bool]:
-    """Whether a firing is the first on its tile of the result that does something, and whether it is the last."""
-    begun, ended = True, True
-    if m.tasks[task, NEEDS] < m.tasks[task, NEEDS_END]:  # some do nothing
-        number, many = _turn_of_sum(m, task, digits)
-        for other in range(number - 1, -1, -1):
-            _set_turn_of_sum(m, task, digits, other)
-            if active(m, task, digits, first):
-                begun = False
-                break
-        for other in range(number + 1, many):
-            _set_turn_of_sum(m, task, digits, other)
-            if active(m, task, digits, first):
-                ended = False
-                break
-        _set_turn_of_sum(m, task, digits, number)
-        return begun, ended
-    for at in range(m.tasks[task, AGAINS], m.tasks[task, AGAINS_END]):
-        slot = m.agains[at, 0]
-        low, high = interval(m.slots, m.entries, slot, digits, first)
-        begun, ended = begun and low == 0, ended and high >= m.slots[slot, EXTENT]
-    return begun, ended
-
-
-@helper()
-def _turn_of_sum(m: Machine, task: int, digits: IntArray) -> tuple[int, int]:
-    """Which turn it is of the loops over reduced ranks together, and how many there are."""
-    found, many = 0, 1
-    for loop in range(m.tasks[task, LOOPS_END] - 1, m.tasks[task, LOOPS] - 1, -1):
-        if _adds_up(m, task, loop - m.tasks[task, LOOPS]):
-            found += digits[loop] * many
-            many *= m.loops[loop, TRIPS]
-    return found, many
-
-
-@helper()
-def _set_turn_of_sum(m: Machine, task: int, digits: IntArray, number: int) -> None:
-    """Put these loops in one of their turns."""
-    for loop in range(m.tasks[task, LOOPS_END] - 1, m.tasks[task, LOOPS] - 1, -1):
-        if _adds_up(m, task, loop - m.tasks[task, LOOPS]):
-            digits[loop] = number % m.loops[loop, TRIPS]
-            number //= m.loops[loop, TRIPS]
-
-
-@helper()
-def _adds_up(m: Machine, task: int, loop: int) -> bool:
-    """Whether a loop goes over a reduced rank."""
-    for at in range(m.tasks[task, AGAINS], m.tasks[task, AGAINS_END]):
-        slot = m.agains[at, 0]
-        for entry in range(m.slots[slot, OWN], m.slots[slot, OWN_END]):
-            if m.entries[entry, 0] == loop:
-                return True
-    return False
 
 
 @helper(inline=True)

@@ -164,9 +164,9 @@ def _go_on(m: Machine, state: State, saved: Saved, level: int, clock: int, turns
             state.digits[m.tasks[task, LOOPS] + level] += turns
     for resource in range(state.free.shape[0]):
         busy = state.spent[resource, BUSY] - saved.spent[level, resource, BUSY]
-        if busy == 0:
-            continue
         later = state.free[resource] - saved.free[level, resource]
+        if busy == 0 and later == 0:  # a unit on which nothing takes time is free later, though it was never busy
+            continue
         state.free[resource] += times * later
         state.spent[resource, BUSY] += times * busy
         state.spent[resource, UNEVEN] += times * (state.spent[resource, UNEVEN] - saved.spent[level, resource, UNEVEN])

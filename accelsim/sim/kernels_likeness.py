@@ -97,7 +97,8 @@ def alike(m: Machine, state: State, saved: Saved, level: int, clock: int) -> boo
         if m.tasks[task, COMMON] > level and not _moves_alike(m, state, saved, level, task, turns, stride):
             return False
     for resource in range(state.free.shape[0]):
-        if state.spent[resource, BUSY] > saved.spent[level, resource, BUSY] and not _serves_alike(state, saved, level, resource):
+        is_used = state.spent[resource, BUSY] > saved.spent[level, resource, BUSY] or state.free[resource] > saved.free[level, resource]
+        if is_used and not _serves_alike(state, saved, level, resource):
             return False
     return True
 

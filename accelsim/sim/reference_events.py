@@ -350,7 +350,7 @@ def _staying(task: Task, box: Box, copy: tuple[int, ...], digits: list[int]) -> 
         mine = _copies(box, list(later)).get(copy) if _does_something(task, list(later)) else None
         touched = _touched(mine, list(later)) if mine else set()
         if touched:
-            return touched
+            return set() if _opens_and_closes(task, list(later))[0] else touched  # sums that begin are others
     return set()
 
 

@@ -117,10 +117,22 @@ def _flat(path: Path, dims: Sequence[tuple[IndexMap, int, int]], extents: Mappin
     return IndexMap(tuple(sorted((rank, factor) for rank, factor in factors.items() if factor)), offset), 0, size
 
 
+def tells_all(index: IndexMap, extents: Mapping[str, int]) -> bool:
+    """Whether no two points of the ranks of an index have the same coordinate: each factor is beyond what smaller ones reach."""
+    reach = 0
+    for factor, rank in sorted((abs(factor), rank) for rank, factor in index.terms if extents[rank] > 1):
+        if factor <= reach:
+            return False
+        reach += factor * (extents[rank] - 1)
+    return index.divisor == 1 and not index.modulus
+
+
 def is_inside(index: IndexMap, low: int, high: int, extents: Mapping[str, int]) -> bool:
-    """Whether a sum of ranks stays inside a tensor."""
+    """Whether an index stays inside a tensor."""
     reach = [factor * (extents[rank] - 1) for rank, factor in index.terms]
-    return index.offset + sum(min(0, each) for each in reach) >= low and index.offset + sum(max(0, each) for each in reach) < high
+    least, most = (index.offset + sum(fit(0, each) for each in reach) for fit in (min, max))
+    first, end = (0, index.modulus) if index.modulus else (least // index.divisor, most // index.divisor + 1)
+    return low <= first and end <= high
 
 
 def _is_straight(index: IndexMap, rows: Sequence[Row]) -> bool:

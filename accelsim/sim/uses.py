@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
@@ -15,7 +16,7 @@ from accelsim.sim.folds import Fold, array_of, grid_of, held_place, stays_of
 from accelsim.sim.holds import Holds, above, emptied, turned
 from accelsim.sim.paths import Path, Paths, memory_of, rank_of
 from accelsim.sim.places import placed
-from accelsim.sim.sharing import is_inside, levels_of, met_at
+from accelsim.sim.sharing import is_inside, levels_of, met_at, tells_all
 from accelsim.sim.slots import Dims, again_of, boxes_of, first_of, old_slices, slots_of
 from accelsim.sim.tasks import AGAIN, COMPUTE, DRAIN, FIRST, LAST, LOAD, Box, Laid, Need, Shares, Slot, Task, Use, words
 from accelsim.workload.expression import Access, IndexMap, inner_accesses, names
@@ -57,24 +58,36 @@ class Uses:
 
     def _wanted(self, path: Path, loops: list[Row], ranks: set[str], outer: int, inner: int, reduce: str = "") -> Shares:
         """Copies between two rows that want each word for themselves, along axes that do not share it. Refused where parts of copies of
-        copies, or parts of ranks that have a condition, are uneven.
+        copies, or of copies that take turns, or of ranks that have a condition or a window, are uneven.
         """
-        found = dict[str, tuple[Slot, int]]()
+        found, groups = dict[tuple[str, int], tuple[Slot, int]](), Counter[str]()  # of copies side by side, with no turns between
         for place in range(outer, inner):
             node = path.rows[place].node
-            if not isinstance(node, Spatial) or node.rank not in set(path.einsum.ranks) - ranks:
+            if not isinstance(node, (For, Spatial)) or node.rank not in set(path.einsum.ranks) - ranks or path.rows[place].trips == 1:
                 continue
+            copied = any(rank == node.rank for rank, _ in found)
+            if isinstance(node, For):
+                groups[node.rank] += 1
+                if copied and len(self._sizes(path, node.rank, path.rows[place])) > 1:
+                    what = f"copies take turns over their own, uneven parts of {node.rank}, which is not simulated yet"
+                    raise IllegalMapping(what, f"let the tiles of {node.rank} divide each other", node.place)
+                continue
+            drivers = {row for row in path.drivers if path.drivers[row] == node.rank}
+            if not drivers <= {id(row) for row in loops}:
+                what = f"copies of {path.name} share out what its consumers demand of {node.rank}, each for all their turns"
+                raise IllegalMapping(f"{what}, which is not simulated yet", f"leave {node.rank} to turns in time", node.place)
             uneven = len({-(-size // node.tile) for size in self._sizes(path, node.rank, path.rows[place])}) > 1
             if uneven and path.einsum.condition is not None and node.rank in names(path.einsum.condition):
                 what = f"copies share out uneven parts of {node.rank}, on which {path.name} has a condition, which is not simulated yet"
                 raise IllegalMapping(what, f"let the tiles of {node.rank} divide each other", node.place)
             if self._serves(node.axis, reduce):
                 continue
-            slot, tile = found.get(node.rank, (first_of(self.cascade, path, node.rank, loops, place), 0))
+            group = node.rank, groups[node.rank]
+            slot, tile = found.get(group, (first_of(self.cascade, path, node.rank, loops, place), 0))
             if tile % node.tile:
                 what = f"copies of copies share out uneven parts of {node.rank}, which is not simulated yet"
                 raise IllegalMapping(what, f"let the tiles of {node.rank} divide each other", node.place)
-            found[node.rank] = slot, node.tile
+            found[group] = slot, node.tile
         return tuple(found.values())
 
     def _serves(self, axis: str, reduce: str) -> bool:
@@ -224,7 +237,7 @@ class Uses:
     def _result(self, task: Task, path: Path) -> None:
         tensor, maps = path.einsum.output.tensor, self.cascade.index_maps(path.einsum.output)
         for index in maps:
-            if index is not None and (len(index.terms) > 1 or index.divisor != 1 or index.modulus):
+            if index is not None and not tells_all(index, self.cascade.extents):
                 what = f"{path.name} adds to {tensor} at a sum, // or % of ranks, which is not simulated yet"
                 raise IllegalMapping(what, "give the result a rank of its own, and read at differences of ranks", path.leaf.place)
         place = self.paths.keepers(path, tensor)[-1]
@@ -322,11 +335,16 @@ class Uses:
             if joint & set(index.ranks):
                 continue
             if index.single_rank is not None:
-                inside[index.single_rank] = low - index.offset, high - index.offset
-            elif index.divisor == 1 and not index.modulus and not is_inside(index, low, high, extents):
-                windows += [] if any(set(index.ranks) & set(other.ranks) for other, _, _ in windows) else [(index, low, high)]
-        windows = [each for each in windows if all(inside[rank] == (0, extents[rank]) for rank in each[0].ranks)]
-        joint |= {rank for index, _, _ in windows for rank in index.ranks}
+                first, last = inside[index.single_rank]
+                inside[index.single_rank] = max(first, low - index.offset), min(last, high - index.offset)
+            elif not is_inside(index, low, high, extents):
+                windows.append((index, low, high))
+        counts = Counter(rank for index, _, _ in windows for rank in index.ranks)
+        limited = any(times > 1 or inside[rank] != (0, extents[rank]) for rank, times in counts.items())
+        if read and (limited or any(index.divisor != 1 or index.modulus for index, _, _ in windows)):
+            what = f"{path.name} reads outside {read.tensor} at a // or %, or at several indices with a rank in common"
+            raise IllegalMapping(f"{what}, which straight out of {memory} is not simulated yet", "put a keep below", path.leaf.place)
+        joint |= counts.keys()
         dims = (*met, *windows, *((IndexMap(((rank, 1),)), *inside[rank]) for rank in path.einsum.ranks if rank not in joint))
         counted = frozenset(range(len(met), len(met) + len(windows)))
         boxes = boxes_of(path, dims, slots, counted=counted, levels=levels, met=frozenset(range(len(met))))

@@ -65,6 +65,7 @@ LONG = {
     "strides": (["Z[p] = A[3*p+r] * W[r]"], {"p": 90, "r": 4}),
     "groups": (["Z[h,m] = A[h//4,m] * B[m]"], {"h": 64, "m": 12}),
     "running": (["S[0,n] = 0", "S[t+1,n] = S[t,n] * A[t,n]", "Z[t,n] = S[t+1,n] * C[n]"], {"t": 60, "n": 10}),
+    "copies": (["T[m,n] = A[m,n]", "Z[m,n] = T[m,n] * C[n]"], {"m": 60, "n": 24}),  # on a unit by itself, work that takes no time
     "triangle": (["Z[m,n] = A[m] * B[n] where n <= m"], {"m": 40, "n": 40}),
 }
 

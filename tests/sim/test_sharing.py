@@ -158,6 +158,15 @@ REFUSED = {
         made(ROWS, {"p": 9, "r": 3}), machine(NONE), (For("r", 1), Spatial("x", "p", 5), Spatial("y", "p", 2), keep("Reg", "F")),
         f"copies of copies share out uneven parts of p, {LATER}; let the tiles of p divide each other",
     ),
+    "copies in turns of which the last has fewer": (
+        made(ROWS, {"p": 6, "r": 3}), machine(NONE), (Spatial("x", "p", 4), For("p", 1), For("r", 2), keep("Reg", "F")),
+        f"copies take turns over their own, uneven parts of p, {LATER}; let the tiles of p divide each other",
+    ),
+    "windows that share a rank and reach outside": (
+        made("O[p,q] = I[p+q-1,q+r-1] * F[r]", {"p": 4, "q": 4, "r": 3}, {"I": TensorDeclaration(shape=(4, 4), fill=0)}), machine(ALL), (),
+        "O reads outside I at a // or %, or at several indices with a rank in common, which straight out of In is not simulated yet; "
+        "put a keep below",
+    ),
     "copies of copies in turns": (
         made(ROWS, {"p": 2, "r": 4}), machine(ALL),
         (For("p", 1), Spatial("x", "r", 3), For("r", 2), Spatial("y", "r", 1), keep("Reg", "F")),
@@ -196,6 +205,29 @@ def test_what_is_not_simulated_is_refused_in_one_sentence(case: str) -> None:
     with pytest.raises(IllegalMapping) as refused:
         simulate(noun, where, mapping)
     assert str(refused.value) == said
+
+
+def test_copies_of_what_consumers_demand_turn_by_turn_are_refused() -> None:
+    noun = cascade("w", ["T[w] = I[w] * F[a]", "O[q] = T[q+t] * G[t]"], {"w": 6, "q": 6, "t": 1, "a": 1}, types={"default": "int32"})
+    fuse = Fuse("staged", ((Spatial("x", "w", 3), keep("Reg", "F"), Leaf("T", "PE")), (Leaf("O", "PE"),)))
+    with pytest.raises(IllegalMapping) as refused:
+        simulate(noun, machine(ALL), Mapping("refused", (keep("Out", *(set(noun.tensors) - {"T"})), keep("In", "T"), For("q", 2), fuse)))
+    said = f"copies of T share out what its consumers demand of w, each for all their turns, {LATER}; leave w to turns in time"
+    assert str(refused.value) == said
+
+
+def test_a_sum_that_is_made_again_is_another_one() -> None:
+    """T is made again for each of five p, in turns of r around those of u: what is complete leaves, though the next sums take its place."""
+    noun = cascade("w", ["T[u] = I[u,r] * F[r]", "O[p] = T[p+s] * H[s]"], {"p": 5, "s": 2, "r": 2, "u": 6}, types={"default": "int32"})
+    maker = (For("r", 1), For("u", 2), keep("Reg", "T"), Leaf("T", "PE"))
+    nodes = keep("Out", *(set(noun.tensors) - {"T"})), For("p", 1), keep("Out", "T"), Fuse("pipelined", (maker, (Leaf("O", "PE"),)), (), ("T",))
+    assert agrees(noun, machine(ALL), Mapping("again", nodes))
+
+
+def test_a_rank_that_is_cut_into_parts_is_no_sum_of_others() -> None:
+    noun = made("O[4*m+n] = I[m,k] * F[k,n]", {"m": 3, "k": 2, "n": 4})
+    mapping = Mapping("parts", (keep("Out", *noun.tensors), For("m", 2), For("k", 1), keep("Reg", "O"), Leaf("O", "PE")))
+    assert agrees(noun, machine(ALL), mapping)
 
 
 def test_an_intermediate_inside_its_home_that_is_read_at_other_indices_is_refused() -> None:
