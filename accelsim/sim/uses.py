@@ -444,10 +444,12 @@ class Uses:
 
     def _check_copies(self, path: Path, tensor: str, ranks: set[str], place: int) -> None:
         """Refuse copies that have nothing to do at an edge, and still hold a tile when its next slice is read."""
+        copied = set[str]()
         for row in path.rows[:place]:
-            if isinstance(row.node, Spatial) and row.trips > 1 and rank_of(row) in ranks:
+            if isinstance(row.node, (For, Spatial)) and row.trips > 1 and rank_of(row) in ranks:
                 rank, tile = rank_of(row), row.node.tile
-                if any(-(-size // tile) < row.trips for size in self._sizes(path, rank, row)):
+                copied |= {rank} if isinstance(row.node, Spatial) else set()
+                if rank in copied and any(-(-size // tile) < row.trips for size in self._sizes(path, rank, row)):
                     what = f"copies that an edge of {rank} leaves idle hold {tensor} for its next slice, which is not simulated yet"
                     raise IllegalMapping(what, f"let the tiles of {rank} divide each other", row.node.place)
 

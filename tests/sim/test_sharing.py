@@ -217,8 +217,9 @@ def test_copies_of_what_consumers_demand_turn_by_turn_are_refused() -> None:
 
 
 def test_a_sum_that_is_made_again_is_another_one() -> None:
-    """T is made again for each of five p, in turns of r around those of u: what is complete leaves, though the next sums take its place."""
-    noun = cascade("w", ["T[u] = I[u,r] * F[r]", "O[p] = T[p+s] * H[s]"], {"p": 5, "s": 2, "r": 2, "u": 6}, types={"default": "int32"})
+    """T is made again for each of five p, in turns of r around those of u: complete sums leave, though the next take their place."""
+    shape = {"p": 5, "s": 2, "r": 2, "u": 6}
+    noun = cascade("w", ["T[u] = I[u,r] * F[r]", "O[p] = T[p+s] * H[s]"], shape, types={"default": "int32"})
     maker = (For("r", 1), For("u", 2), keep("Reg", "T"), Leaf("T", "PE"))
     nodes = keep("Out", *(set(noun.tensors) - {"T"})), For("p", 1), keep("Out", "T"), Fuse("pipelined", (maker, (Leaf("O", "PE"),)), (), ("T",))
     assert agrees(noun, machine(ALL), Mapping("again", nodes))
