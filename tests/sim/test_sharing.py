@@ -221,7 +221,8 @@ def test_a_sum_that_is_made_again_is_another_one() -> None:
     shape = {"p": 5, "s": 2, "r": 2, "u": 6}
     noun = cascade("w", ["T[u] = I[u,r] * F[r]", "O[p] = T[p+s] * H[s]"], shape, types={"default": "int32"})
     maker = (For("r", 1), For("u", 2), keep("Reg", "T"), Leaf("T", "PE"))
-    nodes = keep("Out", *(set(noun.tensors) - {"T"})), For("p", 1), keep("Out", "T"), Fuse("pipelined", (maker, (Leaf("O", "PE"),)), (), ("T",))
+    fuse = Fuse("pipelined", (maker, (Leaf("O", "PE"),)), recompute=("T",))
+    nodes = keep("Out", *(set(noun.tensors) - {"T"})), For("p", 1), keep("Out", "T"), fuse
     assert agrees(noun, machine(ALL), Mapping("again", nodes))
 
 
