@@ -57,38 +57,43 @@ class Uses:
         return tuple(found) or ((IndexMap(()), 0, 1),)  # of a scalar, the one word
 
     def _wanted(self, path: Path, loops: list[Row], ranks: set[str], outer: int, inner: int, reduce: str = "") -> Shares:
-        """Copies between two rows that want each word for themselves, along axes that do not share it. Refused where parts of copies of
-        copies, or of copies that take turns, or of ranks that have a condition or a window, are uneven.
-        """
+        """Copies between two rows that want each word for themselves, along axes that do not share it."""
         found, groups = dict[tuple[str, int], tuple[Slot, int]](), Counter[str]()  # of copies side by side, with no turns between
         for place in range(outer, inner):
-            node = path.rows[place].node
-            if not isinstance(node, (For, Spatial)) or node.rank not in set(path.einsum.ranks) - ranks or path.rows[place].trips == 1:
-                continue
-            copied = any(rank == node.rank for rank, _ in found)
-            if isinstance(node, For):
-                groups[node.rank] += 1
-                if copied and len(self._sizes(path, node.rank, path.rows[place])) > 1:
-                    what = f"copies take turns over their own, uneven parts of {node.rank}, which is not simulated yet"
-                    raise IllegalMapping(what, f"let the tiles of {node.rank} divide each other", node.place)
-                continue
-            drivers = {row for row in path.drivers if path.drivers[row] == node.rank}
-            if not drivers <= {id(row) for row in loops}:
-                what = f"copies of {path.name} share out what its consumers demand of {node.rank}, each for all their turns"
-                raise IllegalMapping(f"{what}, which is not simulated yet", f"leave {node.rank} to turns in time", node.place)
-            uneven = len({-(-size // node.tile) for size in self._sizes(path, node.rank, path.rows[place])}) > 1
-            if uneven and path.einsum.condition is not None and node.rank in names(path.einsum.condition):
-                what = f"copies share out uneven parts of {node.rank}, on which {path.name} has a condition, which is not simulated yet"
-                raise IllegalMapping(what, f"let the tiles of {node.rank} divide each other", node.place)
-            if self._serves(node.axis, reduce):
+            row, node = path.rows[place], path.rows[place].node
+            if not isinstance(node, (For, Spatial)) or node.rank not in set(path.einsum.ranks) - ranks or row.trips == 1:
                 continue
             group = node.rank, groups[node.rank]
-            slot, tile = found.get(group, (first_of(self.cascade, path, node.rank, loops, place), 0))
-            if tile % node.tile:
-                what = f"copies of copies share out uneven parts of {node.rank}, which is not simulated yet"
-                raise IllegalMapping(what, f"let the tiles of {node.rank} divide each other", node.place)
-            found[group] = slot, node.tile
+            copied, around = any(rank == node.rank for rank, _ in found), found[group][1] if group in found else 0
+            self._check_shares(path, row, loops, copied, around)
+            if isinstance(node, For):
+                groups[node.rank] += 1
+            elif not self._serves(node.axis, reduce):
+                slot, _ = found.get(group, (first_of(self.cascade, path, node.rank, loops, place), 0))
+                found[group] = slot, node.tile
         return tuple(found.values())
+
+    def _check_shares(self, path: Path, row: Row, loops: list[Row], copied: bool, around: int) -> None:
+        """Refuse turns and copies over a rank of which not all copies have as many at all times, so that some lack what others were brought.
+
+        loops: in whose turns a tile comes. copied: whether there are copies around the row that want each word for themselves; around: the
+        part of one, if no turns come between (0: there are none).
+        """
+        node, sizes = row.node, self._sizes(path, rank_of(row), row)
+        assert isinstance(node, (For, Spatial))
+        what, mend = "", f"let the tiles of {node.rank} divide each other"
+        if isinstance(node, For):
+            what = f"copies take turns over their own, uneven parts of {node.rank}" if copied and len(sizes) > 1 else ""
+        elif any(each not in {id(other) for other in loops} for each, rank in path.drivers.items() if rank == node.rank):
+            what = f"copies of {path.name} share out what its consumers demand of {node.rank}, each for all their turns"
+            mend = f"leave {node.rank} to turns in time"
+        elif around % node.tile:
+            what = f"copies of copies share out uneven parts of {node.rank}"
+        elif path.einsum.condition is not None and node.rank in names(path.einsum.condition):
+            uneven = len({-(-size // node.tile) for size in sizes}) > 1
+            what = f"copies share out uneven parts of {node.rank}, on which {path.name} has a condition" if uneven else ""
+        if what:
+            raise IllegalMapping(f"{what}, which is not simulated yet", mend, node.place)
 
     def _serves(self, axis: str, reduce: str) -> bool:
         """Whether an axis serves several copies at once: as it multicasts, or for results (reduce: their operator) reduces."""
