@@ -74,7 +74,7 @@ class Uses:
         return tuple(found.values())
 
     def _check_shares(self, path: Path, row: Row, loops: list[Row], copied: bool, around: int) -> None:
-        """Refuse turns and copies over a rank of which not all copies have as many at all times, so that some lack what others were brought.
+        """Refuse turns and copies over a rank of which not all copies have as many at all times, so that some lack what others have.
 
         loops: in whose turns a tile comes. copied: whether there are copies around the row that want each word for themselves; around: the
         part of one, if no turns come between (0: there are none).
