@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping as Dict
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from accelsim.errors import InputError, did_you_mean
@@ -101,9 +100,9 @@ def save_numbered(cascade: Cascade, mappings: Sequence[Mapping], target: str) ->
 
 
 def save_mapping(cascade: Cascade, mapping: Mapping, target: str) -> None:
-    """Write a mapping to a file, which says for which sizes it was found unless it says something else."""
+    """Write a mapping to a file that says, in a comment, for which sizes it was found."""
     sizes = ", ".join(f"{rank} = {size}" for rank, size in cascade.extents.items())
-    write_text(dump_mapping(replace(mapping, about=mapping.about or f"found for {sizes}")), target)
+    write_text(f"# found for {sizes}\n{dump_mapping(mapping)}", target)
 
 
 def layer_of(model: Model, path: Path) -> Cascade:

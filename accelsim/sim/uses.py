@@ -65,26 +65,27 @@ class Uses:
                 continue
             group = node.rank, groups[node.rank]
             copied, around = any(rank == node.rank for rank, _ in found), found[group][1] if group in found else 0
-            self._check_shares(path, row, loops, copied, around)
+            served = isinstance(node, Spatial) and self._serves(node.axis, reduce)
+            self._check_shares(path, row, loops, copied, around, served)
             if isinstance(node, For):
                 groups[node.rank] += 1
-            elif not self._serves(node.axis, reduce):
+            elif not served:
                 slot, _ = found.get(group, (first_of(self.cascade, path, node.rank, loops, place), 0))
                 found[group] = slot, node.tile
         return tuple(found.values())
 
-    def _check_shares(self, path: Path, row: Row, loops: list[Row], copied: bool, around: int) -> None:
+    def _check_shares(self, path: Path, row: Row, loops: list[Row], copied: bool, around: int, served: bool) -> None:
         """Refuse turns and copies over a rank of which not all copies have as many at all times, so that some lack what others have.
 
         loops: in whose turns a tile comes. copied: whether there are copies around the row that want each word for themselves; around: the
-        part of one, if no turns come between (0: there are none).
+        part of one, if no turns come between (0: there are none). served: whether those of the row are served at once.
         """
         node, sizes = row.node, self._sizes(path, rank_of(row), row)
         assert isinstance(node, (For, Spatial))
         what, mend = "", f"let the tiles of {node.rank} divide each other"
         if isinstance(node, For):
             what = f"copies take turns over their own, uneven parts of {node.rank}" if copied and len(sizes) > 1 else ""
-        elif any(each not in {id(other) for other in loops} for each, rank in path.drivers.items() if rank == node.rank):
+        elif not served and any(each not in {id(other) for other in loops} for each, rank in path.drivers.items() if rank == node.rank):
             what = f"copies of {path.name} share out what its consumers demand of {node.rank}, each for all their turns"
             mend = f"leave {node.rank} to turns in time"
         elif around % node.tile:
@@ -344,6 +345,8 @@ class Uses:
                 inside[index.single_rank] = max(first, low - index.offset), min(last, high - index.offset)
             elif not is_inside(index, low, high, extents):
                 windows.append((index, low, high))
+        within = {rank: min(extents[rank], max(1, last)) for rank, (_, last) in inside.items()}  # other indices may keep one inside
+        windows = [each for each in windows if not is_inside(*each, within)]
         counts = Counter(rank for index, _, _ in windows for rank in index.ranks)
         limited = any(times > 1 or inside[rank] != (0, extents[rank]) for rank, times in counts.items())
         if read and (limited or any(index.divisor != 1 or index.modulus for index, _, _ in windows)):

@@ -211,7 +211,7 @@ def test_copies_of_what_consumers_demand_turn_by_turn_are_refused() -> None:
     noun = cascade("w", ["T[w] = I[w] * F[a]", "O[q] = T[q+t] * G[t]"], {"w": 6, "q": 6, "t": 1, "a": 1}, types={"default": "int32"})
     fuse = Fuse("staged", ((Spatial("x", "w", 3), keep("Reg", "F"), Leaf("T", "PE")), (Leaf("O", "PE"),)))
     with pytest.raises(IllegalMapping) as refused:
-        simulate(noun, machine(ALL), Mapping("refused", (keep("Out", *(set(noun.tensors) - {"T"})), keep("In", "T"), For("q", 2), fuse)))
+        simulate(noun, machine(NONE), Mapping("refused", (keep("Out", *(set(noun.tensors) - {"T"})), keep("In", "T"), For("q", 2), fuse)))
     said = f"copies of T share out what its consumers demand of w, each for all their turns, {LATER}; leave w to turns in time"
     assert str(refused.value) == said
 
