@@ -236,3 +236,59 @@ def issues(m: Machine, task: int, digits: IntArray, first: int) -> int:
                 break
         total += many * (-(-points // lanes)) if points and many else 0
     return total
+
+
+@helper(inline=True)
+def opens_and_closes(m: Machine, task: int, digits: IntArray, first: int) -> tuple[bool, bool]:
+    """Whether a firing is the first on its tile of the result that does something, and whether it is the last."""
+    begun, ended = True, True
+    if m.tasks[task, NEEDS] < m.tasks[task, NEEDS_END]:  # some do nothing
+        number, many = _turn_of_sum(m, task, digits)
+        for other in range(number - 1, -1, -1):
+            _set_turn_of_sum(m, task, digits, other)
+            if active(m, task, digits, first):
+                begun = False
+                break
+        for other in range(number + 1, many):
+            _set_turn_of_sum(m, task, digits, other)
+            if active(m, task, digits, first):
+                ended = False
+                break
+        _set_turn_of_sum(m, task, digits, number)
+        return begun, ended
+    for at in range(m.tasks[task, AGAINS], m.tasks[task, AGAINS_END]):
+        slot = m.agains[at, 0]
+        low, high = interval(m.slots, m.entries, slot, digits, first)
+        begun, ended = begun and low == 0, ended and high >= m.slots[slot, EXTENT]
+    return begun, ended
+
+
+@helper()
+def _turn_of_sum(m: Machine, task: int, digits: IntArray) -> tuple[int, int]:
+    """Which turn it is of the loops over reduced ranks together, and how many there are."""
+    found, many = 0, 1
+    for loop in range(m.tasks[task, LOOPS_END] - 1, m.tasks[task, LOOPS] - 1, -1):
+        if _adds_up(m, task, loop - m.tasks[task, LOOPS]):
+            found += digits[loop] * many
+            many *= m.loops[loop, TRIPS]
+    return found, many
+
+
+@helper()
+def _set_turn_of_sum(m: Machine, task: int, digits: IntArray, number: int) -> None:
+    """Put these loops in one of their turns."""
+    for loop in range(m.tasks[task, LOOPS_END] - 1, m.tasks[task, LOOPS] - 1, -1):
+        if _adds_up(m, task, loop - m.tasks[task, LOOPS]):
+            digits[loop] = number % m.loops[loop, TRIPS]
+            number //= m.loops[loop, TRIPS]
+
+
+@helper()
+def _adds_up(m: Machine, task: int, loop: int) -> bool:
+    """Whether a loop goes over a reduced rank."""
+    for at in range(m.tasks[task, AGAINS], m.tasks[task, AGAINS_END]):
+        slot = m.agains[at, 0]
+        for entry in range(m.slots[slot, OWN], m.slots[slot, OWN_END]):
+            if m.entries[entry, 0] == loop:
+                return True
+    return False

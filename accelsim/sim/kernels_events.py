@@ -81,10 +81,11 @@ from accelsim.sim.kernels_boxes import (
     active,
     in_use,
     issues,
+    opens_and_closes,
 )  # fmt: skip
 from accelsim.sim.kernels_event_state import LONGEST, NEVER, OUTSTANDING, State, beyond, blank, number_of
 from accelsim.sim.kernels_leaps import leap
-from accelsim.sim.kernels_words import opens_and_closes, words
+from accelsim.sim.kernels_words import words
 
 DONE, TOO_SHORT, STUCK, TOO_LONG = range(4)
 
