@@ -288,11 +288,11 @@ def words(box: Box) -> int:
         if place in box.counted:
             count *= math.prod(first_size(box.slots[rank]) for rank in index.ranks)
             continue
-        sizes = [(factor, first_size(box.slots[rank])) for rank, factor in index.terms]
-        if index.divisor == 1 and not index.modulus and all(factor in (1, -1) for factor, _ in sizes):  # every value from the least on
-            first = index.offset + sum(1 - size for factor, size in sizes if factor < 0)
-            last = index.offset + sum(size - 1 for factor, size in sizes if factor > 0)
-            count *= max(0, min(last + 1, high) - max(first, low))
+        sizes = sorted(((factor, first_size(box.slots[rank])) for rank, factor in index.terms), key=lambda term: abs(term[0]))
+        if not index.modulus and _has_no_gaps(sizes):
+            first = index.offset + sum(min(0, factor * (size - 1)) for factor, size in sizes)
+            last = index.offset + sum(max(0, factor * (size - 1)) for factor, size in sizes)
+            count *= max(0, min(last // index.divisor + 1, high) - max(first // index.divisor, low))
             continue
         found = {index.offset}
         for factor, size in sizes:
@@ -300,6 +300,16 @@ def words(box: Box) -> int:
         values = {value // index.divisor % index.modulus if index.modulus else value // index.divisor for value in found}
         count *= sum(1 for value in values if low <= value < high)
     return count
+
+
+def _has_no_gaps(sizes: Sequence[tuple[int, int]]) -> bool:
+    """Whether a sum takes every value from its least to its greatest; sizes: (factor, values) of its ranks, by the size of the factor."""
+    reach = 0
+    for factor, size in sizes:
+        if size > 1 and abs(factor) > reach + 1:
+            return False
+        reach += abs(factor) * (size - 1)
+    return True
 
 
 def first_size(slot: Slot) -> int:

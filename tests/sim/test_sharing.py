@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import product
 
 import pytest
 
@@ -11,6 +12,7 @@ from accelsim.hardware.architecture import Architecture, Array, Axis, Memory, Ne
 from accelsim.mapping.tree import For, Fuse, Leaf, Mapping, Spatial, TreeNode
 from accelsim.sim.sharing import meeting
 from accelsim.sim.simulation import simulate
+from accelsim.sim.tasks import Box, Slot, words
 from accelsim.workload.build import cascade
 from accelsim.workload.cascade import Cascade
 from accelsim.workload.declaration import TensorDeclaration
@@ -305,3 +307,18 @@ def drawn(rng: random.Random) -> tuple[Cascade, Architecture, Mapping]:
 def test_drawn_mappings_move_what_the_model_counts() -> None:
     rng = random.Random(7)
     assert sum(agrees(*drawn(rng)) for _ in range(CASES)) > 0.8 * CASES
+
+
+def test_words_of_a_tile_are_those_that_its_points_have() -> None:
+    """Against the points one by one; a tile whose coordinates leave no gaps is counted by its ends."""
+    rng = random.Random(1)
+    for _ in range(500):
+        sizes = {rank: rng.randint(1, 5) for rank in "abc"[: rng.randint(1, 3)]}
+        terms = tuple((rank, rng.choice([-3, -2, -1, 1, 1, 2, 3, 4])) for rank in sizes)
+        index = IndexMap(terms, rng.randint(-3, 4), rng.choice([1, 1, 2, 3]), rng.choice([0, 0, 3]))
+        low, high, found = rng.randint(0, 2), rng.randint(3, 12), set[int]()
+        for point in product(*map(range, sizes.values())):
+            value = (index.offset + sum(factor * place for (_, factor), place in zip(terms, point, strict=True))) // index.divisor
+            found.add(value % index.modulus if index.modulus else value)
+        box = Box(((index, low, high),), {rank: Slot(size, ()) for rank, size in sizes.items()})
+        assert words(box) == sum(low <= value < high for value in found)
