@@ -12,6 +12,7 @@ from accelsim.mapping.footprint import laid_shape
 from accelsim.mapping.tree import For, Keep, Spatial
 from accelsim.mapping.walk import Row
 from accelsim.model.program import Carried
+from accelsim.sim.edges import check_copies, check_indices, check_shares, check_turns
 from accelsim.sim.folds import Fold, array_of, grid_of, held_place, stays_of
 from accelsim.sim.holds import Holds, above, emptied, turned
 from accelsim.sim.paths import Path, Paths, memory_of, rank_of
@@ -66,35 +67,13 @@ class Uses:
             group = node.rank, groups[node.rank]
             copied, around = any(rank == node.rank for rank, _ in found), found[group][1] if group in found else 0
             served = isinstance(node, Spatial) and self._serves(node.axis, reduce)
-            self._check_shares(path, row, loops, copied, around, served)
+            check_shares(self.cascade, path, row, loops, copied, around, served)
             if isinstance(node, For):
                 groups[node.rank] += 1
             elif not served:
                 slot, _ = found.get(group, (first_of(self.cascade, path, node.rank, loops, place), 0))
                 found[group] = slot, node.tile
         return tuple(found.values())
-
-    def _check_shares(self, path: Path, row: Row, loops: list[Row], copied: bool, around: int, served: bool) -> None:
-        """Refuse turns and copies over a rank of which not all copies have as many at all times, so that some lack what others have.
-
-        loops: in whose turns a tile comes. copied: whether there are copies around the row that want each word for themselves; around: the
-        part of one, if no turns come between (0: there are none). served: whether those of the row are served at once.
-        """
-        node, sizes = row.node, self._sizes(path, rank_of(row), row)
-        assert isinstance(node, (For, Spatial))
-        what, mend = "", f"let the tiles of {node.rank} divide each other"
-        if isinstance(node, For):
-            what = f"copies take turns over their own, uneven parts of {node.rank}" if copied and len(sizes) > 1 else ""
-        elif not served and any(each not in {id(other) for other in loops} for each, rank in path.drivers.items() if rank == node.rank):
-            what = f"copies of {path.name} share out what its consumers demand of {node.rank}, each for all their turns"
-            mend = f"leave {node.rank} to turns in time"
-        elif around % node.tile:
-            what = f"copies of copies share out uneven parts of {node.rank}"
-        elif path.einsum.condition is not None and node.rank in names(path.einsum.condition):
-            uneven = len({-(-size // node.tile) for size in sizes}) > 1
-            what = f"copies share out uneven parts of {node.rank}, on which {path.name} has a condition" if uneven else ""
-        if what:
-            raise IllegalMapping(f"{what}, which is not simulated yet", mend, node.place)
 
     def _serves(self, axis: str, reduce: str) -> bool:
         """Whether an axis serves several copies at once: as it multicasts, or for results (reduce: their operator) reduces."""
@@ -374,7 +353,7 @@ class Uses:
                 key = (id(path.rows[inner]), read.tensor, maps)
                 inside = self._made_inside(path, read.tensor, inner)
                 if inside:
-                    self._check_indices(path, read.tensor, maps, inner)
+                    check_indices(self.cascade, path, read.tensor, maps, inner)
                 carried = self._reaches_back(path, read.tensor, maps, inner) if inside else None
                 if key in self.loads or (inside and carried is None):
                     continue
@@ -398,16 +377,6 @@ class Uses:
         row = path.rows[place]
         makers = [einsum.name for einsum in self.cascade.producers.get(tensor, ()) if not einsum.initial]
         return any(row.first <= self.paths.number[maker] < row.last for maker in makers if maker in self.paths.number)
-
-    def _check_indices(self, path: Path, tensor: str, maps: tuple[IndexMap | None, ...], place: int) -> None:
-        """Refuse a keep inside the home of an intermediate that is read at other indices than it is made at: by the model, what is made
-        leaves it then, and comes back.
-        """
-        made = [self.cascade.index_maps(einsum.output) for einsum in self.cascade.producers[tensor]]
-        if self.cascade.tensors[tensor].iterative is None and maps not in made:
-            memory = memory_of(path.rows[place])
-            what = f"{memory} keeps {tensor} inside its home for {path.name}, which reads it at other indices than it is made at"
-            raise IllegalMapping(f"{what}, which is not simulated yet", f"keep {tensor} in {memory} alone", path.rows[place].node.place)
 
     def _leaves(self, path: Path, tensor: str, place: int) -> bool:
         row = path.rows[place]
@@ -436,44 +405,9 @@ class Uses:
         turn = carried.rank in map(path.rank, loops)
         if turn and carried.follows:
             own = {rank for dimension, index in enumerate(maps) if index and dimension != noun.iterative for rank in index.ranks}
-            self._check_turns(path, tensor, carried.rank, loops, max(0, emptied(path, place)))
-            self._check_copies(path, tensor, own, place)
+            check_turns(self.cascade, path, tensor, carried.rank, loops, max(0, emptied(path, place)))
+            check_copies(self.cascade, path, tensor, own, place)
         return carried if turn or noun.constant_slices < carried.back else None
-
-    def _check_turns(self, path: Path, tensor: str, slices: str, loops: list[Row], emptied: int) -> None:
-        """Refuse edges at which loops inside that over slices turn once, so that a tile is still there though others come elsewhere."""
-        for at, row in enumerate(loops):
-            inside = {path.rank(other): other for other in loops[at + 1 :] if path.rank(other) != slices}
-            if path.rank(row) != slices or at < emptied:
-                continue
-            if all(min(self._sizes(path, rank, row)) <= self._part(path, rank, row, last) for rank, last in inside.items()):
-                what = f"an edge of {' and '.join(inside)} leaves {tensor} where its next slice reads it, which is not simulated yet"
-                raise IllegalMapping(what, f"let the tiles of {' and '.join(inside)} divide each other", row.node.place)
-
-    def _check_copies(self, path: Path, tensor: str, ranks: set[str], place: int) -> None:
-        """Refuse copies that have nothing to do at an edge, and still hold a tile when its next slice is read."""
-        copied = set[str]()
-        for row in path.rows[:place]:
-            if isinstance(row.node, (For, Spatial)) and row.trips > 1 and rank_of(row) in ranks:
-                rank, tile = rank_of(row), row.node.tile
-                copied |= {rank} if isinstance(row.node, Spatial) else set()
-                if rank in copied and any(-(-size // tile) < row.trips for size in self._sizes(path, rank, row)):
-                    what = f"copies that an edge of {rank} leaves idle hold {tensor} for its next slice, which is not simulated yet"
-                    raise IllegalMapping(what, f"let the tiles of {rank} divide each other", row.node.place)
-
-    def _sizes(self, path: Path, rank: str, until: Row) -> set[int]:
-        """The sizes of tiles of a rank that the loops above a row leave."""
-        sizes = {self.cascade.extents[rank]}
-        for row in path.rows[: path.rows.index(until)]:
-            if isinstance(row.node, (For, Spatial)) and rank_of(row) == rank:
-                tile = row.node.tile
-                sizes = {min(size, tile) for size in sizes} | {size % tile for size in sizes if size % tile}
-        return sizes
-
-    def _part(self, path: Path, rank: str, since: Row, last: Row) -> int:
-        """The largest tile of a rank of which the loops in time from one row to another make one turn."""
-        rows = path.rows[path.rows.index(since) : path.rows.index(last) + 1]
-        return min(row.node.tile for row in rows if isinstance(row.node, For) and rank_of(row) == rank)
 
     def _turns(
         self, path: Path, tensor: str, maps: tuple[IndexMap | None, ...], place: int, carried: Carried | None, result: bool = False
